@@ -1,0 +1,88 @@
+"""What an execution can read of the system, fixed while it runs."""
+
+from enum import Enum
+
+from attrs import field, frozen
+
+from spec.profile import Profile
+from spec.values.containers import List
+from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, CanisterId, Principal, SubnetId, Text
+from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds, Percent, Seconds
+
+
+class SimpleStatus(Enum):
+    """The status of a canister without the pending stop calls. The values are those of `ic0.canister_status`."""
+
+    RUNNING = 1
+    STOPPING = 2
+    STOPPED = 3
+
+
+@frozen
+class Caller:
+    """Who made the call that is being executed."""
+
+    principal: Principal = ANONYMOUS
+    """A user, a canister, or the management canister for system tasks and install_code hooks."""
+    info_data: Blob = b""
+    """The `sender_info.info` of a canister-signature user, else empty."""
+    info_signer: Blob = b""
+    """The `sender_info.signer` of a canister-signature user, else empty."""
+
+
+@frozen
+class EnvironmentVariable:
+    """One environment variable of a canister. Source: management-canister, settings."""
+
+    name: Text
+    value: Text
+
+
+@frozen
+class Environment:
+    """
+    A read-only snapshot of the system for one execution. Source: abstract-behavior, abstract canisters (`Env`).
+
+    Two fields are ours: `profile`, which holds the constants that the interface specification leaves open, and
+    `instruction_limit`, which it leaves unspecified. `environment_variables` is missing there by mistake.
+    """
+
+    profile: Profile
+    """The constants and limits in force."""
+    instruction_limit: Instructions
+    """How much this execution may use."""
+    time: Nanoseconds
+    """The canister's time."""
+    controllers: List[Principal]
+    global_timer: Nanoseconds
+    """When the global timer is due; 0 if it is not set."""
+    balance: Cycles
+    """The balance, from which the cycles set aside for this execution have been taken already."""
+    reserved_balance: Cycles
+    reserved_balance_limit: Cycles
+    compute_allocation: Percent
+    memory_allocation: ByteCount
+    memory_usage_raw_module: ByteCount
+    memory_usage_canister_history: ByteCount
+    memory_usage_chunk_store: ByteCount
+    memory_usage_snapshots: ByteCount
+    freezing_threshold: Seconds
+    subnet_id: SubnetId
+    subnet_size: Count
+    root_key: Blob
+    """The DER-encoded public key of the root subnet."""
+    certificate: Blob | None
+    """The certificate of the canister's data, only in non-replicated queries."""
+    status: SimpleStatus
+    canister_version: CanisterVersion
+    environment_variables: List[EnvironmentVariable] = field(factory=List)
+    wasm_memory_limit: ByteCount = 0
+    """The heap may not grow beyond this in update calls; 0 means no limit."""
+    call_context_instructions: Instructions = 0
+    """What earlier executions of the same call context used, for performance counter 1."""
+    replicated: bool = True
+    """The execution takes place on all nodes, so its result is agreed."""
+    call_context_id: CallContextId | None = None
+    """The call context in which the execution takes place, for diagnosis only."""
+    known_subnet_canisters: List[CanisterId] = field(factory=List)
+    """Unused by replicated executions; canisters that a composite query may call."""

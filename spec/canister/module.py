@@ -1,0 +1,156 @@
+"""A canister module: pure functions from the state of a canister to an outcome."""
+
+from typing import Protocol
+
+from attrs import frozen
+
+from spec.canister.environment import Caller, Environment
+from spec.canister.outcome import Callback, Outcome
+from spec.canister.wasm_state import WasmState
+from spec.values.containers import Map
+from spec.values.identifiers import Blob, CanisterId, MethodName, Text
+from spec.values.quantities import Cycles, Instructions, Nanoseconds
+from spec.values.rejects import Response
+
+
+@frozen
+class MalformedModule:
+    """Bytes that are not a module that a canister may have."""
+
+    because: Text
+
+
+class CanisterModule(Protocol):
+    """
+    The meaning of a module. Source: abstract-behavior, abstract canisters (`CanisterModule`).
+
+    Every method is a pure function: equal arguments give equal outcomes, on every node. `wasm_state` is what the last
+    successful execution left. A missing optional hook (init, pre_upgrade, post_upgrade) returns with its state unchanged
+    and no instructions used; a missing method or system task traps with `NO_SUCH_METHOD`.
+    """
+
+    @property
+    def has_64_bit_memory(self) -> bool:
+        """Memory 0 has 64-bit addresses; instructions then cost twice as many cycles."""
+        ...
+
+    @property
+    def instructions_to_compile(self) -> Instructions:
+        """What installing is charged for compiling the module. Source: facts on weights, compilation."""
+        ...
+
+    @property
+    def update_methods(self) -> frozenset[MethodName]: ...
+
+    @property
+    def query_methods(self) -> frozenset[MethodName]: ...
+
+    @property
+    def composite_query_methods(self) -> frozenset[MethodName]: ...
+
+    @property
+    def has_heartbeat(self) -> bool: ...
+
+    @property
+    def has_global_timer(self) -> bool: ...
+
+    @property
+    def has_on_low_wasm_memory(self) -> bool: ...
+
+    @property
+    def has_inspect_message(self) -> bool: ...
+
+    @property
+    def public_custom_sections(self) -> Map[Text, Blob]:
+        """Contents of the sections named `icp:public NAME`, by NAME."""
+        ...
+
+    @property
+    def private_custom_sections(self) -> Map[Text, Blob]:
+        """Contents of the sections named `icp:private NAME`, by NAME."""
+        ...
+
+    def initial_state(self, self_id: CanisterId) -> WasmState:
+        """Initial heap (active data segments applied) and globals, empty stable memory; nothing has run."""
+        ...
+
+    def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
+        """
+        The state in which an upgrade to this module starts: stable memory kept, globals initial, and the heap either kept
+        (grown to the minimum that the module declares, data segments not applied) or initial.
+        """
+        ...
+
+    def init(self, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment) -> Outcome:
+        """Runs the start function, then `canister_init`."""
+        ...
+
+    def pre_upgrade(self, wasm_state: WasmState, caller: Caller, environment: Environment) -> Outcome:
+        """Runs `canister_pre_upgrade`."""
+        ...
+
+    def post_upgrade(self, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment) -> Outcome:
+        """Runs the start function, then `canister_post_upgrade`."""
+        ...
+
+    def update(
+        self,
+        method_name: MethodName,
+        wasm_state: WasmState,
+        argument: Blob,
+        caller: Caller,
+        deadline: Nanoseconds | None,
+        environment: Environment,
+        available_cycles: Cycles,
+        needs_to_respond: bool = True,
+    ) -> Outcome:
+        """Runs `canister_update NAME`."""
+        ...
+
+    def query(
+        self,
+        method_name: MethodName,
+        wasm_state: WasmState,
+        argument: Blob,
+        caller: Caller,
+        environment: Environment,
+        available_cycles: Cycles,
+    ) -> Outcome:
+        """Runs `canister_query NAME`. Only the response, accepted cycles and use of instructions count."""
+        ...
+
+    def callback(
+        self,
+        callback: Callback,
+        response: Response,
+        refunded_cycles: Cycles,
+        wasm_state: WasmState,
+        caller: Caller,
+        deadline: Nanoseconds | None,
+        environment: Environment,
+        available_cycles: Cycles,
+        needs_to_respond: bool,
+    ) -> Outcome:
+        """
+        Runs the reply or reject closure; if that traps and there is a cleanup closure, runs it on the state before, with
+        what is left of the instruction limit (of which 5 percent are kept for it).
+        """
+        ...
+
+    def heartbeat(self, wasm_state: WasmState, environment: Environment) -> Outcome:
+        """Runs `canister_heartbeat`."""
+        ...
+
+    def global_timer(self, wasm_state: WasmState, environment: Environment) -> Outcome:
+        """Runs `canister_global_timer`."""
+        ...
+
+    def on_low_wasm_memory(self, wasm_state: WasmState, environment: Environment) -> Outcome:
+        """Runs `canister_on_low_wasm_memory`."""
+        ...
+
+    def inspect_message(
+        self, method_name: MethodName, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
+    ) -> bool:
+        """Runs `canister_inspect_message`; true if it accepts. A module without it accepts; a trap does not accept."""
+        ...

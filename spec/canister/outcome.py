@@ -1,0 +1,101 @@
+"""What an execution gives: a return with its requested effects, or a trap."""
+
+from enum import Enum
+
+from attrs import field, frozen
+
+from spec.canister.wasm_state import WasmState
+from spec.values.containers import List
+from spec.values.identifiers import Blob, CanisterId, MethodName, Text
+from spec.values.quantities import Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.rejects import Response
+
+
+@frozen
+class Closure:
+    """A function of the module's table and the value it is called with."""
+
+    function: int
+    """Index in table 0. Any number may be given; one that is no such function traps when called."""
+    argument: int
+    """Passed to the function, as unsigned integer."""
+
+
+@frozen
+class Callback:
+    """What happens when a call is answered. Abstract in the interface specification; this is its concrete mapping."""
+
+    on_reply: Closure
+    on_reject: Closure
+    on_cleanup: Closure | None = None
+    reserved_cycles: Cycles = 0
+    """
+    What was set aside at `ic0.call_perform` for handling the response: MAX_CYCLES_PER_RESPONSE at the rate of the module
+    that made the call.
+    """
+
+
+@frozen
+class MethodCall:
+    """A call that an execution made with `ic0.call_perform`."""
+
+    callee: CanisterId
+    method_name: MethodName
+    argument: Blob
+    transferred_cycles: Cycles
+    callback: Callback
+    """Its `reserved_cycles` leave the balance together with `fee` and `transferred_cycles`."""
+    fee: Cycles
+    """The fee for transmitting the request; burned when the call is made."""
+    timeout: Seconds | None = None
+    """The time-out of a bounded-wait call; None for a call that waits without bound."""
+
+
+class TrapReason(Enum):
+    """Why an execution did not return."""
+
+    TRAPPED = "trapped"
+    """A WebAssembly trap, a violated condition of the System API, or `ic0.trap`."""
+    OUT_OF_INSTRUCTIONS = "out of instructions"
+    """The instruction limit was exceeded."""
+    NO_SUCH_METHOD = "no such method"
+    """The module has no function for this entry point."""
+
+
+@frozen
+class Trapped:
+    """The execution failed: nothing that it did is kept."""
+
+    instructions_used: Instructions
+    """What it is charged for."""
+    reason: TrapReason
+    message: Text = ""
+    """For people, for example what was given to `ic0.trap`."""
+    logs: tuple[Blob, ...] = ()
+    """What `ic0.debug_print` and `ic0.trap` wrote, oldest first."""
+
+
+@frozen
+class Returned:
+    """The execution returned. Fields that an entry point cannot set keep their defaults."""
+
+    new_state: WasmState
+    instructions_used: Instructions
+    new_calls: List[MethodCall] = field(factory=List)
+    """In the order of their `ic0.call_perform`."""
+    new_certified_data: Blob | None = None
+    """What `ic0.certified_data_set` was given last; None if it was not called."""
+    new_global_timer: Nanoseconds | None = None
+    """What `ic0.global_timer_set` was given last; None if it was not called."""
+    response: Response | None = None
+    cycles_accepted: Cycles = 0
+    """Accepted from the cycles available in the call context."""
+    cycles_burned: Cycles = 0
+    """Burned with `ic0.cycles_burn128`."""
+    logs: tuple[Blob, ...] = ()
+    """What `ic0.debug_print` wrote, oldest first."""
+    cleaned_up_after: Trapped | None = None
+    """The trap of the callback after which the cleanup closure returned; its instructions are counted above."""
+
+
+Outcome = Returned | Trapped

@@ -1,0 +1,205 @@
+"""
+What everything costs: the fee formulas, in integers. Source: facts on fees; the interface specification leaves them open.
+
+Fees are given for a subnet of a reference size and grow in proportion to the number of nodes. Rounding is always down,
+and each sum is scaled where it is written. All functions are total on natural numbers, have no state, and use only
+arithmetic and comparisons, so proofs run them as they stand.
+"""
+
+from typing import Final
+
+from spec.profile import Fees, Profile
+from spec.values.quantities import (
+    SECONDS_PER_DAY,
+    ByteCount,
+    Count,
+    Cycles,
+    Instructions,
+    Percent,
+    Seconds,
+)
+
+GIBIBYTE: Final[ByteCount] = 2**30
+"""The unit in which storage is priced."""
+
+INSTRUCTIONS_OF_RATE: Final[Instructions] = 10
+"""Rates are given per ten instructions."""
+
+
+def larger(left: int, right: int) -> int:
+    """The larger of two numbers."""
+    return left if left >= right else right
+
+
+def smaller(left: int, right: int) -> int:
+    """The smaller of two numbers."""
+    return left if left <= right else right
+
+
+def less(amount: int, subtracted: int) -> int:
+    """The difference of two natural numbers, or zero if it would be negative."""
+    return amount - subtracted if amount >= subtracted else 0
+
+
+def scale(fees: Fees, amount: Cycles, subnet_size: Count) -> Cycles:
+    """A fee on a subnet of the given size, from the fee on a subnet of the reference size."""
+    return amount * subnet_size // fees.reference_subnet_size
+
+
+# Execution.
+
+
+def instruction_fee(fees: Fees, instructions: Instructions, wasm64: bool) -> Cycles:
+    """The price of instructions, unscaled. `wasm64`: memory 0 of the executed module has 64-bit addresses."""
+    rate = fees.ten_instructions_wasm64 if wasm64 else fees.ten_instructions_wasm32
+    return rate * instructions // INSTRUCTIONS_OF_RATE
+
+
+def execution_cost(fees: Fees, instructions: Instructions, wasm64: bool, subnet_size: Count) -> Cycles:
+    """The price of one execution: its fixed part and its instructions. With the limit, what is prepaid for it."""
+    return scale(fees, fees.update_message_execution + instruction_fee(fees, instructions, wasm64), subnet_size)
+
+
+def execution_refund(fees: Fees, limit: Instructions, used: Instructions, wasm64: bool, subnet_size: Count) -> Cycles:
+    """What is paid back of the prepayment for `limit` after an execution that used some. The fixed part never is."""
+    unused = scale(fees, instruction_fee(fees, less(limit, used), wasm64), subnet_size)
+    return smaller(unused, execution_cost(fees, limit, wasm64, subnet_size))
+
+
+def net_execution_cost(fees: Fees, limit: Instructions, used: Instructions, wasm64: bool, subnet_size: Count) -> Cycles:
+    """
+    What an execution costs in the end: prepayment less refund.
+
+    Because of the roundings it can differ by one cycle from `execution_cost` of the instructions used.
+    """
+    prepaid = execution_cost(fees, limit, wasm64, subnet_size)
+    return prepaid - execution_refund(fees, limit, used, wasm64, subnet_size)
+
+
+def management_instructions_cost(fees: Fees, instructions: Instructions, subnet_size: Count) -> Cycles:
+    """The price of what the management canister does, given in instructions: no fixed part, always the 32-bit rate."""
+    return scale(fees, instruction_fee(fees, instructions, False), subnet_size)
+
+
+def cycles_per_message(profile: Profile, limit: Instructions, wasm64: bool, subnet_size: Count) -> Cycles:
+    """What is set aside for executing one message (`MAX_CYCLES_PER_MESSAGE`)."""
+    return execution_cost(profile.fees, limit, wasm64, subnet_size)
+
+
+# Calls and messages.
+
+
+def call_fee(fees: Fees, payload: ByteCount, subnet_size: Count) -> Cycles:
+    """The fee for transmitting a request whose method name and argument have `payload` bytes together."""
+    return scale(fees, fees.call, subnet_size) + scale(fees, fees.call_byte * payload, subnet_size)
+
+
+def response_fee(fees: Fees, payload: ByteCount, subnet_size: Count) -> Cycles:
+    """The fee for transmitting a response. The payload of a reject is its message and one byte."""
+    return scale(fees, fees.call_byte * payload, subnet_size)
+
+
+def cycles_per_response(profile: Profile, wasm64: bool, subnet_size: Count) -> Cycles:
+    """
+    What is set aside at `ic0.call_perform` for the response (`MAX_CYCLES_PER_RESPONSE`): transmitting the largest one
+    and executing the callback.
+    """
+    return response_fee(profile.fees, profile.limits.inter_canister_payload, subnet_size) + execution_cost(
+        profile.fees, profile.limits.message_instructions, wasm64, subnet_size
+    )
+
+
+def ingress_fee(fees: Fees, message: ByteCount, subnet_size: Count) -> Cycles:
+    """The fee for taking in a signed message of a user. The fee of one byte is scaled before it is multiplied."""
+    return scale(fees, fees.ingress_message, subnet_size) + scale(fees, fees.ingress_byte, subnet_size) * message
+
+
+# Resources over time.
+
+
+def memory_cost(fees: Fees, memory: ByteCount, duration: Seconds, subnet_size: Count) -> Cycles:
+    """The price of storage over time."""
+    return scale(fees, memory * fees.storage_per_gib_second * duration // GIBIBYTE, subnet_size)
+
+
+def compute_cost(fees: Fees, compute_allocation: Percent, duration: Seconds, subnet_size: Count) -> Cycles:
+    """The price of a compute allocation over time."""
+    return scale(fees, fees.compute_allocation_per_second * duration * compute_allocation, subnet_size)
+
+
+def idle_cycles_burned_per_day(
+    fees: Fees,
+    compute_allocation: Percent,
+    memory_allocation: ByteCount,
+    memory_usage: ByteCount,
+    subnet_size: Count,
+) -> Cycles:
+    """What a canister pays in a day in which it does nothing. The larger of allocation and usage of memory counts."""
+    memory = larger(memory_allocation, memory_usage)
+    return memory_cost(fees, memory, SECONDS_PER_DAY, subnet_size) + compute_cost(
+        fees, compute_allocation, SECONDS_PER_DAY, subnet_size
+    )
+
+
+def freezing_limit(
+    fees: Fees,
+    compute_allocation: Percent,
+    memory_allocation: ByteCount,
+    freezing_threshold: Seconds,
+    memory_usage: ByteCount,
+    subnet_size: Count,
+) -> Cycles:
+    """
+    The cycles that keep the canister idle for its freezing threshold. Source: abstract-behavior, cycle bookkeeping.
+
+    The reserved balance does not reduce it; `liquid_balance` takes that into account.
+    """
+    idle = idle_cycles_burned_per_day(fees, compute_allocation, memory_allocation, memory_usage, subnet_size)
+    return idle * freezing_threshold // SECONDS_PER_DAY
+
+
+def liquid_balance(balance: Cycles, reserved_balance: Cycles, freezing_limit: Cycles) -> Cycles:
+    """
+    What may be spent without falling below the freezing limit; zero if nothing.
+
+    The reserved balance serves the freezing limit first. Source: abstract-behavior, cycle bookkeeping.
+    """
+    return less(balance, less(freezing_limit, reserved_balance))
+
+
+# Services.
+
+
+def canister_creation_fee(fees: Fees, subnet_size: Count) -> Cycles:
+    """The fee for creating a canister, out of the cycles that it is created with."""
+    return scale(fees, fees.canister_creation, subnet_size)
+
+
+def http_request_fee(fees: Fees, request: ByteCount, response: ByteCount, subnet_size: Count) -> Cycles:
+    """
+    The fee for an HTTPS outcall, from the size of the request and the largest response that is accepted.
+
+    Every node makes the request, and they talk to each other about it; so this is not scaled by the reference size.
+    """
+    per_node = (
+        fees.http_request
+        + fees.http_request_per_node * subnet_size
+        + fees.http_request_byte * request
+        + fees.http_response_byte * response
+    )
+    return per_node * subnet_size
+
+
+def ecdsa_signature_fee(fees: Fees, subnet_size: Count) -> Cycles:
+    """The fee for a threshold ECDSA signature, on the subnet that signs."""
+    return scale(fees, fees.ecdsa_signature, subnet_size)
+
+
+def schnorr_signature_fee(fees: Fees, subnet_size: Count) -> Cycles:
+    """The fee for a threshold Schnorr signature, on the subnet that signs."""
+    return scale(fees, fees.schnorr_signature, subnet_size)
+
+
+def vetkd_key_fee(fees: Fees, subnet_size: Count) -> Cycles:
+    """The fee for deriving a key, on the subnet that derives it."""
+    return scale(fees, fees.vetkd_key, subnet_size)

@@ -1,0 +1,162 @@
+"""
+The profile: every constant that the interface specification leaves open, without defaults.
+
+A profile is a value. It is part of the state, so a step needs nothing beside state and label, and a proof about a rule
+holds for every profile. `profiles/production.toml` holds the figures of the production system.
+"""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import fields, frozen
+
+from spec.values.identifiers import Text
+from spec.values.quantities import ByteCount, Count, Cycles, Instructions, Percent, Seconds
+
+PROFILES: Final = Path(__file__).parent / "profiles"
+
+
+class ProfileError(Exception):
+    """A profile file does not fit the schema. The message names the file and the key."""
+
+
+@frozen
+class Fees:
+    """Prices on a subnet of the reference size. Source: facts on fees; unit cycles."""
+
+    reference_subnet_size: Count
+    """R: fees scale by subnet size / R."""
+    update_message_execution: Cycles
+    """The fixed part of every execution."""
+    ten_instructions_wasm32: Cycles
+    ten_instructions_wasm64: Cycles
+    call: Cycles
+    """Request and response together, per call."""
+    call_byte: Cycles
+    """Per payload byte of requests and responses."""
+    ingress_message: Cycles
+    ingress_byte: Cycles
+    canister_creation: Cycles
+    compute_allocation_per_second: Cycles
+    """Per percent and second."""
+    storage_per_gib_second: Cycles
+    """Per 2^30 bytes and second."""
+    storage_reservation_period: Seconds
+    """At full use of the subnet, growth reserves the storage fee of this period."""
+    ecdsa_signature: Cycles
+    schnorr_signature: Cycles
+    vetkd_key: Cycles
+    http_request: Cycles
+    """Per node, not scaled; likewise the next three."""
+    http_request_per_node: Cycles
+    """Per pair of nodes."""
+    http_request_byte: Cycles
+    http_response_byte: Cycles
+
+
+@frozen
+class Limits:
+    """Limits of executions, messages, modules and settings. Source: facts on limits."""
+
+    message_instructions: Instructions
+    """Update calls, system tasks, callbacks."""
+    query_instructions: Instructions
+    """Query methods, replicated or not."""
+    install_code_instructions: Instructions
+    inspect_message_instructions: Instructions
+    cleanup_reserve: Percent
+    """Part of the limit of a callback that is kept for the cleanup closure."""
+    wasm_memory_32: ByteCount
+    wasm_memory_64: ByteCount
+    stable_memory: ByteCount
+    module_size: ByteCount
+    code_section_size: ByteCount
+    functions: Count
+    globals: Count
+    function_instructions: Count
+    function_complexity: Count
+    exported_methods: Count
+    exported_method_names: ByteCount
+    custom_sections: Count
+    custom_sections_size: ByteCount
+    inter_canister_payload: ByteCount
+    """The largest response payload; also what is set aside for transmitting a response."""
+    local_request_payload: ByteCount
+    """The largest method name and argument of a call to a canister on the same subnet."""
+    non_replicated_reply: ByteCount
+    certified_data: ByteCount
+    call_timeout: Seconds
+    """A larger time-out of a bounded-wait call is cut to this."""
+    log_message: ByteCount
+    """A longer text printed or trapped with is cut."""
+    log_capacity: ByteCount
+    """How much a canister's log holds."""
+    controllers: Count
+    environment_variables: Count
+    environment_variable_name: ByteCount
+    environment_variable_value: ByteCount
+    environment_variable_name_in_system_api: ByteCount
+    history_entries: Count
+    nonce: ByteCount
+    subnet_memory: ByteCount
+    """What the canisters of a subnet may use in all."""
+    subnet_memory_threshold: ByteCount
+    """Above this use, growth reserves cycles."""
+    call_stack_depth: Count
+    """How deep calls within one execution may nest before it traps. Ours: production bounds bytes of native stack."""
+
+
+@frozen
+class Defaults:
+    """What a new canister starts with. Source: management-canister, create_canister; facts on limits."""
+
+    freezing_threshold: Seconds
+    reserved_cycles_limit: Cycles
+    wasm_memory_limit: ByteCount
+    provisional_cycles: Cycles
+
+
+@frozen
+class Profile:
+    """All constants of one instance of the Internet Computer."""
+
+    name: Text
+    fees: Fees
+    limits: Limits
+    defaults: Defaults
+
+
+def _section(kind: type, given: Any, place: str) -> Any:
+    if not isinstance(given, dict):
+        raise ProfileError(f"{place}: a table is needed")
+    names = {attribute.name for attribute in fields(kind)}
+    for name in sorted(given.keys() - names):
+        raise ProfileError(f"{place}.{name}: unknown key")
+    for name in sorted(names - given.keys()):
+        raise ProfileError(f"{place}.{name}: missing")
+    for name, value in given.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ProfileError(f"{place}.{name}: {value!r} is not a natural number")
+    return kind(**given)
+
+
+@cache
+def load_profile(name: str = "production") -> Profile:
+    """Reads a named profile. Raises `ProfileError` for an unknown name, an unknown or missing key, or a bad value."""
+    path = PROFILES / f"{name}.toml"
+    try:
+        given = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProfileError(f"{name}: no such profile") from None
+    except tomllib.TOMLDecodeError as problem:
+        raise ProfileError(f"{path}: {problem}") from None
+    for key in sorted(given.keys() - {"fees", "limits", "defaults"}):
+        raise ProfileError(f"{path}: {key}: unknown key")
+    return Profile(
+        name=name,
+        fees=_section(Fees, given.get("fees"), f"{path}: fees"),
+        limits=_section(Limits, given.get("limits"), f"{path}: limits"),
+        defaults=_section(Defaults, given.get("defaults"), f"{path}: defaults"),
+    )

@@ -1,0 +1,167 @@
+"""A canister: code, settings, balances and status."""
+
+from enum import Enum
+
+from attrs import field, frozen
+
+from spec.canister.environment import EnvironmentVariable, SimpleStatus
+from spec.canister.wasm_state import WasmState
+from spec.state.history import CanisterHistory
+from spec.state.origin import CallOrigin
+from spec.values.containers import List, Map
+from spec.values.identifiers import Blob, Principal, SubnetId
+from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds, Percent, Seconds
+
+
+@frozen
+class Empty:
+    """The canister has no code (`EmptyCanister`)."""
+
+
+@frozen
+class Code:
+    """Installed code and its state. The module itself is a function of `raw_module`."""
+
+    raw_module: Blob
+    """The module as uploaded, compressed or not."""
+    wasm_state: WasmState
+
+
+CanisterCode = Empty | Code
+
+
+@frozen
+class Running:
+    """The canister processes calls."""
+
+
+@frozen
+class StopCall:
+    """A `stop_canister` call that waits for the canister to stop."""
+
+    origin: CallOrigin
+    cycles: Cycles
+    """The cycles sent with it, to be refunded."""
+
+
+@frozen
+class Stopping:
+    """The canister processes responses only."""
+
+    stop_calls: List[StopCall] = field(factory=List)
+
+
+@frozen
+class Stopped:
+    """The canister has no open call contexts and processes nothing."""
+
+
+CanisterStatus = Running | Stopping | Stopped
+
+
+def simple_status(status: CanisterStatus) -> SimpleStatus:
+    """The status without the pending stop calls. Source: abstract-behavior, `simple_status`."""
+    match status:
+        case Running():
+            return SimpleStatus.RUNNING
+        case Stopping():
+            return SimpleStatus.STOPPING
+        case Stopped():
+            return SimpleStatus.STOPPED
+
+
+@frozen
+class Controllers:
+    """Only controllers."""
+
+
+@frozen
+class Public:
+    """Everybody."""
+
+
+@frozen
+class AllowedViewers:
+    """Controllers and the principals listed."""
+
+    viewers: List[Principal]
+
+
+Visibility = Controllers | Public | AllowedViewers
+
+
+class HookStatus(Enum):
+    """Whether the low-memory hook is due."""
+
+    CONDITION_NOT_SATISFIED = "condition_not_satisfied"
+    READY = "ready"
+    EXECUTED = "executed"
+
+
+@frozen
+class Subnet:
+    """The subnet on which a canister lives."""
+
+    subnet_id: SubnetId
+    subnet_size: Count
+    """The number of its nodes."""
+
+
+@frozen
+class Settings:
+    """What controllers may set. Source: management-canister, `canister_settings`."""
+
+    controllers: List[Principal]
+    """Sorted and without repetition."""
+    compute_allocation: Percent
+    memory_allocation: ByteCount
+    freezing_threshold: Seconds
+    reserved_balance_limit: Cycles
+    minimum_incoming_canister_call_cycles: Cycles
+    wasm_memory_limit: ByteCount
+    wasm_memory_threshold: ByteCount
+    environment_variables: List[EnvironmentVariable]
+    """Sorted by name."""
+    log_visibility: Visibility
+    snapshot_visibility: Visibility
+    status_visibility: Visibility
+
+
+@frozen
+class LogRecord:
+    """One entry of a canister's log."""
+
+    index: Count
+    timestamp: Nanoseconds
+    content: Blob
+
+
+@frozen
+class Canister:
+    """
+    Everything that belongs to one canister id.
+
+    The interface specification has a map from canister ids for each of these fields; all of them have the same domain, so
+    they are fields of one record here.
+    """
+
+    code: CanisterCode
+    settings: Settings
+    status: CanisterStatus
+    version: CanisterVersion
+    subnet: Subnet
+    time: Nanoseconds
+    """The canister's own clock."""
+    global_timer: Nanoseconds
+    """When the timer is due; 0 if it is not set."""
+    balance: Cycles
+    reserved_balance: Cycles
+    certified_data: Blob
+    created_at: Nanoseconds
+    installed_at: Nanoseconds | None
+    """When code was last installed; None for an empty canister."""
+    history: CanisterHistory
+    low_memory_hook: HookStatus = HookStatus.CONDITION_NOT_SATISFIED
+    chunk_store: Map[Blob, Blob] = field(factory=Map)
+    """Chunks by their SHA-256."""
+    logs: List[LogRecord] = field(factory=List)
