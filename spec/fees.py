@@ -1,5 +1,5 @@
 """
-What everything costs: the fee formulas, in integers. Source: facts on fees; the interface specification leaves them open.
+What everything costs: the fee formulas, in integers. The interface specification leaves them open; source: facts on fees.
 
 Fees are given for a subnet of a reference size and grow in proportion to the number of nodes. Rounding is always down,
 and each sum is scaled where it is written. All functions are total on natural numbers, have no state, and use only
