@@ -21,12 +21,12 @@ def _chunks(value: Any) -> Iterator[bytes]:
     match value:
         case None:
             yield b"n"
-        case Enum():
-            yield f"e{type(value).__name__}.{value.name};".encode()
         case bool():
             yield b"t" if value else b"f"
         case int():
-            yield f"i{value};".encode()
+            yield f"i{int(value)};".encode()
+        case Enum():
+            yield f"e{type(value).__name__}.{value.name};".encode()
         case bytes():
             yield f"b{len(value)};".encode()
             yield value

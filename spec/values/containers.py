@@ -80,7 +80,7 @@ class List(Generic[Item]):
 class Map(Generic[Key, Value]):
     """A finite partial map. `m[k]` needs `k in m`."""
 
-    entries: HashTrieMap[Key, Value] = field(factory=HashTrieMap)
+    entries: "HashTrieMap[Key, Value]" = field(factory=HashTrieMap)
 
     @staticmethod
     def of(entries: Iterable[tuple[Key, Value]] = ()) -> "Map[Key, Value]":

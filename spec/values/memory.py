@@ -22,7 +22,7 @@ class LinearMemory:
 
     wasm_pages: Count = 0
     """The size, in WebAssembly pages of 64 KiB."""
-    contents: HashTrieMap[int, bytes] = field(factory=HashTrieMap)
+    contents: "HashTrieMap[int, bytes]" = field(factory=HashTrieMap)
     """The bytes of each 4 KiB page that is not all zero, by page number."""
 
     @property
