@@ -1,0 +1,102 @@
+"""Conditions that several rules state."""
+
+from attrs import evolve
+
+from spec.state.call_context import CallContext
+from spec.state.canister import Canister
+from spec.state.message import CallMessage, FuncMessage, QueueName, ResponseMessage, Unordered
+from spec.state.origin import Expired, FromCanister
+from spec.state.state import State
+from spec.transition import Step, require
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
+from spec.values.rejects import RejectCode, RejectReason, Response
+
+
+def call_message(state: State, message_id: MessageId) -> CallMessage:
+    """The call under this id."""
+    require(message_id in state.messages, "the message exists")
+    message = state.messages[message_id]
+    require(isinstance(message, CallMessage), "the message is a call")
+    assert isinstance(message, CallMessage)
+    return message
+
+
+def func_message(state: State, message_id: MessageId) -> FuncMessage:
+    """The function about to run under this id."""
+    require(message_id in state.messages, "the message exists")
+    message = state.messages[message_id]
+    require(isinstance(message, FuncMessage), "the message is a function about to run")
+    assert isinstance(message, FuncMessage)
+    return message
+
+
+def response_message(state: State, message_id: MessageId) -> ResponseMessage:
+    """The response under this id."""
+    require(message_id in state.messages, "the message exists")
+    message = state.messages[message_id]
+    require(isinstance(message, ResponseMessage), "the message is a response")
+    assert isinstance(message, ResponseMessage)
+    return message
+
+
+def is_eligible(state: State, message_id: MessageId, queue: QueueName) -> bool:
+    """No older call or function is in the same queue. Source: abstract-behavior, message eligibility."""
+    return isinstance(queue, Unordered) or state.messages.none_older(
+        message_id, lambda older: isinstance(older, CallMessage | FuncMessage) and older.queue == queue
+    )
+
+
+def eligible_call(state: State, message_id: MessageId) -> CallMessage:
+    """The call under this id, which no older one of its queue holds up."""
+    call = call_message(state, message_id)
+    require(is_eligible(state, message_id, call.queue), "no older call of the same queue waits")
+    return call
+
+
+def eligible_canister_call(state: State, message_id: MessageId) -> CallMessage:
+    """An eligible call to a canister other than the management canister."""
+    call = eligible_call(state, message_id)
+    require(call.callee != MANAGEMENT_CANISTER, "the callee is not the management canister")
+    return call
+
+
+def existing_canister(state: State, canister_id: CanisterId) -> Canister:
+    """The canister with this id."""
+    require(
+        canister_id in state.canisters,
+        "the canister exists",
+        RejectReason.CANISTER_NOT_FOUND,
+        RejectCode.DESTINATION_INVALID,
+    )
+    return state.canisters[canister_id]
+
+
+def existing_context(state: State, context_id: CallContextId) -> CallContext:
+    """The call context with this id."""
+    require(context_id in state.call_contexts, "the call context exists")
+    return state.call_contexts[context_id]
+
+
+def waits_for(origin: object, context_id: CallContextId) -> bool:
+    """A response to this origin would be handled in this call context."""
+    return (
+        isinstance(origin, FromCanister)
+        and not isinstance(origin.deadline, Expired)
+        and origin.calling_context == context_id
+    )
+
+
+def answer(state: State, message_id: MessageId, response: Response) -> Step:
+    """The step that answers a call which was not started, and refunds all cycles sent with it."""
+    call = call_message(state, message_id)
+    return Step(answered(state, message_id, call, response))
+
+
+def answered(state: State, message_id: MessageId, call: CallMessage, response: Response) -> State:
+    """The state in which a call is consumed and its response is on the way, with all cycles sent with it."""
+    return evolve(
+        state,
+        messages=state.messages.remove(message_id).append(
+            ResponseMessage(call.origin, response, call.transferred_cycles)
+        ),
+    )

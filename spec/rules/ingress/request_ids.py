@@ -1,0 +1,28 @@
+"""The id of a request."""
+
+from spec.state.request import Request
+from spec.transition import opaque
+from spec.values.identifiers import RequestId
+from spec.values.request_id import hash_of_map
+
+
+@opaque
+def request_id_of(request: Request) -> RequestId:
+    """The representation-independent hash of a call. Source: https-interface, request id."""
+    content: dict[str, object] = {
+        "request_type": "call",
+        "canister_id": request.canister_id,
+        "method_name": request.method_name,
+        "arg": request.argument,
+        "sender": request.sender,
+        "ingress_expiry": request.ingress_expiry,
+    }
+    if request.nonce:
+        content["nonce"] = request.nonce
+    if request.sender_info is not None:
+        content["sender_info"] = {
+            "info": request.sender_info.info,
+            "signer": request.sender_info.signer,
+            "sig": request.sender_info.signature,
+        }
+    return RequestId(hash_of_map(content))

@@ -1,0 +1,100 @@
+"""Requests are submitted."""
+
+from attrs import evolve
+
+from spec.canister.environment import Caller
+from spec.rules.conditions import existing_canister
+from spec.rules.environments import environment_of
+from spec.rules.ingress.permission import managed_canister, may_submit
+from spec.rules.ingress.request_ids import request_id_of
+from spec.rules.modules import code_of, module_of
+from spec.rules.resources import liquid_balance
+from spec.state.canister import Running
+from spec.state.request import KnownRequest, Received, Request
+from spec.state.state import State
+from spec.transition import RequestStatusChanged, Step, require, transition
+from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
+from spec.values.rejects import RejectCode, RejectReason
+
+
+@transition(
+    title="API Request submission: call to a canister", source="abstract-behavior#api-request-submission"
+)
+def submit_request(state: State, *, request: Request, effective_id: Principal) -> Step:
+    """A user's call to a running canister that is not frozen, and does not refuse it, becomes known."""
+    # CONDITIONS
+    require_acceptable_request(state, request)
+    require(request.canister_id != MANAGEMENT_CANISTER, "the call goes to a regular canister")
+    require(effective_id == request.canister_id, "the effective canister id is that of the callee")
+    canister = existing_canister(state, request.canister_id)
+    code = code_of(canister)
+    require(isinstance(canister.status, Running), "the canister is running", RejectReason.CANISTER_STOPPED)
+    require(
+        liquid_balance(state.profile, canister) >= 0,
+        "the canister is not frozen",
+        RejectReason.CANISTER_FROZEN,
+        RejectCode.SYS_TRANSIENT,
+    )
+    environment = environment_of(state, canister, code, state.profile.limits.inspect_message_instructions)
+    require(
+        module_of(state.profile, code).inspect_message(
+            request.method_name, code.wasm_state, request.argument, caller_of(request), environment
+        ),
+        "the canister accepts the message",
+        RejectReason.NOT_AUTHORIZED,
+        RejectCode.CANISTER_REJECT,
+    )
+
+    # STATE AFTER
+    return received(state, request, effective_id)
+
+
+@transition(
+    title="API Request submission: call to the management canister",
+    source="abstract-behavior#api-request-submission",
+)
+def submit_management_request(state: State, *, request: Request, effective_id: Principal) -> Step:
+    """A user's call to the management canister becomes known if the user may make it."""
+    # CONDITIONS
+    require_acceptable_request(state, request)
+    require(request.canister_id == MANAGEMENT_CANISTER, "the call goes to the management canister")
+    managed = managed_canister(request)
+    require(managed is None or managed == effective_id, "the effective canister id is that of the managed canister")
+    require(
+        may_submit(state, request, effective_id),
+        "the user may call this method of the management canister",
+        RejectReason.NOT_AUTHORIZED,
+    )
+
+    # STATE AFTER
+    return received(state, request, effective_id)
+
+
+def require_acceptable_request(state: State, request: Request) -> None:
+    """States the conditions that hold for every request."""
+    require(len(request.nonce) <= state.profile.limits.nonce, "the nonce is short enough")
+    require(request_id_of(request) not in state.requests, "the request is not known yet")
+    require(
+        state.system_time <= request.ingress_expiry,
+        "the request has not expired",
+        RejectReason.REQUEST_EXPIRED,
+        RejectCode.SYS_TRANSIENT,
+    )
+
+
+def received(state: State, request: Request, effective_id: Principal) -> Step:
+    """The step in which a request becomes known."""
+    request_id = request_id_of(request)
+    return Step(
+        evolve(
+            state, requests=state.requests.set(request_id, KnownRequest(request, Received(), effective_id))
+        ),
+        outputs=(RequestStatusChanged(request_id, Received()),),
+    )
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller that canisters see. Only canister-signature identities have caller info."""
+    if request.sender_info is None:
+        return Caller(request.sender)
+    return Caller(request.sender, request.sender_info.info, request.sender_info.signer)

@@ -1,0 +1,140 @@
+"""Call contexts are created. Each of these rules is followed at once by the execution of the message."""
+
+from attrs import evolve
+
+from spec.canister.environment import Caller
+from spec.rules.conditions import eligible_canister_call, existing_canister
+from spec.rules.messages.budgets import cycles_set_aside_for_call, cycles_set_aside_for_task
+from spec.rules.modules import code_of, module_of
+from spec.rules.resources import liquid_balance
+from spec.state.call_context import CallContext
+from spec.state.canister import Canister, Running
+from spec.state.message import Between, EntryPoint, FuncMessage, GlobalTimer, Heartbeat, PublicMethod
+from spec.state.origin import FromCanister, FromSystemTask
+from spec.state.state import State
+from spec.transition import Step, require, transition
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
+
+
+@transition(
+    title="Call context creation: Public entry points", source="abstract-behavior#call-context-creation"
+)
+def call_context_creation(state: State, *, message_id: MessageId, context_id: CallContextId) -> Step:
+    """A call to a method of a running canister gets a call context; the cycles for its execution are set aside."""
+    # CONDITIONS
+    call = eligible_canister_call(state, message_id)
+    callee = existing_canister(state, call.callee)
+    code_of(callee)
+    require(isinstance(callee.status, Running), "the callee is running")
+    require(
+        not isinstance(call.origin, FromCanister)
+        or call.caller.principal == call.callee
+        or call.transferred_cycles >= callee.settings.minimum_incoming_canister_call_cycles,
+        "as many cycles are attached as the callee asks for",
+    )
+    set_aside = cycles_set_aside_for_call(state.profile, callee, call.method_name)
+    require(liquid_balance(state.profile, callee) >= set_aside, "the callee can set aside the cycles for the execution")
+    require(context_id not in state.call_contexts, "the call context id is fresh")
+
+    # STATE AFTER
+    return Step(
+        evolve(
+            state,
+            messages=state.messages.replace(
+                message_id,
+                FuncMessage(
+                    call_context=context_id,
+                    caller=call.caller,
+                    receiver=call.callee,
+                    entry_point=PublicMethod(call.method_name, call.argument),
+                    queue=call.queue,
+                    reserved_cycles=set_aside,
+                ),
+            ),
+            call_contexts=state.call_contexts.set(
+                context_id,
+                CallContext(
+                    canister=call.callee,
+                    origin=call.origin,
+                    caller=call.caller,
+                    needs_to_respond=True,
+                    deleted=False,
+                    available_cycles=call.transferred_cycles,
+                ),
+            ),
+            canisters=state.canisters.set(call.callee, evolve(callee, balance=callee.balance - set_aside)),
+        )
+    )
+
+
+@transition(title="Call context creation: Heartbeat", source="abstract-behavior#call-context-creation")
+def heartbeat_context_creation(state: State, *, canister_id: CanisterId, context_id: CallContextId) -> Step:
+    """The heartbeat of a running canister that exports one may run at any time."""
+    # CONDITIONS
+    canister = running_canister_with_cycles(state, canister_id)
+    require(module_of(state.profile, code_of(canister)).has_heartbeat, "the module exports a heartbeat")
+    require(context_id not in state.call_contexts, "the call context id is fresh")
+
+    # STATE AFTER
+    return Step(with_system_task(state, canister_id, canister, context_id, Heartbeat()))
+
+
+@transition(title="Call context creation: Global timer", source="abstract-behavior#call-context-creation")
+def global_timer_context_creation(state: State, *, canister_id: CanisterId, context_id: CallContextId) -> Step:
+    """The global timer of a running canister is due: it is switched off and its hook runs."""
+    # CONDITIONS
+    canister = running_canister_with_cycles(state, canister_id)
+    require(module_of(state.profile, code_of(canister)).has_global_timer, "the module exports a global timer")
+    require(canister.global_timer != 0, "the timer is set")
+    require(canister.time >= canister.global_timer, "the time of the timer has come")
+    require(context_id not in state.call_contexts, "the call context id is fresh")
+
+    # STATE AFTER
+    return Step(
+        with_system_task(state, canister_id, evolve(canister, global_timer=0), context_id, GlobalTimer())
+    )
+
+
+def running_canister_with_cycles(state: State, canister_id: CanisterId) -> Canister:
+    """A running canister with code that can set aside the cycles for a system task."""
+    canister = existing_canister(state, canister_id)
+    code_of(canister)
+    require(isinstance(canister.status, Running), "the canister is running")
+    require(
+        liquid_balance(state.profile, canister) >= cycles_set_aside_for_task(state.profile, canister),
+        "the canister can set aside the cycles for the execution",
+    )
+    return canister
+
+
+def with_system_task(
+    state: State, canister_id: CanisterId, canister: Canister, context_id: CallContextId, entry_point: EntryPoint
+) -> State:
+    """The state in which a system task is about to run in a call context of its own."""
+    set_aside = cycles_set_aside_for_task(state.profile, canister)
+    caller = Caller(MANAGEMENT_CANISTER)
+    return evolve(
+        state,
+        messages=state.messages.prepend(
+            FuncMessage(
+                call_context=context_id,
+                caller=caller,
+                receiver=canister_id,
+                entry_point=entry_point,
+                queue=Between(MANAGEMENT_CANISTER, canister_id),
+                reserved_cycles=set_aside,
+            )
+        ),
+        call_contexts=state.call_contexts.set(
+            context_id,
+            CallContext(
+                canister=canister_id,
+                origin=FromSystemTask(),
+                caller=caller,
+                needs_to_respond=False,
+                deleted=False,
+                available_cycles=0,
+            ),
+        ),
+        canisters=state.canisters.set(canister_id, evolve(canister, balance=canister.balance - set_aside)),
+    )

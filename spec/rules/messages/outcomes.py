@@ -1,0 +1,78 @@
+"""Which function of the module a message runs, and with which arguments."""
+
+from spec.canister.outcome import Outcome, Returned, Trapped
+from spec.canister.wasm_state import WasmState
+from spec.rules.environments import deadline_of, environment_of
+from spec.rules.messages.budgets import instruction_limit
+from spec.rules.modules import module_of
+from spec.state.call_context import CallContext
+from spec.state.canister import Canister, Code
+from spec.state.message import (
+    CallbackInvocation,
+    FuncMessage,
+    GlobalTimer,
+    Heartbeat,
+    OnLowWasmMemory,
+    PublicMethod,
+)
+from spec.state.state import State
+
+
+def outcome_of(state: State, canister: Canister, code: Code, message: FuncMessage, context: CallContext) -> Outcome:
+    """What running the message gives (`R` of the interface specification)."""
+    module = module_of(state.profile, code)
+    limit = instruction_limit(state.profile, canister, message.entry_point)
+    environment = environment_of(state, canister, code, limit, context, message.call_context)
+    match message.entry_point:
+        case PublicMethod(method_name, argument) if method_name in module.query_methods:
+            return query_as_update(
+                module.query(
+                    method_name, code.wasm_state, argument, message.caller, environment, context.available_cycles
+                ),
+                code.wasm_state,
+            )
+        case PublicMethod(method_name, argument):
+            return module.update(
+                method_name,
+                code.wasm_state,
+                argument,
+                message.caller,
+                deadline_of(context),
+                environment,
+                context.available_cycles,
+                context.needs_to_respond,
+            )
+        case CallbackInvocation(callback, response, refunded_cycles):
+            return module.callback(
+                callback,
+                response,
+                refunded_cycles,
+                code.wasm_state,
+                message.caller,
+                deadline_of(context),
+                environment,
+                context.available_cycles,
+                context.needs_to_respond,
+            )
+        case Heartbeat():
+            return module.heartbeat(code.wasm_state, environment)
+        case GlobalTimer():
+            return module.global_timer(code.wasm_state, environment)
+        case OnLowWasmMemory():
+            return module.on_low_wasm_memory(code.wasm_state, environment)
+
+
+def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
+    """A query executed as an update: it responds, and changes nothing. Source: abstract-behavior, `query_as_update`."""
+    match outcome:
+        case Trapped():
+            return outcome
+        case Returned():
+            return Returned(
+                new_state=wasm_state,
+                instructions_used=outcome.instructions_used,
+                response=outcome.response,
+                cycles_accepted=outcome.cycles_accepted,
+                cycles_burned=outcome.cycles_burned,
+                logs=outcome.logs,
+            )

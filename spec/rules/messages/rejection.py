@@ -1,0 +1,143 @@
+"""Calls that are rejected before they start."""
+
+from attrs import evolve
+
+from spec.rules.conditions import answer, call_message, eligible_canister_call, existing_canister
+from spec.rules.messages.budgets import cycles_set_aside_for_call
+from spec.rules.resources import liquid_balance
+from spec.state.canister import Code, Empty, Running, Stopping
+from spec.state.message import CallMessage, ResponseMessage
+from spec.state.origin import FromCanister, NoDeadline
+from spec.state.state import State
+from spec.transition import Step, require, transition
+from spec.values.identifiers import MessageId
+from spec.values.rejects import RejectCode, RejectReason, system_reject
+
+
+@transition(title="Calls to missing canisters are rejected", source="ours#call-to-missing-canister")
+def reject_call_to_missing_canister(state: State, *, message_id: MessageId) -> Step:
+    """A call to a canister that does not exist is rejected."""
+    # CONDITIONS
+    call = eligible_canister_call(state, message_id)
+    require(call.callee not in state.canisters, "the callee does not exist")
+
+    # STATE AFTER
+    return answer(
+        state, message_id, system_reject(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
+    )
+
+
+@transition(title="Calls to empty canisters are rejected", source="ours#call-to-empty-canister")
+def reject_call_to_empty_canister(state: State, *, message_id: MessageId) -> Step:
+    """A call to a canister without code is rejected."""
+    # CONDITIONS
+    call = eligible_canister_call(state, message_id)
+    callee = existing_canister(state, call.callee)
+    require(isinstance(callee.code, Empty), "the callee has no code")
+
+    # STATE AFTER
+    return answer(state, message_id, system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE))
+
+
+@transition(
+    title="Calls to stopped/stopping canisters are rejected",
+    source="abstract-behavior#calls-to-stoppedstopping-canisters-are-rejected",
+)
+def reject_call_to_stopped_canister(state: State, *, message_id: MessageId) -> Step:
+    """A call to a canister which is stopping, or stopped, is rejected."""
+    # CONDITIONS
+    call = eligible_canister_call(state, message_id)
+    callee = existing_canister(state, call.callee)
+    require(isinstance(callee.code, Code), "the callee has code")
+    require(not isinstance(callee.status, Running), "the callee is stopping or stopped")
+    reason = (
+        RejectReason.CANISTER_STOPPING if isinstance(callee.status, Stopping) else RejectReason.CANISTER_STOPPED
+    )
+
+    # STATE AFTER
+    return answer(state, message_id, system_reject(RejectCode.CANISTER_ERROR, reason))
+
+
+@transition(
+    title="Calls to frozen canisters are rejected",
+    source="abstract-behavior#calls-to-frozen-canisters-are-rejected",
+)
+def reject_call_to_frozen_canister(state: State, *, message_id: MessageId) -> Step:
+    """A call to a canister whose liquid balance is negative is rejected."""
+    # CONDITIONS
+    call = eligible_canister_call(state, message_id)
+    callee = existing_canister(state, call.callee)
+    require(isinstance(callee.code, Code), "the callee has code")
+    require(liquid_balance(state.profile, callee) < 0, "the callee is frozen")
+
+    # STATE AFTER
+    return answer(state, message_id, system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN))
+
+
+@transition(
+    title="Calls with insufficient cycles are rejected",
+    source="abstract-behavior#calls-with-insufficient-cycles-are-rejected",
+)
+def reject_call_with_insufficient_cycles(state: State, *, message_id: MessageId) -> Step:
+    """A call of another canister with fewer cycles attached than the callee asks for is rejected."""
+    # CONDITIONS
+    call = eligible_canister_call(state, message_id)
+    callee = existing_canister(state, call.callee)
+    require(isinstance(call.origin, FromCanister), "the call was made by a canister")
+    require(call.caller.principal != call.callee, "the caller is another canister")
+    require(
+        call.transferred_cycles < callee.settings.minimum_incoming_canister_call_cycles,
+        "fewer cycles are attached than the callee asks for",
+    )
+
+    # STATE AFTER
+    return answer(
+        state, message_id, system_reject(RejectCode.CANISTER_ERROR, RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
+    )
+
+
+@transition(title="Calls to canisters out of cycles are rejected", source="ours#call-to-canister-out-of-cycles")
+def reject_call_to_canister_out_of_cycles(state: State, *, message_id: MessageId) -> Step:
+    """A call to a canister that cannot set aside the cycles for executing it is rejected."""
+    # CONDITIONS
+    call = eligible_canister_call(state, message_id)
+    callee = existing_canister(state, call.callee)
+    require(isinstance(callee.code, Code), "the callee has code")
+    require(isinstance(callee.status, Running), "the callee is running")
+    liquid = liquid_balance(state.profile, callee)
+    require(liquid >= 0, "the callee is not frozen")
+    require(
+        liquid < cycles_set_aside_for_call(state.profile, callee, call.method_name),
+        "the callee cannot set aside the cycles for the execution",
+    )
+
+    # STATE AFTER
+    return answer(state, message_id, system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_OUT_OF_CYCLES))
+
+
+@transition(title="Spontaneous call rejection", source="abstract-behavior#spontaneous-request-rejection")
+def spontaneous_call_rejection(state: State, *, message_id: MessageId, code: RejectCode) -> Step:
+    """The system can reject any call that was not started, for instance because it is overloaded."""
+    # CONDITIONS
+    call = call_message(state, message_id)
+    require(
+        code != RejectCode.SYS_UNKNOWN or waits_with_bound(call),
+        "only the caller of a bounded-wait call may see SYS_UNKNOWN",
+    )
+
+    # STATE AFTER
+    return Step(
+        evolve(
+            state,
+            messages=state.messages.remove(message_id).append(
+                ResponseMessage(
+                    call.origin, system_reject(code, RejectReason.SYSTEM_OVERLOADED), call.transferred_cycles
+                )
+            ),
+        )
+    )
+
+
+def waits_with_bound(call: CallMessage) -> bool:
+    """The maker of the call set a time-out."""
+    return isinstance(call.origin, FromCanister) and not isinstance(call.origin.deadline, NoDeadline)

@@ -1,0 +1,171 @@
+"""
+Cycle bookkeeping and resource consumption: memory usage, freezing limit, liquid balance, reservation, costs.
+
+The interface specification leaves the tariffs open; the profile's are production's. A proof about a rule holds for any.
+"""
+
+from attrs import evolve
+
+from spec import fees
+from spec.canister.module import CanisterModule, MalformedModule
+from spec.canister.wasm_state import WasmState
+from spec.profile import Profile
+from spec.rules.modules import module_or_defect
+from spec.state.canister import Canister, CanisterCode, Code, Empty
+from spec.state.history import CanisterHistory, ControllersChange, Creation
+from spec.state.state import State
+from spec.transition import opaque
+from spec.values.containers import Map
+from spec.values.identifiers import Blob, CanisterId
+from spec.values.quantities import ByteCount, Count, Cycles, Instructions
+from spec.values.rejects import Reply, Response
+
+BYTES_PER_GLOBAL = 32
+"""Source: facts on limits, memory accounting."""
+BYTES_PER_CHANGE = 184
+BYTES_PER_LISTED_CONTROLLER = 30
+BYTES_PER_CHUNK = 1_048_576
+EXECUTION_THREADS = 4
+"""The use, threshold and capacity of a subnet are divided by the threads that may grow memory at once."""
+
+
+@opaque
+def memory_usage_of_wasm_state(wasm_state: WasmState) -> ByteCount:
+    """What heap, stable memory and globals take."""
+    return (
+        wasm_state.wasm_memory.size
+        + wasm_state.stable_memory.size
+        + BYTES_PER_GLOBAL * (len(wasm_state.globals) + 1)
+    )
+
+
+@opaque
+def memory_usage_of_raw_module(profile: Profile, raw_module: Blob) -> ByteCount:
+    """What a module and its custom sections take."""
+    module = module_or_defect(profile, raw_module)
+    if isinstance(module, MalformedModule):
+        return len(raw_module)
+    sections = module.public_custom_sections.items() + module.private_custom_sections.items()
+    return len(raw_module) + sum(len(name.encode()) + len(content) + 1 for name, content in sections)
+
+
+@opaque
+def memory_usage_of_history(history: CanisterHistory) -> ByteCount:
+    """What the recorded changes take."""
+    listed = history.recent_changes.total(
+        lambda change: (
+            len(change.details.controllers) if isinstance(change.details, Creation | ControllersChange) else 0
+        )
+    )
+    return BYTES_PER_CHANGE * len(history.recent_changes) + BYTES_PER_LISTED_CONTROLLER * listed
+
+
+@opaque
+def memory_usage_of_chunk_store(chunk_store: Map[Blob, Blob]) -> ByteCount:
+    """What the stored chunks take; each counts with the largest size."""
+    return BYTES_PER_CHUNK * len(chunk_store)
+
+
+def memory_usage_of_code(profile: Profile, code: CanisterCode) -> ByteCount:
+    """What code and its state take."""
+    match code:
+        case Code():
+            return memory_usage_of_wasm_state(code.wasm_state) + memory_usage_of_raw_module(profile, code.raw_module)
+        case Empty():
+            return 0
+
+
+def memory_usage(profile: Profile, canister: Canister) -> ByteCount:
+    """What a canister takes in all. Source: abstract-behavior, cycle bookkeeping."""
+    return (
+        memory_usage_of_code(profile, canister.code)
+        + memory_usage_of_history(canister.history)
+        + memory_usage_of_chunk_store(canister.chunk_store)
+    )
+
+
+@opaque
+def _freezing_limit(profile: Profile, canister: Canister, usage: ByteCount) -> Cycles:
+    return fees.freezing_limit(
+        profile.fees,
+        canister.settings.compute_allocation,
+        canister.settings.memory_allocation,
+        canister.settings.freezing_threshold,
+        usage,
+        canister.subnet.subnet_size,
+    )
+
+
+def freezing_limit(profile: Profile, canister: Canister) -> Cycles:
+    """The cycles that keep a canister's resources paid for the time of its freezing threshold."""
+    return _freezing_limit(profile, canister, memory_usage(profile, canister))
+
+
+def liquid_balance(profile: Profile, canister: Canister) -> int:
+    """What a canister may spend. Negative for a frozen canister. Source: abstract-behavior, cycle bookkeeping."""
+    return canister.balance - max(freezing_limit(profile, canister) - canister.reserved_balance, 0)
+
+
+@opaque
+def idle_cycles_burned_per_day(profile: Profile, canister: Canister) -> Cycles:
+    """What a canister pays for its resources in a day."""
+    return fees.idle_cycles_burned_per_day(
+        profile.fees,
+        canister.settings.compute_allocation,
+        canister.settings.memory_allocation,
+        memory_usage(profile, canister),
+        canister.subnet.subnet_size,
+    )
+
+
+def allocated_memory(profile: Profile, canister: Canister) -> ByteCount:
+    """What a canister takes from its subnet."""
+    return max(canister.settings.memory_allocation, memory_usage(profile, canister))
+
+
+@opaque
+def cycles_to_reserve(state: State, canister_id: CanisterId, after: Canister) -> Cycles:
+    """
+    What moves to the reserved balance when a canister grows, `after` being the canister as it will be.
+
+    Nothing while the subnet is used below its threshold. Source: facts on fees, storage_reservation.
+    """
+    profile = state.profile
+    before = allocated_memory(profile, state.canisters[canister_id]) if canister_id in state.canisters else 0
+    growth = max(allocated_memory(profile, after) - before, 0)
+    if growth == 0:
+        return 0
+    used = state.canisters.total(lambda canister: allocated_memory(profile, canister))
+    return fees.storage_reservation(profile, used // EXECUTION_THREADS, growth, after.subnet.subnet_size)
+
+
+def with_code(canister: Canister, code: CanisterCode) -> Canister:
+    """The canister with other code or another state of its code."""
+    return evolve(canister, code=code)
+
+
+@opaque
+def cycles_per_message(profile: Profile, module: CanisterModule, limit: Instructions, subnet_size: Count) -> Cycles:
+    """MAX_CYCLES_PER_MESSAGE: what is set aside for an execution with this instruction limit."""
+    return fees.cycles_per_message(profile, limit, module.has_64_bit_memory, subnet_size)
+
+
+@opaque
+def execution_cost(
+    profile: Profile, module: CanisterModule, limit: Instructions, used: Instructions, subnet_size: Count
+) -> Cycles:
+    """What an execution costs that used some of its instruction limit."""
+    return fees.net_execution_cost(profile.fees, limit, used, module.has_64_bit_memory, subnet_size)
+
+
+@opaque
+def response_fee(profile: Profile, response: Response, subnet_size: Count) -> Cycles:
+    """What transmitting a response costs the canister that made the call."""
+    payload = len(response.data) if isinstance(response, Reply) else 1 + len(response.message.encode())
+    return fees.response_fee(profile.fees, payload, subnet_size)
+
+
+@opaque
+def creation_fee(profile: Profile, subnet_size: Count) -> Cycles:
+    """What creating a canister costs."""
+    return fees.canister_creation_fee(profile.fees, subnet_size)
