@@ -1,0 +1,86 @@
+"""
+Candid: the encoding of arguments and results of canister methods.
+
+`encode` writes values of given types, `decode` reads a message at expected types, with the subtyping that lets
+interfaces evolve. Source: the Candid specification.
+"""
+
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from spec.values.candid.coercion import Coercion, DoesNotFit
+from spec.values.candid.contents import CandidValue, Case, FunctionReference, ServiceReference, Some
+from spec.values.candid.decoding import WireReader
+from spec.values.candid.encoding import encode
+from spec.values.candid.types import (
+    BLOB,
+    CandidType,
+    Defined,
+    Definitions,
+    Func,
+    FunctionAnnotation,
+    MalformedCandid,
+    Opt,
+    Primitive,
+    Record,
+    Service,
+    Variant,
+    Vec,
+    as_fields,
+    field_id,
+    is_subtype,
+)
+
+__all__ = [
+    "BLOB",
+    "CandidError",
+    "CandidType",
+    "CandidValue",
+    "Case",
+    "Defined",
+    "Definitions",
+    "Func",
+    "FunctionAnnotation",
+    "FunctionReference",
+    "Opt",
+    "Primitive",
+    "Record",
+    "Service",
+    "ServiceReference",
+    "Some",
+    "Variant",
+    "Vec",
+    "decode",
+    "encode",
+    "field_id",
+    "is_subtype",
+]
+
+
+@frozen
+class CandidError:
+    """A message that cannot be read at the expected types."""
+
+    because: str
+
+
+def decode(
+    types: Sequence[CandidType], blob: bytes, definitions: Definitions | None = None
+) -> tuple[CandidValue, ...] | CandidError:
+    """
+    The values of a message, read at the expected types.
+
+    Values beyond the expected ones are ignored, missing ones are null where that fits. `definitions` says what the
+    `Defined` types among the expected ones stand for.
+    """
+    reader = WireReader(blob)
+    try:
+        actual, values = reader.message()
+        coercion = Coercion({**(definitions or {}), **dict(enumerate(reader.table))})
+        read = coercion.record(dict(enumerate(values)), as_fields(tuple(actual)), as_fields(tuple(types)), 0)
+    except MalformedCandid as malformed:
+        return CandidError(str(malformed))
+    except DoesNotFit as mismatch:
+        return CandidError(str(mismatch))
+    return tuple(read[index] for index in range(len(types)))
