@@ -1,0 +1,306 @@
+"""
+What an implementation under test looks like to the judge: eight verbs and three optional capabilities.
+
+`PROTOCOL.md` gives the same in JSON. Adapters (`stdio`) turn calls of these methods into the form that an implementation
+understands; the specification itself implements it in `serve_specification`.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final, Protocol
+
+from attrs import field, frozen
+
+from spec.state.label import Label
+from spec.state.request import Request
+from spec.transition import Output
+from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, RequestId, SubnetId, Text
+from spec.values.quantities import Count, Nanoseconds
+from spec.values.rejects import RejectReason
+
+PROTOCOL_VERSION: Final[int] = 1
+"""What `describe` agrees on."""
+
+
+class Capability(Enum):
+    """What an implementation may offer beyond the eight verbs."""
+
+    SCHEDULE = "schedule"
+    """It takes an order of transitions."""
+    EXPLAIN = "explain"
+    """It says which transitions it took."""
+    STATE = "state"
+    """It gives a digest of the specification state that it is in."""
+
+
+class InstanceKind(Enum):
+    """Whether the instance moves by itself."""
+
+    DETERMINISTIC = "deterministic"
+    """Nothing happens between requests; the clock and the rounds move by `advance` alone."""
+    LIVE = "live"
+    """It moves by itself."""
+
+
+class ImplementationError(Exception):
+    """The implementation did not give a usable response. The message says what happened, in one line."""
+
+
+class Died(ImplementationError):
+    """The process ended."""
+
+
+class TimedOut(ImplementationError):
+    """A verb exceeded its time limit."""
+
+
+class BrokeProtocol(ImplementationError):
+    """A response that the protocol does not allow."""
+
+
+class Unsupported(ImplementationError):
+    """The implementation says that it does not offer this."""
+
+
+class InternalError(ImplementationError):
+    """The implementation says that it failed."""
+
+
+@frozen
+class Description:
+    """What an implementation says of itself."""
+
+    name: Text
+    version: Text
+    interface_specification: Text
+    """The version of the interface specification that it follows."""
+    profiles: tuple[Text, ...]
+    """The profiles that it follows to the last cycle."""
+    capabilities: frozenset[Capability]
+    instance: InstanceKind
+
+
+@frozen
+class Instance:
+    """A new, empty instance."""
+
+    subnet_id: SubnetId
+    root_key: Blob
+    system_time: Nanoseconds
+
+
+@frozen
+class Accepted:
+    """A request was taken in."""
+
+    request_id: RequestId
+
+
+@frozen
+class Refused:
+    """A request was not taken in."""
+
+    code: int | None = None
+    """The reject code, if the implementation gives one."""
+    reason: RejectReason | None = None
+    """What it means, if the implementation can tell."""
+
+
+@frozen
+class SeenReject:
+    """A reject as the implementation reports it."""
+
+    code: int
+    reason: RejectReason | None
+    """None if the implementation cannot tell it."""
+    message: Text
+    """Free text of the system, or the canister's own if the reason is `EXPLICIT`."""
+
+
+@frozen
+class Unknown:
+    """The request is not known, or no longer."""
+
+
+@frozen
+class Received:
+    """The request waits."""
+
+
+@frozen
+class Processing:
+    """The request is being worked on."""
+
+
+@frozen
+class Done:
+    """The request was answered, and the answer is forgotten."""
+
+
+@frozen
+class Replied:
+    """The call succeeded."""
+
+    data: Blob
+
+
+@frozen
+class Rejected:
+    """The call failed."""
+
+    reject: SeenReject
+
+
+Answer = Unknown | Received | Processing | Done | Replied | Rejected
+"""How far a request is."""
+
+QueryAnswer = Replied | Rejected | Refused
+"""What a query gives."""
+
+
+@frozen
+class Query:
+    """A query call of a user."""
+
+    nonce: Blob
+    ingress_expiry: Nanoseconds
+    sender: Principal
+    canister_id: CanisterId
+    method_name: MethodName
+    argument: Blob
+
+
+@frozen
+class Values:
+    """What stands at the paths that were read; None where there is nothing."""
+
+    values: tuple[Blob | None, ...]
+
+
+@frozen
+class Advanced:
+    """The system moved on."""
+
+    rounds: Count
+    is_quiescent: bool
+    """Nothing is left to do without new input; False also if the implementation cannot know."""
+    system_time: Nanoseconds
+
+
+@frozen
+class Claim:
+    """A transition that the implementation says it took, and what it showed."""
+
+    label: Label
+    outputs: tuple[Output, ...]
+
+
+@frozen
+class Scheduled:
+    """How far a schedule got."""
+
+    outputs: tuple[tuple[Output, ...], ...]
+    """Of the transitions that were taken."""
+    stopped_by: Text | None
+    """Why the next one could not be taken."""
+
+
+Path = tuple[Blob, ...]
+"""A path into the state tree, label by label."""
+
+
+class Implementation(Protocol):
+    """An implementation of the Internet Computer. Every method may raise `ImplementationError`."""
+
+    def describe(self) -> Description: ...
+
+    def reset(
+        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+    ) -> Instance:
+        """Starts an instance without canisters."""
+        ...
+
+    def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
+        """Hands in an update call."""
+        ...
+
+    def answer(self, request_id: RequestId) -> Answer:
+        """What is known of a request now."""
+        ...
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        """Asks a non-replicated query."""
+        ...
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
+        """Reads from the certified state."""
+        ...
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        """Lets time pass, then runs rounds until nothing is left to do or the number is reached."""
+        ...
+
+    def stop(self) -> None:
+        """Ends the instance."""
+        ...
+
+    def explain(self) -> Sequence[Claim]:
+        """The transitions taken since `reset` or the last `explain`."""
+        ...
+
+    def state(self) -> Blob:
+        """The digest of the specification state."""
+        ...
+
+    def schedule(self, labels: Sequence[Label]) -> Scheduled:
+        """Takes transitions in a given order."""
+        ...
+
+
+@frozen
+class TimeLimits:
+    """How long each verb may take, in seconds of wall time."""
+
+    describe: float = 30.0
+    """Includes the start of the process."""
+    reset: float = 30.0
+    submit: float = 60.0
+    """Includes `inspect_message`."""
+    advance: float = 120.0
+    stop: float = 10.0
+    others: float = 60.0
+
+    def of(self, verb: str) -> float:
+        """The limit of a verb."""
+        match verb:
+            case "describe":
+                return self.describe
+            case "reset":
+                return self.reset
+            case "submit":
+                return self.submit
+            case "advance" | "schedule":
+                return self.advance
+            case "stop":
+                return self.stop
+            case _:
+                return self.others
+
+    @staticmethod
+    def uniform(seconds: float) -> "TimeLimits":
+        """The same limit for every verb."""
+        return TimeLimits(seconds, seconds, seconds, seconds, seconds, seconds)
+
+
+DEFAULT_TIME_LIMITS: Final = TimeLimits()
+
+
+@frozen
+class Needs:
+    """What a scenario needs of an implementation beyond the eight verbs."""
+
+    capabilities: frozenset[Capability] = field(factory=frozenset)
+    deterministic: bool = False
+    """The instance must not move by itself."""
+    exact_costs: bool = False
+    """The implementation follows the scenario's profile to the last cycle."""
