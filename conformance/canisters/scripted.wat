@@ -2,8 +2,8 @@
 ;;
 ;; A program is a sequence of operations: one byte that says which, then its immediate operands, little-endian. An
 ;; operation takes its other operands from a stack and leaves its result there. An entry of the stack has 64 bits: an
-;; integer, or a byte string as its address (low half) and its length (high half). Nothing says which of the two an entry
-;; is; the assembler sees to it.
+;; integer, or a byte string as its address (low half) and its length (high half). Nothing says which of the two an
+;; entry is; the assembler sees to it.
 ;;
 ;; Memory, in bytes:
 ;;       0 ..    16  scratch
@@ -100,7 +100,7 @@
   ;; The index of an operation is its byte.
   (elem (i32.const 0) func
     $op_push_bytes $op_push_u32 $op_push_u64 $op_if_else $op_repeat $op_run $op_drop $op_drop_bytes $op_concat
-    $op_length $op_slice $op_equal_bytes $op_filled $op_bytes_of_u32 $op_bytes_of_u64 $op_bytes_of_u128
+    $op_length $op_slice $op_equal_bytes $op_filled $op_bytes_of_u32 $op_bytes_of_u64 $op_amount_of_integer
     $op_u32_of_bytes $op_u64_of_bytes $op_add $op_subtract $op_multiply $op_divide $op_remainder
     $op_bitwise_and $op_bitwise_or $op_bitwise_xor $op_equal $op_less $op_is_zero $op_slot_get $op_slot_set
     $op_slot_append $op_counter_get $op_counter_set $op_counter_add $op_global_get $op_global_set $op_hook_set
@@ -487,7 +487,7 @@
     (local.set $result (call $allocate (i32.const 8)))
     (i64.store (local.get $result) (call $pop))
     (call $push_bytes (local.get $result) (i32.const 8)))
-  (func $op_bytes_of_u128
+  (func $op_amount_of_integer
     (local $result i32)
     (local.set $result (call $allocate_wide))
     (i64.store (local.get $result) (call $pop))
