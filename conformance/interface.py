@@ -1,7 +1,7 @@
 """
 What an implementation under test looks like to the judge: eight verbs and three optional capabilities.
 
-`PROTOCOL.md` gives the same in JSON. Adapters (`stdio`) turn calls of these methods into the form that an implementation
+`PROTOCOL.md` gives the same in JSON. Adapters (`stdio`) turn calls of these methods into what an implementation
 understands; the specification itself implements it in `serve_specification`.
 """
 
