@@ -1,21 +1,13 @@
 """What an execution can read of the system, fixed while it runs."""
 
-from enum import Enum
-
 from attrs import field, frozen
 
 from spec.profile import Profile
+from spec.values.canister_terms import EnvironmentVariable as EnvironmentVariable
+from spec.values.canister_terms import SimpleStatus as SimpleStatus
 from spec.values.containers import List
-from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, CanisterId, Principal, SubnetId, Text
+from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, CanisterId, Principal, SubnetId
 from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds, Percent, Seconds
-
-
-class SimpleStatus(Enum):
-    """The status of a canister without the pending stop calls. The values are those of `ic0.canister_status`."""
-
-    RUNNING = 1
-    STOPPING = 2
-    STOPPED = 3
 
 
 @frozen
@@ -28,14 +20,6 @@ class Caller:
     """The `sender_info.info` of a canister-signature user, else empty."""
     info_signer: Blob = b""
     """The `sender_info.signer` of a canister-signature user, else empty."""
-
-
-@frozen
-class EnvironmentVariable:
-    """One environment variable of a canister. Source: management-canister, settings."""
-
-    name: Text
-    value: Text
 
 
 @frozen

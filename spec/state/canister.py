@@ -8,6 +8,10 @@ from spec.canister.environment import EnvironmentVariable, SimpleStatus
 from spec.canister.wasm_state import WasmState
 from spec.state.history import CanisterHistory
 from spec.state.origin import CallOrigin
+from spec.values.canister_terms import AllowedViewers as AllowedViewers
+from spec.values.canister_terms import Controllers as Controllers
+from spec.values.canister_terms import Public as Public
+from spec.values.canister_terms import Visibility as Visibility
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, Principal, SubnetId
 from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds, Percent, Seconds
@@ -68,26 +72,6 @@ def simple_status(status: CanisterStatus) -> SimpleStatus:
             return SimpleStatus.STOPPING
         case Stopped():
             return SimpleStatus.STOPPED
-
-
-@frozen
-class Controllers:
-    """Only controllers."""
-
-
-@frozen
-class Public:
-    """Everybody."""
-
-
-@frozen
-class AllowedViewers:
-    """Controllers and the principals listed."""
-
-    viewers: List[Principal]
-
-
-Visibility = Controllers | Public | AllowedViewers
 
 
 class HookStatus(Enum):

@@ -1,0 +1,52 @@
+"""Terms about canisters that the management canister's interface, the System API and the state share."""
+
+from enum import Enum
+
+from attrs import frozen
+
+from spec.values.containers import List
+from spec.values.identifiers import Principal, Text
+
+
+class SimpleStatus(Enum):
+    """The status of a canister without the pending stop calls. The values are those of `ic0.canister_status`."""
+
+    RUNNING = 1
+    STOPPING = 2
+    STOPPED = 3
+
+
+@frozen
+class EnvironmentVariable:
+    """One environment variable of a canister. Source: management-canister, settings."""
+
+    name: Text
+    value: Text
+
+
+@frozen
+class Controllers:
+    """Only controllers."""
+
+
+@frozen
+class Public:
+    """Everybody."""
+
+
+@frozen
+class AllowedViewers:
+    """Controllers and the principals listed."""
+
+    viewers: List[Principal]
+
+
+Visibility = Controllers | Public | AllowedViewers
+"""Who may see something of a canister. Source: management-canister, settings."""
+
+
+class WasmMemoryPersistence(Enum):
+    """What an upgrade does with the heap. Source: management-canister, install_code."""
+
+    KEEP = "keep"
+    REPLACE = "replace"

@@ -1,0 +1,68 @@
+"""Results of management methods, to and from Candid."""
+
+from typing import Final
+
+from attrs import asdict
+
+from spec.values.candid import BLOB, CandidError, CandidType, CandidValue, Case, decode, encode
+from spec.values.canister_terms import SimpleStatus
+from spec.values.identifiers import Blob, CanisterId, Principal
+from spec.values.management.conversions import definite_settings, definite_settings_value, option, optional
+from spec.values.management.records import CanisterStatusResult, MemoryMetrics, QueryStatistics
+from spec.values.management.types import CANISTER_ID, CANISTER_STATUS_RESULT
+
+EMPTY_RESULT: Final[Blob] = encode((), ())
+"""The reply of a method without results."""
+
+
+def encode_canister_id_result(canister_id: CanisterId) -> Blob:
+    """The reply of a method that created a canister."""
+    return encode((CANISTER_ID,), ({"canister_id": canister_id},))
+
+
+def encode_blob_result(blob: Blob) -> Blob:
+    """The reply of `raw_rand`."""
+    return encode((BLOB,), (blob,))
+
+
+def encode_canister_status(result: CanisterStatusResult) -> Blob:
+    """The reply of `canister_status`."""
+    values = {
+        **asdict(result, recurse=False),
+        "status": Case(result.status.name.lower()),
+        "settings": definite_settings_value(result.settings),
+        "module_hash": option(result.module_hash),
+        "memory_metrics": asdict(result.memory_metrics),
+        "query_stats": asdict(result.query_stats),
+    }
+    return encode((CANISTER_STATUS_RESULT,), (values,))
+
+
+def _decode_one(candid_type: CandidType, reply: Blob) -> CandidValue:
+    decoded = decode((candid_type,), reply)
+    if isinstance(decoded, CandidError):
+        raise ValueError(f"not the expected result: {decoded.because}")
+    return decoded[0]
+
+
+def decode_canister_id_result(reply: Blob) -> CanisterId:
+    """Reads the reply of a method that created a canister. Raises `ValueError` if it is none."""
+    return Principal(_decode_one(CANISTER_ID, reply)["canister_id"])
+
+
+def decode_blob_result(reply: Blob) -> Blob:
+    """Reads the reply of `raw_rand`. Raises `ValueError` if it is none."""
+    return bytes(_decode_one(BLOB, reply))
+
+
+def decode_canister_status(reply: Blob) -> CanisterStatusResult:
+    """Reads the reply of `canister_status`. Raises `ValueError` if it is none."""
+    values = _decode_one(CANISTER_STATUS_RESULT, reply)
+    read = {
+        "status": SimpleStatus[values["status"].label.upper()],
+        "settings": definite_settings(values["settings"]),
+        "module_hash": optional(values["module_hash"]),
+        "memory_metrics": MemoryMetrics(**values["memory_metrics"]),
+        "query_stats": QueryStatistics(**values["query_stats"]),
+    }
+    return CanisterStatusResult(**{**values, **read})
