@@ -51,8 +51,9 @@ class WireReader:
     def message(self) -> tuple[list[CandidType], list[CandidValue]]:
         """The types and the values of the whole message."""
         self.values_without_bytes_left = len(self.blob) + FREE_VALUES_WITHOUT_BYTES
-        if self.take(len(MAGIC)) != MAGIC:
+        if not self.blob.startswith(MAGIC):
             raise MalformedCandid("the message does not begin with DIDL")
+        self.position = len(MAGIC)
         entries = self.count()
         self.table = self.several(entries, lambda: self.definition(entries))
         self.check_methods()
