@@ -26,6 +26,10 @@ INSTRUCTIONS_OF_RATE: Final[Instructions] = 10
 """Rates are given per ten instructions."""
 
 
+EXECUTION_THREADS: Final = 4
+"""The use, threshold and capacity of a subnet are divided by the threads on which memory may grow at once."""
+
+
 def larger(left: int, right: int) -> int:
     """The larger of two numbers."""
     return left if left >= right else right
@@ -203,3 +207,27 @@ def schnorr_signature_fee(fees: Fees, subnet_size: Count) -> Cycles:
 def vetkd_key_fee(fees: Fees, subnet_size: Count) -> Cycles:
     """The fee for deriving a key, on the subnet that derives it."""
     return scale(fees, fees.vetkd_key, subnet_size)
+
+
+# --- storage reservation ---------------------------------------------------------------------------------------------
+
+
+def storage_reservation(profile: Profile, used: ByteCount, growth: ByteCount, subnet_size: Count) -> Cycles:
+    """
+    What growth by some bytes reserves on a subnet of which some bytes are used, all per execution thread.
+
+    Nothing below the threshold; above it, the storage fee of a period that grows with the use of the subnet.
+    """
+    capacity = profile.limits.subnet_memory // EXECUTION_THREADS
+    before, after = smaller(used, capacity), smaller(used + growth, capacity)
+    return _reserved_in_all(profile, after, subnet_size) - _reserved_in_all(profile, before, subnet_size)
+
+
+def _reserved_in_all(profile: Profile, used: ByteCount, subnet_size: Count) -> Cycles:
+    threshold = profile.limits.subnet_memory_threshold // EXECUTION_THREADS
+    capacity = profile.limits.subnet_memory // EXECUTION_THREADS
+    if used <= threshold:
+        return 0
+    above = used - threshold
+    period = profile.fees.storage_reservation_period * above // (capacity - threshold) // 2
+    return memory_cost(profile.fees, above, period, subnet_size)

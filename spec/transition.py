@@ -125,16 +125,20 @@ class _Silence(Exception):
 
 
 def require(
-    holds: bool, condition: Text, otherwise: RejectReason | None = None, code: RejectCode = RejectCode.CANISTER_ERROR
+    holds: bool,
+    condition: Text,
+    otherwise: RejectReason | None = None,
+    code: RejectCode = RejectCode.CANISTER_ERROR,
+    detail: Text = "",
 ) -> None:
     """
     States one condition of a rule, in words.
 
-    `otherwise` and `code` say with which reject a management call fails if the condition does not hold; a condition
-    without them makes the call wait.
+    `otherwise`, `code` and `detail` say with which reject a management call fails if the condition does not hold; a
+    condition without them makes the call wait.
     """
     if not holds:
-        raise _ConditionFailed(condition, None if otherwise is None else system_reject(code, otherwise))
+        raise _ConditionFailed(condition, None if otherwise is None else system_reject(code, otherwise, detail))
 
 
 def unspecified(because: Text) -> None:

@@ -11,7 +11,11 @@ from spec.values.quantities import Instructions, Nanoseconds
 
 
 def environment_of(
-    state: State, canister: Canister, code: Code, limit: Instructions, context: CallContext | None = None,
+    state: State,
+    canister: Canister,
+    code: Code,
+    limit: Instructions,
+    context: CallContext | None = None,
     context_id: CallContextId | None = None,
 ) -> Environment:
     """`Env`, read from the state before the execution. Source: abstract-behavior, message execution."""

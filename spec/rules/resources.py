@@ -25,17 +25,13 @@ BYTES_PER_GLOBAL = 32
 BYTES_PER_CHANGE = 184
 BYTES_PER_LISTED_CONTROLLER = 30
 BYTES_PER_CHUNK = 1_048_576
-EXECUTION_THREADS = 4
-"""The use, threshold and capacity of a subnet are divided by the threads that may grow memory at once."""
 
 
 @opaque
 def memory_usage_of_wasm_state(wasm_state: WasmState) -> ByteCount:
     """What heap, stable memory and globals take."""
     return (
-        wasm_state.wasm_memory.size
-        + wasm_state.stable_memory.size
-        + BYTES_PER_GLOBAL * (len(wasm_state.globals) + 1)
+        wasm_state.wasm_memory.size + wasm_state.stable_memory.size + BYTES_PER_GLOBAL * (len(wasm_state.globals) + 1)
     )
 
 
@@ -136,7 +132,7 @@ def cycles_to_reserve(state: State, canister_id: CanisterId, after: Canister) ->
     if growth == 0:
         return 0
     used = state.canisters.total(lambda canister: allocated_memory(profile, canister))
-    return fees.storage_reservation(profile, used // EXECUTION_THREADS, growth, after.subnet.subnet_size)
+    return fees.storage_reservation(profile, used // fees.EXECUTION_THREADS, growth, after.subnet.subnet_size)
 
 
 def with_code(canister: Canister, code: CanisterCode) -> Canister:

@@ -125,8 +125,8 @@ class Canister:
     """
     Everything that belongs to one canister id.
 
-    The interface specification has a map from canister ids for each of these fields; all of them have the same domain, so
-    they are fields of one record here.
+    The interface specification has a map from canister ids for each of these fields; all of them have the same domain,
+    so they are fields of one record here.
     """
 
     code: CanisterCode

@@ -2,8 +2,8 @@
 The three containers that a rule may touch: `Map`, `List` and `Queue`.
 
 They are immutable. Besides looking up and changing single entries they have a few bulk operations, each with a stated
-law; the symbolic runner has its own versions of the three that know those laws, so a proof covers any number of entries.
-Functions handed to a bulk operation must be pure.
+law; the symbolic runner has its own versions of the three that know those laws, so a proof covers any number of
+entries. Functions handed to a bulk operation must be pure.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -149,7 +149,8 @@ class Queue(Generic[Item]):
     """
     Pending items in order, oldest first, each with an id of its own.
 
-    An id is given when an item enters, counts up, stays when the item is replaced at its place, and is never used again.
+    An id is given when an item enters, counts up, stays when the item is replaced at its place, and is never used
+    again.
     """
 
     entries: tuple[tuple[int, Item], ...] = ()

@@ -22,9 +22,7 @@ def request_rejection(state: State, *, request_id: RequestId, code: RejectCode) 
     require(code in (RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT), "the reject code is that of a system error")
 
     # STATE AFTER
-    return with_status(
-        state, request_id, known, Rejected(system_reject(code, RejectReason.SYSTEM_OVERLOADED))
-    )
+    return with_status(state, request_id, known, Rejected(system_reject(code, RejectReason.SYSTEM_OVERLOADED)))
 
 
 @transition(title="Initiating canister calls", source="abstract-behavior#initiating-canister-calls")
@@ -73,7 +71,7 @@ def respond_to_user(state: State, *, message_id: MessageId) -> Step:
     return evolve(shown, state=evolve(shown.state, messages=state.messages.remove(message_id)))
 
 
-@transition(title="Request clean up: response dropped", source="abstract-behavior#request-clean-up")
+@transition(title="Request clean up: response dropped", source="abstract-behavior#update-call-request-clean-up")
 def request_done(state: State, *, request_id: RequestId) -> Step:
     """The response to a request is no longer kept, but the request is still known."""
     # CONDITIONS
@@ -84,7 +82,7 @@ def request_done(state: State, *, request_id: RequestId) -> Step:
     return with_status(state, request_id, known, Done())
 
 
-@transition(title="Request clean up: request forgotten", source="abstract-behavior#request-clean-up")
+@transition(title="Request clean up: request forgotten", source="abstract-behavior#update-call-request-clean-up")
 def request_deletion(state: State, *, request_id: RequestId) -> Step:
     """A request that was answered and has expired is forgotten."""
     # CONDITIONS

@@ -3,13 +3,13 @@
 from spec.state.request import Request
 from spec.transition import opaque
 from spec.values.identifiers import RequestId
-from spec.values.request_id import hash_of_map
+from spec.values.request_id import HashedValue, hash_of_map
 
 
 @opaque
 def request_id_of(request: Request) -> RequestId:
     """The representation-independent hash of a call. Source: https-interface, request id."""
-    content: dict[str, object] = {
+    content: dict[str, HashedValue] = {
         "request_type": "call",
         "canister_id": request.canister_id,
         "method_name": request.method_name,

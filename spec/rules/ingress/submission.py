@@ -17,9 +17,7 @@ from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 from spec.values.rejects import RejectCode, RejectReason
 
 
-@transition(
-    title="API Request submission: call to a canister", source="abstract-behavior#api-request-submission"
-)
+@transition(title="API Request submission: call to a canister", source="abstract-behavior#api-request-submission")
 def submit_request(state: State, *, request: Request, effective_id: Principal) -> Step:
     """A user's call to a running canister that is not frozen, and does not refuse it, becomes known."""
     # CONDITIONS
@@ -86,9 +84,7 @@ def received(state: State, request: Request, effective_id: Principal) -> Step:
     """The step in which a request becomes known."""
     request_id = request_id_of(request)
     return Step(
-        evolve(
-            state, requests=state.requests.set(request_id, KnownRequest(request, Received(), effective_id))
-        ),
+        evolve(state, requests=state.requests.set(request_id, KnownRequest(request, Received(), effective_id))),
         outputs=(RequestStatusChanged(request_id, Received()),),
     )
 

@@ -16,9 +16,7 @@ from spec.transition import Step, require, transition
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
 
 
-@transition(
-    title="Call context creation: Public entry points", source="abstract-behavior#call-context-creation"
-)
+@transition(title="Call context creation: Public entry points", source="abstract-behavior#call-context-creation")
 def call_context_creation(state: State, *, message_id: MessageId, context_id: CallContextId) -> Step:
     """A call to a method of a running canister gets a call context; the cycles for its execution are set aside."""
     # CONDITIONS
@@ -90,9 +88,7 @@ def global_timer_context_creation(state: State, *, canister_id: CanisterId, cont
     require(context_id not in state.call_contexts, "the call context id is fresh")
 
     # STATE AFTER
-    return Step(
-        with_system_task(state, canister_id, evolve(canister, global_timer=0), context_id, GlobalTimer())
-    )
+    return Step(with_system_task(state, canister_id, evolve(canister, global_timer=0), context_id, GlobalTimer()))
 
 
 def running_canister_with_cycles(state: State, canister_id: CanisterId) -> Canister:

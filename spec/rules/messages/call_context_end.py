@@ -58,12 +58,9 @@ def no_response_can_come(state: State, context_id: CallContextId) -> bool:
     """
     return (
         state.messages.none(
-            lambda message: isinstance(message, CallMessage | ResponseMessage)
-            and waits_for(message.origin, context_id)
+            lambda message: isinstance(message, CallMessage | ResponseMessage) and waits_for(message.origin, context_id)
         )
-        and state.call_contexts.none(
-            lambda _, other: other.needs_to_respond and waits_for(other.origin, context_id)
-        )
+        and state.call_contexts.none(lambda _, other: other.needs_to_respond and waits_for(other.origin, context_id))
         and state.canisters.none(lambda _, canister: has_stop_call_of(canister, context_id))
     )
 

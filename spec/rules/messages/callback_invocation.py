@@ -45,9 +45,7 @@ def callback_invocation(state: State, *, message_id: MessageId) -> Step:
     )
 
 
-@transition(
-    title="Callback invocation: deleted call context", source="abstract-behavior#callback-invocation"
-)
+@transition(title="Callback invocation: deleted call context", source="abstract-behavior#callback-invocation")
 def callback_of_deleted_context(state: State, *, message_id: MessageId) -> Step:
     """A response to a call of a deleted call context runs no code; its cycles go to the canister."""
     # CONDITIONS

@@ -64,9 +64,7 @@ def with_answered_context(context: CallContext, outcome: Returned) -> CallContex
         context,
         instructions_used=context.instructions_used + outcome.instructions_used,
         last_failure=(
-            context.last_failure
-            if outcome.cleaned_up_after is None
-            else failure_of_trap(outcome.cleaned_up_after)
+            context.last_failure if outcome.cleaned_up_after is None else failure_of_trap(outcome.cleaned_up_after)
         ),
     )
     if outcome.response is None:
@@ -82,9 +80,7 @@ def with_effects(canister: Canister, outcome: Returned, settlement: Settlement, 
         version=version,
         balance=settlement.balance,
         reserved_balance=canister.reserved_balance + settlement.newly_reserved,
-        certified_data=(
-            canister.certified_data if outcome.new_certified_data is None else outcome.new_certified_data
-        ),
+        certified_data=(canister.certified_data if outcome.new_certified_data is None else outcome.new_certified_data),
         global_timer=canister.global_timer if outcome.new_global_timer is None else outcome.new_global_timer,
     )
 

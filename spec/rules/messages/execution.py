@@ -17,9 +17,7 @@ from spec.transition import Burned, BurnReason, Executed, Step, require, transit
 from spec.values.identifiers import MessageId
 
 
-@transition(
-    title="Message execution", source="abstract-behavior#rule-message-execution", completes_execution=True
-)
+@transition(title="Message execution", source="abstract-behavior#rule-message-execution", completes_execution=True)
 def message_execution(state: State, *, message_id: MessageId) -> Step:
     """
     A canister runs a method, a callback or a system task.
@@ -46,9 +44,7 @@ def message_execution(state: State, *, message_id: MessageId) -> Step:
         return committed(state, message_id, message, canister, context, outcome, settlement)
     assert failure is not None, "an execution that did not return failed"
     used = min(settlement.cycles_used, message.reserved_cycles)
-    charged = evolve(
-        with_logs(canister, outcome.logs), balance=canister.balance + message.reserved_cycles - used
-    )
+    charged = evolve(with_logs(canister, outcome.logs), balance=canister.balance + message.reserved_cycles - used)
     return Step(
         evolve(
             state,

@@ -22,9 +22,7 @@ def reject_call_to_missing_canister(state: State, *, message_id: MessageId) -> S
     require(call.callee not in state.canisters, "the callee does not exist")
 
     # STATE AFTER
-    return answer(
-        state, message_id, system_reject(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
-    )
+    return answer(state, message_id, system_reject(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND))
 
 
 @transition(title="Calls to empty canisters are rejected", source="ours#call-to-empty-canister")
@@ -50,9 +48,7 @@ def reject_call_to_stopped_canister(state: State, *, message_id: MessageId) -> S
     callee = existing_canister(state, call.callee)
     require(isinstance(callee.code, Code), "the callee has code")
     require(not isinstance(callee.status, Running), "the callee is stopping or stopped")
-    reason = (
-        RejectReason.CANISTER_STOPPING if isinstance(callee.status, Stopping) else RejectReason.CANISTER_STOPPED
-    )
+    reason = RejectReason.CANISTER_STOPPING if isinstance(callee.status, Stopping) else RejectReason.CANISTER_STOPPED
 
     # STATE AFTER
     return answer(state, message_id, system_reject(RejectCode.CANISTER_ERROR, reason))
@@ -115,7 +111,7 @@ def reject_call_to_canister_out_of_cycles(state: State, *, message_id: MessageId
     return answer(state, message_id, system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_OUT_OF_CYCLES))
 
 
-@transition(title="Spontaneous call rejection", source="abstract-behavior#spontaneous-request-rejection")
+@transition(title="Spontaneous call rejection", source="abstract-behavior#request-rejection")
 def spontaneous_call_rejection(state: State, *, message_id: MessageId, code: RejectCode) -> Step:
     """The system can reject any call that was not started, for instance because it is overloaded."""
     # CONDITIONS

@@ -53,7 +53,9 @@ def settle(state: State, canister: Canister, message: FuncMessage, outcome: Outc
             sent = outcome.new_calls.total(lambda call: call.transferred_cycles + call.callback.reserved_cycles)
             reserved = cycles_to_reserve(state, message.receiver, with_state_of(canister, outcome))
             balance = canister.balance + outcome.cycles_accepted + message.reserved_cycles
-            return Settlement(used, paid, sent, reserved, balance - used - paid - sent - reserved - outcome.cycles_burned)
+            return Settlement(
+                used, paid, sent, reserved, balance - used - paid - sent - reserved - outcome.cycles_burned
+            )
         case Trapped():
             return Settlement(used, 0, 0, 0, canister.balance + message.reserved_cycles - used)
 

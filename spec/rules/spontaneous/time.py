@@ -9,7 +9,10 @@ from spec.values.identifiers import CanisterId
 from spec.values.quantities import Nanoseconds
 
 
-@transition(title="Time progressing: canister time", source="abstract-behavior#time-progressing-cycle-consumption-and-canister-version-increments")
+@transition(
+    title="Time progressing: canister time",
+    source="abstract-behavior#time-progressing-cycle-consumption-canister-version-increments-and-subnet-admins-updates",
+)
 def canister_time_progress(state: State, *, canister_id: CanisterId, time: Nanoseconds) -> Step:
     """The clock of a canister moves forward, by any amount."""
     # CONDITIONS
@@ -20,7 +23,10 @@ def canister_time_progress(state: State, *, canister_id: CanisterId, time: Nanos
     return Step(evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, time=time))))
 
 
-@transition(title="Time progressing: system time", source="abstract-behavior#time-progressing-cycle-consumption-and-canister-version-increments")
+@transition(
+    title="Time progressing: system time",
+    source="abstract-behavior#time-progressing-cycle-consumption-canister-version-increments-and-subnet-admins-updates",
+)
 def system_time_progress(state: State, *, time: Nanoseconds) -> Step:
     """The clock of the system moves forward, by any amount."""
     # CONDITIONS

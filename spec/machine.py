@@ -1,0 +1,150 @@
+"""The machine: which labels are enabled, what a step does, and how a schedule runs."""
+
+from collections.abc import Iterable, Iterator
+from inspect import get_annotations, signature
+from itertools import product
+from typing import Any, Final
+
+from attrs import frozen
+
+import spec.rules  # registers the rules
+from spec.profile import Profile
+from spec.rules.management.creation import provisional_create_arguments
+from spec.rules.management.miscellaneous import RANDOM_BYTES
+from spec.rules.management.rejection import first_free_canister_id
+from spec.state.canister import Stopping, Subnet
+from spec.state.label import Label
+from spec.state.message import CallMessage
+from spec.state.request import Request
+from spec.state.state import State
+from spec.transition import RULES, NotEnabled, Output, Rule, Step, Unspecified
+from spec.values.identifiers import Blob, CallContextId, MessageId, RequestId
+from spec.values.quantities import Nanoseconds
+from spec.values.rejects import RejectCode
+
+OUTSIDE: Final[frozenset[str]] = frozenset({"submit_request", "submit_management_request"})
+"""Rules whose labels come from users, not from the system."""
+
+SPONTANEOUS: Final[frozenset[str]] = frozenset(
+    {
+        "request_rejection",
+        "spontaneous_call_rejection",
+        "stop_call_rejection",
+        "request_done",
+        "request_deletion",
+        "canister_time_progress",
+        "system_time_progress",
+    }
+)
+"""Rules that may fire at any time although nothing waits for them."""
+
+
+def initial_state(profile: Profile, subnet: Subnet, system_time: Nanoseconds, root_key: Blob = b"") -> State:
+    """The state before the first step. Source: abstract-behavior, initial state."""
+    return State(profile=profile, root_key=root_key, system_time=system_time, subnet=subnet)
+
+
+def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
+    """What a label does in a state. Raises `ValueError` for an unknown rule or other variables than the rule has."""
+    rule = RULES.get(label.rule)
+    if rule is None:
+        raise ValueError(f"no rule is named {label.rule!r}")
+    choices = label.arguments()
+    expected = {name for name in signature(rule.body).parameters if name != "state"}
+    if choices.keys() != expected:
+        raise ValueError(f"{label.rule} has the free variables {sorted(expected)}, not {sorted(choices)}")
+    return rule(state, **choices)
+
+
+def enabled(state: State, *, spontaneous: bool = False) -> list[Label]:
+    """
+    The labels that the system may take now, in a fixed order.
+
+    For variables with infinitely many possible values (new ids, random bytes, times) one value stands for all. Labels
+    of users are not listed; those that may fire at any time only if `spontaneous` is set.
+    """
+    rules = (rule for name, rule in RULES.items() if name not in OUTSIDE and (spontaneous or name not in SPONTANEOUS))
+    return [label for rule in rules for label in candidates(state, rule) if isinstance(step(state, label), Step)]
+
+
+def candidates(state: State, rule: Rule) -> Iterator[Label]:
+    """Labels of a rule with every combination of values that its free variables can have."""
+    annotations = get_annotations(rule.body, eval_str=True)
+    names = [name for name in signature(rule.body).parameters if name != "state"]
+    if names == ["canister_id", "index"]:
+        for canister_id, canister in state.canisters.items():
+            if isinstance(canister.status, Stopping):
+                for index in range(len(canister.status.stop_calls)):
+                    yield Label(rule.name, {"canister_id": canister_id, "index": index})
+        return
+    for values in product(*(list(values_of(state, rule, name, annotations[name])) for name in names)):
+        yield Label(rule.name, dict(zip(names, values, strict=True)))
+
+
+def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
+    """The values that a free variable can have in a state, one standing for all where there are infinitely many."""
+    if kind is MessageId:
+        return state.messages.ids()
+    if kind is RequestId:
+        return state.requests.keys()
+    if kind is CallContextId:
+        fresh = max(state.call_contexts.keys(), default=-1) + 1
+        return [fresh] if rule.name.endswith("context_creation") else state.call_contexts.keys()
+    if kind is RejectCode:
+        return list(RejectCode)
+    match name:
+        case "canister_id" if "message_id" in signature(rule.body).parameters:
+            return [first_free_canister_id(state), *specified_ids(state)]
+        case "canister_id":
+            return state.canisters.keys()
+        case "randomness":
+            return [bytes(RANDOM_BYTES)]
+        case "time":
+            clocks = [canister.time for _, canister in state.canisters.items()]
+            return [max([state.system_time, *clocks]) + 1]
+    raise AssertionError(f"{rule.name}: no values are known for {name}")
+
+
+def specified_ids(state: State) -> list[Any]:
+    """The canister ids that waiting creation calls ask for."""
+    given = (
+        provisional_create_arguments(message.argument)
+        for message in state.messages
+        if isinstance(message, CallMessage) and message.method_name == "provisional_create_canister_with_cycles"
+    )
+    return sorted({one.specified_id for one in given if one is not None and one.specified_id is not None})
+
+
+@frozen
+class Run:
+    """What a schedule did."""
+
+    state: State
+    """The state at the end, or where the schedule stopped."""
+    outputs: tuple[Output, ...]
+    taken: int
+    """How many labels were taken."""
+    stopped: NotEnabled | Unspecified | None = None
+    """Why the next label was not taken."""
+
+
+def run(state: State, labels: Iterable[Label]) -> Run:
+    """Takes labels one after another until the schedule ends or a label is not enabled."""
+    outputs: tuple[Output, ...] = ()
+    taken = 0
+    for label in labels:
+        match step(state, label):
+            case Step() as fired:
+                state, outputs, taken = fired.state, outputs + fired.outputs, taken + 1
+            case NotEnabled() | Unspecified() as why:
+                return Run(state, outputs, taken, why)
+    return Run(state, outputs, taken)
+
+
+def submission_label(request: Request, effective_id: Any) -> Label:
+    """The label with which a user submits a request."""
+    rule = "submit_management_request" if request.canister_id == b"" else "submit_request"
+    return Label(rule, {"request": request, "effective_id": effective_id})
+
+
+__all__ = ["candidates", "enabled", "initial_state", "run", "spec", "step", "submission_label"]

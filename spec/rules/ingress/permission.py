@@ -1,0 +1,48 @@
+"""Which management calls a user may submit."""
+
+from spec.rules.management.arguments import is_subnet_admin
+from spec.rules.management.status import is_admitted
+from spec.state.canister import Canister
+from spec.state.request import Request
+from spec.state.state import State
+from spec.transition import opaque
+from spec.values import management
+from spec.values.identifiers import CanisterId, Principal
+
+CONTROLLER_METHODS = ("install_code", "update_settings", "provisional_top_up_canister")
+"""Source: checklist, submit-call.mgmt-controller-methods, as far as these methods exist here."""
+ADMIN_METHODS = ("start_canister", "stop_canister", "uninstall_code", "delete_canister")
+"""Source: checklist, submit-call.mgmt-admin-methods."""
+
+
+@opaque
+def managed_canister(request: Request) -> CanisterId | None:
+    """The canister that a management call is about, if its argument names one."""
+    arguments = management.decode_arguments(request.method_name, request.argument)
+    return getattr(arguments, "canister_id", None)
+
+
+def may_submit(state: State, request: Request, effective_id: Principal) -> bool:
+    """The user may make this management call as ingress. Source: abstract-behavior, API request submission."""
+    if request.method_name == "provisional_create_canister_with_cycles":
+        return True
+    if request.method_name == "create_canister":
+        subnet = state.subnet.subnet_id
+        return subnet in state.subnet_admins and state.subnet_admins[subnet].contains(request.sender)
+    managed = managed_canister(request)
+    if managed is None or managed not in state.canisters:
+        return False
+    return may_manage(state, state.canisters[managed], request)
+
+
+def may_manage(state: State, canister: Canister, request: Request) -> bool:
+    """The user may submit this call about an existing canister."""
+    controls = canister.settings.controllers.contains(request.sender)
+    if request.method_name in CONTROLLER_METHODS:
+        return controls
+    administers = is_subnet_admin(state, canister, request.sender)
+    if request.method_name in ADMIN_METHODS:
+        return controls or administers
+    if request.method_name == "canister_status":
+        return administers or is_admitted(canister, canister.settings.status_visibility, request.sender)
+    return False

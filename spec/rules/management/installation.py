@@ -1,0 +1,183 @@
+"""Installing code: into an empty canister, or in place of other code."""
+
+from attrs import evolve
+
+from spec.canister.environment import Caller, Environment
+from spec.canister.module import CanisterModule, MalformedModule
+from spec.canister.outcome import Returned, Trapped
+from spec.rules.conditions import existing_canister
+from spec.rules.environments import environment_of
+from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
+from spec.rules.management.settings import hash_of_blob
+from spec.rules.messages.effects import with_logs
+from spec.rules.messages.settlement import failure_of_trap
+from spec.rules.modules import module_or_defect
+from spec.rules.resources import cycles_per_message, cycles_to_reserve, execution_cost, liquid_balance
+from spec.state.canister import Canister, Code, Empty
+from spec.state.history import Change, CodeDeployment, CodeDeploymentMode, recorded
+from spec.state.message import CallMessage
+from spec.state.state import State
+from spec.transition import Burned, BurnReason, Executed, Step, opaque, require, transition
+from spec.values import management
+from spec.values.containers import List
+from spec.values.identifiers import Blob, CanisterId, MessageId
+from spec.values.quantities import Instructions
+from spec.values.rejects import RejectReason
+
+
+@opaque
+def install_code_arguments(argument: Blob) -> management.InstallCodeArguments | None:
+    """The argument of `install_code`."""
+    arguments = management.decode_arguments("install_code", argument)
+    return arguments if isinstance(arguments, management.InstallCodeArguments) else None
+
+
+@transition(title="Code installation", source="abstract-behavior#ic-management-canister-code-installation")
+def install_code(state: State, *, message_id: MessageId) -> Step:
+    """
+    New code starts with an empty state: its start function and `canister_init` run.
+
+    If any of it fails, nothing changes.
+    """
+    # CONDITIONS
+    call, arguments, canister = installing_call(state, message_id)
+    require(not isinstance(arguments.mode, management.UpgradeMode), "the mode is `install` or `reinstall`")
+    require_controller(call, canister)
+    require(
+        isinstance(arguments.mode, management.ReinstallMode) or isinstance(canister.code, Empty),
+        "the canister is empty, or the mode is `reinstall`",
+        RejectReason.CANISTER_NOT_EMPTY,
+    )
+    module = well_formed(state, arguments.wasm_module)
+    prospective = deployed(
+        canister, Code(arguments.wasm_module, module.initial_state(arguments.canister_id)), call, arguments
+    )
+    environment = environment_for(state, prospective, module, used=0)
+    outcome = module.init(
+        module.initial_state(arguments.canister_id), arguments.arg, Caller(call.caller.principal), environment
+    )
+    returned = require_returned(outcome)
+    fresh = evolve(
+        with_logs(evolve(prospective, logs=List()), returned.logs),
+        code=Code(arguments.wasm_module, returned.new_state),
+        certified_data=b"" if returned.new_certified_data is None else returned.new_certified_data,
+        global_timer=0 if returned.new_global_timer is None else returned.new_global_timer,
+    )
+
+    # STATE AFTER
+    return charged(state, message_id, call, arguments.canister_id, module, fresh, returned.instructions_used)
+
+
+def installing_call(
+    state: State, message_id: MessageId
+) -> tuple[CallMessage, management.InstallCodeArguments, Canister]:
+    """A call to `install_code`, its argument, and the canister that it is about."""
+    call = management_call(state, message_id, "install_code")
+    arguments = install_code_arguments(call.argument)
+    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    assert arguments is not None
+    return call, arguments, existing_canister(state, arguments.canister_id)
+
+
+def well_formed(state: State, raw_module: Blob) -> CanisterModule:
+    """The module, which must parse; its methods then have different names."""
+    module = module_or_defect(state.profile, raw_module)
+    require(not isinstance(module, MalformedModule), "the module is well formed", RejectReason.INVALID_MODULE)
+    assert not isinstance(module, MalformedModule)
+    return module
+
+
+def deployed(canister: Canister, code: Code, call: CallMessage, arguments: management.InstallCodeArguments) -> Canister:
+    """The canister with new code, before that code has run."""
+    version = canister.version + 1
+    change = Change(
+        canister.time,
+        version,
+        change_origin(call, arguments.sender_canister_version),
+        CodeDeployment(deployment_mode(arguments.mode), hash_of_blob(code.raw_module)),
+    )
+    return evolve(
+        canister,
+        code=code,
+        version=version,
+        global_timer=0,
+        installed_at=canister.time,
+        history=recorded(canister.history, change),
+    )
+
+
+def deployment_mode(mode: management.CanisterInstallMode) -> CodeDeploymentMode:
+    """The mode as the history records it."""
+    match mode:
+        case management.InstallMode():
+            return CodeDeploymentMode.INSTALL
+        case management.ReinstallMode():
+            return CodeDeploymentMode.REINSTALL
+        case management.UpgradeMode():
+            return CodeDeploymentMode.UPGRADE
+
+
+def environment_for(state: State, canister: Canister, module: CanisterModule, used: Instructions) -> Environment:
+    """What a hook sees, and the instructions that are left for it after compiling and earlier hooks."""
+    limit = state.profile.limits.install_code_instructions - module.instructions_to_compile - used
+    assert isinstance(canister.code, Code)
+    return environment_of(state, canister, canister.code, max(limit, 0))
+
+
+def require_returned(outcome: Returned | Trapped) -> Returned:
+    """States that a hook returned."""
+    if isinstance(outcome, Trapped):
+        failure = failure_of_trap(outcome)
+        require(False, "the hooks return", failure.reason, detail=failure.message)
+    assert isinstance(outcome, Returned)
+    return outcome
+
+
+def charged(
+    state: State,
+    message_id: MessageId,
+    call: CallMessage,
+    canister_id: CanisterId,
+    module: CanisterModule,
+    fresh: Canister,
+    hook_instructions: Instructions,
+) -> Step:
+    """The step in which a canister gets its new code and pays for it."""
+    before = state.canisters[canister_id]
+    limit = state.profile.limits.install_code_instructions
+    size = before.subnet.subnet_size
+    instructions = module.instructions_to_compile + hook_instructions
+    used = execution_cost(state.profile, module, limit, instructions, size)
+    reserved = cycles_to_reserve(state, canister_id, fresh)
+    after = evolve(
+        fresh,
+        balance=before.balance - used - reserved,
+        reserved_balance=before.reserved_balance + reserved,
+    )
+    require(
+        liquid_balance(state.profile, before) >= cycles_per_message(state.profile, module, limit, size),
+        "the cycles for the largest execution are there",
+        RejectReason.CANISTER_OUT_OF_CYCLES,
+    )
+    require(
+        after.balance >= 0 and liquid_balance(state.profile, after) >= 0,
+        "the canister is not frozen afterwards",
+        RejectReason.CANISTER_OUT_OF_CYCLES,
+    )
+    require(
+        reserved == 0 or after.reserved_balance <= after.settings.reserved_balance_limit,
+        "the limit of reserved cycles is kept",
+        RejectReason.RESERVATION_LIMIT_EXCEEDED,
+    )
+    assert isinstance(after.code, Code)
+    require(
+        after.settings.wasm_memory_limit == 0
+        or after.code.wasm_state.wasm_memory.size <= after.settings.wasm_memory_limit,
+        "the heap keeps within the canister's limit",
+        RejectReason.MEMORY_LIMIT_EXCEEDED,
+    )
+    return Step(
+        evolve(replied(state, message_id, call), canisters=state.canisters.set(canister_id, after)),
+        outputs=(Executed(canister_id, instructions, None),),
+        burned=(Burned(used, BurnReason.EXECUTION),),
+    )

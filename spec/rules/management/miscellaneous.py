@@ -1,0 +1,89 @@
+"""Depositing cycles, random numbers, and topping up on development instances."""
+
+from attrs import evolve
+
+from spec.rules.conditions import existing_canister
+from spec.rules.management.arguments import managed_call, management_call, replied, reply
+from spec.state.message import ResponseMessage
+from spec.state.state import State
+from spec.transition import Minted, MintReason, Step, opaque, require, transition
+from spec.values import management
+from spec.values.identifiers import Blob, MessageId
+from spec.values.rejects import RejectReason, Reply
+
+RANDOM_BYTES = 32
+"""How many bytes `raw_rand` gives."""
+
+
+@opaque
+def is_empty_argument(argument: Blob) -> bool:
+    """The argument of `raw_rand` decodes: it is an empty list of values."""
+    return isinstance(management.decode_arguments("raw_rand", argument), management.RawRandArguments)
+
+
+@opaque
+def top_up_arguments(argument: Blob) -> management.ProvisionalTopUpArguments | None:
+    """The argument of `provisional_top_up_canister`."""
+    arguments = management.decode_arguments("provisional_top_up_canister", argument)
+    return arguments if isinstance(arguments, management.ProvisionalTopUpArguments) else None
+
+
+@opaque
+def encoded_blob(content: Blob) -> Blob:
+    """A result that is one blob."""
+    return management.encode_blob_result(content)
+
+
+@transition(title="Depositing cycles", source="abstract-behavior#ic-management-canister-depositing-cycles")
+def deposit_cycles(state: State, *, message_id: MessageId) -> Step:
+    """Anyone may add the cycles attached to a call to the balance of a canister."""
+    # CONDITIONS
+    managed = managed_call(state, message_id, "deposit_cycles")
+    call, canister = managed.call, managed.canister
+
+    # STATE AFTER
+    return Step(
+        evolve(
+            state,
+            canisters=state.canisters.set(
+                managed.canister_id, evolve(canister, balance=canister.balance + call.transferred_cycles)
+            ),
+            messages=state.messages.remove(message_id).append(
+                ResponseMessage(call.origin, Reply(management.EMPTY_RESULT), refunded_cycles=0)
+            ),
+        )
+    )
+
+
+@transition(title="Random numbers", source="abstract-behavior#ic-management-canister-random-numbers")
+def raw_rand(state: State, *, message_id: MessageId, randomness: Blob) -> Step:
+    """A caller gets 32 bytes that nobody could foresee."""
+    # CONDITIONS
+    call = management_call(state, message_id, "raw_rand")
+    require(is_empty_argument(call.argument), "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    require(len(randomness) == RANDOM_BYTES, "there are 32 random bytes")
+
+    # STATE AFTER
+    return reply(state, message_id, call, encoded_blob(randomness))
+
+
+@transition(title="Top up canister", source="abstract-behavior#ic-management-canister-top-up-canister")
+def provisional_top_up_canister(state: State, *, message_id: MessageId) -> Step:
+    """On a development instance, cycles for a canister come out of nothing."""
+    # CONDITIONS
+    call = management_call(state, message_id, "provisional_top_up_canister")
+    arguments = top_up_arguments(call.argument)
+    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    assert arguments is not None
+    canister = existing_canister(state, arguments.canister_id)
+
+    # STATE AFTER
+    return Step(
+        evolve(
+            replied(state, message_id, call),
+            canisters=state.canisters.set(
+                arguments.canister_id, evolve(canister, balance=canister.balance + arguments.amount)
+            ),
+        ),
+        minted=(Minted(arguments.amount, MintReason.PROVISIONAL),),
+    )

@@ -1,0 +1,120 @@
+"""
+The methods of the management canister, and what becomes of calls that fail.
+
+| method | who may call it | answered at once |
+| --- | --- | --- |
+| canister_status | the canister, subnet admins, whom the status visibility admits | yes |
+| create_canister | canisters; as ingress, subnet admins | yes |
+| delete_canister, start_canister, uninstall_code | controllers and subnet admins | yes |
+| deposit_cycles | canisters | yes |
+| install_code, update_settings | controllers | yes |
+| provisional_create_canister_with_cycles, provisional_top_up_canister | anyone, on development instances | yes |
+| raw_rand | canisters | yes |
+| stop_canister | controllers and subnet admins | when the canister has stopped |
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from spec.rules.conditions import answer, eligible_call
+from spec.rules.management.creation import (
+    create_canister,
+    provisional_create_arguments,
+    provisional_create_canister_with_cycles,
+)
+from spec.rules.management.deletion import delete_canister, uninstall_code
+from spec.rules.management.installation import install_code
+from spec.rules.management.lifecycle import (
+    start_canister,
+    start_stopping_canister,
+    stop_running_canister,
+    stop_stopped_canister,
+    stop_stopping_canister,
+)
+from spec.rules.management.miscellaneous import (
+    RANDOM_BYTES,
+    deposit_cycles,
+    provisional_top_up_canister,
+    raw_rand,
+)
+from spec.rules.management.settings import update_settings
+from spec.rules.management.status import canister_status
+from spec.rules.management.upgrade import upgrade_code
+from spec.state.message import CallMessage
+from spec.state.state import State
+from spec.transition import NotEnabled, Rule, Step, opaque, require, transition
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, MethodName, Principal
+from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
+
+METHODS: Final[Mapping[MethodName, tuple[Rule, ...]]] = {
+    "canister_status": (canister_status,),
+    "create_canister": (create_canister,),
+    "delete_canister": (delete_canister,),
+    "deposit_cycles": (deposit_cycles,),
+    "install_code": (install_code, upgrade_code),
+    "provisional_create_canister_with_cycles": (provisional_create_canister_with_cycles,),
+    "provisional_top_up_canister": (provisional_top_up_canister,),
+    "raw_rand": (raw_rand,),
+    "start_canister": (start_canister, start_stopping_canister),
+    "stop_canister": (stop_running_canister, stop_stopping_canister, stop_stopped_canister),
+    "uninstall_code": (uninstall_code,),
+    "update_settings": (update_settings,),
+}
+"""The rules that answer calls to each method; of those of one method at most one is enabled."""
+
+
+@transition(title="Management calls that fail are rejected", source="ours#management-call-rejection")
+def management_call_rejection(state: State, *, message_id: MessageId) -> Step:
+    """A call to the management canister that cannot succeed is rejected for the first condition that does not hold."""
+    # CONDITIONS
+    call = eligible_call(state, message_id)
+    require(call.callee == MANAGEMENT_CANISTER, "the callee is the management canister")
+    reject = first_reject(state, message_id, call.method_name)
+    require(reject is not None, "a condition of the method does not hold")
+    assert reject is not None
+
+    # STATE AFTER
+    return answer(state, message_id, reject)
+
+
+def first_reject(state: State, message_id: MessageId, method_name: MethodName) -> Reject | None:
+    """Why no rule for the method is enabled; None if one is."""
+    for name, rules in METHODS.items():
+        if method_name == name:
+            results = [rule(state, message_id=message_id, **some_choices(state, message_id, rule)) for rule in rules]
+            if any(isinstance(result, Step) for result in results):
+                return None
+            rejects = [result.reject for result in results if isinstance(result, NotEnabled)]
+            return next((reject for reject in rejects if reject is not None), None)
+    return system_reject(RejectCode.CANISTER_ERROR, RejectReason.MANAGEMENT_METHOD_NOT_FOUND)
+
+
+def some_choices(state: State, message_id: MessageId, rule: Rule) -> dict[str, Any]:
+    """Values for the free variables of a rule that spoil none of its conditions if that can be avoided."""
+    if rule in (create_canister, provisional_create_canister_with_cycles):
+        return {"canister_id": free_canister_id(state, message_id)}
+    if rule is raw_rand:
+        return {"randomness": bytes(RANDOM_BYTES)}
+    return {}
+
+
+@opaque
+def free_canister_id(state: State, message_id: MessageId) -> CanisterId:
+    """The id that a creation call asks for, or else one that no canister has or had."""
+    call = state.messages[message_id]
+    assert isinstance(call, CallMessage)
+    if call.method_name == "provisional_create_canister_with_cycles":
+        arguments = provisional_create_arguments(call.argument)
+        if arguments is not None and arguments.specified_id is not None:
+            return arguments.specified_id
+    return first_free_canister_id(state)
+
+
+def first_free_canister_id(state: State) -> CanisterId:
+    """The first id, counting up, that no canister has or had."""
+    number = 0
+    while True:
+        candidate = Principal(number.to_bytes(8, "big") + b"\x01\x01")
+        if candidate not in state.canisters and not state.deleted_canisters.contains(candidate):
+            return candidate
+        number += 1

@@ -1,0 +1,179 @@
+"""Canister settings: defaults, changes, limits."""
+
+import hashlib
+
+from attrs import evolve
+
+from spec.canister.environment import EnvironmentVariable
+from spec.profile import Profile
+from spec.rules.conditions import existing_canister
+from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
+from spec.rules.resources import cycles_to_reserve, liquid_balance
+from spec.state.canister import Canister, Controllers, Settings
+from spec.state.history import Change, ChangeOrigin, ControllersChange, recorded
+from spec.state.state import State
+from spec.transition import Step, opaque, require, transition
+from spec.values import management
+from spec.values.containers import List
+from spec.values.identifiers import Blob, MessageId, Principal
+from spec.values.rejects import RejectReason
+from spec.values.request_id import hash_of_map
+
+MAXIMUM_COMPUTE_ALLOCATION = 100
+"""In percent. Source: management-canister, settings."""
+MAXIMUM_MEMORY_SETTING = 2**48
+"""In bytes. Source: facts on limits."""
+MAXIMUM_FREEZING_THRESHOLD = 2**64 - 1
+MAXIMUM_CYCLES_SETTING = 2**128 - 1
+
+
+@opaque
+def update_settings_arguments(argument: Blob) -> management.UpdateSettingsArguments | None:
+    """The argument of `update_settings`."""
+    arguments = management.decode_arguments("update_settings", argument)
+    return arguments if isinstance(arguments, management.UpdateSettingsArguments) else None
+
+
+@opaque
+def default_settings(profile: Profile, creator: Principal) -> Settings:
+    """What a new canister has. Source: abstract-behavior, canister creation; profile for what it leaves open."""
+    return Settings(
+        controllers=List.of(creator),
+        compute_allocation=0,
+        memory_allocation=0,
+        freezing_threshold=profile.defaults.freezing_threshold,
+        reserved_balance_limit=profile.defaults.reserved_cycles_limit,
+        minimum_incoming_canister_call_cycles=0,
+        wasm_memory_limit=profile.defaults.wasm_memory_limit,
+        wasm_memory_threshold=0,
+        environment_variables=List(),
+        log_visibility=Controllers(),
+        snapshot_visibility=Controllers(),
+        status_visibility=Controllers(),
+    )
+
+
+@opaque
+def changed_settings(current: Settings, given: management.SettingsArguments) -> Settings:
+    """The settings after the given ones replaced the current ones."""
+    changes: dict[str, object] = {}
+    if given.controllers is not None:
+        changes["controllers"] = List(tuple(sorted(set(given.controllers))))
+    if given.environment_variables is not None:
+        variables = sorted(given.environment_variables, key=lambda variable: variable.name)
+        changes["environment_variables"] = List(tuple(variables))
+    if given.reserved_cycles_limit is not None:
+        changes["reserved_balance_limit"] = given.reserved_cycles_limit
+    for name in (
+        "compute_allocation",
+        "memory_allocation",
+        "freezing_threshold",
+        "minimum_incoming_canister_call_cycles",
+        "wasm_memory_limit",
+        "wasm_memory_threshold",
+        "log_visibility",
+        "snapshot_visibility",
+        "status_visibility",
+    ):
+        value = getattr(given, name)
+        if value is not None:
+            changes[name] = value
+    return evolve(current, **changes)  # type: ignore[arg-type]
+
+
+@opaque
+def settings_are_allowed(profile: Profile, settings: Settings, given: management.SettingsArguments) -> bool:
+    """The settings keep within the limits. Source: management-canister, settings; facts on limits."""
+    limits = profile.limits
+    names = [variable.name for variable in given.environment_variables or ()]
+    return (
+        len(settings.controllers) <= limits.controllers
+        and settings.compute_allocation <= MAXIMUM_COMPUTE_ALLOCATION
+        and settings.memory_allocation <= MAXIMUM_MEMORY_SETTING
+        and settings.freezing_threshold <= MAXIMUM_FREEZING_THRESHOLD
+        and settings.reserved_balance_limit <= MAXIMUM_CYCLES_SETTING
+        and settings.wasm_memory_limit <= MAXIMUM_MEMORY_SETTING
+        and settings.wasm_memory_threshold <= MAXIMUM_MEMORY_SETTING
+        and len(names) == len(set(names)) <= limits.environment_variables
+        and settings.environment_variables.every(
+            lambda variable: (
+                0 < len(variable.name.encode()) <= limits.environment_variable_name
+                and len(variable.value.encode()) <= limits.environment_variable_value
+            )
+        )
+    )
+
+
+@opaque
+def environment_variables_hash(variables: List[EnvironmentVariable]) -> Blob:
+    """The representation-independent hash of environment variables, for the canister history."""
+    return hash_of_map({variable.name: variable.value for variable in variables})
+
+
+@opaque
+def hash_of_blob(content: Blob) -> Blob:
+    """SHA-256."""
+    return hashlib.sha256(content).digest()
+
+
+@transition(title="Changing settings", source="abstract-behavior#ic-management-canister-changing-settings")
+def update_settings(state: State, *, message_id: MessageId) -> Step:
+    """A controller changes some settings of a canister."""
+    # CONDITIONS
+    call = management_call(state, message_id, "update_settings")
+    arguments = update_settings_arguments(call.argument)
+    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    assert arguments is not None
+    canister = existing_canister(state, arguments.canister_id)
+    require_controller(call, canister)
+    settings = changed_settings(canister.settings, arguments.settings)
+    require(
+        settings_are_allowed(state.profile, settings, arguments.settings),
+        "the settings keep within the limits",
+        RejectReason.INVALID_SETTINGS,
+    )
+    changed = evolve(canister, settings=settings, version=canister.version + 1)
+    reserved = cycles_to_reserve(state, arguments.canister_id, changed)
+    after = evolve(
+        with_recorded_controllers(changed, change_origin(call, arguments.sender_canister_version), arguments.settings),
+        balance=canister.balance - reserved,
+        reserved_balance=canister.reserved_balance + reserved,
+    )
+    require_affordable(state.profile, after, must_stay_liquid=takes_more(canister.settings, settings) or reserved > 0)
+
+    # STATE AFTER
+    return Step(evolve(replied(state, message_id, call), canisters=state.canisters.set(arguments.canister_id, after)))
+
+
+def takes_more(before: Settings, after: Settings) -> bool:
+    """The new settings allocate more, or make the freezing limit higher."""
+    return (
+        after.compute_allocation > before.compute_allocation
+        or after.memory_allocation > before.memory_allocation
+        or after.freezing_threshold > before.freezing_threshold
+    )
+
+
+def require_affordable(profile: Profile, after: Canister, *, must_stay_liquid: bool) -> None:
+    """States that a canister can pay for what it now reserves and allocates."""
+    require(after.balance >= 0, "the balance covers what is reserved", RejectReason.CANISTER_OUT_OF_CYCLES)
+    require(
+        after.reserved_balance <= after.settings.reserved_balance_limit or after.reserved_balance == 0,
+        "the limit of reserved cycles is kept",
+        RejectReason.RESERVATION_LIMIT_EXCEEDED,
+    )
+    require(
+        not must_stay_liquid or liquid_balance(profile, after) >= 0,
+        "the canister is not frozen afterwards",
+        RejectReason.CANISTER_OUT_OF_CYCLES,
+    )
+
+
+def with_recorded_controllers(
+    canister: Canister, origin: ChangeOrigin, given: management.SettingsArguments
+) -> Canister:
+    """The canister whose history tells of its new controllers, if they were given."""
+    if given.controllers is None:
+        return canister
+    change = Change(canister.time, canister.version, origin, ControllersChange(canister.settings.controllers))
+    return evolve(canister, history=recorded(canister.history, change))

@@ -1,0 +1,103 @@
+"""Upgrading code: stable memory is kept, and the heap if both modules agree on it."""
+
+from attrs import evolve
+
+from spec.canister.environment import Caller
+from spec.canister.module import CanisterModule
+from spec.canister.outcome import Returned
+from spec.rules.management.arguments import require_controller
+from spec.rules.management.installation import (
+    charged,
+    deployed,
+    environment_for,
+    installing_call,
+    require_returned,
+    well_formed,
+)
+from spec.rules.messages.effects import with_logs
+from spec.rules.modules import code_of, module_of
+from spec.state.canister import Canister, Code
+from spec.state.message import CallMessage
+from spec.state.state import State
+from spec.transition import Step, require, transition
+from spec.values import management
+from spec.values.identifiers import MessageId
+from spec.values.rejects import RejectReason
+
+KEEPS_HEAP = "enhanced-orthogonal-persistence"
+"""The private custom section of modules whose heap can be kept. Source: management-canister, install_code."""
+
+
+@transition(title="Code upgrade", source="abstract-behavior#ic-management-canister-code-upgrade")
+def upgrade_code(state: State, *, message_id: MessageId) -> Step:
+    """
+    New code takes over: `canister_pre_upgrade` of the old code runs, then start function and `canister_post_upgrade` of
+    the new code.
+
+    If any of it fails, nothing changes.
+    """
+    # CONDITIONS
+    call, arguments, canister = installing_call(state, message_id)
+    mode = arguments.mode
+    require(isinstance(mode, management.UpgradeMode), "the mode is `upgrade`")
+    assert isinstance(mode, management.UpgradeMode)
+    require_controller(call, canister)
+    old_code = code_of(canister)
+    old_module = module_of(state.profile, old_code)
+    module = well_formed(state, arguments.wasm_module)
+    require(
+        persistence_is_allowed(old_module, module, mode.wasm_memory_persistence),
+        "the persistence option fits the modules",
+        RejectReason.PERSISTENCE_OPTION_NEEDED,
+    )
+    before = prepared(state, canister, old_code, old_module, module, call, mode)
+    keeps_heap = mode.wasm_memory_persistence == management.WasmMemoryPersistence.KEEP
+    start = module.upgraded_state(before.new_state, keeps_heap)
+    prospective = deployed(canister, Code(arguments.wasm_module, start), call, arguments)
+    environment = environment_for(state, prospective, module, before.instructions_used)
+    caller = Caller(call.caller.principal)
+    after = require_returned(module.post_upgrade(start, arguments.arg, caller, environment))
+    fresh = upgraded(prospective, before, after)
+
+    # STATE AFTER
+    instructions = before.instructions_used + after.instructions_used
+    return charged(state, message_id, call, arguments.canister_id, module, fresh, instructions)
+
+
+def persistence_is_allowed(
+    old_module: CanisterModule, new_module: CanisterModule, option: management.WasmMemoryPersistence | None
+) -> bool:
+    """A module that keeps its heap is upgraded on purpose only: to one that does, or with its heap replaced."""
+    if option is None:
+        return KEEPS_HEAP not in old_module.private_custom_sections
+    if option == management.WasmMemoryPersistence.KEEP:
+        return KEEPS_HEAP in new_module.private_custom_sections
+    return True
+
+
+def prepared(
+    state: State,
+    canister: Canister,
+    old_code: Code,
+    old_module: CanisterModule,
+    module: CanisterModule,
+    call: CallMessage,
+    mode: management.UpgradeMode,
+) -> Returned:
+    """What `canister_pre_upgrade` leaves behind; the old state if it is skipped."""
+    if mode.skip_pre_upgrade:
+        return Returned(old_code.wasm_state, 0)
+    environment = environment_for(state, canister, module, used=0)
+    caller = Caller(call.caller.principal)
+    return require_returned(old_module.pre_upgrade(old_code.wasm_state, caller, environment))
+
+
+def upgraded(prospective: Canister, before: Returned, after: Returned) -> Canister:
+    """The canister after both hooks."""
+    certified = prospective.certified_data if before.new_certified_data is None else before.new_certified_data
+    return evolve(
+        with_logs(with_logs(prospective, before.logs), after.logs),
+        code=Code(code_of(prospective).raw_module, after.new_state),
+        certified_data=certified if after.new_certified_data is None else after.new_certified_data,
+        global_timer=0 if after.new_global_timer is None else after.new_global_timer,
+    )
