@@ -14,8 +14,6 @@ program that neither replies nor rejects leaves its call unanswered. `conformanc
 """
 
 from enum import Enum
-from functools import cache
-from pathlib import Path
 from typing import Final
 
 from conformance.canisters import ic0
@@ -34,6 +32,7 @@ from conformance.canisters.expressions import (
     integer,
     integer_from,
 )
+from conformance.canisters.library import load
 
 SLOTS: Final[int] = 256
 """How many byte strings, and how many counters, the heap keeps."""
@@ -57,10 +56,9 @@ class Hook(Enum):
 # Modules
 
 
-@cache
 def scripted_module(name: str = "scripted") -> bytes:
-    """The compiled canister: `scripted`, `scripted_tasks` or `scripted_keep`."""
-    return (Path(__file__).parent / f"{name}.wasm").read_bytes()
+    """The compiled canister: `scripted`, `scripted_tasks` (has system tasks), `scripted_keep` (can keep its heap)."""
+    return load(name)
 
 
 # Programs and control

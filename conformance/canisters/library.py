@@ -1,0 +1,30 @@
+"""The modules that tests and scenarios install, by name."""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_DIRECTORY: Final[Path] = Path(__file__).parent
+
+SCRIPTED: Final[tuple[str, ...]] = ("scripted", "scripted_tasks", "scripted_keep")
+"""Variants of the scripted canister: 32-bit memory; programs come as argument."""
+
+MOTOKO: Final[tuple[str, ...]] = ("counter", "pair", "registry", "awaiter")
+"""Compiled from Motoko: 64-bit memory, a start function, a heap that upgrades keep; arguments are Candid."""
+
+NAMES: Final[tuple[str, ...]] = SCRIPTED + MOTOKO
+"""Every module that `load` knows."""
+
+
+class UnknownCanister(ValueError):
+    """No module has that name; says which there are."""
+
+
+@cache
+def load(name: str) -> bytes:
+    """The binary module of that name. Raises `UnknownCanister` for any other name."""
+    if name in SCRIPTED:
+        return (_DIRECTORY / f"{name}.wasm").read_bytes()
+    if name in MOTOKO:
+        return (_DIRECTORY / "motoko" / f"{name}.wasm").read_bytes()
+    raise UnknownCanister(f"there is no canister {name!r}; there are {', '.join(NAMES)}")
