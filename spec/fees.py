@@ -162,13 +162,13 @@ def freezing_limit(
     return idle * freezing_threshold // SECONDS_PER_DAY
 
 
-def liquid_balance(balance: Cycles, reserved_balance: Cycles, freezing_limit: Cycles) -> Cycles:
+def liquid_balance(balance: Cycles, reserved_balance: Cycles, freezing_limit: Cycles) -> int:
     """
-    What may be spent without falling below the freezing limit; zero if nothing.
+    What may be spent without falling below the freezing limit; negative for a frozen canister.
 
     The reserved balance serves the freezing limit first. Source: abstract-behavior, cycle bookkeeping.
     """
-    return less(balance, less(freezing_limit, reserved_balance))
+    return balance - less(freezing_limit, reserved_balance)
 
 
 # Services.

@@ -99,7 +99,7 @@ def freezing_limit(profile: Profile, canister: Canister) -> Cycles:
 
 def liquid_balance(profile: Profile, canister: Canister) -> int:
     """What a canister may spend. Negative for a frozen canister. Source: abstract-behavior, cycle bookkeeping."""
-    return canister.balance - max(freezing_limit(profile, canister) - canister.reserved_balance, 0)
+    return fees.liquid_balance(canister.balance, canister.reserved_balance, freezing_limit(profile, canister))
 
 
 @opaque

@@ -106,7 +106,7 @@ def test_the_reserved_balance_serves_the_freezing_limit_first() -> None:
     assert f.liquid_balance(100, 0, 30) == 70
     assert f.liquid_balance(100, 20, 30) == 90
     assert f.liquid_balance(100, 50, 30) == 100
-    assert f.liquid_balance(10, 0, 30) == 0
+    assert f.liquid_balance(10, 0, 30) == -20
 
 
 def test_management_work_has_no_fixed_part_and_the_32_bit_rate() -> None:
