@@ -10,7 +10,7 @@ from attrs import define, field
 from conformance.canisters import build, ic0
 from conformance.canisters.disassemble import MalformedProgram, disassemble
 from conformance.canisters.expressions import bytes_, integer, integer_from
-from conformance.canisters.operations import OPERATIONS
+from conformance.canisters.operations import OPERATIONS, Immediate
 from conformance.canisters.scripted import (
     NOTHING,
     RELAY_REPLY,
@@ -707,6 +707,14 @@ def test_a_program_is_disassembled_with_its_blocks_and_callbacks():
         "    then:",
         "        unreachable()",
     ]
+
+
+def test_every_operation_can_be_disassembled():
+    for operation in OPERATIONS:
+        sizes = {Immediate.U8: 1, Immediate.U32: 4, Immediate.U64: 8, Immediate.BLOB: 4, Immediate.BLOCK: 4}
+        immediates = bytes(sum(sizes[immediate] for immediate in operation.immediates))
+        shown = {"push_bytes": "leaves ''", "push_u32": "leaves 0", "push_u64": "leaves 0"}
+        assert shown.get(operation.name, operation.name) in disassemble(bytes([operation.code]) + immediates)
 
 
 def test_bytes_that_are_no_program_are_refused_by_the_disassembler():
