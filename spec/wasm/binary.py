@@ -1,0 +1,282 @@
+"""
+The decoder: from bytes in the binary format to a module. Source: core specification, binary format of modules.
+
+Decompression is not done here. Features that canisters may not use are refused by name: threads, exceptions, garbage
+collection, typed function references, more than one memory, extended constant expressions.
+"""
+
+from functools import lru_cache, partial
+from typing import Any, Final
+
+from spec.wasm.binary_code import InstructionsOfModule, decode_body, decode_expression
+from spec.wasm.opcodes import BY_NAME
+from spec.wasm.reader import Malformed as Malformed
+from spec.wasm.reader import Reader
+from spec.wasm.syntax import (
+    CustomSection,
+    DataSegment,
+    ElementSegment,
+    Export,
+    Expression,
+    ExternalKind,
+    Function,
+    FunctionType,
+    Global,
+    GlobalType,
+    Import,
+    ImportDescription,
+    Instruction,
+    Limits,
+    MemoryType,
+    Module,
+    SegmentMode,
+    TableType,
+    ValueType,
+)
+
+MAGIC: Final = b"\0asm"
+VERSION: Final = b"\x01\0\0\0"
+
+CUSTOM_SECTION: Final = 0
+SECTION_ORDER: Final = {section: place for place, section in enumerate((1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11))}
+"""The place of each section; the data count section stands before the code section."""
+
+NEED_DATA_COUNT: Final = (BY_NAME["memory.init"], BY_NAME["data.drop"])
+"""Instructions that may only be used if the module has a data count section."""
+
+
+def function_type(reader: Reader) -> FunctionType:
+    """A function type."""
+    start = reader.position
+    form = reader.byte()
+    if form in (0x4E, 0x4F, 0x50, 0x5E, 0x5F):
+        raise reader.fail("garbage collection is not accepted", start)
+    if form != 0x60:
+        raise reader.fail("malformed type: integer representation too long or not a function type", start)
+    return FunctionType(reader.vector(reader.value_type), reader.vector(reader.value_type))
+
+
+def limits(reader: Reader) -> Limits:
+    """The limits of a memory or a table."""
+    start = reader.position
+    flags = reader.byte()
+    if flags in (2, 3, 6, 7):
+        raise reader.fail("shared memories and tables (threads) are not accepted", start)
+    if flags not in (0, 1, 4, 5):
+        raise reader.fail("malformed limits flags", start)
+    is_64_bit = flags >= 4
+    width = 64 if is_64_bit else 32
+    minimum = reader.unsigned(width)
+    return Limits(minimum, reader.unsigned(width) if flags & 1 else None, is_64_bit)
+
+
+def table_type(reader: Reader) -> TableType:
+    """The type of a table."""
+    start = reader.position
+    if reader.raw[start : start + 1] == b"\x40":
+        raise reader.fail("tables with an initial value (typed function references) are not accepted", start)
+    return TableType(reader.reference_type(), limits(reader))
+
+
+def memory_type(reader: Reader) -> MemoryType:
+    """The type of a memory."""
+    return MemoryType(limits(reader))
+
+
+def global_type(reader: Reader) -> GlobalType:
+    """The type of a global."""
+    value_type = reader.value_type()
+    start = reader.position
+    mutability = reader.byte()
+    if mutability > 1:
+        raise reader.fail("malformed mutability", start)
+    return GlobalType(value_type, mutability == 1)
+
+
+def import_entry(reader: Reader) -> Import:
+    """One import."""
+    module, name, start = reader.name(), reader.name(), reader.position
+    description: ImportDescription
+    match reader.byte():
+        case 0:
+            description = reader.unsigned()
+        case 1:
+            description = table_type(reader)
+        case 2:
+            description = memory_type(reader)
+        case 3:
+            description = global_type(reader)
+        case 4:
+            raise reader.fail("exceptions are not accepted", start)
+        case _:
+            raise reader.fail("malformed import kind", start)
+    return Import(module, name, description)
+
+
+def export_entry(reader: Reader) -> Export:
+    """One export."""
+    name, start, kind = reader.name(), reader.position, reader.byte()
+    if kind == 4:
+        raise reader.fail("exceptions are not accepted", start)
+    if kind > 4:
+        raise reader.fail("malformed export kind", start)
+    return Export(name, ExternalKind(kind), reader.unsigned())
+
+
+def global_entry(reader: Reader) -> Global:
+    """One global with its initial value."""
+    return Global(global_type(reader), decode_expression(reader))
+
+
+def reference_to_function(reader: Reader) -> Expression:
+    """The index of a function, as the expression that refers to it."""
+    return (Instruction(BY_NAME["ref.func"], index=reader.unsigned()), Instruction(BY_NAME["end"]))
+
+
+def element_segment(reader: Reader) -> ElementSegment:
+    """
+    One element segment.
+
+    Bit 0 of its first number: not active. Bit 1: a table is named, or else the segment is declarative. Bit 2: items are
+    expressions, not indices of functions.
+    """
+    start = reader.position
+    flags = reader.unsigned()
+    if flags > 7:
+        raise reader.fail("malformed elements segment kind", start)
+    is_active, has_expressions = not flags & 1, bool(flags & 4)
+    table = reader.unsigned() if flags & 2 and is_active else 0
+    offset = decode_expression(reader) if is_active else ()
+    element_type = ValueType.FUNCREF
+    if flags & 3 and has_expressions:
+        element_type = reader.reference_type()
+    elif flags & 3 and reader.byte() != 0:
+        raise reader.fail("malformed element kind", reader.position - 1)
+    item = decode_expression if has_expressions else reference_to_function
+    mode = SegmentMode.ACTIVE if is_active else SegmentMode.DECLARATIVE if flags & 2 else SegmentMode.PASSIVE
+    return ElementSegment(element_type, mode, reader.vector(partial(item, reader)), table, offset)
+
+
+def data_segment(reader: Reader) -> DataSegment:
+    """One data segment."""
+    start = reader.position
+    flags = reader.unsigned()
+    if flags > 2:
+        raise reader.fail("malformed data segment kind", start)
+    if flags == 1:
+        return DataSegment(SegmentMode.PASSIVE, reader.take(reader.unsigned()))
+    memory = reader.unsigned() if flags == 2 else 0
+    offset = decode_expression(reader)
+    return DataSegment(SegmentMode.ACTIVE, reader.take(reader.unsigned()), memory, offset)
+
+
+def local_group(reader: Reader) -> tuple[int, ValueType]:
+    """A number of locals of one type."""
+    return reader.unsigned(), reader.value_type()
+
+
+def function_body(reader: Reader, type_index: int, known: InstructionsOfModule) -> Function:
+    """One entry of the code section."""
+    body = reader.part(reader.unsigned())
+    start = body.position
+    groups = body.vector(partial(local_group, body))
+    if sum(count for count, _ in groups) >= 1 << 32:
+        raise reader.fail("too many locals", start)
+    return Function(type_index, groups, decode_body(body, known))
+
+
+def code_section(reader: Reader, type_indices: tuple[int, ...]) -> tuple[Function, ...]:
+    """The bodies of the functions whose types the function section gave."""
+    start = reader.position
+    known = InstructionsOfModule()
+    remaining = iter(type_indices)
+    if reader.unsigned() != len(type_indices):
+        raise reader.fail("function and code section have inconsistent lengths", start)
+    return tuple(function_body(reader, type_index, known) for type_index in remaining)
+
+
+def custom_section(reader: Reader) -> CustomSection:
+    """A custom section; all that is left after its name is its content."""
+    return CustomSection(reader.name(), reader.take(reader.end - reader.position))
+
+
+def section(reader: Reader, number: int, found: dict[str, Any]) -> None:
+    """Reads one section into `found`, the fields of the module."""
+    match number:
+        case 1:
+            found["types"] = reader.vector(partial(function_type, reader))
+        case 2:
+            found["imports"] = reader.vector(partial(import_entry, reader))
+        case 3:
+            found["type_indices"] = reader.vector(reader.unsigned)
+        case 4:
+            found["defined_tables"] = reader.vector(partial(table_type, reader))
+        case 5:
+            found["defined_memories"] = reader.vector(partial(memory_type, reader))
+        case 6:
+            found["defined_globals"] = reader.vector(partial(global_entry, reader))
+        case 7:
+            found["exports"] = reader.vector(partial(export_entry, reader))
+        case 8:
+            found["start"] = reader.unsigned()
+        case 9:
+            found["elements"] = reader.vector(partial(element_segment, reader))
+        case 10:
+            found["functions"] = code_section(reader, found.get("type_indices", ()))
+        case 11:
+            found["data"] = reader.vector(partial(data_segment, reader))
+        case 12:
+            found["data_count"] = reader.unsigned()
+
+
+def check_counts(found: dict[str, Any], offset: int) -> None:
+    """Checks what must agree between sections."""
+    if len(found.get("type_indices", ())) != len(found.get("functions", ())):
+        raise Malformed("function and code section have inconsistent lengths", offset)
+    if found.get("data_count") not in (None, len(found.get("data", ()))):
+        raise Malformed("data count and data section have inconsistent lengths", offset)
+    if found.get("data_count") is None and any(
+        instruction.opcode in NEED_DATA_COUNT
+        for function in found.get("functions", ())
+        for instruction in function.body
+    ):
+        raise Malformed("data count section required", offset)
+
+
+@lru_cache(maxsize=64)
+def decode(raw: bytes) -> Module:
+    """
+    The module that these bytes stand for; not yet validated.
+
+    Equal bytes give the same object while it is remembered, so that code prepared for it is found again. Raises
+    `Malformed` with the reason and the offset of the byte.
+    """
+    reader = Reader(raw, 0, len(raw))
+    if raw[:4] != MAGIC:
+        raise reader.fail("magic header not detected")
+    if raw[4:8] != VERSION:
+        raise reader.fail("unknown binary version", 4)
+    reader.position = 8
+    found: dict[str, Any] = {}
+    custom_sections: list[CustomSection] = []
+    last_place = -1
+    while not reader.at_end:
+        start = reader.position
+        number = reader.byte()
+        content = reader.part(reader.unsigned())
+        if number == CUSTOM_SECTION:
+            custom_sections.append(custom_section(content))
+            continue
+        if number == 13:
+            raise reader.fail("exceptions are not accepted", start)
+        if number not in SECTION_ORDER:
+            raise reader.fail("malformed section id", start)
+        if SECTION_ORDER[number] <= last_place:
+            raise reader.fail("unexpected content after last section", start)
+        last_place = SECTION_ORDER[number]
+        section(content, number, found)
+        if not content.at_end:
+            raise content.fail("section size mismatch")
+    check_counts(found, reader.position)
+    found.pop("type_indices", None)
+    return Module(**found, custom_sections=tuple(custom_sections))

@@ -1,0 +1,300 @@
+"""
+Execution: instantiation of a module, and the loop that takes one step after another.
+
+An instance is mutable and lives as long as one execution; nothing of it is kept but the values that it gives at the
+end. Prepared code is kept with the module, so that many instances of one module are cheap.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from spec.values.memory import LinearMemory
+from spec.values.quantities import Count
+from spec.wasm.flat_code import (
+    BINARY_STEP,
+    BRANCH,
+    BRANCH_IF,
+    BRANCH_TABLE,
+    BRANCH_UNLESS,
+    CALL,
+    CALL_INDIRECT,
+    CHARGE,
+    CHECKED_CHARGE,
+    CONSTANT,
+    DROP,
+    DYNAMIC_CHARGE,
+    GLOBAL_GET,
+    GLOBAL_SET,
+    LOAD_STEP,
+    LOCAL_GET,
+    LOCAL_SET,
+    LOCAL_TEE,
+    ON_STORE_STEP,
+    RETURN,
+    RETURN_CALL,
+    RETURN_CALL_INDIRECT,
+    SELECT,
+    STORE_STEP,
+    UNARY_STEP,
+    FlatCode,
+    Step,
+    flat_code,
+)
+from spec.wasm.initial import InitialState, initial_memory, initial_state, persistent_global_indices
+from spec.wasm.memory import Memory
+from spec.wasm.store import (
+    CALL_STACK_EXHAUSTED,
+    TYPE_MISMATCH,
+    UNDEFINED_ELEMENT,
+    UNINITIALIZED_ELEMENT,
+    Store,
+    Table,
+)
+from spec.wasm.syntax import NULL, FunctionType, Module, ValueType
+from spec.wasm.traps import OutOfInstructions as OutOfInstructions
+from spec.wasm.traps import Trap as Trap
+
+
+class LinkError(Exception):
+    """The module imports something that it is not given."""
+
+
+class Instance(Store):
+    """One execution of a module: created fresh, and thrown away after it."""
+
+    def __init__(
+        self,
+        module: Module,
+        imported: Sequence["HostFunction"],
+        initial: InitialState,
+        memory: Memory | None,
+        counter: int,
+        maximum_call_depth: int,
+    ) -> None:
+        self.module = module
+        self.imported = imported
+        self.counter = counter
+        self.memory = memory
+        self.maximum_call_depth = maximum_call_depth
+        self.tables = [Table(entry, list(held)) for entry, held in zip(module.tables, initial.tables, strict=True)]
+        self.globals = list(initial.globals)
+        self.element_segments = list(initial.element_segments)
+        self.data_segments = list(initial.data_segments)
+        self.after_memory_grow = None
+        self.code = initial.code
+
+    # What the embedder asks for
+
+    def invoke(self, function_index: int, arguments: Sequence[int]) -> list[int]:
+        """Calls a function with bit patterns; its results likewise. Raises `Trap` or `OutOfInstructions`."""
+        if function_index < len(self.imported):
+            return list(self.imported[function_index](self, arguments))
+        return self._run(function_index, arguments)
+
+    def invoke_table_element(
+        self, index: int, arguments: Sequence[int], expected: FunctionType | None = None
+    ) -> list[int]:
+        """
+        Calls a function of table 0, with the checks of `call_indirect`.
+
+        Without an expected type, it is that of a callback: each argument has the type of addresses, and there is no
+        result.
+        """
+        if not self.tables:
+            raise Trap(UNDEFINED_ELEMENT)
+        if expected is None:
+            address = ValueType.I64 if self.module.has_64_bit_memory else ValueType.I32
+            expected = FunctionType((address,) * len(arguments))
+        return self.invoke(self.callee(0, index, expected), arguments)
+
+    def linear_memory(self) -> LinearMemory:
+        """The contents of the memory now; empty without a memory."""
+        return LinearMemory() if self.memory is None else self.memory.as_value()
+
+    def changed_pages(self) -> Count:
+        """The number of 4 KiB pages of the memory whose bytes differ from those at the start."""
+        return 0 if self.memory is None else len(self.memory.changed())
+
+    def persistent_globals(self) -> tuple[int, ...]:
+        """The values of the globals that outlive an execution, in the order of their indices."""
+        return tuple(self.globals[index] for index in persistent_global_indices(self.module))
+
+    # Calls
+
+    def callee(self, table: int, index: int, expected: FunctionType) -> int:
+        """The function at an index of a table, which must have the expected type."""
+        elements = self.tables[table].elements
+        if index >= len(elements):
+            raise Trap(UNDEFINED_ELEMENT)
+        function = elements[index]
+        if function == NULL:
+            raise Trap(UNINITIALIZED_ELEMENT)
+        if self.module.function_type(function) != expected:
+            raise Trap(TYPE_MISMATCH)
+        return function
+
+    def _code(self, function_index: int) -> FlatCode:
+        """The code of a function defined in the module; made when it is first called."""
+        code = self.code.get(function_index)
+        if code is None:
+            code = flat_code(self.module, self.module.functions[function_index - len(self.imported)])
+            self.code[function_index] = code
+        return code
+
+    def _call_host(self, function_index: int, stack: list[int]) -> None:
+        """Calls an imported function with operands from the stack."""
+        number = len(self.module.function_type(function_index).parameters)
+        arguments = stack[len(stack) - number :]
+        del stack[len(stack) - number :]
+        stack.extend(self.imported[function_index](self, arguments))
+
+    def _run(self, function_index: int, arguments: Sequence[int]) -> list[int]:
+        """
+        Calls a function of the module and takes steps until it returns.
+
+        The operands of all calls share one stack. A call in progress is the code, the place in it to go on from, and
+        the locals.
+        """
+        imported, maximum_call_depth = len(self.imported), self.maximum_call_depth
+        memory, global_values = self.memory, self.globals
+        stack: list[int] = []
+        push, pop = stack.append, stack.pop
+        callers: list[tuple[tuple[Step, ...], int, list[int]]] = []
+        entered = self._code(function_index)
+        code, place, local_values = entered.steps, 0, [*arguments, *entered.other_locals]
+        while True:
+            kind, first, second = code[place]
+            place += 1
+            if kind == LOCAL_GET:
+                push(local_values[first])
+            elif kind == CONSTANT:
+                push(first)
+            elif kind == BINARY_STEP:
+                right = pop()
+                stack[-1] = first(stack[-1], right)
+            elif kind == CHARGE:
+                self.counter -= first
+            elif kind == LOCAL_SET:
+                local_values[first] = pop()
+            elif kind == LOCAL_TEE:
+                local_values[first] = stack[-1]
+            elif kind == LOAD_STEP:
+                stack[-1] = first(memory, stack[-1] + second)
+            elif kind == STORE_STEP:
+                value = pop()
+                first(memory, pop() + second, value)
+            elif kind == BRANCH_IF:
+                if pop():
+                    place = first
+                    if second is not None:
+                        looked_at, kept = second
+                        del stack[len(stack) - looked_at : len(stack) - kept]
+            elif kind == BRANCH_UNLESS:
+                if not pop():
+                    place = first
+            elif kind == CHECKED_CHARGE:
+                self.counter -= first
+                if self.counter < 0:
+                    raise OutOfInstructions
+            elif kind == UNARY_STEP:
+                stack[-1] = first(stack[-1])
+            elif kind == BRANCH:
+                place = first
+                if second is not None:
+                    looked_at, kept = second
+                    del stack[len(stack) - looked_at : len(stack) - kept]
+            elif kind == RETURN:
+                if second is not None:
+                    looked_at, kept = second
+                    del stack[len(stack) - looked_at : len(stack) - kept]
+                if not callers:
+                    return stack
+                code, place, local_values = callers.pop()
+            elif kind == GLOBAL_GET:
+                push(global_values[first])
+            elif kind == GLOBAL_SET:
+                global_values[first] = pop()
+            elif kind == DROP:
+                pop()
+            elif kind == SELECT:
+                condition, otherwise = pop(), pop()
+                if not condition:
+                    stack[-1] = otherwise
+            elif kind == BRANCH_TABLE:
+                place, shape = first[min(pop(), len(first) - 1)]
+                if shape is not None:
+                    looked_at, kept = shape
+                    del stack[len(stack) - looked_at : len(stack) - kept]
+            elif kind == ON_STORE_STEP:
+                first(self, stack, second)
+            elif kind == DYNAMIC_CHARGE:
+                self.charge_dynamically(stack[-1])
+            else:
+                # Calls: find the callee, then enter it or let the host do it.
+                if kind == CALL:
+                    function_index = first
+                elif kind == CALL_INDIRECT:
+                    function_index = self.callee(second, pop(), first)
+                else:
+                    function_index = first if kind == RETURN_CALL else self.callee(first[1], pop(), first[0])
+                    if second is not None:
+                        looked_at, kept = second
+                        del stack[len(stack) - looked_at : len(stack) - kept]
+                if function_index < imported:
+                    self._call_host(function_index, stack)
+                    if kind in (RETURN_CALL, RETURN_CALL_INDIRECT):
+                        if not callers:
+                            return stack
+                        code, place, local_values = callers.pop()
+                    continue
+                if kind in (CALL, CALL_INDIRECT):
+                    if len(callers) + 1 >= maximum_call_depth:
+                        raise Trap(CALL_STACK_EXHAUSTED)
+                    callers.append((code, place, local_values))
+                entered = self._code(function_index)
+                code, place, number = entered.steps, 0, len(stack) - entered.parameters
+                local_values = [*stack[number:], *entered.other_locals]
+                del stack[number:]
+
+
+HostFunction = Callable[[Instance, Sequence[int]], Sequence[int]]
+"""An imported function: the instance that calls and the arguments, to the results. It may raise `Trap`."""
+
+
+def linked(module: Module, host: Mapping[tuple[str, str], HostFunction]) -> list[HostFunction]:
+    """The functions that a module imports, by index. Raises `LinkError` if there is no such function."""
+    for entry in module.imports:
+        if not isinstance(entry.description, int):
+            raise LinkError(f"{entry.module}.{entry.name} is not a function: only functions can be imported")
+        if (entry.module, entry.name) not in host:
+            raise LinkError(f"unknown import {entry.module}.{entry.name}")
+    return [host[entry.module, entry.name] for entry in module.imports]
+
+
+def instantiate(
+    module: Module,
+    host: Mapping[tuple[str, str], HostFunction],
+    *,
+    counter: int,
+    memory: LinearMemory | None,
+    globals: Sequence[int] | None,
+    maximum_call_depth: int,
+    maximum_memory_pages: int | None,
+) -> Instance:
+    """
+    A fresh instance of a valid module. The start function is not run: that is an execution of its own.
+
+    `memory` and `globals` are what an earlier execution left: the memory is taken as it is, and the values of the
+    persistent globals are put in, in the order of their indices. None stands for what the module itself says. Tables
+    and passive segments are always fresh. Raises `LinkError`, or `Trap` if an active segment does not fit.
+    """
+    imported = linked(module, host)
+    initial = initial_state(module)
+    heap = None
+    if module.memories:
+        contents = initial_memory(module) if memory is None else memory
+        heap = Memory(contents, module.memories[0], maximum_memory_pages)
+    instance = Instance(module, imported, initial, heap, counter, maximum_call_depth)
+    if globals is not None:
+        for index, value in zip(persistent_global_indices(module), globals, strict=True):
+            instance.globals[index] = value
+    return instance

@@ -1,0 +1,13 @@
+"""How an execution ends other than by returning."""
+
+
+class Trap(Exception):
+    """The execution ended with a trap. The reason is worded as in the test scripts of the core specification."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class OutOfInstructions(Exception):
+    """The counter was below zero at a place where it is compared with zero."""
