@@ -75,6 +75,8 @@ class Limits:
     code_section_size: ByteCount
     functions: Count
     globals: Count
+    function_name: ByteCount
+    """The longest name of an exported function."""
     function_instructions: Count
     function_complexity: Count
     exported_methods: Count

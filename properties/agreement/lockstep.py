@@ -1,0 +1,162 @@
+"""
+Specification and reference implementation, label by label.
+
+Both take the same labels. After each one they must agree on whether it was enabled, on the state, on what was shown
+(status changes, executions with their instruction counts) and on the cycles that came and went.
+"""
+
+from collections import Counter
+from typing import Any
+
+from properties.agreement.difference import difference
+from reference_impl.abstraction import abstract
+from reference_impl.engine import Engine
+from reference_impl.observations import ClaimedStep, Execution, Observation, Refused, StatusChange
+from spec.machine import enabled, initial_state, step, submission_label
+from spec.profile import Profile, load_profile
+from spec.state.canister import Subnet
+from spec.state.label import Label
+from spec.state.request import Request
+from spec.state.state import State
+from spec.transition import Burned, Executed, Minted, Output, RequestStatusChanged, Step
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName, Principal, RequestId
+from spec.values.management import decode_arguments
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
+
+START: Nanoseconds = 1_700_000_000 * NANOSECONDS_PER_SECOND
+SUBNET = Subnet(Principal(b"\x00" * 9 + b"\x01"), 13)
+
+
+class Disagreement(AssertionError):
+    """Specification and reference implementation differ; the message says where, and gives the schedule."""
+
+
+class Lockstep:
+    """A specification state and an engine that have taken the same labels."""
+
+    def __init__(self, profile: Profile | None = None, subnet: Subnet = SUBNET) -> None:
+        self.profile = profile or load_profile()
+        self.state: State = initial_state(self.profile, subnet, START)
+        self.engine = Engine(self.profile, subnet, START, b"")
+        self.schedule: list[Label] = []
+        self.fired: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self._nonce = 0
+
+    def take(self, label: Label) -> bool:
+        """Takes a label on both sides and compares. True if it was enabled. Raises `Disagreement`."""
+        self.schedule.append(label)
+        result = step(self.state, label)
+        taken = self.engine.take(label)
+        if isinstance(result, Step) == isinstance(taken, Refused):
+            raise self._disagreement(f"{label}: the specification says {result!r:.300}, the engine {taken!r:.300}")
+        if not isinstance(result, Step):
+            self.schedule.pop()
+            return False
+        self.state = result.state
+        self.fired[label.rule] += 1
+        self._compare_shown(result, self.engine.explain())
+        found = difference(self.state, abstract(self.engine))
+        if found is not None:
+            raise self._disagreement(found)
+        return True
+
+    def submit(
+        self,
+        sender: Principal,
+        canister_id: Principal,
+        method_name: MethodName,
+        argument: Blob,
+        effective_id: Principal | None = None,
+    ) -> tuple[RequestId | None, bool]:
+        """Submits a request with a fresh nonce; whether it became known, and its id if so."""
+        self._nonce += 1
+        request = Request(
+            nonce=self._nonce.to_bytes(8, "big"),
+            ingress_expiry=self.state.system_time + 240 * NANOSECONDS_PER_SECOND,
+            sender=sender,
+            canister_id=canister_id,
+            method_name=method_name,
+            argument=argument,
+        )
+        known_before = set(self.state.requests.keys())
+        target = effective_id if effective_id is not None else self._effective_id(request)
+        if not self.take(submission_label(request, target)):
+            return None, False
+        (request_id,) = set(self.state.requests.keys()) - known_before
+        return request_id, True
+
+    def settle(self, limit: int = 1000) -> None:
+        """Takes enabled labels, the first of them each time, until none is left."""
+        for _ in range(limit):
+            labels = enabled(self.state)
+            if not labels:
+                return
+            assert self.take(labels[0]), f"{labels[0]} is listed as enabled but is not"
+        raise AssertionError(f"not settled after {limit} labels")
+
+    def advance(self, duration: Nanoseconds) -> None:
+        """Moves all clocks."""
+        for canister_id, canister in self.state.canisters.items():
+            time = canister.time + duration
+            assert self.take(Label("canister_time_progress", {"canister_id": canister_id, "time": time}))
+        assert self.take(Label("system_time_progress", {"time": self.state.system_time + duration}))
+
+    def _effective_id(self, request: Request) -> Principal:
+        if request.canister_id != MANAGEMENT_CANISTER:
+            return request.canister_id
+        arguments = decode_arguments(request.method_name, request.argument)
+        return getattr(arguments, "canister_id", Principal(b"\x00"))
+
+    def _compare_shown(self, result: Step, claimed: list[ClaimedStep]) -> None:
+        shown = [_observation(output) for output in result.outputs]
+        observed = [one for claim in claimed for one in claim.observed.outputs]
+        if shown != observed:
+            raise self._disagreement(f"shown {shown!r:.500}, but the engine observed {observed!r:.500}")
+        for output in result.outputs:
+            if isinstance(output, Executed) and output.failure is not None:
+                self.failures[output.failure.reason.name] += 1
+        for mine, theirs in (
+            (_sums(result.burned), [pair for claim in claimed for pair in claim.observed.burned]),
+            (_sums(result.minted), [pair for claim in claimed for pair in claim.observed.minted]),
+        ):
+            if mine != _sums_of_pairs(theirs):
+                raise self._disagreement(f"cycles {mine}, but the engine says {_sums_of_pairs(theirs)}")
+
+    def _disagreement(self, what: str) -> Disagreement:
+        lines = "\n".join(f"  {number}: {_brief(label)}" for number, label in enumerate(self.schedule))
+        return Disagreement(f"{what}\nafter the schedule\n{lines}")
+
+
+def _observation(output: Output) -> Observation:
+    match output:
+        case RequestStatusChanged(request_id, status):
+            return StatusChange(request_id, status)
+        case Executed(canister_id, instructions, failure):
+            return Execution(canister_id, instructions, failure)
+
+
+def _sums(amounts: tuple[Burned, ...] | tuple[Minted, ...]) -> dict[str, Cycles]:
+    return _sums_of_pairs([(amount.reason, amount.cycles) for amount in amounts])
+
+
+def _sums_of_pairs(pairs: list[tuple[Any, Cycles]]) -> dict[str, Cycles]:
+    sums: Counter[str] = Counter()
+    for reason, cycles in pairs:
+        sums[reason.value] += cycles
+    return {reason: cycles for reason, cycles in sums.items() if cycles}
+
+
+def _brief(label: Label) -> str:
+    choices = {name: _brief_value(value) for name, value in label.choices}
+    return f"{label.rule} {choices}"
+
+
+def _brief_value(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.hex()[:40]
+    if isinstance(value, Request):
+        return f"{value.method_name} of {value.canister_id.hex()} with {value.argument.hex()[:60]}"
+    return value
+
+
