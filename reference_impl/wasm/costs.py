@@ -1,0 +1,78 @@
+"""Prices in cycles, as an execution sees them. Source: facts on fees; integers, floors where written there."""
+
+from typing import Final
+
+from attrs import frozen
+
+from spec.canister.environment import Environment
+from spec.values.quantities import SECONDS_PER_DAY, ByteCount, Count, Cycles, Instructions
+
+GIB: Final[ByteCount] = 2**30
+
+BYTES_PER_GLOBAL: Final[ByteCount] = 32
+"""What every persistent global counts as memory, and the hidden counter too. Source: facts on limits."""
+
+HTTP_LINEAR: Final[Cycles] = 3_000_000
+HTTP_QUADRATIC: Final[Cycles] = 60_000
+HTTP_REQUEST_BYTE: Final[Cycles] = 400
+HTTP_RESPONSE_BYTE: Final[Cycles] = 800
+"""The four: the price of an HTTP outcall. Source: facts on fees."""
+
+
+@frozen
+class CallPrice:
+    """What a call takes from the balance besides the transferred cycles."""
+
+    fee: Cycles
+    """For transmitting the request; burned at once."""
+    reserve: Cycles
+    """Set aside for the response and its callback."""
+
+    @property
+    def total(self) -> Cycles:
+        """Fee and reserve."""
+        return self.fee + self.reserve
+
+
+def scale(amount: Cycles, environment: Environment) -> Cycles:
+    """A price of a subnet of the reference size, on this subnet."""
+    return amount * environment.subnet_size // environment.profile.fees.reference_subnet_size
+
+
+def execution_cost(instructions: Instructions, is_64_bit: bool, environment: Environment) -> Cycles:
+    """What an execution of so many instructions costs."""
+    fees = environment.profile.fees
+    rate = fees.ten_instructions_wasm64 if is_64_bit else fees.ten_instructions_wasm32
+    return scale(fees.update_message_execution + rate * instructions // 10, environment)
+
+
+def call_price(payload: ByteCount, is_64_bit: bool, environment: Environment) -> CallPrice:
+    """What calling with so many bytes of method name and argument takes."""
+    fees, limits = environment.profile.fees, environment.profile.limits
+    return CallPrice(
+        fee=scale(fees.call, environment) + scale(fees.call_byte * payload, environment),
+        reserve=scale(fees.call_byte * limits.inter_canister_payload, environment)
+        + execution_cost(limits.message_instructions, is_64_bit, environment),
+    )
+
+
+def http_request_price(request_size: ByteCount, response_size: ByteCount, nodes: Count) -> Cycles:
+    """What an HTTP outcall costs."""
+    per_node = HTTP_LINEAR + HTTP_QUADRATIC * nodes + HTTP_REQUEST_BYTE * request_size
+    return (per_node + HTTP_RESPONSE_BYTE * response_size) * nodes
+
+
+def freezing_limit(wasm_state_size: ByteCount, environment: Environment) -> Cycles:
+    """What a canister whose memories and globals have this size burns in its freezing threshold if idle."""
+    usage = (
+        wasm_state_size
+        + environment.memory_usage_raw_module
+        + environment.memory_usage_canister_history
+        + environment.memory_usage_chunk_store
+        + environment.memory_usage_snapshots
+    )
+    fees = environment.profile.fees
+    billed = max(environment.memory_allocation, usage)
+    memory = scale(billed * fees.storage_per_gib_second * SECONDS_PER_DAY // GIB, environment)
+    allocation = fees.compute_allocation_per_second * SECONDS_PER_DAY * environment.compute_allocation
+    return (memory + scale(allocation, environment)) * environment.freezing_threshold // SECONDS_PER_DAY

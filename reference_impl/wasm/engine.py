@@ -1,0 +1,180 @@
+"""The WebAssembly engine: how wasmtime is set up, and calls into it without checks that are not needed."""
+
+import ctypes
+import threading
+from collections.abc import Callable
+from typing import Any, Final
+
+import wasmtime
+from wasmtime import _ffi as ffi
+
+NATIVE_STACK: Final = 5 * 2**20
+"""Bytes of native stack. Source: facts on limits, wasm_stack."""
+
+
+def _config() -> wasmtime.Config:
+    config = wasmtime.Config()
+    config.cranelift_nan_canonicalization = True
+    config.wasm_memory64 = True
+    config.wasm_bulk_memory = True
+    config.wasm_simd = True
+    config.wasm_tail_call = True
+    config.wasm_multi_value = True
+    config.wasm_reference_types = True
+    config.wasm_relaxed_simd = False
+    config.wasm_threads = False
+    config.wasm_multi_memory = False
+    config.wasm_exceptions = False
+    config.wasm_function_references = False
+    config.wasm_gc = False
+    config.wasm_wide_arithmetic = False
+    config.wasm_custom_page_sizes = False
+    config.wasm_stack_switching = False
+    # The engine wants this to be as large, though it is not used.
+    ffi.wasmtime_config_async_stack_size_set(config.ptr(), NATIVE_STACK)
+    config.max_wasm_stack = NATIVE_STACK
+    return config
+
+
+ENGINE: Final = wasmtime.Engine(_config())
+"""Accepts what a canister module may use, and runs the rewritten modules."""
+
+SLOT: Final = 16
+"""The distance in bytes between parameters in an unchecked call."""
+
+MASK_32: Final = 2**32 - 1
+MASK_64: Final = 2**64 - 1
+
+_HOST_CALLBACK: Final = ctypes.CFUNCTYPE(
+    ctypes.c_size_t, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
+)
+_NO_FINALIZER: Final = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
+_NO_TRAP: Final = ctypes.POINTER(ffi.wasm_trap_t)
+_kept_callbacks: Final[list[Any]] = []
+
+_TYPES: Final = {"i": wasmtime.ValType.i32, "l": wasmtime.ValType.i64}
+
+
+class HostFailure(threading.local):
+    """The exception that a host function has raised in this thread and that waits to leave the engine."""
+
+    raised: BaseException | None = None
+
+
+_host_failure: Final = HostFailure()
+
+
+def define_host_function(
+    linker: wasmtime.Linker, name: str, parameters: str, result: str, function: Callable[[list[int]], int | None]
+) -> None:
+    """
+    Makes a function importable from `ic0`. The letters give the types: `i` for 32 bits, `l` for 64 bits. It gets
+    unsigned integers; what it raises comes out of the call into the module.
+    """
+    masks = [MASK_32 if letter == "i" else MASK_64 for letter in parameters]
+    result_mask = MASK_32 if result == "i" else MASK_64
+    slots_type = ctypes.c_uint64 * (2 * max(len(parameters), 1))
+    slot = ctypes.c_uint64
+
+    def callback(_data: int, _caller: int, slots: int, _count: int) -> int:
+        try:
+            values = [value & mask for value, mask in zip(slots_type.from_address(slots)[::2], masks, strict=False)]
+            given = function(values)
+            if given is not None:
+                slot.from_address(slots).value = given & result_mask
+            return 0
+        except BaseException as problem:
+            _host_failure.raised = problem
+            return ctypes.cast(ffi.wasmtime_trap_new(b"host", 4), ctypes.c_void_p).value or 0
+
+    native = _HOST_CALLBACK(callback)
+    _kept_callbacks.append(native)
+    function_type = wasmtime.FuncType(
+        [_TYPES[letter]() for letter in parameters], [_TYPES[letter]() for letter in result]
+    )
+    text = name.encode()
+    error = ffi.wasmtime_linker_define_func_unchecked(
+        linker.ptr(),
+        ctypes.create_string_buffer(b"ic0"),
+        3,
+        ctypes.create_string_buffer(text),
+        len(text),
+        function_type.ptr(),
+        ctypes.cast(native, ffi.wasmtime_func_unchecked_callback_t),
+        None,
+        _NO_FINALIZER,
+    )
+    assert not error
+
+
+def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) -> bool:
+    """
+    Calls a function of no results with parameters of the right types. True if it returned, false if it trapped; raises
+    what a host function has raised.
+    """
+    slots = (ctypes.c_uint64 * (2 * max(len(parameters), 1)))()
+    for index, parameter in enumerate(parameters):
+        slots[2 * index] = parameter
+    trap = _NO_TRAP()
+    error = ffi.wasmtime_func_call_unchecked(
+        store._context(),
+        ctypes.byref(function._func),
+        ctypes.cast(slots, ctypes.POINTER(ffi.wasmtime_val_raw_t)),
+        max(len(parameters), 1),
+        ctypes.byref(trap),
+    )
+    if not error and not trap:
+        return True
+    if trap:
+        ffi.wasm_trap_delete(trap)
+    raised, _host_failure.raised = _host_failure.raised, None
+    if error:
+        problem = wasmtime.WasmtimeError._from_ptr(error)
+        raise raised or problem
+    if raised is not None:
+        raise raised
+    return False
+
+
+class GlobalCell:
+    """A global of an instance, as a bit pattern."""
+
+    __slots__ = ("_content", "_global", "_mask", "_store", "_value")
+
+    def __init__(self, store: wasmtime.Store, cell: wasmtime.Global, size: int) -> None:
+        self._store = store
+        self._global = ctypes.byref(cell._global)
+        self._value = ffi.wasmtime_val_t()
+        offset = ffi.wasmtime_val_t.of.offset
+        self._content = (ctypes.c_uint64 * 2).from_buffer(self._value, offset)
+        self._mask = (1 << 8 * size) - 1
+        # Sets the kind of the value once.
+        ffi.wasmtime_global_get(store._context(), self._global, ctypes.byref(self._value))
+
+    def get(self) -> int:
+        """The bit pattern, as unsigned integer."""
+        ffi.wasmtime_global_get(self._store._context(), self._global, ctypes.byref(self._value))
+        return (int(self._content[0]) | int(self._content[1]) << 64) & self._mask
+
+    def set(self, bits: int) -> None:
+        """Gives the global a new value."""
+        self._content[0] = bits & MASK_64
+        self._content[1] = bits >> 64
+        error = ffi.wasmtime_global_set(self._store._context(), self._global, ctypes.byref(self._value))
+        assert not error
+
+
+class CounterCell(GlobalCell):
+    """A 64-bit global that holds a signed number."""
+
+    def get(self) -> int:
+        """The number."""
+        ffi.wasmtime_global_get(self._store._context(), self._global, ctypes.byref(self._value))
+        bits = int(self._content[0])
+        return bits - 2**64 if bits >> 63 else bits
+
+    def set(self, bits: int) -> None:
+        """Gives the global a new value."""
+        self._content[0] = bits & MASK_64
+        error = ffi.wasmtime_global_set(self._store._context(), self._global, ctypes.byref(self._value))
+        assert not error

@@ -1,0 +1,194 @@
+"""One execution as the System API sees it: what it was given, what it has done so far."""
+
+from typing import Final
+
+from attrs import define, field
+
+from reference_impl.wasm import costs
+from reference_impl.wasm.instance import Instance
+from reference_impl.wasm.stable_memory import StableMemory
+from reference_impl.wasm.system_api_table import REPLICATED, Context
+from spec.canister.environment import Caller, Environment
+from spec.canister.outcome import Closure, MethodCall, TrapReason
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.rejects import Reject, Response
+
+LOWEST: Final = -(2**63)
+"""Where the counter saturates."""
+HIGHEST: Final = 2**63 - 1
+CYCLES_SIZE: Final[ByteCount] = 16
+LOG_RECORD: Final[ByteCount] = 40
+"""What a log record takes beside its text. Source: facts on System API costs, notes."""
+
+
+class Ended(Exception):
+    """The execution has ended without returning."""
+
+    def __init__(self, reason: TrapReason = TrapReason.TRAPPED, message: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@define
+class CallUnderConstruction:
+    """What `ic0.call_new` has started."""
+
+    callee: CanisterId
+    method_name: MethodName
+    name_size: ByteCount
+    on_reply: Closure
+    on_reject: Closure
+    on_cleanup: Closure | None = None
+    argument: bytearray = field(factory=bytearray)
+    cycles: Cycles = 0
+    timeout: Seconds | None = None
+
+    @property
+    def payload(self) -> ByteCount:
+        """The bytes of method name and argument."""
+        return self.name_size + len(self.argument)
+
+
+@define(eq=False)
+class Execution:
+    """The state of one execution. Source: abstract-behavior, the execution state."""
+
+    context: Context
+    environment: Environment
+    self_id: CanisterId
+    instance: Instance
+    stable: StableMemory
+    limit: Instructions
+    persistent_globals: int
+    argument: Blob = b""
+    caller: Caller = field(factory=lambda: Caller(MANAGEMENT_CANISTER))
+    reject: Reject | None = None
+    method_name: MethodName = ""
+    deadline: Nanoseconds | None = None
+    available: Cycles = 0
+    refunded: Cycles = 0
+    needs_to_respond: bool = True
+
+    reply_data: bytearray = field(factory=bytearray)
+    response: Response | None = None
+    accepted: Cycles = 0
+    burned: Cycles = 0
+    spent: Cycles = 0
+    """What performed calls have taken: transferred cycles, fees and reserves."""
+    call: CallUnderConstruction | None = None
+    performed: list[MethodCall] = field(factory=list)
+    new_certified_data: Blob | None = None
+    new_global_timer: Nanoseconds | None = None
+    has_accepted_message: bool = False
+    logs: list[Blob] = field(factory=list)
+    log_records: list[ByteCount] = field(factory=list)
+    stable_page_charge: Instructions = 0
+
+    @property
+    def is_64_bit(self) -> bool:
+        """The module has a 64-bit memory."""
+        return self.instance.compiled.parsed.has_64_bit_memory
+
+    @property
+    def is_replicated(self) -> bool:
+        """All nodes run this execution."""
+        return self.context in REPLICATED
+
+    def trap_unless(self, condition: bool) -> None:
+        """Ends the execution if a condition of the System API does not hold."""
+        if not condition:
+            raise Ended
+
+    # INSTRUCTIONS
+
+    def charge(self, amount: Instructions) -> None:
+        """Charges for a system function. Source: facts on System API costs, rule C2."""
+        counter = self.instance.counter.get()
+        if counter < 0 or amount > HIGHEST:
+            raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
+        self.instance.counter.set(counter - amount)
+        if counter < amount:
+            raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
+
+    def charge_in_module(self, amount: Instructions) -> None:
+        """Charges as the helper in the module does. Source: facts on instruction weights, rule D4."""
+        counter = max(LOWEST, self.instance.counter.get() - amount) if amount <= HIGHEST else LOWEST
+        self.instance.counter.set(counter)
+        if counter < 0:
+            raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
+
+    def executed(self) -> Instructions:
+        """The instructions used so far."""
+        return self.limit - self.instance.counter.get()
+
+    # MEMORY
+
+    def read(self, source: int, size: int) -> Blob:
+        """Bytes of the heap; a trap if they do not lie inside."""
+        if source + size > self.instance.memory_size:
+            raise Ended
+        return self.instance.read(source, size)
+
+    def read_text(self, source: int, size: int) -> str:
+        """Text from the heap; a trap if it does not lie inside or is not valid UTF-8."""
+        try:
+            return self.read(source, size).decode()
+        except UnicodeDecodeError:
+            raise Ended from None
+
+    def write(self, destination: int, content: Blob) -> None:
+        """Puts bytes into the heap; a trap if they do not lie inside."""
+        if destination + len(content) > self.instance.memory_size:
+            raise Ended
+        self.instance.write(destination, content)
+
+    def copy(self, destination: int, offset: int, size: int, source: Blob) -> None:
+        """Copies a part of a blob into the heap. Source: canister-interface, blob-typed arguments and results."""
+        if offset + size > len(source):
+            raise Ended
+        self.write(destination, source[offset : offset + size])
+
+    def write_cycles(self, destination: int, amount: Cycles) -> None:
+        """Writes an amount of cycles as 16 bytes, little-endian."""
+        self.write(destination, min(amount, MAXIMUM_CYCLES).to_bytes(CYCLES_SIZE, "little"))
+
+    # CYCLES
+
+    def balance(self) -> Cycles:
+        """The balance now. Source: canister-interface, canister_cycle_balance128."""
+        attached = self.call.cycles if self.call else 0
+        return self.environment.balance + self.accepted - self.burned - self.spent - attached
+
+    def liquid_balance(self) -> Cycles:
+        """What may be spent now without freezing the canister; 0 if it is frozen."""
+        globals_size = costs.BYTES_PER_GLOBAL * (self.persistent_globals + 1)
+        size = self.instance.memory_size + self.stable.size + globals_size
+        needed = max(0, costs.freezing_limit(size, self.environment) - self.environment.reserved_balance)
+        return max(0, self.balance() - needed)
+
+    def accept_cycles(self, most: Cycles) -> Cycles:
+        """Moves cycles from the call to the balance, as many as are there."""
+        amount = min(most, self.available)
+        self.available -= amount
+        self.accepted += amount
+        return amount
+
+    # LOG
+
+    def log_cost(self, size: int) -> Instructions:
+        """What writing so many bytes into the log costs. Source: facts on System API costs, debug_print."""
+        capacity = self.environment.profile.limits.log_capacity
+        free = capacity - sum(self.log_records)
+        return 2 * min(size, capacity) + 50 * min(size, free)
+
+    def log(self, text: Blob) -> None:
+        """Adds to the log, which only replicated executions have, and makes room by dropping the oldest records."""
+        limits = self.environment.profile.limits
+        kept = min(len(text), max(0, limits.log_capacity - LOG_RECORD))
+        self.log_records.append(LOG_RECORD + kept)
+        while sum(self.log_records) > limits.log_capacity:
+            self.log_records.pop(0)
+        if self.is_replicated:
+            self.logs.append(text[: limits.log_message])

@@ -1,0 +1,173 @@
+"""Runs one function of a module on a canister's state."""
+
+from collections.abc import Callable
+from typing import Final
+
+import wasmtime
+from attrs import frozen
+
+from reference_impl.wasm import engine
+from reference_impl.wasm.execution import Ended, Execution
+from reference_impl.wasm.instance import CompiledModule, Instance
+from reference_impl.wasm.stable_memory import StableMemory
+from reference_impl.wasm.system_api import ACTIVE
+from reference_impl.wasm.system_api_table import Context
+from spec.canister.environment import Caller, Environment
+from spec.canister.outcome import Closure, Returned, Trapped, TrapReason
+from spec.canister.wasm_state import WasmState
+from spec.values.containers import List
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName
+from spec.values.quantities import Cycles, Instructions, Nanoseconds
+from spec.values.rejects import Reject
+
+PAGE_CHARGE_32: Final[Instructions] = 1000
+PAGE_CHARGE_64: Final[Instructions] = 4000
+"""For each 4 KiB page of the heap that has changed. Source: facts on instruction weights, older page rule."""
+
+WITHOUT_CHANGES: Final = frozenset(
+    {Context.REPLICATED_QUERY, Context.NON_REPLICATED_QUERY, Context.TRANSFORM, Context.INSPECT_MESSAGE}
+)
+"""Contexts whose changes are dropped, so that changed pages of the heap cost nothing."""
+
+
+@frozen
+class Given:
+    """What an execution is given beside the state. Source: abstract-behavior, the execution state (`Params`)."""
+
+    context: Context
+    environment: Environment
+    limit: Instructions
+    argument: Blob = b""
+    caller: Caller = Caller(MANAGEMENT_CANISTER)
+    reject: Reject | None = None
+    method_name: MethodName = ""
+    deadline: Nanoseconds | None = None
+    available: Cycles = 0
+    refunded: Cycles = 0
+    needs_to_respond: bool = True
+
+
+@frozen
+class Finished:
+    """What came of an execution, and how its instructions divide up."""
+
+    outcome: Returned | Trapped
+    executed: Instructions
+    """What segments, bulk operations and system functions took; it may be above the limit."""
+    page_charge: Instructions
+    """What changed pages of heap and stable memory took."""
+    has_accepted_message: bool
+
+
+Entry = Callable[[Instance], tuple[wasmtime.Func, list[int]]]
+"""Gives the function to call and its parameters. Raises `Ended` if there is none."""
+
+
+def exported(name: str) -> Entry:
+    """The entry at a function that the module exports."""
+    return lambda instance: (instance.function(name), [])
+
+
+def start_function(instance: Instance) -> tuple[wasmtime.Func, list[int]]:
+    """The entry at the start function."""
+    return instance.start_function(), []
+
+
+def closure(called: Closure) -> Entry:
+    """The entry at a function of the table. What is no function of one pointer-sized parameter traps when called."""
+
+    def enter(instance: Instance) -> tuple[wasmtime.Func, list[int]]:
+        function = instance.closure_function()
+        tables = instance.compiled.parsed.tables
+        if function is None or called.function >= tables[0].limits.minimum:
+            raise Ended
+        return function, [called.function, called.argument]
+
+    return enter
+
+
+def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
+    """Runs the function on the state; the state itself stays as it is."""
+    instance = compiled.take_instance(state.wasm_memory)
+    if not instance.load(state.wasm_memory, state.globals):
+        return Finished(Trapped(0, TrapReason.TRAPPED), 0, 0, False)
+    execution = _execution(state, instance, given)
+    end = _run(instance, execution, entry, given)
+    changed = instance.changed_pages()
+    executed = execution.executed() - execution.stable_page_charge
+    page_charge = execution.stable_page_charge + _heap_charge(execution, len(changed))
+    used = min(given.limit, executed + page_charge)
+    outcome = _outcome(state, instance, execution, end, changed, used)
+    # Growing cannot be undone, nor can dropping a data segment.
+    kept = isinstance(outcome, Returned) and outcome.new_state.wasm_memory is instance.heap
+    if not compiled.instrumented.drops_data and (kept or instance.undo(changed)):
+        compiled.give_back(instance)
+    return Finished(outcome, executed, page_charge, execution.has_accepted_message and end is None)
+
+
+def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
+    return Execution(
+        context=given.context,
+        environment=given.environment,
+        self_id=state.self_id,
+        instance=instance,
+        stable=StableMemory(state.stable_memory),
+        limit=given.limit,
+        persistent_globals=len(state.globals),
+        argument=given.argument,
+        caller=given.caller,
+        reject=given.reject,
+        method_name=given.method_name,
+        deadline=given.deadline,
+        available=given.available,
+        refunded=given.refunded,
+        needs_to_respond=given.needs_to_respond,
+    )
+
+
+def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -> Ended | None:
+    """Runs to the end; None if the function returned."""
+    instance.prepare(given.limit, given.environment.profile.limits.call_stack_depth)
+    outer, ACTIVE.execution = ACTIVE.execution, execution
+    try:
+        function, parameters = entry(instance)
+        if engine.call(instance.store, function, parameters):
+            return None
+        return Ended(TrapReason.OUT_OF_INSTRUCTIONS if instance.is_exhausted else TrapReason.TRAPPED)
+    except Ended as end:
+        return end
+    finally:
+        ACTIVE.execution = outer
+
+
+def _heap_charge(execution: Execution, changed: int) -> Instructions:
+    if execution.context in WITHOUT_CHANGES:
+        return 0
+    return changed * (PAGE_CHARGE_64 if execution.is_64_bit else PAGE_CHARGE_32)
+
+
+def _outcome(
+    state: WasmState,
+    instance: Instance,
+    execution: Execution,
+    end: Ended | None,
+    changed: dict[int, bytes],
+    used: Instructions,
+) -> Returned | Trapped:
+    logs = tuple(execution.logs)
+    if end is not None:
+        return Trapped(used, end.reason, end.message, logs)
+    new_state = state
+    if execution.context not in WITHOUT_CHANGES:
+        new_state = WasmState(state.self_id, instance.keep(changed), execution.stable.now(), instance.globals_now())
+    return Returned(
+        new_state=new_state,
+        instructions_used=used,
+        new_calls=List(tuple(execution.performed)),
+        new_certified_data=execution.new_certified_data,
+        new_global_timer=execution.new_global_timer,
+        response=execution.response,
+        cycles_accepted=execution.accepted,
+        cycles_burned=execution.burned,
+        logs=logs,
+    )
