@@ -1,0 +1,118 @@
+"""Calling other canisters. Source: canister-interface, inter-canister method calls."""
+
+from typing import Final
+
+from spec.canister.outcome import Callback, Closure, MethodCall
+from spec.fees import call_fee, cycles_per_response, smaller
+from spec.system_api.cycles import HIGH
+from spec.system_api.execution import CallUnderConstruction, Execution
+from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
+from spec.values.quantities import Cycles
+from spec.wasm.traps import Trap
+
+PERFORMED: Final = 0
+"""The call is queued."""
+
+NOT_PERFORMED: Final = 2
+"""The call cannot be made; means the same as the reject code SYS_FATAL."""
+
+
+def call_new(
+    execution: Execution,
+    callee_source: int,
+    callee_size: int,
+    name_source: int,
+    name_size: int,
+    reply_function: int,
+    reply_argument: int,
+    reject_function: int,
+    reject_argument: int,
+) -> None:
+    """Gives up a call under construction. The functions of the closures are looked up when they are called."""
+    execution.pending_call = None
+    limits = execution.environment.profile.limits
+    if callee_size > MAXIMUM_PRINCIPAL_LENGTH:
+        raise Trap("the callee is not a principal")
+    if name_size > smaller(limits.exported_method_names, limits.local_request_payload):
+        raise Trap("the method name is longer than any method name may be")
+    execution.pending_call = CallUnderConstruction(
+        callee=Principal(execution.read_heap(callee_source, callee_size)),
+        method_name=execution.read_heap(name_source, name_size).decode(errors="replace"),
+        name_size=name_size,
+        on_reply=Closure(reply_function, reply_argument),
+        on_reject=Closure(reject_function, reject_argument),
+    )
+
+
+def call_on_cleanup(execution: Execution, function: int, argument: int) -> None:
+    call = _under_construction(execution)
+    if call.on_cleanup is not None:
+        raise Trap("the call has a cleanup closure already")
+    call.on_cleanup = Closure(function, argument)
+
+
+def call_data_append(execution: Execution, source: int, size: int) -> None:
+    call = _under_construction(execution)
+    if call.payload + size > execution.environment.profile.limits.local_request_payload:
+        raise Trap("the argument is larger than the argument of a call may be")
+    call.argument += execution.read_heap(source, size)
+
+
+def call_with_best_effort_response(execution: Execution, timeout_seconds: int) -> None:
+    """Longer time-outs than the system allows are cut."""
+    call = _under_construction(execution)
+    if call.timeout is not None:
+        raise Trap("the call has a time-out already")
+    call.timeout = smaller(timeout_seconds, execution.environment.profile.limits.call_timeout)
+
+
+def call_cycles_add(execution: Execution, amount: int) -> None:
+    _add_cycles(execution, amount)
+
+
+def call_cycles_add128(execution: Execution, amount_high: int, amount_low: int) -> None:
+    _add_cycles(execution, amount_high * HIGH + amount_low)
+
+
+def call_perform(execution: Execution) -> int:
+    """
+    Whether or not it succeeds, no call is under construction afterwards.
+
+    It fails only if the liquid balance does not cover the attached cycles, the fee for the request, and what has to be
+    set aside for the response.
+    """
+    pending = _under_construction(execution)
+    execution.pending_call = None
+    environment = execution.environment
+    call = MethodCall(
+        callee=pending.callee,
+        method_name=pending.method_name,
+        argument=bytes(pending.argument),
+        transferred_cycles=pending.transferred_cycles,
+        callback=Callback(
+            on_reply=pending.on_reply,
+            on_reject=pending.on_reject,
+            on_cleanup=pending.on_cleanup,
+            reserved_cycles=cycles_per_response(environment.profile, execution.wasm64, environment.subnet_size),
+        ),
+        fee=call_fee(environment.profile.fees, pending.payload, environment.subnet_size),
+        timeout=pending.timeout,
+    )
+    needed = call.transferred_cycles + call.fee + call.callback.reserved_cycles
+    if execution.liquid(execution.balance_without_pending_call) < needed:
+        return NOT_PERFORMED
+    execution.calls.append(call)
+    return PERFORMED
+
+
+def _under_construction(execution: Execution) -> CallUnderConstruction:
+    if execution.pending_call is None:
+        raise Trap("there is no call under construction")
+    return execution.pending_call
+
+
+def _add_cycles(execution: Execution, amount: Cycles) -> None:
+    call = _under_construction(execution)
+    if amount > execution.liquid(execution.balance):
+        raise Trap("the liquid balance does not cover the cycles")
+    call.transferred_cycles += amount

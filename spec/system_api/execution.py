@@ -1,0 +1,235 @@
+"""
+The state of one execution: what the System API reads and changes while a function of a canister runs.
+
+It lives as long as one invocation. Nothing in it reaches the canister unless the function returns. Source:
+abstract-behavior, the execution state.
+"""
+
+from collections.abc import Callable
+
+from attrs import Factory, define, field, frozen
+
+from spec.canister.environment import Caller, Environment
+from spec.canister.outcome import Closure, MethodCall
+from spec.canister.wasm_state import WasmState
+from spec.fees import freezing_limit, larger, liquid_balance
+from spec.system_api.context import REPLICATED, Context
+from spec.system_api.stable_pages import StablePages
+from spec.values.identifiers import Blob, CanisterId, MethodName, Text
+from spec.values.quantities import ByteCount, Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.rejects import Reject, Response
+from spec.wasm.execute import Instance
+from spec.wasm.traps import Trap
+
+PERSISTENT_GLOBAL: ByteCount = 32
+"""What a global counts in the memory usage; one more stands for the instruction counter. Source: facts on limits."""
+
+LOG_RECORD: ByteCount = 40
+"""What a log record takes beside its text. Source: facts on System API costs, notes."""
+
+
+@frozen
+class Parameters:
+    """What an entry point is called with. Source: abstract-behavior, `Params`."""
+
+    environment: Environment
+    caller: Caller = Factory(Caller)
+    argument: Blob = b""
+    """The argument of the call, or in a reply callback the data of the reply."""
+    reject: Reject | None = None
+    """The reject that a reject callback, or its cleanup, handles."""
+    refunded_cycles: Cycles = 0
+    method_name: MethodName = ""
+    """Of the message that is inspected."""
+    deadline: Nanoseconds | None = None
+    """After which the caller may stop waiting."""
+    available_cycles: Cycles = 0
+    needs_to_respond: bool = True
+    """The call has not been answered by an earlier execution."""
+    instructions_before: Instructions = 0
+    """By the same message before this function: by the start function, or by the callback that is cleaned up after."""
+
+
+@define
+class CallUnderConstruction:
+    """A call between `ic0.call_new` and `ic0.call_perform`."""
+
+    callee: CanisterId
+    method_name: MethodName
+    name_size: ByteCount
+    """Of the method name as given, in bytes."""
+    on_reply: Closure
+    on_reject: Closure
+    on_cleanup: Closure | None = None
+    argument: bytearray = field(factory=bytearray)
+    transferred_cycles: Cycles = 0
+    timeout: Seconds | None = None
+
+    @property
+    def payload(self) -> ByteCount:
+        """The bytes that are paid for and limited."""
+        return self.name_size + len(self.argument)
+
+
+@define
+class Execution:
+    """The mutable state of one invocation."""
+
+    context: Context
+    parameters: Parameters
+    self_id: CanisterId
+    wasm64: bool
+    """Memory 0 of the module has 64-bit addresses."""
+    limit: Instructions
+    """With which the instruction counter started."""
+    stable_memory: StablePages
+    instance: Instance | None = None
+    """The module instance, from its creation on."""
+    response: Response | None = None
+    reply_data: bytearray = field(factory=bytearray)
+    available_cycles: Cycles = 0
+    accepted_cycles: Cycles = 0
+    burned_cycles: Cycles = 0
+    pending_call: CallUnderConstruction | None = None
+    calls: list[MethodCall] = field(factory=list)
+    new_certified_data: Blob | None = None
+    new_global_timer: Nanoseconds | None = None
+    message_accepted: bool = False
+    """`ic0.accept_message` was called."""
+    trap_message: Text = ""
+    """What `ic0.trap` was given."""
+    logs: list[Blob] = field(factory=list)
+    log_records: list[ByteCount] = field(factory=list)
+    """The sizes of the records that the log of this execution holds."""
+
+    @property
+    def environment(self) -> Environment:
+        """The system as the execution sees it."""
+        return self.parameters.environment
+
+    @property
+    def running(self) -> Instance:
+        """The module instance."""
+        assert self.instance is not None
+        return self.instance
+
+    # The heap.
+
+    @property
+    def heap_size(self) -> ByteCount:
+        """In bytes; 0 for a module without memory."""
+        memory = self.running.memory
+        return 0 if memory is None else memory.size
+
+    def read_heap(self, source: int, size: int) -> bytes:
+        """Bytes of the heap. Traps if they are not all inside it."""
+        memory = self.running.memory
+        if source + size > self.heap_size:
+            raise Trap(f"{size} bytes at {source} are outside the heap")
+        return b"" if memory is None else memory.read(source, size)
+
+    def check_heap(self, destination: int, size: int) -> None:
+        """Traps unless so many bytes can be written there."""
+        if destination + size > self.heap_size:
+            raise Trap(f"{size} bytes at {destination} are outside the heap")
+
+    def write_heap(self, destination: int, content: bytes) -> None:
+        """Replaces bytes of the heap. Traps if they are not all inside it."""
+        self.check_heap(destination, len(content))
+        memory = self.running.memory
+        if memory is not None and content:
+            memory.write(destination, content)
+
+    def copy_to_heap(self, destination: int, offset: int, size: int, source: bytes) -> None:
+        """Copies a part of a blob. Traps if the part is not inside the blob, or does not fit into the heap."""
+        if offset + size > len(source):
+            raise Trap(f"{size} bytes at {offset} are outside the {len(source)} bytes there are")
+        self.write_heap(destination, source[offset : offset + size])
+
+    def write_cycles(self, destination: int, amount: Cycles) -> None:
+        """Writes an amount of cycles: 16 bytes, the least significant one first."""
+        self.write_heap(destination, amount.to_bytes(16, "little"))
+
+    # Cycles.
+
+    @property
+    def performed_calls_cost(self) -> Cycles:
+        """What has left the balance for calls that were performed."""
+        return sum(call.transferred_cycles + call.fee + call.callback.reserved_cycles for call in self.calls)
+
+    @property
+    def balance_without_pending_call(self) -> Cycles:
+        """The balance as it is when the call under construction is given up."""
+        gained = self.environment.balance + self.accepted_cycles
+        return gained - self.burned_cycles - self.performed_calls_cost
+
+    @property
+    def balance(self) -> Cycles:
+        """The balance as the canister sees it."""
+        pending = 0 if self.pending_call is None else self.pending_call.transferred_cycles
+        return self.balance_without_pending_call - pending
+
+    @property
+    def memory_usage(self) -> ByteCount:
+        """What the canister's memory amounts to now."""
+        environment = self.environment
+        persistent_globals = len(self.running.persistent_globals())
+        return (
+            self.heap_size
+            + self.stable_memory.size
+            + PERSISTENT_GLOBAL * (persistent_globals + 1)
+            + environment.memory_usage_raw_module
+            + environment.memory_usage_canister_history
+            + environment.memory_usage_chunk_store
+            + environment.memory_usage_snapshots
+        )
+
+    def liquid(self, balance: Cycles) -> Cycles:
+        """What of a balance may be spent without freezing the canister."""
+        environment = self.environment
+        limit = freezing_limit(
+            environment.profile.fees,
+            environment.compute_allocation,
+            environment.memory_allocation,
+            environment.freezing_threshold,
+            self.memory_usage,
+            environment.subnet_size,
+        )
+        return larger(liquid_balance(balance, environment.reserved_balance, limit), 0)
+
+    # Logs.
+
+    @property
+    def log_space(self) -> ByteCount:
+        """The bytes still free in the log of this execution."""
+        return self.environment.profile.limits.log_capacity - sum(self.log_records)
+
+    def log(self, text: Blob) -> None:
+        """Appends to the logs; only replicated executions have any."""
+        if self.context not in REPLICATED:
+            return
+        limits = self.environment.profile.limits
+        self.logs.append(text[: limits.log_message])
+        record = min(LOG_RECORD + len(text), limits.log_capacity)
+        self.log_records.append(record)
+        while self.log_space < 0:
+            self.log_records.pop(0)
+
+
+def start_execution(
+    context: Context, parameters: Parameters, wasm_state: WasmState, wasm64: bool, limit: Instructions
+) -> Execution:
+    """The state in which an invocation starts."""
+    return Execution(
+        context=context,
+        parameters=parameters,
+        self_id=wasm_state.self_id,
+        wasm64=wasm64,
+        limit=limit,
+        stable_memory=StablePages(wasm_state.stable_memory),
+        available_cycles=parameters.available_cycles,
+    )
+
+
+ApiFunction = Callable[..., int | None]
+"""The meaning of an import: the execution and the operands, as unsigned numbers, to the result, if there is one."""

@@ -1,0 +1,41 @@
+"""How a call of an import reaches its meaning: charge, check of the context, effect."""
+
+from collections.abc import Mapping, Sequence
+
+from spec.system_api.execution import Execution
+from spec.system_api.table import IMPORTS, SystemFunction
+from spec.wasm.execute import HostFunction, Instance
+from spec.wasm.traps import Trap
+
+MODULE = "ic0"
+"""The import module of all functions."""
+
+
+def host_functions(execution: Execution) -> Mapping[tuple[str, str], HostFunction]:
+    """All imports of the System API, working on one execution."""
+    return {(MODULE, row.name): host_function(row, execution) for row in IMPORTS.values()}
+
+
+def host_function(row: SystemFunction, execution: Execution) -> HostFunction:
+    """One import. The charge comes first, so a call from a wrong context is charged too."""
+
+    def call(instance: Instance, operands: Sequence[int]) -> Sequence[int]:
+        execution.instance = instance
+        if row.fixed_cost is not None:
+            variable = 0 if row.variable_cost is None else row.variable_cost(execution, operands)
+            instance.charge(row.fixed_cost + variable)
+        if execution.context not in row.contexts:
+            raise Trap(f"ic0.{row.name} may not be called here ({execution.context.value})")
+        result = row.function(execution, *operands)
+        return () if result is None else (result,)
+
+    return call
+
+
+def unlinked(operands: Instance, _: Sequence[int]) -> Sequence[int]:
+    """Stands for imports while only the initial state of a module is wanted: nothing runs then."""
+    raise AssertionError("no function runs at instantiation")
+
+
+UNLINKED: Mapping[tuple[str, str], HostFunction] = {(MODULE, name): unlinked for name in IMPORTS}
+"""Links a module of which nothing will run."""

@@ -1,0 +1,268 @@
+"""
+What a WebAssembly module must be to be the code of a canister.
+
+Source: canister-interface, canister module format and WebAssembly module requirements; facts on limits. Each
+requirement is a function of the module that tells what is wrong, or None.
+"""
+
+import zlib
+from collections.abc import Iterable
+from typing import Final
+
+from attrs import frozen
+
+from spec.canister.module import MalformedModule
+from spec.profile import Limits, Profile
+from spec.system_api.complexity import complexity
+from spec.system_api.host import MODULE
+from spec.system_api.table import IMPORTS
+from spec.values.containers import Map
+from spec.values.identifiers import Blob, MethodName, Text
+from spec.values.quantities import ByteCount
+from spec.wasm.binary import decode
+from spec.wasm.reader import Malformed
+from spec.wasm.syntax import ExternalKind, FunctionType, Module
+from spec.wasm.validate import validate
+from spec.wasm.validate_code import Invalid
+
+GZIP: Final = b"\x1f\x8b\x08"
+"""How a compressed module starts."""
+
+CODE_SECTION: Final = 10
+"""The number of the code section in the binary format."""
+
+HOOKS: Final = frozenset(
+    {
+        "canister_init",
+        "canister_inspect_message",
+        "canister_pre_upgrade",
+        "canister_post_upgrade",
+        "canister_heartbeat",
+        "canister_global_timer",
+        "canister_on_low_wasm_memory",
+    }
+)
+"""Entry points without a name of their own."""
+
+UPDATE: Final = "canister_update "
+QUERY: Final = "canister_query "
+COMPOSITE_QUERY: Final = "canister_composite_query "
+METHOD_KINDS: Final = (UPDATE, QUERY, COMPOSITE_QUERY)
+
+PUBLIC: Final = "icp:public "
+PRIVATE: Final = "icp:private "
+
+UNSUPPORTED_INSTRUCTIONS: Final = frozenset({"table.copy", "table.fill", "table.grow", "table.init", "table.set"})
+"""Production does not install modules with these. Source: facts on weights."""
+
+
+@frozen
+class DecodedModule:
+    """A module that fulfils all requirements."""
+
+    module: Module
+    methods: tuple[tuple[Text, MethodName], ...]
+    """Pairs of kind and name of the exported methods, in the order of the exports."""
+    public_custom_sections: Map[Text, Blob]
+    private_custom_sections: Map[Text, Blob]
+
+
+def decode_module(raw: Blob, profile: Profile) -> DecodedModule | MalformedModule:
+    """Decodes a module, compressed or not, and checks every requirement."""
+    limits = profile.limits
+    binary = uncompressed(raw, limits.module_size)
+    if isinstance(binary, MalformedModule):
+        return binary
+    try:
+        module = decode(binary)
+        validate(module)
+    except Malformed as malformed:
+        return MalformedModule(f"not a WebAssembly binary: {malformed}")
+    except Invalid as invalid:
+        return MalformedModule(f"not a valid WebAssembly module: {invalid}")
+    because = first_violation(module, limits) or code_section_violation(binary, limits)
+    if because is not None:
+        return MalformedModule(because)
+    return DecodedModule(
+        module=module,
+        methods=methods(module),
+        public_custom_sections=custom_sections(module, PUBLIC),
+        private_custom_sections=custom_sections(module, PRIVATE),
+    )
+
+
+# The encoding.
+
+
+def uncompressed(raw: Blob, largest: ByteCount) -> Blob | MalformedModule:
+    """The binary, of a gzip stream the decompressed contents. Never produces more than the largest size and a byte."""
+    binary = raw
+    if raw.startswith(GZIP):
+        try:
+            binary = _gunzip(raw, largest)
+        except (zlib.error, EOFError) as problem:
+            return MalformedModule(f"not a gzip stream: {problem}")
+    if len(binary) > largest:
+        return MalformedModule(f"the module has more than {largest} bytes")
+    return binary
+
+
+def _gunzip(raw: Blob, largest: ByteCount) -> Blob:
+    """A gzip stream is a sequence of members. Stops early once there is more than the largest size."""
+    binary = bytearray()
+    while raw and len(binary) <= largest:
+        member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        binary += member.decompress(raw, largest + 1 - len(binary))
+        if len(binary) <= largest and not member.eof:
+            raise EOFError("it ends too early")
+        raw = member.unused_data
+    return bytes(binary)
+
+
+# The requirements.
+
+
+def first_violation(module: Module, limits: Limits) -> Text | None:
+    """The first requirement that the module does not fulfil."""
+    found = (
+        memory_violation(module),
+        import_violation(module),
+        export_violation(module),
+        custom_section_violation(module),
+        size_violation(module, limits),
+        instruction_violation(module, limits),
+    )
+    return next((because for because in found if because is not None), None)
+
+
+def memory_violation(module: Module) -> Text | None:
+    """At most one memory is declared."""
+    return "the module declares more than one memory" if len(module.memories) > 1 else None
+
+
+def import_violation(module: Module) -> Text | None:
+    """Only listed functions are imported, with the right types for the width of pointers."""
+    for entry in module.imports:
+        name = f"{entry.module}.{entry.name}"
+        row = IMPORTS.get(entry.name) if entry.module == MODULE else None
+        if not isinstance(entry.description, int):
+            return f"the import {name} is not a function"
+        if row is None:
+            return f"there is no system function {name}"
+        if row.only_32_bit and module.has_64_bit_memory:
+            return f"{name} does not exist for modules with 64-bit memory"
+        expected, given = row.type(module.has_64_bit_memory), module.types[entry.description]
+        if expected != given:
+            return f"{name} has type {expected}, not {given}"
+    return None
+
+
+def export_violation(module: Module) -> Text | None:
+    """Entry points have type () -> (), names of methods are unique, and no other `canister_` function is exported."""
+    for name, index in _exported_functions(module):
+        if not name.startswith("canister_"):
+            continue
+        if name not in HOOKS and not name.startswith(METHOD_KINDS):
+            return f"{name!r} is not an entry point"
+        if module.function_type(index) != FunctionType():
+            return f"the entry point {name!r} has parameters or results"
+    repeated = _first_repeated(name for _, name in methods(module))
+    return None if repeated is None else f"the method {repeated!r} is exported more than once"
+
+
+def custom_section_violation(module: Module) -> Text | None:
+    """Of the sections with prefix `icp:` each is public or private, and none has the name of another one."""
+    names = [section.name for section in module.custom_sections if section.name.startswith("icp:")]
+    for name in names:
+        if not name.startswith((PUBLIC, PRIVATE)):
+            return f"the custom section {name!r} is neither public nor private"
+    repeated = _first_repeated(name.split(" ", 1)[1] for name in names)
+    return None if repeated is None else f"there is more than one custom section {repeated!r}"
+
+
+def size_violation(module: Module, limits: Limits) -> Text | None:
+    """The module declares no more than it may."""
+    names = [name.encode() for _, name in methods(module)]
+    sections = [section for section in module.custom_sections if section.name.startswith((PUBLIC, PRIVATE))]
+    section_bytes = sum(len(section.name.split(" ", 1)[1].encode()) + len(section.content) for section in sections)
+    longest_name = max((len(name.encode()) for name, _ in _exported_functions(module)), default=0)
+    for what, number, limit in (
+        ("functions", len(module.functions), limits.functions),
+        ("globals", len(module.globals), limits.globals),
+        ("exported methods", len(names), limits.exported_methods),
+        ("bytes of method names", sum(map(len, names)), limits.exported_method_names),
+        ("bytes in the name of a function", longest_name, limits.function_name),
+        ("custom sections", len(sections), limits.custom_sections),
+        ("bytes of custom sections", section_bytes, limits.custom_sections_size),
+    ):
+        if number > limit:
+            return f"{number} {what}; {limit} are allowed"
+    return None
+
+
+def instruction_violation(module: Module, limits: Limits) -> Text | None:
+    """No function is too long or too complex, or contains an instruction that is not supported."""
+    for number, function in enumerate(module.functions, len(module.imported_functions)):
+        if len(function.body) > limits.function_instructions:
+            return f"function {number} has more than {limits.function_instructions} instructions"
+        if complexity(function) > limits.function_complexity:
+            return f"function {number} is more complex than {limits.function_complexity}"
+        for instruction in function.body:
+            if instruction.name in UNSUPPORTED_INSTRUCTIONS:
+                return f"function {number} contains {instruction.name}, which is not supported"
+    return None
+
+
+def code_section_violation(binary: Blob, limits: Limits) -> Text | None:
+    """The code section is not too large. The binary must have been decoded successfully."""
+    position = 8
+    while position < len(binary):
+        number = binary[position]
+        size, position = _leb128(binary, position + 1)
+        if number == CODE_SECTION and size > limits.code_section_size:
+            return f"{size} bytes in the code section; {limits.code_section_size} are allowed"
+        position += size
+    return None
+
+
+# What the exports and custom sections say.
+
+
+def methods(module: Module) -> tuple[tuple[Text, MethodName], ...]:
+    """Pairs of kind and name of the exported methods. The name is everything after the one space."""
+    return tuple(
+        (kind, name.removeprefix(kind))
+        for name, _ in _exported_functions(module)
+        for kind in METHOD_KINDS
+        if name.startswith(kind)
+    )
+
+
+def custom_sections(module: Module, prefix: Text) -> Map[Text, Blob]:
+    """The contents of the custom sections with a prefix, by the rest of their name."""
+    sections = (section for section in module.custom_sections if section.name.startswith(prefix))
+    return Map.of((section.name.removeprefix(prefix), section.content) for section in sections)
+
+
+def _exported_functions(module: Module) -> list[tuple[Text, int]]:
+    return [(entry.name, entry.index) for entry in module.exports if entry.kind is ExternalKind.FUNCTION]
+
+
+def _first_repeated(names: Iterable[Text]) -> Text | None:
+    seen: set[Text] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def _leb128(binary: Blob, position: int) -> tuple[int, int]:
+    """An unsigned number and the position after it."""
+    value, shift = 0, 0
+    while True:
+        byte = binary[position]
+        value |= (byte & 0x7F) << shift
+        position, shift = position + 1, shift + 7
+        if byte < 0x80:
+            return value, position

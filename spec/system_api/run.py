@@ -1,0 +1,170 @@
+"""One invocation of a function of a module on a canister's state."""
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Final
+
+from attrs import frozen
+
+from spec.canister.outcome import Closure, Outcome, Returned, Trapped, TrapReason
+from spec.canister.wasm_state import WasmState
+from spec.profile import Limits
+from spec.system_api.context import CHANGES_KEPT, Context
+from spec.system_api.execution import Execution, Parameters, start_execution
+from spec.system_api.host import host_functions
+from spec.values.containers import List
+from spec.values.identifiers import Text
+from spec.values.quantities import WASM_PAGE, Count, Instructions
+from spec.wasm.execute import Instance, instantiate
+from spec.wasm.syntax import Module
+from spec.wasm.traps import OutOfInstructions, Trap
+
+CHANGED_PAGE_32: Final[Instructions] = 1000
+CHANGED_PAGE_64: Final[Instructions] = 4000
+"""For each 4 KiB page of the heap that ends with other contents. Source: facts on weights, page charges, older rule."""
+
+
+class Ending(Enum):
+    """How an invocation ended."""
+
+    RETURNS = "returns"
+    TRAPS = "traps"
+    OUT_OF_INSTRUCTIONS = "out_of_instructions"
+
+
+@frozen
+class Finished:
+    """An invocation that is over."""
+
+    ending: Ending
+    why: Text
+    """Why it trapped, for people; empty if it returned."""
+    limit: Instructions
+    instructions: Instructions
+    """By how much the counter went down."""
+    page_charge: Instructions
+    """For changed pages of the heap, on top of it."""
+    execution: Execution
+    new_state: WasmState
+    """What is kept if it returned."""
+
+    @property
+    def instructions_used(self) -> Instructions:
+        """What it is accounted with: an overshoot is not accounted beyond the limit."""
+        return min(self.limit, self.instructions + self.page_charge)
+
+    def outcome(self) -> Outcome:
+        """What the rules see of it."""
+        return self._returned() if self.ending is Ending.RETURNS else self._trapped()
+
+    def _returned(self) -> Returned:
+        """A call still under construction is dropped."""
+        execution = self.execution
+        return Returned(
+            new_state=self.new_state,
+            instructions_used=self.instructions_used,
+            new_calls=List(tuple(execution.calls)),
+            new_certified_data=execution.new_certified_data,
+            new_global_timer=execution.new_global_timer,
+            response=execution.response,
+            cycles_accepted=execution.accepted_cycles,
+            cycles_burned=execution.burned_cycles,
+            logs=tuple(execution.logs),
+        )
+
+    def _trapped(self) -> Trapped:
+        trapped = self.ending is Ending.TRAPS
+        return Trapped(
+            instructions_used=self.instructions_used,
+            reason=TrapReason.TRAPPED if trapped else TrapReason.OUT_OF_INSTRUCTIONS,
+            message=self.execution.trap_message,
+            logs=tuple(self.execution.logs),
+        )
+
+
+def maximum_memory_pages(limits: Limits, wasm64: bool) -> Count:
+    """How far the heap can grow, in WebAssembly pages."""
+    return (limits.wasm_memory_64 if wasm64 else limits.wasm_memory_32) // WASM_PAGE
+
+
+def run_function(
+    module: Module,
+    function: int,
+    context: Context,
+    parameters: Parameters,
+    wasm_state: WasmState,
+    limit: Instructions,
+) -> Finished:
+    """Calls a function without parameters, by its index."""
+    return _run(module, lambda instance: instance.invoke(function, ()), context, parameters, wasm_state, limit)
+
+
+def run_closure(
+    module: Module,
+    closure: Closure,
+    context: Context,
+    parameters: Parameters,
+    wasm_state: WasmState,
+    limit: Instructions,
+) -> Finished:
+    """Calls a function of table 0 with one argument of pointer type; any other function there traps."""
+
+    def call(instance: Instance) -> Sequence[int]:
+        return instance.invoke_table_element(closure.function, (closure.argument,))
+
+    return _run(module, call, context, parameters, wasm_state, limit)
+
+
+def _run(
+    module: Module,
+    call: Callable[[Instance], Sequence[int]],
+    context: Context,
+    parameters: Parameters,
+    wasm_state: WasmState,
+    limit: Instructions,
+) -> Finished:
+    limits = parameters.environment.profile.limits
+    wasm64 = module.has_64_bit_memory
+    execution = start_execution(context, parameters, wasm_state, wasm64, limit)
+    instance = instantiate(
+        module,
+        host_functions(execution),
+        counter=limit,
+        memory=wasm_state.wasm_memory,
+        globals=wasm_state.globals,
+        maximum_call_depth=limits.call_stack_depth,
+        maximum_memory_pages=maximum_memory_pages(limits, wasm64),
+    )
+    execution.instance = instance
+    try:
+        call(instance)
+        ending, why = Ending.RETURNS, ""
+    except Trap as trap:
+        ending, why = Ending.TRAPS, trap.reason
+    except OutOfInstructions:
+        ending, why = Ending.OUT_OF_INSTRUCTIONS, f"more than {limit} instructions"
+    return Finished(
+        ending=ending,
+        why=why,
+        limit=limit,
+        instructions=limit - instance.counter,
+        page_charge=_page_charge(instance, context, ending, wasm64),
+        execution=execution,
+        new_state=_state_after(wasm_state, instance, execution) if ending is Ending.RETURNS else wasm_state,
+    )
+
+
+def _page_charge(instance: Instance, context: Context, ending: Ending, wasm64: bool) -> Instructions:
+    """Also after a trap; not after an execution that was aborted, and not where changes are dropped anyway."""
+    if context not in CHANGES_KEPT or ending is Ending.OUT_OF_INSTRUCTIONS:
+        return 0
+    return (CHANGED_PAGE_64 if wasm64 else CHANGED_PAGE_32) * instance.changed_pages()
+
+
+def _state_after(before: WasmState, instance: Instance, execution: Execution) -> WasmState:
+    return WasmState(
+        self_id=before.self_id,
+        wasm_memory=instance.linear_memory(),
+        stable_memory=execution.stable_memory.linear_memory(),
+        globals=instance.persistent_globals(),
+    )

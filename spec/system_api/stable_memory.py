@@ -1,0 +1,103 @@
+"""
+Stable memory. Source: canister-interface, stable memory; facts on System API costs.
+
+The charges of these functions are made here, because they depend on what is written. `stable_size` and `stable64_size`
+charge nothing at all, so they do not notice that instructions have run out either.
+"""
+
+from typing import Final
+
+from spec.system_api.execution import Execution
+from spec.values.quantities import WASM_PAGE, Count, Instructions
+from spec.wasm.traps import Trap
+
+LARGEST_FOR_32_BITS: Final[Count] = 65536
+"""WebAssembly pages; beyond this the 32-bit functions trap."""
+
+GROW: Final[Instructions] = 100
+COPY: Final[Instructions] = 20
+"""Reading and writing cost this and one instruction a byte."""
+NEWLY_WRITTEN_PAGE: Final[Instructions] = 1000
+"""For each 4 KiB page that the execution writes to for the first time. The same with 64-bit heaps."""
+
+FAILED_32: Final = 2**32 - 1
+FAILED_64: Final = 2**64 - 1
+"""Minus one."""
+
+
+def stable_size(execution: Execution) -> int:
+    _check_32_bits(execution)
+    return execution.stable_memory.wasm_pages
+
+
+def stable_grow(execution: Execution, new_pages: int) -> int:
+    execution.running.charge(GROW)
+    _check_32_bits(execution)
+    if execution.stable_memory.wasm_pages + new_pages > LARGEST_FOR_32_BITS:
+        return FAILED_32
+    before = _grow(execution, new_pages)
+    return FAILED_32 if before is None else before
+
+
+def stable_write(execution: Execution, offset: int, source: int, size: int) -> None:
+    execution.running.charge(COPY + size)
+    _check_32_bits(execution)
+    _write(execution, offset, source, size)
+
+
+def stable_read(execution: Execution, destination: int, offset: int, size: int) -> None:
+    execution.running.charge(COPY + size)
+    _check_32_bits(execution)
+    _read(execution, destination, offset, size)
+
+
+def stable64_size(execution: Execution) -> int:
+    return execution.stable_memory.wasm_pages
+
+
+def stable64_grow(execution: Execution, new_pages: int) -> int:
+    execution.running.charge(GROW)
+    before = _grow(execution, new_pages)
+    return FAILED_64 if before is None else before
+
+
+def stable64_write(execution: Execution, offset: int, source: int, size: int) -> None:
+    execution.running.charge(COPY + size)
+    _write(execution, offset, source, size)
+
+
+def stable64_read(execution: Execution, destination: int, offset: int, size: int) -> None:
+    execution.running.charge(COPY + size)
+    _read(execution, destination, offset, size)
+
+
+def _check_32_bits(execution: Execution) -> None:
+    if execution.stable_memory.wasm_pages > LARGEST_FOR_32_BITS:
+        raise Trap("the stable memory is too large for the 32-bit functions")
+
+
+def _grow(execution: Execution, new_pages: int) -> Count | None:
+    before = execution.stable_memory.wasm_pages
+    if (before + new_pages) * WASM_PAGE > execution.environment.profile.limits.stable_memory:
+        return None
+    execution.stable_memory.grow(new_pages)
+    return before
+
+
+def _write(execution: Execution, offset: int, source: int, size: int) -> None:
+    """Newly written pages are charged before the heap is looked at, as production does it."""
+    _check_stable(execution, offset, size)
+    if size > 0:
+        execution.running.charge(NEWLY_WRITTEN_PAGE * execution.stable_memory.pages_newly_written(offset, size))
+    execution.stable_memory.write(offset, execution.read_heap(source, size))
+
+
+def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
+    _check_stable(execution, offset, size)
+    execution.check_heap(destination, size)
+    execution.write_heap(destination, execution.stable_memory.read(offset, size))
+
+
+def _check_stable(execution: Execution, offset: int, size: int) -> None:
+    if offset + size > execution.stable_memory.size:
+        raise Trap(f"{size} bytes at {offset} are outside the stable memory")

@@ -1,0 +1,89 @@
+"""Cycles: balance, acceptance, burning."""
+
+from collections.abc import Callable
+from typing import Any
+
+from spec.canister.outcome import Returned, Trapped
+
+Run = Callable[..., Any]
+
+REPLY_16 = "(call $reply (i32.const 0) (i32.const 16))"
+BURN = "(call $cycles_burn128 (i64.const {high}) (i64.const {low}) (i32.const {destination}))"
+ACCEPT = "(call $msg_cycles_accept128 (i64.const 0) (i64.const {}) (i32.const 0))"
+
+
+def amount(data: bytes) -> int:
+    return int.from_bytes(data, "little")
+
+
+def freezing_limit(memory: int) -> int:
+    """Of a canister of the default threshold of 30 days."""
+    return (memory * 317_500 * 86_400 // 2**30) * 30
+
+
+MEMORY = 65_536 + 32 + 1_234
+"""One page of heap, the hidden global, and what the environment counts."""
+
+
+def test_the_balance_is_that_of_the_environment(replied: Run) -> None:
+    assert amount(replied(f"(call $canister_cycle_balance128 (i32.const 0)) {REPLY_16}", balance=2**70)) == 2**70
+    assert amount(replied("(call $reply_i64 (call $canister_cycle_balance))", balance=2**64 - 1)) == 2**64 - 1
+
+
+def test_a_balance_of_more_than_64_bits_traps(go: Run) -> None:
+    assert isinstance(go("(drop (call $canister_cycle_balance))", balance=2**64), Trapped)
+
+
+def test_accepted_cycles_leave_the_call_and_enter_the_balance(replied: Run) -> None:
+    both = ACCEPT.format(30) + "(call $msg_cycles_available128 (i32.const 0))" + REPLY_16
+    assert amount(replied(both, cycles=100)) == 70
+    both = ACCEPT.format(30) + "(call $canister_cycle_balance128 (i32.const 0))" + REPLY_16
+    assert amount(replied(both, cycles=100, balance=5)) == 35
+
+
+def test_no_more_is_accepted_than_there_is(go: Run, replied: Run) -> None:
+    assert amount(replied(ACCEPT.format(130) + REPLY_16, cycles=100)) == 100
+    outcome = go(ACCEPT.format(60) + ACCEPT.format(60), cycles=100)
+    assert outcome.cycles_accepted == 100
+    assert amount(replied("(call $reply_i64 (call $msg_cycles_accept (i64.const 7)))", cycles=100)) == 7
+
+
+def test_nothing_is_accepted_after_a_response(go: Run) -> None:
+    assert go("(call $msg_reply)" + ACCEPT.format(60), cycles=100).cycles_accepted == 0
+
+
+def test_a_bad_destination_traps(go: Run) -> None:
+    assert isinstance(go("(call $canister_cycle_balance128 (i32.const 65520))"), Returned)
+    assert isinstance(go("(call $canister_cycle_balance128 (i32.const 65521))"), Trapped)
+
+
+def test_burning_stops_at_the_freezing_limit(go: Run, replied: Run) -> None:
+    limit = freezing_limit(MEMORY)
+    burn = BURN.format(high=1, low=0, destination=0)
+    outcome = go(burn, balance=limit + 500)
+    assert outcome.cycles_burned == 500
+    assert amount(replied(burn + REPLY_16, balance=limit + 500)) == 500
+    assert go(burn, balance=limit - 1).cycles_burned == 0
+    assert go(burn, balance=limit + 500, reserved_balance=100).cycles_burned == 600
+    assert go(burn, balance=limit + 500, reserved_balance=limit + 1).cycles_burned == limit + 500
+
+
+def test_burning_counts_accepted_cycles_and_earlier_burning(go: Run) -> None:
+    burn = BURN.format(high=0, low=400, destination=0)
+    outcome = go(ACCEPT.format(100) + burn + burn, balance=freezing_limit(MEMORY) + 500, cycles=100)
+    assert outcome.cycles_burned == 600
+
+
+def test_the_liquid_balance_is_what_could_be_burned(replied: Run) -> None:
+    read = "(call $canister_liquid_cycle_balance128 (i32.const 0))" + REPLY_16
+    limit = freezing_limit(MEMORY)
+    assert amount(replied(read, balance=limit + 3)) == 3
+    assert amount(replied(read, balance=limit - 3)) == 0
+    more_globals = "(global $one (mut i64) (i64.const 0)) (global $kept i64 (i64.const 0))"
+    assert amount(replied(read, more_globals, balance=freezing_limit(MEMORY + 32) + 3)) == 3
+
+
+def test_memory_that_grew_raises_the_freezing_limit(replied: Run) -> None:
+    grow = "(drop (memory.grow (i32.const 1))) (drop (call $stable64_grow (i64.const 2)))"
+    read = grow + "(call $canister_liquid_cycle_balance128 (i32.const 0))" + REPLY_16
+    assert amount(replied(read, balance=freezing_limit(MEMORY + 3 * 65_536) + 3)) == 3
