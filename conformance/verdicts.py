@@ -1,0 +1,63 @@
+"""Verdicts on a scenario."""
+
+from attrs import frozen
+
+from spec.values.identifiers import Text
+
+
+@frozen
+class Pass:
+    """Everything seen is allowed."""
+
+    name = "pass"
+    why: Text = ""
+
+
+@frozen
+class Fail:
+    """Something seen is not allowed."""
+
+    name = "fail"
+    why: Text
+    allowed: tuple[Text, ...] = ()
+    """What the specification would have allowed there."""
+
+
+@frozen
+class Inconclusive:
+    """It cannot be told: the budget is used up, the implementation is silent, or the specification is."""
+
+    name = "inconclusive"
+    why: Text
+
+
+@frozen
+class NotApplicable:
+    """The scenario needs something that the implementation does not offer."""
+
+    name = "not_applicable"
+    why: Text
+
+
+Verdict = Pass | Fail | Inconclusive | NotApplicable
+
+VERDICT_NAMES = (Pass.name, Fail.name, Inconclusive.name, NotApplicable.name)
+"""In the order in which they are counted."""
+
+
+class Judged(Exception):
+    """Ends a scenario with a verdict."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict.why)
+        self.verdict = verdict
+
+
+def fail(why: Text, allowed: tuple[Text, ...] = ()) -> Judged:
+    """Ends a scenario: something seen is not allowed."""
+    return Judged(Fail(why, allowed))
+
+
+def inconclusive(why: Text) -> Judged:
+    """Ends a scenario: it cannot be told."""
+    return Judged(Inconclusive(why))
