@@ -145,12 +145,12 @@ class BodyChecker:
         frame = self.frames[-1]
         if len(self.operands) == frame.height:
             if frame.is_unreachable:
-                return expected
+                return None
             raise Invalid(f"type mismatch: expected {expected.value if expected else 'a value'}, found nothing")
         actual = self.operands.pop()
         if expected is not None and actual is not None and actual is not expected:
             raise Invalid(f"type mismatch: expected {expected.value}, found {actual.value}")
-        return expected if actual is None else actual
+        return actual
 
     def pop_all(self, expected: Sequence[OperandType]) -> list[OperandType]:
         """Takes operands of these types, the last one from the top."""
