@@ -1,0 +1,229 @@
+"""Scenarios: what they are, where they are found, and how one is run."""
+
+import importlib.util
+import pkgutil
+import re
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from conformance import scenarios as bundled_scenarios
+from conformance.environment import CALM, Environment
+from conformance.interface import (
+    Capability,
+    Description,
+    Died,
+    Implementation,
+    ImplementationError,
+    InstanceKind,
+    Needs,
+    Unsupported,
+)
+from conformance.judge import DEFAULT_SECONDS, DEFAULT_STEPS, Judge, Terms
+from conformance.replaying import Replay
+from conformance.searching import Search
+from conformance.stage import START, Event, Stage
+from conformance.verdicts import Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
+from spec.profile import load_profile
+from spec.values.identifiers import Principal, Text
+from spec.values.quantities import Count
+
+Script = Callable[[Stage], None]
+"""What happens in a scenario."""
+
+
+@frozen
+class Scenario:
+    """A story about users and canisters, which an implementation is judged by."""
+
+    id: Text
+    """`group/name`, for reports and selections."""
+    title: Text
+    """A sentence that says what is true."""
+    covers: tuple[Text, ...]
+    """Ids of the checklist of statements that it shows."""
+    script: Script
+    needs: Needs = Needs()
+    subnet_size: Count = 13
+    subnet_admins: tuple[Principal, ...] = ()
+
+
+_registered: list[Scenario] = []
+
+
+def scenario(
+    title: Text,
+    *,
+    covers: tuple[Text, ...],
+    needs: Needs | None = None,
+    subnet_size: Count = 13,
+    subnet_admins: tuple[Principal, ...] = (),
+) -> Callable[[Script], Scenario]:
+    """Registers the decorated script; its module is the group and its name the rest of the id."""
+
+    def register(script: Script) -> Scenario:
+        group = script.__module__.rpartition(".")[2]
+        made = Scenario(
+            id=f"{group}/{script.__name__}",
+            title=title,
+            covers=covers,
+            script=script,
+            needs=Needs() if needs is None else needs,
+            subnet_size=subnet_size,
+            subnet_admins=subnet_admins,
+        )
+        assert all(made.id != other.id for other in _registered), f"two scenarios are called {made.id}"
+        _registered.append(made)
+        return made
+
+    return register
+
+
+class ScenarioFileError(Exception):
+    """A file with scenarios cannot be used. The message names the file and says why."""
+
+
+def all_scenarios() -> list[Scenario]:
+    """The scenarios of the suite, group by group."""
+    for found in sorted(pkgutil.iter_modules(bundled_scenarios.__path__), key=lambda each: each.name):
+        import_module(f"{bundled_scenarios.__name__}.{found.name}")
+    prefix = bundled_scenarios.__name__ + "."
+    return [each for each in _registered if each.script.__module__.startswith(prefix)]
+
+
+def scenarios_of_file(path: Path) -> list[Scenario]:
+    """The scenarios that a Python file registers. Raises `ScenarioFileError` if it cannot be used."""
+    if path.suffix != ".py":
+        raise ScenarioFileError(f"{path}: a scenario file is a Python file (.py)")
+    if not path.is_file():
+        raise ScenarioFileError(f"{path}: there is no such file")
+    bundled = [each for each in all_scenarios() if Path(each.script.__code__.co_filename) == path.resolve()]
+    if bundled:
+        return bundled
+    name = f"scenario_files.{path.stem}"
+    loader_spec = importlib.util.spec_from_file_location(name, path)
+    assert loader_spec is not None
+    assert loader_spec.loader is not None
+    module = importlib.util.module_from_spec(loader_spec)
+    try:
+        loader_spec.loader.exec_module(module)
+    except Exception as problem:
+        line = getattr(problem, "lineno", None)
+        place = f"{path}:{line}" if line else f"{path}"
+        raise ScenarioFileError(f"{place}: {type(problem).__name__}: {problem}") from None
+    found = [each for each in _registered if each.script.__module__ == name]
+    if not found:
+        raise ScenarioFileError(f"{path}: no function in it is marked with @scenario")
+    return found
+
+
+def selected(scenarios: list[Scenario], pattern: Text | None) -> list[Scenario]:
+    """Those whose id or title matches a regular expression."""
+    if pattern is None:
+        return scenarios
+    wanted = re.compile(pattern)
+    return [each for each in scenarios if wanted.search(each.id) or wanted.search(each.title)]
+
+
+# Running
+
+
+@frozen
+class Manner:
+    """In which manner a run judges."""
+
+    environment: Environment = CALM
+    black_box: bool = False
+    """Ignore what the implementation can explain."""
+    profile: Text = "production"
+    steps: Count = DEFAULT_STEPS
+    seconds: float = DEFAULT_SECONDS
+
+
+@frozen
+class Case:
+    """The verdict on one scenario."""
+
+    scenario: Scenario
+    verdict: Verdict
+    seconds: float
+    judged_by: Text
+    """`replay` or `search`, or nothing if it did not come to that."""
+    effort: Mapping[str, int]
+    transcript: tuple[Event, ...]
+
+
+LOST: Final = (Died,)
+"""Errors after which the process is of no use any more; `stdio` ends it in the other cases itself."""
+
+
+def missing_need(needs: Needs, description: Description, manner: Manner) -> Text | None:
+    """Why a scenario cannot be run on an implementation; None if it can."""
+    for capability in sorted(needs.capabilities - description.capabilities, key=lambda each: each.value):
+        return f"the implementation does not offer {capability.value!r}"
+    if needs.deterministic and description.instance is not InstanceKind.DETERMINISTIC:
+        return "the implementation moves by itself"
+    if needs.exact_costs and manner.profile not in description.profiles:
+        return f"the implementation does not follow the profile {manner.profile!r} to the last cycle"
+    return None
+
+
+def run_scenario(chosen: Scenario, implementation: Implementation, description: Description, manner: Manner) -> Case:
+    """Runs a scenario. Failures of the implementation are verdicts; `case_is_fatal` tells if it can be used again."""
+    started = time.monotonic()
+    stage: Stage | None = None
+    judge: Judge | None = None
+    verdict: Verdict
+    try:
+        missing = missing_need(chosen.needs, description, manner)
+        if missing is not None:
+            raise Judged(NotApplicable(missing))
+        terms = Terms(
+            profile=load_profile(manner.profile),
+            subnet_size=chosen.subnet_size,
+            subnet_admins=chosen.subnet_admins,
+            environment=manner.environment,
+            costs_are_exact=manner.profile in description.profiles,
+            steps=manner.steps,
+            seconds=manner.seconds,
+        )
+        instance = implementation.reset(manner.profile, chosen.subnet_size, START, chosen.subnet_admins)
+        if Capability.EXPLAIN in description.capabilities and not manner.black_box:
+            judge = Replay(terms, instance, implementation, description.capabilities)
+        else:
+            judge = Search(terms, instance)
+        stage = Stage(implementation, description, judge, terms, instance.system_time)
+        chosen.script(stage)
+        verdict = Pass()
+    except Judged as judged:
+        verdict = judged.verdict
+    except Unsupported as problem:
+        verdict = NotApplicable(str(problem))
+    except ImplementationError as problem:
+        verdict = Fail(str(problem))
+    return Case(
+        scenario=chosen,
+        verdict=verdict,
+        seconds=time.monotonic() - started,
+        judged_by={Replay: "replay", Search: "search"}.get(type(judge), ""),
+        effort={} if judge is None else dict(judge.effort),
+        transcript=() if stage is None else tuple(stage.transcript),
+    )
+
+
+__all__ = [
+    "Case",
+    "Inconclusive",
+    "Manner",
+    "Scenario",
+    "ScenarioFileError",
+    "all_scenarios",
+    "run_scenario",
+    "scenario",
+    "scenarios_of_file",
+    "selected",
+]
