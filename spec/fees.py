@@ -1,9 +1,9 @@
 """
-What everything costs: the fee formulas, in integers. The interface specification leaves them open; source: facts on fees.
+What everything costs: the fee formulas, in integers. The interface specification leaves them open.
 
-Fees are given for a subnet of a reference size and grow in proportion to the number of nodes. Rounding is always down,
-and each sum is scaled where it is written. All functions are total on natural numbers, have no state, and use only
-arithmetic and comparisons, so proofs run them as they stand.
+Source: facts on fees. Fees are given for a subnet of a reference size and grow in proportion to the number of nodes.
+Rounding is always down, and each sum is scaled where it is written. All functions are total on natural numbers, have no
+state, and use only arithmetic and comparisons, so proofs run them as they stand.
 """
 
 from typing import Final

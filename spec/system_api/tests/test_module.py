@@ -1,0 +1,333 @@
+"""Entry points: what each of them runs with, and what stays of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import evolve
+
+from spec.canister.environment import Caller, Environment
+from spec.canister.outcome import Returned, Trapped, TrapReason
+from spec.system_api.module import parse_module
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, Principal
+from spec.values.memory import LinearMemory
+from spec.values.rejects import Reject, RejectCode, Reply
+
+Run = Callable[..., Any]
+
+NEW = """(call $call_new (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))"""
+INSTALLER = Caller(Principal(b"installer"))
+COUNT_CALLER = "(call $msg_caller_size)"
+
+
+def test_a_missing_method_or_task_is_told(canister: Run, environment: Environment) -> None:
+    one = canister('(func (export "canister_update go"))')
+    missing = Trapped(0, TrapReason.NO_SUCH_METHOD)
+    assert one.update("stay") == one.query("go") == missing
+    for task in (one.module.heartbeat, one.module.global_timer, one.module.on_low_wasm_memory):
+        assert task(one.state, environment) == missing
+
+
+def test_missing_hooks_change_nothing(canister: Run, environment: Environment) -> None:
+    one = canister("")
+    unchanged = Returned(one.state, 0)
+    assert one.module.init(one.state, b"", INSTALLER, environment) == unchanged
+    assert one.module.pre_upgrade(one.state, INSTALLER, environment) == unchanged
+    assert one.module.post_upgrade(one.state, b"", INSTALLER, environment) == unchanged
+    assert one.module.inspect_message("go", one.state, b"", INSTALLER, environment)
+
+
+def test_exports_are_listed(canister: Run) -> None:
+    module = canister("""
+        (func $f (export "canister_update a") (export "canister_update b c") (export "canister_query d")
+          (export "canister_composite_query e") (export "canister_heartbeat") (export "canister_inspect_message"))
+    """).module
+    assert module.update_methods == {"a", "b c"}
+    assert module.query_methods == {"d"}
+    assert module.composite_query_methods == {"e"}
+    assert module.has_heartbeat and module.has_inspect_message
+    assert not module.has_global_timer and not module.has_on_low_wasm_memory
+
+
+def test_the_heap_and_globals_are_kept_between_executions(canister: Run) -> None:
+    one = canister("""
+        (global $count (mut i64) (i64.const 5))
+        (func (export "canister_update go")
+          (global.set $count (i64.add (global.get $count) (i64.const 1)))
+          (i32.store8 (i32.const 8) (i32.add (i32.load8_u (i32.const 8)) (i32.const 2))))
+    """)
+    for _ in range(2):
+        one.state = one.update().new_state
+    assert one.state.globals == (7,)
+    assert one.state.wasm_memory.read(8, 1) == b"\x04"
+
+
+def test_a_trap_keeps_nothing(canister: Run) -> None:
+    one = canister(f"""
+        (func (export "canister_update go")
+          (i32.store (i32.const 8) (i32.const 1)) {NEW} (drop (call $call_perform)) (call $msg_reply) unreachable)""")
+    outcome = one.update()
+    assert isinstance(outcome, Trapped)
+    assert outcome.reason is TrapReason.TRAPPED
+
+
+def test_changed_pages_of_the_heap_are_charged_at_the_end(go: Run) -> None:
+    store = "(i32.store (i32.const 0) (i32.const 5)) (i32.store (i32.const 4094) (i32.const -1))"
+    assert go(store).instructions_used == 1 + 3 + 3 + 2000
+    assert go(store + "(i32.store8 (i32.const 0) (i32.const 0))").instructions_used == 1 + 3 * 3 + 2000
+    assert go("(i32.store (i32.const 0) (i32.const 0))").instructions_used == 4
+    assert go(store + "unreachable").instructions_used == 1 + 3 + 3 + 1 + 2000
+    wide = store.replace("i32.const 0)", "i64.const 0)", 1).replace("i32.const 4094)", "i64.const 4094)")
+    assert go(wide, wasm64=True).instructions_used == 1 + 4 + 4 + 8000
+
+
+def test_the_charge_for_changed_pages_fails_nothing(go: Run) -> None:
+    store = "(i32.store (i32.const 0) (i32.const 5))"
+    outcome = go(store, instruction_limit=100)
+    assert isinstance(outcome, Returned)
+    assert outcome.instructions_used == 100
+
+
+def test_an_execution_that_runs_out_is_charged_its_limit(go: Run) -> None:
+    outcome = go("(i32.store (i32.const 0) (i32.const 5)) (loop (br 0))", instruction_limit=5_000)
+    assert outcome == Trapped(5_000, TrapReason.OUT_OF_INSTRUCTIONS)
+
+
+def test_queries_do_not_pay_for_pages_and_keep_no_changes(canister: Run) -> None:
+    one = canister('(func (export "canister_query go") (i32.store (i32.const 0) (i32.const 5)) (call $msg_reply))')
+    for replicated in (False, True):
+        outcome = one.query(replicated=replicated)
+        assert outcome == Returned(one.state, 1 + 3 + 5 + 500, response=Reply(b""))
+
+
+def test_replicated_queries_accept_cycles_and_others_may_not(canister: Run) -> None:
+    one = canister('(func (export "canister_query go") (drop (call $msg_cycles_accept (i64.const 5))))')
+    assert one.query(replicated=True, cycles=9).cycles_accepted == 5
+    assert isinstance(one.query(replicated=False, cycles=9), Trapped)
+
+
+def test_system_tasks_are_called_by_the_system(canister: Run, environment: Environment) -> None:
+    one = canister(f"""
+        (func (export "canister_heartbeat") {NEW} (drop (call $call_perform))
+          (drop (call $global_timer_set (i64.extend_i32_u (call $msg_caller_size)))))
+        (func (export "canister_global_timer") (call $msg_reply))""")
+    assert MANAGEMENT_CANISTER == b""
+    outcome = one.module.heartbeat(one.state, environment)
+    assert outcome.new_global_timer == 0
+    assert len(outcome.new_calls) == 1
+    assert isinstance(one.module.global_timer(one.state, environment), Trapped)
+
+
+# Installation and upgrade.
+
+LIFE = """
+    (start $begin)
+    (global $begun (mut i32) (i32.const 0))
+    (func $begin (global.set $begun (i32.const 1)) (i32.store (i32.const 0) (i32.const 7)))
+    (func (export "canister_init")
+      (call $msg_arg_data_copy (i32.const 8) (i32.const 0) (call $msg_arg_data_size))
+      (i32.store (i32.const 4096) (global.get $begun))
+      (drop (call $global_timer_set (i64.const 3)))
+      (call $certified_data_set (i32.const 8) (i32.const 2)))
+    (func (export "canister_pre_upgrade")
+      (drop (call $stable64_grow (i64.const 1)))
+      (drop (call $global_timer_set (i64.const 3)))
+      (call $certified_data_set (i32.const 0) (call $msg_caller_size)))
+"""
+
+
+def test_the_start_function_runs_before_init(canister: Run, environment: Environment) -> None:
+    one = canister(LIFE)
+    outcome = one.module.init(one.state, b"ab", INSTALLER, environment)
+    assert isinstance(outcome, Returned)
+    assert outcome.new_state.wasm_memory.read(0, 10) == b"\7\0\0\0\0\0\0\0ab"
+    assert outcome.new_state.wasm_memory.read(4096, 1) == b"\1"
+    assert outcome.new_state.globals == (1,)
+    assert outcome.new_global_timer == 3
+    assert outcome.new_certified_data == b"ab"
+
+
+def test_pages_are_charged_for_start_and_init_each(canister: Run, environment: Environment) -> None:
+    one = canister("""
+        (start $begin) (func $begin (i32.store (i32.const 0) (i32.const 7)))
+        (func (export "canister_init") (i32.store (i32.const 0) (i32.const 8)))""")
+    assert one.module.init(one.state, b"", INSTALLER, environment).instructions_used == 8 + 2000
+    assert one.module.post_upgrade(one.state, b"", INSTALLER, environment).instructions_used == 4 + 1000
+    limited = evolve(environment, instruction_limit=1_003)
+    outcome = one.module.init(one.state, b"", INSTALLER, limited)
+    assert outcome == Trapped(1_003, TrapReason.OUT_OF_INSTRUCTIONS)
+
+
+def test_the_start_function_may_call_little(canister: Run, environment: Environment) -> None:
+    one = canister("(start $begin) (func $begin (drop (call $time)))")
+    assert isinstance(one.module.init(one.state, b"", INSTALLER, environment), Trapped)
+
+
+def test_pre_upgrade_sets_no_timer(canister: Run, environment: Environment) -> None:
+    one = canister(LIFE)
+    outcome = one.module.pre_upgrade(one.state, INSTALLER, environment)
+    assert outcome.new_state.stable_memory == LinearMemory(1)
+    assert outcome.new_certified_data == bytes(9)
+    assert outcome.new_global_timer is None
+
+
+def test_an_upgrade_keeps_stable_memory_and_the_heap_on_request(canister: Run) -> None:
+    one = canister('(global (mut i32) (i32.const 4)) (data (i32.const 0) "new")')
+    before = evolve(
+        one.state,
+        wasm_memory=LinearMemory.from_bytes(b"old" + bytes(131_069)),
+        stable_memory=LinearMemory(3),
+        globals=(1, 2),
+    )
+    cleared = one.module.upgraded_state(before, keep_wasm_memory=False)
+    assert cleared == evolve(one.state, stable_memory=LinearMemory(3))
+    kept = one.module.upgraded_state(before, keep_wasm_memory=True)
+    assert kept == evolve(before, globals=(4,))
+    small = evolve(before, wasm_memory=LinearMemory())
+    assert one.module.upgraded_state(small, keep_wasm_memory=True).wasm_memory == LinearMemory(1)
+
+
+def test_the_initial_state_has_the_data_of_the_module(canister: Run) -> None:
+    one = canister('(data (i32.const 3) "abc")')
+    state = one.module.initial_state(CanisterId(b"id"))
+    assert state.self_id == b"id"
+    assert state.wasm_memory.read(0, 8) == b"\0\0\0abc\0\0"
+    assert state.stable_memory == LinearMemory()
+
+
+# Inspection.
+
+
+def test_a_message_is_accepted_if_the_inspection_says_so(canister: Run, environment: Environment) -> None:
+    def accepts(instructions: str, method: str = "go") -> bool:
+        one = canister(f'(func (export "canister_inspect_message") {instructions})')
+        result: bool = one.module.inspect_message(method, one.state, b"", INSTALLER, environment)
+        return result
+
+    assert accepts("(call $accept_message)")
+    assert not accepts("")
+    assert not accepts("(call $accept_message) (call $accept_message)")
+    assert not accepts("(call $accept_message) unreachable")
+    chosen = """(call $msg_method_name_copy (i32.const 0) (i32.const 0) (call $msg_method_name_size))
+        (if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 103)) (then (call $accept_message)))"""
+    assert accepts(chosen, "go")
+    assert not accepts(chosen, "stay")
+
+
+# Callbacks.
+
+CALLBACKS = """
+    (type $closure (func (param i32)))
+    (table 8 funcref)
+    (elem (i32.const 0) $reply_data $reject_message $failing $cleanup $wrong $failing_cleanup $spinning)
+    (func $reply_data (param i32)
+      (drop (call $msg_reject_code))
+      (call $msg_arg_data_copy (i32.const 0) (i32.const 0) (call $msg_arg_data_size))
+      (i32.store8 (call $msg_arg_data_size) (local.get 0))
+      (call $reply (i32.const 0) (i32.add (call $msg_arg_data_size) (i32.const 1))))
+    (func $reject_message (param i32)
+      (call $msg_reject_msg_copy (i32.const 0) (i32.const 0) (call $msg_reject_msg_size))
+      (i32.store8 (call $msg_reject_msg_size) (call $msg_reject_code))
+      (call $reply (i32.const 0) (i32.add (call $msg_reject_msg_size) (i32.const 1))))
+    (func $failing (param i32)
+      (i32.store (i32.const 0) (i32.const 1))
+      (call $debug_print (i32.const 0) (i32.const 1)) (call $trap (i32.const 100) (i32.const 3)))
+    (func $cleanup (param i32)
+      (drop (call $global_timer_set (i64.const 77)))
+      (i32.store8 (i32.const 8) (local.get 0))
+      (i32.store8 (i32.const 9) (call $msg_reject_code))
+      (call $debug_print (i32.const 8) (i32.const 1)))
+    (func $wrong (param i64))
+    (func $failing_cleanup (param i32) unreachable)
+    (func $spinning (param i32) (loop (br 0)))
+    (data (i32.const 100) "why")
+"""
+REJECT = Reject(RejectCode.CANISTER_ERROR, "bad")
+
+
+def test_a_reply_callback_sees_the_reply(canister: Run) -> None:
+    outcome = canister(CALLBACKS).callback(Reply(b"yes"), on_reply=0, on_reject=1, argument=33)
+    assert outcome.response == Reply(b"yes!")
+
+
+def test_a_reject_callback_sees_code_and_message(canister: Run) -> None:
+    outcome = canister(CALLBACKS).callback(REJECT, on_reply=0, on_reject=1)
+    assert outcome.response == Reply(b"bad\5")
+
+
+def test_a_reply_callback_has_no_reject_message(canister: Run) -> None:
+    assert isinstance(canister(CALLBACKS).callback(Reply(b""), on_reply=1), Trapped)
+
+
+def test_a_closure_must_be_a_function_of_the_right_type(canister: Run) -> None:
+    one = canister(CALLBACKS)
+    for index in (4, 7, 8, 2**32 - 1):
+        assert one.callback(Reply(b""), on_reply=index) == Trapped(0, TrapReason.TRAPPED)
+    assert canister("").callback(Reply(b"")) == Trapped(0, TrapReason.TRAPPED)
+
+
+def test_the_cleanup_runs_on_the_state_before(canister: Run) -> None:
+    one = canister(CALLBACKS)
+    alone = one.callback(REJECT, on_reject=2)
+    assert alone.message == "why"
+    outcome = one.callback(REJECT, on_reject=2, on_cleanup=3, argument=9)
+    assert isinstance(outcome, Returned)
+    assert outcome.new_state.wasm_memory.read(0, 10) == bytes(8) + b"\x09\x05"
+    assert outcome.new_global_timer == 77
+    assert outcome.cleaned_up_after == alone
+    assert outcome.logs == (b"\1", b"why", b"\x09")
+    assert outcome.response is None
+    assert outcome.instructions_used > alone.instructions_used + 2000
+
+
+def test_a_failing_cleanup_keeps_the_state_before(canister: Run) -> None:
+    one = canister(CALLBACKS)
+    alone = one.callback(REJECT, on_reject=2)
+    outcome = one.callback(REJECT, on_reject=2, on_cleanup=5)
+    assert outcome == evolve(alone, instructions_used=alone.instructions_used + 2)
+    assert one.callback(REJECT, on_reject=2, on_cleanup=4) == alone
+
+
+def test_a_part_of_the_limit_is_kept_for_the_cleanup(canister: Run) -> None:
+    one = canister(CALLBACKS)
+    alone = one.callback(REJECT, on_reject=6, instruction_limit=100_000)
+    assert alone == Trapped(95_000, TrapReason.OUT_OF_INSTRUCTIONS)
+    outcome = one.callback(REJECT, on_reject=6, on_cleanup=3, instruction_limit=100_000)
+    assert isinstance(outcome, Returned)
+    assert outcome.cleaned_up_after == alone
+    assert one.callback(REJECT, on_reject=6, on_cleanup=6, instruction_limit=100_000) == evolve(
+        alone, instructions_used=100_000
+    )
+
+
+def test_the_refund_is_read_in_callbacks(canister: Run) -> None:
+    one = canister("""
+        (table 1 funcref) (elem (i32.const 0) $read)
+        (func $read (param i32) (call $reply_i64 (call $msg_cycles_refunded)))""")
+    assert one.callback(Reply(b""), refunded=44).response == Reply((44).to_bytes(8, "little"))
+    assert isinstance(one.callback(Reply(b""), refunded=44, needs_to_respond=False), Trapped)
+
+
+def test_composite_queries_call_and_answer(canister: Run, environment: Environment) -> None:
+    one = canister(
+        CALLBACKS + f'(func (export "canister_composite_query go") {NEW} (drop (call $call_perform)) (call $msg_reply))'
+    )
+    local = evolve(environment, replicated=False)
+    outcome = one.module.composite_query("go", one.state, b"", INSTALLER, local)
+    assert len(outcome.new_calls) == 1
+    callback = next(iter(outcome.new_calls)).callback
+    answered = one.module.composite_callback(callback, Reply(b"yes"), one.state, INSTALLER, local, True)
+    assert answered.response == Reply(b"yes\0")
+
+
+def test_equal_modules_are_the_same_object(raw: Run, environment: Environment) -> None:
+    binary = raw("(module)")
+    assert parse_module(binary, environment.profile) is parse_module(bytes(bytearray(binary)), environment.profile)
+
+
+def test_the_heap_grows_no_further_than_its_limit(go: Run, environment: Environment) -> None:
+    profile = environment.profile
+    small = evolve(profile, limits=evolve(profile.limits, wasm_memory_32=3 * 65_536, wasm_memory_64=4 * 65_536))
+    grow = "(i32.store (i32.const 0) (memory.grow (i32.const {}))) (call $reply (i32.const 0) (i32.const 4))"
+    assert go(grow.format(2), profile=small).response == Reply(b"\1\0\0\0")
+    assert go(grow.format(3), profile=small).response == Reply(b"\xff" * 4)
