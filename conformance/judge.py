@@ -6,7 +6,7 @@ Two judges exist. `searching.Search` keeps the states in which a black box may b
 implementation that says which transitions it took.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final, Protocol
 
 from attrs import frozen
@@ -85,6 +85,15 @@ class Judge(Protocol):
     @property
     def effort(self) -> Mapping[str, int]:
         """How much the judge had to do, for the report."""
+        ...
+
+    def new_steps(self) -> Sequence[Text]:
+        """The steps that were certainly taken since the last time, in words."""
+        ...
+
+    @property
+    def fired(self) -> Set[str]:
+        """The names of the rules that fired."""
         ...
 
 

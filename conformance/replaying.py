@@ -1,6 +1,6 @@
 """Judges an implementation that says which transitions it took, by taking the same ones."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 from conformance.interface import (
     Accepted,
@@ -52,11 +52,21 @@ class Replay:
         self._steps = 0
         self._instructions = 0
         self._rejections = 0
+        self._fired: set[str] = set()
+        self._new_steps: list[Text] = []
         self._compare_state("at the start")
 
     @property
     def effort(self) -> Mapping[str, int]:
         return {"steps": self._steps, "instructions": self._instructions}
+
+    @property
+    def fired(self) -> Set[str]:
+        return self._fired
+
+    def new_steps(self) -> Sequence[Text]:
+        steps, self._new_steps = self._new_steps, []
+        return steps
 
     def submitted(self, request: Request, effective_id: Principal, seen: Accepted | Refused) -> None:
         outcome = submission(self._state, request, effective_id)
@@ -134,6 +144,9 @@ class Replay:
                 self._compare_outputs(place, result.outputs, outputs)
                 self._state = result.state
         self._steps += 1
+        self._fired.add(label.rule)
+        executed = [shown_output(each) for each in result.outputs if isinstance(each, Executed)]
+        self._new_steps.append("; ".join([shown_label(label), *executed]))
         self._instructions += sum(each.instructions for each in result.outputs if isinstance(each, Executed))
 
     def _compare_outputs(self, place: Text, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:

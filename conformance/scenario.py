@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Final
 
 from attrs import frozen
 
@@ -16,7 +15,6 @@ from conformance.environment import CALM, Environment
 from conformance.interface import (
     Capability,
     Description,
-    Died,
     Implementation,
     ImplementationError,
     InstanceKind,
@@ -27,7 +25,7 @@ from conformance.judge import DEFAULT_SECONDS, DEFAULT_STEPS, Judge, Terms
 from conformance.replaying import Replay
 from conformance.searching import Search
 from conformance.stage import START, Event, Stage
-from conformance.verdicts import Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
+from conformance.verdicts import Fail, Judged, NotApplicable, Pass, Verdict
 from spec.profile import load_profile
 from spec.values.identifiers import Principal, Text
 from spec.values.quantities import Count
@@ -148,17 +146,19 @@ class Manner:
 class Case:
     """The verdict on one scenario."""
 
-    scenario: Scenario
+    id: Text
+    title: Text
+    covers: tuple[Text, ...]
     verdict: Verdict
     seconds: float
     judged_by: Text
     """`replay` or `search`, or nothing if it did not come to that."""
     effort: Mapping[str, int]
+    fired: tuple[Text, ...]
+    """The rules of the specification that fired, by name."""
     transcript: tuple[Event, ...]
-
-
-LOST: Final = (Died,)
-"""Errors after which the process is of no use any more; `stdio` ends it in the other cases itself."""
+    is_broken: bool
+    """The implementation gave no usable response, so its process is of no more use."""
 
 
 def missing_need(needs: Needs, description: Description, manner: Manner) -> Text | None:
@@ -173,8 +173,9 @@ def missing_need(needs: Needs, description: Description, manner: Manner) -> Text
 
 
 def run_scenario(chosen: Scenario, implementation: Implementation, description: Description, manner: Manner) -> Case:
-    """Runs a scenario. Failures of the implementation are verdicts; `case_is_fatal` tells if it can be used again."""
+    """Runs a scenario. What goes wrong with the implementation becomes a verdict."""
     started = time.monotonic()
+    is_broken = False
     stage: Stage | None = None
     judge: Judge | None = None
     verdict: Verdict
@@ -204,20 +205,23 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
     except Unsupported as problem:
         verdict = NotApplicable(str(problem))
     except ImplementationError as problem:
-        verdict = Fail(str(problem))
+        verdict, is_broken = Fail(str(problem)), True
     return Case(
-        scenario=chosen,
+        id=chosen.id,
+        title=chosen.title,
+        covers=chosen.covers,
         verdict=verdict,
         seconds=time.monotonic() - started,
         judged_by={Replay: "replay", Search: "search"}.get(type(judge), ""),
         effort={} if judge is None else dict(judge.effort),
+        fired=() if judge is None else tuple(sorted(judge.fired)),
         transcript=() if stage is None else tuple(stage.transcript),
+        is_broken=is_broken,
     )
 
 
 __all__ = [
     "Case",
-    "Inconclusive",
     "Manner",
     "Scenario",
     "ScenarioFileError",

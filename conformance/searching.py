@@ -7,7 +7,7 @@ orders were tried.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Final
 
@@ -40,7 +40,7 @@ from conformance.moves import Bindings, Move, Silence, bindings_from, forced_mov
 from conformance.patterns import agrees, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
-from spec.machine import step
+from spec.machine import step, submission_label
 from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State
@@ -92,6 +92,7 @@ class Search:
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
         self._steps = 0
         self._states = 0
+        self._fired: set[str] = set()
         self._deadline = time.monotonic() + terms.seconds
         self._allowed: dict[Text, None] = {}
         self._silences: dict[Text, None] = {}
@@ -99,6 +100,14 @@ class Search:
     @property
     def effort(self) -> Mapping[str, int]:
         return {"steps": self._steps, "states": self._states}
+
+    @property
+    def fired(self) -> Set[str]:
+        return self._fired
+
+    def new_steps(self) -> Sequence[Text]:
+        """A black box does not tell its steps."""
+        return ()
 
     # What was done and seen
 
@@ -110,6 +119,7 @@ class Search:
                 return
             allowed, state = outcome
             if submission_agrees(allowed, seen):
+                self._fired.add(submission_label(request, effective_id).rule)
                 yield evolve(candidate, state=state)
             else:
                 self._allowed[shown_submission(allowed)] = None
@@ -191,8 +201,9 @@ class Search:
                 shows = False
         return shows
 
-    def _count(self, steps: int = 1) -> None:
-        self._steps += steps
+    def _count(self, label: Label) -> None:
+        self._steps += 1
+        self._fired.add(label.rule)
         if self._steps > self._terms.steps:
             raise inconclusive(f"the budget of {self._terms.steps} steps is used up")
         if time.monotonic() > self._deadline:
@@ -230,14 +241,14 @@ class Search:
     def _without_forced(self, candidate: Candidate) -> Candidate:
         state = candidate.state
         while (move := forced_move(state)) is not None:
-            self._count()
+            self._count(move[0])
             state = move[1].state
         return evolve(candidate, state=state)
 
     def _following(self, candidate: Candidate, moves: Iterable[Move], rejections: Count) -> Iterator[Candidate]:
         try:
-            for _, fired in moves:
-                self._count()
+            for label, fired in moves:
+                self._count(label)
                 yield Candidate(fired.state, candidate.rejections + rejections)
         except Silence as silence:
             self._silences[str(silence)] = None

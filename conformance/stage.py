@@ -80,6 +80,10 @@ MUCH: Final[Cycles] = 10**14
 """Enough for anything that a scenario does."""
 
 
+STEP: Final = "step"
+"""The actor of transcript lines that tell a transition."""
+
+
 @frozen
 class Sent:
     """A request that was handed in."""
@@ -153,6 +157,7 @@ class Stage:
         )
         seen = self._implementation.submit(request, effective_id)
         self._judge.submitted(request, effective_id, seen)
+        self._note_steps()
         match seen:
             case Accepted(request_id):
                 sent = Sent(request, request_id, None)
@@ -167,6 +172,7 @@ class Stage:
         advanced = self._advance(seconds * NANOSECONDS_PER_SECOND)
         answers = {request_id: self._implementation.answer(request_id) for request_id in self._open}
         self._judge.settled(advanced, answers)
+        self._note_steps()
         for request_id, answer in answers.items():
             if not isinstance(answer, Received | Processing):
                 self._note("the system", f"answers {self._open.pop(request_id).request.method_name}: {shown(answer)}")
@@ -357,6 +363,10 @@ class Stage:
 
     def _note(self, actor: Text, text: Text) -> None:
         self.transcript.append(Event(actor, text))
+
+    def _note_steps(self) -> None:
+        for text in self._judge.new_steps():
+            self._note(STEP, text)
 
     def _must(self, seen: Seen) -> Blob:
         if isinstance(seen, Replied):

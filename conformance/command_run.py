@@ -1,0 +1,99 @@
+"""`icspec run`: plays scenario files on the specification and on an implementation, and prints what happens."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from conformance.command_conform import FAILED, USAGE_ERROR, bundled_implementation
+from conformance.interface import DEFAULT_TIME_LIMITS, ImplementationError
+from conformance.report import case_details
+from conformance.runner import Runner, Target, describe
+from conformance.scenario import (
+    Case,
+    Manner,
+    Scenario,
+    ScenarioFileError,
+    run_scenario,
+    scenarios_of_file,
+    selected,
+)
+from conformance.serve_specification import SpecificationImplementation
+from conformance.stage import STEP
+from conformance.verdicts import Pass
+
+EXAMPLE = """example:
+  icspec run conformance/scenarios/calls.py --only refund
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="icspec run",
+        description="Plays scenario files on the specification and on the reference implementation, with a trace.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Python file with scenarios")
+    parser.add_argument("--only", metavar="TEXT", help="scenarios whose id or title matches this regular expression")
+    parser.add_argument("--implementation", metavar="CMD", help="instead of the reference implementation")
+    parser.add_argument("--spec-only", action="store_true", help="on the specification alone")
+    return parser
+
+
+def _print_trace(case: Case) -> None:
+    for event in case.transcript:
+        print(f"    {event.text}" if event.actor == STEP else f"  {event.actor} {event.text}")
+
+
+def _on_specification(chosen: Scenario) -> Case:
+    implementation = SpecificationImplementation()
+    return run_scenario(chosen, implementation, implementation.describe(), Manner())
+
+
+def _play(chosen: Scenario, on_implementation: Callable[[Scenario], Case] | None) -> bool:
+    print(f"{chosen.id}: {chosen.title}")
+    case = _on_specification(chosen)
+    _print_trace(case)
+    cases = {"the specification": case}
+    if on_implementation is not None:
+        cases["the implementation"] = on_implementation(chosen)
+    for name, each in cases.items():
+        print(f"  {name}: {each.verdict.name} ({each.seconds:.2f} s)")
+        if not isinstance(each.verdict, Pass):
+            print("\n".join(case_details(each)))
+    print()
+    return all(isinstance(each.verdict, Pass) for each in cases.values())
+
+
+def _play_all(scenarios: list[Scenario], on_implementation: Callable[[Scenario], Case] | None) -> int:
+    passed = [_play(chosen, on_implementation) for chosen in scenarios]
+    return 0 if all(passed) else FAILED
+
+
+def main(arguments: list[str]) -> int:
+    """Plays scenario files on the specification and on the reference implementation, and prints the trace."""
+    given = _parser().parse_args(arguments)
+    try:
+        scenarios = [each for path in given.files for each in selected(scenarios_of_file(path), given.only)]
+    except ScenarioFileError as problem:
+        print(f"icspec run: {problem}", file=sys.stderr)
+        return USAGE_ERROR
+    if not scenarios:
+        print("icspec run: no scenario matches", file=sys.stderr)
+        return USAGE_ERROR
+    if given.spec_only:
+        return _play_all(scenarios, None)
+    command = bundled_implementation() if given.implementation is None else tuple(shlex.split(given.implementation))
+    target = Target(command, Manner(), DEFAULT_TIME_LIMITS)
+    try:
+        describe(target)
+    except ImplementationError as problem:
+        print(f"icspec run: {shlex.join(command)}: {problem}", file=sys.stderr)
+        return FAILED
+    runner = Runner(target)
+    try:
+        return _play_all(scenarios, runner.run)
+    finally:
+        runner.close()

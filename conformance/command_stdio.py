@@ -1,0 +1,33 @@
+"""`icspec stdio`: serves an implementation on standard input and output."""
+
+import sys
+from importlib.metadata import entry_points
+from typing import Final
+
+GROUP: Final = "icspec.implementations"
+"""Entry points that serve the conformance protocol: functions from arguments to an exit code."""
+
+USAGE_ERROR: Final = 2
+
+USAGE = """usage: icspec stdio [--spec] [OPTIONS]
+
+Serves the reference implementation, or with --spec the specification itself, on standard input and output. The
+protocol is described in conformance/PROTOCOL.md. OPTIONS go to the implementation.
+
+example:
+  echo '{"id": 1, "verb": "describe", "arguments": {"protocol": 1}}' | icspec stdio --spec
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Serves the reference implementation, or with --spec the specification, on stdin and stdout."""
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    wanted = "specification" if "--spec" in arguments else "reference"
+    found = {each.name: each for each in entry_points(group=GROUP)}
+    if wanted not in found:
+        print(f"icspec stdio: the {wanted} implementation is not installed", file=sys.stderr)
+        return USAGE_ERROR
+    code: int = found[wanted].load()([argument for argument in arguments if argument != "--spec"])
+    return code
