@@ -1,0 +1,183 @@
+"""A canister of the engine: changed in place, with the sizes that fees depend on kept up to date."""
+
+import hashlib
+from functools import cached_property
+
+from attrs import field, frozen, mutable
+
+from spec.canister.module import CanisterModule
+from spec.canister.wasm_state import WasmState
+from spec.state.canister import (
+    Canister,
+    CanisterCode,
+    CanisterStatus,
+    Code,
+    Empty,
+    HookStatus,
+    LogRecord,
+    Running,
+    Settings,
+    Subnet,
+)
+from spec.state.history import CanisterHistory, Change, ControllersChange, Creation
+from spec.values.containers import List, Map
+from spec.values.identifiers import Blob, CanisterId, Principal
+from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds
+
+HISTORY_ENTRY_SIZE: ByteCount = 184
+"""What one entry of the history takes. Source: production's memory accounting."""
+HISTORY_CONTROLLER_SIZE: ByteCount = 30
+"""What one controller listed in an entry of the history takes besides."""
+GLOBAL_SIZE: ByteCount = 32
+"""What a global takes; one more is counted for the instruction counter."""
+CHUNK_SIZE: ByteCount = 2**20
+"""What one stored chunk takes, however long it is."""
+
+
+@frozen(slots=False)
+class InstalledModule:
+    """A module with its bytes."""
+
+    raw_module: Blob
+    """As uploaded."""
+    module: CanisterModule
+
+    @cached_property
+    def hash(self) -> Blob:
+        """SHA-256 of the module as uploaded."""
+        return hashlib.sha256(self.raw_module).digest()
+
+    @cached_property
+    def custom_sections_size(self) -> ByteCount:
+        """Names and contents of the public and private sections, and a byte for the visibility of each."""
+        sections = (*self.module.public_custom_sections.items(), *self.module.private_custom_sections.items())
+        return sum(len(name.encode()) + len(content) + 1 for name, content in sections)
+
+    @cached_property
+    def size(self) -> ByteCount:
+        """What the module takes of the canister's memory."""
+        return len(self.raw_module) + self.custom_sections_size
+
+
+@mutable
+class InstalledCode:
+    """The code of a canister and what it remembers."""
+
+    installed: InstalledModule
+    wasm_state: WasmState
+
+
+def globals_size(wasm_state: WasmState) -> ByteCount:
+    """What the globals take."""
+    return GLOBAL_SIZE * (len(wasm_state.globals) + 1)
+
+
+def wasm_state_size(wasm_state: WasmState) -> ByteCount:
+    """What heap, stable memory and globals take."""
+    return wasm_state.wasm_memory.size + wasm_state.stable_memory.size + globals_size(wasm_state)
+
+
+def change_size(change: Change) -> ByteCount:
+    """What one entry of the history takes."""
+    match change.details:
+        case Creation() | ControllersChange():
+            return HISTORY_ENTRY_SIZE + HISTORY_CONTROLLER_SIZE * len(change.details.controllers)
+        case _:
+            return HISTORY_ENTRY_SIZE
+
+
+class History:
+    """The changes of a canister, growing at their end."""
+
+    __slots__ = ("changes", "size", "total")
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.total: Count = 0
+        self.size: ByteCount = 0
+
+    def record(self, change: Change) -> None:
+        """One more change."""
+        self.changes.append(change)
+        self.total += 1
+        self.size += change_size(change)
+
+    def frozen(self) -> CanisterHistory:
+        """The same as a value of the specification."""
+        return CanisterHistory(self.total, List(tuple(self.changes)))
+
+
+@mutable
+class CanisterRecord:
+    """Everything of one canister."""
+
+    canister_id: CanisterId
+    settings: Settings
+    subnet: Subnet
+    time: Nanoseconds
+    created_at: Nanoseconds
+    balance: Cycles
+    reserved_balance: Cycles = 0
+    code: InstalledCode | None = None
+    """None for an empty canister."""
+    status: CanisterStatus = field(factory=Running)
+    version: CanisterVersion = 0
+    global_timer: Nanoseconds = 0
+    certified_data: Blob = b""
+    installed_at: Nanoseconds | None = None
+    history: History = field(factory=History)
+    low_memory_hook: HookStatus = HookStatus.CONDITION_NOT_SATISFIED
+    chunk_store: dict[Blob, Blob] = field(factory=dict)
+    logs: list[LogRecord] = field(factory=list)
+    counted_on_subnet: ByteCount = 0
+    """With how many bytes the canister is part of the subnet's use of memory."""
+    heartbeat_at: Nanoseconds | None = None
+    """The canister's time when the scheduler last ran its heartbeat; it beats once at each time."""
+
+    def is_controlled_by(self, principal: Principal) -> bool:
+        """The principal is a controller."""
+        return self.settings.controllers.contains(principal)
+
+    @property
+    def chunk_store_size(self) -> ByteCount:
+        """What the chunks take."""
+        return CHUNK_SIZE * len(self.chunk_store)
+
+    def memory_usage(self, wasm_state: WasmState | None = None) -> ByteCount:
+        """What the canister takes now, or would take if its code were in the state given."""
+        if self.code is None:
+            return self.history.size + self.chunk_store_size
+        state = self.code.wasm_state if wasm_state is None else wasm_state
+        return wasm_state_size(state) + self.code.installed.size + self.history.size + self.chunk_store_size
+
+    def add_logs(self, contents: tuple[Blob, ...]) -> None:
+        """Entries at the young end of the log, at the canister's time."""
+        for content in contents:
+            index = self.logs[-1].index + 1 if self.logs else 0
+            self.logs.append(LogRecord(index, self.time, content))
+
+    def _frozen_code(self) -> CanisterCode:
+        if self.code is None:
+            return Empty()
+        return Code(self.code.installed.raw_module, self.code.wasm_state)
+
+    def frozen(self) -> Canister:
+        """The same as a value of the specification."""
+        return Canister(
+            code=self._frozen_code(),
+            settings=self.settings,
+            status=self.status,
+            version=self.version,
+            subnet=self.subnet,
+            time=self.time,
+            global_timer=self.global_timer,
+            balance=self.balance,
+            reserved_balance=self.reserved_balance,
+            certified_data=self.certified_data,
+            created_at=self.created_at,
+            installed_at=self.installed_at,
+            history=self.history.frozen(),
+            low_memory_hook=self.low_memory_hook,
+            chunk_store=Map.of(self.chunk_store.items()),
+            logs=List(tuple(self.logs)),
+        )

@@ -1,0 +1,95 @@
+"""The engine: one subnet that runs canisters, on its own or one named transition at a time."""
+
+from reference_impl import abstraction, queries, transitions
+from reference_impl.instance import Instance, Loader
+from reference_impl.observations import Accepted, ClaimedStep, Refused
+from reference_impl.queries import Query
+from reference_impl.scheduler import Scheduler
+from reference_impl.wasm.module import load_module
+from spec.profile import Profile
+from spec.state.canister import Subnet
+from spec.state.label import Label
+from spec.state.request import Request, RequestStatus
+from spec.state.state import State
+from spec.values.containers import List
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, RequestId, SubnetId
+from spec.values.quantities import Count, Nanoseconds
+from spec.values.rejects import Response
+
+
+class Engine:
+    """
+    The reference implementation.
+
+    It is deterministic: equal inputs give equal steps. `submit`, `query`, `advance`, `round` and `drain` run it as a
+    system; `take` lets the caller choose each transition; `explain` tells the transitions taken either way.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        subnet: Subnet,
+        system_time: Nanoseconds,
+        root_key: Blob,
+        *,
+        subnet_admins: dict[SubnetId, List[Principal]] | None = None,
+        loader: Loader = load_module,
+    ) -> None:
+        self.instance = Instance(profile, subnet, system_time, root_key, loader=loader, subnet_admins=subnet_admins)
+        self._scheduler = Scheduler(self.instance)
+
+    def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
+        """Takes an update call in, without beginning to process it; a refused one leaves no trace."""
+        to_management = request.canister_id == MANAGEMENT_CANISTER
+        rule = "submit_management_request" if to_management else "submit_request"
+        outcome = transitions.take(self.instance, Label(rule, {"request": request, "effective_id": effective_id}))
+        assert outcome is not None, "a submission is accepted or refused"
+        return outcome
+
+    def query(self, query: Query, effective_id: Principal) -> Response | Refused:
+        """Evaluates a query on the state as it is."""
+        return queries.answer_query(self.instance, query, effective_id)
+
+    def request_status(self, request_id: RequestId) -> RequestStatus | None:
+        """How far a request is; None if it is not known."""
+        known = self.instance.ingress
+        return known[request_id].status if request_id in known else None
+
+    def advance(self, nanoseconds: Nanoseconds) -> None:
+        """The system's clock moves on, and the clock of each canister moves on to the same time."""
+        if nanoseconds > 0:
+            time = self.instance.system_time + nanoseconds
+            self.take(Label("system_time_progress", {"time": time}))
+        for canister_id in sorted(self.instance.canisters):
+            if self.instance.canisters[canister_id].time < self.instance.system_time:
+                choices = {"canister_id": canister_id, "time": self.instance.system_time}
+                self.take(Label("canister_time_progress", choices))
+
+    def round(self) -> None:
+        """One round of the engine's own schedule."""
+        self._scheduler.round()
+
+    @property
+    def is_quiescent(self) -> bool:
+        """Nothing is left to do without new input, and before time progresses."""
+        return self._scheduler.is_quiescent
+
+    def drain(self, most_rounds: Count = 10_000) -> Count:
+        """Rounds until nothing is left to do, or so many at most; the result is how many there were."""
+        done = 0
+        while done < most_rounds and not self.is_quiescent:
+            self.round()
+            done += 1
+        return done
+
+    def take(self, label: Label) -> Accepted | Refused | None:
+        """Takes exactly the transition that the label names; `Refused` if it cannot be taken now."""
+        return transitions.take(self.instance, label)
+
+    def explain(self) -> list[ClaimedStep]:
+        """The transitions taken since the last call, with what each showed."""
+        return self.instance.recorder.take_steps()
+
+    def abstract(self) -> State:
+        """The state of the specification that the engine is in."""
+        return abstraction.abstract(self.instance)

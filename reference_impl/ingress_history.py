@@ -1,0 +1,84 @@
+"""Requests of users: how far each has come."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from attrs import mutable
+
+from spec.state.request import KnownRequest, Received, Request, RequestStatus
+from spec.values.identifiers import Principal, RequestId
+from spec.values.request_id import HashedValue, hash_of_map
+
+
+@mutable
+class KnownCall:
+    """A request that the engine knows."""
+
+    request: Request
+    effective_id: Principal
+    status: RequestStatus
+
+    def frozen(self) -> KnownRequest:
+        """The same as a value of the specification."""
+        return KnownRequest(self.request, self.status, self.effective_id)
+
+
+def request_id_of(request: Request) -> RequestId:
+    """The representation-independent hash of the request's content. Source: https-interface, request id."""
+    content: dict[str, HashedValue] = {
+        "request_type": "call",
+        "ingress_expiry": request.ingress_expiry,
+        "sender": request.sender,
+        "canister_id": request.canister_id,
+        "method_name": request.method_name,
+        "arg": request.argument,
+    }
+    if request.nonce:
+        content["nonce"] = request.nonce
+    if request.sender_info is not None:
+        content["sender_info"] = {
+            "info": request.sender_info.info,
+            "signer": request.sender_info.signer,
+            "sig": request.sender_info.signature,
+        }
+    return RequestId(hash_of_map(content))
+
+
+class IngressHistory:
+    """All requests that are known, and those that are not started yet in the order of their arrival."""
+
+    def __init__(self) -> None:
+        self._calls: dict[RequestId, KnownCall] = {}
+        self._received: OrderedDict[RequestId, None] = OrderedDict()
+
+    def __contains__(self, request_id: RequestId) -> bool:
+        return request_id in self._calls
+
+    def __getitem__(self, request_id: RequestId) -> KnownCall:
+        return self._calls[request_id]
+
+    def get(self, request_id: RequestId) -> KnownCall | None:
+        """The request with this id, if it is known."""
+        return self._calls.get(request_id)
+
+    def items(self) -> Iterator[tuple[RequestId, KnownCall]]:
+        """Pairs of request id and request."""
+        return iter(self._calls.items())
+
+    def receive(self, request_id: RequestId, request: Request, effective_id: Principal) -> None:
+        """A request comes in."""
+        self._calls[request_id] = KnownCall(request, effective_id, Received())
+        self._received[request_id] = None
+
+    def change(self, request_id: RequestId, status: RequestStatus) -> None:
+        """A request gets another status."""
+        self._calls[request_id].status = status
+        self._received.pop(request_id, None)
+
+    def forget(self, request_id: RequestId) -> None:
+        """A request is no longer known."""
+        del self._calls[request_id]
+
+    def received(self) -> list[RequestId]:
+        """The requests that are not started yet, oldest first."""
+        return list(self._received)

@@ -1,0 +1,189 @@
+"""Everything that the engine holds, and the questions that several of its parts ask."""
+
+from collections.abc import Callable
+
+from reference_impl.call_contexts import CallContexts
+from reference_impl.canister_record import CanisterRecord, InstalledCode, InstalledModule
+from reference_impl.ingress_history import IngressHistory
+from reference_impl.ledger import Ledger, liquid_balance
+from reference_impl.observations import Recorder
+from reference_impl.queues import MessageQueues
+from spec.canister.environment import Environment
+from spec.canister.module import CanisterModule, MalformedModule
+from spec.canister.wasm_state import WasmState
+from spec.profile import Profile
+from spec.state.canister import CanisterStatus, Stopping, Subnet, simple_status
+from spec.values.containers import List
+from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, SubnetId
+from spec.values.quantities import ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
+
+OPAQUE_ID_ENDING = bytes([1, 1])
+"""Ids that the subnet assigns are 8 bytes of a number and these two. Source: index, principals, opaque ids."""
+
+Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
+"""Turns the bytes of a module into the module."""
+
+
+class Instance:
+    """One subnet with its canisters, messages, call contexts and requests. Everything in it is changed in place."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        subnet: Subnet,
+        system_time: Nanoseconds,
+        root_key: Blob,
+        *,
+        loader: Loader,
+        subnet_admins: dict[SubnetId, List[Principal]] | None = None,
+    ) -> None:
+        self.profile = profile
+        self.subnet = subnet
+        self.system_time = system_time
+        self.root_key = root_key
+        self.subnet_admins = dict(subnet_admins or {})
+        self.ledger = Ledger(profile, subnet.subnet_size)
+        self.canisters: dict[CanisterId, CanisterRecord] = {}
+        self.deleted_canisters: dict[CanisterId, None] = {}
+        """Ids that may not be used again, in the order of deletion."""
+        self.stopping: dict[CanisterId, None] = {}
+        """The canisters that are stopping."""
+        self.with_tasks: dict[CanisterId, None] = {}
+        """The canisters whose code exports a heartbeat or a global timer."""
+        self._next_canister_number = 0
+        self.contexts = CallContexts()
+        self.messages = MessageQueues()
+        self.ingress = IngressHistory()
+        self.recorder = Recorder()
+        self.memory_in_use: ByteCount = 0
+        """What the canisters use, or have allocated, of the subnet's memory."""
+        self._loader = loader
+        self._modules: dict[Blob, InstalledModule | MalformedModule] = {}
+
+    def load(self, raw_module: Blob) -> InstalledModule | MalformedModule:
+        """The module with these bytes; the same object each time."""
+        known = self._modules.get(raw_module)
+        if known is None:
+            loaded = self._loader(raw_module, self.profile)
+            known = loaded if isinstance(loaded, MalformedModule) else InstalledModule(raw_module, loaded)
+            self._modules[raw_module] = known
+        return known
+
+    def is_free(self, canister_id: CanisterId) -> bool:
+        """No canister has or ever had this id."""
+        return canister_id not in self.canisters and canister_id not in self.deleted_canisters
+
+    def next_canister_id(self) -> CanisterId:
+        """The first id in the subnet's range that was never used."""
+        while True:
+            canister_id = Principal(self._next_canister_number.to_bytes(8, "big") + OPAQUE_ID_ENDING)
+            if self.is_free(canister_id):
+                return canister_id
+            self._next_canister_number += 1
+
+    def add_canister(self, canister: CanisterRecord) -> None:
+        """A new canister joins the subnet."""
+        self.canisters[canister.canister_id] = canister
+        self.recount_memory(canister)
+
+    def delete_canister(self, canister: CanisterRecord) -> None:
+        """A canister leaves; its id is never used again."""
+        del self.canisters[canister.canister_id]
+        self.deleted_canisters[canister.canister_id] = None
+        self.with_tasks.pop(canister.canister_id, None)
+        self.memory_in_use -= canister.counted_on_subnet
+
+    def set_status(self, canister: CanisterRecord, status: CanisterStatus) -> None:
+        """The canister gets another status."""
+        canister.status = status
+        if isinstance(status, Stopping):
+            self.stopping[canister.canister_id] = None
+        else:
+            self.stopping.pop(canister.canister_id, None)
+
+    def set_code(self, canister: CanisterRecord, code: InstalledCode | None) -> None:
+        """The canister gets other code, or none. Recounting its memory is left to the caller."""
+        canister.code = code
+        if code is not None and (code.installed.module.has_heartbeat or code.installed.module.has_global_timer):
+            self.with_tasks[canister.canister_id] = None
+        else:
+            self.with_tasks.pop(canister.canister_id, None)
+
+    def is_subnet_admin(self, principal: Principal) -> bool:
+        """The principal is an admin of the subnet."""
+        return self.subnet_admins.get(self.subnet.subnet_id, List[Principal]()).contains(principal)
+
+    def recount_memory(self, canister: CanisterRecord) -> None:
+        """Brings the subnet's use of memory up to date after a change of the canister."""
+        counted = max(canister.settings.memory_allocation, canister.memory_usage())
+        self.memory_in_use += counted - canister.counted_on_subnet
+        canister.counted_on_subnet = counted
+
+    def reservation(self, canister: CanisterRecord, allocation: ByteCount, usage: ByteCount) -> Cycles:
+        """What must be reserved if the canister is to have this allocation and this usage."""
+        growth = max(allocation, usage) - canister.counted_on_subnet
+        return self.ledger.reservation(self.memory_in_use, growth)
+
+    def freezing_limit(self, canister: CanisterRecord, usage: ByteCount | None = None) -> Cycles:
+        """The freezing limit of a canister, with its memory usage now or the one given."""
+        return self.ledger.freezing_limit(
+            canister.settings.compute_allocation,
+            canister.settings.memory_allocation,
+            canister.memory_usage() if usage is None else usage,
+            canister.settings.freezing_threshold,
+        )
+
+    def liquid(self, canister: CanisterRecord) -> Cycles:
+        """The liquid balance of a canister."""
+        return liquid_balance(canister.balance, canister.reserved_balance, self.freezing_limit(canister))
+
+    def environment(
+        self,
+        canister: CanisterRecord,
+        instruction_limit: Instructions,
+        *,
+        wasm_memory_limit: ByteCount = 0,
+        global_timer: Nanoseconds | None = None,
+        version: CanisterVersion | None = None,
+        installing: InstalledModule | None = None,
+        history_size: ByteCount | None = None,
+        context_instructions: Instructions = 0,
+        replicated: bool = True,
+        context_id: CallContextId | None = None,
+    ) -> Environment:
+        """What an execution of the canister can read, as it is now where nothing else is given."""
+        settings = canister.settings
+        module = installing or (canister.code.installed if canister.code is not None else None)
+        return Environment(
+            profile=self.profile,
+            instruction_limit=instruction_limit,
+            time=canister.time,
+            controllers=settings.controllers,
+            global_timer=canister.global_timer if global_timer is None else global_timer,
+            balance=canister.balance,
+            reserved_balance=canister.reserved_balance,
+            reserved_balance_limit=settings.reserved_balance_limit,
+            compute_allocation=settings.compute_allocation,
+            memory_allocation=settings.memory_allocation,
+            memory_usage_raw_module=0 if module is None else module.size,
+            memory_usage_canister_history=canister.history.size if history_size is None else history_size,
+            memory_usage_chunk_store=canister.chunk_store_size,
+            memory_usage_snapshots=0,
+            freezing_threshold=settings.freezing_threshold,
+            subnet_id=canister.subnet.subnet_id,
+            subnet_size=canister.subnet.subnet_size,
+            root_key=self.root_key,
+            certificate=None,
+            status=simple_status(canister.status),
+            canister_version=canister.version if version is None else version,
+            environment_variables=settings.environment_variables,
+            wasm_memory_limit=wasm_memory_limit,
+            call_context_instructions=context_instructions,
+            replicated=replicated,
+            call_context_id=context_id,
+        )
+
+
+def heap_size(wasm_state: WasmState) -> ByteCount:
+    """The size of the heap in bytes."""
+    return wasm_state.wasm_memory.size

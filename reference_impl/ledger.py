@@ -1,0 +1,101 @@
+"""
+Fees, freezing limits and reservations.
+
+Prices in the profile hold for a subnet of the reference size; `n` nodes pay `n / R` of them, rounded down once for each
+sum that is written in one piece below. All amounts are cycles. Source: facts on fees, formulas.
+"""
+
+from spec.profile import Profile
+from spec.values.quantities import (
+    SECONDS_PER_DAY,
+    ByteCount,
+    Count,
+    Cycles,
+    Instructions,
+    Percent,
+    Seconds,
+)
+from spec.values.rejects import Reply, Response
+
+GIB = 2**30
+SUBNET_THREADS = 4
+"""Storage reservations count with a quarter of the subnet's memory, for each of four execution threads."""
+
+
+def response_payload(response: Response) -> ByteCount:
+    """How many bytes a response counts for."""
+    match response:
+        case Reply():
+            return len(response.data)
+        case _:
+            return 1 + len(response.message.encode())
+
+
+class Ledger:
+    """The prices on one subnet."""
+
+    def __init__(self, profile: Profile, subnet_size: Count) -> None:
+        self._profile = profile
+        self._fees = profile.fees
+        self._nodes = subnet_size
+        self._largest_response = self._scale(self._fees.call_byte * profile.limits.inter_canister_payload)
+
+    def _scale(self, cycles: Cycles) -> Cycles:
+        return cycles * self._nodes // self._fees.reference_subnet_size
+
+    def _instruction_fee(self, instructions: Instructions, is_64_bit: bool) -> Cycles:
+        ten = self._fees.ten_instructions_wasm64 if is_64_bit else self._fees.ten_instructions_wasm32
+        return ten * instructions // 10
+
+    def execution(self, instructions: Instructions, is_64_bit: bool) -> Cycles:
+        """An execution of so many instructions; with the limit, what is set aside before it."""
+        return self._scale(self._fees.update_message_execution + self._instruction_fee(instructions, is_64_bit))
+
+    def execution_charge(self, limit: Instructions, used: Instructions, is_64_bit: bool) -> Cycles:
+        """What an execution costs in the end: what was set aside for the limit, less the refund for what is left."""
+        set_aside = self.execution(limit, is_64_bit)
+        left = max(limit - used, 0)
+        return set_aside - min(self._scale(self._instruction_fee(left, is_64_bit)), set_aside)
+
+    def response(self, response: Response) -> Cycles:
+        """Transmission of a response, at most what was set aside for it."""
+        return min(self._scale(self._fees.call_byte * response_payload(response)), self._largest_response)
+
+    def creation(self) -> Cycles:
+        """Creating a canister."""
+        return self._scale(self._fees.canister_creation)
+
+    def _storage(self, stored: ByteCount, seconds: Seconds) -> Cycles:
+        return self._scale(stored * self._fees.storage_per_gib_second * seconds // GIB)
+
+    def idle_per_day(self, compute: Percent, allocated: ByteCount, used: ByteCount) -> Cycles:
+        """What a canister that does nothing pays a day."""
+        storage = self._storage(max(allocated, used), SECONDS_PER_DAY)
+        return storage + self._scale(self._fees.compute_allocation_per_second * SECONDS_PER_DAY * compute)
+
+    def freezing_limit(self, compute: Percent, allocated: ByteCount, used: ByteCount, threshold: Seconds) -> Cycles:
+        """What a canister must hold not to be frozen."""
+        return self.idle_per_day(compute, allocated, used) * threshold // SECONDS_PER_DAY
+
+    def _saturation_price(self, subnet_use: ByteCount) -> Cycles:
+        """The storage fee for all bytes above the threshold, for a period that grows with them."""
+        limits = self._profile.limits
+        threshold = limits.subnet_memory_threshold // SUBNET_THREADS
+        capacity = limits.subnet_memory // SUBNET_THREADS
+        above = min(subnet_use, capacity) - threshold
+        if above <= 0:
+            return 0
+        period = self._fees.storage_reservation_period * above // (capacity - threshold)
+        return self._storage(above, period // 2)
+
+    def reservation(self, subnet_use: ByteCount, growth: ByteCount) -> Cycles:
+        """What must be reserved when the use of the subnet's memory grows by so many bytes."""
+        if growth <= 0:
+            return 0
+        use = subnet_use // SUBNET_THREADS
+        return self._saturation_price(use + growth) - self._saturation_price(use)
+
+
+def liquid_balance(balance: Cycles, reserved_balance: Cycles, freezing_limit: Cycles) -> Cycles:
+    """What may be spent; below zero for a frozen canister."""
+    return balance - max(freezing_limit - reserved_balance, 0)

@@ -1,0 +1,120 @@
+"""What the engine tells of its steps: labels, status changes, executions, and cycles that came or went."""
+
+from enum import Enum
+
+from attrs import frozen
+
+from spec.state.call_context import FailedExecution
+from spec.state.label import Label
+from spec.state.request import RequestStatus
+from spec.values.identifiers import CanisterId, RequestId, Text
+from spec.values.quantities import Cycles, Instructions
+from spec.values.rejects import Reject
+
+
+class Purpose(Enum):
+    """Why cycles entered or left the system."""
+
+    EXECUTION = "execution"
+    TRANSMISSION = "transmission"
+    CREATION = "creation"
+    REQUESTED = "requested"
+    LOST = "lost"
+    PROVISIONAL = "provisional"
+
+
+@frozen
+class StatusChange:
+    """A request got another status; None if it is no longer known."""
+
+    request_id: RequestId
+    status: RequestStatus | None
+
+
+@frozen
+class Execution:
+    """Code of a canister ran."""
+
+    canister_id: CanisterId
+    instructions: Instructions
+    """What was counted, also if the effects were dropped."""
+    failure: FailedExecution | None
+    """Why the effects were dropped, if they were."""
+
+
+Observation = StatusChange | Execution
+
+
+@frozen
+class Observed:
+    """What one step showed."""
+
+    outputs: tuple[Observation, ...] = ()
+    minted: tuple[tuple[Purpose, Cycles], ...] = ()
+    burned: tuple[tuple[Purpose, Cycles], ...] = ()
+
+
+@frozen
+class ClaimedStep:
+    """One transition that the engine says it took."""
+
+    label: Label
+    observed: Observed
+
+
+@frozen
+class Refused:
+    """The engine does not take this in, or does not take this step; nothing has changed."""
+
+    because: Text
+    reject: Reject | None = None
+    """Code and reason for whoever asked, where there are such."""
+
+
+@frozen
+class Accepted:
+    """The request is known now."""
+
+    request_id: RequestId
+
+
+class Recorder:
+    """Collects what the current step shows, and the steps since they were last asked for."""
+
+    def __init__(self) -> None:
+        self._outputs: list[Observation] = []
+        self._minted: list[tuple[Purpose, Cycles]] = []
+        self._burned: list[tuple[Purpose, Cycles]] = []
+        self._steps: list[ClaimedStep] = []
+
+    def status(self, request_id: RequestId, status: RequestStatus | None) -> None:
+        """Notes a change of a request's status."""
+        self._outputs.append(StatusChange(request_id, status))
+
+    def execution(self, canister_id: CanisterId, instructions: Instructions, failure: FailedExecution | None) -> None:
+        """Notes that code ran."""
+        self._outputs.append(Execution(canister_id, instructions, failure))
+
+    def minted(self, cycles: Cycles, purpose: Purpose) -> None:
+        """Notes cycles that entered the system."""
+        if cycles:
+            self._minted.append((purpose, cycles))
+
+    def burned(self, cycles: Cycles, purpose: Purpose) -> None:
+        """Notes cycles that left the system."""
+        if cycles:
+            self._burned.append((purpose, cycles))
+
+    def close(self, label: Label) -> Observed:
+        """Ends the current step, which is claimed to be this transition."""
+        observed = Observed(tuple(self._outputs), tuple(self._minted), tuple(self._burned))
+        self._steps.append(ClaimedStep(label, observed))
+        self._outputs.clear()
+        self._minted.clear()
+        self._burned.clear()
+        return observed
+
+    def take_steps(self) -> list[ClaimedStep]:
+        """The steps since the last call, oldest first."""
+        steps, self._steps = self._steps, []
+        return steps

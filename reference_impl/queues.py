@@ -1,0 +1,183 @@
+"""
+Messages under way: one queue per pair of sender and receiver, one of ingress per canister, and responses per canister.
+
+Every message has an id, given in the order of arrival and kept when the message changes shape at its place, and a
+position in the one order of all messages, so that the specification's single queue can be told at any time.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from spec.state.message import Between, CallMessage, FuncMessage, Message, ResponseMessage, Unordered
+from spec.state.origin import FromUser
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
+
+Ids = OrderedDict[int, None]
+"""Message ids in their order, with removal from anywhere in constant time."""
+
+
+class _Inbox:
+    """What waits for one canister (or for the management canister): calls by sender, ingress."""
+
+    __slots__ = ("by_sender", "ingress", "turns")
+
+    def __init__(self) -> None:
+        self.by_sender: dict[CanisterId, Ids] = {}
+        self.ingress: Ids = OrderedDict()
+        self.turns: OrderedDict[CanisterId | None, None] = OrderedDict()
+        """The senders that have messages here, None for ingress, in the order in which they are next."""
+
+
+class MessageQueues:
+    """All messages, with constant-time access to what may be processed next."""
+
+    def __init__(self) -> None:
+        self._messages: dict[int, Message] = {}
+        self._positions: dict[int, int] = {}
+        self._first_position = 0
+        self._next_position = 0
+        self.next_id = 0
+        self._inboxes: dict[CanisterId, _Inbox] = {}
+        self._responses: Ids = OrderedDict()
+        self._user_responses: Ids = OrderedDict()
+        self.pending_function: int | None = None
+        """The id of the function that is about to run, between the creation of its context and its execution."""
+
+    def __contains__(self, message_id: int) -> bool:
+        return message_id in self._messages
+
+    def __getitem__(self, message_id: int) -> Message:
+        return self._messages[message_id]
+
+    def get(self, message_id: int) -> Message | None:
+        """The message with this id, if there is one."""
+        return self._messages.get(message_id)
+
+    def in_order(self) -> Iterator[tuple[int, Message]]:
+        """Pairs of id and message in the one order of all messages, oldest first."""
+        for message_id in sorted(self._messages, key=self._positions.__getitem__):
+            yield message_id, self._messages[message_id]
+
+    def append(self, message: Message) -> int:
+        """The message enters as the youngest one; the result is its id."""
+        self._next_position += 1
+        return self._enter(message, self._next_position)
+
+    def prepend(self, message: Message) -> int:
+        """The message enters as the oldest one; the result is its id."""
+        self._first_position -= 1
+        assert not isinstance(message, CallMessage) or isinstance(message.queue, Unordered), "order is kept"
+        return self._enter(message, self._first_position)
+
+    def _enter(self, message: Message, position: int) -> int:
+        message_id = self.next_id
+        self.next_id += 1
+        self._messages[message_id] = message
+        self._positions[message_id] = position
+        match message:
+            case CallMessage():
+                self._enter_inbox(message_id, message)
+            case FuncMessage():
+                self.pending_function = message_id
+            case ResponseMessage():
+                self._responses_like(message)[message_id] = None
+        return message_id
+
+    def _enter_inbox(self, message_id: int, message: CallMessage) -> None:
+        inbox = self._inboxes.setdefault(message.callee, _Inbox())
+        match message.queue:
+            case Between():
+                sender: CanisterId | None = message.queue.sender
+                ids = inbox.by_sender.setdefault(message.queue.sender, OrderedDict())
+            case Unordered():
+                sender, ids = None, inbox.ingress
+        ids[message_id] = None
+        inbox.turns.setdefault(sender, None)
+
+    def _leave_inbox(self, message_id: int, message: CallMessage) -> None:
+        inbox = self._inboxes[message.callee]
+        match message.queue:
+            case Between():
+                sender: CanisterId | None = message.queue.sender
+                ids = inbox.by_sender[message.queue.sender]
+            case Unordered():
+                sender, ids = None, inbox.ingress
+        del ids[message_id]
+        if not ids:
+            del inbox.turns[sender]
+            if sender is not None:
+                del inbox.by_sender[sender]
+        if not inbox.turns:
+            del self._inboxes[message.callee]
+
+    def remove(self, message_id: int) -> Message:
+        """Takes a message out."""
+        message = self._messages.pop(message_id)
+        del self._positions[message_id]
+        self._forget_place(message_id, message)
+        return message
+
+    def _forget_place(self, message_id: int, message: Message) -> None:
+        match message:
+            case CallMessage():
+                self._leave_inbox(message_id, message)
+            case FuncMessage():
+                self.pending_function = None
+            case ResponseMessage():
+                del self._responses_like(message)[message_id]
+
+    def start(self, message_id: int, function: FuncMessage) -> None:
+        """Replaces a call or a response, at its place, by the function that handles it."""
+        assert self.pending_function is None, "a function is handled before the next one starts"
+        self._forget_place(message_id, self._messages[message_id])
+        self._messages[message_id] = function
+        self.pending_function = message_id
+
+    def is_eligible(self, message_id: int) -> bool:
+        """No older call of the same sender to the same receiver waits. The message must be a call."""
+        message = self._messages[message_id]
+        assert isinstance(message, CallMessage)
+        match message.queue:
+            case Between():
+                return next(iter(self._inboxes[message.callee].by_sender[message.queue.sender])) == message_id
+            case Unordered():
+                return True
+
+    def next_call(self, receiver: CanisterId) -> int | None:
+        """The call whose turn it is at a receiver: senders and ingress take turns, each in its own order."""
+        inbox = self._inboxes.get(receiver)
+        if inbox is None:
+            return None
+        sender = next(iter(inbox.turns))
+        inbox.turns.move_to_end(sender)
+        return next(iter(inbox.ingress if sender is None else inbox.by_sender[sender]))
+
+    def next_response(self) -> int | None:
+        """The response to a canister that arrived first."""
+        return next(iter(self._responses), None)
+
+    def next_user_response(self) -> int | None:
+        """The response to a user that arrived first."""
+        return next(iter(self._user_responses), None)
+
+    def _responses_like(self, message: ResponseMessage) -> Ids:
+        return self._user_responses if isinstance(message.origin, FromUser) else self._responses
+
+    def receivers(self) -> list[CanisterId]:
+        """The canisters for which calls wait, in increasing order, without the management canister."""
+        return sorted(receiver for receiver in self._inboxes if receiver != MANAGEMENT_CANISTER)
+
+    def waiting_calls(self, receiver: CanisterId) -> int:
+        """How many calls wait for a receiver."""
+        inbox = self._inboxes.get(receiver)
+        return 0 if inbox is None else len(inbox.ingress) + sum(map(len, inbox.by_sender.values()))
+
+    @property
+    def waiting_responses(self) -> int:
+        """How many responses wait for canisters."""
+        return len(self._responses)
+
+    @property
+    def is_empty(self) -> bool:
+        """No message is under way."""
+        return not self._messages

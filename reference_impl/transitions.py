@@ -1,0 +1,153 @@
+"""Taking one named transition with given choices."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from reference_impl import delivery, management, requests
+from reference_impl.execution import execute_pending
+from reference_impl.instance import Instance
+from reference_impl.observations import Accepted, Refused
+from reference_impl.verdicts import Applies, DoesNotFit
+from spec.state.label import Label
+from spec.values.identifiers import Blob, CanisterId
+from spec.values.quantities import Nanoseconds
+from spec.values.rejects import Reject
+
+Outcome = Accepted | Refused | None
+Handler = Callable[..., Outcome]
+
+REJECTION = "management_call_rejection"
+
+
+def message_execution(instance: Instance, message_id: int) -> Refused | None:
+    """Runs the function that is pending."""
+    if instance.messages.pending_function is None or instance.messages.pending_function != message_id:
+        return Refused("the message is not a function that is about to run")
+    execute_pending(instance)
+    return None
+
+
+def canister_time_progress(instance: Instance, canister_id: CanisterId, time: Nanoseconds) -> Refused | None:
+    """A canister's clock moves on."""
+    canister = instance.canisters.get(canister_id)
+    if canister is None or time <= canister.time:
+        return Refused("there is no such canister, or time does not progress")
+    canister.time = time
+    return None
+
+
+def system_time_progress(instance: Instance, time: Nanoseconds) -> Refused | None:
+    """The system's clock moves on."""
+    if time <= instance.system_time:
+        return Refused("time does not progress")
+    instance.system_time = time
+    return None
+
+
+@frozen
+class _ManagementTransition:
+    """A transition of the management canister."""
+
+    rule: str
+
+    def __call__(
+        self,
+        instance: Instance,
+        message_id: int,
+        canister_id: CanisterId | None = None,
+        randomness: Blob | None = None,
+    ) -> Refused | None:
+        call = management.management_call(instance, message_id, canister_id, randomness)
+        if call is None:
+            return Refused("the message is not a call to the management canister that may be taken")
+        match management.verdict_on(instance, call):
+            case Applies(rule=rule, apply=apply) if rule == self.rule:
+                apply()
+                return None
+            case Applies(rule=rule):
+                return Refused(f"for this call the transition is {rule}")
+            case Reject() as reject if self.rule == REJECTION:
+                management.reject_management_call(instance, call, reject)
+                return None
+            case Reject() as reject:
+                return Refused(f"the call is rejected: {reject.message}", reject)
+            case DoesNotFit(because=because):
+                return Refused(because)
+
+
+@frozen
+class _Transition:
+    choices: tuple[str, ...]
+    handler: Handler
+
+
+def _management_transitions() -> dict[str, _Transition]:
+    more = {
+        "create_canister": ("canister_id",),
+        "provisional_create_canister_with_cycles": ("canister_id",),
+        "raw_rand": ("randomness",),
+    }
+    return {
+        rule: _Transition(("message_id", *more.get(rule, ())), _ManagementTransition(rule))
+        for rule in sorted({*management.TRANSITIONS, REJECTION})
+    }
+
+
+TRANSITIONS: Mapping[str, _Transition] = {
+    "submit_request": _Transition(("request", "effective_id"), requests.submit_request),
+    "submit_management_request": _Transition(("request", "effective_id"), requests.submit_management_request),
+    "request_rejection": _Transition(("request_id", "code"), requests.request_rejection),
+    "initiate_call": _Transition(("request_id",), requests.initiate_call),
+    **{name: _Transition(("message_id",), handler) for name, handler in delivery.REJECTIONS},
+    "spontaneous_call_rejection": _Transition(("message_id", "code"), delivery.spontaneous_call_rejection),
+    "call_context_creation": _Transition(("message_id", "context_id"), delivery.call_context_creation),
+    "heartbeat_context_creation": _Transition(("canister_id", "context_id"), delivery.heartbeat_context_creation),
+    "global_timer_context_creation": _Transition(("canister_id", "context_id"), delivery.global_timer_context_creation),
+    "message_execution": _Transition(("message_id",), message_execution),
+    "callback_invocation": _Transition(("message_id",), delivery.callback_invocation),
+    "callback_of_deleted_context": _Transition(("message_id",), delivery.callback_of_deleted_context),
+    "call_context_starvation": _Transition(("context_id",), delivery.call_context_starvation),
+    "call_context_removal": _Transition(("context_id",), delivery.call_context_removal),
+    "respond_to_user": _Transition(("message_id",), requests.respond_to_user),
+    "request_done": _Transition(("request_id",), requests.request_done),
+    "request_deletion": _Transition(("request_id",), requests.request_deletion),
+    "canister_time_progress": _Transition(("canister_id", "time"), canister_time_progress),
+    "system_time_progress": _Transition(("time",), system_time_progress),
+    "stop_completion": _Transition(("canister_id",), management.stop_completion),
+    "stop_call_rejection": _Transition(("canister_id", "index"), management.stop_call_rejection),
+    **_management_transitions(),
+}
+"""Every transition that the engine knows, by the name that labels use."""
+
+
+def take(instance: Instance, label: Label) -> Outcome:
+    """Takes exactly the transition that a label names; `Refused` if it cannot be taken, and then nothing changed."""
+    transition = TRANSITIONS.get(label.rule)
+    if transition is None:
+        return Refused(f"there is no transition {label.rule}")
+    choices: dict[str, Any] = label.arguments()
+    if set(choices) != set(transition.choices):
+        return Refused(f"{label.rule} needs the choices {', '.join(transition.choices)}")
+    if label.rule != "message_execution" and instance.messages.pending_function is not None:
+        return Refused("a function is pending and runs first")
+    outcome = transition.handler(instance, **choices)
+    if not isinstance(outcome, Refused):
+        instance.recorder.close(label)
+    return outcome
+
+
+def take_management_call(instance: Instance, message_id: int) -> None:
+    """Handles a call to the management canister in the one way that fits it."""
+    call = management.management_call(instance, message_id)
+    assert call is not None, "the queue gave a call for the management canister"
+    match management.verdict_on(instance, call):
+        case Applies(rule=rule, apply=apply, choices=choices):
+            apply()
+            instance.recorder.close(Label(rule, {"message_id": message_id, **dict(choices)}))
+        case Reject() as reject:
+            management.reject_management_call(instance, call, reject)
+            instance.recorder.close(Label(REJECTION, {"message_id": message_id}))
+        case DoesNotFit(because=because):
+            raise AssertionError(f"the engine's own choices fit: {because}")
