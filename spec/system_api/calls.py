@@ -28,8 +28,11 @@ def call_new(
     reject_function: int,
     reject_argument: int,
 ) -> None:
-    """Gives up a call under construction. The functions of the closures are looked up when they are called."""
-    execution.pending_call = None
+    """
+    Takes the place of a call under construction, whose cycles come back.
+
+    The functions of the closures are looked up when they are called. Bytes of the name that are not UTF-8 are replaced.
+    """
     limits = execution.environment.profile.limits
     if callee_size > MAXIMUM_PRINCIPAL_LENGTH:
         raise Trap("the callee is not a principal")
@@ -99,7 +102,7 @@ def call_perform(execution: Execution) -> int:
         timeout=pending.timeout,
     )
     needed = call.transferred_cycles + call.fee + call.callback.reserved_cycles
-    if execution.liquid(execution.balance_without_pending_call) < needed:
+    if execution.liquid(execution.balance) < needed:
         return NOT_PERFORMED
     execution.calls.append(call)
     return PERFORMED

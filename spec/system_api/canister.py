@@ -71,8 +71,8 @@ def global_timer_set(execution: Execution, timestamp: int) -> Nanoseconds:
 
 
 def performance_counter(execution: Execution, counter_type: int) -> int:
-    """Counter 0: the instructions of this message; counter 1: those of earlier executions of its call context too."""
-    own = execution.parameters.instructions_before + execution.limit - execution.running.counter
+    """Counter 0: the instructions of this execution; counter 1: those of earlier executions of its call context too."""
+    own = execution.limit - execution.running.counter
     match counter_type:
         case 0:
             return own

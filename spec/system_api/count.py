@@ -27,9 +27,9 @@ class Count:
     """The charge of one execution."""
 
     instructions: Instructions
-    """Of segments, bulk operations and system functions: by how much the counter went down."""
+    """For segments, bulk operations and system functions."""
     page_charge: Instructions
-    """For changed pages of the heap. Newly written pages of stable memory are among the instructions."""
+    """For changed pages of the heap and newly written pages of stable memory."""
     accounted: Instructions
     """Both together, at most the limit."""
     outcome: Text

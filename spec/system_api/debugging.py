@@ -5,25 +5,25 @@ from typing import Final
 from spec.system_api.execution import Execution
 from spec.wasm.traps import Trap
 
-UNREADABLE: Final = b"(unreadable message)"
-"""Is logged if the message is not in the heap."""
+UNREADABLE: Final = b"(the bytes to print lie outside of the memory)"
+"""Is logged if they are not in the heap."""
 
 
 def debug_print(execution: Execution, source: int, size: int) -> None:
     """Never traps."""
-    execution.log(_message(execution, source, size))
+    message = _message(execution, source, size)
+    execution.log(UNREADABLE if message is None else message)
 
 
 def trap(execution: Execution, source: int, size: int) -> None:
     """Always traps."""
-    message = _message(execution, source, size)[: execution.environment.profile.limits.log_message]
-    execution.log(message)
-    execution.trap_message = message.decode(errors="replace")
-    raise Trap(execution.trap_message)
+    message = _message(execution, source, size)
+    execution.log(UNREADABLE if message is None else message)
+    longest = execution.environment.profile.limits.log_message
+    execution.trap_message = (message or b"")[:longest].decode(errors="replace")
+    raise Trap(execution.trap_message or "ic0.trap")
 
 
-def _message(execution: Execution, source: int, size: int) -> bytes:
-    try:
-        return execution.read_heap(source, size)
-    except Trap:
-        return UNREADABLE
+def _message(execution: Execution, source: int, size: int) -> bytes | None:
+    """The bytes to print, None if they are not in the heap."""
+    return None if source + size > execution.heap_size else execution.read_heap(source, size)

@@ -46,8 +46,6 @@ class Parameters:
     available_cycles: Cycles = 0
     needs_to_respond: bool = True
     """The call has not been answered by an earlier execution."""
-    instructions_before: Instructions = 0
-    """By the same message before this function: by the start function, or by the callback that is cleaned up after."""
 
 
 @define
@@ -96,6 +94,8 @@ class Execution:
     new_global_timer: Nanoseconds | None = None
     message_accepted: bool = False
     """`ic0.accept_message` was called."""
+    stable_page_charge: Instructions = 0
+    """The part of what was charged that is for pages of stable memory."""
     trap_message: Text = ""
     """What `ic0.trap` was given."""
     logs: list[Blob] = field(factory=list)
@@ -158,16 +158,11 @@ class Execution:
         return sum(call.transferred_cycles + call.fee + call.callback.reserved_cycles for call in self.calls)
 
     @property
-    def balance_without_pending_call(self) -> Cycles:
-        """The balance as it is when the call under construction is given up."""
-        gained = self.environment.balance + self.accepted_cycles
-        return gained - self.burned_cycles - self.performed_calls_cost
-
-    @property
     def balance(self) -> Cycles:
-        """The balance as the canister sees it."""
-        pending = 0 if self.pending_call is None else self.pending_call.transferred_cycles
-        return self.balance_without_pending_call - pending
+        """The balance as the canister sees it: without what the call under construction carries."""
+        carried = 0 if self.pending_call is None else self.pending_call.transferred_cycles
+        gained = self.environment.balance + self.accepted_cycles
+        return gained - self.burned_cycles - self.performed_calls_cost - carried
 
     @property
     def memory_usage(self) -> ByteCount:
@@ -205,15 +200,13 @@ class Execution:
         return self.environment.profile.limits.log_capacity - sum(self.log_records)
 
     def log(self, text: Blob) -> None:
-        """Appends to the logs; only replicated executions have any."""
-        if self.context not in REPLICATED:
-            return
+        """Writes to the log, where the oldest records make room. Only replicated executions keep it."""
         limits = self.environment.profile.limits
-        self.logs.append(text[: limits.log_message])
-        record = min(LOG_RECORD + len(text), limits.log_capacity)
-        self.log_records.append(record)
+        self.log_records.append(min(LOG_RECORD + len(text), limits.log_capacity))
         while self.log_space < 0:
             self.log_records.pop(0)
+        if self.context in REPLICATED:
+            self.logs.append(text[: limits.log_message])
 
 
 def start_execution(

@@ -30,12 +30,3 @@ def host_function(row: SystemFunction, execution: Execution) -> HostFunction:
         return () if result is None else (result,)
 
     return call
-
-
-def unlinked(operands: Instance, _: Sequence[int]) -> Sequence[int]:
-    """Stands for imports while only the initial state of a module is wanted: nothing runs then."""
-    raise AssertionError("no function runs at instantiation")
-
-
-UNLINKED: Mapping[tuple[str, str], HostFunction] = {(MODULE, name): unlinked for name in IMPORTS}
-"""Links a module of which nothing will run."""

@@ -17,14 +17,13 @@ from spec.profile import Profile
 from spec.system_api.compilation import instructions_to_compile
 from spec.system_api.context import Context
 from spec.system_api.execution import Parameters
-from spec.system_api.host import UNLINKED
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE, DecodedModule, decode_module
-from spec.system_api.run import Ending, maximum_memory_pages, run_closure, run_function
+from spec.system_api.run import Ending, run_closure, run_function
 from spec.values.containers import Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
 from spec.values.quantities import Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Reject, Reply, Response
-from spec.wasm.execute import instantiate
+from spec.wasm.initial import initial_memory, initial_state, persistent_global_indices
 from spec.wasm.syntax import ExternalKind, Module
 from spec.wasm.traps import Trap
 
@@ -162,7 +161,7 @@ class WasmCanisterModule:
             self.module,
             function,
             Context.INIT,
-            evolve(parameters, instructions_before=started.instructions_used),
+            parameters,
             started.new_state,
             limit - started.instructions_used,
         )
@@ -326,7 +325,7 @@ class WasmCanisterModule:
             self.module,
             callback.on_cleanup,
             cleanup_context,
-            evolve(parameters, instructions_before=used, available_cycles=0),
+            evolve(parameters, available_cycles=0),
             wasm_state,
             limit - used,
         ).outcome()
@@ -359,16 +358,8 @@ def _parse(raw: Blob, profile: Profile) -> WasmCanisterModule | MalformedModule:
         return decoded
     module = decoded.module
     try:
-        instance = instantiate(
-            module,
-            UNLINKED,
-            counter=0,
-            memory=None,
-            globals=None,
-            maximum_call_depth=profile.limits.call_stack_depth,
-            maximum_memory_pages=maximum_memory_pages(profile.limits, module.has_64_bit_memory),
-        )
+        heap, values = initial_memory(module), initial_state(module).globals
     except Trap as trap:
         return MalformedModule(f"the module cannot be instantiated: {trap.reason}")
-    initial = WasmState(MANAGEMENT_CANISTER, instance.linear_memory(), globals=instance.persistent_globals())
-    return WasmCanisterModule(decoded, initial)
+    kept = tuple(values[index] for index in persistent_global_indices(module))
+    return WasmCanisterModule(decoded, WasmState(MANAGEMENT_CANISTER, heap, globals=kept))

@@ -15,6 +15,7 @@ from spec.canister.module import MalformedModule
 from spec.profile import Limits, Profile
 from spec.system_api.complexity import complexity
 from spec.system_api.host import MODULE
+from spec.system_api.run import maximum_memory_pages
 from spec.system_api.table import IMPORTS
 from spec.values.containers import Map
 from spec.values.identifiers import Blob, MethodName, Text
@@ -125,7 +126,8 @@ def _gunzip(raw: Blob, largest: ByteCount) -> Blob:
 def first_violation(module: Module, limits: Limits) -> Text | None:
     """The first requirement that the module does not fulfil."""
     found = (
-        memory_violation(module),
+        memory_violation(module, limits),
+        global_violation(module),
         import_violation(module),
         export_violation(module),
         custom_section_violation(module),
@@ -135,9 +137,27 @@ def first_violation(module: Module, limits: Limits) -> Text | None:
     return next((because for because in found if because is not None), None)
 
 
-def memory_violation(module: Module) -> Text | None:
-    """At most one memory is declared."""
-    return "the module declares more than one memory" if len(module.memories) > 1 else None
+def memory_violation(module: Module, limits: Limits) -> Text | None:
+    """At most one memory is declared, and it starts no larger than it may become."""
+    if len(module.memories) > 1:
+        return "the module declares more than one memory"
+    largest = maximum_memory_pages(limits, module.has_64_bit_memory)
+    if any(memory.limits.minimum > largest for memory in module.memories):
+        return f"the memory starts with more than {largest} pages"
+    return None
+
+
+def global_violation(module: Module) -> Text | None:
+    """
+    Globals that are mutable or exported, and so outlive an execution, hold numbers.
+
+    Ours: the interface specification says nothing of references there.
+    """
+    exported = {entry.index for entry in module.exports if entry.kind is ExternalKind.GLOBAL}
+    for index, declared in enumerate(module.globals):
+        if declared.value_type.is_reference and (declared.is_mutable or index in exported):
+            return f"global {index} is mutable or exported and holds a reference"
+    return None
 
 
 def import_violation(module: Module) -> Text | None:

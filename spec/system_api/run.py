@@ -41,9 +41,9 @@ class Finished:
     """Why it trapped, for people; empty if it returned."""
     limit: Instructions
     instructions: Instructions
-    """By how much the counter went down."""
+    """For segments, bulk operations and system functions."""
     page_charge: Instructions
-    """For changed pages of the heap, on top of it."""
+    """For newly written pages of stable memory, and at the end for changed pages of the heap."""
     execution: Execution
     new_state: WasmState
     """What is kept if it returned."""
@@ -147,14 +147,14 @@ def _run(
         ending=ending,
         why=why,
         limit=limit,
-        instructions=limit - instance.counter,
-        page_charge=_page_charge(instance, context, ending, wasm64),
+        instructions=limit - instance.counter - execution.stable_page_charge,
+        page_charge=execution.stable_page_charge + _heap_charge(instance, context, ending, wasm64),
         execution=execution,
         new_state=_state_after(wasm_state, instance, execution) if ending is Ending.RETURNS else wasm_state,
     )
 
 
-def _page_charge(instance: Instance, context: Context, ending: Ending, wasm64: bool) -> Instructions:
+def _heap_charge(instance: Instance, context: Context, ending: Ending, wasm64: bool) -> Instructions:
     """Also after a trap; not after an execution that was aborted, and not where changes are dropped anyway."""
     if context not in CHANGES_KEPT or ending is Ending.OUT_OF_INSTRUCTIONS:
         return 0

@@ -2,7 +2,8 @@
 Stable memory. Source: canister-interface, stable memory; facts on System API costs.
 
 The charges of these functions are made here, because they depend on what is written. `stable_size` and `stable64_size`
-charge nothing at all, so they do not notice that instructions have run out either.
+charge nothing at all, so they do not notice that instructions have run out either. Reading and writing charge as bulk
+operations do.
 """
 
 from typing import Final
@@ -40,13 +41,13 @@ def stable_grow(execution: Execution, new_pages: int) -> int:
 
 
 def stable_write(execution: Execution, offset: int, source: int, size: int) -> None:
-    execution.running.charge(COPY + size)
+    execution.running.charge_dynamically(COPY + size)
     _check_32_bits(execution)
     _write(execution, offset, source, size)
 
 
 def stable_read(execution: Execution, destination: int, offset: int, size: int) -> None:
-    execution.running.charge(COPY + size)
+    execution.running.charge_dynamically(COPY + size)
     _check_32_bits(execution)
     _read(execution, destination, offset, size)
 
@@ -62,12 +63,12 @@ def stable64_grow(execution: Execution, new_pages: int) -> int:
 
 
 def stable64_write(execution: Execution, offset: int, source: int, size: int) -> None:
-    execution.running.charge(COPY + size)
+    execution.running.charge_dynamically(COPY + size)
     _write(execution, offset, source, size)
 
 
 def stable64_read(execution: Execution, destination: int, offset: int, size: int) -> None:
-    execution.running.charge(COPY + size)
+    execution.running.charge_dynamically(COPY + size)
     _read(execution, destination, offset, size)
 
 
@@ -88,11 +89,14 @@ def _write(execution: Execution, offset: int, source: int, size: int) -> None:
     """Newly written pages are charged before the heap is looked at, as production does it."""
     _check_stable(execution, offset, size)
     if size > 0:
-        execution.running.charge(NEWLY_WRITTEN_PAGE * execution.stable_memory.pages_newly_written(offset, size))
+        charge = NEWLY_WRITTEN_PAGE * execution.stable_memory.pages_newly_written(offset, size)
+        execution.stable_page_charge += charge
+        execution.running.charge_dynamically(charge)
     execution.stable_memory.write(offset, execution.read_heap(source, size))
 
 
 def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
+    """The heap is looked at first, so that no more is read than fits into it."""
     _check_stable(execution, offset, size)
     execution.check_heap(destination, size)
     execution.write_heap(destination, execution.stable_memory.read(offset, size))

@@ -65,7 +65,7 @@ STABLE = """(module
 def test_a_message_that_overshoots_with_its_heap_pages_succeeds() -> None:
     assert count_export(compiled(STABLE), "canister_update go", LIMIT, PROFILE).accounted == 3205
     counted = count_export(compiled(STABLE), "canister_update go", 3204, PROFILE)
-    assert counted == Count(2205, 1000, 3204, "returns", "")
+    assert counted == Count(205, 3000, 3204, "returns", "")
 
 
 def test_a_store_is_counted_with_its_page() -> None:
@@ -74,6 +74,14 @@ def test_a_store_is_counted_with_its_page() -> None:
         (module (memory i64 1) (func (export "canister_update go") (i64.store (i64.const 0) (i64.const 1))))""")
     )
     assert count_export(raw, "canister_update go", LIMIT, PROFILE) == Count(5, 4000, 4005, "returns", "")
+
+
+def test_an_aborted_execution_is_not_charged_for_pages_of_the_heap() -> None:
+    raw = compiled("""
+        (module (memory 1)
+          (func (export "canister_update go") (i32.store (i32.const 0) (i32.const 1)) (loop (br 0))))""")
+    counted = count_export(raw, "canister_update go", 100, PROFILE)
+    assert (counted.page_charge, counted.accounted, counted.outcome) == (0, 100, "out_of_instructions")
 
 
 def test_what_cannot_be_counted_is_told() -> None:

@@ -82,6 +82,8 @@ def test_other_bytes_are_malformed(raw_module: bytes) -> None:
         '(memory (export "canister_memory") 1)',
         '(global (export "canister_init") i32 (i32.const 0))',
         "(start 0) (func)",
+        "(memory i64 1 98305)",
+        "(global funcref (ref.null func))",
         '(memory 1) (data (i32.const 65533) "abc")',
     ],
 )
@@ -110,7 +112,10 @@ def test_a_module_that_fulfils_the_requirements_is_taken(raw: Raw, text: str) ->
         ("(table 2 2 funcref) (func (table.copy (i32.const 0) (i32.const 0) (i32.const 0)))", "table.copy"),
         ('(memory 1) (data (i32.const 65534) "abc")', "cannot be instantiated"),
         ("(table 0 funcref) (elem (i32.const 0) 0) (func)", "cannot be instantiated"),
-        ("(memory 1) (memory 1)", ""),
+        ("(memory 1) (memory 1)", "more than one memory"),
+        ("(memory i64 98305)", "starts with more than 98304 pages"),
+        ("(global (mut funcref) (ref.null func))", "holds a reference"),
+        ('(global (export "f") funcref (ref.null func))', "holds a reference"),
     ],
 )
 def test_a_module_that_does_not_is_told_why(raw: Raw, text: str, told: str) -> None:
