@@ -1,0 +1,263 @@
+"""
+Exploration: a function is run once for each of its paths.
+
+A run asks `truth` or `choose` wherever it depends on something unknown. The run then goes on with one answer, and is
+repeated later with each of the others that can be true. A `Path` is a run of the whole question that is asked of a rule;
+a nested exploration merges the runs of a small function into one formula, so that it does not multiply paths.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import z3
+
+Formula = Any
+"""A Z3 term of sort Bool."""
+Term = Any
+"""A Z3 term of sort Int."""
+Result = TypeVar("Result")
+
+SOLVER_MILLISECONDS = 20_000
+"""How long the solver may think about one question."""
+
+
+class Infeasible(Exception):
+    """No answer is possible here: the run describes nothing."""
+
+
+class Refused(Exception):
+    """The function does something that is not defined on unknown values. The message says what."""
+
+
+class Run:
+    """One run of a function: answers to repeat, then new ones."""
+
+    def __init__(self, given: list[int], isolated: bool = False) -> None:
+        self.given = given
+        self.isolated = isolated
+        """Answers of enclosing runs do not count, so what is found here holds in all of them."""
+        self.taken: list[int] = []
+        self.others: list[list[int]] = []
+        """The answers of runs that are still to be made."""
+        self.trail: list[Formula] = []
+        """What the answers say."""
+        self.answers: dict[int, int] = {}
+        """By the question's number in Z3."""
+        self._solver: Any = None
+
+    @property
+    def solver(self) -> Any:
+        """Knows the trail. Most nested runs never need it."""
+        if self._solver is None:
+            self._solver = z3.SimpleSolver()
+            self._solver.add(*self.trail)
+        return self._solver
+
+    def prepare(self) -> None:
+        """Called before the solver is asked."""
+
+    def add(self, formula: Formula) -> None:
+        """Takes a formula for granted."""
+        self.trail.append(formula)
+        if self._solver is not None:
+            self._solver.add(formula)
+
+    def possible(self, formula: Formula) -> bool:
+        """The formula does not contradict what is known. An unsure solver counts as yes."""
+        if not self.trail and self._solver is None:
+            return True
+        self.solver.push()
+        self.solver.add(formula)
+        answer = self.solver.check()
+        self.solver.pop()
+        return bool(answer != z3.unsat)
+
+    def pick(self, options: Sequence[Formula], about: int) -> int:
+        """Takes one of the options that are possible, and notes the others."""
+        position = len(self.taken)
+        if position < len(self.given):
+            pick = self.given[position]
+        else:
+            self.prepare()
+            *first, last = range(len(options))
+            possible = [index for index in first if self.possible(options[index])]
+            if not possible or self.possible(options[last]):
+                possible.append(last)
+            pick = possible[0]
+            self.others += [[*self.taken, other] for other in possible[1:]]
+        self.taken.append(pick)
+        self.answers[about] = pick
+        self.add(options[pick])
+        return pick
+
+
+class Path(Run):
+    """A run of the whole question. Facts found on the way hold on this path."""
+
+    def __init__(self, given: list[int]) -> None:
+        super().__init__(given)
+        self.solver.set("timeout", SOLVER_MILLISECONDS)
+        self.known: set[int] = set()
+        self.facts: list[Formula] = []
+        self.before_questions: list[Callable[[], None]] = []
+        """Run before the solver is asked, to bring in the laws that apply."""
+        self.notes: dict[str, Any] = {}
+        """What the parts of the runner remember along this path, by part."""
+
+    def prepare(self) -> None:
+        for action in self.before_questions:
+            action()
+
+    def learn(self, formula: Formula) -> None:
+        """Adds a fact, once."""
+        if formula.get_id() not in self.known:
+            self.known.add(formula.get_id())
+            self.facts.append(formula)
+            self.solver.add(formula)
+
+
+_runs: list[Run] = []
+"""The path first, then the nested runs, the innermost last."""
+_collections: list[list[Formula]] = []
+
+
+def path() -> Path:
+    """The path that is being explored."""
+    bottom = _runs[0]
+    assert isinstance(bottom, Path)
+    return bottom
+
+
+def is_nested() -> bool:
+    """A nested exploration is going on."""
+    return len(_runs) > 1
+
+
+def guard() -> list[Formula]:
+    """The answers of nested runs on which what is evaluated now depends."""
+    formulas: list[Formula] = []
+    for run in reversed(_runs[1:]):
+        formulas = run.trail + formulas
+        if run.isolated:
+            break
+    return formulas
+
+
+def guarding_answers() -> list[tuple[int, int, Formula]]:
+    """The same with question and answer, to be repeated elsewhere."""
+    answers: list[tuple[int, int, Formula]] = []
+    for run in reversed(_runs[1:]):
+        answers = [
+            (about, pick, formula)
+            for (about, pick), formula in zip(run.answers.items(), run.trail, strict=True)
+        ] + answers
+        if run.isolated:
+            break
+    return answers
+
+
+def learn(formula: Formula, *, always: bool = False) -> None:
+    """A fact under the answers of the nested runs, or `always`."""
+    conditions = [] if always else guard()
+    closed = z3.Implies(conjunction(conditions), formula) if conditions else formula
+    path().learn(closed)
+    for collection in _collections:
+        collection.append(closed)
+
+
+def collected(action: Callable[[], Result]) -> tuple[Result, list[Formula]]:
+    """The result of an action and the facts learned by it."""
+    collection: list[Formula] = []
+    _collections.append(collection)
+    try:
+        return action(), collection
+    finally:
+        _collections.pop()
+
+
+def choose(options: Sequence[Formula], about: Formula | Term) -> int:
+    """Which of some options holds; exactly one does. `about` identifies the question."""
+    number = about.get_id()
+    for run in reversed(_runs):
+        if number in run.answers:
+            return run.answers[number]
+        if run.isolated:
+            break
+    return _runs[-1].pick(options, number)
+
+
+def truth(formula: Formula) -> bool:
+    """Whether a formula is true on this path; both answers are explored if both are possible."""
+    if z3.is_true(formula):
+        return True
+    if z3.is_false(formula):
+        return False
+    if z3.is_not(formula):
+        return not truth(formula.arg(0))
+    _kept[formula.get_id()] = formula
+    return choose([formula, z3.Not(formula)], formula) == 0
+
+
+_kept: dict[int, Formula] = {}
+"""Z3 gives numbers of dead terms to new ones, so terms that were asked about stay alive."""
+
+
+def keep(term: Formula | Term) -> Formula | Term:
+    """The term, whose number stays its own."""
+    return _kept.setdefault(term.get_id(), term)
+
+
+def conjunction(formulas: Sequence[Formula]) -> Formula:
+    """All of the formulas."""
+    if not formulas:
+        return z3.BoolVal(True)
+    return formulas[0] if len(formulas) == 1 else z3.And(*formulas)
+
+
+def disjunction(formulas: Sequence[Formula]) -> Formula:
+    """One of the formulas."""
+    if not formulas:
+        return z3.BoolVal(False)
+    return formulas[0] if len(formulas) == 1 else z3.Or(*formulas)
+
+
+def paths(question: Callable[[], Result]) -> Iterator[tuple[Path, Result]]:
+    """Every path through a question, with what it gives."""
+    work: list[list[int]] = [[]]
+    while work:
+        current = Path(work.pop())
+        _runs.append(current)
+        try:
+            result = question()
+            yield current, result
+        except Infeasible:
+            pass
+        finally:
+            _runs.remove(current)
+            work += current.others
+
+
+def cases(
+    function: Callable[[], Result],
+    *,
+    isolated: bool = False,
+    assumed: Sequence[tuple[int, int, Formula]] = (),
+) -> list[tuple[list[Formula], Result]]:
+    """The nested runs of a function: under which answers it gives what. Exactly one case holds."""
+    work: list[list[int]] = [[]]
+    found: list[tuple[list[Formula], Result]] = []
+    while work:
+        run = Run(work.pop(), isolated)
+        for about, pick, formula in assumed:
+            run.answers[about] = pick
+            run.add(formula)
+        _runs.append(run)
+        try:
+            result = function()
+            found.append((run.trail[len(assumed) :], result))
+        except Infeasible:
+            pass
+        finally:
+            _runs.pop()
+            work += run.others
+    return found

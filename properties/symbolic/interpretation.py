@@ -1,0 +1,180 @@
+"""
+What rules call on unknown values: canister modules, opaque functions, and the few builtins that cannot be overloaded.
+"""
+
+import builtins
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import z3
+
+import spec.transition
+from properties.symbolic.containers import UnknownList
+from properties.symbolic.exploration import path
+
+from properties.symbolic.signature import name_and_arguments
+from properties.symbolic.terms import Unknown, UnknownName, UnknownNumber, lift
+from properties.symbolic.unknown import PROTOCOLS, Arguments, unknown
+from spec.canister.module import CanisterModule
+from spec.canister.wasm_state import WasmState
+from spec.values.memory import LinearMemory
+
+
+@attrs.frozen(eq=False)
+class Called:
+    """A function of a canister module was called."""
+
+    method: str
+    arguments: dict[str, Any]
+    result: Any
+
+
+class UnknownModule:
+    """A canister module of which nothing is known but what `CanisterModule` promises."""
+
+    def __init__(self, name: str, arguments: Arguments) -> None:
+        self._name = name
+        self._arguments = arguments
+
+    def __getattr__(self, name: str) -> Any:
+        member = inspect.getattr_static(CanisterModule, name)
+        if isinstance(member, property):
+            kind = typing.get_type_hints(member.fget, include_extras=True)["return"]
+            return unknown(kind, f"{self._name}.{name}", self._arguments)
+        return self._method(name, member)
+
+    def _method(self, name: str, member: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(member)
+        kind = typing.get_type_hints(member, include_extras=True)["return"]
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            bound = parameters.bind(self, *arguments, **named)
+            bound.apply_defaults()
+            given = {key: value for key, value in bound.arguments.items() if key != "self"}
+            result = self._result(name, kind, given)
+            calls_of_modules().append(Called(name, given, result))
+            return result
+
+        return call
+
+    def _result(self, name: str, kind: Any, given: dict[str, Any]) -> Any:
+        place, terms = name_and_arguments(f"{self._name}.{name}", tuple(given.values()))
+        result = unknown(kind, place, (*self._arguments, *terms))
+        if name == "initial_state":
+            return WasmState(given["self_id"], result.wasm_memory, LinearMemory(), result.globals)
+        if name == "upgraded_state":
+            before = given["before"]
+            grown = LinearMemory(result.wasm_memory.wasm_pages, before.wasm_memory.contents)
+            heap = grown if given["keep_wasm_memory"] else result.wasm_memory
+            return WasmState(before.self_id, heap, before.stable_memory, result.globals)
+        return result
+
+    def describe_to(self, describe: Callable[[Any], str]) -> str:
+        """For the signature."""
+        return f"{self._name}[{','.join(describe(Unknown(argument)) for argument in self._arguments)}]"
+
+
+PROTOCOLS[CanisterModule] = UnknownModule
+
+
+def calls_of_modules() -> list[Called]:
+    """The calls of module functions on this path, in order."""
+    calls: list[Called] = path().notes.setdefault("calls", [])
+    return calls
+
+
+def opaque_result(name: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """The unknown result of an opaque function: any value of its type, the same for equal arguments."""
+    bound = inspect.signature(function).bind(*arguments, **named)
+    bound.apply_defaults()
+    place, terms = name_and_arguments(name, tuple(bound.arguments.values()))
+    kind = typing.get_type_hints(function, include_extras=True)["return"]
+    return unknown(kind, place, terms)
+
+
+# Builtins.
+
+
+def length(value: Any) -> Any:
+    """`len`."""
+    if issubclass(type(value), UnknownName):
+        return value.length()
+    if type(value) is UnknownList:
+        return value.length()
+    return builtins.len(value)
+
+
+def _extreme(name: str, first_wins: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    def extreme(*values: Any, **named: Any) -> Any:
+        if named or len(values) == 1 or not any(issubclass(type(value), Unknown) for value in values):
+            return getattr(builtins, name)(*values, **named)
+        best, *others = values
+        for other in others:
+            best = UnknownNumber(z3.If(first_wins(lift(best), lift(other)), lift(best), lift(other)))
+        return best
+
+    return extreme
+
+
+PLACES = ("spec.rules", "spec.invariants", "spec.state", "spec.transition")
+"""The modules whose text works on unknown values."""
+
+BUILTINS = {
+    "len": length,
+    "max": _extreme("max", lambda left, right: left >= right),
+    "min": _extreme("min", lambda left, right: left <= right),
+}
+
+
+_require = spec.transition.require
+
+
+def recording_require(holds: Any, condition: str, *arguments: Any, **named: Any) -> None:
+    """`require`, whose conditions are remembered for people."""
+    answer = bool(holds)
+    path().notes.setdefault("conditions", []).append((condition, answer))
+    _require(answer, condition, *arguments, **named)
+
+
+@contextmanager
+def symbolic_meaning(replaced: dict[Any, Any] | None = None) -> Iterator[None]:
+    """
+    While this lasts, the modules of the specification work on unknown values.
+
+    Opaque functions are unknown, the builtins above are the ones here, and `replaced` maps functions and rules to
+    others that take their places, which is how planted mistakes are tried.
+    """
+    undo: list[tuple[Any, str, Any]] = []
+    missing = object()
+    replacements = {id(_require): recording_require}
+    replacements |= {id(original): other for original, other in (replaced or {}).items()}
+
+    def set_in(module: Any, name: str, value: Any) -> None:
+        undo.append((module, name, module.__dict__.get(name, missing)))
+        module.__dict__[name] = value
+
+    for module_name, module in list(sys.modules.items()):
+        if not module_name.startswith(PLACES):
+            continue
+        for name, value in list(module.__dict__.items()):
+            if id(value) in replacements:
+                set_in(module, name, replacements[id(value)])
+        for name, value in BUILTINS.items():
+            set_in(module, name, value)
+    before, spec.transition.interpretation = spec.transition.interpretation, opaque_result
+    try:
+        yield
+    finally:
+        spec.transition.interpretation = before
+        for module, name, value in reversed(undo):
+            if value is missing:
+                del module.__dict__[name]
+            else:
+                module.__dict__[name] = value
+
+

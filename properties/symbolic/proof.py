@@ -1,0 +1,214 @@
+"""
+Obligations: what must be true of every path of every rule.
+
+A rule is run on an unknown state that satisfies every invariant, with unknown free variables. Each obligation of each
+path on which it fires is put to the solver as its negation; only `unsat` counts as proved.
+"""
+
+import time
+import typing
+from collections.abc import Callable, Iterator
+from enum import Enum
+from inspect import signature as signature_of
+from typing import Any
+
+import attrs
+import z3
+
+from properties.symbolic.counterexample import Counterexample, counterexample_of
+from properties.symbolic.exploration import Formula, Path, Refused, conjunction, learn, path, paths
+from properties.symbolic.interpretation import symbolic_meaning
+from properties.symbolic.laws import apply_laws, begin_claim, forget_instances, knowledge, look_farther, relate_sums
+from properties.symbolic.naturals import is_natural_state, is_natural_step
+from properties.symbolic.special import SPECIAL_OBLIGATIONS
+from properties.symbolic.terms import merged_formula, merged_number
+from properties.symbolic.unknown import unknown
+from spec.invariants import INVARIANTS, STEP_INVARIANTS
+from spec.state.state import State, total_cycles
+from spec.transition import NotEnabled, Rule, Step, Unspecified
+
+
+class Verdict(Enum):
+    """What became of an obligation."""
+
+    PROVED = "proved"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    """The solver gave up. Counts as a failure."""
+
+
+@attrs.frozen
+class Obligation:
+    """One thing to be shown of one path."""
+
+    name: str
+    path: int
+    verdict: Verdict
+    counterexample: Counterexample | None = None
+
+
+@attrs.define
+class RuleReport:
+    """What was shown of a rule."""
+
+    rule: str
+    paths: int = 0
+    """On which the rule fires or does not."""
+    firing_paths: int = 0
+    obligations: list[Obligation] = attrs.field(factory=list)
+    seconds: float = 0.0
+
+    def count(self, verdict: Verdict) -> int:
+        """How many obligations have this verdict."""
+        return sum(obligation.verdict is verdict for obligation in self.obligations)
+
+    @property
+    def is_proved(self) -> bool:
+        """Every obligation is proved."""
+        return self.count(Verdict.PROVED) == len(self.obligations)
+
+
+Export = Callable[[str, int, str, str], None]
+"""Takes rule, path, obligation and its SMT-LIB text."""
+
+
+def unknown_state() -> State:
+    """A state of which nothing is known but the invariants."""
+    state: State = unknown(State, "state")
+    for each in INVARIANTS.values():
+        learn(merged_formula(lambda each=each: each.holds(state)), always=True)
+    return state
+
+
+def unknown_choices(rule: Rule) -> dict[str, Any]:
+    """Unknown values for the free variables of a rule."""
+    hints = typing.get_type_hints(rule.body, include_extras=True)
+    return {name: unknown(hints[name], name) for name in signature_of(rule.body).parameters if name != "state"}
+
+
+@attrs.frozen(eq=False)
+class Fired:
+    """A rule ran on unknown values and fired."""
+
+    before: State
+    choices: dict[str, Any]
+    step: Step
+
+
+def claims_of(rule: Rule, fired: Fired) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """The obligations of a path on which a rule fired."""
+    before, step = fired.before, fired.step
+    yield "cycles are conserved", lambda: conserves_cycles(before, step)
+    yield "naturals are not negative", lambda: is_natural_step(step) and is_natural_state(before, step.state)
+    for invariant in INVARIANTS.values():
+        yield invariant.name, lambda invariant=invariant: invariant.holds(step.state)
+    for step_invariant in STEP_INVARIANTS.values():
+        yield step_invariant.name, lambda each=step_invariant: each.holds(before, step.state)
+    for name, claim in SPECIAL_OBLIGATIONS.get(rule.name, {}).items():
+        yield name, lambda claim=claim: claim(before, fired.choices, step)
+
+
+def conserves_cycles(before: State, step: Step) -> Any:
+    """Cycles before and minted are the cycles after and burned."""
+    had = merged_number(lambda: total_cycles(before))
+    has = merged_number(lambda: total_cycles(step.state))
+    return had + sum(each.cycles for each in step.minted) == has + sum(each.cycles for each in step.burned)
+
+
+def prove(claim: Callable[[], Any]) -> tuple[Verdict, Formula]:
+    """Whether a claim follows from what is known on the current path; and the formula that then must be true."""
+    known = knowledge()
+    begin_claim()
+    claimed = merged_formula(claim)
+    known.seeks_witnesses = False
+    apply_laws()
+    current = path()
+    formula = z3.Implies(conjunction(known.claims), claimed)
+    answer = refute(current, formula)
+    if answer != z3.unsat:
+        for relation in list(relate_sums()):
+            current.learn(relation)
+        answer = refute(current, formula)
+    while answer != z3.unsat and look_farther():
+        answer = refute(current, formula)
+    if answer == z3.unsat:
+        return Verdict.PROVED, formula
+    return (Verdict.FAILED if answer == z3.sat else Verdict.UNKNOWN), formula
+
+
+def refute(current: Path, formula: Formula) -> Any:
+    """Asks for a state in which the formula is false."""
+    current.solver.push()
+    current.solver.add(z3.Not(formula))
+    answer = current.solver.check()
+    current.solver.pop()
+    return answer
+
+
+def examine(rule: Rule) -> Fired | NotEnabled | Unspecified | Exception:
+    """Runs a rule on unknown values along one path."""
+    state = unknown_state()
+    choices = unknown_choices(rule)
+    try:
+        step = rule(state, **choices)
+    except (Refused, AssertionError) as problem:
+        return problem
+    return Fired(state, choices, step) if isinstance(step, Step) else step
+
+
+def prove_rule(
+    rule: Rule,
+    *,
+    replaced: dict[Any, Any] | None = None,
+    stop_at_failure: bool = False,
+    export: Export | None = None,
+) -> RuleReport:
+    """Explores every path of a rule and tries to prove each of its obligations."""
+    started = time.monotonic()
+    report = RuleReport(rule.name)
+    forget_instances()
+    with symbolic_meaning(replaced):
+        for current, result in paths(lambda: examine(rule)):
+            report.paths += 1
+            if isinstance(result, Exception):
+                what = f"the rule is defined: {result}"
+                report.obligations.append(
+                    Obligation(what, report.paths, Verdict.FAILED, counterexample_of(current, None, z3.BoolVal(False)))
+                )
+            elif isinstance(result, Fired):
+                report.firing_paths += 1
+                _prove_path(rule, report, current, result, stop_at_failure, export)
+            if stop_at_failure and not report.is_proved:
+                break
+    if not stop_at_failure or report.is_proved:
+        fires = Verdict.PROVED if report.firing_paths else Verdict.FAILED
+        report.obligations.append(Obligation("some path fires", 0, fires))
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _prove_path(
+    rule: Rule, report: RuleReport, current: Path, fired: Fired, stop_at_failure: bool, export: Export | None
+) -> None:
+    for name, claim in claims_of(rule, fired):
+        try:
+            verdict, formula = prove(claim)
+        except (Refused, AssertionError) as problem:
+            report.obligations.append(Obligation(f"{name}: {problem}", report.paths, Verdict.FAILED))
+            continue
+        found = None if verdict is Verdict.PROVED else counterexample_of(current, fired, formula)
+        report.obligations.append(Obligation(name, report.paths, verdict, found))
+        if export is not None:
+            export(rule.name, report.paths, name, smtlib(current, formula))
+        if found is not None and stop_at_failure:
+            return
+
+
+def smtlib(current: Path, formula: Formula) -> str:
+    """An obligation for any solver: the answer must be `unsat`."""
+    solver = z3.Solver()
+    solver.add(*current.solver.assertions(), z3.Not(formula))
+    text: str = solver.to_smt2()
+    return text
+
+
