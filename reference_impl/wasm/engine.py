@@ -3,6 +3,7 @@
 import ctypes
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any, Final
 
 import wasmtime
@@ -36,8 +37,15 @@ def _config() -> wasmtime.Config:
     return config
 
 
-ENGINE: Final = wasmtime.Engine(_config())
-"""Accepts what a canister module may use, and runs the rewritten modules."""
+@cache
+def engine() -> wasmtime.Engine:
+    """
+    Accepts what a canister module may use, and runs the rewritten modules.
+
+    Made at first use, not at import: it catches the signals of traps, and whoever asks for those later takes them away.
+    """
+    return wasmtime.Engine(_config())
+
 
 SLOT: Final = 16
 """The distance in bytes between parameters in an unchecked call."""

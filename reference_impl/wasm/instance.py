@@ -49,18 +49,20 @@ class CompiledModule:
     def take_instance(self, heap: LinearMemory) -> "Instance":
         """An instance that no other execution uses, if possible one that holds this heap already."""
         with self.lock:
-            for index, instance in enumerate(self.idle):
-                if instance.heap.contents is heap.contents:
-                    return self.idle.pop(index)
-            if self.idle:
-                return self.idle.pop()
+            # Memories cannot shrink.
+            fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages]
+            if fitting:
+                chosen = next((one for one in fitting if one.heap.contents is heap.contents), fitting[0])
+                self.idle.remove(chosen)
+                return chosen
         return Instance(self)
 
     def give_back(self, instance: "Instance") -> None:
         """Keeps an instance for reuse."""
         with self.lock:
-            if len(self.idle) < KEPT_INSTANCES:
-                self.idle.append(instance)
+            self.idle.append(instance)
+            if len(self.idle) > KEPT_INSTANCES:
+                self.idle.pop(0)
 
 
 @define
@@ -91,7 +93,7 @@ class Instance:
 
     def __init__(self, compiled: CompiledModule) -> None:
         self.compiled = compiled
-        self.store = wasmtime.Store(engine.ENGINE)
+        self.store = wasmtime.Store(engine.engine())
         self._instance = compiled.linker.instantiate(self.store, compiled.module)
         self._exports = self._instance.exports(self.store)
         parsed = compiled.parsed

@@ -167,11 +167,11 @@ _BY_WEIGHT: Final[dict[int, str]] = {
     "i16x8.lt_u i16x8.shl i16x8.shr_s i16x8.shr_u i32x4.extmul_high_i16x8_s i32x4.extmul_high_i16x8_u "
     "i32x4.extmul_low_i16x8_s i32x4.extmul_low_i16x8_u i32x4.gt_u i32x4.lt_u i32x4.mul i32x4.shl i32x4.shr_s "
     "i32x4.shr_u i32x4.trunc_sat_f32x4_s i32x4.trunc_sat_f64x2_s_zero i64x2.shl i64x2.shr_u f32x4.abs f32x4.add "
-    "f32x4.ceil f32x4.floor f32x4.mul f32x4.nearest f32x4.neg f32x4.sub f32x4.trunc"
+    "f32x4.ceil f32x4.floor f32x4.mul f32x4.nearest f32x4.neg f32x4.sub f32x4.trunc "
     "f64x2.abs f64x2.add f64x2.ceil f64x2.floor f64x2.mul f64x2.nearest f64x2.neg f64x2.sub f64x2.trunc",
     3: "return_call f32.convert_i32_s f32.convert_i64_s f64.convert_i32_s f64.convert_i64_s f32.div f64.copysign "
     "f32.eq f32.ne f32.lt f32.gt f32.le f32.ge f64.eq f64.ne f64.lt f64.gt f64.le f64.ge i8x16.popcnt i8x16.shl "
-    "i8x16.shr_s i8x16.shuffle i32x4.extadd_pairwise_i16x8_u i32x4.trunc_sat_f64x2_u_zero"
+    "i8x16.shr_s i8x16.shuffle i32x4.extadd_pairwise_i16x8_u i32x4.trunc_sat_f64x2_u_zero "
     "i64x2.shr_s",
     4: "i32x4.trunc_sat_f32x4_u i64x2.mul f32x4.convert_i32x4_u f32x4.max f32x4.min f64x2.min",
     5: "call ref.is_null table.get table.set f32.sqrt f64.div f32x4.sqrt f64x2.max",
@@ -183,7 +183,7 @@ _BY_WEIGHT: Final[dict[int, str]] = {
     18: "f32.min f32.max f64.min f64.max",
     20: "memory.size i32.trunc_f32_s i32.trunc_f32_u i32.trunc_f64_s i32.trunc_f64_u i64.trunc_f32_s i64.trunc_f32_u "
     "i64.trunc_f64_s i64.trunc_f64_u i32.trunc_sat_f32_s i32.trunc_sat_f32_u i32.trunc_sat_f64_s "
-    "i32.trunc_sat_f64_u"
+    "i32.trunc_sat_f64_u "
     "i64.trunc_sat_f32_s i64.trunc_sat_f32_u i64.trunc_sat_f64_s i64.trunc_sat_f64_u",
     60: "return_call_indirect",
     100: "table.copy table.fill table.init table.size memory.copy memory.fill memory.init",
@@ -240,18 +240,18 @@ _BY_COMPLEXITY: Final[dict[int, str]] = {
     5: "i32.trunc_f32_s i32.trunc_f32_u i32.trunc_f64_s i32.trunc_f64_u i64.trunc_f32_s i64.trunc_f32_u "
     "i64.trunc_f64_s i64.trunc_f64_u i64.extend_i32_s i64.extend_i32_u f32.convert_i32_s f32.convert_i32_u "
     "f32.convert_i64_s f32.convert_i64_u f64.convert_i32_s f64.convert_i32_u f64.convert_i64_s "
-    "f64.convert_i64_u"
+    "f64.convert_i64_u "
     "f32.demote_f64",
     4: "f32.neg f32.abs f64.neg f64.abs memory.copy",
     3: "f32.copysign f64.copysign f64.eq i32.div_s i32.div_u i32.rem_s i32.rem_u i64.div_s i64.div_u i64.rem_s "
-    "i64.rem_u memory.fill i32.trunc_sat_f32_s i32.trunc_sat_f32_u i32.trunc_sat_f64_s i32.trunc_sat_f64_u"
+    "i64.rem_u memory.fill i32.trunc_sat_f32_s i32.trunc_sat_f32_u i32.trunc_sat_f64_s i32.trunc_sat_f64_u "
     "i64.trunc_sat_f32_s i64.trunc_sat_f32_u i64.trunc_sat_f64_s i64.trunc_sat_f64_u " + " ".join(MEMORY[:14]),
     2: "global.get i32.popcnt i64.popcnt select memory.size i32.eqz i32.eq i32.ne i32.lt_s i32.lt_u i32.gt_s i32.gt_u "
     "i32.le_s i32.le_u i32.ge_s i32.ge_u i64.eqz i64.eq i64.ne i64.lt_s i64.lt_u i64.gt_s i64.gt_u i64.le_s "
     "i64.le_u i64.ge_s i64.ge_u f32.eq f32.ne f32.lt f32.gt f32.le f32.ge f64.ne f64.lt f64.gt f64.le f64.ge "
     "f32.ceil f32.floor f32.sqrt f32.trunc f64.ceil f64.floor f64.sqrt f64.trunc i32.reinterpret_f32 "
     "i64.reinterpret_f64 f32.reinterpret_i32 f64.reinterpret_i64 i32.wrap_i64 i32.extend8_s i32.extend16_s "
-    "i64.extend8_s i64.extend16_s"
+    "i64.extend8_s i64.extend16_s "
     "i64.extend32_s f64.promote_f32 " + " ".join(MEMORY[14:]),
 }
 

@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 
 from reference_impl.wasm import runtime
 from reference_impl.wasm.encoding import Malformed
-from reference_impl.wasm.engine import ENGINE
+from reference_impl.wasm.engine import engine
 from reference_impl.wasm.instance import CompiledModule
 from reference_impl.wasm.instrument import instrument
 from reference_impl.wasm.parsed_module import KIND_FUNCTION, ParsedModule, parse
@@ -325,7 +325,7 @@ def load_module(raw: Blob, profile: Profile) -> WasmtimeModule | MalformedModule
 def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
     binary = unpacked(raw, limits)
     try:
-        wasmtime.Module.validate(ENGINE, binary)
+        wasmtime.Module.validate(engine(), binary)
     except wasmtime.WasmtimeError as problem:
         raise Malformed(f"the module is not valid: {_one_line(problem)}") from None
     parsed = parse(binary)
@@ -336,7 +336,7 @@ def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
     pages = most_pages(parsed, limits)
     instrumented = instrument(parsed, pages, limits.function_instructions, limits.function_complexity)
     try:
-        compiled = wasmtime.Module(ENGINE, instrumented.binary)
+        compiled = wasmtime.Module(engine(), instrumented.binary)
     except wasmtime.WasmtimeError as problem:
         raise Malformed(f"the engine cannot compile the module: {_one_line(problem)}") from None
     return WasmtimeModule(

@@ -99,7 +99,7 @@ def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Giv
     used = min(given.limit, executed + page_charge)
     outcome = _outcome(state, instance, execution, end, changed, used)
     # Growing cannot be undone, nor can dropping a data segment.
-    kept = isinstance(outcome, Returned) and outcome.new_state.wasm_memory is instance.heap
+    kept = end is None and _keeps_changes(execution)
     if not compiled.instrumented.drops_data and (kept or instance.undo(changed)):
         compiled.give_back(instance)
     return Finished(outcome, executed, page_charge, execution.has_accepted_message and end is None)
@@ -140,8 +140,12 @@ def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -
         ACTIVE.execution = outer
 
 
+def _keeps_changes(execution: Execution) -> bool:
+    return execution.context not in WITHOUT_CHANGES
+
+
 def _heap_charge(execution: Execution, changed: int) -> Instructions:
-    if execution.context in WITHOUT_CHANGES:
+    if not _keeps_changes(execution):
         return 0
     return changed * (PAGE_CHARGE_64 if execution.is_64_bit else PAGE_CHARGE_32)
 
@@ -158,7 +162,7 @@ def _outcome(
     if end is not None:
         return Trapped(used, end.reason, end.message, logs)
     new_state = state
-    if execution.context not in WITHOUT_CHANGES:
+    if _keeps_changes(execution):
         new_state = WasmState(state.self_id, instance.keep(changed), execution.stable.now(), instance.globals_now())
     return Returned(
         new_state=new_state,
