@@ -85,6 +85,14 @@ FORBIDDEN_CALLS: Final[frozenset[str]] = frozenset(
 """Functions that hide a loop, or that an unknown value cannot go through."""
 
 
+FREE: Final[dict[str, str]] = {
+    "first_reject": "it asks the other rules, a list that does not depend on the state",
+    "some_choices": "it makes the arguments with which they are asked",
+    "first_free_canister_id": "rules reach it through an opaque function only",
+}
+"""Functions beside the rules that may contain what is forbidden, and why."""
+
+
 @frozen(order=True)
 class Finding:
     """One thing that is wrong."""
@@ -160,8 +168,9 @@ def function_findings(file: File, function: ast.FunctionDef) -> Iterator[Finding
     length = lines_of(function) - (lines_of(function.body[0]) if ast.get_docstring(function) else 0)
     if length > LONGEST_FUNCTION:
         yield file.finding(function, f"{function.name} has {length} lines, more than {LONGEST_FUNCTION}")
+    if function.name in FREE:
+        return
     for node in ast.walk(function):
-        assert isinstance(node, ast.AST)
         if type(node) in FORBIDDEN and isinstance(node, ast.stmt | ast.expr):
             yield file.finding(node, f"{function.name} contains {FORBIDDEN[type(node)]}")
         match node:

@@ -149,11 +149,7 @@ def charged(
     instructions = module.instructions_to_compile + hook_instructions
     used = execution_cost(state.profile, module, limit, instructions, size)
     reserved = cycles_to_reserve(state, canister_id, fresh)
-    after = evolve(
-        fresh,
-        balance=before.balance - used - reserved,
-        reserved_balance=before.reserved_balance + reserved,
-    )
+    after = evolve(fresh, balance=before.balance - used - reserved, reserved_balance=before.reserved_balance + reserved)
     require(
         liquid_balance(state.profile, before) >= cycles_per_message(state.profile, module, limit, size),
         "the cycles for the largest execution are there",
