@@ -71,6 +71,12 @@ class Limits:
     wasm_memory_32: ByteCount
     wasm_memory_64: ByteCount
     stable_memory: ByteCount
+    stable_pages_in_message: Count
+    """How many 4 KiB pages of stable memory an execution may read or write. The next two likewise."""
+    stable_pages_in_upgrade: Count
+    """Hooks of installation and upgrade."""
+    stable_pages_in_query: Count
+    """Queries and the inspection of messages."""
     module_size: ByteCount
     code_section_size: ByteCount
     functions: Count

@@ -39,6 +39,10 @@ def contexts(letters: Text) -> frozenset[Context]:
     return frozenset(named)
 
 
+UPGRADING: Final = contexts("I G")
+QUERYING: Final = contexts("RQ NRQ TQ CQ CRy CRt CC F")
+"""Where other limits hold for the stable memory accessed. Source: facts on limits."""
+
 REPLICATED: Final = contexts("I G U RQ Ry Rt C T s")
 """Where all nodes take part, so logs are kept. Source: `ic0.in_replicated_execution`."""
 

@@ -8,8 +8,9 @@ operations do.
 
 from typing import Final
 
+from spec.system_api.context import QUERYING, UPGRADING
 from spec.system_api.execution import Execution
-from spec.values.quantities import WASM_PAGE, Count, Instructions
+from spec.values.quantities import OS_PAGE, WASM_PAGE, Count, Instructions
 from spec.wasm.traps import Trap
 
 LARGEST_FOR_32_BITS: Final[Count] = 65536
@@ -87,7 +88,7 @@ def _grow(execution: Execution, new_pages: int) -> Count | None:
 
 def _write(execution: Execution, offset: int, source: int, size: int) -> None:
     """Newly written pages are charged before the heap is looked at, as production does it."""
-    _check_stable(execution, offset, size)
+    _access(execution, offset, size)
     if size > 0:
         charge = NEWLY_WRITTEN_PAGE * execution.stable_memory.pages_newly_written(offset, size)
         execution.stable_page_charge += charge
@@ -97,11 +98,25 @@ def _write(execution: Execution, offset: int, source: int, size: int) -> None:
 
 def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
     """The heap is looked at first, so that no more is read than fits into it."""
-    _check_stable(execution, offset, size)
+    _access(execution, offset, size)
     execution.check_heap(destination, size)
     execution.write_heap(destination, execution.stable_memory.read(offset, size))
 
 
-def _check_stable(execution: Execution, offset: int, size: int) -> None:
+def _access(execution: Execution, offset: int, size: int) -> None:
+    """Traps unless the range is inside the stable memory, and the execution may access so many pages."""
     if offset + size > execution.stable_memory.size:
         raise Trap(f"{size} bytes at {offset} are outside the stable memory")
+    limit = _largest_access(execution)
+    if size > limit * OS_PAGE or execution.stable_memory.access(offset, size) > limit:
+        raise Trap(f"more than {limit} pages of stable memory are accessed")
+
+
+def _largest_access(execution: Execution) -> Count:
+    """How many different 4 KiB pages the execution may read or write."""
+    limits = execution.environment.profile.limits
+    if execution.context in UPGRADING:
+        return limits.stable_pages_in_upgrade
+    if execution.context in QUERYING:
+        return limits.stable_pages_in_query
+    return limits.stable_pages_in_message

@@ -14,6 +14,7 @@ class StablePages:
     def __init__(self, before: LinearMemory) -> None:
         self._before = before
         self._written: dict[int, bytearray] = {}
+        self._accessed: set[int] = set()
         self.wasm_pages: Count = before.wasm_pages
 
     @property
@@ -30,6 +31,11 @@ class StablePages:
         first, end = _page_range(offset, length)
         joined = b"".join(self._written.get(number) or self._before.page(number) for number in range(first, end))
         return joined[offset - first * OS_PAGE :][:length]
+
+    def access(self, offset: int, length: int) -> Count:
+        """Notes which pages are accessed; how many different 4 KiB pages have been accessed in all."""
+        self._accessed.update(range(*_page_range(offset, length)))
+        return len(self._accessed)
 
     def pages_newly_written(self, offset: int, length: int) -> Count:
         """How many 4 KiB pages a write there would be the first one to write."""

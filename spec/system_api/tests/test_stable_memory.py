@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
+from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.system_api.stable_pages import StablePages
 from spec.values.memory import LinearMemory
@@ -116,6 +118,19 @@ def test_a_write_that_takes_all_instructions_ends_the_execution(go: Run) -> None
     assert isinstance(go(GROW.format(1) + WRITE.format(0, 100, 5), instruction_limit=used), Returned)
     outcome = go(GROW.format(1) + WRITE.format(0, 100, 5), instruction_limit=used - 1)
     assert outcome == Trapped(used - 1, TrapReason.OUT_OF_INSTRUCTIONS)
+
+
+def test_an_execution_accesses_only_so_many_pages(canister: Run, environment: Environment) -> None:
+    body = f"""(func (export "{{}}") {GROW.format(1)} {WRITE.format(4095, 0, 2)} {READ.format(0, 1, 5000)} {{}})"""
+    limits = {"stable_pages_in_message": 2, "stable_pages_in_upgrade": 3, "stable_pages_in_query": 2}
+    profile = evolve(environment.profile, limits=evolve(environment.profile.limits, **limits))
+    inside, outside = "", READ.format(0, 8192, 1)
+    assert isinstance(canister(body.format("canister_update go", inside)).update(profile=profile), Returned)
+    assert isinstance(canister(body.format("canister_update go", outside)).update(profile=profile), Trapped)
+    assert isinstance(canister(body.format("canister_query go", inside)).query(profile=profile), Returned)
+    assert isinstance(canister(body.format("canister_query go", outside)).query(profile=profile), Trapped)
+    hook = canister(body.format("canister_pre_upgrade", outside))
+    assert isinstance(hook.module.pre_upgrade(hook.state, Caller(), evolve(environment, profile=profile)), Returned)
 
 
 def test_pages_written_to_cover_those_before() -> None:
