@@ -81,6 +81,26 @@ def test_changed_pages_are_those_whose_bytes_differ(make):
     assert before == initial_memory(instance.module)
 
 
+def test_a_store_across_the_end_of_a_page_changes_both_pages(make):
+    instance = make('(module (memory 1) (func (export "go") i32.const 4095 i32.const -1 i32.store))')
+    instance.invoke(0, ())
+    assert instance.changed_pages() == 2
+    assert instance.linear_memory().read(4094, 6) == b"\0\xff\xff\xff\xff\0"
+
+
+def test_active_segments_count_as_dropped(make):
+    text = """(module (memory 1) (data (i32.const 0) "a") (table 1 funcref) (elem (i32.const 0) $f)
+        (func $f (export "memory") i32.const 0 i32.const 0 i32.const 1 memory.init 0)
+        (func (export "table") i32.const 0 i32.const 0 i32.const 1 table.init 0)
+        (func (export "nothing") i32.const 0 i32.const 0 i32.const 0 memory.init 0))"""
+    instance = make(text)
+    instance.invoke(2, ())
+    with pytest.raises(Trap, match="out of bounds memory access"):
+        instance.invoke(0, ())
+    with pytest.raises(Trap, match="out of bounds table access"):
+        instance.invoke(1, ())
+
+
 def test_bytes_that_the_embedder_writes_count_as_changed(make):
     instance = make(COUNTER)
     instance.memory.write(4096 * 3 - 1, b"12")

@@ -255,6 +255,14 @@ def test_an_overshoot_in_a_segment_without_check_succeeds_and_is_not_accounted(m
     assert accounted(100, 30) == 70
 
 
+def test_the_start_of_a_loop_is_checked_even_if_its_segment_costs_nothing(make):
+    text = '(module (func (export "go") i32.const 1 if nop nop end loop loop nop nop nop end end))'
+    instance = make(text, counter=4)
+    with pytest.raises(OutOfInstructions):
+        instance.invoke(0, ())
+    assert instance.counter == 4 - (1 + 1 + 2) - 2
+
+
 def test_a_bulk_operation_is_checked_at_once(run):
     text = '(module (memory 1) (func (export "go") i32.const 0 i32.const 7 i32.const 1000 memory.fill unreachable))'
     assert run(text, counter=1104) == ("out of instructions", 105 + 1000)
@@ -264,12 +272,12 @@ def test_a_bulk_operation_is_checked_at_once(run):
 def test_the_dynamic_charge_comes_before_the_segment_that_starts_there(make):
     """A loop that begins with a bulk operation runs out at the dynamic charge, before the loop's own charge."""
     text = """(module (memory 1) (func (export "go")
-        i32.const 0 i32.const 7 i32.const 100
+        i32.const 0 i32.const 7 i32.const 1000
         loop (param i32 i32 i32) memory.fill end))"""
     instance = make(text, counter=50)
     with pytest.raises(OutOfInstructions):
         instance.invoke(0, ())
-    assert instance.counter == 50 - (1 + 3) - 100
+    assert instance.counter == 50 - (1 + 3) - 1000
 
 
 def test_an_absurd_size_takes_the_counter_to_the_lowest_number(make):
@@ -296,7 +304,7 @@ def test_a_system_function_is_charged_before_and_after_the_comparison_with_zero(
         instance.charge(1)
     assert instance.counter == -1
     with pytest.raises(OutOfInstructions):
-        instance.charge(0)
+        instance.charge(5)
     assert instance.counter == -1
     instance.counter = 10
     with pytest.raises(OutOfInstructions):
