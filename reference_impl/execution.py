@@ -220,21 +220,26 @@ def execute_pending(instance: Instance) -> None:
     used = charge + plan.response_fee
     result = _check(instance, canister, context, message, plan, outcome, used)
     context.instructions_used += outcome.instructions_used
+    failure = _failure(outcome, result)
+    if failure is not None:
+        context.last_failure = failure
     match result:
         case FailedExecution():
-            context.last_failure = result
             _roll_back(instance, canister, message, used)
         case _Payments():
             assert isinstance(outcome, Returned)
-            if outcome.cleaned_up_after is not None:
-                context.last_failure = failure_of(outcome.cleaned_up_after)
             _commit(instance, canister, context, message, plan, outcome, result)
     canister.add_logs(outcome.logs)
-    instance.recorder.execution(
-        canister.canister_id,
-        outcome.instructions_used,
-        result if isinstance(result, FailedExecution) else None,
-    )
+    instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
+
+
+def _failure(outcome: Outcome, result: "_Payments | FailedExecution") -> FailedExecution | None:
+    """Why what was executed first is dropped: all of it, or a callback whose cleanup then returned."""
+    if isinstance(result, FailedExecution):
+        return result
+    if isinstance(outcome, Returned) and outcome.cleaned_up_after is not None:
+        return failure_of(outcome.cleaned_up_after)
+    return None
 
 
 def _failed(reason: RejectReason) -> FailedExecution:

@@ -89,6 +89,8 @@ def _create(
         Change(now, canister.version, change_origin(call, arguments.sender_canister_version), creation)
     )
     reserved = instance.reservation(canister, settings.memory_allocation, canister.memory_usage())
+    if reserved > cycles:
+        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     canister.balance -= reserved
     canister.reserved_balance = reserved
     if reserved > settings.reserved_balance_limit:
@@ -182,6 +184,8 @@ def _update_settings(instance: Instance, call: ManagementCall, arguments: Update
         change = Change(canister.time, canister.version + 1, origin, ControllersChange(new.controllers))
     usage = canister.memory_usage() + (0 if change is None else change_size(change))
     reserved = instance.reservation(canister, new.memory_allocation, usage)
+    if reserved > canister.balance:
+        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     if canister.reserved_balance + reserved > new.reserved_balance_limit:
         return rejection(RejectReason.RESERVATION_LIMIT_EXCEEDED)
     if not _can_afford(instance, canister, new, usage, reserved):

@@ -11,7 +11,9 @@ from spec.values.management import DefiniteSettings, SettingsArguments
 from spec.values.request_id import hash_of_map
 
 MAXIMUM_COMPUTE_ALLOCATION = 100
-MAXIMUM_SECONDS_OR_BYTES = 2**64 - 1
+MAXIMUM_MEMORY_ALLOCATION = 2**48
+"""Production's bound; the interface specification admits any 64-bit number here. Source: facts on limits."""
+MAXIMUM_SECONDS = 2**64 - 1
 MAXIMUM_CYCLES = 2**128 - 1
 MAXIMUM_WASM_MEMORY = 2**48
 MAXIMUM_VIEWERS = 10
@@ -60,8 +62,8 @@ def are_allowed(profile: Profile, given: SettingsArguments) -> bool:
     return (
         (given.controllers is None or len(given.controllers) <= profile.limits.controllers)
         and _at_most(given.compute_allocation, MAXIMUM_COMPUTE_ALLOCATION)
-        and _at_most(given.memory_allocation, MAXIMUM_SECONDS_OR_BYTES)
-        and _at_most(given.freezing_threshold, MAXIMUM_SECONDS_OR_BYTES)
+        and _at_most(given.memory_allocation, MAXIMUM_MEMORY_ALLOCATION)
+        and _at_most(given.freezing_threshold, MAXIMUM_SECONDS)
         and _at_most(given.reserved_cycles_limit, MAXIMUM_CYCLES)
         and _at_most(given.minimum_incoming_canister_call_cycles, MAXIMUM_CYCLES)
         and _at_most(given.wasm_memory_limit, MAXIMUM_WASM_MEMORY)
