@@ -213,3 +213,10 @@ def test_what_compilation_counts_is_as_the_facts_say(load) -> None:
     original = 4 + 3
     checked, helpers, global_part = 3 * 10, 66, 2 * 4
     assert module.instructions_to_compile == 20_000_000 + 6000 * (original + checked + 3 + helpers + global_part)
+
+
+def test_a_system_function_is_not_charged_if_the_limit_is_overdrawn_already(count) -> None:
+    text = """(module (import "ic0" "msg_reply" (func $reply))
+        (func (export "canister_update go") i32.const 1 if nop nop call $reply end))"""
+    found = count(text, 10)
+    assert (found.outcome, found.instructions, found.accounted) == ("out_of_instructions", 1 + 3 + 2 + 5, 10)

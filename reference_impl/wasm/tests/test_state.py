@@ -158,3 +158,27 @@ def test_a_part_of_the_limit_is_kept_for_the_cleanup(load, environment) -> None:
         instruction_limit=100_000,
     )
     assert outcome.cleaned_up_after == Trapped(95_000, TrapReason.OUT_OF_INSTRUCTIONS)
+
+
+def test_a_cleanup_gets_what_is_left_of_the_limit(load, environment) -> None:
+    module = load(CALLBACKS.replace("unreachable", "loop br 0 end"))
+    callback = Callback(Closure(1, 0), Closure(1, 0), Closure(1, 0))
+    outcome = call_back(module, callback, Reply(b""), environment, instruction_limit=100_000)
+    assert outcome == Trapped(100_000, TrapReason.OUT_OF_INSTRUCTIONS)
+
+
+def test_a_dropped_data_segment_is_there_again_in_the_next_execution(load, environment) -> None:
+    module = load(
+        """(module (memory 1) (data $d "abc") (func (export "canister_update go")
+        (memory.init $d (i32.const 0) (i32.const 0) (i32.const 3)) data.drop $d))"""
+    )
+    for _ in range(2):
+        outcome = run(module, "go", module.initial_state(SELF), environment)
+        assert outcome.new_state.wasm_memory.read(0, 3) == b"abc"
+
+
+def test_a_trap_after_a_run_out_of_instructions_is_a_trap(load, environment) -> None:
+    module = load('(module (func (export "canister_update go") unreachable))')
+    state = module.initial_state(SELF)
+    reasons = [run(module, "go", state, evolve(environment, instruction_limit=limit)).reason for limit in (0, 10)]
+    assert reasons == [TrapReason.OUT_OF_INSTRUCTIONS, TrapReason.TRAPPED]
