@@ -190,6 +190,12 @@ def test_printing_to_a_full_log_costs_less(go: Run) -> None:
     assert outcome.instructions_used == 213_100 + 2 + 5 + 100 + 2 * 4096
 
 
+def test_the_oldest_records_make_room_in_the_log(go: Run) -> None:
+    outcome = go("".join(f"(call $debug_print (i32.const 0) (i32.const {size}))" for size in (4000, 200, 100)))
+    first, second, third = 52 * 4000, 2 * 200 + 50 * (4096 - 4040), 52 * 100
+    assert outcome.instructions_used == 1 + 3 * (2 + 5 + 100) + first + second + third
+
+
 def test_a_long_text_is_cut(go: Run) -> None:
     outcome = go("(call $debug_print (i32.const 0) (i32.const 32769))")
     assert [len(text) for text in outcome.logs] == [32_768]
