@@ -2,7 +2,7 @@
 
 from reference_impl import abstraction, queries, transitions
 from reference_impl.instance import Instance, Loader
-from reference_impl.observations import Accepted, ClaimedStep, Refused
+from reference_impl.observations import Accepted, ClaimedStep, Observation, Refused
 from reference_impl.queries import Query
 from reference_impl.scheduler import Scheduler
 from reference_impl.wasm.module import load_module
@@ -85,6 +85,11 @@ class Engine:
     def take(self, label: Label) -> Accepted | Refused | None:
         """Takes exactly the transition that the label names; `Refused` if it cannot be taken now."""
         return transitions.take(self.instance, label)
+
+    @property
+    def last_shown(self) -> tuple[Observation, ...]:
+        """What the latest step showed. There must be one since `explain` was called."""
+        return self.instance.recorder.last.outputs
 
     def explain(self) -> list[ClaimedStep]:
         """The transitions taken since the last call, with what each showed."""

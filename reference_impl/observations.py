@@ -114,6 +114,11 @@ class Recorder:
         self._burned.clear()
         return observed
 
+    @property
+    def last(self) -> Observed:
+        """What the latest step showed. There must be one that was not asked for yet."""
+        return self._steps[-1].observed
+
     def take_steps(self) -> list[ClaimedStep]:
         """The steps since the last call, oldest first."""
         steps, self._steps = self._steps, []

@@ -1,0 +1,205 @@
+"""Serves the reference implementation on standard input and output, one JSON object a line. See PROTOCOL.md."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from typing import IO, Any, Final
+
+from reference_impl.observations import Refused
+from reference_impl.server import wire
+from reference_impl.server.wire import Json, Malformed, Reader
+from reference_impl.service import Configuration, NotSupported, Service
+from spec.values.rejects import Reply
+
+PROTOCOL_VERSION: Final = 1
+USAGE_ERROR: Final = 2
+
+USAGE: Final = """usage: icspec stdio
+
+Serves the reference implementation on standard input and output: the conformance protocol, one JSON object a line.
+
+example:
+  echo '{"id": 1, "verb": "describe", "arguments": {"protocol": 1}}' | icspec stdio
+"""
+
+
+def _describe(service: Service, arguments: dict[str, Any]) -> Json:
+    if arguments["protocol"] != PROTOCOL_VERSION:
+        raise NotSupported(f"protocol version {arguments['protocol']} is not spoken here, but {PROTOCOL_VERSION}")
+    description = service.describe()
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "name": description.name,
+        "version": description.version,
+        "interface_specification": description.interface_specification,
+        "profiles": list(description.profiles),
+        "capabilities": list(description.capabilities),
+        "instance": "deterministic",
+    }
+
+
+def _reset(service: Service, arguments: dict[str, Any]) -> Json:
+    identity = service.reset(Configuration(**arguments))
+    return {
+        "subnet_id": wire.blob(identity.subnet_id),
+        "root_key": wire.blob(identity.root_key),
+        "system_time": wire.integer(identity.system_time),
+    }
+
+
+def _submit(service: Service, arguments: dict[str, Any]) -> Json:
+    outcome = service.submit(arguments["request"], arguments["effective_id"])
+    if isinstance(outcome, Refused):
+        return {"refused": wire.refused(outcome)}
+    return {"accepted": {"request_id": wire.blob(outcome.request_id)}}
+
+
+def _answer(service: Service, arguments: dict[str, Any]) -> Json:
+    return wire.status(service.answer(arguments["request_id"]))
+
+
+def _query(service: Service, arguments: dict[str, Any]) -> Json:
+    match service.query(arguments["query"], arguments["effective_id"]):
+        case Refused() as refusal:
+            return {"refused": wire.refused(refusal)}
+        case Reply(data=data):
+            return {"replied": {"data": wire.blob(data)}}
+        case reject:
+            return {"rejected": wire.reject(reject)}
+
+
+def _read(service: Service, arguments: dict[str, Any]) -> Json:
+    values = service.read(arguments["sender"], arguments["effective_id"], arguments["paths"])
+    if isinstance(values, Refused):
+        return {"refused": wire.refused(values)}
+    return {"values": [None if value is None else wire.blob(value) for value in values]}
+
+
+def _advance(service: Service, arguments: dict[str, Any]) -> Json:
+    advanced = service.advance(arguments["rounds"], arguments["nanoseconds"])
+    return {
+        "rounds": advanced.rounds,
+        "quiescent": advanced.is_quiescent,
+        "system_time": wire.integer(advanced.system_time),
+    }
+
+
+def _stop(service: Service, arguments: dict[str, Any]) -> Json:
+    service.stop()
+    return {}
+
+
+def _explain(service: Service, arguments: dict[str, Any]) -> Json:
+    return {
+        "labels": [
+            {**wire.label(step.label), "outputs": [wire.output(one) for one in step.observed.outputs]}
+            for step in service.explain()
+        ]
+    }
+
+
+def _state(service: Service, arguments: dict[str, Any]) -> Json:
+    return {"digest": wire.blob(service.state())}
+
+
+def _schedule(service: Service, arguments: dict[str, Any]) -> Json:
+    scheduled = service.schedule(arguments["labels"])
+    return {
+        "taken": len(scheduled.outputs),
+        "outputs": [[wire.output(one) for one in outputs] for outputs in scheduled.outputs],
+        "stopped_by": scheduled.stopped_by,
+    }
+
+
+_Verb = tuple[Callable[[Service, dict[str, Any]], Json], Mapping[str, Reader[Any]]]
+
+VERBS: Final[dict[str, _Verb]] = {
+    "describe": (_describe, {"protocol": wire.integer_of}),
+    "reset": (
+        _reset,
+        {
+            "profile": wire.text_of,
+            "subnet_size": wire.integer_of,
+            "system_time": wire.integer_of,
+            "subnet_admins": wire.list_of(wire.principal_of),
+        },
+    ),
+    "submit": (_submit, {"request": wire.request_of, "effective_id": wire.principal_of}),
+    "answer": (_answer, {"request_id": wire.blob_of}),
+    "query": (_query, {"query": wire.query_of, "effective_id": wire.principal_of}),
+    "read": (
+        _read,
+        {
+            "sender": wire.principal_of,
+            "effective_id": wire.principal_of,
+            "paths": wire.list_of(wire.list_of(wire.blob_of)),
+        },
+    ),
+    "advance": (_advance, {"rounds": wire.integer_of, "nanoseconds": wire.integer_of}),
+    "stop": (_stop, {}),
+    "explain": (_explain, {}),
+    "state": (_state, {}),
+    "schedule": (_schedule, {"labels": wire.list_of(wire.label_of)}),
+}
+"""Each verb: what it does, and how its arguments are read."""
+
+
+def _frame_of(line: bytes) -> Json:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as problem:
+        raise Malformed(f"the line is not JSON: {problem}") from None
+
+
+def _id_of(frame: Json) -> int | None:
+    found = frame.get("id") if isinstance(frame, dict) else None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def respond(service: Service, line: bytes) -> tuple[Json, bool]:
+    """The frame that answers a line, and whether the service ends with it. No exception leaves it."""
+    frame_id: int | None = None
+    try:
+        frame = _frame_of(line)
+        frame_id = _id_of(frame)
+        fields = wire.object_of(
+            frame, "frame", {"id": wire.integer_of, "verb": wire.text_of, "arguments": lambda value, _: value}
+        )
+        verb = fields["verb"]
+        if verb not in VERBS:
+            raise NotSupported(f"there is no verb {verb!r}")
+        act, readers = VERBS[verb]
+        result = act(service, wire.object_of(fields["arguments"], "arguments", readers))
+        return {"id": frame_id, "result": result}, verb == "stop"
+    except Malformed as problem:
+        return _error(frame_id, "malformed", str(problem)), False
+    except NotSupported as problem:
+        return _error(frame_id, "unsupported", str(problem)), False
+    except Exception as problem:
+        return _error(frame_id, "internal", f"{type(problem).__name__}: {problem}"), False
+
+
+def _error(frame_id: int | None, kind: str, text: str) -> Json:
+    return {"id": frame_id, "error": {"kind": kind, "text": text}}
+
+
+def serve(requests: IO[bytes], responses: IO[bytes], service: Service) -> None:
+    """Answers each line until `stop`, or until there are no more."""
+    for line in requests:
+        frame, is_last = respond(service, line)
+        responses.write(json.dumps(frame).encode() + b"\n")
+        responses.flush()
+        if is_last:
+            return
+
+
+def main(arguments: list[str]) -> int:
+    """Serves until told to stop. Exit code 0, or 2 for arguments that are not known."""
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(USAGE, end="")
+        return 0
+    if arguments:
+        print(f"icspec stdio: unknown argument {arguments[0]!r}", file=sys.stderr)
+        return USAGE_ERROR
+    serve(sys.stdin.buffer, sys.stdout.buffer, Service())
+    return 0
