@@ -172,6 +172,7 @@ class Instance(Store):
                 right = pop()
                 stack[-1] = first(stack[-1], right)
             elif kind == CHARGE:
+                # `metering.after_segment`; from a counter that was checked it never comes near wrapping.
                 self.counter -= first
             elif kind == LOCAL_SET:
                 local_values[first] = pop()

@@ -1,6 +1,5 @@
 """Helpers of the tests: wasmtime compiles texts here, and serves as the second opinion."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,11 +51,6 @@ def outcome(instance: Instance, name: str, *arguments: int) -> tuple[str, int]:
     except OutOfInstructions:
         return "out of instructions", before - instance.counter
     return "returns", before - instance.counter
-
-
-@pytest.fixture(scope="session")
-def wasm() -> Callable[..., object]:
-    return compiled
 
 
 @pytest.fixture(scope="session")
