@@ -1,8 +1,8 @@
 """
 The command `icspec`: finds its verbs by entry points and hands the arguments on.
 
-A verb is an entry point of the group `icspec.commands`: a function from its arguments to an exit code, whose docstring's
-first line says what it does. So no folder imports another one for the sake of the command line.
+A verb is an entry point of the group `icspec.commands`: a function from its arguments to an exit code, whose
+docstring's first line says what it does. So no folder imports another one for the sake of the command line.
 """
 
 import sys

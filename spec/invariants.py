@@ -192,8 +192,7 @@ def stopped_canisters_have_no_call_contexts(state: State) -> bool:
     """No call context, deleted or not, belongs to a stopped canister."""
     return state.call_contexts.every(
         lambda _, context: (
-            context.canister not in state.canisters
-            or not isinstance(state.canisters[context.canister].status, Stopped)
+            context.canister not in state.canisters or not isinstance(state.canisters[context.canister].status, Stopped)
         )
     )
 
@@ -329,9 +328,7 @@ def histories_count_at_least_what_they_list(state: State) -> bool:
 @step_invariant("Constants stay", "inv.state-map-domains")
 def constants_stay(before: State, after: State) -> bool:
     """Profile, root key and the subnet of new canisters do not change."""
-    return (
-        before.profile == after.profile and before.root_key == after.root_key and before.subnet == after.subnet
-    )
+    return before.profile == after.profile and before.root_key == after.root_key and before.subnet == after.subnet
 
 
 @step_invariant("System time is monotone", "inv.system-time.monotone")

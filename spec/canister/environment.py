@@ -7,7 +7,16 @@ from spec.values.canister_terms import EnvironmentVariable as EnvironmentVariabl
 from spec.values.canister_terms import SimpleStatus as SimpleStatus
 from spec.values.containers import List
 from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, CanisterId, Principal, SubnetId
-from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds, Percent, Seconds
+from spec.values.quantities import (
+    ByteCount,
+    CanisterVersion,
+    Count,
+    Cycles,
+    Instructions,
+    Nanoseconds,
+    Percent,
+    Seconds,
+)
 
 
 @frozen

@@ -25,8 +25,8 @@ class CanisterModule(Protocol):
     The meaning of a module. Source: abstract-behavior, abstract canisters (`CanisterModule`).
 
     Every method is a pure function: equal arguments give equal outcomes, on every node. `wasm_state` is what the last
-    successful execution left. A missing optional hook (init, pre_upgrade, post_upgrade) returns with its state unchanged
-    and no instructions used; a missing method or system task traps with `NO_SUCH_METHOD`.
+    successful execution left. A missing optional hook (init, pre_upgrade, post_upgrade) returns with its state
+    unchanged and no instructions used; a missing method or system task traps with `NO_SUCH_METHOD`.
     """
 
     @property
@@ -76,8 +76,8 @@ class CanisterModule(Protocol):
 
     def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
         """
-        The state in which an upgrade to this module starts: stable memory kept, globals initial, and the heap either kept
-        (grown to the minimum that the module declares, data segments not applied) or initial.
+        The state in which an upgrade to this module starts: stable memory kept, globals initial, and the heap either
+        kept (grown to the minimum that the module declares, data segments not applied) or initial.
         """
         ...
 
@@ -132,8 +132,8 @@ class CanisterModule(Protocol):
         needs_to_respond: bool,
     ) -> Outcome:
         """
-        Runs the reply or reject closure; if that traps and there is a cleanup closure, runs it on the state before, with
-        what is left of the instruction limit (of which 5 percent are kept for it).
+        Runs the reply or reject closure; if that traps and there is a cleanup closure, runs it on the state before,
+        with what is left of the instruction limit (of which 5 percent are kept for it).
         """
         ...
 

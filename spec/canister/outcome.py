@@ -30,8 +30,8 @@ class Callback:
     on_cleanup: Closure | None = None
     reserved_cycles: Cycles = 0
     """
-    What was set aside at `ic0.call_perform` for handling the response: MAX_CYCLES_PER_RESPONSE at the rate of the module
-    that made the call.
+    What was set aside at `ic0.call_perform` for handling the response: MAX_CYCLES_PER_RESPONSE at the rate of the
+    module that made the call.
     """
 
 
