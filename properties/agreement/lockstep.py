@@ -9,13 +9,13 @@ from collections import Counter
 from typing import Any
 
 from properties.agreement.difference import difference
-from reference_impl.abstraction import abstract
 from reference_impl.engine import Engine
 from reference_impl.observations import ClaimedStep, Execution, Observation, Refused, StatusChange
 from spec.machine import enabled, initial_state, step, submission_label
 from spec.profile import Profile, load_profile
 from spec.state.canister import Subnet
 from spec.state.label import Label
+from spec.state.message import FuncMessage
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Burned, Executed, Minted, Output, RequestStatusChanged, Step
@@ -25,6 +25,9 @@ from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
 
 START: Nanoseconds = 1_700_000_000 * NANOSECONDS_PER_SECOND
 SUBNET = Subnet(Principal(b"\x00" * 9 + b"\x01"), 13)
+
+
+SYSTEM_TASKS = frozenset({"heartbeat_context_creation", "global_timer_context_creation"})
 
 
 class Disagreement(AssertionError):
@@ -56,7 +59,7 @@ class Lockstep:
         self.state = result.state
         self.fired[label.rule] += 1
         self._compare_shown(result, self.engine.explain())
-        found = difference(self.state, abstract(self.engine))
+        found = difference(self.state, self.engine.abstract())
         if found is not None:
             raise self._disagreement(found)
         return True
@@ -86,14 +89,20 @@ class Lockstep:
         (request_id,) = set(self.state.requests.keys()) - known_before
         return request_id, True
 
-    def settle(self, limit: int = 1000) -> None:
-        """Takes enabled labels, the first of them each time, until none is left."""
+    def finish_execution(self) -> None:
+        """Executes the message for which a call context was just created, if there is one."""
+        for message_id in self.state.messages.ids():
+            if isinstance(self.state.messages[message_id], FuncMessage):
+                assert self.take(Label("message_execution", {"message_id": message_id}))
+
+    def settle(self, limit: int = 2000) -> None:
+        """Takes enabled labels, the first of them each time, until none is left but heartbeats and timers."""
         for _ in range(limit):
-            labels = enabled(self.state)
+            labels = [label for label in enabled(self.state) if label.rule not in SYSTEM_TASKS]
             if not labels:
                 return
             assert self.take(labels[0]), f"{labels[0]} is listed as enabled but is not"
-        raise AssertionError(f"not settled after {limit} labels")
+        raise self._disagreement(f"not settled after {limit} labels")
 
     def advance(self, duration: Nanoseconds) -> None:
         """Moves all clocks."""
@@ -158,5 +167,3 @@ def _brief_value(value: Any) -> Any:
     if isinstance(value, Request):
         return f"{value.method_name} of {value.canister_id.hex()} with {value.argument.hex()[:60]}"
     return value
-
-

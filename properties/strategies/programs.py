@@ -30,8 +30,8 @@ from conformance.canisters.scripted import (
     stable_content,
     trap,
     unreachable,
-    when,
 )
+from properties.strategies.management import controls, oddities
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 
 TEXTS = st.sampled_from([b"", b"a", b"state", b"x" * 100])
@@ -81,7 +81,13 @@ def answers() -> st.SearchStrategy[Action]:
 
 
 FAILURES = st.sampled_from(
-    [trap(b"planned"), unreachable(), loop_forever(), ignore(ic0.stable64_grow(2**63)), ic0.msg_reply() + ic0.msg_reply()]
+    [
+        trap(b"planned"),
+        unreachable(),
+        loop_forever(),
+        ignore(ic0.stable64_grow(2**63)),
+        ic0.msg_reply() + ic0.msg_reply(),
+    ]
 )
 
 
@@ -97,26 +103,42 @@ def programs(canisters: Sequence[Principal], depth: int = 2) -> st.SearchStrateg
 
 def calls(canisters: Sequence[Principal], depth: int) -> st.SearchStrategy[Action]:
     """Calls to these canisters, to one that does not exist, and to the management canister."""
-    callees = st.sampled_from([*canisters, *canisters, Principal(b"\x00\x01\x02"), MANAGEMENT_CANISTER])
+    return st.one_of(
+        calls_of(
+            st.sampled_from([*canisters, *canisters, Principal(b"\x00\x01\x02")]),
+            METHODS,
+            programs(canisters, depth),
+            canisters,
+        ),
+        st.one_of(controls(canisters), oddities()).flatmap(
+            lambda made: calls_of(st.just(MANAGEMENT_CANISTER), st.just(made[0]), st.just(made[1]), canisters)
+        ),
+    )
+
+
+def calls_of(
+    callees: st.SearchStrategy[Principal],
+    methods: st.SearchStrategy[str],
+    arguments: st.SearchStrategy[bytes],
+    canisters: Sequence[Principal],
+) -> st.SearchStrategy[Action]:
+    """Calls with generated cycles, callbacks and time-outs."""
     callbacks = st.one_of(st.just(RELAY_REPLY), st.just(RELAY_REJECT), programs(canisters, 0))
     return st.builds(
-        lambda callee, method, argument, cycles, replied, rejected, cleanup, timeout: when(
-            1,
-            call(
-                callee,
-                method,
-                argument,
-                cycles=cycles,
-                on_reply=replied,
-                on_reject=rejected,
-                on_cleanup=cleanup,
-                timeout_seconds=timeout,
-                if_refused=append_to_slot(1, b"refused"),
-            ),
+        lambda callee, method, argument, cycles, replied, rejected, cleanup, timeout: call(
+            callee,
+            method,
+            argument,
+            cycles=cycles,
+            on_reply=replied,
+            on_reject=rejected,
+            on_cleanup=cleanup,
+            timeout_seconds=timeout,
+            if_refused=append_to_slot(1, b"refused"),
         ),
         callees,
-        METHODS,
-        programs(canisters, depth),
+        methods,
+        arguments,
         CYCLES,
         callbacks,
         callbacks,

@@ -1,6 +1,6 @@
 """Installing code: into an empty canister, or in place of other code."""
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import CanisterModule, MalformedModule
@@ -21,7 +21,7 @@ from spec.transition import Burned, BurnReason, Executed, Step, opaque, require,
 from spec.values import management
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MessageId
-from spec.values.quantities import Instructions
+from spec.values.quantities import Cycles, Instructions
 from spec.values.rejects import RejectReason
 
 
@@ -65,7 +65,8 @@ def install_code(state: State, *, message_id: MessageId) -> Step:
     )
 
     # STATE AFTER
-    return charged(state, message_id, call, arguments.canister_id, module, fresh, returned.instructions_used)
+    used = HookUse(returned.instructions_used, returned.cycles_burned)
+    return charged(state, message_id, call, arguments.canister_id, module, fresh, used)
 
 
 def installing_call(
@@ -133,6 +134,15 @@ def require_returned(outcome: Returned | Trapped) -> Returned:
     return outcome
 
 
+@frozen
+class HookUse:
+    """What the hooks of an installation used."""
+
+    instructions: Instructions
+    cycles_burned: Cycles
+    """With `ic0.cycles_burn128`."""
+
+
 def charged(
     state: State,
     message_id: MessageId,
@@ -140,16 +150,20 @@ def charged(
     canister_id: CanisterId,
     module: CanisterModule,
     fresh: Canister,
-    hook_instructions: Instructions,
+    hooks: HookUse,
 ) -> Step:
     """The step in which a canister gets its new code and pays for it."""
     before = state.canisters[canister_id]
     limit = state.profile.limits.install_code_instructions
     size = before.subnet.subnet_size
-    instructions = module.instructions_to_compile + hook_instructions
+    instructions = module.instructions_to_compile + hooks.instructions
     used = execution_cost(state.profile, module, limit, instructions, size)
     reserved = cycles_to_reserve(state, canister_id, fresh)
-    after = evolve(fresh, balance=before.balance - used - reserved, reserved_balance=before.reserved_balance + reserved)
+    after = evolve(
+        fresh,
+        balance=before.balance - used - hooks.cycles_burned - reserved,
+        reserved_balance=before.reserved_balance + reserved,
+    )
     require(
         liquid_balance(state.profile, before) >= cycles_per_message(state.profile, module, limit, size),
         "the cycles for the largest execution are there",
@@ -161,7 +175,7 @@ def charged(
         RejectReason.CANISTER_OUT_OF_CYCLES,
     )
     require(
-        reserved == 0 or after.reserved_balance <= after.settings.reserved_balance_limit,
+        after.reserved_balance <= after.settings.reserved_balance_limit,
         "the limit of reserved cycles is kept",
         RejectReason.RESERVATION_LIMIT_EXCEEDED,
     )
@@ -175,5 +189,5 @@ def charged(
     return Step(
         evolve(replied(state, message_id, call), canisters=state.canisters.set(canister_id, after)),
         outputs=(Executed(canister_id, instructions, None),),
-        burned=(Burned(used, BurnReason.EXECUTION),),
+        burned=(Burned(used, BurnReason.EXECUTION), Burned(hooks.cycles_burned, BurnReason.REQUESTED)),
     )

@@ -9,13 +9,14 @@ from spec.profile import Profile
 from spec.rules.conditions import existing_canister
 from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
 from spec.rules.resources import cycles_to_reserve, liquid_balance
-from spec.state.canister import Canister, Controllers, Settings
+from spec.state.canister import AllowedViewers, Canister, Code, Controllers, Settings, Visibility
 from spec.state.history import Change, ChangeOrigin, ControllersChange, recorded
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal
+from spec.values.quantities import ByteCount
 from spec.values.rejects import RejectReason
 from spec.values.request_id import hash_of_map
 
@@ -24,6 +25,8 @@ MAXIMUM_COMPUTE_ALLOCATION = 100
 MAXIMUM_MEMORY_SETTING = 2**48
 """In bytes. Source: facts on limits."""
 MAXIMUM_FREEZING_THRESHOLD = 2**64 - 1
+MAXIMUM_VIEWERS = 10
+"""Source: management-canister, settings; facts on limits."""
 MAXIMUM_CYCLES_SETTING = 2**128 - 1
 
 
@@ -87,21 +90,36 @@ def settings_are_allowed(profile: Profile, settings: Settings, given: management
     limits = profile.limits
     names = [variable.name for variable in given.environment_variables or ()]
     return (
-        len(settings.controllers) <= limits.controllers
+        (given.controllers is None or len(given.controllers) <= limits.controllers)
         and settings.compute_allocation <= MAXIMUM_COMPUTE_ALLOCATION
         and settings.memory_allocation <= MAXIMUM_MEMORY_SETTING
         and settings.freezing_threshold <= MAXIMUM_FREEZING_THRESHOLD
         and settings.reserved_balance_limit <= MAXIMUM_CYCLES_SETTING
         and settings.wasm_memory_limit <= MAXIMUM_MEMORY_SETTING
         and settings.wasm_memory_threshold <= MAXIMUM_MEMORY_SETTING
+        and settings.minimum_incoming_canister_call_cycles <= MAXIMUM_CYCLES_SETTING
+        and has_few_viewers(settings.log_visibility)
+        and has_few_viewers(settings.snapshot_visibility)
+        and has_few_viewers(settings.status_visibility)
         and len(names) == len(set(names)) <= limits.environment_variables
         and settings.environment_variables.every(
             lambda variable: (
-                0 < len(variable.name.encode()) <= limits.environment_variable_name
+                len(variable.name.encode()) <= limits.environment_variable_name
                 and len(variable.value.encode()) <= limits.environment_variable_value
             )
         )
     )
+
+
+def has_few_viewers(visibility: Visibility) -> bool:
+    """The list of viewers is not too long."""
+    return not isinstance(visibility, AllowedViewers) or len(visibility.viewers) <= MAXIMUM_VIEWERS
+
+
+@opaque
+def heap_size(canister: Canister) -> ByteCount:
+    """The size of the heap; nothing for an empty canister."""
+    return canister.code.wasm_state.wasm_memory.size if isinstance(canister.code, Code) else 0
 
 
 @opaque
@@ -132,10 +150,19 @@ def update_settings(state: State, *, message_id: MessageId) -> Step:
         "the settings keep within the limits",
         RejectReason.INVALID_SETTINGS,
     )
-    changed = evolve(canister, settings=settings, version=canister.version + 1)
+    require(
+        settings.wasm_memory_limit == 0 or heap_size(canister) <= settings.wasm_memory_limit,
+        "the heap keeps within its new limit",
+        RejectReason.INVALID_SETTINGS,
+    )
+    changed = with_recorded_controllers(
+        evolve(canister, settings=settings, version=canister.version + 1),
+        change_origin(call, arguments.sender_canister_version),
+        arguments.settings,
+    )
     reserved = cycles_to_reserve(state, arguments.canister_id, changed)
     after = evolve(
-        with_recorded_controllers(changed, change_origin(call, arguments.sender_canister_version), arguments.settings),
+        changed,
         balance=canister.balance - reserved,
         reserved_balance=canister.reserved_balance + reserved,
     )
@@ -146,19 +173,15 @@ def update_settings(state: State, *, message_id: MessageId) -> Step:
 
 
 def takes_more(before: Settings, after: Settings) -> bool:
-    """The new settings allocate more, or make the freezing limit higher."""
-    return (
-        after.compute_allocation > before.compute_allocation
-        or after.memory_allocation > before.memory_allocation
-        or after.freezing_threshold > before.freezing_threshold
-    )
+    """The new settings allocate more."""
+    return after.compute_allocation > before.compute_allocation or after.memory_allocation > before.memory_allocation
 
 
 def require_affordable(profile: Profile, after: Canister, *, must_stay_liquid: bool) -> None:
     """States that a canister can pay for what it now reserves and allocates."""
     require(after.balance >= 0, "the balance covers what is reserved", RejectReason.CANISTER_OUT_OF_CYCLES)
     require(
-        after.reserved_balance <= after.settings.reserved_balance_limit or after.reserved_balance == 0,
+        after.reserved_balance <= after.settings.reserved_balance_limit,
         "the limit of reserved cycles is kept",
         RejectReason.RESERVATION_LIMIT_EXCEEDED,
     )

@@ -7,6 +7,7 @@ from spec.canister.module import CanisterModule
 from spec.canister.outcome import Returned
 from spec.rules.management.arguments import require_controller
 from spec.rules.management.installation import (
+    HookUse,
     charged,
     deployed,
     environment_for,
@@ -60,8 +61,8 @@ def upgrade_code(state: State, *, message_id: MessageId) -> Step:
     fresh = upgraded(prospective, before, after)
 
     # STATE AFTER
-    instructions = before.instructions_used + after.instructions_used
-    return charged(state, message_id, call, arguments.canister_id, module, fresh, instructions)
+    used = HookUse(before.instructions_used + after.instructions_used, before.cycles_burned + after.cycles_burned)
+    return charged(state, message_id, call, arguments.canister_id, module, fresh, used)
 
 
 def persistence_is_allowed(

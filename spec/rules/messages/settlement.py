@@ -136,10 +136,7 @@ def refusal_of(
         return RejectReason.CANISTER_TRAPPED
     if settlement.balance + settlement.newly_reserved < 0:
         return RejectReason.CANISTER_OUT_OF_CYCLES
-    if (
-        settlement.newly_reserved > 0
-        and canister.reserved_balance + settlement.newly_reserved > canister.settings.reserved_balance_limit
-    ):
+    if canister.reserved_balance + settlement.newly_reserved > canister.settings.reserved_balance_limit:
         return RejectReason.RESERVATION_LIMIT_EXCEEDED
     if settlement.balance < least_balance(profile, canister, message, outcome, settlement):
         return RejectReason.CANISTER_OUT_OF_CYCLES
