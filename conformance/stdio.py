@@ -65,7 +65,7 @@ from spec.transition import Output
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
 
-KEPT_LOG_LINES: Final[int] = 5
+KEPT_LOG_LINES: Final[int] = 1
 """How many of the last lines of standard error are shown when the process dies."""
 
 Result = TypeVar("Result")
