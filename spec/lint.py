@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
-from spec.sources import OURS, RULES_FOLDER, Source, recorded
+from spec.sources import OURS, RULES_FOLDER, Source, constants_of, decorator_texts, recorded
 
 ERRATA: Final[Path] = Path(__file__).parent.parent / "docs" / "errata.md"
 
@@ -130,7 +130,9 @@ def has_decorator(function: ast.FunctionDef, name: str) -> bool:
 
 def findings_in(file: File, sources: dict[str, Source], errata: frozenset[str]) -> Iterator[Finding]:
     """Everything that is wrong in one file."""
-    for node in ast.parse(file.text).body:
+    tree = ast.parse(file.text)
+    constants = constants_of(tree)
+    for node in tree.body:
         if not isinstance(node, ast.FunctionDef):
             continue
         if has_decorator(node, "opaque"):
@@ -140,7 +142,8 @@ def findings_in(file: File, sources: dict[str, Source], errata: frozenset[str]) 
         if has_decorator(node, "transition"):
             yield from signature_findings(file, node)
             yield from part_findings(file, node)
-            yield from source_findings(file, node, sources, errata)
+            texts = decorator_texts(next(filter(is_transition, node.decorator_list)), constants)
+            yield from source_findings(file, node, texts, sources, errata)
 
 
 def opaque_findings(file: File, function: ast.FunctionDef) -> Iterator[Finding]:
@@ -215,18 +218,18 @@ def part_findings(file: File, rule: ast.FunctionDef) -> Iterator[Finding]:
                 yield file.finding(node, f"{rule.name} returns before `{STATE_AFTER}`")
 
 
+def is_transition(decorator: ast.expr) -> bool:
+    """The decorator registers a rule."""
+    return decorator_name(decorator) == "transition"
+
+
 def source_findings(
-    file: File, rule: ast.FunctionDef, sources: dict[str, Source], errata: frozenset[str]
+    file: File, rule: ast.FunctionDef, texts: dict[str, str], sources: dict[str, Source], errata: frozenset[str]
 ) -> Iterator[Finding]:
-    """The source is in the checked-in list, or explained in the errata."""
-    decorator = next(one for one in rule.decorator_list if decorator_name(one) == "transition")
-    assert isinstance(decorator, ast.Call)
-    texts = {
-        keyword.arg: keyword.value.value for keyword in decorator.keywords if isinstance(keyword.value, ast.Constant)
-    }
+    """The rule has a title, and a source that is in the checked-in list or explained in the errata."""
     if not texts.get("title"):
         yield file.finding(rule, f"{rule.name} has no title")
-    source = str(texts.get("source", ""))
+    source = texts.get("source", "")
     if source.startswith(OURS):
         if source.removeprefix(OURS) not in errata:
             yield file.finding(rule, f"{rule.name}: docs/errata.md has no entry `{source.removeprefix(OURS)}`")

@@ -74,22 +74,41 @@ def rule_sources(folder: Path = RULES_FOLDER) -> dict[str, str]:
     """What each rule in the folder names as its source, by the name of the rule."""
     sources = {}
     for path in sorted(folder.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
+        tree = ast.parse(path.read_text())
+        constants = constants_of(tree)
+        for node in tree.body:
             if isinstance(node, ast.FunctionDef):
                 for decorator in node.decorator_list:
-                    if source := _named_source(decorator):
+                    if source := decorator_texts(decorator, constants).get("source"):
                         sources[node.name] = source
     return dict(sorted(sources.items()))
 
 
-def _named_source(decorator: ast.expr) -> str | None:
+def constants_of(tree: ast.Module) -> dict[str, str]:
+    """The texts that a module gives names to."""
+    constants = {}
+    for statement in tree.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text)))
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.Constant(value=str(text)))
+            ):
+                constants[name] = text
+    return constants
+
+
+def decorator_texts(decorator: ast.expr, constants: dict[str, str]) -> dict[str, str]:
+    """The texts given by keyword to `transition`, written there or as a constant of the module."""
+    texts: dict[str, str] = {}
     match decorator:
         case ast.Call(func=ast.Name(id="transition"), keywords=keywords):
             for keyword in keywords:
                 match keyword:
-                    case ast.keyword(arg="source", value=ast.Constant(value=str(source))):
-                        return source
-    return None
+                    case ast.keyword(arg=str(name), value=ast.Constant(value=str(text))):
+                        texts[name] = text
+                    case ast.keyword(arg=str(name), value=ast.Name(id=constant)) if constant in constants:
+                        texts[name] = constants[constant]
+    return texts
 
 
 def recorded(path: Path = SOURCES_FILE) -> dict[str, Source]:

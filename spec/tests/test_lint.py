@@ -70,6 +70,12 @@ def test_each_fault_is_found(before, after, fault):
     assert any(fault in found for found in faults(changed)), faults(changed)
 
 
+def test_a_source_may_be_a_constant_of_the_module():
+    named = GOOD.replace('source="abstract-behavior#a-section"', "source=SECTION")
+    assert faults('SECTION = "abstract-behavior#a-section"\n' + named) == []
+    assert faults(named) == ["a_rule: spec/sources.toml does not have its source ''"]
+
+
 def test_helpers_are_held_to_the_same_subset():
     helper = '''
     def helper(state: State) -> int:
