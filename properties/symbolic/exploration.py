@@ -43,6 +43,8 @@ class Run:
         """What the answers say."""
         self.answers: dict[int, int] = {}
         """By the question's number in Z3."""
+        self.narrowed: dict[int, list[int]] = {}
+        """The options that are left of questions not yet answered."""
         self._solver: Any = None
 
     @property
@@ -72,14 +74,14 @@ class Run:
         self.solver.pop()
         return bool(answer != z3.unsat)
 
-    def pick(self, options: Sequence[Formula], about: int) -> int:
-        """Takes one of the options that are possible, and notes the others."""
+    def pick(self, options: Sequence[Formula], about: int, left: Sequence[int]) -> int:
+        """Takes one of the options that are left and possible, and notes the others."""
         position = len(self.taken)
         if position < len(self.given):
             pick = self.given[position]
         else:
             self.prepare()
-            *first, last = range(len(options))
+            *first, last = left
             possible = [index for index in first if self.possible(options[index])]
             if not possible or self.possible(options[last]):
                 possible.append(last)
@@ -128,10 +130,6 @@ def path() -> Path:
     return bottom
 
 
-def is_nested() -> bool:
-    """A nested exploration is going on."""
-    return len(_runs) > 1
-
 
 def guard() -> list[Formula]:
     """The answers of nested runs on which what is evaluated now depends."""
@@ -178,12 +176,24 @@ def collected(action: Callable[[], Result]) -> tuple[Result, list[Formula]]:
 def choose(options: Sequence[Formula], about: Formula | Term) -> int:
     """Which of some options holds; exactly one does. `about` identifies the question."""
     number = about.get_id()
+    left: Sequence[int] = range(len(options))
     for run in reversed(_runs):
         if number in run.answers:
             return run.answers[number]
+        if number in run.narrowed:
+            left = [option for option in left if option in run.narrowed[number]]
         if run.isolated:
             break
-    return _runs[-1].pick(options, number)
+    if not left:
+        raise Infeasible
+    return left[0] if len(left) == 1 else _runs[-1].pick(options, number, left)
+
+
+def narrow(about: Formula | Term, left: Sequence[int]) -> None:
+    """Only some options are left of a question, as follows from what was answered in this run or before."""
+    narrowed = _runs[-1].narrowed
+    number = keep(about).get_id()
+    narrowed[number] = [option for option in left if option in narrowed.get(number, left)]
 
 
 def truth(formula: Formula) -> bool:
@@ -257,7 +267,17 @@ def cases(
             found.append((run.trail[len(assumed) :], result))
         except Infeasible:
             pass
+        except Exception:
+            if isolated or _is_possible_on_path():
+                raise
         finally:
             _runs.pop()
             work += run.others
     return found
+
+
+def _is_possible_on_path() -> bool:
+    """The answers of the nested runs do not contradict what is known on the path."""
+    current = path()
+    current.prepare()
+    return current.possible(conjunction(guard()))

@@ -8,6 +8,9 @@ import sys
 import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
+from functools import cache, wraps
+from types import FunctionType
 from typing import Any
 
 import attrs
@@ -15,11 +18,11 @@ import z3
 
 import spec.transition
 from properties.symbolic.containers import UnknownList
-from properties.symbolic.exploration import path
+from properties.symbolic.exploration import cases, conjunction, disjunction, path, truth
 
 from properties.symbolic.signature import name_and_arguments
-from properties.symbolic.terms import Unknown, UnknownName, UnknownNumber, lift
-from properties.symbolic.unknown import PROTOCOLS, Arguments, unknown
+from properties.symbolic.terms import Unknown, UnknownName, UnknownNumber, lift, merged_of_cases
+from properties.symbolic.unknown import PROTOCOLS, Arguments, OneOf, annotations_of, members_of, unknown
 from spec.canister.module import CanisterModule
 from spec.canister.wasm_state import WasmState
 from spec.values.memory import LinearMemory
@@ -124,7 +127,61 @@ def _extreme(name: str, first_wins: Callable[[Any, Any], Any]) -> Callable[..., 
 PLACES = ("spec.rules", "spec.invariants", "spec.state", "spec.transition")
 """The modules whose text works on unknown values."""
 
+def is_instance(value: Any, kinds: Any) -> Any:
+    """`isinstance`. Of an unknown value of several classes it decides no more than is asked."""
+    return value.is_instance(kinds) if type(value) is OneOf else builtins.isinstance(value, kinds)
+
+
+# Functions whose result is a scalar.
+
+
+def merging(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with one result that depends on the cases that it distinguishes, instead of a path for each."""
+
+    @wraps(function)
+    def merged(*arguments: Any, **named: Any) -> Any:
+        try:
+            found = cases(lambda: function(*arguments, **named))
+        except (spec.transition._ConditionFailed, spec.transition._Silence):
+            return function(*arguments, **named)
+        absent = [conjunction(trail) for trail, result in found if result is None]
+        if absent and truth(disjunction(absent)):
+            return None
+        return merged_of_cases([case for case in found if case[1] is not None])
+
+    return merged
+
+
+@cache
+def is_mergeable(function: Callable[..., Any]) -> bool:
+    """By its annotations, the function gives a scalar, a record of scalars, or None."""
+    if function.__name__ in spec.transition.OPAQUE:
+        return False
+    kind = typing.get_type_hints(function, include_extras=True).get("return")
+    given = [member for member in members_of(kind) if member is not type(None)]
+    return len(given) == 1 and (
+        is_scalar(given[0])
+        or (
+            isinstance(given[0], type)
+            and typing.get_origin(given[0]) is None
+            and attrs.has(given[0])
+            and len(annotations_of(given[0])) > 0
+            and all(is_scalar(part) for part in annotations_of(given[0]).values())
+        )
+    )
+
+
+def is_scalar(kind: Any) -> bool:
+    """The type is that of truth values, numbers, names or members of an enumeration."""
+    while isinstance(kind, typing.NewType):
+        kind = kind.__supertype__
+    return typing.get_origin(kind) is typing.Annotated or (
+        isinstance(kind, type) and issubclass(kind, int | str | bytes | Enum)
+    )
+
+
 BUILTINS = {
+    "isinstance": is_instance,
     "len": length,
     "max": _extreme("max", lambda left, right: left >= right),
     "min": _extreme("min", lambda left, right: left <= right),
@@ -163,7 +220,10 @@ def symbolic_meaning(replaced: dict[Any, Any] | None = None) -> Iterator[None]:
             continue
         for name, value in list(module.__dict__.items()):
             if id(value) in replacements:
-                set_in(module, name, replacements[id(value)])
+                value = replacements[id(value)]
+                set_in(module, name, value)
+            if module_name.startswith("spec.rules") and isinstance(value, FunctionType) and is_mergeable(value):
+                set_in(module, name, merging(value))
         for name, value in BUILTINS.items():
             set_in(module, name, value)
     before, spec.transition.interpretation = spec.transition.interpretation, opaque_result

@@ -22,7 +22,6 @@ from properties.symbolic.exploration import (
     conjunction,
     guard,
     guarding_answers,
-    is_nested,
     keep,
     learn,
     path,
@@ -231,8 +230,6 @@ def begin_claim() -> None:
 def apply_laws() -> None:
     """Applies every law to every element that was looked at, as far as the elements are near."""
     known = knowledge()
-    if is_nested():
-        return
     while known.waiting:
         law, term, distance = known.waiting.pop()
         if distance > known.nearness:

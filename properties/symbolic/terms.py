@@ -9,6 +9,7 @@ import itertools
 from enum import Enum
 from typing import Any, NoReturn
 
+import attrs
 import z3
 
 from properties.symbolic.exploration import (
@@ -274,11 +275,33 @@ def merged_formula(function: Any, **how: Any) -> Formula:
 
 def merged_number(function: Any) -> Any:
     """An integer-valued function as one integer."""
-    found = cases(function)
-    trail, result = found[-1]
-    if len(found) == 1 and not trail:
+    return merged_of_cases(cases(function))
+
+
+def merged_of_cases(found: list[tuple[list[Formula], Any]]) -> Any:
+    """One value out of the values of several cases, which are scalars of one kind or records of such scalars."""
+    (trail, result), *others = found
+    if not others and not trail:
         return result
-    term = lift(result)
+    if isinstance(result, bool) or type(result) is UnknownTruth:
+        return UnknownTruth(disjunction([conjunction([*trail, lift(result)]) for trail, result in found]))
+    if attrs.has(type(result)):
+        return _merged_record(found)
+    term = lift(found[-1][1])
     for trail, result in reversed(found[:-1]):
         term = z3.If(conjunction(trail), lift(result), term)
-    return UnknownNumber(term)
+    keep(term)
+    if type(result) is UnknownMember:
+        return UnknownMember(term, result.enumeration)
+    if isinstance(result, Enum):
+        return UnknownMember(term, type(result))
+    return UnknownName(term) if isinstance(result, UnknownName | str | bytes) else UnknownNumber(term)
+
+
+def _merged_record(found: list[tuple[list[Formula], Any]]) -> Any:
+    kind = found[0][1].__class__
+    kind = getattr(kind, "kind", kind)
+    parts = {}
+    for field in attrs.fields(kind):
+        parts[field.name] = merged_of_cases([(trail, getattr(result, field.name)) for trail, result in found])
+    return kind(**parts)

@@ -17,7 +17,17 @@ from typing import Any, ClassVar
 import attrs
 import z3
 
-from properties.symbolic.exploration import Formula, Refused, Term, choose, conjunction, keep
+from properties.symbolic.exploration import (
+    Formula,
+    Refused,
+    Term,
+    choose,
+    conjunction,
+    disjunction,
+    keep,
+    narrow,
+    truth,
+)
 from properties.symbolic.terms import (
     Unknown,
     UnknownMember,
@@ -36,7 +46,8 @@ Arguments = tuple[Any, ...]
 @cache
 def annotations_of(kind: type) -> dict[str, Any]:
     """The annotated types of the fields of a class."""
-    return typing.get_type_hints(kind, include_extras=True)
+    # The class of persistent maps cannot be subscripted at run time.
+    return typing.get_type_hints(kind, localns={"HashTrieMap": Mapping}, include_extras=True)
 
 
 def members_of(kind: Any) -> tuple[Any, ...]:
@@ -119,6 +130,17 @@ class OneOf:
         tag = application(f"{name} is", arguments)
         learn_range(tag, len(members))
         object.__setattr__(self, "_unknown", (members, name, arguments, tag))
+
+    def is_instance(self, kinds: Any) -> bool:
+        """As `isinstance`, deciding no more than that."""
+        members, _, _, tag = object.__getattribute__(self, "_unknown")
+        inside = [index for index, member in enumerate(members) if issubclass(member, kinds)]
+        if not 0 < len(inside) < len(members):
+            return bool(inside)
+        options = [keep(tag == index) for index in inside]
+        answer = truth(keep(disjunction(options)))
+        narrow(tag, [index for index in range(len(members)) if (index in inside) is answer])
+        return answer
 
     @property
     def _known(self) -> Any:

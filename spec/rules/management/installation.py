@@ -9,7 +9,7 @@ from spec.rules.conditions import existing_canister
 from spec.rules.environments import environment_of
 from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
 from spec.rules.management.settings import hash_of_blob
-from spec.rules.messages.effects import with_logs
+from spec.rules.messages.effects import certified_data_after, global_timer_after, with_logs
 from spec.rules.messages.settlement import failure_of_trap
 from spec.rules.modules import module_or_defect
 from spec.rules.resources import cycles_per_message, cycles_to_reserve, execution_cost, liquid_balance
@@ -60,8 +60,8 @@ def install_code(state: State, *, message_id: MessageId) -> Step:
     fresh = evolve(
         with_logs(evolve(prospective, logs=List()), returned.logs),
         code=Code(arguments.wasm_module, returned.new_state),
-        certified_data=b"" if returned.new_certified_data is None else returned.new_certified_data,
-        global_timer=0 if returned.new_global_timer is None else returned.new_global_timer,
+        certified_data=certified_data_after(b"", returned),
+        global_timer=global_timer_after(0, returned),
     )
 
     # STATE AFTER

@@ -15,7 +15,7 @@ from spec.rules.management.installation import (
     require_returned,
     well_formed,
 )
-from spec.rules.messages.effects import with_logs
+from spec.rules.messages.effects import certified_data_after, global_timer_after, with_logs
 from spec.rules.modules import code_of, module_of
 from spec.state.canister import Canister, Code
 from spec.state.message import CallMessage
@@ -95,10 +95,9 @@ def prepared(
 
 def upgraded(prospective: Canister, before: Returned, after: Returned) -> Canister:
     """The canister after both hooks."""
-    certified = prospective.certified_data if before.new_certified_data is None else before.new_certified_data
     return evolve(
         with_logs(with_logs(prospective, before.logs), after.logs),
         code=Code(code_of(prospective).raw_module, after.new_state),
-        certified_data=certified if after.new_certified_data is None else after.new_certified_data,
-        global_timer=0 if after.new_global_timer is None else after.new_global_timer,
+        certified_data=certified_data_after(certified_data_after(prospective.certified_data, before), after),
+        global_timer=global_timer_after(0, after),
     )

@@ -80,9 +80,19 @@ def with_effects(canister: Canister, outcome: Returned, settlement: Settlement, 
         version=version,
         balance=settlement.balance,
         reserved_balance=canister.reserved_balance + settlement.newly_reserved,
-        certified_data=(canister.certified_data if outcome.new_certified_data is None else outcome.new_certified_data),
-        global_timer=canister.global_timer if outcome.new_global_timer is None else outcome.new_global_timer,
+        certified_data=certified_data_after(canister.certified_data, outcome),
+        global_timer=global_timer_after(canister.global_timer, outcome),
     )
+
+
+def certified_data_after(before: Blob, outcome: Returned) -> Blob:
+    """What the execution certified, or what was certified before if it did not change that."""
+    return before if outcome.new_certified_data is None else outcome.new_certified_data
+
+
+def global_timer_after(before: Nanoseconds, outcome: Returned) -> Nanoseconds:
+    """The timer that the execution set, or the one before if it did not."""
+    return before if outcome.new_global_timer is None else outcome.new_global_timer
 
 
 def with_logs(canister: Canister, texts: tuple[Blob, ...]) -> Canister:
