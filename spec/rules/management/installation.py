@@ -179,15 +179,20 @@ def charged(
         "the limit of reserved cycles is kept",
         RejectReason.RESERVATION_LIMIT_EXCEEDED,
     )
-    assert isinstance(after.code, Code)
-    require(
-        after.settings.wasm_memory_limit == 0
-        or after.code.wasm_state.wasm_memory.size <= after.settings.wasm_memory_limit,
-        "the heap keeps within the canister's limit",
-        RejectReason.MEMORY_LIMIT_EXCEEDED,
-    )
+    require_heap_within_limit(after)
     return Step(
         evolve(replied(state, message_id, call), canisters=state.canisters.set(canister_id, after)),
         outputs=(Executed(canister_id, instructions, None),),
         burned=(Burned(used, BurnReason.EXECUTION), Burned(hooks.cycles_burned, BurnReason.REQUESTED)),
+    )
+
+
+def require_heap_within_limit(canister: Canister) -> None:
+    """States that the heap is not larger than the canister's own limit."""
+    assert isinstance(canister.code, Code)
+    require(
+        canister.settings.wasm_memory_limit == 0
+        or canister.code.wasm_state.wasm_memory.size <= canister.settings.wasm_memory_limit,
+        "the heap keeps within the canister's limit",
+        RejectReason.MEMORY_LIMIT_EXCEEDED,
     )
