@@ -141,6 +141,16 @@ def shown_blob(content: Blob) -> Text:
     return f"0x{content[:SHOWN_BYTES].hex()}... ({len(content)} bytes)"
 
 
+def difference(allowed: Blob, seen: Blob) -> Text:
+    """Where two blobs begin to differ, with some bytes from there."""
+    pairs = enumerate(zip(allowed, seen, strict=False))
+    at = next((index for index, (one, other) in pairs if one != other), min(len(allowed), len(seen)))
+    return (
+        f"the first difference is at byte {at} of {len(seen)} (allowed: {len(allowed)}): "
+        f"{seen[at : at + 16].hex() or 'the end'}, not {allowed[at : at + 16].hex() or 'the end'}"
+    )
+
+
 def shown(seen: Seen) -> Text:
     """An answer in words."""
     match seen:

@@ -1,6 +1,6 @@
 """Judges an implementation that says which transitions it took, by taking the same ones."""
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from conformance.interface import (
     Accepted,
@@ -24,13 +24,14 @@ from conformance.judge import (
     submission_agrees,
 )
 from conformance.moves import TROUBLE, Silence, is_at_rest, shown_label
-from conformance.patterns import agrees, shown
+from conformance.patterns import agrees, difference, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
+from conformance.wire import answer_of
 from spec.machine import OUTSIDE, step, submission_label
 from spec.state.digest import state_digest
 from spec.state.label import Label
-from spec.state.request import Request
+from spec.state.request import Replied, Request
 from spec.transition import Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import Principal, RequestId, Text
 
@@ -153,7 +154,7 @@ class Replay:
         if allowed != seen:
             raise fail(
                 f"{place}: shows {'; '.join(map(shown_output, seen)) or 'nothing'}",
-                ("; ".join(map(shown_output, allowed)) or "nothing",),
+                ("; ".join(map(shown_output, allowed)) or "nothing", *differences(allowed, seen)),
             )
 
     def _compare_state(self, when: Text) -> None:
@@ -164,11 +165,20 @@ class Replay:
             raise fail(f"{when}: the state has the digest {seen.hex()}", (allowed.hex(),))
 
 
+def differences(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:
+    """Where replies differ that should be equal."""
+    for one, other in zip(allowed, seen, strict=False):
+        match one, other:
+            case RequestStatusChanged(status=Replied(first)), RequestStatusChanged(status=Replied(second)):
+                if first != second:
+                    yield difference(first, second)
+
+
 def shown_output(output: Output) -> Text:
     """What a step showed, in words."""
     match output:
         case RequestStatusChanged(request_id, status):
-            return f"request {request_id.hex()[:8]} is {'unknown' if status is None else type(status).__name__.lower()}"
+            return f"request {request_id.hex()[:8]}: {shown(answer_of(status))}"
         case Executed(canister_id, instructions, failure):
             failed = "" if failure is None else f", failed: {failure.reason.name} {failure.message}"
             return f"canister {canister_id.hex()} used {instructions} instructions{failed}"
