@@ -5,18 +5,12 @@ from typing import Final
 from attrs import frozen
 
 from spec.canister.environment import Environment
-from spec.values.quantities import SECONDS_PER_DAY, ByteCount, Count, Cycles, Instructions
+from spec.values.quantities import SECONDS_PER_DAY, ByteCount, Cycles, Instructions
 
 GIB: Final[ByteCount] = 2**30
 
 BYTES_PER_GLOBAL: Final[ByteCount] = 32
 """What every persistent global counts as memory, and the hidden counter too. Source: facts on limits."""
-
-HTTP_LINEAR: Final[Cycles] = 3_000_000
-HTTP_QUADRATIC: Final[Cycles] = 60_000
-HTTP_REQUEST_BYTE: Final[Cycles] = 400
-HTTP_RESPONSE_BYTE: Final[Cycles] = 800
-"""The four: the price of an HTTP outcall. Source: facts on fees."""
 
 
 @frozen
@@ -56,10 +50,11 @@ def call_price(payload: ByteCount, is_64_bit: bool, environment: Environment) ->
     )
 
 
-def http_request_price(request_size: ByteCount, response_size: ByteCount, nodes: Count) -> Cycles:
-    """What an HTTP outcall costs."""
-    per_node = HTTP_LINEAR + HTTP_QUADRATIC * nodes + HTTP_REQUEST_BYTE * request_size
-    return (per_node + HTTP_RESPONSE_BYTE * response_size) * nodes
+def http_request_price(request_size: ByteCount, response_size: ByteCount, environment: Environment) -> Cycles:
+    """What an HTTP outcall costs. It grows with the square of the subnet, so it is not scaled."""
+    fees, nodes = environment.profile.fees, environment.subnet_size
+    sizes = fees.http_request_byte * request_size + fees.http_response_byte * response_size
+    return (fees.http_request + fees.http_request_per_node * nodes + sizes) * nodes
 
 
 def freezing_limit(wasm_state_size: ByteCount, environment: Environment) -> Cycles:

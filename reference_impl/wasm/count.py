@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from reference_impl.wasm import runtime
 from reference_impl.wasm.module import WasmtimeModule, load_module
@@ -29,7 +29,8 @@ _CONTEXTS: Final = {
 }
 """By the first word of the export; all others run as an update."""
 
-_CANISTER: Final = Principal(bytes([0, 0, 0, 0, 0, 0, 0, 1, 1, 1]))
+_CANISTER: Final = Principal(bytes(8) + b"\x01\x01")
+_BALANCE: Final = 100_000_000_000_000
 
 
 class CountError(Exception):
@@ -66,7 +67,8 @@ def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: P
     if _takes_or_gives(module, export):
         raise CountError(f"the function {export!r} has parameters or results")
     environment = _default_environment(limit, profile)
-    started = module.start(module.initial_state(_CANISTER), environment)
+    installing = evolve(environment, instruction_limit=profile.limits.install_code_instructions)
+    started = module.start(module.initial_state(_CANISTER), installing)
     if isinstance(started, Trapped):
         raise CountError(f"the start function does not return: {started.reason.value}")
     context = _CONTEXTS.get(export.split(" ")[0], Context.UPDATE)
@@ -98,9 +100,9 @@ def _default_environment(limit: Instructions, profile: Profile) -> Environment:
         profile=profile,
         instruction_limit=limit,
         time=0,
-        controllers=List.of(ANONYMOUS),
+        controllers=List(),
         global_timer=0,
-        balance=10**15,
+        balance=_BALANCE,
         reserved_balance=0,
         reserved_balance_limit=profile.defaults.reserved_cycles_limit,
         compute_allocation=0,
@@ -115,5 +117,5 @@ def _default_environment(limit: Instructions, profile: Profile) -> Environment:
         root_key=b"",
         certificate=None,
         status=SimpleStatus.RUNNING,
-        canister_version=1,
+        canister_version=0,
     )

@@ -127,7 +127,7 @@ class WasmtimeModule:
     def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
         """The state in which an upgrade to this module starts."""
         heap = self.initial_heap
-        if keep_wasm_memory:
+        if keep_wasm_memory and self.compiled.parsed.memory is not None:
             pages = max(before.wasm_memory.wasm_pages, self.initial_heap.wasm_pages)
             heap = before.wasm_memory.with_pages(pages, ())
         return WasmState(before.self_id, heap, before.stable_memory, self.initial_globals)
@@ -296,7 +296,7 @@ class WasmtimeModule:
         used = trapped.instructions_used + outcome.instructions_used
         if isinstance(outcome, Trapped):
             return evolve(trapped, instructions_used=used, logs=trapped.logs + outcome.logs)
-        return evolve(outcome, instructions_used=used, cleaned_up_after=trapped)
+        return evolve(outcome, instructions_used=used, logs=trapped.logs + outcome.logs, cleaned_up_after=trapped)
 
 
 _cache: Final[OrderedDict[tuple[bytes, Limits], WasmtimeModule]] = OrderedDict()

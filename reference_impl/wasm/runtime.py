@@ -95,7 +95,7 @@ def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Giv
     end = _run(instance, execution, entry, given)
     changed = instance.changed_pages()
     executed = execution.executed() - execution.stable_page_charge
-    page_charge = execution.stable_page_charge + _heap_charge(execution, len(changed))
+    page_charge = execution.stable_page_charge + _heap_charge(execution, end, len(changed))
     used = min(given.limit, executed + page_charge)
     outcome = _outcome(state, instance, execution, end, changed, used)
     # Growing cannot be undone, nor can dropping a data segment.
@@ -144,8 +144,9 @@ def _keeps_changes(execution: Execution) -> bool:
     return execution.context not in WITHOUT_CHANGES
 
 
-def _heap_charge(execution: Execution, changed: int) -> Instructions:
-    if not _keeps_changes(execution):
+def _heap_charge(execution: Execution, end: Ended | None, changed: int) -> Instructions:
+    """Also after a trap; not after a run out of instructions, and not where changes are dropped anyway."""
+    if not _keeps_changes(execution) or end is not None and end.reason is TrapReason.OUT_OF_INSTRUCTIONS:
         return 0
     return changed * (PAGE_CHARGE_64 if execution.is_64_bit else PAGE_CHARGE_32)
 

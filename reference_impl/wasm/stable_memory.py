@@ -10,6 +10,7 @@ class StableMemory:
     def __init__(self, before: LinearMemory) -> None:
         self._before = before
         self._written: dict[int, bytearray] = {}
+        self._accessed: set[int] = set()
         self.wasm_pages: Count = before.wasm_pages
 
     @property
@@ -20,6 +21,18 @@ class StableMemory:
     def grow(self, more: Count) -> None:
         """Appends pages of zeroes."""
         self.wasm_pages += more
+
+    def access(self, offset: int, size: int, most: Count) -> bool:
+        """Notes an access to a range. False if more than so many different 4 KiB pages have been accessed by now."""
+        if size > most * OS_PAGE:
+            return False
+        if size:
+            first, last = offset // OS_PAGE, (offset + size - 1) // OS_PAGE
+            if first == last:
+                self._accessed.add(first)
+            else:
+                self._accessed.update(range(first, last + 1))
+        return len(self._accessed) <= most
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes, which must lie inside."""

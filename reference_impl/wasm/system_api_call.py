@@ -36,14 +36,18 @@ def call_new(
     reject_function: int,
     reject_argument: int,
 ) -> None:
-    """Starts a call; one under construction is dropped and its cycles come back."""
+    """
+    Starts a call; one under construction is dropped and its cycles come back.
+
+    Bytes of the method name that are not UTF-8 are replaced: such a method does not exist.
+    """
     execution.call = None
     execution.trap_unless(callee_size <= MAXIMUM_PRINCIPAL_LENGTH)
     execution.trap_unless(name_size <= execution.environment.profile.limits.exported_method_names)
     _require_payload(execution, name_size)
     execution.call = CallUnderConstruction(
         callee=Principal(execution.read(callee_source, callee_size)),
-        method_name=execution.read_text(name_source, name_size),
+        method_name=execution.read(name_source, name_size).decode(errors="replace"),
         name_size=name_size,
         on_reply=Closure(reply_function, reply_argument),
         on_reject=Closure(reject_function, reject_argument),

@@ -1,15 +1,26 @@
 """System API: cycles, and what things cost."""
 
+from collections.abc import Callable
+from typing import Final
+
 from reference_impl.wasm import costs
 from reference_impl.wasm.execution import CYCLES_SIZE, Execution
 from reference_impl.wasm.system_api_table import ALL_BUT_START, EVERYWHERE, per_byte, system_function
+from spec.profile import Fees
+from spec.values.quantities import Cycles
 
 _WITH_AVAILABLE_CYCLES = "U RQ Rt Ry"
 _CALLBACKS = "Rt Ry"
-UNKNOWN_CURVE, UNKNOWN_KEY = 1, 2
-"""Results of the functions for the cost of keys. No instance that is modelled here holds a key."""
-CURVES = {"ecdsa": 1, "schnorr": 2, "vetkd": 1}
-"""How many curves or algorithms each scheme has, from 0 on. Source: canister-interface, cycle cost calculation."""
+KNOWN, UNKNOWN_CURVE, UNKNOWN_KEY = 0, 1, 2
+"""Results of the functions for the cost of keys."""
+KEYS: Final = frozenset({b"key_1", b"test_key_1"})
+"""The names of the keys of production, of every scheme."""
+SCHEMES: Final[dict[str, tuple[int, Callable[[Fees], Cycles]]]] = {
+    "ecdsa": (1, lambda fees: fees.ecdsa_signature),
+    "schnorr": (2, lambda fees: fees.schnorr_signature),
+    "vetkd": (1, lambda fees: fees.vetkd_key),
+}
+"""How many curves or algorithms each scheme has, from 0 on, and its fee. Source: canister-interface, cycle cost."""
 
 
 def _in_64_bits(execution: Execution, amount: int) -> int:
@@ -96,29 +107,36 @@ def cost_create_canister(execution: Execution, destination: int) -> None:
 @system_function("llP", "", EVERYWHERE)
 def cost_http_request(execution: Execution, request_size: int, response_size: int, destination: int) -> None:
     """Writes what an HTTP outcall costs."""
-    price = costs.http_request_price(request_size, response_size, execution.environment.subnet_size)
+    price = costs.http_request_price(request_size, response_size, execution.environment)
     execution.write_cycles(destination, price)
 
 
 def _key_cost(execution: Execution, scheme: str, source: int, size: int, curve: int, destination: int) -> int:
-    execution.read(source, size)
+    key = execution.read(source, size)
     execution.trap_unless(destination + CYCLES_SIZE <= execution.instance.memory_size)
-    return UNKNOWN_CURVE if curve >= CURVES[scheme] else UNKNOWN_KEY
+    curves, fee = SCHEMES[scheme]
+    if curve >= curves:
+        return UNKNOWN_CURVE
+    if key not in KEYS:
+        return UNKNOWN_KEY
+    environment = execution.environment
+    execution.write_cycles(destination, costs.scale(fee(environment.profile.fees), environment))
+    return KNOWN
 
 
 @system_function("PPiP", "i", EVERYWHERE, cost=per_byte(1))
 def cost_sign_with_ecdsa(execution: Execution, source: int, size: int, curve: int, destination: int) -> int:
-    """Says that the curve is unknown, or else that the key is."""
+    """Writes the fee; 1 if the curve is unknown, 2 if the key is."""
     return _key_cost(execution, "ecdsa", source, size, curve, destination)
 
 
 @system_function("PPiP", "i", EVERYWHERE, cost=per_byte(1))
 def cost_sign_with_schnorr(execution: Execution, source: int, size: int, algorithm: int, destination: int) -> int:
-    """Says that the algorithm is unknown, or else that the key is."""
+    """Writes the fee; 1 if the algorithm is unknown, 2 if the key is."""
     return _key_cost(execution, "schnorr", source, size, algorithm, destination)
 
 
 @system_function("PPiP", "i", EVERYWHERE, cost=per_byte(1))
 def cost_vetkd_derive_key(execution: Execution, source: int, size: int, curve: int, destination: int) -> int:
-    """Says that the curve is unknown, or else that the key is."""
+    """Writes the fee; 1 if the curve is unknown, 2 if the key is."""
     return _key_cost(execution, "vetkd", source, size, curve, destination)

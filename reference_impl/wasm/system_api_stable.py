@@ -3,7 +3,7 @@
 from typing import Final
 
 from reference_impl.wasm.execution import Execution
-from reference_impl.wasm.system_api_table import EVERYWHERE, system_function
+from reference_impl.wasm.system_api_table import EVERYWHERE, Context, system_function
 from spec.values.quantities import WASM_PAGE, Count, Instructions
 
 ACCESS: Final[Instructions] = 20
@@ -11,6 +11,9 @@ ACCESS: Final[Instructions] = 20
 GROW: Final[Instructions] = 100
 PAGE_CHARGE: Final[Instructions] = 1000
 """For each 4 KiB page that is written for the first time. Source: facts on instruction weights, older page rule."""
+INSTALLING: Final = frozenset(map(Context, ["I", "G"]))
+QUERYING: Final = frozenset(map(Context, ["RQ", "NRQ", "TQ", "CQ", "CRy", "CRt", "CC", "F"]))
+"""Where other limits hold for the pages accessed. Source: facts on limits."""
 LARGEST_32_BIT: Final[Count] = 65536
 """In pages; the 32-bit functions trap beyond. Source: facts on limits."""
 
@@ -19,19 +22,32 @@ def _require_small(execution: Execution) -> None:
     execution.trap_unless(execution.stable.wasm_pages <= LARGEST_32_BIT)
 
 
-def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
+def _most_accessed(execution: Execution) -> Count:
+    """How many different 4 KiB pages the execution may read or write."""
+    limits = execution.environment.profile.limits
+    if execution.context in INSTALLING:
+        return limits.stable_pages_in_upgrade
+    return limits.stable_pages_in_query if execution.context in QUERYING else limits.stable_pages_in_message
+
+
+def _access(execution: Execution, offset: int, size: int) -> None:
     execution.trap_unless(offset + size <= execution.stable.size)
+    execution.trap_unless(execution.stable.access(offset, size, _most_accessed(execution)))
+
+
+def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
+    _access(execution, offset, size)
     execution.trap_unless(destination + size <= execution.instance.memory_size)
     execution.write(destination, execution.stable.read(offset, size))
 
 
 def _write(execution: Execution, offset: int, source: int, size: int) -> None:
-    execution.trap_unless(offset + size <= execution.stable.size)
-    content = execution.read(source, size)
+    _access(execution, offset, size)
+    # Source: production charges for the pages before it looks at the heap.
     charge = PAGE_CHARGE * execution.stable.pages_new_to_write(offset, size)
     execution.stable_page_charge += charge
     execution.charge_in_module(charge)
-    execution.stable.write(offset, content)
+    execution.stable.write(offset, execution.read(source, size))
 
 
 def _grow(execution: Execution, more: Count, most: Count) -> int:

@@ -6,12 +6,13 @@ from attrs import frozen
 
 from spec.canister.environment import Environment, SimpleStatus
 from spec.canister.module import MalformedModule
+from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.system_api.context import Context
 from spec.system_api.execution import Parameters
-from spec.system_api.module import parse_module
+from spec.system_api.module import WasmCanisterModule, parse_module
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE
-from spec.system_api.run import run_function
+from spec.system_api.run import Ending, run_function
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, SubnetId, Text
 from spec.values.quantities import Instructions
@@ -59,10 +60,12 @@ BALANCE: Final = 100_000_000_000_000
 
 def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: Profile) -> Count:
     """
-    Executes a function on the initial state of a module, with an empty argument, and counts.
+    Executes a function with an empty argument on the initial state of a module, after its start function; only the
+    function is counted.
 
     `export` is the name of an exported function without parameters, for example `canister_update go`. Raises
-    `CannotCount` if the module does not fulfil the requirements or has no such function.
+    `CannotCount` if the module does not fulfil the requirements or has no such function, or if the start
+    function does not return.
     """
     module = parse_module(raw_module, profile)
     if isinstance(module, MalformedModule):
@@ -72,7 +75,7 @@ def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: P
         raise CannotCount(f"the module exports no function {export!r}")
     if module.module.function_type(function) != FunctionType():
         raise CannotCount(f"the function {export!r} has parameters or results")
-    state = module.initial_state(CANISTER)
+    state = _started(module, profile)
     parameters = Parameters(_environment(profile, limit))
     finished = run_function(module.module, function, _context(export), parameters, state, limit)
     return Count(
@@ -82,6 +85,19 @@ def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: P
         outcome=finished.ending.value,
         why=finished.why,
     )
+
+
+def _started(module: WasmCanisterModule, profile: Profile) -> WasmState:
+    """The initial state, on which the start function has run as it does when the module is installed."""
+    state, start = module.initial_state(CANISTER), module.module.start
+    if start is None:
+        return state
+    limit = profile.limits.install_code_instructions
+    parameters = Parameters(_environment(profile, limit))
+    finished = run_function(module.module, start, Context.START, parameters, state, limit)
+    if finished.ending is not Ending.RETURNS:
+        raise CannotCount(f"the start function does not return: {finished.why}")
+    return finished.new_state
 
 
 def _context(export: Text) -> Context:

@@ -182,3 +182,18 @@ def test_a_trap_after_a_run_out_of_instructions_is_a_trap(load, environment) -> 
     state = module.initial_state(SELF)
     reasons = [run(module, "go", state, evolve(environment, instruction_limit=limit)).reason for limit in (0, 10)]
     assert reasons == [TrapReason.OUT_OF_INSTRUCTIONS, TrapReason.TRAPPED]
+
+
+def test_the_logs_of_a_trapped_callback_come_before_those_of_its_cleanup(load, environment) -> None:
+    module = load("""
+        (module (import "ic0" "debug_print" (func $print (param i32 i32))) (memory 1) (data (i32.const 0) "ab")
+          (table funcref (elem $reply $cleanup))
+          (func $reply (param i32) (call $print (i32.const 0) (i32.const 1)) unreachable)
+          (func $cleanup (param i32) (call $print (i32.const 1) (i32.const 1))))
+    """)
+    callback = Callback(Closure(0, 0), Closure(0, 0), Closure(1, 0))
+    outcome = module.callback(
+        callback, Reply(b""), 0, module.initial_state(SELF), Caller(SELF), None, environment, 0, True
+    )
+    assert outcome.logs == (b"a", b"b")
+    assert outcome.cleaned_up_after.logs == (b"a",)
