@@ -11,14 +11,14 @@ from typing import Any
 from properties.agreement.difference import difference
 from reference_impl.engine import Engine
 from reference_impl.observations import ClaimedStep, Execution, Observation, Refused, StatusChange
-from spec.machine import enabled, initial_state, step, submission_label
+from spec.machine import OUTSIDE, enabled, initial_state, step, submission_label
 from spec.profile import Profile, load_profile
 from spec.state.canister import Subnet
 from spec.state.label import Label
 from spec.state.message import FuncMessage
 from spec.state.request import Request
 from spec.state.state import State
-from spec.transition import Burned, Executed, Minted, Output, RequestStatusChanged, Step
+from spec.transition import Burned, Executed, Minted, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName, Principal, RequestId
 from spec.values.management import decode_arguments
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
@@ -54,15 +54,20 @@ class Lockstep:
         if isinstance(result, Step) == isinstance(taken, Refused):
             raise self._disagreement(f"{label}: the specification says {result!r:.300}, the engine {taken!r:.300}")
         if not isinstance(result, Step):
+            self._compare_refusals(label, result, taken)
             self.schedule.pop()
             return False
         self.state = result.state
         self.fired[label.rule] += 1
         self._compare_shown(result, self.engine.explain())
+        self.compare_states()
+        return True
+
+    def compare_states(self) -> None:
+        """Raises `Disagreement` if the states differ."""
         found = difference(self.state, self.engine.abstract())
         if found is not None:
             raise self._disagreement(found)
-        return True
 
     def submit(
         self,
@@ -83,7 +88,7 @@ class Lockstep:
             argument=argument,
         )
         known_before = set(self.state.requests.keys())
-        target = effective_id if effective_id is not None else self._effective_id(request)
+        target = effective_id if effective_id is not None else self.effective_id(request)
         if not self.take(submission_label(request, target)):
             return None, False
         (request_id,) = set(self.state.requests.keys()) - known_before
@@ -111,11 +116,20 @@ class Lockstep:
             assert self.take(Label("canister_time_progress", {"canister_id": canister_id, "time": time}))
         assert self.take(Label("system_time_progress", {"time": self.state.system_time + duration}))
 
-    def _effective_id(self, request: Request) -> Principal:
+    def effective_id(self, request: Request) -> Principal:
+        """The effective canister id with which a well-behaved client submits the request."""
         if request.canister_id != MANAGEMENT_CANISTER:
             return request.canister_id
         arguments = decode_arguments(request.method_name, request.argument)
         return getattr(arguments, "canister_id", Principal(b"\x00"))
+
+    def _compare_refusals(self, label: Label, result: NotEnabled | Unspecified, taken: object) -> None:
+        """Requests that are not accepted are refused for the same reason; other labels are nobody's to be told."""
+        if label.rule not in OUTSIDE or not isinstance(result, NotEnabled) or not isinstance(taken, Refused):
+            return
+        ours, theirs = result.reject, taken.reject
+        if (ours and (ours.code, ours.reason)) != (theirs and (theirs.code, theirs.reason)):
+            raise self._disagreement(f"{label}: refused with {ours!r:.300}, but by the engine with {theirs!r:.300}")
 
     def _compare_shown(self, result: Step, claimed: list[ClaimedStep]) -> None:
         shown = [_observation(output) for output in result.outputs]
