@@ -9,7 +9,7 @@ from spec.rules.ingress.permission import managed_canister, may_submit
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.modules import code_of, module_of
 from spec.rules.resources import liquid_balance
-from spec.state.canister import Running
+from spec.state.canister import Running, Stopping
 from spec.state.request import KnownRequest, Received, Request
 from spec.state.state import State
 from spec.transition import RequestStatusChanged, Step, require, transition
@@ -26,7 +26,8 @@ def submit_request(state: State, *, request: Request, effective_id: Principal) -
     require(effective_id == request.canister_id, "the effective canister id is that of the callee")
     canister = existing_canister(state, request.canister_id)
     code = code_of(canister)
-    require(isinstance(canister.status, Running), "the canister is running", RejectReason.CANISTER_STOPPED)
+    stopped = RejectReason.CANISTER_STOPPING if isinstance(canister.status, Stopping) else RejectReason.CANISTER_STOPPED
+    require(isinstance(canister.status, Running), "the canister is running", stopped)
     require(
         liquid_balance(state.profile, canister) >= 0,
         "the canister is not frozen",
