@@ -10,7 +10,9 @@ import re
 from collections import defaultdict
 from typing import Final
 
-from spec.wasm.opcodes import BY_ENCODING, OPCODES, UNSUPPORTED
+from attrs import evolve
+
+from spec.wasm.opcodes import BY_ENCODING, FIRST_RELAXED_SIMD, OPCODES, UNSUPPORTED
 from spec.wasm.reader import VALUE_TYPES, Malformed, Reader
 from spec.wasm.syntax import BlockType, Expression, Immediates, Instruction, Opcode
 
@@ -28,11 +30,21 @@ SINGLE_INDEX: Final = frozenset(
 
 BLOCK_OPCODES: Final = frozenset({b"\x02", b"\x03", b"\x04"})
 END_OPCODE: Final = b"\x0b"
-PREFIXES: Final = frozenset({0xFC})
+PREFIXES: Final = frozenset({0xFC, 0xFD})
+VECTOR_PREFIX: Final = 0xFD
 
 MULTIPLE_MEMORIES: Final = "more than one memory is not accepted"
 MULTIPLE_MEMORIES_FLAG: Final = 0x40
 """This bit of a memory argument's alignment says that the index of a memory follows."""
+
+
+def shortest_leb128(number: int) -> bytes:
+    """An unsigned number in the shortest LEB128 form."""
+    encoded = bytearray()
+    while number >= 0x80:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*encoded, number))
 
 
 def decode_opcode(reader: Reader) -> Opcode:
@@ -41,7 +53,9 @@ def decode_opcode(reader: Reader) -> Opcode:
     byte = reader.byte()
     if byte in PREFIXES:
         number = reader.unsigned()
-        opcode = BY_ENCODING.get(bytes((byte, number))) if number < 256 else None
+        opcode = BY_ENCODING.get(bytes((byte,)) + shortest_leb128(number))
+        if opcode is None and byte == VECTOR_PREFIX and number >= FIRST_RELAXED_SIMD:
+            raise reader.fail(UNSUPPORTED[byte], start)
         if opcode is None:
             raise reader.fail(f"illegal opcode {byte:02x} {number:02x}", start)
         return opcode
@@ -118,6 +132,14 @@ def decode_instruction(reader: Reader) -> Instruction:
             return Instruction(opcode, constant=int.from_bytes(reader.take(4), "little"))
         case Immediates.F64:
             return Instruction(opcode, constant=int.from_bytes(reader.take(8), "little"))
+        case Immediates.V128:
+            return Instruction(opcode, constant=int.from_bytes(reader.take(16), "little"))
+        case Immediates.LANE:
+            return Instruction(opcode, index=reader.byte())
+        case Immediates.SIXTEEN_LANES:
+            return Instruction(opcode, lanes=tuple(reader.take(16)))
+        case Immediates.MEMORY_ARGUMENT_AND_LANE:
+            return evolve(memory_argument(reader, opcode), index=reader.byte())
         case Immediates.REFERENCE_TYPE:
             return Instruction(opcode, types=(reader.reference_type(),))
         case unknown:
@@ -140,6 +162,10 @@ _SHAPES: Final[dict[Immediates, bytes]] = {
     Immediates.I64: _INTEGER_64,
     Immediates.F32: b".{4}",
     Immediates.F64: b".{8}",
+    Immediates.V128: b".{16}",
+    Immediates.LANE: b".",
+    Immediates.SIXTEEN_LANES: b".{16}",
+    Immediates.MEMORY_ARGUMENT_AND_LANE: _INTEGER_32 + _INTEGER_64 + b".",
     # A vector of up to 64 labels and the default.
     Immediates.LABELS: b"(?:"
     + b"|".join(re.escape(bytes((number,))) + b"(?:%b){%d}" % (_INTEGER_32, number + 1) for number in range(65))
@@ -152,16 +178,15 @@ def _cutter() -> re.Pattern[bytes]:
     """An expression that matches one instruction. Instructions with immediates of one shape form one alternative."""
     encodings: defaultdict[bytes, list[bytes]] = defaultdict(list)
     for opcode in OPCODES:
-        encodings[_SHAPES[opcode.immediates]].append(re.escape(opcode.encoding))
+        encodings[_SHAPES[opcode.immediates]].append(opcode.encoding)
     # Alternatives are tried in turn, so those that start with one byte of a set come first.
     sets: list[bytes] = []
     sequences: list[bytes] = []
     for shape, codes in encodings.items():
-        short = [code for code in codes if len(code.replace(b"\\", b"")) <= 1]
-        long = [code for code in codes if code not in short]
-        if short:
-            sets.append(b"[" + b"".join(short) + b"]" + shape)
-        sequences.extend(code + shape for code in long)
+        single = [re.escape(code) for code in codes if len(code) == 1]
+        if single:
+            sets.append(b"[" + b"".join(single) + b"]" + shape)
+        sequences.extend(re.escape(code) + shape for code in codes if len(code) > 1)
     return re.compile(b"|".join(sets + sequences), re.DOTALL)
 
 

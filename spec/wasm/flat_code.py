@@ -12,9 +12,16 @@ from attrs import define, field, frozen
 
 from spec.wasm.instructions_memory import LOAD, STORE
 from spec.wasm.instructions_store import ON_STORE
+from spec.wasm.instructions_vector_memory import LOAD_LANE, STORE_LANE, VECTOR_LOAD, VECTOR_STORE
 from spec.wasm.metering import CHARGED_BY_SIZE, Segment, charged_segments
 from spec.wasm.numerics import BINARY, UNARY
-from spec.wasm.syntax import NULL, Function, FunctionType, Instruction, Module
+from spec.wasm.numerics_vector import EXTRACT_LANE, REPLACE_LANE, shuffle
+from spec.wasm.syntax import NULL, Function, FunctionType, Immediates, Instruction, Module
+
+LOADS: Final = LOAD | VECTOR_LOAD
+STORES: Final = STORE | VECTOR_STORE
+
+NAMING_LANES: Final = (Immediates.LANE, Immediates.SIXTEEN_LANES, Immediates.MEMORY_ARGUMENT_AND_LANE)
 
 # The kinds of steps, with the two operands of each.
 LOCAL_GET: Final = 0
@@ -205,11 +212,13 @@ class FlatCodeMaker:
             self.height -= 1
         elif name in UNARY:
             self.step(UNARY_STEP, UNARY[name])
-        elif name in LOAD:
-            self.step(LOAD_STEP, LOAD[name], instruction.offset)
-        elif name in STORE:
-            self.step(STORE_STEP, STORE[name], instruction.offset)
+        elif name in LOADS:
+            self.step(LOAD_STEP, LOADS[name], instruction.offset)
+        elif name in STORES:
+            self.step(STORE_STEP, STORES[name], instruction.offset)
             self.height -= 2
+        elif instruction.opcode.immediates in NAMING_LANES and name not in ON_STORE:
+            self.lanes(instruction)
         elif name in ON_STORE:
             self.on_store(instruction)
         else:
@@ -252,12 +261,14 @@ class FlatCodeMaker:
             self.step(RETURN)
 
     def on_store(self, instruction: Instruction) -> None:
-        """Instructions on memory, tables and segments."""
+        """Instructions on the stack, memory, tables and segments."""
         effect = {
             "memory.size": 1,
             "table.size": 1,
             "table.grow": -1,
             "table.set": -2,
+            "v128.bitselect": -2,
+            **dict.fromkeys(LOAD_LANE, -1),
             **dict.fromkeys(
                 ("memory.fill", "memory.copy", "memory.init", "table.fill", "table.copy", "table.init"), -3
             ),
@@ -266,10 +277,23 @@ class FlatCodeMaker:
         self.height += effect.get(instruction.name, 0)
         self.is_reachable = instruction.name != "unreachable"
 
+    def lanes(self, instruction: Instruction) -> None:
+        """Instructions that name lanes; the function on operands is made from the indices."""
+        name, index = instruction.name, instruction.index
+        if name in EXTRACT_LANE:
+            self.step(UNARY_STEP, EXTRACT_LANE[name](index))
+        elif name in STORE_LANE:
+            self.step(STORE_STEP, STORE_LANE[name](index), instruction.offset)
+            self.height -= 2
+        else:
+            function = REPLACE_LANE[name](index) if name in REPLACE_LANE else shuffle(instruction.lanes)
+            self.step(BINARY_STEP, function)
+            self.height -= 1
+
     def variable_or_jump(self, instruction: Instruction) -> None:
         """Constants, locals, globals, parametric instructions, branches and calls."""
         match instruction.name:
-            case "i32.const" | "i64.const" | "f32.const" | "f64.const":
+            case "i32.const" | "i64.const" | "f32.const" | "f64.const" | "v128.const":
                 self.push(CONSTANT, instruction.constant)
             case "ref.null":
                 self.push(CONSTANT, NULL)

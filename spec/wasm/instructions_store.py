@@ -10,7 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from spec.values.quantities import WASM_PAGE
+from spec.wasm.instructions_vector_memory import LOAD_LANE
 from spec.wasm.memory import OUT_OF_BOUNDS
+from spec.wasm.numerics_vector import v128_bitselect
 from spec.wasm.store import TABLE_OUT_OF_BOUNDS, Store
 from spec.wasm.syntax import NULL, Instruction, Limits
 from spec.wasm.traps import Trap
@@ -129,6 +131,17 @@ def elem_drop(store: Store, _: Stack, instruction: Instruction) -> None:
     store.element_segments[instruction.index] = ()
 
 
+def load_lane(store: Store, stack: Stack, instruction: Instruction) -> None:
+    """`v128.load8_lane` and the like replace one lane of a vector by a value from memory."""
+    vector, address = stack.pop(), stack.pop() + instruction.offset
+    stack.append(LOAD_LANE[instruction.name](instruction.index)(store.heap, address, vector))
+
+
+def bitselect(_store: Store, stack: Stack, _instruction: Instruction) -> None:
+    """`v128.bitselect`, the only numeric instruction with three operands."""
+    stack.append(v128_bitselect(*pop_three(stack)))
+
+
 ON_STORE: Final[dict[str, StoreInstruction]] = {
     "unreachable": unreachable,
     "memory.size": memory_size,
@@ -146,5 +159,7 @@ ON_STORE: Final[dict[str, StoreInstruction]] = {
     "table.copy": table_copy,
     "table.init": table_init,
     "elem.drop": elem_drop,
+    "v128.bitselect": bitselect,
+    **dict.fromkeys(LOAD_LANE, load_lane),
 }
 """Each of them by its name in the text format."""

@@ -3,11 +3,12 @@ The table of instructions: opcode, name, immediates, and the types popped and pu
 
 One row an instruction, in the order of the binary format. `*` means that the types depend on the context; the
 validator then has a rule of that name. `address` is the type of addresses of memory 0. Source: core specification,
-index of instructions. Fixed-width SIMD (prefix fd) has no rows yet.
+index of instructions.
 """
 
 from typing import Final
 
+from spec.wasm.opcodes_vector import VECTOR_INSTRUCTIONS
 from spec.wasm.syntax import ADDRESS, Immediates, Opcode, SignatureType, ValueType
 
 CONTROL: Final = """
@@ -260,7 +261,7 @@ def _rows(*tables: str) -> tuple[Opcode, ...]:
 
 
 OPCODES: Final[tuple[Opcode, ...]] = _rows(
-    CONTROL, VARIABLES_AND_TABLES, MEMORY, CONSTANTS, NUMERIC, CONVERSIONS, REFERENCES, PREFIX_FC
+    CONTROL, VARIABLES_AND_TABLES, MEMORY, CONSTANTS, NUMERIC, CONVERSIONS, REFERENCES, PREFIX_FC, *VECTOR_INSTRUCTIONS
 )
 """Every instruction that the decoder knows."""
 
@@ -268,7 +269,7 @@ BY_NAME: Final[dict[str, Opcode]] = {opcode.name: opcode for opcode in OPCODES}
 """The row of an instruction, by its name in the text format."""
 
 BY_ENCODING: Final[dict[bytes, Opcode]] = {opcode.encoding: opcode for opcode in OPCODES}
-"""The row of an instruction, by its opcode, with prefix."""
+"""The row of an instruction, by its opcode; with a prefix, the number behind it is in the shortest LEB128 form."""
 
 UNSUPPORTED: Final[dict[int, str]] = {
     0x06: "exceptions are not accepted",
@@ -286,7 +287,10 @@ UNSUPPORTED: Final[dict[int, str]] = {
     0xD5: "typed function references are not accepted",
     0xD6: "typed function references are not accepted",
     0xFB: "garbage collection is not accepted",
-    0xFD: "fixed-width SIMD is not supported yet",
+    0xFD: "relaxed SIMD is not accepted",
     0xFE: "threads are not accepted",
 }
 """Why an instruction that begins with this byte is refused, where the byte belongs to a known extension."""
+
+FIRST_RELAXED_SIMD: Final = 0x100
+"""Behind prefix fd, the instructions of relaxed SIMD are numbered from here on."""

@@ -12,13 +12,13 @@ VALUE_TYPES: Final[dict[int, ValueType]] = {
     0x7E: ValueType.I64,
     0x7D: ValueType.F32,
     0x7C: ValueType.F64,
+    0x7B: ValueType.V128,
     0x70: ValueType.FUNCREF,
     0x6F: ValueType.EXTERNREF,
 }
 """The byte of each value type."""
 
 UNSUPPORTED_TYPES: Final[dict[int, str]] = {
-    0x7B: "fixed-width SIMD is not supported yet",
     0x69: "exceptions are not accepted",
     0x74: "exceptions are not accepted",
     **dict.fromkeys((0x63, 0x64), "typed function references are not accepted"),

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from spec.wasm.numerics_float import F32_FORMAT, F64_FORMAT, FloatFormat
 from spec.wasm.syntax import NULL
+from spec.wasm.vector_shapes import SHAPES, Shape
 
 
 class ScriptError(Exception):
@@ -161,6 +162,21 @@ def floating(text: str, form: FloatFormat) -> int:
     return sign | nearest_bits(form, exact_number(unsigned))
 
 
+def vector_shape(group: Group) -> Shape:
+    """How a vector is written: the word behind `v128.const`."""
+    word = group.items[1] if len(group.items) > 1 else None
+    if not isinstance(word, Word) or word.text not in SHAPES:
+        raise ScriptError(f"line {group.line}: the shape of a vector is expected")
+    return SHAPES[word.text]
+
+
+def vector_lanes(group: Group) -> list[Group]:
+    """The lanes of a vector, each as a constant of its own."""
+    shape = vector_shape(group)
+    constant = Word(f"{shape.name[0]}{shape.width if shape.width > 16 else 32}.const")
+    return [Group((constant, item), group.start, group.end, group.line) for item in group.items[2:]]
+
+
 def value(group: Group) -> int:
     """The bit pattern that a constant stands for. Raises `NotImplementedError` for values of other kinds."""
     operand = group.items[1].text if len(group.items) > 1 and isinstance(group.items[1], Word) else ""
@@ -173,6 +189,9 @@ def value(group: Group) -> int:
             return floating(operand, F32_FORMAT)
         case "f64.const":
             return floating(operand, F64_FORMAT)
+        case "v128.const":
+            shape = vector_shape(group)
+            return shape.vector(value(lane) for lane in vector_lanes(group))
         case "ref.null":
             return NULL
         case "ref.extern" | "ref.host":
@@ -188,6 +207,10 @@ def matches(actual: int, group: Group) -> bool:
         return any(isinstance(item, Group) and matches(actual, item) for item in group.items[1:])
     if group.head in ("ref.func", "ref.extern") and operand is None:
         return actual != NULL
+    if group.head == "v128.const":
+        shape, lanes = vector_shape(group), vector_lanes(group)
+        if shape.name.startswith("f"):
+            return all(map(matches, shape.lanes(actual), lanes))
     form = {"f32.const": F32_FORMAT, "f64.const": F64_FORMAT}.get(group.head)
     if form is not None and operand == Word("nan:canonical"):
         return actual & ~form.sign_bit == form.canonical_nan

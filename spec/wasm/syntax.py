@@ -14,12 +14,13 @@ class ValueType(Enum):
     I64 = "i64"
     F32 = "f32"
     F64 = "f64"
+    V128 = "v128"
     FUNCREF = "funcref"
     EXTERNREF = "externref"
 
     @property
     def is_reference(self) -> bool:
-        """Values of the type are references, not numbers."""
+        """Values of the type are references, not numbers or vectors."""
         return self in (ValueType.FUNCREF, ValueType.EXTERNREF)
 
 
@@ -63,6 +64,10 @@ class Immediates(Enum):
     I64 = "i64"
     F32 = "f32"
     F64 = "f64"
+    V128 = "v128"
+    LANE = "lane"
+    SIXTEEN_LANES = "lanes"
+    MEMORY_ARGUMENT_AND_LANE = "memarg,lane"
     REFERENCE_TYPE = "reftype"
 
 
@@ -101,7 +106,7 @@ class Instruction:
 
     opcode: Opcode
     index: int = 0
-    """The index of a label, function, type, local, global, table, or segment."""
+    """The index of a label, function, type, local, global, table, segment, or lane."""
     second_index: int = 0
     """The table of `call_indirect` and `table.init`, the source table of `table.copy`."""
     constant: int = 0
@@ -115,6 +120,8 @@ class Instruction:
     """The labels of `br_table`, the default last."""
     types: tuple[ValueType, ...] = ()
     """The type of `select` with a type, or of `ref.null`."""
+    lanes: tuple[int, ...] = ()
+    """The sixteen indices of `i8x16.shuffle`."""
 
     @property
     def name(self) -> str:

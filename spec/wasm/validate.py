@@ -147,8 +147,8 @@ def constant_type(expression: Expression, module: Module) -> ValueType:
         raise Invalid(too_many)
     instruction = expression[0]
     match instruction.name:
-        case "i32.const" | "i64.const" | "f32.const" | "f64.const":
-            return ValueType(instruction.name[:3])
+        case "i32.const" | "i64.const" | "f32.const" | "f64.const" | "v128.const":
+            return ValueType(instruction.name.removesuffix(".const"))
         case "ref.null":
             return instruction.types[0]
         case "ref.func":

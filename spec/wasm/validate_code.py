@@ -5,6 +5,8 @@ Two stacks: the types of the operands, and the frames of the open blocks. After 
 rest of the block is unreachable and operands below it are of unknown type.
 """
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -30,6 +32,8 @@ The greatest number of locals of a function, parameters included. Source: the li
 """
 
 I32: Final = ValueType.I32
+
+VECTOR_BYTES: Final = 16
 
 OperandType = ValueType | None
 """The type of an operand; None if it is unknown, in unreachable code."""
@@ -61,9 +65,16 @@ class Frame:
 
 
 def access_width(name: str) -> int:
-    """The number of bytes that a load or store accesses: `i64.load32_u` accesses 4."""
-    digits = "".join(character for character in name.split(".")[1] if character.isdigit())
-    return int(digits or name[1:3]) // 8
+    """The number of bytes that a load or store accesses: `i64.load32_u` accesses 4, `v128.load8x8_s` accesses 8."""
+    value_type, operation = name.split(".")
+    widths = re.findall(r"[0-9]+", operation) or [value_type[1:]]
+    return math.prod(map(int, widths)) // 8
+
+
+def number_of_lanes(name: str) -> int:
+    """The number of lanes among which an instruction names one: of `i8x16.extract_lane_s` 16, `v128.load32_lane` 4."""
+    shape = name.split(".")[0]
+    return int(shape.partition("x")[2]) if "x" in shape else VECTOR_BYTES // access_width(name)
 
 
 class BodyChecker:
@@ -124,6 +135,12 @@ class BodyChecker:
             operands.extend(results)
 
         match opcode.immediates:
+            case Immediates.LANE:
+                return self._lane(opcode, by_signature)
+            case Immediates.SIXTEEN_LANES:
+                return self._sixteen_lanes(by_signature)
+            case Immediates.MEMORY_ARGUMENT_AND_LANE:
+                return self._lane(opcode, self._memory_access(opcode, by_signature))
             case Immediates.MEMORY_ARGUMENT:
                 return self._memory_access(opcode, by_signature)
             case Immediates.MEMORY | Immediates.TWO_MEMORIES | Immediates.DATA_AND_MEMORY:
@@ -286,7 +303,7 @@ class BodyChecker:
         self.pop()
 
     def select(self, _: Instruction) -> None:
-        """`select` without a type chooses between two numbers of one type."""
+        """`select` without a type chooses between two numbers or two vectors of one type."""
         self.pop(I32)
         first, second = self.pop(), self.pop()
         if any(entry is not None and entry.is_reference for entry in (first, second)):
@@ -451,6 +468,29 @@ class BodyChecker:
             rule(instruction)
 
         return memory_operation
+
+    # Lanes
+
+    def _lane(self, opcode: Opcode, rule: Callable[[Instruction], None]) -> Callable[[Instruction], None]:
+        """The index of a lane is one of the shape."""
+        number = number_of_lanes(opcode.name)
+
+        def on_lane(instruction: Instruction) -> None:
+            if instruction.index >= number:
+                raise Invalid(f"invalid lane index {instruction.index}")
+            rule(instruction)
+
+        return on_lane
+
+    def _sixteen_lanes(self, rule: Callable[[Instruction], None]) -> Callable[[Instruction], None]:
+        """Each index is one of the lanes of two vectors."""
+
+        def on_lanes(instruction: Instruction) -> None:
+            if max(instruction.lanes) >= 2 * VECTOR_BYTES:
+                raise Invalid(f"invalid lane index {max(instruction.lanes)}")
+            rule(instruction)
+
+        return on_lanes
 
     def _contextual_rules(self) -> dict[str, Callable[[Instruction], None]]:
         """The rules of the instructions whose types depend on the context, by name."""
