@@ -114,9 +114,10 @@ def reject_call_to_frozen_canister(instance: Instance, message_id: int) -> Refus
 
 
 def reject_call_with_insufficient_cycles(instance: Instance, message_id: int) -> Refused | None:
-    """Rejects a call that brings fewer cycles than the canister demands."""
-    found = _callee_with_code(instance, message_id)
-    if found is None or not brings_too_few_cycles(found[1], found[0]):
+    """Rejects a call that brings fewer cycles than the canister demands, with or without code."""
+    message = _call_to_canister(instance, message_id)
+    canister = None if message is None else instance.canisters.get(message.callee)
+    if message is None or canister is None or not brings_too_few_cycles(canister, message):
         return NO_SUCH_CALL
     answer_call(instance, message_id, RejectCode.CANISTER_ERROR, RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
     return None

@@ -89,7 +89,7 @@ def _is_query(code: InstalledCode, method_name: str) -> bool:
 
 
 def _without_effects(outcome: Outcome, code: InstalledCode) -> Outcome:
-    """A query executed as an update keeps its response, the accepted cycles, its use of instructions and its logs."""
+    """A query executed as an update keeps its response, the cycles accepted, used and burned, and its logs."""
     match outcome:
         case Trapped():
             return outcome
@@ -99,6 +99,7 @@ def _without_effects(outcome: Outcome, code: InstalledCode) -> Outcome:
                 instructions_used=outcome.instructions_used,
                 response=outcome.response,
                 cycles_accepted=outcome.cycles_accepted,
+                cycles_burned=outcome.cycles_burned,
                 logs=outcome.logs,
             )
 

@@ -229,7 +229,7 @@ def status_of(instance: Instance, canister: CanisterRecord) -> CanisterStatusRes
     )
     return CanisterStatusResult(
         status=simple_status(canister.status),
-        ready_for_migration=isinstance(canister.status, Stopped),
+        ready_for_migration=False,  # There is no other subnet to which a canister could go.
         version=canister.version,
         settings=canister_settings.definite(settings),
         module_hash=None if code is None else code.installed.hash,

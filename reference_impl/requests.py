@@ -84,7 +84,7 @@ def submit_request(instance: Instance, request: Request, effective_id: Principal
     if refusal is not None:
         return refusal
     if not _inspection_accepts(instance, canister, request):
-        return Refused("the canister does not accept the request")
+        return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
     return _take_in(instance, request, effective_id)
 
 
@@ -141,8 +141,6 @@ def _management_refusal(instance: Instance, request: Request, effective_id: Prin
             return None
         case _ if method == "create_canister" and instance.is_subnet_admin(sender):
             return None
-        case None:
-            return refused(RejectCode.CANISTER_ERROR, RejectReason.INVALID_ARGUMENT)
         case _:
             return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
 
@@ -154,7 +152,7 @@ def _refusal_about(
         return Refused("the effective canister id is not that of the canister concerned")
     canister = instance.canisters.get(about)
     if canister is None:
-        return refused(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
     may = {
         **dict.fromkeys(FOR_CONTROLLERS, canister.is_controlled_by(sender)),
         **dict.fromkeys(
