@@ -5,6 +5,7 @@ A scenario says what users do. What may come of it is the judge's affair; `expec
 """
 
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -70,11 +71,14 @@ START: Final[Nanoseconds] = 1_750_000_000 * NANOSECONDS_PER_SECOND
 REQUEST_LIFETIME: Final[Seconds] = 240
 """How long requests of scenarios are good for. Source: clients' habits; at most 5 minutes are allowed."""
 
-ROUNDS_AT_ONCE: Final[Count] = 200
+ROUNDS_AT_ONCE: Final[Count] = 20
 """How many rounds `settle` asks for at a time."""
 
-SETTLING_ATTEMPTS: Final[Count] = 10
-"""After so many times the system counts as not coming to rest."""
+SETTLING_ROUNDS: Final[Count] = 400
+"""After so many the system counts as not coming to rest."""
+
+SETTLING_SECONDS: Final = 60.0
+"""Likewise after so long."""
 
 MUCH: Final[Cycles] = 10**14
 """Enough for anything that a scenario does."""
@@ -179,12 +183,15 @@ class Stage:
             self._answers[request_id] = answer
 
     def _advance(self, nanoseconds: Nanoseconds) -> Advanced:
-        for attempt in range(SETTLING_ATTEMPTS):
+        deadline = time.monotonic() + SETTLING_SECONDS
+        for attempt in range(SETTLING_ROUNDS // ROUNDS_AT_ONCE):
             advanced = self._implementation.advance(ROUNDS_AT_ONCE, 0 if attempt else nanoseconds)
             self._now = advanced.system_time
             if advanced.is_quiescent or (self._is_live and self._all_answered()):
                 return advanced
-        raise inconclusive(f"the system does not come to rest within {SETTLING_ATTEMPTS * ROUNDS_AT_ONCE} rounds")
+            if time.monotonic() > deadline:
+                raise inconclusive(f"the system does not come to rest within {SETTLING_SECONDS:g} seconds")
+        raise inconclusive(f"the system does not come to rest within {SETTLING_ROUNDS} rounds")
 
     def answer(self, sent: Sent) -> Seen:
         """What is known of a request after the last `settle`."""

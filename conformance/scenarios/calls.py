@@ -227,6 +227,7 @@ def reply_before_callbacks(stage: Stage) -> None:
     # Then
     stage.expect(answer, replies_with(b"early"))
     stage.expect(stage.call(caller, program(reply(slot(0)))), replies_with(b"and the callback ran"))
+    stage.balance(caller)
 
 
 @scenario(
