@@ -1,0 +1,1 @@
+"""Certification: hash trees, how they are pruned and looked up in, and certificates."""

@@ -1,0 +1,171 @@
+"""
+Certificates: a tree, a signature on its root hash, and perhaps a delegation.
+
+Signatures themselves are outside of the specification: whoever checks a certificate brings the verification function.
+Source: certification, certificate, delegation and encoding.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import cbor2
+from attrs import frozen
+
+from spec.certification.hash_tree import (
+    EMPTY,
+    Empty,
+    Fork,
+    Found,
+    HashTree,
+    Labeled,
+    Leaf,
+    Lookup,
+    Path,
+    Pruned,
+    domain_separator,
+    lookup_path,
+    reconstruct,
+)
+from spec.values.identifiers import Blob, SubnetId
+
+VerifySignature = Callable[[Blob, Blob, Blob], bool]
+"""Whether a BLS public key (96 bytes) made a signature on a message: `(key, signature, message)`."""
+
+DER_PREFIX: Final = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100")
+"""What stands in front of the 96 bytes of a BLS key in DER, by RFC 5480 with the object identifiers of the chapter."""
+
+SELF_DESCRIBED: Final = 55799
+"""The CBOR tag that certificates bear."""
+
+
+@frozen
+class Delegation:
+    """A certificate of the root subnet that names the key of another subnet."""
+
+    subnet_id: SubnetId
+    certificate: "Certificate"
+
+
+@frozen
+class Certificate:
+    """A certified partial view of the state tree."""
+
+    tree: HashTree
+    signature: Blob
+    """On the root hash, by the subnet of the delegation, or else by the root subnet."""
+    delegation: Delegation | None = None
+
+
+class CertificateError(ValueError):
+    """Bytes that are no certificate; the message says why."""
+
+
+def lookup(path: Path, certificate: Certificate) -> Lookup:
+    """What a certificate says of a path."""
+    return lookup_path(path, certificate.tree)
+
+
+def signed_message(tree: HashTree) -> Blob:
+    """What the signature of a certificate signs."""
+    return domain_separator("ic-state-root") + reconstruct(tree)
+
+
+def verify_certificate(certificate: Certificate, root_key: Blob, verify: VerifySignature) -> bool:
+    """The certificate is valid under a DER-encoded root key. Source: certification, `verify_cert`."""
+    key = delegation_key(certificate.delegation, root_key, verify)
+    return key is not None and verify(key, certificate.signature, signed_message(certificate.tree))
+
+
+def delegation_key(delegation: Delegation | None, root_key: Blob, verify: VerifySignature) -> Blob | None:
+    """The BLS key that must have signed; None if the delegation is not valid. Source: certification, delegation."""
+    if delegation is None:
+        return extract_der(root_key)
+    inner = delegation.certificate
+    if inner.delegation is not None or not verify_certificate(inner, root_key, verify):
+        return None
+    match lookup((b"subnet", delegation.subnet_id, b"public_key"), inner):
+        case Found(key):
+            return extract_der(key)
+        case _:
+            return None
+
+
+def extract_der(key: Blob) -> Blob | None:
+    """The BLS key in a DER encoding; None if it is no such encoding."""
+    return key[len(DER_PREFIX) :] if key.startswith(DER_PREFIX) and len(key) == len(DER_PREFIX) + 96 else None
+
+
+# Encoding
+
+
+def encode_tree(tree: HashTree) -> Blob:
+    """The CBOR of a tree. Source: certificates.cddl."""
+    return cbor2.dumps(_tree_value(tree))
+
+
+def _tree_value(tree: HashTree) -> list[Any]:
+    match tree:
+        case Empty():
+            return [0]
+        case Fork(left, right):
+            return [1, _tree_value(left), _tree_value(right)]
+        case Labeled(label, subtree):
+            return [2, label, _tree_value(subtree)]
+        case Leaf(value):
+            return [3, value]
+        case Pruned(known):
+            return [4, known]
+
+
+def encode_certificate(certificate: Certificate) -> Blob:
+    """The CBOR of a certificate, with the self-describing tag."""
+    value: dict[str, Any] = {"tree": _tree_value(certificate.tree), "signature": certificate.signature}
+    if certificate.delegation is not None:
+        value["delegation"] = {
+            "subnet_id": certificate.delegation.subnet_id,
+            "certificate": encode_certificate(certificate.delegation.certificate),
+        }
+    return cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, value))
+
+
+def decode_certificate(content: Blob) -> Certificate:
+    """Reads a certificate. Raises `CertificateError` for anything else."""
+    try:
+        value = cbor2.loads(content)
+    except (cbor2.CBORDecodeError, ValueError, RecursionError) as problem:
+        raise CertificateError(f"not CBOR: {problem}") from None
+    value = value.value if isinstance(value, cbor2.CBORTag) and value.tag == SELF_DESCRIBED else value
+    try:
+        delegation = value.get("delegation")
+        return Certificate(
+            tree=_tree(value["tree"]),
+            signature=_blob(value["signature"]),
+            delegation=None
+            if delegation is None
+            else Delegation(
+                SubnetId(_blob(delegation["subnet_id"])), decode_certificate(_blob(delegation["certificate"]))
+            ),
+        )
+    except (AttributeError, KeyError, TypeError, IndexError) as problem:
+        raise CertificateError(f"not a certificate: {problem!r}") from None
+
+
+def _blob(value: Any) -> Blob:
+    if not isinstance(value, bytes):
+        raise CertificateError(f"not a certificate: {value!r:.60} stands where bytes are needed")
+    return value
+
+
+def _tree(value: Any) -> HashTree:
+    match value:
+        case [0] | (0,):
+            return EMPTY
+        case [1, left, right]:
+            return Fork(_tree(left), _tree(right))
+        case [2, label, subtree]:
+            return Labeled(_blob(label), _tree(subtree))
+        case [3, leaf]:
+            return Leaf(_blob(leaf))
+        case [4, known]:
+            return Pruned(_blob(known))
+    raise CertificateError(f"not a certificate: {value!r:.60} is no hash tree")
