@@ -273,12 +273,12 @@ def delete(stage: Stage) -> None:
 )
 def deposit(stage: Stage) -> None:
     # Given
-    giver, taker = scripted(stage), stage.create(cycles=1_000)
+    giver, taker = scripted(stage), stage.create(cycles=1_000_000)
     # When
     answer = stage.call(giver, managing("deposit_cycles", about(taker), cycles=5_000_000))
     # Then
     stage.expect(answer, DONE)
-    stage.require(stage.balance(taker) == 5_001_000, "the cycles arrived")
+    stage.require(stage.balance(taker) == 6_000_000, "the cycles arrived")
     stage.balance(giver)
 
 
@@ -305,12 +305,12 @@ def deposit_into_nothing(stage: Stage) -> None:
 )
 def top_up(stage: Stage) -> None:
     # Given
-    canister = stage.create(cycles=1_000)
+    canister = stage.create(cycles=1_000_000)
     # When
     arguments = management.ProvisionalTopUpArguments(canister, 234)
     stage.expect(stage.manage("provisional_top_up_canister", arguments, canister), DONE)
     # Then
-    stage.require(stage.balance(canister) == 1_234, "the cycles arrived")
+    stage.require(stage.balance(canister) == 1_000_234, "the cycles arrived")
 
 
 @scenario(
