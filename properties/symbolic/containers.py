@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import z3
 
-from properties.symbolic.exploration import Formula, Refused, Term, learn, truth
+from properties.symbolic.exploration import Formula, Refused, Term, identify, learn, representative, truth
 from properties.symbolic.laws import Root, every, sum_over, touch
 from properties.symbolic.signature import function_of
 from properties.symbolic.terms import Unknown, UnknownNumber, UnknownTruth, application, learn_range, lift, merged_number
@@ -113,31 +113,33 @@ class Entries:
 
     def has(self, key: Any) -> bool:
         """There is an entry with this key."""
-        term = lift(key)
+        term = representative(lift(key))
         for layer in reversed(self.layers):
             match layer:
-                case Put(known) if truth(z3.simplify(lift(known) == term)):
+                case Put(known) if is_same_key(term, known):
                     return True
-                case Dropped(known) if truth(z3.simplify(lift(known) == term)):
+                case Dropped(known) if is_same_key(term, known):
                     return False
+        term = representative(term)
         touch(self.root, term)
         return truth(self.root.has(term))
 
     def get(self, key: Any) -> Any:
         """What is under a key, which must be there."""
-        term = lift(key)
+        term = representative(lift(key))
         changes: list[Changed] = []
         value: Any = None
         for layer in reversed(self.layers):
             match layer:
-                case Put(known, put) if truth(z3.simplify(lift(known) == term)):
+                case Put(known, put) if is_same_key(term, known):
                     value = put
                     break
-                case Dropped(known) if truth(z3.simplify(lift(known) == term)):
+                case Dropped(known) if is_same_key(term, known):
                     raise Refused(f"an entry that was removed from {self.root.name} is read")
                 case Changed():
                     changes.append(layer)
         else:
+            term = representative(term)
             touch(self.root, term)
             if not truth(self.root.has(term)):
                 raise Refused(f"an entry of {self.root.name} is read that need not exist")
@@ -171,6 +173,15 @@ class Entries:
     def describe_to(self, describe: Describe) -> str:
         """For the signature."""
         return f"Entries({describe(self.root)},{describe(self.layers)})"
+
+
+def is_same_key(term: Term, known: Any) -> bool:
+    """A key is a known one, which then stands for it."""
+    other = representative(lift(known))
+    if not truth(z3.simplify(other == term)):
+        return False
+    identify(term, other)
+    return True
 
 
 @attrs.frozen(eq=False)

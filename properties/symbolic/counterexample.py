@@ -24,7 +24,7 @@ class Counterexample:
 def counterexample_of(current: Path, fired: Any, formula: Formula) -> Counterexample:
     """Reads a counterexample off the solver's model."""
     conditions = tuple(
-        text if answer else f"not: {text}" for text, answer in current.notes.get("conditions", [])
+        text if answer else f"not: {text}" for text, answer in current.notes.get("conditions", {}).items()
     )
     current.solver.push()
     current.solver.add(z3.Not(formula))

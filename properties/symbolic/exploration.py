@@ -45,6 +45,8 @@ class Run:
         """By the question's number in Z3."""
         self.narrowed: dict[int, list[int]] = {}
         """The options that are left of questions not yet answered."""
+        self.same_as: dict[int, Term] = {}
+        """Terms that were found equal to others, which stand for them from then on."""
         self._solver: Any = None
 
     @property
@@ -194,6 +196,22 @@ def narrow(about: Formula | Term, left: Sequence[int]) -> None:
     narrowed = _runs[-1].narrowed
     number = keep(about).get_id()
     narrowed[number] = [option for option in left if option in narrowed.get(number, left)]
+
+
+def identify(term: Term, with_other: Term) -> None:
+    """Two terms are equal, as follows from what was answered; the second stands for both."""
+    if not term.eq(with_other):
+        _runs[-1].same_as[keep(term).get_id()] = keep(with_other)
+
+
+def representative(term: Term) -> Term:
+    """The term that stands for this one."""
+    for run in reversed(_runs):
+        if term.get_id() in run.same_as:
+            return representative(run.same_as[term.get_id()])
+        if run.isolated:
+            break
+    return term
 
 
 def truth(formula: Formula) -> bool:

@@ -194,7 +194,7 @@ _require = spec.transition.require
 def recording_require(holds: Any, condition: str, *arguments: Any, **named: Any) -> None:
     """`require`, whose conditions are remembered for people."""
     answer = bool(holds)
-    path().notes.setdefault("conditions", []).append((condition, answer))
+    path().notes.setdefault("conditions", {})[condition] = answer
     _require(answer, condition, *arguments, **named)
 
 

@@ -286,7 +286,7 @@ def sum_over(root: Root, measure: Callable[[Any, Any], Any]) -> UnknownNumber:
 
 
 def relate_sums() -> Iterator[Formula]:
-    """Finds which sums are zero, equal, or the sum of two others, and learns it."""
+    """Finds which sums are natural, zero, equal, or the sum of two others, and learns it."""
     known = knowledge()
     for identity, sums in list(known.sums.items()):
         group = list(sums.values())
@@ -310,7 +310,7 @@ def _relations(group: list[Sum]) -> Iterator[Formula]:
         _term(merged_number(lambda each=each: each.measure(root.key(term), root.value(term)))) for each in group
     ]
     apply_laws()
-    found: list[Formula] = []
+    found = [each.term >= 0 for each, value in zip(group, values, strict=True) if _surely(current, value >= 0)]
     zero = [index for index, value in enumerate(values) if _surely(current, value == 0)]
     found += [group[index].term == 0 for index in zero]
     rest = [index for index in range(len(group)) if index not in zero]
