@@ -124,11 +124,13 @@ def reject_call_with_insufficient_cycles(instance: Instance, message_id: int) ->
 
 
 def reject_call_to_canister_out_of_cycles(instance: Instance, message_id: int) -> Refused | None:
-    """Rejects a call that the canister cannot set enough aside for, though it is not frozen."""
+    """Rejects a call that a running canister cannot set enough aside for, though it is not frozen."""
     found = _callee_with_code(instance, message_id)
     if found is None:
         return NO_SUCH_CALL
     message, canister = found
+    if not isinstance(canister.status, Running):
+        return NO_SUCH_CALL
     if not 0 <= instance.liquid(canister) < cost_of_start(instance, canister, message.method_name):
         return NO_SUCH_CALL
     answer_call(instance, message_id, RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_OUT_OF_CYCLES)

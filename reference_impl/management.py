@@ -28,6 +28,7 @@ from spec.state.history import Change, CodeUninstall, ControllersChange, Creatio
 from spec.state.message import CallMessage, ResponseMessage
 from spec.values.containers import List
 from spec.values.identifiers import (
+    ANONYMOUS,
     MANAGEMENT_CANISTER,
     MAXIMUM_PRINCIPAL_LENGTH,
     Blob,
@@ -56,12 +57,15 @@ from spec.values.quantities import Cycles
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 RANDOMNESS_LENGTH = 32
-OPAQUE_ID_SUFFIX = 0x01
+ENDINGS_OF_OTHER_IDS = b"\x02\x03\x7f"
+"""How ids end that stem from a key, that somebody derived, and that are nobody's."""
 
 
 def is_system_assigned(canister_id: Principal) -> bool:
-    """An opaque id: no user and no derivation has one of this form."""
-    return 0 < len(canister_id) <= MAXIMUM_PRINCIPAL_LENGTH and canister_id[-1] == OPAQUE_ID_SUFFIX
+    """A canister may have this id: it is none of the forms that the system never gives out."""
+    if not canister_id or canister_id == ANONYMOUS or len(canister_id) > MAXIMUM_PRINCIPAL_LENGTH:
+        return False
+    return canister_id[-1] not in ENDINGS_OF_OTHER_IDS
 
 
 def next_randomness(instance: Instance) -> Blob:

@@ -20,7 +20,7 @@ from spec.values.management import (
 )
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
-FOR_CONTROLLERS = frozenset({"install_code", "update_settings", "provisional_top_up_canister"})
+FOR_CONTROLLERS = frozenset({"install_code", "update_settings"})
 """Management methods that only controllers of the canister may call as users."""
 FOR_CONTROLLERS_AND_ADMINS = frozenset({"start_canister", "stop_canister", "uninstall_code", "delete_canister"})
 """Management methods that controllers of the canister and subnet admins may call as users."""
@@ -29,6 +29,10 @@ FOR_CONTROLLERS_AND_ADMINS = frozenset({"start_canister", "stop_canister", "unin
 def refused(code: RejectCode, reason: RejectReason) -> Refused:
     """A refusal that can be told to whoever asked."""
     return Refused(reason.value, system_reject(code, reason))
+
+
+FROZEN = refused(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
+"""No request may be about a frozen canister, whether it goes there or to the management canister."""
 
 
 def caller_of(request: Request) -> Caller:
@@ -89,12 +93,12 @@ def submit_request(instance: Instance, request: Request, effective_id: Principal
 
 
 def _refusal_of_canister(instance: Instance, canister: CanisterRecord) -> Refused | None:
+    if instance.liquid(canister) < 0:
+        return FROZEN
     if canister.code is None:
         return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE)
     if not isinstance(canister.status, Running):
         return refused(RejectCode.CANISTER_ERROR, stopped_reason(canister))
-    if instance.liquid(canister) < 0:
-        return refused(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
     return None
 
 
@@ -153,12 +157,15 @@ def _refusal_about(
     canister = instance.canisters.get(about)
     if canister is None:
         return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    if instance.liquid(canister) < 0:
+        return FROZEN
     may = {
         **dict.fromkeys(FOR_CONTROLLERS, canister.is_controlled_by(sender)),
         **dict.fromkeys(
             FOR_CONTROLLERS_AND_ADMINS, canister.is_controlled_by(sender) or instance.is_subnet_admin(sender)
         ),
         "canister_status": may_see_status(instance, canister, sender),
+        "provisional_top_up_canister": True,
     }
     if not may.get(method, False):
         return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)

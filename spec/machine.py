@@ -94,7 +94,7 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
         return list(RejectCode)
     match name:
         case "canister_id" if "message_id" in signature(rule.body).parameters:
-            return [first_free_canister_id(state), *specified_ids(state)]
+            return sorted({first_free_canister_id(state), *specified_ids(state)})
         case "canister_id":
             return state.canisters.keys()
         case "randomness":

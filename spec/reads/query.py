@@ -12,7 +12,7 @@ from spec.state.canister import Code, Running, Stopping
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Unspecified
-from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal
 from spec.values.quantities import Instructions
 from spec.values.rejects import RejectCode, RejectReason, Response, system_reject
 
@@ -41,7 +41,7 @@ def query(state: State, request: Request, effective_id: Principal) -> QueryRespo
     """
     if len(request.nonce) > state.profile.limits.nonce or effective_id != request.canister_id:
         return QueryRefused(RejectReason.INVALID_ARGUMENT)
-    if state.system_time > request.ingress_expiry and request.sender != b"\x04":
+    if state.system_time > request.ingress_expiry and request.sender != ANONYMOUS:
         return QueryRefused(RejectReason.REQUEST_EXPIRED)
     if request.canister_id == MANAGEMENT_CANISTER:
         return Unspecified("query calls to the management canister are not part of this specification yet")

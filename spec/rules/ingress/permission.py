@@ -9,7 +9,7 @@ from spec.transition import opaque
 from spec.values import management
 from spec.values.identifiers import CanisterId, Principal
 
-CONTROLLER_METHODS = ("install_code", "update_settings", "provisional_top_up_canister")
+CONTROLLER_METHODS = ("install_code", "update_settings")
 """Source: checklist, submit-call.mgmt-controller-methods, as far as these methods exist here."""
 ADMIN_METHODS = ("start_canister", "stop_canister", "uninstall_code", "delete_canister")
 """Source: checklist, submit-call.mgmt-admin-methods."""
@@ -37,6 +37,8 @@ def may_submit(state: State, request: Request, effective_id: Principal) -> bool:
 
 def may_manage(state: State, canister: Canister, request: Request) -> bool:
     """The user may submit this call about an existing canister."""
+    if request.method_name == "provisional_top_up_canister":
+        return True
     controls = canister.settings.controllers.contains(request.sender)
     if request.method_name in CONTROLLER_METHODS:
         return controls

@@ -9,7 +9,7 @@ from spec.rules.ingress.permission import managed_canister, may_submit
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.modules import code_of, module_of
 from spec.rules.resources import liquid_balance
-from spec.state.canister import Running, Stopping
+from spec.state.canister import Canister, Running, Stopping
 from spec.state.request import KnownRequest, Received, Request
 from spec.state.state import State
 from spec.transition import RequestStatusChanged, Step, require, transition
@@ -25,19 +25,18 @@ def submit_request(state: State, *, request: Request, effective_id: Principal) -
     require(request.canister_id != MANAGEMENT_CANISTER, "the call goes to a regular canister")
     require(effective_id == request.canister_id, "the effective canister id is that of the callee")
     canister = existing_canister(state, request.canister_id)
+    require_not_frozen(state, canister)
     code = code_of(canister)
     stopped = RejectReason.CANISTER_STOPPING if isinstance(canister.status, Stopping) else RejectReason.CANISTER_STOPPED
     require(isinstance(canister.status, Running), "the canister is running", stopped)
-    require(
-        liquid_balance(state.profile, canister) >= 0,
-        "the canister is not frozen",
-        RejectReason.CANISTER_FROZEN,
-        RejectCode.SYS_TRANSIENT,
-    )
     environment = environment_of(state, canister, code, state.profile.limits.inspect_message_instructions)
     require(
         module_of(state.profile, code).inspect_message(
-            request.method_name, code.wasm_state, request.argument, caller_of(request), environment
+            request.method_name,
+            code.wasm_state,
+            request.argument,
+            caller_of(request),
+            evolve(environment, replicated=False),
         ),
         "the canister accepts the message",
         RejectReason.NOT_AUTHORIZED,
@@ -53,12 +52,14 @@ def submit_request(state: State, *, request: Request, effective_id: Principal) -
     source="abstract-behavior#api-request-submission",
 )
 def submit_management_request(state: State, *, request: Request, effective_id: Principal) -> Step:
-    """A user's call to the management canister becomes known if the user may make it."""
+    """A user's call about a canister that is not frozen becomes known, if the user may make it."""
     # CONDITIONS
     require_acceptable_request(state, request)
     require(request.canister_id == MANAGEMENT_CANISTER, "the call goes to the management canister")
     managed = managed_canister(request)
     require(managed is None or managed == effective_id, "the effective canister id is that of the managed canister")
+    if managed is not None and managed in state.canisters:
+        require_not_frozen(state, state.canisters[managed])
     require(
         may_submit(state, request, effective_id),
         "the user may call this method of the management canister",
@@ -77,6 +78,16 @@ def require_acceptable_request(state: State, request: Request) -> None:
         state.system_time <= request.ingress_expiry,
         "the request has not expired",
         RejectReason.REQUEST_EXPIRED,
+        RejectCode.SYS_TRANSIENT,
+    )
+
+
+def require_not_frozen(state: State, canister: Canister) -> None:
+    """States that the canister which a request is sent to, or is about, is not frozen."""
+    require(
+        liquid_balance(state.profile, canister) >= 0,
+        "the canister is not frozen",
+        RejectReason.CANISTER_FROZEN,
         RejectCode.SYS_TRANSIENT,
     )
 

@@ -22,8 +22,9 @@ from spec.values.quantities import CanisterVersion, Cycles
 from spec.values.rejects import RejectReason, Reply
 
 LONGEST_ID = 29
-CLASS_SELF_AUTHENTICATING = 2
-CLASS_DERIVED = 3
+CLASS_SELF_AUTHENTICATING = 0x02
+CLASS_DERIVED = 0x03
+CLASS_RESERVED = 0x7F
 """The last byte of ids of these classes. Source: index, special forms of principals."""
 
 
@@ -47,7 +48,7 @@ def is_system_assigned(canister_id: CanisterId) -> bool:
     return (
         canister_id not in (MANAGEMENT_CANISTER, ANONYMOUS)
         and len(canister_id) <= LONGEST_ID
-        and canister_id[-1] not in (CLASS_SELF_AUTHENTICATING, CLASS_DERIVED)
+        and canister_id[-1] not in (CLASS_SELF_AUTHENTICATING, CLASS_DERIVED, CLASS_RESERVED)
     )
 
 
@@ -66,7 +67,7 @@ def create_canister(state: State, *, message_id: MessageId, canister_id: Caniste
     require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
     assert arguments is not None
     require_free_id(state, canister_id)
-    fee = creation_fee(state.profile, state.subnet.subnet_size)
+    fee = fee_of_creation(state)
     require(call.transferred_cycles >= fee, "the fee is attached", RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
     canister = created(
         state, call, canister_id, call.transferred_cycles - fee, arguments.settings, arguments.sender_canister_version
@@ -115,6 +116,14 @@ def provisional_create_canister_with_cycles(state: State, *, message_id: Message
         ),
         minted=(Minted(amount, MintReason.PROVISIONAL),),
     )
+
+
+def fee_of_creation(state: State) -> Cycles:
+    """What creating a canister costs. Source: management-canister, create_canister (free on subnets with admins)."""
+    subnet_id = state.subnet.subnet_id
+    if subnet_id in state.subnet_admins and not state.subnet_admins[subnet_id].is_empty():
+        return 0
+    return creation_fee(state.profile, state.subnet.subnet_size)
 
 
 def require_free_id(state: State, canister_id: CanisterId) -> None:

@@ -2,6 +2,7 @@
 
 from attrs import evolve
 
+from spec.canister.environment import Caller
 from spec.canister.outcome import MethodCall, Returned
 from spec.rules.messages.settlement import Settlement, failure_of_trap
 from spec.rules.modules import code_of
@@ -44,7 +45,7 @@ def new_call(call: MethodCall, message: FuncMessage, canister: Canister, context
             deadline=deadline_after(canister.time, call.timeout),
             caller_of_context=context.caller,
         ),
-        caller=evolve(message.caller, principal=message.receiver, info_data=b"", info_signer=b""),
+        caller=Caller(message.receiver),
         callee=call.callee,
         method_name=call.method_name,
         argument=call.argument,

@@ -1,5 +1,7 @@
 """Which function of the module a message runs, and with which arguments."""
 
+from attrs import evolve
+
 from spec.canister.outcome import Outcome, Returned, Trapped
 from spec.canister.wasm_state import WasmState
 from spec.rules.environments import deadline_of, environment_of
@@ -55,11 +57,11 @@ def outcome_of(state: State, canister: Canister, code: Code, message: FuncMessag
                 context.needs_to_respond,
             )
         case Heartbeat():
-            return module.heartbeat(code.wasm_state, environment)
+            return system_task_as_update(module.heartbeat(code.wasm_state, environment))
         case GlobalTimer():
-            return module.global_timer(code.wasm_state, environment)
+            return system_task_as_update(module.global_timer(code.wasm_state, environment))
         case OnLowWasmMemory():
-            return module.on_low_wasm_memory(code.wasm_state, environment)
+            return system_task_as_update(module.on_low_wasm_memory(code.wasm_state, environment))
 
 
 def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
@@ -76,3 +78,12 @@ def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
                 cycles_burned=outcome.cycles_burned,
                 logs=outcome.logs,
             )
+
+
+def system_task_as_update(outcome: Outcome) -> Outcome:
+    """A system task executed as an update: it neither responds nor accepts cycles. Source: `system_task_as_update`."""
+    match outcome:
+        case Trapped():
+            return outcome
+        case Returned():
+            return evolve(outcome, response=None, cycles_accepted=0)
