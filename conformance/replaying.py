@@ -13,10 +13,12 @@ from conformance.interface import (
     Query,
     QueryAnswer,
     Refused,
+    Scheduled,
     Values,
 )
 from conformance.judge import (
     Terms,
+    enabled_labels,
     first_state,
     shown_submission,
     status_in,
@@ -113,6 +115,21 @@ class Replay:
         allowed = values_in(self._state, sender, effective_id, paths)
         if allowed != seen and not (isinstance(allowed, Refused) and isinstance(seen, Refused)):
             raise fail(f"reading gave {shown_values(seen)}", (shown_values(allowed),))
+
+    def scheduled(self, label: Label, seen: Scheduled) -> None:
+        can_be_taken = label in self.possible(label.rule)
+        if can_be_taken != (seen.stopped_by is None):
+            allowed = "that it is taken" if can_be_taken else "that it cannot be taken"
+            raise fail(f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}", (allowed,))
+        claims = self._implementation.explain()
+        if [claim.label for claim in claims] != ([label] if can_be_taken else []):
+            raise fail(f"told to take {shown_label(label)}, it claims {len(claims)} transitions")
+        for claim in claims:
+            self._rejections -= label.rule in TROUBLE
+            self._take(claim.label, claim.outputs)
+
+    def possible(self, rule: Text) -> Sequence[Label]:
+        return enabled_labels(self._state, rule)
 
     def _follow(self, submissions: list[Label]) -> None:
         """Takes the transitions that the implementation claims; of the submissions, just the given ones."""

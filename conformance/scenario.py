@@ -4,6 +4,7 @@ import importlib.util
 import pkgutil
 import re
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +26,7 @@ from conformance.judge import DEFAULT_SECONDS, DEFAULT_STEPS, Judge, Terms
 from conformance.replaying import Replay
 from conformance.searching import Search
 from conformance.stage import START, Event, Stage
-from conformance.verdicts import Fail, Judged, NotApplicable, Pass, Verdict
+from conformance.verdicts import Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
 from spec.profile import load_profile
 from spec.values.identifiers import Principal, Text
 from spec.values.quantities import Count
@@ -172,6 +173,13 @@ def missing_need(needs: Needs, description: Description, manner: Manner) -> Text
     return None
 
 
+def _shown_problem(problem: Exception) -> Text:
+    """What went wrong, and in which line."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(problem).__name__}: {problem}{place}"
+
+
 def run_scenario(chosen: Scenario, implementation: Implementation, description: Description, manner: Manner) -> Case:
     """Runs a scenario. What goes wrong with the implementation becomes a verdict."""
     started = time.monotonic()
@@ -206,6 +214,9 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         verdict = NotApplicable(str(problem))
     except ImplementationError as problem:
         verdict, is_broken = Fail(str(problem)), True
+    except Exception as problem:
+        # Reason: a mistake of the harness or of the scenario is never held against the implementation.
+        verdict = Inconclusive(f"the scenario itself failed: {_shown_problem(problem)}")
     return Case(
         id=chosen.id,
         title=chosen.title,

@@ -26,17 +26,19 @@ from conformance.interface import (
     Received,
     Refused,
     Replied,
+    Scheduled,
     Values,
 )
 from conformance.judge import (
     Terms,
+    enabled_labels,
     first_state,
     shown_submission,
     status_in,
     submission,
     submission_agrees,
 )
-from conformance.moves import Bindings, Move, Silence, bindings_from, forced_move, trouble, work
+from conformance.moves import Bindings, Move, Silence, bindings_from, forced_move, shown_label, trouble, work
 from conformance.patterns import agrees, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
@@ -172,6 +174,20 @@ class Search:
                 self._allowed[shown_values(allowed)] = None
 
         self._keep(after, f"reading gave {shown_values(seen)}")
+
+    def scheduled(self, label: Label, seen: Scheduled) -> None:
+        def after(candidate: Candidate) -> Iterator[Candidate]:
+            fired = step(candidate.state, label)
+            if isinstance(fired, Step) and seen.stopped_by is None and seen.outputs == (fired.outputs,):
+                self._count(label)
+                yield evolve(candidate, state=fired.state)
+            elif not isinstance(fired, Step) and seen.stopped_by is not None:
+                yield candidate
+
+        self._keep(after, f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}")
+
+    def possible(self, rule: Text) -> Sequence[Label]:
+        return enabled_labels(next(iter(self._candidates)).state, rule)
 
     # The set of states
 

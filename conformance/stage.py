@@ -7,7 +7,7 @@ A scenario says what users do. What may come of it is the judge's affair; `expec
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -28,9 +28,11 @@ from conformance.interface import (
     Values,
 )
 from conformance.judge import Judge, Terms
+from conformance.moves import shown_label
 from conformance.patterns import Pattern, Seen, replies, shown, shown_blob
 from conformance.reading import shown_values
 from conformance.verdicts import fail, inconclusive
+from spec.state.label import Label
 from spec.state.request import Request
 from spec.values import management
 from spec.values.identifiers import (
@@ -242,6 +244,23 @@ class Stage:
         self._note(USERS.get(sender, "somebody"), f"reads {shown_values(seen)}")
         self._judge.was_read(sender, effective_id, paths, seen)
         return seen
+
+    def take(self, rule: Text, **choices: Any) -> bool:
+        """
+        Tells the implementation to take a transition, and says if it did; it must be one that can `schedule`.
+
+        Choices that are not given are those of the first label of the rule that is possible with those given, or else
+        that is possible at all.
+        """
+        possible = self._judge.possible(rule)
+        fitting = [label for label in possible if choices.items() <= label.arguments().items()]
+        others = {} if fitting or not possible else possible[0].arguments()
+        label = fitting[0] if fitting else Label(rule, others | choices)
+        seen = self._implementation.schedule([label])
+        self._judge.scheduled(label, seen)
+        self._note("the scenario", f"has {shown_label(label)} taken: {seen.stopped_by or 'done'}")
+        self._note_steps()
+        return seen.stopped_by is None
 
     # The management canister
 
