@@ -1,19 +1,19 @@
 """A canister: code, settings, balances and status."""
 
-from enum import Enum
-
 from attrs import field, frozen
 
 from spec.canister.environment import EnvironmentVariable, SimpleStatus
 from spec.canister.wasm_state import WasmState
 from spec.state.history import CanisterHistory
 from spec.state.origin import CallOrigin
+from spec.state.snapshot import Snapshot
 from spec.values.canister_terms import AllowedViewers as AllowedViewers
 from spec.values.canister_terms import Controllers as Controllers
+from spec.values.canister_terms import HookStatus as HookStatus
 from spec.values.canister_terms import Public as Public
 from spec.values.canister_terms import Visibility as Visibility
 from spec.values.containers import List, Map
-from spec.values.identifiers import Blob, Principal, SubnetId
+from spec.values.identifiers import Blob, Principal, SnapshotId, SubnetId
 from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds, Percent, Seconds
 
 
@@ -72,14 +72,6 @@ def simple_status(status: CanisterStatus) -> SimpleStatus:
             return SimpleStatus.STOPPING
         case Stopped():
             return SimpleStatus.STOPPED
-
-
-class HookStatus(Enum):
-    """Whether the low-memory hook is due."""
-
-    CONDITION_NOT_SATISFIED = "condition_not_satisfied"
-    READY = "ready"
-    EXECUTED = "executed"
 
 
 @frozen
@@ -149,3 +141,4 @@ class Canister:
     chunk_store: Map[Blob, Blob] = field(factory=Map)
     """Chunks by their SHA-256."""
     logs: List[LogRecord] = field(factory=List)
+    snapshots: Map[SnapshotId, Snapshot] = field(factory=Map)

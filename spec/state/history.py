@@ -1,82 +1,20 @@
-"""The history of a canister: what was changed, when and by whom."""
-
-from enum import Enum
+"""The history of a canister."""
 
 from attrs import field, frozen
 
+from spec.values.changes import Change as Change
+from spec.values.changes import ChangeDetails as ChangeDetails
+from spec.values.changes import ChangeFromCanister as ChangeFromCanister
+from spec.values.changes import ChangeFromUser as ChangeFromUser
+from spec.values.changes import ChangeOrigin as ChangeOrigin
+from spec.values.changes import CodeDeployment as CodeDeployment
+from spec.values.changes import CodeDeploymentMode as CodeDeploymentMode
+from spec.values.changes import CodeUninstall as CodeUninstall
+from spec.values.changes import ControllersChange as ControllersChange
+from spec.values.changes import Creation as Creation
+from spec.values.changes import LoadSnapshot as LoadSnapshot
 from spec.values.containers import List
-from spec.values.identifiers import Blob, CanisterId, Principal
-from spec.values.quantities import CanisterVersion, Count, Nanoseconds
-
-
-@frozen
-class ChangeFromUser:
-    """A user asked for the change."""
-
-    user_id: Principal
-
-
-@frozen
-class ChangeFromCanister:
-    """A canister asked for the change."""
-
-    canister_id: CanisterId
-    canister_version: CanisterVersion | None
-    """The `sender_canister_version` that it gave."""
-
-
-ChangeOrigin = ChangeFromUser | ChangeFromCanister
-
-
-class CodeDeploymentMode(Enum):
-    """How code was installed."""
-
-    INSTALL = "install"
-    REINSTALL = "reinstall"
-    UPGRADE = "upgrade"
-
-
-@frozen
-class Creation:
-    """The canister was created."""
-
-    controllers: List[Principal]
-    environment_variables_hash: Blob | None
-
-
-@frozen
-class CodeUninstall:
-    """The code was uninstalled."""
-
-
-@frozen
-class CodeDeployment:
-    """Code was installed."""
-
-    mode: CodeDeploymentMode
-    module_hash: Blob
-    """SHA-256 of the module as sent."""
-
-
-@frozen
-class ControllersChange:
-    """The controllers were set."""
-
-    controllers: List[Principal]
-
-
-ChangeDetails = Creation | CodeUninstall | CodeDeployment | ControllersChange
-
-
-@frozen
-class Change:
-    """One entry of a canister's history."""
-
-    timestamp: Nanoseconds
-    canister_version: CanisterVersion
-    """The version right after the change."""
-    origin: ChangeOrigin
-    details: ChangeDetails
+from spec.values.quantities import Count
 
 
 @frozen

@@ -6,9 +6,10 @@ from spec.profile import Profile
 from spec.state.call_context import CallContext, cycles_reserved_for
 from spec.state.canister import Canister, Stopping, Subnet
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
+from spec.state.network import ApiBoundaryNode, SubnetRecord
 from spec.state.request import KnownRequest
 from spec.values.containers import List, Map, Queue
-from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, RequestId, SubnetId
+from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, RequestId, SnapshotId, SubnetId
 from spec.values.quantities import Cycles, Nanoseconds
 
 
@@ -28,8 +29,14 @@ class State:
     call_contexts: Map[CallContextId, CallContext] = field(factory=Map)
     messages: Queue[Message] = field(factory=Queue)
     subnet_admins: Map[SubnetId, List[Principal]] = field(factory=Map)
+    subnets: Map[SubnetId, SubnetRecord] = field(factory=Map)
+    """What users can learn of the subnets; no rule changes it."""
+    api_boundary_nodes: Map[Principal, ApiBoundaryNode] = field(factory=Map)
+    """By the ids of the nodes; no rule changes it."""
     deleted_canisters: List[CanisterId] = field(factory=List)
     """Ids that may not be used again."""
+    used_snapshot_ids: List[SnapshotId] = field(factory=List)
+    """Every id that a snapshot ever had."""
 
 
 def cycles_of_canister(canister: Canister) -> Cycles:
