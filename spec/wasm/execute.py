@@ -128,9 +128,13 @@ class Instance(Store):
         function = elements[index]
         if function == NULL:
             raise Trap(UNINITIALIZED_ELEMENT)
-        if self.module.function_type(function) != expected:
+        return self.referenced(function, expected)
+
+    def referenced(self, reference: int, expected: FunctionType) -> int:
+        """The index of the function referred to, which must have the expected type."""
+        if self.module.function_type(reference) != expected:
             raise Trap(TYPE_MISMATCH)
-        return function
+        return reference
 
     def _code(self, function_index: int) -> FlatCode:
         """The code of a function defined in the module; made when it is first called."""
@@ -140,7 +144,7 @@ class Instance(Store):
             self.code[function_index] = code
         return code
 
-    def _call_host(self, function_index: int, stack: list[int]) -> None:
+    def call_host(self, function_index: int, stack: list[int]) -> None:
         """Calls an imported function with operands from the stack."""
         number = len(self.module.function_type(function_index).parameters)
         arguments = stack[len(stack) - number :]
@@ -241,7 +245,7 @@ class Instance(Store):
                         looked_at, kept = second
                         del stack[len(stack) - looked_at : len(stack) - kept]
                 if function_index < imported:
-                    self._call_host(function_index, stack)
+                    self.call_host(function_index, stack)
                     if kind in (RETURN_CALL, RETURN_CALL_INDIRECT):
                         if not callers:
                             return stack

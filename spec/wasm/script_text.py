@@ -50,6 +50,12 @@ class Group:
         first = self.items[0] if self.items else None
         return first.text if isinstance(first, Word) else ""
 
+    def item(self, position: int) -> "Node":
+        """The item at a place. Raises `ScriptError` if there is none."""
+        if position >= len(self.items):
+            raise ScriptError(f"line {self.line}: the list {self.head} is too short")
+        return self.items[position]
+
 
 Node = Word | Quoted | Group
 
@@ -105,7 +111,9 @@ def groups(text: str) -> Iterator[Group]:
                     raise ScriptError(f"line {line}: unexpected )")
                 start, first_line, items = open_groups.pop()
                 group = Group(tuple(items), start, position, first_line)
-                if open_groups:
+                if group.head.startswith("@"):
+                    pass  # An annotation may stand anywhere and says nothing.
+                elif open_groups:
                     open_groups[-1][2].append(group)
                 else:
                     yield group
@@ -113,6 +121,8 @@ def groups(text: str) -> Iterator[Group]:
                 open_groups[-1][2].append(Quoted(string_bytes(match["string"])))
             case "word" if open_groups:
                 open_groups[-1][2].append(Word(match["word"]))
+            case "string" | "word":
+                raise ScriptError(f"line {line}: a list is expected, not {match.group()[:40]}")
         line += text.count("\n", before, position)
     if open_groups:
         raise ScriptError(f"line {open_groups[-1][1]}: a list is not closed")
@@ -174,11 +184,20 @@ def vector_lanes(group: Group) -> list[Group]:
     """The lanes of a vector, each as a constant of its own."""
     shape = vector_shape(group)
     constant = Word(f"{shape.name[0]}{shape.width if shape.width > 16 else 32}.const")
+    if len(group.items) != 2 + shape.count:
+        raise ScriptError(f"line {group.line}: {shape.count} lanes are expected")
     return [Group((constant, item), group.start, group.end, group.line) for item in group.items[2:]]
 
 
 def value(group: Group) -> int:
     """The bit pattern that a constant stands for. Raises `NotImplementedError` for values of other kinds."""
+    try:
+        return _value(group)
+    except ValueError:
+        raise ScriptError(f"line {group.line}: a number is expected in {group.head}") from None
+
+
+def _value(group: Group) -> int:
     operand = group.items[1].text if len(group.items) > 1 and isinstance(group.items[1], Word) else ""
     match group.head:
         case "i32.const":

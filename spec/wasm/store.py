@@ -1,6 +1,6 @@
 """The mutable parts of an instance: counter, memory, tables, globals, segments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from typing import Final
 
 from spec.wasm.memory import Memory
@@ -67,7 +67,7 @@ class Store:
     """Instructions left: a signed 64-bit number."""
     memory: Memory | None
     tables: list[Table]
-    globals: list[int]
+    globals: MutableSequence[int]
     """The bit patterns of all globals, by index."""
     element_segments: list[Sequence[int]]
     """The references of each element segment; empty once dropped."""

@@ -47,8 +47,64 @@ def test_a_script_is_run_and_what_cannot_be_judged_is_skipped():
     report = report_on(SCRIPT)
     assert report.failures == []
     assert report.passed == 10
-    assert sum(report.skipped.values()) == 3
+    assert report.skipped == {("a.wast", "more than one memory is not accepted"): 2}
+    assert report.not_applicable == {("a.wast", "the text format is not part of the specification"): 1}
     assert report.as_json()["failed"] == 0
+
+
+SHARING = r"""
+(module $a
+  (table (export "table") 2 4 funcref)
+  (memory (export "memory") 1 3)
+  (global $g (export "global") (mut i64) (i64.const 1))
+  (elem (i32.const 0) $one)
+  (func $one (result i32) i32.const 1)
+  (func (export "call") (param i32) (result i32) local.get 0 call_indirect (result i32))
+  (func (export "byte") (param i32) (result i32) local.get 0 i32.load8_u)
+  (func (export "get") (result i64) global.get $g))
+(register "a" $a)
+(module
+  (import "a" "table" (table 2 funcref))
+  (import "a" "memory" (memory 1))
+  (import "a" "global" (global $g (mut i64)))
+  (import "spectest" "global_i32" (global $place i32))
+  (func $two (result i32) i32.const 2)
+  (elem (i32.const 1) $two)
+  (data (global.get $place) "x")
+  (start $set)
+  (func $set global.get $g i64.const 41 i64.add global.set $g)
+  (func (export "swap") i32.const 0 i32.const 1 table.get 0 table.set 0 i32.const 1 memory.grow drop))
+(assert_return (invoke $a "call" (i32.const 1)) (i32.const 2))
+(assert_return (invoke $a "byte" (i32.const 666)) (i32.const 120))
+(assert_return (invoke $a "get") (i64.const 42))
+(assert_return (get $a "global") (i64.const 42))
+(invoke "swap")
+(assert_return (invoke $a "call" (i32.const 0)) (i32.const 2))
+(assert_return (invoke $a "byte" (i32.const 65536)) (i32.const 0))
+(module (import "a" "memory" (memory 2 3)))
+(assert_unlinkable (module (import "a" "memory" (memory 3))) "incompatible import type")
+(assert_unlinkable (module (import "a" "global" (global i64))) "incompatible import type")
+(assert_trap
+  (module (import "a" "table" (table 2 funcref)) (func $f) (elem (i32.const 0) $f) (elem (i32.const 2) $f))
+  "out of bounds table access")
+(assert_trap (invoke $a "call" (i32.const 0)) "indirect call type mismatch")
+"""
+
+
+def test_modules_of_a_script_share_memories_tables_and_globals():
+    """What a failed instantiation wrote before it trapped stays."""
+    report = report_on(SHARING)
+    assert report.failures == [] and report.skipped == {}
+    assert report.passed == 14
+
+
+def test_vectors_are_compared_lane_by_lane():
+    text = """(module (func (export "f") (result v128) v128.const f32x4 1 nan -0 4))
+      (assert_return (invoke "f") (v128.const f32x4 1 nan:canonical -0 4))
+      (assert_return (invoke "f") (v128.const i32x4 0x3f800000 0x7fc00000 0x80000000 0x40800000))
+      (assert_return (invoke "f") (v128.const f32x4 1 nan:canonical 0 4))"""
+    report = report_on(text)
+    assert (report.passed, [failure.line for failure in report.failures]) == (3, [4])
 
 
 @pytest.mark.parametrize(
@@ -107,8 +163,10 @@ def test_the_official_scripts_pass(shared):
     report = Report()
     with tarfile.open(shared / "wasm-testsuite.tar.gz") as archive:
         for member in archive.getmembers():
-            if member.name.endswith(".wast") and "simd_" not in member.name and "relaxed" not in member.name:
+            if member.name.endswith(".wast"):
                 text = archive.extractfile(member).read().decode("utf-8", "surrogateescape")
                 run_script(member.name, text, compile_text, report)
     assert report.failures == []
-    assert report.passed > 35_000
+    assert report.passed > 61_000
+    reasons = {why for _, why in report.skipped}
+    assert all("not accepted" in why or "bulk operation" in why for why in reasons), reasons
