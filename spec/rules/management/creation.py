@@ -42,13 +42,18 @@ def provisional_create_arguments(argument: Blob) -> management.ProvisionalCreate
     return arguments if isinstance(arguments, management.ProvisionalCreateArguments) else None
 
 
-@opaque
 def is_system_assigned(canister_id: CanisterId) -> bool:
     """The id can be that of a canister. Source: abstract-behavior, canister creation (`is_system_assigned`)."""
-    return (
-        canister_id not in (MANAGEMENT_CANISTER, ANONYMOUS)
-        and len(canister_id) <= LONGEST_ID
-        and canister_id[-1] not in (CLASS_SELF_AUTHENTICATING, CLASS_DERIVED, CLASS_RESERVED)
+    return canister_id not in (MANAGEMENT_CANISTER, ANONYMOUS) and is_opaque_id(canister_id)
+
+
+@opaque
+def is_opaque_id(canister_id: CanisterId) -> bool:
+    """The id, which is not empty, is short enough and ends in no byte that marks another class."""
+    return len(canister_id) <= LONGEST_ID and canister_id[-1] not in (
+        CLASS_SELF_AUTHENTICATING,
+        CLASS_DERIVED,
+        CLASS_RESERVED,
     )
 
 

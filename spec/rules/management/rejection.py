@@ -77,6 +77,7 @@ def management_call_rejection(state: State, *, message_id: MessageId) -> Step:
     return answer(state, message_id, reject)
 
 
+@opaque
 def first_reject(state: State, message_id: MessageId, method_name: MethodName) -> Reject | None:
     """Why no rule for the method is enabled; None if one is."""
     for name, rules in METHODS.items():
