@@ -50,3 +50,28 @@ class WasmMemoryPersistence(Enum):
 
     KEEP = "keep"
     REPLACE = "replace"
+
+
+class HookStatus(Enum):
+    """Whether the low-memory hook is due."""
+
+    CONDITION_NOT_SATISFIED = "condition_not_satisfied"
+    READY = "ready"
+    EXECUTED = "executed"
+
+
+class SnapshotSource(Enum):
+    """How a snapshot came about. Source: abstract-behavior, the system state (`SnapshotSource`)."""
+
+    TAKEN_FROM_CANISTER = "taken_from_canister"
+    METADATA_UPLOAD = "metadata_upload"
+
+
+class GlobalType(Enum):
+    """The type of a WebAssembly global that holds a number or a vector."""
+
+    I32 = "i32"
+    I64 = "i64"
+    F32 = "f32"
+    F64 = "f64"
+    V128 = "v128"

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from spec.values.candid import CandidError, CandidType, CandidValue, decode, encode
 from spec.values.identifiers import Blob, MethodName
-from spec.values.management import types
+from spec.values.management import bitcoin, chunk_store, information, keys, outcalls, snapshots, types
 from spec.values.management.conversions import (
     install_mode,
     install_mode_value,
@@ -26,6 +26,7 @@ from spec.values.management.records import (
     UninstallCodeArguments,
     UpdateSettingsArguments,
 )
+from spec.values.management.shapes import Shape
 
 Values = dict[str, CandidValue]
 
@@ -93,14 +94,85 @@ _RECORDS: Final[Mapping[MethodName, tuple[CandidType, Callable[[Values], Managem
     "stop_canister": (types.CANISTER_ID, _canister_id),
     "delete_canister": (types.CANISTER_ID, _canister_id),
     "deposit_cycles": (types.CANISTER_ID, _canister_id),
+    "clear_chunk_store": (types.CANISTER_ID, _canister_id),
+    "stored_chunks": (types.CANISTER_ID, _canister_id),
+    "list_canister_snapshots": (types.CANISTER_ID, _canister_id),
+    "canister_metrics": (types.CANISTER_ID, _canister_id),
 }
-"""The methods that take one record: its type, and how its fields are read."""
+"""Methods that take one record: its type, and how its fields are read."""
 
-MANAGEMENT_METHODS: Final[frozenset[MethodName]] = frozenset(_RECORDS) | {"raw_rand"}
+_SHAPES: Final[Mapping[MethodName, Shape]] = {
+    **chunk_store.ARGUMENTS,
+    **snapshots.ARGUMENTS,
+    **information.ARGUMENTS,
+    **keys.ARGUMENTS,
+    **outcalls.ARGUMENTS,
+    **bitcoin.ARGUMENTS,
+}
+"""The other methods that take one record."""
+
+AnyArguments = (
+    ManagementArguments
+    | chunk_store.UploadChunkArguments
+    | chunk_store.InstallChunkedCodeArguments
+    | snapshots.TakeSnapshotArguments
+    | snapshots.LoadSnapshotArguments
+    | snapshots.SnapshotArguments
+    | snapshots.ReadSnapshotDataArguments
+    | snapshots.UploadSnapshotDataArguments
+    | snapshots.UploadSnapshotMetadataArguments
+    | information.CanisterInfoArguments
+    | information.CanisterMetadataArguments
+    | information.NodeMetricsHistoryArguments
+    | information.SubnetInfoArguments
+    | keys.EcdsaPublicKeyArguments
+    | keys.SignWithEcdsaArguments
+    | keys.SchnorrPublicKeyArguments
+    | keys.SignWithSchnorrArguments
+    | keys.VetkdPublicKeyArguments
+    | keys.VetkdDeriveKeyArguments
+    | outcalls.HttpRequestArguments
+    | bitcoin.GetUtxosArguments
+    | bitcoin.GetBalanceArguments
+    | bitcoin.SendTransactionArguments
+    | bitcoin.FeePercentilesArguments
+    | bitcoin.GetBlockHeadersArguments
+)
+"""The argument of any method."""
+
+_METHOD_OF: Final[Mapping[type, MethodName]] = {
+    chunk_store.UploadChunkArguments: "upload_chunk",
+    chunk_store.InstallChunkedCodeArguments: "install_chunked_code",
+    snapshots.TakeSnapshotArguments: "take_canister_snapshot",
+    snapshots.LoadSnapshotArguments: "load_canister_snapshot",
+    snapshots.SnapshotArguments: "delete_canister_snapshot",
+    snapshots.ReadSnapshotDataArguments: "read_canister_snapshot_data",
+    snapshots.UploadSnapshotDataArguments: "upload_canister_snapshot_data",
+    snapshots.UploadSnapshotMetadataArguments: "upload_canister_snapshot_metadata",
+    information.CanisterInfoArguments: "canister_info",
+    information.CanisterMetadataArguments: "canister_metadata",
+    information.NodeMetricsHistoryArguments: "node_metrics_history",
+    information.SubnetInfoArguments: "subnet_info",
+    keys.EcdsaPublicKeyArguments: "ecdsa_public_key",
+    keys.SignWithEcdsaArguments: "sign_with_ecdsa",
+    keys.SchnorrPublicKeyArguments: "schnorr_public_key",
+    keys.SignWithSchnorrArguments: "sign_with_schnorr",
+    keys.VetkdPublicKeyArguments: "vetkd_public_key",
+    keys.VetkdDeriveKeyArguments: "vetkd_derive_key",
+    outcalls.HttpRequestArguments: "http_request",
+    bitcoin.GetUtxosArguments: "bitcoin_get_utxos",
+    bitcoin.GetBalanceArguments: "bitcoin_get_balance",
+    bitcoin.SendTransactionArguments: "bitcoin_send_transaction",
+    bitcoin.FeePercentilesArguments: "bitcoin_get_current_fee_percentiles",
+    bitcoin.GetBlockHeadersArguments: "bitcoin_get_block_headers",
+}
+"""A method that takes a record of this class."""
+
+MANAGEMENT_METHODS: Final[frozenset[MethodName]] = frozenset(_RECORDS) | frozenset(_SHAPES) | {"raw_rand"}
 """The methods whose arguments this module knows."""
 
 
-def decode_arguments(method_name: MethodName, argument: Blob) -> ManagementArguments | None:
+def decode_arguments(method_name: MethodName, argument: Blob) -> AnyArguments | None:
     """
     The argument of a management method as a record; None if it cannot be read or there is no such method.
 
@@ -108,9 +180,9 @@ def decode_arguments(method_name: MethodName, argument: Blob) -> ManagementArgum
     """
     if method_name == "raw_rand":
         return None if isinstance(decode((), argument), CandidError) else RawRandArguments()
-    if method_name not in _RECORDS:
+    if method_name not in MANAGEMENT_METHODS:
         return None
-    candid_type, read = _RECORDS[method_name]
+    candid_type, read = _RECORDS.get(method_name) or _shape_of(method_name)
     match decode((candid_type,), argument):
         case (values,):
             return read(values)
@@ -118,8 +190,16 @@ def decode_arguments(method_name: MethodName, argument: Blob) -> ManagementArgum
             return None
 
 
-def encode_arguments(arguments: ManagementArguments) -> Blob:
+def _shape_of(method_name: MethodName) -> tuple[CandidType, Callable[[Values], AnyArguments]]:
+    shape = _SHAPES[method_name]
+    return shape.candid_type, shape.read
+
+
+def encode_arguments(arguments: AnyArguments) -> Blob:
     """The Candid message that a caller of the method sends. Raises `ValueError` for values out of their range."""
+    if type(arguments) in _METHOD_OF:
+        shape = _SHAPES[_METHOD_OF[type(arguments)]]
+        return encode((shape.candid_type,), (shape.write(arguments),))
     match arguments:
         case RawRandArguments():
             return encode((), ())
@@ -134,8 +214,10 @@ def encode_arguments(arguments: ManagementArguments) -> Blob:
             return encode((types.PROVISIONAL_TOP_UP_CANISTER,), (topped_up,))
         case InstallCodeArguments():
             return _encode_install_code(arguments)
-        case _:
+        case CreateCanisterArguments() | ProvisionalCreateArguments() | UpdateSettingsArguments():
             return _encode_with_settings(arguments)
+        case _:
+            raise AssertionError(f"the shape of {type(arguments).__name__} is known")
 
 
 def _encode_install_code(arguments: InstallCodeArguments) -> Blob:

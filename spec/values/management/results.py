@@ -1,18 +1,47 @@
 """Results of management methods, to and from Candid."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from attrs import asdict
 
 from spec.values.candid import BLOB, CandidError, CandidType, CandidValue, Case, decode, encode
 from spec.values.canister_terms import SimpleStatus
-from spec.values.identifiers import Blob, CanisterId, Principal
+from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
+from spec.values.management import bitcoin, chunk_store, information, keys, outcalls, snapshots
 from spec.values.management.conversions import definite_settings, definite_settings_value, option, optional
 from spec.values.management.records import CanisterStatusResult, MemoryMetrics, QueryStatistics
+from spec.values.management.shapes import Shape
 from spec.values.management.types import CANISTER_ID, CANISTER_STATUS_RESULT
 
 EMPTY_RESULT: Final[Blob] = encode((), ())
 """The reply of a method without results."""
+
+_SHAPES: Final[Mapping[MethodName, Shape]] = {
+    **chunk_store.RESULTS,
+    **snapshots.RESULTS,
+    **information.RESULTS,
+    **keys.RESULTS,
+    **outcalls.RESULTS,
+    **bitcoin.RESULTS,
+}
+"""The results of methods that have one, but for those with functions of their own here."""
+
+
+def encode_result(method_name: MethodName, value: Any) -> Blob:
+    """
+    The reply of a method, from its result as the module about the method has it.
+
+    A result that is a record of one field is given as the value of that field.
+    """
+    shape = _SHAPES[method_name]
+    return encode((shape.candid_type,), (shape.write(value),))
+
+
+def decode_result(method_name: MethodName, reply: Blob) -> Any:
+    """Reads the reply of a method. Raises `ValueError` if it is none."""
+    shape = _SHAPES[method_name]
+    return shape.read(_decode_one(shape.candid_type, reply))
 
 
 def encode_canister_id_result(canister_id: CanisterId) -> Blob:
