@@ -1,6 +1,7 @@
 """The machine: which labels are enabled, what a step does, and how a schedule runs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from inspect import get_annotations, signature
 from itertools import product
 from typing import Any, Final
@@ -50,8 +51,8 @@ def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
     if rule is None:
         raise ValueError(f"no rule is named {label.rule!r}")
     choices = label.arguments()
-    expected = {name for name in signature(rule.body).parameters if name != "state"}
-    if choices.keys() != expected:
+    expected = free_variables(rule.body)
+    if choices.keys() != expected.keys():
         raise ValueError(f"{label.rule} has the free variables {sorted(expected)}, not {sorted(choices)}")
     return rule(state, **choices)
 
@@ -67,17 +68,24 @@ def enabled(state: State, *, spontaneous: bool = False) -> list[Label]:
     return [label for rule in rules for label in candidates(state, rule) if isinstance(step(state, label), Step)]
 
 
+@cache
+def free_variables(body: Callable[..., Step]) -> Mapping[str, Any]:
+    """The free variables of a rule and their types, in the order of its text."""
+    annotations = get_annotations(body, eval_str=True)
+    return {name: annotations[name] for name in signature(body).parameters if name != "state"}
+
+
 def candidates(state: State, rule: Rule) -> Iterator[Label]:
     """Labels of a rule with every combination of values that its free variables can have."""
-    annotations = get_annotations(rule.body, eval_str=True)
-    names = [name for name in signature(rule.body).parameters if name != "state"]
+    variables = free_variables(rule.body)
+    names = list(variables)
     if names == ["canister_id", "index"]:
         for canister_id, canister in state.canisters.items():
             if isinstance(canister.status, Stopping):
                 for index in range(len(canister.status.stop_calls)):
                     yield Label(rule.name, {"canister_id": canister_id, "index": index})
         return
-    for values in product(*(list(values_of(state, rule, name, annotations[name])) for name in names)):
+    for values in product(*(list(values_of(state, rule, name, variables[name])) for name in names)):
         yield Label(rule.name, dict(zip(names, values, strict=True)))
 
 
@@ -93,7 +101,7 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
     if kind is RejectCode:
         return list(RejectCode)
     match name:
-        case "canister_id" if "message_id" in signature(rule.body).parameters:
+        case "canister_id" if "message_id" in free_variables(rule.body):
             return sorted({first_free_canister_id(state), *specified_ids(state)})
         case "canister_id":
             return state.canisters.keys()
