@@ -21,19 +21,17 @@ from conformance.interface import (
     Query,
     QueryAnswer,
     Refused,
-    Scheduled,
     Values,
 )
 from conformance.patterns import agrees, shown
 from conformance.wire import answer_of
-from spec.machine import candidates, initial_state, step, submission_label
+from spec.machine import initial_state, step, submission_label
 from spec.profile import Profile
 from spec.rules.ingress.request_ids import request_id_of
 from spec.state.canister import Subnet
-from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State
-from spec.transition import RULES, NotEnabled, Step, Unspecified
+from spec.transition import NotEnabled, Step, Unspecified
 from spec.values.containers import List, Map
 from spec.values.identifiers import Principal, RequestId, Text
 from spec.values.quantities import Count
@@ -84,14 +82,6 @@ class Judge(Protocol):
         """The certified state was read."""
         ...
 
-    def scheduled(self, label: Label, seen: Scheduled) -> None:
-        """The implementation was told to take a transition. It is not held against the environment."""
-        ...
-
-    def possible(self, rule: Text) -> Sequence[Label]:
-        """Labels of a rule that can be taken in a state in which the implementation may be."""
-        ...
-
     @property
     def effort(self) -> Mapping[str, int]:
         """How much the judge had to do, for the report."""
@@ -134,11 +124,6 @@ def submission(state: State, request: Request, effective_id: Principal) -> tuple
             return Refused(int(reject.code), reject.reason), state
         case Unspecified(because):
             return because
-
-
-def enabled_labels(state: State, rule: Text) -> list[Label]:
-    """The labels of a rule that can be taken."""
-    return [label for label in candidates(state, RULES[rule]) if isinstance(step(state, label), Step)]
 
 
 def status_in(state: State, request_id: RequestId) -> Answer:

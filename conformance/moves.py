@@ -71,11 +71,6 @@ WORK: Final = (
 TROUBLE: Final = frozenset({"request_rejection", "spontaneous_call_rejection", "stop_call_rejection"})
 """Rules that the environment has to admit."""
 
-UNOBSERVED: Final = frozenset(
-    {"canister_time_progress", "system_time_progress", "request_done", "request_deletion", "heartbeat_context_creation"}
-)
-"""Rules that the judge takes only when the scenario or the implementation says so."""
-
 RANDOM_REPLY: Final = re.compile(rb"DIDL\x01\x6d\x7b\x01\x00\x20(.{32})", re.DOTALL)
 """Candid of a blob of 32 bytes, as `raw_rand` replies it."""
 
@@ -172,6 +167,14 @@ def trouble(state: State) -> Iterator[Move]:
         yield from _taken(state, candidates(state, RULES["spontaneous_call_rejection"]))
     if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
         yield from _taken(state, candidates(state, RULES["stop_call_rejection"]))
+
+
+def heartbeats(state: State, but_not: frozenset[CanisterId]) -> Iterator[tuple[CanisterId, Step]]:
+    """The heartbeats that may begin, which nothing obliges the system to, of all canisters but some."""
+    for label, fired in _taken(state, candidates(state, RULES["heartbeat_context_creation"])):
+        canister_id = label.arguments()["canister_id"]
+        if canister_id not in but_not:
+            yield canister_id, fired
 
 
 def is_at_rest(state: State) -> Text | None:

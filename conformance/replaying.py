@@ -18,7 +18,6 @@ from conformance.interface import (
 )
 from conformance.judge import (
     Terms,
-    enabled_labels,
     first_state,
     shown_submission,
     status_in,
@@ -30,11 +29,11 @@ from conformance.patterns import agrees, difference, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
 from conformance.wire import answer_of
-from spec.machine import OUTSIDE, step, submission_label
+from spec.machine import OUTSIDE, candidates, step, submission_label
 from spec.state.digest import state_digest
 from spec.state.label import Label
 from spec.state.request import Replied, Request
-from spec.transition import Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
+from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import Principal, RequestId, Text
 
 
@@ -117,6 +116,7 @@ class Replay:
             raise fail(f"reading gave {shown_values(seen)}", (shown_values(allowed),))
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:
+        """The implementation was told to take a transition. It is not held against the environment."""
         can_be_taken = label in self.possible(label.rule)
         if can_be_taken != (seen.stopped_by is None):
             allowed = "that it is taken" if can_be_taken else "that it cannot be taken"
@@ -129,7 +129,9 @@ class Replay:
             self._take(claim.label, claim.outputs)
 
     def possible(self, rule: Text) -> Sequence[Label]:
-        return enabled_labels(self._state, rule)
+        """The labels of a rule that can be taken now."""
+        labels = candidates(self._state, RULES[rule])
+        return [label for label in labels if isinstance(step(self._state, label), Step)]
 
     def _follow(self, submissions: list[Label]) -> None:
         """Takes the transitions that the implementation claims; of the submissions, just the given ones."""

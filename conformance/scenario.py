@@ -164,6 +164,8 @@ class Case:
 
 def missing_need(needs: Needs, description: Description, manner: Manner) -> Text | None:
     """Why a scenario cannot be run on an implementation; None if it can."""
+    if manner.black_box and needs.capabilities:
+        return "the implementation is judged as a black box"
     for capability in sorted(needs.capabilities - description.capabilities, key=lambda each: each.value):
         return f"the implementation does not offer {capability.value!r}"
     if needs.deterministic and description.instance is not InstanceKind.DETERMINISTIC:

@@ -26,19 +26,26 @@ from conformance.interface import (
     Received,
     Refused,
     Replied,
-    Scheduled,
     Values,
 )
 from conformance.judge import (
     Terms,
-    enabled_labels,
     first_state,
     shown_submission,
     status_in,
     submission,
     submission_agrees,
 )
-from conformance.moves import Bindings, Move, Silence, bindings_from, forced_move, shown_label, trouble, work
+from conformance.moves import (
+    Bindings,
+    Move,
+    Silence,
+    bindings_from,
+    forced_move,
+    heartbeats,
+    trouble,
+    work,
+)
 from conformance.patterns import agrees, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
@@ -47,7 +54,7 @@ from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
-from spec.values.identifiers import Principal, RequestId, Text
+from spec.values.identifiers import CanisterId, Principal, RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
 
 SHOWN_ALTERNATIVES: Final = 8
@@ -61,6 +68,8 @@ class Candidate:
     state: State
     rejections: Count = 0
     """How many rejections without reason led here."""
+    beaten: frozenset[CanisterId] = frozenset()
+    """Whose heartbeat ran since the system was last at rest: at most one of each is considered."""
 
 
 @frozen
@@ -134,7 +143,8 @@ class Search:
         visited: set[Hashable] = set()
 
         def after(candidate: Candidate) -> Iterator[Candidate]:
-            later = evolve(candidate, state=with_time(candidate.state, advanced.system_time))
+            now = with_time(candidate.state, advanced.system_time)
+            later = evolve(candidate, state=now, beaten=frozenset())
             for rested in self._rested(later, answers, bindings, visited):
                 if self._shows(rested.state, answers, final_only=False):
                     yield rested
@@ -174,20 +184,6 @@ class Search:
                 self._allowed[shown_values(allowed)] = None
 
         self._keep(after, f"reading gave {shown_values(seen)}")
-
-    def scheduled(self, label: Label, seen: Scheduled) -> None:
-        def after(candidate: Candidate) -> Iterator[Candidate]:
-            fired = step(candidate.state, label)
-            if isinstance(fired, Step) and seen.stopped_by is None and seen.outputs == (fired.outputs,):
-                self._count(label)
-                yield evolve(candidate, state=fired.state)
-            elif not isinstance(fired, Step) and seen.stopped_by is not None:
-                yield candidate
-
-        self._keep(after, f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}")
-
-    def possible(self, rule: Text) -> Sequence[Label]:
-        return enabled_labels(next(iter(self._candidates)).state, rule)
 
     # The set of states
 
@@ -240,19 +236,19 @@ class Search:
                 waiting.pop()
                 continue
             candidate = self._without_forced(candidate)
-            key = (canonical_form(candidate.state), candidate.rejections)
+            key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten)
             if key in visited or not self._shows(candidate.state, answers, final_only=True):
                 continue
             visited.add(key)
             self._states += 1
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
-            disturbed = self._troubled(candidate)
+            others = chain(self._beating(candidate), self._troubled(candidate))
             if first is None:
                 yield candidate
-                waiting.append(disturbed)
+                waiting.append(others)
             else:
-                waiting.append(chain([first], following, disturbed))
+                waiting.append(chain([first], following, others))
 
     def _without_forced(self, candidate: Candidate) -> Candidate:
         state = candidate.state
@@ -265,9 +261,15 @@ class Search:
         try:
             for label, fired in moves:
                 self._count(label)
-                yield Candidate(fired.state, candidate.rejections + rejections)
+                yield evolve(candidate, state=fired.state, rejections=candidate.rejections + rejections)
         except Silence as silence:
             self._silences[str(silence)] = None
+
+    def _beating(self, candidate: Candidate) -> Iterator[Candidate]:
+        for canister_id, fired in heartbeats(candidate.state, candidate.beaten):
+            self._steps += 1
+            self._fired.add("heartbeat_context_creation")
+            yield evolve(candidate, state=fired.state, beaten=candidate.beaten | {canister_id})
 
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         if self._terms.environment.admits(candidate.rejections + 1):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, Any, Final
 
 from conformance.interface import (
     PROTOCOL_VERSION,
@@ -160,20 +160,22 @@ def _schedule(implementation: Implementation, arguments: Fields) -> Written:
     }
 
 
-VERBS: Mapping[str, Callable[[Implementation, Fields], Written]] = {
-    "describe": _describe,
-    "reset": _reset,
-    "submit": _submit,
-    "answer": _answer,
-    "query": _query,
-    "read": _read,
-    "advance": _advance,
-    "stop": _stop,
-    "explain": _explain,
-    "state": _state,
-    "schedule": _schedule,
+Handler = Callable[[Implementation, Fields], Written]
+
+VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
+    "describe": (_describe, ("protocol",)),
+    "reset": (_reset, ("profile", "subnet_size", "system_time", "subnet_admins")),
+    "submit": (_submit, ("request", "effective_id")),
+    "answer": (_answer, ("request_id",)),
+    "query": (_query, ("query", "effective_id")),
+    "read": (_read, ("sender", "effective_id", "paths")),
+    "advance": (_advance, ("rounds", "nanoseconds")),
+    "stop": (_stop, ()),
+    "explain": (_explain, ()),
+    "state": (_state, ()),
+    "schedule": (_schedule, ("labels",)),
 }
-"""What answers each verb."""
+"""What answers each verb, and the fields of its arguments, which are checked before anything is done."""
 
 
 def _respond(implementation: Implementation, line: bytes) -> tuple[Written, bool]:
@@ -187,8 +189,9 @@ def _respond(implementation: Implementation, line: bytes) -> tuple[Written, bool
         frame.close()
         if verb not in VERBS:
             raise Unsupported(f"there is no verb {verb!r}")
-        result = VERBS[verb](implementation, arguments)
-        arguments.close()
+        handler, names = VERBS[verb]
+        arguments.allow_only(names)
+        result = handler(implementation, arguments)
         return {"id": frame_id, "result": result}, verb == "stop"
     except (WireError, json.JSONDecodeError, UnicodeDecodeError) as problem:
         return {"id": frame_id, "error": {"kind": "malformed", "text": str(problem)}}, False

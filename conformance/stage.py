@@ -31,6 +31,7 @@ from conformance.judge import Judge, Terms
 from conformance.moves import shown_label
 from conformance.patterns import Pattern, Seen, replies, shown, shown_blob
 from conformance.reading import shown_values
+from conformance.replaying import Replay
 from conformance.verdicts import fail, inconclusive
 from spec.state.label import Label
 from spec.state.request import Request
@@ -247,17 +248,19 @@ class Stage:
 
     def take(self, rule: Text, **choices: Any) -> bool:
         """
-        Tells the implementation to take a transition, and says if it did; it must be one that can `schedule`.
+        Tells the implementation to take a transition, and says if it did; it must `schedule` and `explain`.
 
         Choices that are not given are those of the first label of the rule that is possible with those given, or else
         that is possible at all.
         """
-        possible = self._judge.possible(rule)
+        judge = self._judge
+        assert isinstance(judge, Replay), "labels name hidden ids, which only an implementation that explains shares"
+        possible = judge.possible(rule)
         fitting = [label for label in possible if choices.items() <= label.arguments().items()]
         others = {} if fitting or not possible else possible[0].arguments()
         label = fitting[0] if fitting else Label(rule, others | choices)
         seen = self._implementation.schedule([label])
-        self._judge.scheduled(label, seen)
+        judge.scheduled(label, seen)
         self._note("the scenario", f"has {shown_label(label)} taken: {seen.stopped_by or 'done'}")
         self._note_steps()
         return seen.stopped_by is None

@@ -1,6 +1,7 @@
 """Values of the protocol as JSON, both ways. Reading is strict: what `PROTOCOL.md` does not allow is a `WireError`."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar
 
 from conformance.interface import (
@@ -30,6 +31,9 @@ from spec.values.rejects import Reject, RejectCode, RejectReason
 LARGEST_NUMBER: Final[int] = 2**53 - 1
 """Larger integers travel as strings: JSON readers in many languages round them."""
 
+DIGITS: Final = re.compile("-?[0-9]+")
+"""An integer as a string."""
+
 Read = TypeVar("Read")
 
 
@@ -57,7 +61,7 @@ def read_integer(value: Any, place: str) -> int:
     """An integer in either form."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and value.lstrip("-").isdecimal():
+    if isinstance(value, str) and DIGITS.fullmatch(value):
         return int(value)
     raise WireError(f"{place}: {value!r} is not an integer")
 
@@ -145,10 +149,14 @@ class Fields:
         """The field is there and not read yet."""
         return name in self._values
 
+    def allow_only(self, names: Collection[str]) -> None:
+        """There are no fields but these."""
+        for name in sorted(self._values.keys() - set(names)):
+            raise WireError(f"{self._place}: the field {name!r} is not known")
+
     def close(self) -> None:
         """All fields have been read."""
-        for name in sorted(self._values):
-            raise WireError(f"{self._place}: the field {name!r} is not known")
+        self.allow_only(())
 
 
 # Requests

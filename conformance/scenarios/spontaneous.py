@@ -21,7 +21,7 @@ from conformance.stage import Stage
 from spec.values.identifiers import CanisterId
 from spec.values.rejects import RejectCode, RejectReason
 
-SCHEDULED = Needs(capabilities=frozenset({Capability.SCHEDULE}), deterministic=True)
+SCHEDULED = Needs(capabilities=frozenset({Capability.SCHEDULE, Capability.EXPLAIN}), deterministic=True)
 
 
 def beat(stage: Stage, canister: CanisterId) -> bool:

@@ -10,6 +10,7 @@ from conformance.canisters.scripted import (
     program,
     reply,
     set_global_timer_program,
+    set_heartbeat,
     slot,
     trap,
 )
@@ -182,3 +183,19 @@ def environment_variables(stage: Stage) -> None:
     # Then
     tell = concat(bytes_of_u32(ic0.env_var_count()), ic0.env_var_value(b"colour"))
     stage.expect(stage.call(canister, program(reply(tell))), replies_with(b"\x02\0\0\0blue"))
+
+
+@scenario(
+    "A canister with a heartbeat keeps what it did, however often the system lets it run",
+    covers=("entry.heartbeat", "rule.call-context-creation.heartbeat"),
+    needs=DETERMINISTIC,
+)
+def heartbeat_at_pleasure(stage: Stage) -> None:
+    # Given
+    beating = set_heartbeat(program(append_to_slot(0, b"beat ")))
+    canister = scripted(stage, program(beating), name="scripted_tasks")
+    # Then
+    for _ in range(2):
+        stage.settle(seconds=1)
+        stage.expect(stage.call(canister, program(reply(slot(0)))), replies())
+        stage.balance(canister)

@@ -1,0 +1,167 @@
+"""Environments, patterns and canonical forms."""
+
+import pytest
+from attrs import evolve
+
+from conformance.canonical import canonical_form
+from conformance.environment import CALM, HOSTILE, environment_named, loaded
+from conformance.interface import Instance, Processing, Refused, Rejected, Replied, SeenReject
+from conformance.judge import Terms, first_state
+from conformance.moves import bindings_from
+from conformance.patterns import (
+    agrees,
+    difference,
+    is_unanswered,
+    refuses,
+    rejects,
+    rejects_with,
+    replies,
+    replies_where,
+    replies_with,
+    shown_blob,
+)
+from spec.canister.environment import Caller
+from spec.canister.outcome import Callback, Closure
+from spec.profile import load_profile
+from spec.state.call_context import CallContext
+from spec.state.message import Between, CallMessage, ResponseMessage
+from spec.state.origin import FromCanister, FromUser, NoDeadline
+from spec.state.state import State
+from spec.values.containers import Map
+from spec.values.identifiers import CallContextId, CanisterId, Principal, RequestId, SubnetId
+from spec.values.management import encode_blob_result, encode_canister_id_result
+from spec.values.rejects import RejectCode, RejectReason, Reply
+
+ALPHA, BETA = CanisterId(Principal(b"alpha")), CanisterId(Principal(b"beta"))
+TRAPPED = Rejected(SeenReject(5, RejectReason.CANISTER_TRAPPED, "text"))
+
+
+def test_environments_are_read_by_name() -> None:
+    """And show how much they admit."""
+    assert environment_named("calm") == CALM
+    assert environment_named("hostile") == HOSTILE
+    assert environment_named("loaded(3)") == loaded(3)
+    assert (CALM.admits(1), loaded(1).admits(1), loaded(1).admits(2), HOSTILE.admits(10**6)) == (
+        False,
+        True,
+        False,
+        True,
+    )
+    for bad in ("", "loaded", "loaded(-1)", "loaded(x)", "Calm"):
+        with pytest.raises(ValueError, match="no environment"):
+            environment_named(bad)
+
+
+def test_patterns_admit_what_they_say() -> None:
+    """And nothing else."""
+    reply = Replied(b"data")
+    own = Rejected(SeenReject(4, RejectReason.EXPLICIT, "no"))
+    table = {
+        replies(): {reply},
+        replies_with(b"data"): {reply},
+        replies_with(b"other"): set(),
+        replies_where("with four bytes", lambda data: len(data) == 4): {reply},
+        rejects(RejectCode.CANISTER_ERROR): {TRAPPED},
+        rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED): {TRAPPED},
+        rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_FROZEN): set(),
+        rejects_with("no"): {own},
+        refuses(): {Refused()},
+        is_unanswered(): {Processing()},
+        replies() | refuses(): {reply, Refused()},
+    }
+    for pattern, admitted in table.items():
+        assert {seen for seen in (reply, TRAPPED, own, Refused(), Processing()) if pattern.admits(seen)} == admitted
+
+
+def test_a_reply_that_cannot_be_read_is_not_admitted() -> None:
+    """A `ValueError` of the reader is no error of the pattern."""
+    assert not replies_where("that is a number", lambda data: int(data) > 0).admits(Replied(b"no number"))
+
+
+def test_reasons_are_compared_if_they_are_known_and_texts_if_they_are_the_canisters_own() -> None:
+    """Texts of the system are anybody's."""
+    assert agrees(TRAPPED, Rejected(SeenReject(5, None, "other text")))
+    assert agrees(TRAPPED, Rejected(SeenReject(5, RejectReason.CANISTER_TRAPPED, "other text")))
+    assert not agrees(TRAPPED, Rejected(SeenReject(5, RejectReason.CANISTER_FROZEN, "text")))
+    assert not agrees(TRAPPED, Rejected(SeenReject(4, None, "text")))
+    own = Rejected(SeenReject(4, RejectReason.EXPLICIT, "no"))
+    assert not agrees(own, Rejected(SeenReject(4, RejectReason.EXPLICIT, "yes")))
+    assert agrees(Refused(3, None), Refused(None, None))
+    assert not agrees(Refused(3, None), Refused(2, None))
+
+
+def test_blobs_are_shown_as_text_where_they_are_text() -> None:
+    """Long ones are cut."""
+    assert shown_blob(b"hello") == "'hello'"
+    assert shown_blob(b"\x00\x01") == "0x0001"
+    assert shown_blob(bytes(100)).endswith("... (100 bytes)")
+    assert "byte 2 of 3 (allowed: 4): 63, not 6463" in difference(b"abdc", b"abc")
+
+
+def test_canister_ids_and_random_bytes_are_found_in_replies() -> None:
+    """Also if a canister relayed them."""
+    found = bindings_from([encode_canister_id_result(ALPHA), b"xx" + encode_blob_result(b"r" * 32), b"no Candid"])
+    assert found.canister_ids == (ALPHA,)
+    assert found.randomness == (b"r" * 32,)
+
+
+# Canonical forms
+
+
+def empty_state() -> State:
+    """A state without anything in it."""
+    terms = Terms(load_profile(), 13)
+    return first_state(terms, Instance(SubnetId(Principal(b"subnet")), b"key", 1))
+
+
+def context(canister: CanisterId, origin: object) -> CallContext:
+    """An open call context."""
+    return CallContext(canister, origin, Caller(), True, False, 0)
+
+
+def called_by(number: int, closure: int = 0) -> FromCanister:
+    """The origin of a call that was made in the context with this id."""
+    callback = Callback(Closure(closure, 0), Closure(closure, 0))
+    return FromCanister(CallContextId(number), callback, NoDeadline(), Caller())
+
+
+def two_users_contexts(first: int, second: int) -> State:
+    """A state in which the calls of two users have contexts with these ids, and the first made a call."""
+    contexts = [
+        (CallContextId(first), context(ALPHA, FromUser(RequestId(b"1" * 32)))),
+        (CallContextId(second), context(BETA, FromUser(RequestId(b"2" * 32)))),
+    ]
+    state = evolve(empty_state(), call_contexts=Map.of(contexts))
+    call = CallMessage(called_by(first), Caller(ALPHA), BETA, "m", b"", 0, Between(ALPHA, BETA))
+    return evolve(state, messages=state.messages.append(call))
+
+
+def test_states_that_differ_in_hidden_ids_have_equal_forms() -> None:
+    """Contexts 0 and 1 against 7 and 3."""
+    assert two_users_contexts(0, 1) != two_users_contexts(7, 3)
+    assert canonical_form(two_users_contexts(0, 1)) == canonical_form(two_users_contexts(7, 3))
+    assert hash(canonical_form(two_users_contexts(0, 1))) == hash(canonical_form(two_users_contexts(7, 3)))
+
+
+def test_who_made_a_call_is_no_hidden_id() -> None:
+    """The same messages, made in the context of the other user."""
+    state = two_users_contexts(0, 1)
+    call = evolve(next(iter(state.messages)), origin=called_by(1))
+    other = evolve(state, messages=evolve(state, messages=empty_state().messages.append(call)).messages)
+    assert canonical_form(state) != canonical_form(other)
+
+
+def test_the_order_of_responses_does_not_count_that_within_a_queue_does() -> None:
+    """Responses are unordered; calls between two canisters are not."""
+    state = two_users_contexts(0, 1)
+    responses = [ResponseMessage(called_by(0, number), Reply(b""), 0) for number in (1, 2)]
+    calls = [
+        CallMessage(called_by(0, number), Caller(ALPHA), BETA, "m", b"", 0, Between(ALPHA, BETA)) for number in (1, 2)
+    ]
+
+    def form(*messages: object) -> object:
+        return canonical_form(evolve(state, messages=state.messages.append(*messages)))
+
+    assert form(*responses) == form(*reversed(responses))
+    assert form(*calls) != form(*reversed(calls))
+    assert form(responses[0]) != form(responses[0], responses[0])

@@ -1,0 +1,57 @@
+"""The suite itself: the specification passes it, and it is about what it says it is about."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conformance.scenario import Case, Manner, all_scenarios, run_scenario
+from conformance.serve_specification import SpecificationImplementation
+from spec.transition import RULES
+
+SCENARIOS = all_scenarios()
+CHECKLIST = Path(__file__).parents[2].parent / "shared" / "facts" / "checklist.json"
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    """The suite on the specification itself, replayed."""
+    implementation = SpecificationImplementation()
+    description = implementation.describe()
+    return [run_scenario(chosen, implementation, description, Manner()) for chosen in SCENARIOS]
+
+
+def test_the_specification_passes_every_scenario(cases: list[Case]) -> None:
+    """What a scenario pins is what the specification says."""
+    assert [(case.id, case.verdict) for case in cases if case.verdict.name != "pass"] == []
+
+
+def test_every_rule_fires_in_some_scenario(cases: list[Case]) -> None:
+    """A rule without scenario would have to be listed here with a reason; there is none."""
+    assert RULES.keys() - {rule for case in cases for rule in case.fired} == set()
+
+
+def test_there_are_more_than_a_hundred_scenarios_each_with_a_sentence_as_title() -> None:
+    """And titles tell them apart."""
+    assert len(SCENARIOS) > 100
+    assert len({chosen.title for chosen in SCENARIOS}) == len(SCENARIOS)
+    assert all(chosen.title[0].isupper() and not chosen.title.endswith(".") for chosen in SCENARIOS)
+
+
+def test_every_scenario_names_statements_of_the_checklist() -> None:
+    """No invented ids."""
+    if not CHECKLIST.exists():
+        pytest.skip("the checklist is not there")
+    lists = json.loads(CHECKLIST.read_text())
+    known = {row["id"] for rows in lists.values() if isinstance(rows, list) for row in rows}
+    unknown = {(chosen.id, named) for chosen in SCENARIOS for named in chosen.covers if named not in known}
+    assert unknown == set()
+    assert all(chosen.covers for chosen in SCENARIOS)
+
+
+def test_two_runs_of_the_specification_are_equal() -> None:
+    """Nothing depends on the clock, on chance or on the run before."""
+    implementation = SpecificationImplementation()
+    chosen = next(each for each in SCENARIOS if each.id == "calls/chain_of_calls")
+    first, second = (run_scenario(chosen, implementation, implementation.describe(), Manner()) for _ in range(2))
+    assert first.transcript == second.transcript
