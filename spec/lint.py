@@ -15,7 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
-from spec.sources import OURS, RULES_FOLDER, Source, constants_of, decorator_texts, recorded
+from spec.sources import OURS, RULES_FOLDER, Source, constants_of, decorator_texts, recorded, rule_files
 
 ERRATA: Final[Path] = Path(__file__).parent.parent / "docs" / "errata.md"
 
@@ -247,7 +247,7 @@ def findings(folder: Path = RULES_FOLDER) -> list[Finding]:
     sources, errata = recorded(), errata_entries()
     root = RULES_FOLDER.parent.parent
     found: list[Finding] = []
-    for path in sorted(folder.rglob("*.py")):
+    for path in rule_files(folder):
         found.extend(findings_in(File(str(path.relative_to(root)), path.read_text()), sources, errata))
     return sorted(found)
 

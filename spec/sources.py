@@ -70,10 +70,15 @@ def sections(text: str) -> dict[str, str]:
     return found
 
 
+def rule_files(folder: Path = RULES_FOLDER) -> list[Path]:
+    """The files with rules and their helpers in the folder, without those of tests."""
+    return [path for path in sorted(folder.rglob("*.py")) if "tests" not in path.relative_to(folder).parts]
+
+
 def rule_sources(folder: Path = RULES_FOLDER) -> dict[str, str]:
     """What each rule in the folder names as its source, by the name of the rule."""
     sources = {}
-    for path in sorted(folder.rglob("*.py")):
+    for path in rule_files(folder):
         tree = ast.parse(path.read_text())
         constants = constants_of(tree)
         for node in tree.body:
