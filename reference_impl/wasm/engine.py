@@ -3,17 +3,27 @@
 import ctypes
 import threading
 from collections.abc import Callable
+from enum import Enum
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import wasmtime
 from wasmtime import _ffi as ffi
 
-NATIVE_STACK: Final = 5 * 2**20
-"""Bytes of native stack. Source: facts on limits, wasm_stack."""
+STACK: Final = 2**20
+"""Bytes of native stack for WebAssembly that every thread has room for, and some to spare for host functions."""
+
+LARGE_STACK: Final = 8 * 2**30
+"""
+What the deepest calls of the largest functions take: a thousand frames with half a million vectors each, as a function
+has no more than a million instructions. Addresses only, until used.
+"""
+
+SPARE_STACK: Final = 16 * 2**20
+"""For the host, beside the large stack."""
 
 
-def _config() -> wasmtime.Config:
+def _config(stack: int) -> wasmtime.Config:
     config = wasmtime.Config()
     config.cranelift_nan_canonicalization = True
     config.wasm_memory64 = True
@@ -32,8 +42,8 @@ def _config() -> wasmtime.Config:
     config.wasm_custom_page_sizes = False
     config.wasm_stack_switching = False
     # The engine wants this to be as large, though it is not used.
-    ffi.wasmtime_config_async_stack_size_set(config.ptr(), NATIVE_STACK)
-    config.max_wasm_stack = NATIVE_STACK
+    ffi.wasmtime_config_async_stack_size_set(config.ptr(), stack)
+    config.max_wasm_stack = stack
     return config
 
 
@@ -44,7 +54,49 @@ def engine() -> wasmtime.Engine:
 
     Made at first use, not at import: it catches the signals of traps, and whoever asks for those later takes them away.
     """
-    return wasmtime.Engine(_config())
+    return wasmtime.Engine(_config(STACK))
+
+
+@cache
+def large_stack_engine() -> wasmtime.Engine:
+    """Runs the same compiled modules, in threads with a large stack."""
+    return wasmtime.Engine(_config(LARGE_STACK))
+
+
+_thread_start: Final = threading.Lock()
+_Result = TypeVar("_Result")
+
+
+def on_large_stack(function: Callable[[], _Result]) -> _Result:
+    """What the function gives when it is run in a thread of its own, with a large stack."""
+    results: list[_Result] = []
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(function())
+        except BaseException as problem:
+            failures.append(problem)
+
+    thread = threading.Thread(target=run)
+    with _thread_start:
+        before = threading.stack_size(LARGE_STACK + SPARE_STACK)
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(before)
+    thread.join()
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+class End(Enum):
+    """How a call into a module ended."""
+
+    RETURNED = "returned"
+    TRAPPED = "trapped"
+    STACK_OVERFLOW = "stack overflow"
 
 
 SLOT: Final = 16
@@ -58,6 +110,8 @@ _HOST_CALLBACK: Final = ctypes.CFUNCTYPE(
 )
 _NO_FINALIZER: Final = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
 _NO_TRAP: Final = ctypes.POINTER(ffi.wasm_trap_t)
+_STACK_OVERFLOW, _NO_CODE = 0, 255
+"""Codes of traps in wasmtime."""
 _kept_callbacks: Final[list[Any]] = []
 
 _TYPES: Final = {"i": wasmtime.ValType.i32, "l": wasmtime.ValType.i64}
@@ -115,10 +169,9 @@ def define_host_function(
     assert not error
 
 
-def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) -> bool:
+def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) -> End:
     """
-    Calls a function of no results with parameters of the right types. True if it returned, false if it trapped; raises
-    what a host function has raised.
+    Calls a function of no results with parameters of the right types. Raises what a host function has raised.
     """
     slots = (ctypes.c_uint64 * (2 * max(len(parameters), 1)))()
     for index, parameter in enumerate(parameters):
@@ -132,8 +185,10 @@ def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) 
         ctypes.byref(trap),
     )
     if not error and not trap:
-        return True
+        return End.RETURNED
+    code = ctypes.c_uint8(_NO_CODE)
     if trap:
+        ffi.wasmtime_trap_code(trap, ctypes.byref(code))
         ffi.wasm_trap_delete(trap)
     raised, _host_failure.raised = _host_failure.raised, None
     if error:
@@ -141,7 +196,7 @@ def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) 
         raise raised or problem
     if raised is not None:
         raise raised
-    return False
+    return End.STACK_OVERFLOW if code.value == _STACK_OVERFLOW else End.TRAPPED
 
 
 class GlobalCell:

@@ -45,6 +45,22 @@ class CompiledModule:
     linker: wasmtime.Linker
     idle: list["Instance"] = field(factory=list)
     lock: threading.Lock = field(factory=threading.Lock)
+    exported_functions: dict[str, int] = field(init=False)
+    """The indices of the exported functions, by name."""
+    variants: list["CompiledModule"] = field(factory=list)
+    """At most one: the same module for threads with a large stack."""
+
+    @exported_functions.default
+    def _exported_functions(self) -> dict[str, int]:
+        return self.parsed.exported_functions()
+
+    def for_large_stack(self, linker: wasmtime.Linker) -> "CompiledModule":
+        """The same module for threads with a large stack."""
+        with self.lock:
+            if not self.variants:
+                module = wasmtime.Module.deserialize(engine.large_stack_engine(), self.module.serialize())
+                self.variants.append(CompiledModule(self.parsed, self.instrumented, module, linker))
+            return self.variants[0]
 
     def take_instance(self, heap: LinearMemory) -> "Instance":
         """An instance that no other execution uses, if possible one that holds this heap already."""
@@ -93,7 +109,7 @@ class Instance:
 
     def __init__(self, compiled: CompiledModule) -> None:
         self.compiled = compiled
-        self.store = wasmtime.Store(engine.engine())
+        self.store = wasmtime.Store(compiled.linker.engine)
         self._instance = compiled.linker.instantiate(self.store, compiled.module)
         self._exports = self._instance.exports(self.store)
         parsed = compiled.parsed
@@ -223,7 +239,7 @@ class Instance:
 
     def function(self, exported: str) -> wasmtime.Func:
         """A function that the original module exports."""
-        return self._function(function_export(exported))
+        return self._function(function_export(self.compiled.exported_functions[exported]))
 
     def start_function(self) -> wasmtime.Func:
         """The start function, which the module must have."""

@@ -57,9 +57,9 @@ CALL_CLOSURE: Final = "closure"
 """The exported function that calls the function at an index of table 0 with one argument."""
 
 
-def function_export(original: str) -> str:
+def function_export(index: int) -> str:
     """The name under which an exported function of the original module is exported."""
-    return f"function:{original}"
+    return f"function:{index}"
 
 
 def global_export(index: int) -> str:
@@ -125,7 +125,14 @@ class _CodeWriter:
         self.set_counter = b"\x24" + unsigned(places.counter)
         self.check = self.get_counter + b"\x42\x00\x53\x04\x40\x10" + unsigned(places.exhaust) + b"\x0b"
         depth = unsigned(places.depth)
-        self.enter = b"\x23" + depth + b"\x45\x04\x40\x00\x0b\x23" + depth + b"\x41\x01\x6b\x24" + depth
+        descend = b"\x23" + depth + b"\x41\x01\x6b\x24" + depth
+        self.enter = b"\x23" + depth + b"\x45\x04\x40\x00\x0b" + descend
+        self.enter_indirectly = self.enter
+        self.arrive = b""
+        if parsed.has_imports_in_table:
+            # What is called is known only in the callee, and calls of imported functions do not nest.
+            self.enter_indirectly = descend
+            self.arrive = b"\x23" + depth + b"\x41\x00\x48\x04\x40\x00\x0b"
         self.leave = b"\x23" + depth + b"\x41\x01\x6a\x24" + depth
         charge = b"\x10" + unsigned(places.charge)
         self.charge_32 = b"\xad" + charge + b"\xa7"
@@ -142,7 +149,7 @@ class _CodeWriter:
         opcodes = bytes(map(itemgetter(0), tokens))
         self._check_limits(tokens, opcodes)
         dynamic = self._rewrite(tokens, opcodes)
-        written = [locals_part]
+        written = [locals_part, self.arrive]
         self._write_segments(written, tokens, opcodes, dynamic)
         self.count += len(tokens) + _INJECTED_GROW * opcodes.count(_GROW)
         return b"".join(written)
@@ -166,7 +173,9 @@ class _CodeWriter:
         for match in _REWRITTEN.finditer(opcodes):
             position = match.start()
             token = tokens[position]
-            if token[0] == 0x11 or token[0] == 0x10 and Reader(token, 1).unsigned() >= self.imported_functions:
+            if token[0] == 0x11:
+                tokens[position] = self.enter_indirectly + token + self.leave
+            elif token[0] == 0x10 and Reader(token, 1).unsigned() >= self.imported_functions:
                 tokens[position] = self.enter + token + self.leave
             elif token[0] == 0xFC:
                 number = number_after_prefix(token)
@@ -302,9 +311,8 @@ def _data_section(parsed: ParsedModule) -> bytes:
 
 def _export_section(parsed: ParsedModule, places: _Places, closure_function: int) -> bytes:
     exports = [
-        name(function_export(export.name)) + bytes([KIND_FUNCTION]) + unsigned(export.index)
-        for export in parsed.exports
-        if export.kind == KIND_FUNCTION
+        name(function_export(index)) + bytes([KIND_FUNCTION]) + unsigned(index)
+        for index in sorted(set(parsed.exported_functions().values()))
     ]
     for index in parsed.persistent_globals():
         exports.append(name(global_export(index)) + bytes([KIND_GLOBAL]) + unsigned(index))

@@ -13,7 +13,7 @@ from reference_impl.wasm.encoding import Malformed
 from reference_impl.wasm.engine import engine
 from reference_impl.wasm.instance import CompiledModule
 from reference_impl.wasm.instrument import instrument
-from reference_impl.wasm.parsed_module import KIND_FUNCTION, ParsedModule, parse
+from reference_impl.wasm.parsed_module import F32, F64, I32, I64, KIND_FUNCTION, V128, ParsedModule, parse
 from reference_impl.wasm.requirements import (
     CustomSections,
     Methods,
@@ -32,10 +32,11 @@ from spec.canister.module import MalformedModule
 from spec.canister.outcome import Callback, Closure, Outcome, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits, Profile
-from spec.values.containers import Map
+from spec.values.canister_terms import GlobalType
+from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
 from spec.values.memory import LinearMemory
-from spec.values.quantities import OS_PAGE, Cycles, Instructions, Nanoseconds
+from spec.values.quantities import OS_PAGE, Count, Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Reject, Reply, Response
 
 COMPILATION_BASE: Final[Instructions] = 20_000_000
@@ -45,6 +46,16 @@ COMPILATION_PER_INSTRUCTION: Final[Instructions] = 6_000
 CACHED_MODULES: Final = 256
 """How many compiled modules are kept."""
 
+PAGES_OF_32_BITS: Final[Count] = 2**16
+"""What 32-bit addresses reach."""
+
+_GLOBAL_TYPES: Final = {
+    I32: GlobalType.I32,
+    I64: GlobalType.I64,
+    F32: GlobalType.F32,
+    F64: GlobalType.F64,
+    V128: GlobalType.V128,
+}
 _SYSTEM: Final = Caller(MANAGEMENT_CANISTER)
 
 
@@ -119,6 +130,20 @@ class WasmtimeModule:
     def private_custom_sections(self) -> Map[Text, Blob]:
         """Contents of the sections named `icp:private NAME`, by NAME."""
         return Map.of(self.sections.private.items())
+
+    @property
+    def global_types(self) -> List[GlobalType]:
+        """The types of the globals that a state holds."""
+        parsed = self.compiled.parsed
+        return List(tuple(_GLOBAL_TYPES[parsed.globals[index].value_type] for index in parsed.persistent_globals()))
+
+    def admits_heap(self, wasm_pages: Count) -> bool:
+        """The size is within the limits that the memory declares."""
+        memory = self.compiled.parsed.memory
+        if memory is None:
+            return wasm_pages == 0
+        most = wasm_pages if memory.is_64_bit else PAGES_OF_32_BITS
+        return memory.minimum <= wasm_pages <= (most if memory.maximum is None else memory.maximum)
 
     def initial_state(self, self_id: CanisterId) -> WasmState:
         """Initial heap and globals, empty stable memory."""
@@ -340,7 +365,7 @@ def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
     except wasmtime.WasmtimeError as problem:
         raise Malformed(f"the engine cannot compile the module: {_one_line(problem)}") from None
     return WasmtimeModule(
-        compiled=CompiledModule(parsed, instrumented, compiled, linker(parsed.has_64_bit_memory)),
+        compiled=CompiledModule(parsed, instrumented, compiled, linker(engine(), parsed.has_64_bit_memory)),
         methods=methods,
         sections=custom_sections,
         exports=frozenset(export.name for export in parsed.exports if export.kind == KIND_FUNCTION),

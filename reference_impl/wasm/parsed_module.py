@@ -109,6 +109,8 @@ class ParsedModule:
     start: int | None = None
     element_segments: list[ElementSegment] = field(factory=list)
     bodies: list[bytes] = field(factory=list)
+    has_imports_in_table: bool = False
+    """An element segment holds an imported function."""
     data_segments: list[DataSegment] = field(factory=list)
     custom_sections: list[tuple[str, bytes]] = field(factory=list)
 
@@ -122,6 +124,10 @@ class ParsedModule:
         if index < len(self.imports):
             return self.types[self.imports[index].type_index]
         return self.types[self.function_types[index - len(self.imports)]]
+
+    def exported_functions(self) -> dict[str, int]:
+        """The indices of the exported functions, by name."""
+        return {export.name: export.index for export in self.exports if export.kind == KIND_FUNCTION}
 
     def persistent_globals(self) -> Iterator[int]:
         """The indices of the globals that are mutable or exported, in increasing order."""
@@ -207,6 +213,19 @@ def _read_constant(reader: Reader) -> int:
     return value
 
 
+def _read_reference(reader: Reader) -> int | None:
+    """The index of a function to which a constant expression refers; None if to none."""
+    start = reader.position
+    if reader.byte() != 0xD2:
+        reader.position = start
+        _read_constant(reader)
+        return None
+    function = reader.unsigned()
+    if reader.byte() != 0x0B:
+        raise Malformed("a constant expression is more than one constant")
+    return function
+
+
 def _read_globals(parsed: ParsedModule, reader: Reader) -> None:
     for _ in range(reader.unsigned()):
         value_type, is_mutable = reader.byte(), bool(reader.byte())
@@ -234,10 +253,8 @@ def _read_elements(parsed: ParsedModule, reader: Reader) -> None:
             reader.byte()
         length = reader.unsigned()
         for _ in range(length):
-            if has_expressions:
-                _read_constant(reader)
-            else:
-                reader.unsigned()
+            function = _read_reference(reader) if has_expressions else reader.unsigned()
+            parsed.has_imports_in_table |= function is not None and function < len(parsed.imports)
         parsed.element_segments.append(ElementSegment(table, offset, length))
 
 

@@ -32,6 +32,8 @@ ENTRY_POINTS: Final = frozenset(
         "canister_on_low_wasm_memory",
     }
 )
+LARGEST_TABLE: Final = 10_000_000
+"""Elements. Source: the limit that WebAssembly engines share."""
 METHOD_KINDS: Final = ("canister_update ", "canister_query ", "canister_composite_query ")
 PUBLIC, PRIVATE = "icp:public ", "icp:private "
 _NOTHING: Final = FunctionType(b"", b"")
@@ -94,6 +96,9 @@ def check_sizes(parsed: ParsedModule, limits: Limits) -> None:
         if parsed.globals[index].value_type not in VALUE_SIZES:
             raise Malformed("a global that is mutable or exported holds a reference")
     _check_memory(parsed, limits)
+    for table in parsed.tables:
+        if table.limits.minimum > LARGEST_TABLE:
+            raise Malformed(f"a table starts with {table.limits.minimum} elements, more than {LARGEST_TABLE}")
     for segment in parsed.element_segments:
         limit = parsed.tables[segment.table].limits.minimum if segment.offset is not None else 0
         if segment.offset is not None and segment.offset + segment.length > limit:

@@ -10,7 +10,7 @@ from reference_impl.wasm import engine
 from reference_impl.wasm.execution import Ended, Execution
 from reference_impl.wasm.instance import CompiledModule, Instance
 from reference_impl.wasm.stable_memory import StableMemory
-from reference_impl.wasm.system_api import ACTIVE
+from reference_impl.wasm.system_api import ACTIVE, linker
 from reference_impl.wasm.system_api_table import Context
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, Returned, Trapped, TrapReason
@@ -88,6 +88,24 @@ def closure(called: Closure) -> Entry:
 
 def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
     """Runs the function on the state; the state itself stays as it is."""
+    if not compiled.variants:
+        try:
+            return _attempt(compiled, state, entry, given)
+        except _StackOverflow:
+            pass
+    # Deep calls of large functions. What overflowed once may do so again.
+    large = compiled.for_large_stack(linker(engine.large_stack_engine(), compiled.parsed.has_64_bit_memory))
+    try:
+        return engine.on_large_stack(lambda: _attempt(large, state, entry, given))
+    except _StackOverflow:
+        raise MemoryError(f"{engine.LARGE_STACK} bytes of stack are too little for an execution") from None
+
+
+class _StackOverflow(Exception):
+    """The native stack was too small before the calls were too deep; the state is as it was."""
+
+
+def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
     instance = compiled.take_instance(state.wasm_memory)
     if not instance.load(state.wasm_memory, state.globals):
         return Finished(Trapped(0, TrapReason.TRAPPED), 0, 0, False)
@@ -131,8 +149,11 @@ def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -
     outer, ACTIVE.execution = ACTIVE.execution, execution
     try:
         function, parameters = entry(instance)
-        if engine.call(instance.store, function, parameters):
+        ending = engine.call(instance.store, function, parameters)
+        if ending is engine.End.RETURNED:
             return None
+        if ending is engine.End.STACK_OVERFLOW:
+            raise _StackOverflow
         return Ended(TrapReason.OUT_OF_INSTRUCTIONS if instance.is_exhausted else TrapReason.TRAPPED)
     except Ended as end:
         return end

@@ -13,7 +13,7 @@ from reference_impl.wasm import (
     system_api_message,
     system_api_stable,
 )
-from reference_impl.wasm.engine import define_host_function, engine
+from reference_impl.wasm.engine import define_host_function
 from reference_impl.wasm.execution import Execution
 from reference_impl.wasm.system_api_table import SYSTEM_API, SystemFunction
 
@@ -37,9 +37,9 @@ ACTIVE: Final = Active()
 
 
 @cache
-def linker(is_64_bit: bool) -> wasmtime.Linker:
+def linker(engine: wasmtime.Engine, is_64_bit: bool) -> wasmtime.Linker:
     """Gives modules with a memory of this width their imports."""
-    new = wasmtime.Linker(engine())
+    new = wasmtime.Linker(engine)
     for function in SYSTEM_API.values():
         if not (is_64_bit and function.only_32_bit):
             _define(new, function, "l" if is_64_bit else "i")

@@ -14,6 +14,7 @@ from attrs import frozen
 from spec.canister.module import MalformedModule
 from spec.profile import Limits, Profile
 from spec.system_api.complexity import complexity
+from spec.system_api.engine_limits import engine_violation
 from spec.system_api.host import MODULE
 from spec.system_api.run import maximum_memory_pages
 from spec.system_api.table import IMPORTS
@@ -21,16 +22,15 @@ from spec.values.containers import Map
 from spec.values.identifiers import Blob, MethodName, Text
 from spec.values.quantities import ByteCount
 from spec.wasm.binary import decode
-from spec.wasm.reader import Malformed
+from spec.wasm.decoding_limits import DecodingLimits
+from spec.wasm.reader import Malformed, TooLarge
+from spec.wasm.store import LARGEST_TABLE
 from spec.wasm.syntax import ExternalKind, FunctionType, Module
 from spec.wasm.validate import validate
 from spec.wasm.validate_code import Invalid
 
 GZIP: Final = b"\x1f\x8b\x08"
 """How a compressed module starts."""
-
-CODE_SECTION: Final = 10
-"""The number of the code section in the binary format."""
 
 HOOKS: Final = frozenset(
     {
@@ -75,13 +75,15 @@ def decode_module(raw: Blob, profile: Profile) -> DecodedModule | MalformedModul
     if isinstance(binary, MalformedModule):
         return binary
     try:
-        module = decode(binary)
+        module = decode(binary, decoding_limits(limits))
         validate(module)
+    except TooLarge as too_large:
+        return MalformedModule(too_large.reason)
     except Malformed as malformed:
         return MalformedModule(f"not a WebAssembly binary: {malformed}")
     except Invalid as invalid:
         return MalformedModule(f"not a valid WebAssembly module: {invalid}")
-    because = first_violation(module, limits) or code_section_violation(binary, limits)
+    because = first_violation(module, limits)
     if because is not None:
         return MalformedModule(because)
     return DecodedModule(
@@ -108,6 +110,16 @@ def uncompressed(raw: Blob, largest: ByteCount) -> Blob | MalformedModule:
     return binary
 
 
+def decoding_limits(limits: Limits) -> DecodingLimits:
+    """The limits that the decoder checks by itself, so that it does not go on with a module that is too large."""
+    return DecodingLimits(
+        functions=limits.functions,
+        globals=limits.globals,
+        code_section_size=limits.code_section_size,
+        function_instructions=limits.function_instructions,
+    )
+
+
 def _gunzip(raw: Blob, largest: ByteCount) -> Blob:
     """A gzip stream is a sequence of members. Stops early once there is more than the largest size."""
     binary = bytearray()
@@ -127,10 +139,12 @@ def first_violation(module: Module, limits: Limits) -> Text | None:
     """The first requirement that the module does not fulfil."""
     found = (
         memory_violation(module, limits),
+        table_violation(module),
         global_violation(module),
         import_violation(module),
         export_violation(module),
         custom_section_violation(module),
+        engine_violation(module),
         size_violation(module, limits),
         instruction_violation(module, limits),
     )
@@ -145,6 +159,16 @@ def memory_violation(module: Module, limits: Limits) -> Text | None:
     if any(memory.limits.minimum > largest for memory in module.memories):
         return f"the memory starts with more than {largest} pages"
     return None
+
+
+def table_violation(module: Module) -> Text | None:
+    """
+    The tables together start with no more elements than a table may have.
+
+    Ours: production has that limit for each table. It keeps what an execution needs in bounds.
+    """
+    elements = sum(table.limits.minimum for table in module.tables)
+    return f"{elements} elements in tables; {LARGEST_TABLE} are allowed" if elements > LARGEST_TABLE else None
 
 
 def global_violation(module: Module) -> Text | None:
@@ -201,14 +225,12 @@ def custom_section_violation(module: Module) -> Text | None:
 
 
 def size_violation(module: Module, limits: Limits) -> Text | None:
-    """The module declares no more than it may."""
+    """The module declares no more than it may. Functions, globals and instructions are counted by the decoder."""
     names = [name.encode() for _, name in methods(module)]
     sections = [section for section in module.custom_sections if section.name.startswith((PUBLIC, PRIVATE))]
     section_bytes = sum(len(section.name.split(" ", 1)[1].encode()) + len(section.content) for section in sections)
     longest_name = max((len(name.encode()) for name, _ in _exported_functions(module)), default=0)
     for what, number, limit in (
-        ("functions", len(module.functions), limits.functions),
-        ("globals", len(module.globals), limits.globals),
         ("exported methods", len(names), limits.exported_methods),
         ("bytes of method names", sum(map(len, names)), limits.exported_method_names),
         ("bytes in the name of a function", longest_name, limits.function_name),
@@ -221,27 +243,13 @@ def size_violation(module: Module, limits: Limits) -> Text | None:
 
 
 def instruction_violation(module: Module, limits: Limits) -> Text | None:
-    """No function is too long or too complex, or contains an instruction that is not supported."""
+    """No function is too complex, or contains an instruction that is not supported."""
     for number, function in enumerate(module.functions, len(module.imported_functions)):
-        if len(function.body) > limits.function_instructions:
-            return f"function {number} has more than {limits.function_instructions} instructions"
         if complexity(function) > limits.function_complexity:
             return f"function {number} is more complex than {limits.function_complexity}"
         for instruction in function.body:
             if instruction.name in UNSUPPORTED_INSTRUCTIONS:
                 return f"function {number} contains {instruction.name}, which is not supported"
-    return None
-
-
-def code_section_violation(binary: Blob, limits: Limits) -> Text | None:
-    """The code section is not too large. The binary must have been decoded successfully."""
-    position = 8
-    while position < len(binary):
-        number = binary[position]
-        size, position = _leb128(binary, position + 1)
-        if number == CODE_SECTION and size > limits.code_section_size:
-            return f"{size} bytes in the code section; {limits.code_section_size} are allowed"
-        position += size
     return None
 
 
@@ -275,14 +283,3 @@ def _first_repeated(names: Iterable[Text]) -> Text | None:
             return name
         seen.add(name)
     return None
-
-
-def _leb128(binary: Blob, position: int) -> tuple[int, int]:
-    """An unsigned number and the position after it."""
-    value, shift = 0, 0
-    while True:
-        byte = binary[position]
-        value |= (byte & 0x7F) << shift
-        position, shift = position + 1, shift + 7
-        if byte < 0x80:
-            return value, position
