@@ -13,7 +13,6 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from conformance.canonical import canonical_form
 from conformance.interface import (
     Accepted,
     Advanced,
@@ -50,6 +49,7 @@ from conformance.patterns import agrees, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
 from spec.machine import step, submission_label
+from spec.state.canonical import canonical_form
 from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State

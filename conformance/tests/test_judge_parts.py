@@ -3,7 +3,6 @@
 import pytest
 from attrs import evolve
 
-from conformance.canonical import canonical_form
 from conformance.environment import CALM, HOSTILE, environment_named, loaded
 from conformance.interface import Instance, Processing, Refused, Rejected, Replied, SeenReject
 from conformance.judge import Terms, first_state
@@ -24,6 +23,7 @@ from spec.canister.environment import Caller
 from spec.canister.outcome import Callback, Closure
 from spec.profile import load_profile
 from spec.state.call_context import CallContext
+from spec.state.canonical import canonical_form
 from spec.state.message import Between, CallMessage, ResponseMessage
 from spec.state.origin import FromCanister, FromUser, NoDeadline
 from spec.state.state import State

@@ -1,0 +1,1 @@
+"""Exhaustive exploration of small worlds: every interleaving, every invariant."""
