@@ -16,9 +16,10 @@ from spec.rules.modules import module_or_defect
 from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Code, Empty, StopCall, Stopped, Stopping
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
-from spec.state.origin import CallOrigin, Expired, FromCanister, FromSystemTask, FromUser
+from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, FromSystemTask, FromUser
 from spec.state.request import Done, KnownRequest, Processing, Received, Rejected, Replied
 from spec.state.state import State
+from spec.transition import BurnReason, Step
 from spec.values.identifiers import MANAGEMENT_CANISTER, Text
 
 
@@ -40,7 +41,8 @@ class StepInvariant:
     name: Text
     title: Text
     sources: tuple[Text, ...]
-    holds: Callable[[State, State], bool]
+    holds: Callable[[State, Step], bool]
+    """Of the state before and the step that leads to the state after."""
 
 
 INVARIANTS: Final[dict[Text, Invariant]] = {}
@@ -62,10 +64,10 @@ def invariant(title: Text, *sources: Text) -> Callable[[Callable[[State], bool]]
 
 def step_invariant(
     title: Text, *sources: Text
-) -> Callable[[Callable[[State, State], bool]], Callable[[State, State], bool]]:
+) -> Callable[[Callable[[State, Step], bool]], Callable[[State, Step], bool]]:
     """Registers an invariant of steps."""
 
-    def register(holds: Callable[[State, State], bool]) -> Callable[[State, State], bool]:
+    def register(holds: Callable[[State, Step], bool]) -> Callable[[State, Step], bool]:
         STEP_INVARIANTS[holds.__name__] = StepInvariant(holds.__name__, title, sources, holds)
         return holds
 
@@ -326,21 +328,25 @@ def histories_count_at_least_what_they_list(state: State) -> bool:
 
 
 @step_invariant("Constants stay", "inv.state-map-domains")
-def constants_stay(before: State, after: State) -> bool:
+def constants_stay(before: State, step: Step) -> bool:
     """Profile, root key and the subnet of new canisters do not change."""
-    return before.profile == after.profile and before.root_key == after.root_key and before.subnet == after.subnet
+    return (
+        before.profile == step.state.profile
+        and before.root_key == step.state.root_key
+        and before.subnet == step.state.subnet
+    )
 
 
 @step_invariant("System time is monotone", "inv.system-time.monotone")
-def system_time_does_not_decrease(before: State, after: State) -> bool:
+def system_time_does_not_decrease(before: State, step: Step) -> bool:
     """The clock of the system never goes back."""
-    return before.system_time <= after.system_time
+    return before.system_time <= step.state.system_time
 
 
 @step_invariant("Canister time is monotone", "inv.time.monotone")
-def canister_time_does_not_decrease(before: State, after: State) -> bool:
+def canister_time_does_not_decrease(before: State, step: Step) -> bool:
     """The clock of a canister never goes back."""
-    return after.canisters.every(
+    return step.state.canisters.every(
         lambda canister_id, canister: (
             canister_id not in before.canisters or before.canisters[canister_id].time <= canister.time
         )
@@ -348,9 +354,9 @@ def canister_time_does_not_decrease(before: State, after: State) -> bool:
 
 
 @step_invariant("Canister version is monotone", "inv.version.monotone")
-def canister_version_does_not_decrease(before: State, after: State) -> bool:
+def canister_version_does_not_decrease(before: State, step: Step) -> bool:
     """The version of a canister never decreases."""
-    return after.canisters.every(
+    return step.state.canisters.every(
         lambda canister_id, canister: (
             canister_id not in before.canisters or before.canisters[canister_id].version <= canister.version
         )
@@ -358,9 +364,9 @@ def canister_version_does_not_decrease(before: State, after: State) -> bool:
 
 
 @step_invariant("The total of a history is monotone", "inv.history-total")
-def histories_do_not_shrink(before: State, after: State) -> bool:
+def histories_do_not_shrink(before: State, step: Step) -> bool:
     """The total number of changes of a canister never decreases."""
-    return after.canisters.every(
+    return step.state.canisters.every(
         lambda canister_id, canister: (
             canister_id not in before.canisters
             or before.canisters[canister_id].history.total_changes <= canister.history.total_changes
@@ -369,9 +375,9 @@ def histories_do_not_shrink(before: State, after: State) -> bool:
 
 
 @step_invariant("Reserved cycles never return", "inv.cycles.reserved-one-way")
-def reserved_cycles_do_not_return(before: State, after: State) -> bool:
-    """The reserved balance of a canister never decreases: no rule built so far spends it on resources."""
-    return after.canisters.every(
+def reserved_cycles_do_not_return(before: State, step: Step) -> bool:
+    """The reserved balance of a canister is spent on resources only."""
+    return pays_for_resources(step) or step.state.canisters.every(
         lambda canister_id, canister: (
             canister_id not in before.canisters
             or before.canisters[canister_id].reserved_balance <= canister.reserved_balance
@@ -379,18 +385,23 @@ def reserved_cycles_do_not_return(before: State, after: State) -> bool:
     )
 
 
+def pays_for_resources(step: Step) -> bool:
+    """Cycles are burned for resources in this step."""
+    return any(burned.reason is BurnReason.RESOURCES for burned in step.burned)
+
+
 @step_invariant("Canisters disappear by deletion only", "inv.id-not-reused")
-def canisters_disappear_by_deletion(before: State, after: State) -> bool:
+def canisters_disappear_by_deletion(before: State, step: Step) -> bool:
     """A canister that exists no longer is remembered as deleted, and stays so."""
     return before.canisters.every(
-        lambda canister_id, _: canister_id in after.canisters or after.deleted_canisters.contains(canister_id)
-    ) and before.deleted_canisters.every(lambda canister_id: after.deleted_canisters.contains(canister_id))
+        lambda canister_id, _: canister_id in step.state.canisters or step.state.deleted_canisters.contains(canister_id)
+    ) and before.deleted_canisters.every(lambda canister_id: step.state.deleted_canisters.contains(canister_id))
 
 
 @step_invariant("A context answers once", "inv.prop-07-single-response", "inv.cycles.context-bound")
-def call_contexts_answer_once(before: State, after: State) -> bool:
+def call_contexts_answer_once(before: State, step: Step) -> bool:
     """A call context that was answered or deleted stays so, keeps canister, caller and origin, and gains no cycles."""
-    return after.call_contexts.every(
+    return step.state.call_contexts.every(
         lambda context_id, context: (
             context_id not in before.call_contexts or continues(before.call_contexts[context_id], context)
         )
@@ -406,14 +417,28 @@ def continues(before: CallContext, after: CallContext) -> bool:
         and after.instructions_used >= before.instructions_used
         and before.canister == after.canister
         and before.caller == after.caller
-        and before.origin == after.origin
+        and has_same_or_expired_origin(before.origin, after.origin)
+    )
+
+
+def has_same_or_expired_origin(before: CallOrigin, after: CallOrigin) -> bool:
+    """The origin is as before, but that a deadline may have expired."""
+    if not isinstance(before, FromCanister) or not isinstance(before.deadline, Deadline):
+        return before == after
+    return (
+        isinstance(after, FromCanister)
+        and isinstance(after.deadline, Deadline | Expired)
+        and before.deadline.time == after.deadline.time
+        and before.calling_context == after.calling_context
+        and before.callback == after.callback
+        and before.caller_of_context == after.caller_of_context
     )
 
 
 @step_invariant("Request status moves forward only", "inv.ingress.status-monotone")
-def requests_move_forward(before: State, after: State) -> bool:
+def requests_move_forward(before: State, step: Step) -> bool:
     """A request goes from Received to Processing, to an answer, to Done; the request itself and its answer stay."""
-    return after.requests.every(
+    return step.state.requests.every(
         lambda request_id, known: (
             may_become(before.requests[request_id], known)
             if request_id in before.requests

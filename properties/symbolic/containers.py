@@ -14,7 +14,15 @@ import z3
 from properties.symbolic.exploration import Formula, Refused, Term, identify, learn, representative, truth
 from properties.symbolic.laws import Root, every, sum_over, touch
 from properties.symbolic.signature import function_of
-from properties.symbolic.terms import Unknown, UnknownNumber, UnknownTruth, application, learn_range, lift, merged_number
+from properties.symbolic.terms import (
+    Unknown,
+    UnknownNumber,
+    UnknownTruth,
+    application,
+    learn_range,
+    lift,
+    merged_number,
+)
 from properties.symbolic.unknown import CONTAINERS, Arguments, is_unknown, unknown
 from spec.values.containers import List, Map, Queue
 
@@ -426,6 +434,11 @@ class UnknownList:
             case _:
                 raise Refused("an item of a changed list is taken")
 
+    def replace(self, index: Any, item: Any) -> "UnknownList":
+        """As `List.replace`, but for the place of the item, of which nothing that is asked later depends."""
+        _, others = self.take(index)
+        return others.append(item)
+
     def map(self, change: Callable[[Any], Any]) -> "UnknownList":
         """As `List.map`."""
         return UnknownList(tuple(part.map(change) for part in self.parts))
@@ -568,9 +581,7 @@ def _unknown_list(kinds: tuple[Any, ...], name: str, arguments: Arguments) -> Un
 
 def _has_id(root: Root, term: Term) -> Formula:
     has = application(f"{root.name} has", (*root.arguments, term), z3.BoolSort())
-    learn(
-        z3.Implies(has, z3.And(term >= 0, term < application(f"{root.name} next id", root.arguments))), always=True
-    )
+    learn(z3.Implies(has, z3.And(term >= 0, term < application(f"{root.name} next id", root.arguments))), always=True)
     return has
 
 

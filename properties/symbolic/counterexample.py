@@ -55,7 +55,7 @@ class Reader:
         """A number, truth value, name or member."""
         found = self.model.eval(value.term, model_completion=True)
         if type(value) is UnknownMember:
-            return list(value.enumeration)[found.as_long()].name
+            return str(list(value.enumeration)[found.as_long()].name)
         if z3.is_int_value(found):
             known = literal_of(found.as_long())
             return str(found) if known is None else repr(known)
@@ -89,7 +89,7 @@ class Reader:
                     lines += [f"{name}[{self.show(key)}] = {line}" for line in self.difference(value)]
                 case Dropped(key):
                     lines.append(f"{name}[{self.show(key)}] is removed")
-                case Changed(selected, change):
+                case Changed(change=change):
                     lines.append(f"{name}: {change.__name__} of all that are selected")
         if type(container) is UnknownQueue and container.younger.parts:
             lines.append(f"{name}: {len(container.younger.parts)} lists enter")

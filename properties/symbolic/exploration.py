@@ -2,8 +2,8 @@
 Exploration: a function is run once for each of its paths.
 
 A run asks `truth` or `choose` wherever it depends on something unknown. The run then goes on with one answer, and is
-repeated later with each of the others that can be true. A `Path` is a run of the whole question that is asked of a rule;
-a nested exploration merges the runs of a small function into one formula, so that it does not multiply paths.
+repeated later with each of the others that can be true. A `Path` is a run of the whole question that is asked of a
+rule; a nested exploration merges the runs of a small function into one formula, so that it does not multiply paths.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -132,7 +132,6 @@ def path() -> Path:
     return bottom
 
 
-
 def guard() -> list[Formula]:
     """The answers of nested runs on which what is evaluated now depends."""
     formulas: list[Formula] = []
@@ -148,8 +147,7 @@ def guarding_answers() -> list[tuple[int, int, Formula]]:
     answers: list[tuple[int, int, Formula]] = []
     for run in reversed(_runs[1:]):
         answers = [
-            (about, pick, formula)
-            for (about, pick), formula in zip(run.answers.items(), run.trail, strict=True)
+            (about, pick, formula) for (about, pick), formula in zip(run.answers.items(), run.trail, strict=True)
         ] + answers
         if run.isolated:
             break

@@ -19,7 +19,6 @@ import z3
 import spec.transition
 from properties.symbolic.containers import UnknownList
 from properties.symbolic.exploration import cases, conjunction, disjunction, path, truth
-
 from properties.symbolic.signature import name_and_arguments
 from properties.symbolic.terms import Unknown, UnknownName, UnknownNumber, lift, merged_of_cases
 from properties.symbolic.unknown import PROTOCOLS, Arguments, OneOf, annotations_of, members_of, unknown
@@ -126,6 +125,7 @@ def _extreme(name: str, first_wins: Callable[[Any, Any], Any]) -> Callable[..., 
 
 PLACES = ("spec.rules", "spec.invariants", "spec.state", "spec.transition")
 """The modules whose text works on unknown values."""
+
 
 def is_instance(value: Any, kinds: Any) -> Any:
     """`isinstance`. Of an unknown value of several classes it decides no more than is asked."""
@@ -236,5 +236,3 @@ def symbolic_meaning(replaced: dict[Any, Any] | None = None) -> Iterator[None]:
                 del module.__dict__[name]
             else:
                 module.__dict__[name] = value
-
-

@@ -1,9 +1,9 @@
 """
 What is known of the elements of a container of unknown size.
 
-A statement about all elements (`every`, `none`) is an unknown truth value with a law: if it is true, the statement holds
-of every element that is ever looked at; if it is false, there is an element of which it does not hold. A sum over all
-elements is an unknown number; what relates two sums is found by looking at one element, about which nothing is
+A statement about all elements (`every`, `none`) is an unknown truth value with a law: if it is true, the statement
+holds of every element that is ever looked at; if it is false, there is an element of which it does not hold. A sum over
+all elements is an unknown number; what relates two sums is found by looking at one element, about which nothing is
 known but that it is in the container.
 """
 
@@ -80,8 +80,6 @@ class View(Protocol):
     def holds_at(self, term: Term, predicate: Callable[..., Any]) -> Any:
         """There is no element that came from this key of the root, or the predicate holds of it."""
         ...
-
-    def describe_to(self, describe: Callable[[Any], str]) -> str: ...
 
 
 @attrs.frozen(eq=False)
@@ -217,8 +215,8 @@ def begin_claim() -> None:
     """
     From here on statements are refuted.
 
-    Witnesses of different claims are the same terms, so that laws need be applied to them once; what is said of them holds
-    for one claim only.
+    Witnesses of different claims are the same terms, so that laws need be applied to them once; what is said of them
+    holds for one claim only.
     """
     known = knowledge()
     known.seeks_witnesses = True
@@ -254,9 +252,7 @@ def _apply(known: Knowledge, law: Law, term: Term, distance: int) -> None:
         instance = Instance()
         _recording.append(instance)
         instance.formula, instance.facts = collected(
-            lambda: merged_formula(
-                lambda: law.view.holds_at(term, law.predicate), isolated=True, assumed=law.assumed
-            )
+            lambda: merged_formula(lambda: law.view.holds_at(term, law.predicate), isolated=True, assumed=law.assumed)
         )
         _recording.pop()
         keep(instance.formula)
@@ -306,9 +302,7 @@ def _relations(group: list[Sum]) -> Iterator[Formula]:
     learned = len(current.facts)
     current.solver.push()
     current.solver.add(root.has(term))
-    values = [
-        _term(merged_number(lambda each=each: each.measure(root.key(term), root.value(term)))) for each in group
-    ]
+    values = [_term(merged_number(lambda each=each: each.measure(root.key(term), root.value(term)))) for each in group]
     apply_laws()
     found = [each.term >= 0 for each, value in zip(group, values, strict=True) if _surely(current, value >= 0)]
     zero = [index for index, value in enumerate(values) if _surely(current, value == 0)]

@@ -6,7 +6,8 @@ from typing import Any
 import attrs
 
 from properties.symbolic.containers import UnknownList, UnknownMap, UnknownQueue
-from properties.symbolic.unknown import OneOf, Record, Unknown, annotations_of
+from properties.symbolic.terms import Unknown
+from properties.symbolic.unknown import OneOf, Record, annotations_of
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.containers import List
@@ -15,7 +16,7 @@ from spec.values.quantities import Natural
 
 def is_natural_step(step: Step) -> bool:
     """What was minted and burned is not negative."""
-    return all(each.cycles >= 0 for each in (*step.minted, *step.burned))
+    return all(each.cycles >= 0 for each in step.minted) and all(each.cycles >= 0 for each in step.burned)
 
 
 def is_natural_state(before: State, after: State) -> bool:

@@ -9,6 +9,7 @@ import time
 import typing
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import partial
 from inspect import signature as signature_of
 from typing import Any
 
@@ -72,6 +73,10 @@ Export = Callable[[str, int, str, str], None]
 """Takes rule, path, obligation and its SMT-LIB text."""
 
 
+Claim = Callable[[], Any]
+"""Gives the truth value that is to be proved."""
+
+
 def unknown_state() -> State:
     """A state of which nothing is known but the invariants."""
     state: State = unknown(State, "state")
@@ -95,17 +100,22 @@ class Fired:
     step: Step
 
 
-def claims_of(rule: Rule, fired: Fired) -> Iterator[tuple[str, Callable[[], Any]]]:
+def claims_of(rule: Rule, fired: Fired) -> Iterator[tuple[str, Claim]]:
     """The obligations of a path on which a rule fired."""
     before, step = fired.before, fired.step
-    yield "cycles are conserved", lambda: conserves_cycles(before, step)
-    yield "naturals are not negative", lambda: is_natural_step(step) and is_natural_state(before, step.state)
+    yield "cycles are conserved", partial(conserves_cycles, before, step)
+    yield "naturals are not negative", partial(is_natural, before, step)
     for invariant in INVARIANTS.values():
-        yield invariant.name, lambda invariant=invariant: invariant.holds(step.state)
+        yield invariant.name, partial(invariant.holds, step.state)
     for step_invariant in STEP_INVARIANTS.values():
-        yield step_invariant.name, lambda each=step_invariant: each.holds(before, step.state)
-    for name, claim in SPECIAL_OBLIGATIONS.get(rule.name, {}).items():
-        yield name, lambda claim=claim: claim(before, fired.choices, step)
+        yield step_invariant.name, partial(step_invariant.holds, before, step)
+    for name, special in SPECIAL_OBLIGATIONS.get(rule.name, {}).items():
+        yield name, partial(special, before, fired.choices, step)
+
+
+def is_natural(before: State, step: Step) -> bool:
+    """No natural number that the step sets is negative."""
+    return is_natural_step(step) and is_natural_state(before, step.state)
 
 
 def conserves_cycles(before: State, step: Step) -> Any:
@@ -115,7 +125,7 @@ def conserves_cycles(before: State, step: Step) -> Any:
     return had + sum(each.cycles for each in step.minted) == has + sum(each.cycles for each in step.burned)
 
 
-def prove(claim: Callable[[], Any]) -> tuple[Verdict, Formula]:
+def prove(claim: Claim) -> tuple[Verdict, Formula]:
     """Whether a claim follows from what is known on the current path; and the formula that then must be true."""
     known = knowledge()
     begin_claim()
@@ -210,5 +220,3 @@ def smtlib(current: Path, formula: Formula) -> str:
     solver.add(*current.solver.assertions(), z3.Not(formula))
     text: str = solver.to_smt2()
     return text
-
-

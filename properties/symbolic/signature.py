@@ -1,8 +1,8 @@
 """
 The signature of a value: what it is made of, as a text, and the unknown terms in it, in order.
 
-Two values with the same text and equal terms are equal. So an unknown function of values is an unknown function of their
-terms, one for each text.
+Two values with the same text and equal terms are equal. So an unknown function of values is an unknown function of
+their terms, one for each text.
 """
 
 import types

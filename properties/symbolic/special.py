@@ -39,9 +39,10 @@ def failure_changes_nothing_else(before: State, choices: dict[str, Any], step: S
 
 def is_failed(step: Step) -> bool:
     """The step shows an execution whose effects were dropped. A cleanup that returned keeps its own."""
-    return any(isinstance(shown, Executed) and shown.failure is not None for shown in step.outputs) and len(
-        step.burned
-    ) == 1
+    return (
+        any(isinstance(shown, Executed) and shown.failure is not None for shown in step.outputs)
+        and len(step.burned) == 1
+    )
 
 
 def is_same_but_charged(before: Canister, after: Canister, is_charged: Any) -> bool:

@@ -1,8 +1,8 @@
 """
 Unknown numbers, truth values, names and enumeration members.
 
-They stand where the rules expect `int`, `bool`, `bytes`, `str` and members of enumerations. Whatever would silently give a
-wrong answer on an unknown value (hashing, `range`, indexing) is refused.
+They stand where the rules expect `int`, `bool`, `bytes`, `str` and members of enumerations. Whatever would silently
+give a wrong answer on an unknown value (hashing, `range`, indexing) is refused.
 """
 
 import itertools
@@ -220,7 +220,9 @@ class UnknownName(Unknown):
         return truth(z3.Not(z3.Or(self.term == literal(b""), self.term == literal(""))))
 
     def __eq__(self, other: object) -> Any:
-        return UnknownTruth(self.term == lift(other)) if isinstance(other, UnknownName | str | bytes) else NotImplemented
+        return (
+            UnknownTruth(self.term == lift(other)) if isinstance(other, UnknownName | str | bytes) else NotImplemented
+        )
 
     def __ne__(self, other: object) -> Any:
         same = self.__eq__(other)

@@ -1,9 +1,9 @@
 """
 Unknown values of any type of the specification, read off its annotations.
 
-An unknown value is a name and arguments: `unknown(kind, "state.call_contexts", (k,))` is the value of the map at `k`, the
-same whenever it is asked for. Its parts come into being when they are looked at: a record knows only the fields that
-were read, and a union is one of its members only once something depends on which.
+An unknown value is a name and arguments: `unknown(kind, "state.call_contexts", (k,))` is the value of the map at `k`,
+the same whenever it is asked for. Its parts come into being when they are looked at: a record knows only the fields
+that were read, and a union is one of its members only once something depends on which.
 """
 
 import types
@@ -84,9 +84,7 @@ def unknown(kind: Any, name: str, arguments: Arguments = ()) -> Any:
     if origin in CONTAINERS or kind in CONTAINERS:
         return CONTAINERS[origin or kind](typing.get_args(kind), name, arguments)
     if origin is tuple and Ellipsis not in typing.get_args(kind):
-        return tuple(
-            unknown(part, f"{name}.{index}", arguments) for index, part in enumerate(typing.get_args(kind))
-        )
+        return tuple(unknown(part, f"{name}.{index}", arguments) for index, part in enumerate(typing.get_args(kind)))
     if not isinstance(kind, type) or origin is not None:
         return UnknownName(application(name, arguments))
     return unknown_of_class(kind, name, arguments)
@@ -245,10 +243,12 @@ def _equal_records(self: Any, other: object) -> Any:
         return True
     if not isinstance(other, self.kind):
         return False
-    related = isinstance(type(other), type) and issubclass(type(other), Record) and self.made_from.is_same(other.made_from)
+    related = (
+        isinstance(type(other), type) and issubclass(type(other), Record) and self.made_from.is_same(other.made_from)
+    )
     formulas: list[Formula] = []
     for field in attrs.fields(self.kind):
-        if related and field.name not in self.made_changes and field.name not in other.made_changes:  # type: ignore[attr-defined]
+        if related and field.name not in self.made_changes and field.name not in other.made_changes:
             continue
         answer = same(getattr(self, field.name), getattr(other, field.name))
         if answer is False:
