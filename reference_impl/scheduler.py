@@ -36,12 +36,22 @@ class Scheduler:
     def is_quiescent(self) -> bool:
         """Nothing is left to do without new input, and before time progresses."""
         instance = self._instance
-        nothing_waits = not instance.ingress.received() and instance.messages.is_empty
-        return nothing_waits and not any(map(self._due_tasks, list(instance.with_tasks)))
+        if instance.ingress.received() or not instance.messages.is_empty:
+            return False
+        if instance.contexts.next_unreferenced() is not None or any(map(self._has_stopped, instance.stopping)):
+            return False
+        return not any(map(self._due_tasks, list(instance.with_tasks)))
+
+    def _has_stopped(self, canister_id: CanisterId) -> bool:
+        """A stopping canister has no call contexts left."""
+        return not self._instance.contexts.has_open(canister_id)
 
     def round(self) -> None:
         """One round."""
         instance = self._instance
+        if instance.messages.pending_function is not None:
+            self._execute()
+        self._settle()
         for request_id in instance.ingress.received():
             self._start_request(request_id)
         self._handle_management_calls()
@@ -130,7 +140,7 @@ class Scheduler:
                 self._take("call_context_starvation", context_id=context_id)
             self._take("call_context_removal", context_id=context_id)
         for canister_id in list(instance.stopping):
-            if not instance.contexts.has_open(canister_id):
+            if self._has_stopped(canister_id):
                 self._take("stop_completion", canister_id=canister_id)
         while (message_id := instance.messages.next_user_response()) is not None:
             self._take("respond_to_user", message_id=message_id)

@@ -1,5 +1,6 @@
 """Heartbeats and global timers in rounds, and clocks."""
 
+from spec.state.label import Label
 from spec.values.management import CanisterIdArguments
 
 
@@ -57,3 +58,19 @@ def test_advancing_moves_all_clocks_to_the_same_time(stage, counter):
     canister = stage.create(counter)
     stage.engine.advance(7)
     assert stage.canister(canister).time == stage.engine.instance.system_time
+
+
+def test_a_round_goes_on_from_wherever_chosen_transitions_led(stage, script):
+    canister = stage.create(script(hooks={"heartbeat": lambda entry: entry.returns(number=entry.number + 1)}))
+    stage.engine.drain()
+    beat = {"canister_id": canister, "context_id": 77}
+    assert stage.engine.take(Label("heartbeat_context_creation", beat)) is None
+    assert not stage.engine.is_quiescent
+    stage.engine.drain()
+    assert stage.number(canister) == 2
+    assert stage.engine.take(Label("heartbeat_context_creation", {**beat, "context_id": 78})) is None
+    pending = stage.engine.instance.messages.pending_function
+    assert stage.engine.take(Label("message_execution", {"message_id": pending})) is None
+    assert not stage.engine.is_quiescent
+    stage.engine.drain()
+    assert len(stage.engine.abstract().call_contexts) == 0
