@@ -57,6 +57,7 @@ class Engine:
 
     def advance(self, nanoseconds: Nanoseconds) -> None:
         """The system's clock moves on, and the clock of each canister moves on to the same time."""
+        self._scheduler.finish_pending()
         if nanoseconds > 0:
             time = self.instance.system_time + nanoseconds
             self.take(Label("system_time_progress", {"time": time}))

@@ -42,6 +42,11 @@ class Scheduler:
             return False
         return not any(map(self._due_tasks, list(instance.with_tasks)))
 
+    def finish_pending(self) -> None:
+        """Runs the function that chosen transitions left pending, if there is one: nothing else comes before it."""
+        if self._instance.messages.pending_function is not None:
+            self._execute()
+
     def _has_stopped(self, canister_id: CanisterId) -> bool:
         """A stopping canister has no call contexts left."""
         return not self._instance.contexts.has_open(canister_id)
@@ -49,8 +54,7 @@ class Scheduler:
     def round(self) -> None:
         """One round."""
         instance = self._instance
-        if instance.messages.pending_function is not None:
-            self._execute()
+        self.finish_pending()
         self._settle()
         for request_id in instance.ingress.received():
             self._start_request(request_id)

@@ -66,8 +66,11 @@ def test_a_round_goes_on_from_wherever_chosen_transitions_led(stage, script):
     beat = {"canister_id": canister, "context_id": 77}
     assert stage.engine.take(Label("heartbeat_context_creation", beat)) is None
     assert not stage.engine.is_quiescent
-    stage.engine.drain()
+    time = stage.engine.instance.system_time
+    stage.engine.advance(0)
     assert stage.number(canister) == 2
+    assert stage.engine.instance.system_time == time
+    stage.engine.drain()
     assert stage.engine.take(Label("heartbeat_context_creation", {**beat, "context_id": 78})) is None
     pending = stage.engine.instance.messages.pending_function
     assert stage.engine.take(Label("message_execution", {"message_id": pending})) is None
