@@ -23,7 +23,7 @@ SPARE_STACK: Final = 16 * 2**20
 """For the host, beside the large stack."""
 
 
-def _config(stack: int) -> wasmtime.Config:
+def _config(stack: int, multi_memory: bool = True) -> wasmtime.Config:
     config = wasmtime.Config()
     config.cranelift_nan_canonicalization = True
     config.wasm_memory64 = True
@@ -34,7 +34,7 @@ def _config(stack: int) -> wasmtime.Config:
     config.wasm_reference_types = True
     config.wasm_relaxed_simd = False
     config.wasm_threads = False
-    config.wasm_multi_memory = False
+    config.wasm_multi_memory = multi_memory
     config.wasm_exceptions = False
     config.wasm_function_references = False
     config.wasm_gc = False
@@ -50,11 +50,17 @@ def _config(stack: int) -> wasmtime.Config:
 @cache
 def engine() -> wasmtime.Engine:
     """
-    Accepts what a canister module may use, and runs the rewritten modules.
+    Runs the rewritten modules.
 
     Made at first use, not at import: it catches the signals of traps, and whoever asks for those later takes them away.
     """
     return wasmtime.Engine(_config(STACK))
+
+
+@cache
+def accepting_engine() -> wasmtime.Engine:
+    """Accepts what a canister module may use."""
+    return wasmtime.Engine(_config(STACK, multi_memory=False))
 
 
 @cache

@@ -96,6 +96,12 @@ class Execution:
         """All nodes run this execution."""
         return self.context in REPLICATED
 
+    @property
+    def largest_response(self) -> ByteCount:
+        """How many bytes a reply or a reject message may have."""
+        limits = self.environment.profile.limits
+        return limits.inter_canister_payload if self.is_replicated else limits.non_replicated_reply
+
     def trap_unless(self, condition: bool) -> None:
         """Ends the execution if a condition of the System API does not hold."""
         if not condition:
@@ -153,6 +159,26 @@ class Execution:
     def write_cycles(self, destination: int, amount: Cycles) -> None:
         """Writes an amount of cycles as 16 bytes, little-endian."""
         self.write(destination, min(amount, MAXIMUM_CYCLES).to_bytes(CYCLES_SIZE, "little"))
+
+    # REPLY
+
+    def gather_reply(self) -> None:
+        """Takes over what has been appended to the reply inside the module."""
+        if self.instance.system is not None:
+            self.reply_data += self.instance.system.take_reply()
+
+    def append_to_reply(self, content: Blob) -> None:
+        """Appends to the reply, whose length the caller has checked."""
+        self.reply_data += content
+        if self.instance.system is not None:
+            self.instance.system.leave_room(self.largest_response - len(self.reply_data))
+
+    def respond(self, response: Response) -> None:
+        """Responds; cycles not accepted go back."""
+        self.response = response
+        self.available = 0
+        if self.instance.system is not None:
+            self.instance.system.close_reply()
 
     # CYCLES
 

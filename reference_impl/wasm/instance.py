@@ -17,12 +17,14 @@ from reference_impl.wasm.instrument import (
     DEPTH,
     EXHAUSTED,
     START_FUNCTION,
+    SYSTEM_MEMORY,
     THE_MEMORY,
     Instrumented,
     function_export,
     global_export,
 )
 from reference_impl.wasm.parsed_module import VALUE_SIZES, ParsedModule
+from reference_impl.wasm.system_memory import SystemMemory
 from spec.values.memory import ZERO_PAGE, LinearMemory
 from spec.values.quantities import OS_PAGE, WASM_PAGE, ByteCount
 
@@ -127,8 +129,17 @@ class Instance:
         memory = self._exports[THE_MEMORY] if parsed.memory else None
         assert memory is None or isinstance(memory, wasmtime.Memory)
         self._memory = ctypes.byref(memory._memory) if memory else None
+        self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
+        """What the functions inside the module use, if there are any."""
         self.heap = LinearMemory(parsed.memory.minimum if parsed.memory else 0)
         self._pages = _Pages({})
+
+    def _system_memory(self) -> SystemMemory:
+        memory = self._exports[SYSTEM_MEMORY]
+        assert isinstance(memory, wasmtime.Memory)
+        pointer = ffi.wasmtime_memory_data(self.store._context(), ctypes.byref(memory._memory))
+        # This memory cannot grow, so it stays where it is.
+        return SystemMemory(ctypes.cast(pointer, ctypes.c_void_p).value or 0)
 
     def _global(self, name: str) -> wasmtime.Global:
         cell = self._exports[name]

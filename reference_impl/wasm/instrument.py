@@ -12,6 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from reference_impl.wasm.encoding import HEADER, Malformed, Reader, name, section, signed, unsigned, vector
+from reference_impl.wasm.fast_functions import FAST, PAGES, FastCode
 from reference_impl.wasm.instruction_table import (
     COMPLEXITY_OF_BULK,
     COMPLEXITY_OF_BYTES,
@@ -52,6 +53,7 @@ DEPTH: Final = "depth"
 EXHAUSTED: Final = "exhausted"
 """The exported global that is 1 after a run out of instructions."""
 THE_MEMORY: Final = "memory"
+SYSTEM_MEMORY: Final = "system"
 START_FUNCTION: Final = "start"
 CALL_CLOSURE: Final = "closure"
 """The exported function that calls the function at an index of table 0 with one argument."""
@@ -76,6 +78,8 @@ class Instrumented:
     """What compilation is charged for. Source: facts on weights, compilation."""
     drops_data: bool
     """The module contains `data.drop`, so an instance cannot serve a second execution."""
+    has_system_memory: bool
+    """Some system functions run inside the module."""
 
 
 _GROW: Final = 0x40
@@ -103,6 +107,8 @@ class _Places:
     exhausted: int
     exhaust: int
     charge: int
+    fast: dict[int, int]
+    """The functions that stand for imported functions, by the indices of those."""
 
 
 class _CodeWriter:
@@ -119,6 +125,7 @@ class _CodeWriter:
         self.weights = bytes(weights)
         self.bulk_weights = weights_of_bulk(is_64_bit)
         self.vector_weights = weights_of_vectors(is_64_bit)
+        self.fast = places.fast
         self.count = 0
         self.drops_data = False
         self.get_counter = b"\x23" + unsigned(places.counter)
@@ -175,8 +182,12 @@ class _CodeWriter:
             token = tokens[position]
             if token[0] == 0x11:
                 tokens[position] = self.enter_indirectly + token + self.leave
-            elif token[0] == 0x10 and Reader(token, 1).unsigned() >= self.imported_functions:
-                tokens[position] = self.enter + token + self.leave
+            elif token[0] == 0x10:
+                callee = Reader(token, 1).unsigned()
+                if callee >= self.imported_functions:
+                    tokens[position] = self.enter + token + self.leave
+                elif callee in self.fast:
+                    tokens[position] = b"\x10" + unsigned(self.fast[callee])
             elif token[0] == 0xFC:
                 number = number_after_prefix(token)
                 if number in _REFUSED_TABLE_INSTRUCTIONS:
@@ -283,20 +294,35 @@ def _helpers(parsed: ParsedModule, places: _Places, first_type: int) -> list[tup
     if _has_closures(parsed):
         call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 2) + b"\x00\x0b"
         helpers.append((first_type + 3, call))
+    writer = FastCode(places.counter, parsed.has_64_bit_memory)
+    for imported in places.fast:
+        one = parsed.imports[imported]
+        helpers.append((one.type_index, writer.body(one.name, imported)))
     return helpers
+
+
+def _fast_functions(parsed: ParsedModule, first: int) -> dict[int, int]:
+    """Indices for the functions that stand for imported ones, by the indices of those."""
+    if parsed.memory is None:
+        return {}
+    imported = [index for index, one in enumerate(parsed.imports) if one.name in FAST]
+    return {index: first + place for place, index in enumerate(imported)}
 
 
 def _has_closures(parsed: ParsedModule) -> bool:
     return bool(parsed.tables) and parsed.tables[0].reference_type == FUNCREF
 
 
-def _memory_section(parsed: ParsedModule, most_pages: int) -> bytes:
+def _memory_section(parsed: ParsedModule, most_pages: int, has_system_memory: bool) -> bytes:
     """The memory with its maximum cut to what the profile allows, so that memory.grow beyond it gives -1."""
     assert parsed.memory
     declared = parsed.memory.maximum
     maximum = most_pages if declared is None else min(declared, most_pages)
     flags = 1 | (4 if parsed.memory.is_64_bit else 0)
-    return vector([bytes([flags]) + unsigned(parsed.memory.minimum) + unsigned(maximum)])
+    memories = [bytes([flags]) + unsigned(parsed.memory.minimum) + unsigned(maximum)]
+    if has_system_memory:
+        memories.append(b"\x01" + unsigned(PAGES) + unsigned(PAGES))
+    return vector(memories)
 
 
 def _data_section(parsed: ParsedModule) -> bytes:
@@ -320,6 +346,8 @@ def _export_section(parsed: ParsedModule, places: _Places, closure_function: int
         exports.append(name(text) + bytes([KIND_GLOBAL]) + unsigned(index))
     if parsed.memory:
         exports.append(name(THE_MEMORY) + bytes([KIND_MEMORY, 0]))
+    if places.fast:
+        exports.append(name(SYSTEM_MEMORY) + bytes([KIND_MEMORY, 1]))
     if parsed.tables:
         exports.append(name("table") + bytes([KIND_TABLE, 0]))
     if parsed.start is not None:
@@ -343,7 +371,15 @@ def instrument(parsed: ParsedModule, most_pages: int, function_instructions: int
     """
     first_function = len(parsed.imports) + len(parsed.function_types)
     first_global = len(parsed.globals)
-    places = _Places(first_global, first_global + 1, first_global + 2, first_function, first_function + 1)
+    first_fast = first_function + (3 if _has_closures(parsed) else 2)
+    places = _Places(
+        counter=first_global,
+        depth=first_global + 1,
+        exhausted=first_global + 2,
+        exhaust=first_function,
+        charge=first_function + 1,
+        fast=_fast_functions(parsed, first_fast),
+    )
     writer = _CodeWriter(parsed, places, function_instructions, complexity)
     helpers = _helpers(parsed, places, len(parsed.types))
     bodies = [writer.body(body) for body in parsed.bodies] + [body for _, body in helpers]
@@ -355,7 +391,7 @@ def instrument(parsed: ParsedModule, most_pages: int, function_instructions: int
         CODE: vector([unsigned(len(body)) + body for body in bodies]),
     }
     if parsed.memory:
-        new_sections[MEMORY] = _memory_section(parsed, most_pages)
+        new_sections[MEMORY] = _memory_section(parsed, most_pages, bool(places.fast))
     if parsed.data_segments:
         new_sections[DATA] = _data_section(parsed)
     kept = {key: parsed.raw_sections[key] for key in (IMPORT, TABLE, ELEMENT, DATA_COUNT) if key in parsed.raw_sections}
@@ -363,4 +399,4 @@ def instrument(parsed: ParsedModule, most_pages: int, function_instructions: int
     order = (TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, ELEMENT, DATA_COUNT, CODE, DATA)
     binary = HEADER + b"".join(section(key, new_sections[key]) for key in order if key in new_sections)
     count = writer.count + _INJECTED_HELPERS + _INSTRUCTIONS_PER_GLOBAL * (len(parsed.globals) + _INJECTED_GLOBALS)
-    return Instrumented(binary, count, writer.drops_data)
+    return Instrumented(binary, count, writer.drops_data, bool(places.fast))

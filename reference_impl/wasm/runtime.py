@@ -146,6 +146,8 @@ def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
 def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -> Ended | None:
     """Runs to the end; None if the function returned."""
     instance.prepare(given.limit, given.environment.profile.limits.call_stack_depth)
+    if instance.system is not None:
+        instance.system.fill(execution)
     outer, ACTIVE.execution = ACTIVE.execution, execution
     try:
         function, parameters = entry(instance)

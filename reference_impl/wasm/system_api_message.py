@@ -92,35 +92,30 @@ def _require_no_response(execution: Execution) -> None:
     execution.trap_unless(execution.needs_to_respond and execution.response is None)
 
 
-def _largest_response(execution: Execution) -> int:
-    limits = execution.environment.profile.limits
-    return limits.inter_canister_payload if execution.is_replicated else limits.non_replicated_reply
-
-
 @system_function("PP", "", _RESPONDING, cost=per_byte(1, 50))
 def msg_reply_data_append(execution: Execution, source: int, size: int) -> None:
     """Appends to the reply under construction."""
     _require_no_response(execution)
-    execution.trap_unless(len(execution.reply_data) + size <= _largest_response(execution))
-    execution.reply_data += execution.read(source, size)
+    execution.gather_reply()
+    execution.trap_unless(len(execution.reply_data) + size <= execution.largest_response)
+    execution.append_to_reply(execution.read(source, size))
 
 
 @system_function("", "", _RESPONDING)
 def msg_reply(execution: Execution) -> None:
     """Replies with what was appended; cycles not accepted go back."""
     _require_no_response(execution)
-    execution.response = Reply(bytes(execution.reply_data))
-    execution.available = 0
+    execution.gather_reply()
+    execution.respond(Reply(bytes(execution.reply_data)))
 
 
 @system_function("PP", "", _RESPONDING, cost=per_byte(1, 50))
 def msg_reject(execution: Execution, source: int, size: int) -> None:
     """Rejects with a message; cycles not accepted go back."""
     _require_no_response(execution)
-    execution.trap_unless(size <= _largest_response(execution))
+    execution.trap_unless(size <= execution.largest_response)
     message = execution.read_text(source, size)
-    execution.response = Reject(RejectCode.CANISTER_REJECT, message)
-    execution.available = 0
+    execution.respond(Reject(RejectCode.CANISTER_REJECT, message))
 
 
 @system_function("", "P", "F")
