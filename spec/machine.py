@@ -10,8 +10,8 @@ from attrs import frozen
 
 import spec.rules  # registers the rules
 from spec.profile import Profile
+from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.creation import provisional_create_arguments
-from spec.rules.management.miscellaneous import RANDOM_BYTES
 from spec.rules.management.rejection import first_free_canister_id
 from spec.state.canister import Stopping, Subnet
 from spec.state.label import Label
@@ -19,7 +19,7 @@ from spec.state.message import CallMessage
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import RULES, NotEnabled, Output, Rule, Step, Unspecified
-from spec.values.identifiers import Blob, CallContextId, MessageId, RequestId
+from spec.values.identifiers import Blob, CallContextId, MessageId, RequestId, SnapshotId
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode
 
@@ -31,6 +31,8 @@ SPONTANEOUS: Final[frozenset[str]] = frozenset(
         "request_rejection",
         "spontaneous_call_rejection",
         "stop_call_rejection",
+        "outside_call_departure",
+        "outside_call_failure",
         "request_done",
         "request_deletion",
         "canister_time_progress",
@@ -100,13 +102,15 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
         return [fresh] if rule.name.endswith("context_creation") else state.call_contexts.keys()
     if kind is RejectCode:
         return list(RejectCode)
+    if kind is SnapshotId:
+        return [free_snapshot_id(state)]
+    if rule.name in ANSWERS:
+        return ANSWERS[rule.name][name]
     match name:
         case "canister_id" if "message_id" in free_variables(rule.body):
             return sorted({first_free_canister_id(state), *specified_ids(state)})
         case "canister_id":
             return state.canisters.keys()
-        case "randomness":
-            return [bytes(RANDOM_BYTES)]
         case "time":
             clocks = [canister.time for _, canister in state.canisters.items()]
             return [max([state.system_time, *clocks]) + 1]

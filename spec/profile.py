@@ -107,6 +107,34 @@ class Limits:
     environment_variable_value: ByteCount
     environment_variable_name_in_system_api: ByteCount
     history_entries: Count
+    chunk_size: ByteCount
+    """The largest chunk of a chunk store (1 MiB in the interface specification); each counts with it."""
+    chunk_store: Count
+    """How many chunks a chunk store holds (`CHUNK_STORE_SIZE`)."""
+    chunks_in_module: Count
+    """Of how many chunks a module may consist (`MAX_CHUNKS_IN_LARGE_WASM`)."""
+    upload_chunk_instructions: Instructions
+    """What storing a chunk is charged for."""
+    snapshots: Count
+    """How many snapshots a canister may have (`MAX_SNAPSHOTS`)."""
+    snapshot_slice: ByteCount
+    """How much of a snapshot one call reads or writes."""
+    snapshot_instructions: Instructions
+    """What creating or loading a snapshot is charged for, besides one for each byte."""
+    snapshot_data_instructions: Instructions
+    """What reading from a snapshot is charged for, besides one for each byte."""
+    derivation_path: Count
+    """The longest path by which a threshold key is derived."""
+    http_request: ByteCount
+    """The largest request of an outcall: names and values of the headers, and the body."""
+    http_response: ByteCount
+    """The largest response, measured likewise."""
+    http_url: ByteCount
+    http_headers: Count
+    http_header: ByteCount
+    """The longest name or value of a header."""
+    http_headers_size: ByteCount
+    """All names and values of headers together."""
     nonce: ByteCount
     subnet_memory: ByteCount
     """What the canisters of a subnet may use in all."""

@@ -32,6 +32,8 @@ class BurnReason(Enum):
     """Creating a canister."""
     REQUESTED = "requested"
     """The canister asked for it with `ic0.cycles_burn128`."""
+    SERVICES = "services"
+    """Signatures, derived keys and requests to the outside world."""
     RESOURCES = "resources"
     """Storage, compute and other payments over time."""
     LOST = "lost"

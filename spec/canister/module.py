@@ -7,9 +7,10 @@ from attrs import frozen
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Callback, Outcome
 from spec.canister.wasm_state import WasmState
-from spec.values.containers import Map
+from spec.values.canister_terms import GlobalType
+from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MethodName, Text
-from spec.values.quantities import Cycles, Instructions, Nanoseconds
+from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Response
 
 
@@ -68,6 +69,18 @@ class CanisterModule(Protocol):
     @property
     def private_custom_sections(self) -> Map[Text, Blob]:
         """Contents of the sections named `icp:private NAME`, by NAME."""
+        ...
+
+    @property
+    def global_types(self) -> List[GlobalType]:
+        """The types of the globals in `WasmState.globals`, in the same order."""
+        ...
+
+    def admits_heap(self, wasm_pages: Count) -> bool:
+        """
+        A heap of this size, in WebAssembly pages, is between the least and the greatest that the module declares; a
+        module without memory admits the empty one only.
+        """
         ...
 
     def initial_state(self, self_id: CanisterId) -> WasmState:

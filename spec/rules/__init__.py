@@ -2,24 +2,38 @@
 
 from spec.rules.ingress import progress, submission
 from spec.rules.management import (
+    bitcoin,
+    chunk_store,
     creation,
     deletion,
+    information,
     installation,
     lifecycle,
     miscellaneous,
+    outcalls,
+    outside,
     rejection,
     settings,
+    snapshot_contents,
+    snapshots,
     status,
+    threshold_keys,
     upgrade,
 )
-from spec.rules.messages import call_context_creation, call_context_end, callback_invocation, execution
+from spec.rules.messages import (
+    call_context_creation,
+    call_context_end,
+    callback_invocation,
+    execution,
+    low_memory_hook,
+)
 from spec.rules.messages import rejection as call_rejection
 from spec.rules.spontaneous import time
 
 GROUPS = {
     "Requests": (submission, progress),
     "Calls that do not start": (call_rejection,),
-    "Call contexts": (call_context_creation, call_context_end),
+    "Call contexts": (call_context_creation, low_memory_hook, call_context_end),
     "Message execution": (execution,),
     "Responses": (callback_invocation,),
     "The management canister": (
@@ -31,8 +45,13 @@ GROUPS = {
         deletion,
         lifecycle,
         miscellaneous,
+        chunk_store,
+        snapshots,
+        snapshot_contents,
+        information,
         rejection,
     ),
+    "The outside world": (threshold_keys, outcalls, bitcoin, outside),
     "Time": (time,),
 }
 """The modules with rules, by heading, in the order in which to read them."""

@@ -1,7 +1,12 @@
 """The environment that an execution sees."""
 
 from spec.canister.environment import Environment
-from spec.rules.resources import memory_usage_of_chunk_store, memory_usage_of_history, memory_usage_of_raw_module
+from spec.rules.resources import (
+    memory_usage_of_chunk_store,
+    memory_usage_of_history,
+    memory_usage_of_raw_module,
+    memory_usage_of_snapshots,
+)
 from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Code, simple_status
 from spec.state.origin import Deadline, Expired, FromCanister
@@ -33,7 +38,7 @@ def environment_of(
         memory_usage_raw_module=memory_usage_of_raw_module(state.profile, code.raw_module),
         memory_usage_canister_history=memory_usage_of_history(canister.history),
         memory_usage_chunk_store=memory_usage_of_chunk_store(canister.chunk_store),
-        memory_usage_snapshots=0,
+        memory_usage_snapshots=memory_usage_of_snapshots(canister.snapshots),
         freezing_threshold=canister.settings.freezing_threshold,
         subnet_id=canister.subnet.subnet_id,
         subnet_size=canister.subnet.subnet_size,

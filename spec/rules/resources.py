@@ -13,10 +13,11 @@ from spec.profile import Profile
 from spec.rules.modules import module_or_defect
 from spec.state.canister import Canister, CanisterCode, Code, Empty
 from spec.state.history import CanisterHistory, ControllersChange, Creation
+from spec.state.snapshot import Snapshot
 from spec.state.state import State
 from spec.transition import opaque
 from spec.values.containers import Map
-from spec.values.identifiers import Blob, CanisterId
+from spec.values.identifiers import Blob, CanisterId, SnapshotId
 from spec.values.quantities import ByteCount, Count, Cycles, Instructions
 from spec.values.rejects import Reply, Response
 
@@ -62,6 +63,23 @@ def memory_usage_of_chunk_store(chunk_store: Map[Blob, Blob]) -> ByteCount:
     return BYTES_PER_CHUNK * len(chunk_store)
 
 
+@opaque
+def size_of_snapshot(snapshot: Snapshot) -> ByteCount:
+    """What a snapshot takes. Source: facts on limits, memory accounting."""
+    return (
+        memory_usage_of_wasm_state(snapshot.wasm_state)
+        + len(snapshot.raw_module)
+        + memory_usage_of_chunk_store(snapshot.chunk_store)
+        + len(snapshot.certified_data)
+    )
+
+
+@opaque
+def memory_usage_of_snapshots(snapshots: Map[SnapshotId, Snapshot]) -> ByteCount:
+    """What the snapshots of a canister take."""
+    return snapshots.total(size_of_snapshot)
+
+
 def memory_usage_of_code(profile: Profile, code: CanisterCode) -> ByteCount:
     """What code and its state take."""
     match code:
@@ -77,6 +95,7 @@ def memory_usage(profile: Profile, canister: Canister) -> ByteCount:
         memory_usage_of_code(profile, canister.code)
         + memory_usage_of_history(canister.history)
         + memory_usage_of_chunk_store(canister.chunk_store)
+        + memory_usage_of_snapshots(canister.snapshots)
     )
 
 
@@ -165,3 +184,9 @@ def response_fee(profile: Profile, response: Response, subnet_size: Count) -> Cy
 def creation_fee(profile: Profile, subnet_size: Count) -> Cycles:
     """What creating a canister costs."""
     return fees.canister_creation_fee(profile.fees, subnet_size)
+
+
+@opaque
+def management_cost(profile: Profile, instructions: Instructions, subnet_size: Count) -> Cycles:
+    """What the management canister charges a canister for its work, given in instructions."""
+    return fees.management_instructions_cost(profile.fees, instructions, subnet_size)

@@ -19,9 +19,10 @@ from spec.system_api.context import Context
 from spec.system_api.execution import Parameters
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE, DecodedModule, decode_module
 from spec.system_api.run import Ending, run_closure, run_function
-from spec.values.containers import Map
+from spec.values.canister_terms import GlobalType
+from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
-from spec.values.quantities import Cycles, Instructions, Nanoseconds
+from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Reject, Reply, Response
 from spec.wasm.initial import initial_memory, initial_state, persistent_global_indices
 from spec.wasm.syntax import ExternalKind, Module
@@ -29,6 +30,9 @@ from spec.wasm.traps import Trap
 
 SYSTEM: Final = Caller(MANAGEMENT_CANISTER)
 """The caller of system tasks."""
+
+PAGES_WITH_32_BIT_ADDRESSES: Final[Count] = 65_536
+"""The largest memory with 32-bit addresses. Source: core specification, memory types."""
 
 NO_SUCH_METHOD: Final = Trapped(0, TrapReason.NO_SUCH_METHOD)
 
@@ -102,6 +106,22 @@ class WasmCanisterModule:
     def private_custom_sections(self) -> Map[Text, Blob]:
         """Contents of the sections named `icp:private NAME`, by NAME."""
         return self.decoded.private_custom_sections
+
+    @property
+    def global_types(self) -> List[GlobalType]:
+        """The types of the globals that a state holds."""
+        types = (self.module.globals[index].value_type for index in persistent_global_indices(self.module))
+        # A reference is kept as the index of its function.
+        return List(tuple(GlobalType.I32 if kind.is_reference else GlobalType(kind.value) for kind in types))
+
+    def admits_heap(self, wasm_pages: Count) -> bool:
+        """The size is within the limits of memory 0."""
+        if not self.module.memories:
+            return wasm_pages == 0
+        limits = self.module.memories[0].limits
+        addressable = wasm_pages if limits.is_64_bit else PAGES_WITH_32_BIT_ADDRESSES
+        maximum = addressable if limits.maximum is None else limits.maximum
+        return limits.minimum <= wasm_pages <= maximum
 
     def entry_point(self, export: Text) -> int | None:
         """The index of an exported function."""

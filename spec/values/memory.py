@@ -53,6 +53,15 @@ class LinearMemory:
                 contents = contents.remove(number)
         return evolve(self, wasm_pages=wasm_pages, contents=contents)
 
+    def with_bytes(self, offset: int, content: bytes) -> "LinearMemory":
+        """The memory with other bytes from an offset on. They must lie inside the memory."""
+        first, last = offset // OS_PAGE, (offset + len(content) + OS_PAGE - 1) // OS_PAGE
+        start = offset - first * OS_PAGE
+        around = bytearray(self.read(first * OS_PAGE, (last - first) * OS_PAGE))
+        around[start : start + len(content)] = content
+        pages = ((number, bytes(around[(number - first) * OS_PAGE :][:OS_PAGE])) for number in range(first, last))
+        return self.with_pages(self.wasm_pages, pages)
+
     def differing_pages(self, earlier: "LinearMemory") -> Iterator[int]:
         """The numbers of the 4 KiB pages whose bytes differ from an earlier memory's."""
         for number in sorted({*self.contents.keys(), *earlier.contents.keys()}):

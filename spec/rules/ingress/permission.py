@@ -9,16 +9,36 @@ from spec.transition import opaque
 from spec.values import management
 from spec.values.identifiers import CanisterId, Principal
 
-CONTROLLER_METHODS = ("install_code", "update_settings")
-"""Source: checklist, submit-call.mgmt-controller-methods, as far as these methods exist here."""
-ADMIN_METHODS = ("start_canister", "stop_canister", "uninstall_code", "delete_canister")
+CONTROLLER_METHODS = (
+    "install_code",
+    "install_chunked_code",
+    "update_settings",
+    "upload_chunk",
+    "stored_chunks",
+    "clear_chunk_store",
+    "take_canister_snapshot",
+    "load_canister_snapshot",
+    "delete_canister_snapshot",
+    "upload_canister_snapshot_metadata",
+    "upload_canister_snapshot_data",
+)
+"""Source: checklist, submit-call.mgmt-controller-methods."""
+ADMIN_METHODS = ("start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_metrics")
 """Source: checklist, submit-call.mgmt-admin-methods."""
+SNAPSHOT_READING_METHODS = (
+    "list_canister_snapshots",
+    "read_canister_snapshot_metadata",
+    "read_canister_snapshot_data",
+)
+"""Source: management-canister."""
 
 
 @opaque
 def managed_canister(request: Request) -> CanisterId | None:
     """The canister that a management call is about, if its argument names one."""
     arguments = management.decode_arguments(request.method_name, request.argument)
+    if isinstance(arguments, management.InstallChunkedCodeArguments):
+        return arguments.target_canister
     return getattr(arguments, "canister_id", None)
 
 
@@ -45,6 +65,8 @@ def may_manage(state: State, canister: Canister, request: Request) -> bool:
     administers = is_subnet_admin(state, canister, request.sender)
     if request.method_name in ADMIN_METHODS:
         return controls or administers
+    if request.method_name in SNAPSHOT_READING_METHODS:
+        return is_admitted(canister, canister.settings.snapshot_visibility, request.sender)
     if request.method_name == "canister_status":
         return administers or is_admitted(canister, canister.settings.status_visibility, request.sender)
     return False

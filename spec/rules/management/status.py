@@ -8,9 +8,11 @@ from spec.rules.resources import (
     memory_usage_of_chunk_store,
     memory_usage_of_history,
     memory_usage_of_raw_module,
+    memory_usage_of_snapshots,
     memory_usage_of_wasm_state,
 )
 from spec.state.canister import AllowedViewers, Canister, Code, Controllers, Public, Visibility, simple_status
+from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
@@ -34,6 +36,15 @@ def canister_status(state: State, *, message_id: MessageId) -> Step:
 
     # STATE AFTER
     return reply(state, message_id, managed.call, encoded_status(state, managed.canister))
+
+
+def require_visible(call: CallMessage, canister: Canister, visibility: Visibility) -> None:
+    """States that a visibility setting of the canister admits the caller."""
+    require(
+        is_admitted(canister, visibility, call.caller.principal),
+        "the caller may see this",
+        RejectReason.NOT_AUTHORIZED,
+    )
 
 
 def is_admitted(canister: Canister, visibility: Visibility, principal: Principal) -> bool:
@@ -88,8 +99,11 @@ def memory_metrics(state: State, canister: Canister) -> management.MemoryMetrics
     """What the memory of a canister is used for."""
     history = memory_usage_of_history(canister.history)
     chunks = memory_usage_of_chunk_store(canister.chunk_store)
+    snapshots = memory_usage_of_snapshots(canister.snapshots)
     if not isinstance(canister.code, Code):
-        return management.MemoryMetrics(canister_history_size=history, wasm_chunk_store_size=chunks)
+        return management.MemoryMetrics(
+            canister_history_size=history, wasm_chunk_store_size=chunks, snapshots_size=snapshots
+        )
     wasm_state, raw_module = canister.code.wasm_state, canister.code.raw_module
     heap, stable = wasm_state.wasm_memory.size, wasm_state.stable_memory.size
     return management.MemoryMetrics(
@@ -100,4 +114,5 @@ def memory_metrics(state: State, canister: Canister) -> management.MemoryMetrics
         custom_sections_size=memory_usage_of_raw_module(state.profile, raw_module) - len(raw_module),
         canister_history_size=history,
         wasm_chunk_store_size=chunks,
+        snapshots_size=snapshots,
     )

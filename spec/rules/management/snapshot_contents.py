@@ -1,0 +1,318 @@
+"""Reading what snapshots hold, and creating snapshots by uploading it."""
+
+from attrs import evolve
+
+from spec.canister.wasm_state import WasmState
+from spec.profile import Profile
+from spec.rules.conditions import existing_canister
+from spec.rules.management.arguments import management_call, replied, reply, require_controller
+from spec.rules.management.chunk_store import require_chunk_fits
+from spec.rules.management.payments import cost_for, paid
+from spec.rules.management.settings import hash_of_blob
+from spec.rules.management.snapshots import (
+    cost_of_snapshot,
+    delete_snapshot_arguments,
+    existing_snapshot,
+    require_fresh_id,
+    require_room,
+    with_snapshot,
+)
+from spec.rules.management.status import require_visible
+from spec.state.canister import Canister
+from spec.state.snapshot import Snapshot, SnapshotSource
+from spec.state.state import State
+from spec.transition import Burned, BurnReason, Step, opaque, require, transition
+from spec.values import management
+from spec.values.containers import List
+from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
+from spec.values.memory import LinearMemory
+from spec.values.quantities import WASM_PAGE, ByteCount, Instructions
+from spec.values.rejects import RejectReason
+
+
+@opaque
+def read_metadata_arguments(argument: Blob) -> management.SnapshotArguments | None:
+    """The argument of `read_canister_snapshot_metadata`."""
+    return delete_snapshot_arguments(argument)
+
+
+@opaque
+def read_data_arguments(argument: Blob) -> management.ReadSnapshotDataArguments | None:
+    """The argument of `read_canister_snapshot_data`."""
+    arguments = management.decode_arguments("read_canister_snapshot_data", argument)
+    return arguments if isinstance(arguments, management.ReadSnapshotDataArguments) else None
+
+
+@opaque
+def upload_metadata_arguments(argument: Blob) -> management.UploadSnapshotMetadataArguments | None:
+    """The argument of `upload_canister_snapshot_metadata`."""
+    arguments = management.decode_arguments("upload_canister_snapshot_metadata", argument)
+    return arguments if isinstance(arguments, management.UploadSnapshotMetadataArguments) else None
+
+
+@opaque
+def upload_data_arguments(argument: Blob) -> management.UploadSnapshotDataArguments | None:
+    """The argument of `upload_canister_snapshot_data`."""
+    arguments = management.decode_arguments("upload_canister_snapshot_data", argument)
+    return arguments if isinstance(arguments, management.UploadSnapshotDataArguments) else None
+
+
+@opaque
+def encoded_metadata(snapshot: Snapshot) -> Blob:
+    """The result of `read_canister_snapshot_metadata`."""
+    pairs = zip(snapshot.global_types, snapshot.wasm_state.globals, strict=True)
+    return management.encode_result(
+        "read_canister_snapshot_metadata",
+        management.SnapshotMetadata(
+            source=snapshot.source,
+            taken_at_timestamp=snapshot.taken_at,
+            wasm_module_size=len(snapshot.raw_module),
+            globals=List(tuple(management.SnapshotGlobal(kind, bits) for kind, bits in pairs)),
+            wasm_memory_size=snapshot.wasm_state.wasm_memory.size,
+            stable_memory_size=snapshot.wasm_state.stable_memory.size,
+            wasm_chunk_store=List(tuple(snapshot.chunk_store.keys())),
+            canister_version=snapshot.canister_version,
+            certified_data=snapshot.certified_data,
+            global_timer=snapshot.global_timer,
+            on_low_wasm_memory_hook_status=snapshot.low_memory_hook,
+        ),
+    )
+
+
+@opaque
+def encoded_data(content: Blob) -> Blob:
+    """The result of `read_canister_snapshot_data`."""
+    return management.encode_result("read_canister_snapshot_data", content)
+
+
+@opaque
+def encoded_snapshot_id(snapshot_id: SnapshotId) -> Blob:
+    """The result of `upload_canister_snapshot_metadata`."""
+    return management.encode_result("upload_canister_snapshot_metadata", snapshot_id)
+
+
+@opaque
+def is_uploadable(profile: Profile, arguments: management.UploadSnapshotMetadataArguments) -> bool:
+    """The sizes are whole pages, and nothing is larger than a canister may have it."""
+    limits = profile.limits
+    return (
+        arguments.wasm_module_size <= limits.module_size
+        and arguments.wasm_memory_size <= limits.wasm_memory_64
+        and arguments.wasm_memory_size % WASM_PAGE == 0
+        and arguments.stable_memory_size <= limits.stable_memory
+        and arguments.stable_memory_size % WASM_PAGE == 0
+        and len(arguments.certified_data) <= limits.certified_data
+        and len(arguments.globals) <= limits.globals
+    )
+
+
+@opaque
+def uploaded_snapshot(
+    canister: Canister, canister_id: CanisterId, arguments: management.UploadSnapshotMetadataArguments
+) -> Snapshot:
+    """A snapshot with these metadata, created now. Its module and its memories hold zeros only."""
+    return Snapshot(
+        source=SnapshotSource.METADATA_UPLOAD,
+        taken_at=canister.time,
+        raw_module=bytes(arguments.wasm_module_size),
+        wasm_state=WasmState(
+            self_id=canister_id,
+            wasm_memory=LinearMemory(arguments.wasm_memory_size // WASM_PAGE),
+            stable_memory=LinearMemory(arguments.stable_memory_size // WASM_PAGE),
+            globals=tuple(one.bits for one in arguments.globals),
+        ),
+        global_types=arguments.globals.map(lambda one: one.type),
+        canister_version=canister.version,
+        certified_data=arguments.certified_data,
+        global_timer=arguments.global_timer,
+        low_memory_hook=arguments.on_low_wasm_memory_hook_status,
+    )
+
+
+@opaque
+def size_of_part(kind: management.SnapshotPart) -> ByteCount:
+    """How many bytes of module or memory are asked for; 0 for a chunk."""
+    return 0 if isinstance(kind, management.StoredChunk) else kind.size or 0
+
+
+@opaque
+def part_of(snapshot: Snapshot, kind: management.SnapshotPart) -> Blob | None:
+    """The bytes asked for; None if they are not all there."""
+    match kind:
+        case management.StoredChunk():
+            if kind.hash is None or kind.hash not in snapshot.chunk_store:
+                return None
+            return snapshot.chunk_store[kind.hash]
+        case management.ModulePart():
+            end = kind.offset + (kind.size or 0)
+            return snapshot.raw_module[kind.offset : end] if end <= len(snapshot.raw_module) else None
+        case management.HeapPart():
+            memory = snapshot.wasm_state.wasm_memory
+        case management.StableMemoryPart():
+            memory = snapshot.wasm_state.stable_memory
+    size = kind.size or 0
+    return memory.read(kind.offset, size) if kind.offset + size <= memory.size else None
+
+
+@opaque
+def with_bytes(snapshot: Snapshot, kind: management.SnapshotPart, content: Blob) -> Snapshot | None:
+    """The snapshot with other bytes in its module or in a memory; None if they do not lie inside."""
+    state = snapshot.wasm_state
+    match kind:
+        case management.ModulePart():
+            raw, end = snapshot.raw_module, kind.offset + len(content)
+            if end > len(raw):
+                return None
+            return evolve(snapshot, raw_module=raw[: kind.offset] + content + raw[end:])
+        case management.HeapPart():
+            if kind.offset + len(content) > state.wasm_memory.size:
+                return None
+            heap = state.wasm_memory.with_bytes(kind.offset, content)
+            return evolve(snapshot, wasm_state=evolve(state, wasm_memory=heap))
+        case management.StableMemoryPart():
+            if kind.offset + len(content) > state.stable_memory.size:
+                return None
+            stable = state.stable_memory.with_bytes(kind.offset, content)
+            return evolve(snapshot, wasm_state=evolve(state, stable_memory=stable))
+        case management.StoredChunk():
+            return None
+
+
+@transition(title="Read snapshot metadata", source="abstract-behavior#ic-management-canister-read-snapshot-metadata")
+def read_canister_snapshot_metadata(state: State, *, message_id: MessageId) -> Step:
+    """Whom the snapshot visibility admits learns what a snapshot consists of."""
+    # CONDITIONS
+    call = management_call(state, message_id, "read_canister_snapshot_metadata")
+    arguments = read_metadata_arguments(call.argument)
+    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    assert arguments is not None
+    canister = existing_canister(state, arguments.canister_id)
+    require_visible(call, canister, canister.settings.snapshot_visibility)
+    snapshot = existing_snapshot(canister, arguments.snapshot_id)
+
+    # STATE AFTER
+    return reply(state, message_id, call, encoded_metadata(snapshot))
+
+
+@transition(title="Read snapshot data", source="abstract-behavior#ic-management-canister-read-snapshot-data")
+def read_canister_snapshot_data(state: State, *, message_id: MessageId) -> Step:
+    """Whom the snapshot visibility admits reads bytes of a snapshot; the canister pays."""
+    # CONDITIONS
+    call = management_call(state, message_id, "read_canister_snapshot_data")
+    arguments = read_data_arguments(call.argument)
+    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    assert arguments is not None
+    canister = existing_canister(state, arguments.canister_id)
+    require_visible(call, canister, canister.settings.snapshot_visibility)
+    snapshot = existing_snapshot(canister, arguments.snapshot_id)
+    require(
+        size_of_part(arguments.kind) <= state.profile.limits.snapshot_slice,
+        "not too much is read at once",
+        RejectReason.INVALID_ARGUMENT,
+    )
+    content = part_of(snapshot, arguments.kind)
+    require(
+        content is not None or not isinstance(arguments.kind, management.StoredChunk),
+        "the chunk is in the snapshot",
+        RejectReason.CHUNK_NOT_FOUND,
+    )
+    require(content is not None, "the range is inside", RejectReason.OUT_OF_RANGE)
+    assert content is not None
+    used = cost_for(state, canister, state.profile.limits.snapshot_data_instructions + len(content))
+    after = paid(state, arguments.canister_id, canister, used)
+
+    # STATE AFTER
+    return Step(
+        evolve(
+            replied(state, message_id, call, encoded_data(content)),
+            canisters=state.canisters.set(arguments.canister_id, after),
+        ),
+        burned=(Burned(used, BurnReason.EXECUTION),),
+    )
+
+
+@transition(
+    title="Upload canister snapshot metadata",
+    source="abstract-behavior#ic-management-canister-upload-canister-snapshot-metadata",
+)
+def upload_canister_snapshot_metadata(state: State, *, message_id: MessageId, snapshot_id: SnapshotId) -> Step:
+    """A controller creates a snapshot whose module and memories are filled later."""
+    # CONDITIONS
+    call = management_call(state, message_id, "upload_canister_snapshot_metadata")
+    arguments = upload_metadata_arguments(call.argument)
+    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    assert arguments is not None
+    canister = existing_canister(state, arguments.canister_id)
+    require_controller(call, canister)
+    require_fresh_id(state, snapshot_id)
+    require(is_uploadable(state.profile, arguments), "the sizes are possible", RejectReason.INVALID_ARGUMENT)
+    require_room(state, canister, arguments.replace_snapshot)
+    snapshot = uploaded_snapshot(canister, arguments.canister_id, arguments)
+    kept = with_snapshot(canister, arguments.replace_snapshot, snapshot_id, snapshot)
+    used = cost_of_snapshot(state, canister, snapshot)
+    after = paid(state, arguments.canister_id, kept, used)
+
+    # STATE AFTER
+    return Step(
+        evolve(
+            replied(state, message_id, call, encoded_snapshot_id(snapshot_id)),
+            canisters=state.canisters.set(arguments.canister_id, after),
+            used_snapshot_ids=state.used_snapshot_ids.append(snapshot_id),
+        ),
+        burned=(Burned(used, BurnReason.EXECUTION),),
+    )
+
+
+@transition(
+    title="Upload canister snapshot data",
+    source="abstract-behavior#ic-management-canister-upload-canister-snapshot-data",
+)
+def upload_canister_snapshot_data(state: State, *, message_id: MessageId) -> Step:
+    """A controller fills a part of a snapshot that was created by uploading."""
+    # CONDITIONS
+    call = management_call(state, message_id, "upload_canister_snapshot_data")
+    arguments = upload_data_arguments(call.argument)
+    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    assert arguments is not None
+    canister = existing_canister(state, arguments.canister_id)
+    require_controller(call, canister)
+    snapshot = existing_snapshot(canister, arguments.snapshot_id)
+    require(
+        snapshot.source == SnapshotSource.METADATA_UPLOAD,
+        "the snapshot was created by uploading",
+        RejectReason.SNAPSHOT_NOT_UPLOADED,
+    )
+    filled = filled_snapshot(state, snapshot, arguments)
+    kept = evolve(canister, snapshots=canister.snapshots.set(arguments.snapshot_id, filled))
+    used = cost_for(state, canister, instructions_to_upload(state, arguments))
+    after = paid(state, arguments.canister_id, kept, used)
+
+    # STATE AFTER
+    return Step(
+        evolve(replied(state, message_id, call), canisters=state.canisters.set(arguments.canister_id, after)),
+        burned=(Burned(used, BurnReason.EXECUTION),),
+    )
+
+
+def filled_snapshot(state: State, snapshot: Snapshot, arguments: management.UploadSnapshotDataArguments) -> Snapshot:
+    """The snapshot with the uploaded bytes at their place, or with one more chunk."""
+    if isinstance(arguments.kind, management.StoredChunk):
+        chunk_hash = hash_of_blob(arguments.chunk)
+        require_chunk_fits(state, snapshot.chunk_store, chunk_hash, arguments.chunk)
+        return evolve(snapshot, chunk_store=snapshot.chunk_store.set(chunk_hash, arguments.chunk))
+    require(
+        len(arguments.chunk) <= state.profile.limits.snapshot_slice,
+        "not too much is written at once",
+        RejectReason.INVALID_ARGUMENT,
+    )
+    filled = with_bytes(snapshot, arguments.kind, arguments.chunk)
+    require(filled is not None, "the range is inside", RejectReason.OUT_OF_RANGE)
+    assert filled is not None
+    return filled
+
+
+def instructions_to_upload(state: State, arguments: management.UploadSnapshotDataArguments) -> Instructions:
+    """What uploading is charged for: the bytes, or what storing a chunk is charged for."""
+    if isinstance(arguments.kind, management.StoredChunk):
+        return state.profile.limits.upload_chunk_instructions
+    return len(arguments.chunk)
