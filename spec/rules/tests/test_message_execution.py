@@ -487,6 +487,9 @@ def test_the_version_in_calls_to_other_canisters_and_in_arguments_that_do_not_de
         execute(running({"update go": returns(new_calls=List.of(call))}))
 
 
+TOO_EXPENSIVE = List.of(performed(transferred_cycles=RICH + SET_ASIDE))
+
+
 @pytest.mark.checklist("rule.message-execution.commit-conditions", "inv.cycles.non-negative")
 @pytest.mark.parametrize(
     ("outcome", "changes", "reason"),
@@ -494,7 +497,7 @@ def test_the_version_in_calls_to_other_canisters_and_in_arguments_that_do_not_de
         (returns(40_000_000_001), {"function": {"reserved_cycles": FIXED}}, RejectReason.CANISTER_OUT_OF_CYCLES),
         (returns(cycles_accepted=1), {}, RejectReason.CANISTER_TRAPPED),
         (
-            returns(new_calls=List.of(performed(transferred_cycles=RICH + SET_ASIDE))),
+            returns(new_calls=TOO_EXPENSIVE),
             {},
             RejectReason.CANISTER_OUT_OF_CYCLES,
         ),

@@ -213,9 +213,8 @@ def test_a_context_that_owes_nothing_disappears(context):
 
 @pytest.mark.checklist("rule.call-context-starvation", "rule.call-context-removal")
 def test_only_open_contexts_starve_and_only_answered_ones_disappear():
-    assert is_refused(
-        starving(ANSWERED), "call_context_starvation", "the call context still owes a response", context_id=1
-    )
+    because = "the call context still owes a response"
+    assert is_refused(starving(ANSWERED), "call_context_starvation", because, context_id=1)
     assert is_refused(starving(), "call_context_removal", "the call context owes no response", context_id=1)
     for rule in ("call_context_starvation", "call_context_removal"):
         assert is_refused(starving(), rule, "the call context exists", context_id=7)

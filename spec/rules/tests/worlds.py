@@ -501,7 +501,7 @@ def fire(state: State, rule: str, **choices: Any) -> Step:
     assert total_cycles(state) + minted == total_cycles(fired.state) + burned
     assert changed(state, fired.state) <= WRITES[rule]
     broken = [one.name for one in INVARIANTS.values() if one.holds(state) and not one.holds(fired.state)]
-    broken += [one.name for one in STEP_INVARIANTS.values() if not one.holds(state, fired.state)]
+    broken += [one.name for one in STEP_INVARIANTS.values() if not one.holds(state, fired)]
     assert broken == []
     return fired
 

@@ -1,0 +1,30 @@
+"""Time passes."""
+
+import pytest
+from attrs import evolve
+
+from spec.rules.tests.worlds import NOW, A, B, canister, fire, is_refused, world
+from spec.transition import Step
+
+
+@pytest.mark.checklist("rule.time-progress.canister", "inv.time.monotone")
+def test_the_clock_of_one_canister_moves_forward_by_any_amount():
+    state = world((A, canister(A)), (B, canister(B)))
+    fired = fire(state, "canister_time_progress", canister_id=A, time=NOW + 1)
+    later = evolve(state.canisters[A], time=NOW + 1)
+    assert fired == Step(evolve(state, canisters=state.canisters.set(A, later)))
+
+
+@pytest.mark.checklist("rule.time-progress.system", "inv.system-time.monotone")
+def test_the_clock_of_the_system_moves_forward_by_any_amount():
+    state = world((A, canister(A)))
+    assert fire(state, "system_time_progress", time=NOW + 5) == Step(evolve(state, system_time=NOW + 5))
+
+
+@pytest.mark.checklist("rule.time-progress.canister", "rule.time-progress.system", "inv.time.monotone")
+@pytest.mark.parametrize("time", [NOW, NOW - 1])
+def test_no_clock_stands_still_or_goes_back(time):
+    state, because = world((A, canister(A))), "the time is later than before"
+    assert is_refused(state, "system_time_progress", because, time=time)
+    assert is_refused(state, "canister_time_progress", because, canister_id=A, time=time)
+    assert is_refused(state, "canister_time_progress", "the canister exists", canister_id=B, time=NOW + 1)
