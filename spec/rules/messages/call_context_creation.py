@@ -8,8 +8,8 @@ from spec.rules.messages.budgets import cycles_set_aside_for_call, cycles_set_as
 from spec.rules.modules import code_of, module_of
 from spec.rules.resources import liquid_balance
 from spec.state.call_context import CallContext
-from spec.state.canister import Canister, Running
-from spec.state.message import Between, EntryPoint, FuncMessage, GlobalTimer, Heartbeat, PublicMethod
+from spec.state.canister import Canister, HookStatus, Running
+from spec.state.message import Between, CallMessage, EntryPoint, FuncMessage, GlobalTimer, Heartbeat, PublicMethod
 from spec.state.origin import FromCanister, FromSystemTask
 from spec.state.state import State
 from spec.transition import Step, require, transition
@@ -24,12 +24,8 @@ def call_context_creation(state: State, *, message_id: MessageId, context_id: Ca
     callee = existing_canister(state, call.callee)
     code_of(callee)
     require(isinstance(callee.status, Running), "the callee is running")
-    require(
-        not isinstance(call.origin, FromCanister)
-        or call.caller.principal == call.callee
-        or call.transferred_cycles >= callee.settings.minimum_incoming_canister_call_cycles,
-        "as many cycles are attached as the callee asks for",
-    )
+    require_no_hook_due(callee)
+    require(brings_enough_cycles(call, callee), "as many cycles are attached as the callee asks for")
     set_aside = cycles_set_aside_for_call(state.profile, callee, call.method_name)
     require(liquid_balance(state.profile, callee) >= set_aside, "the callee can set aside the cycles for the execution")
     require(context_id not in state.call_contexts, "the call context id is fresh")
@@ -70,6 +66,7 @@ def heartbeat_context_creation(state: State, *, canister_id: CanisterId, context
     """The heartbeat of a running canister that exports one may run at any time."""
     # CONDITIONS
     canister = running_canister_with_cycles(state, canister_id)
+    require_no_hook_due(canister)
     require(module_of(state.profile, code_of(canister)).has_heartbeat, "the module exports a heartbeat")
     require(context_id not in state.call_contexts, "the call context id is fresh")
 
@@ -82,6 +79,7 @@ def global_timer_context_creation(state: State, *, canister_id: CanisterId, cont
     """The global timer of a running canister is due: it is switched off and its hook runs."""
     # CONDITIONS
     canister = running_canister_with_cycles(state, canister_id)
+    require_no_hook_due(canister)
     require(module_of(state.profile, code_of(canister)).has_global_timer, "the module exports a global timer")
     require(canister.global_timer != 0, "the timer is set")
     require(canister.time >= canister.global_timer, "the time of the timer has come")
@@ -89,6 +87,20 @@ def global_timer_context_creation(state: State, *, canister_id: CanisterId, cont
 
     # STATE AFTER
     return Step(with_system_task(state, canister_id, evolve(canister, global_timer=0), context_id, GlobalTimer()))
+
+
+def brings_enough_cycles(call: CallMessage, callee: Canister) -> bool:
+    """As many cycles are attached as the callee asks for; it asks only other canisters."""
+    return (
+        not isinstance(call.origin, FromCanister)
+        or call.caller.principal == call.callee
+        or call.transferred_cycles >= callee.settings.minimum_incoming_canister_call_cycles
+    )
+
+
+def require_no_hook_due(canister: Canister) -> None:
+    """States that the low-memory hook is not due: as long as it is, only it and callbacks can be executed."""
+    require(canister.low_memory_hook != HookStatus.READY, "the low-memory hook is not due")
 
 
 def running_canister_with_cycles(state: State, canister_id: CanisterId) -> Canister:

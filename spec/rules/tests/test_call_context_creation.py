@@ -27,7 +27,7 @@ from spec.rules.tests.worlds import (
     world,
 )
 from spec.state.call_context import CallContext
-from spec.state.canister import Empty, Stopped, Stopping
+from spec.state.canister import Empty, HookStatus, Stopped, Stopping
 from spec.state.message import Between, FuncMessage, GlobalTimer, Heartbeat, PublicMethod
 from spec.state.origin import Expired, FromSystemTask
 from spec.transition import RULES, Step
@@ -212,3 +212,12 @@ def test_while_an_execution_waits_every_other_rule_waits(name):
     parameters = RULES[name].body.__code__.co_varnames[1 : 1 + RULES[name].body.__code__.co_kwonlyargcount]
     choices = dict.fromkeys(parameters, 0)
     assert is_refused(state, name, "no created call context waits for its execution", **choices)
+
+
+@pytest.mark.checklist("inv.low-memory-hook-once", "rule.message-execution.selection")
+def test_while_the_low_memory_hook_is_due_neither_calls_nor_other_tasks_begin():
+    due = canister(B, tasks(B), global_timer=NOW, low_memory_hook=HookStatus.READY)
+    state, because = world((B, due), messages=(a_user_call(a_request(B)),)), "the low-memory hook is not due"
+    assert is_refused(state, "call_context_creation", because, message_id=0, context_id=0)
+    for rule in (HEARTBEAT, TIMER):
+        assert is_refused(state, rule, because, canister_id=B, context_id=0)
