@@ -75,6 +75,18 @@ def settings_changes(canisters: Sequence[Principal], users: Sequence[Principal])
     )
 
 
+def top_ups(canisters: Sequence[Principal]) -> st.SearchStrategy[ManagementCall]:
+    """Cycles from nowhere, for canisters and for one that does not exist."""
+    return st.builds(
+        lambda canister_id, amount: (
+            "provisional_top_up_canister",
+            management.encode_arguments(management.ProvisionalTopUpArguments(canister_id, amount)),
+        ),
+        st.sampled_from([*canisters, Principal(b"\x09\x09")]),
+        st.sampled_from([0, 1, 10**12]),
+    )
+
+
 def oddities() -> st.SearchStrategy[ManagementCall]:
     """Creation, random numbers, unknown methods, and arguments that do not decode."""
     return st.sampled_from(
@@ -104,5 +116,6 @@ def management_calls(
         controls(canisters),
         installations(canisters, modules, arguments),
         settings_changes(canisters, users),
+        top_ups(canisters),
         oddities(),
     )

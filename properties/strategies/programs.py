@@ -20,6 +20,7 @@ from conformance.canisters.scripted import (
     loop_forever,
     memory_grow,
     program,
+    recurse_forever,
     reject,
     reply,
     sequence,
@@ -85,6 +86,7 @@ FAILURES = st.sampled_from(
         trap(b"planned"),
         unreachable(),
         loop_forever(),
+        recurse_forever(),
         ignore(ic0.stable64_grow(2**63)),
         ic0.msg_reply() + ic0.msg_reply(),
     ]
@@ -99,6 +101,14 @@ def programs(canisters: Sequence[Principal], depth: int = 2) -> st.SearchStrateg
     body = st.lists(st.one_of(*pieces), max_size=4)
     ending = st.one_of(answers(), answers(), st.just(NOTHING), FAILURES)
     return st.builds(lambda actions, last: program(*actions, last), body, ending)
+
+
+def calling_programs(canisters: Sequence[Principal]) -> st.SearchStrategy[bytes]:
+    """Programs that call somebody, and mostly leave the answer to the callbacks."""
+    ending = st.one_of(st.just(NOTHING), st.just(NOTHING), effects(), answers())
+    return st.builds(
+        lambda actions, last: program(*actions, last), st.lists(calls(canisters, 1), min_size=1, max_size=3), ending
+    )
 
 
 def calls(canisters: Sequence[Principal], depth: int) -> st.SearchStrategy[Action]:
