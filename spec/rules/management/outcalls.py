@@ -129,7 +129,7 @@ def require_allowed_request(limits: Limits, arguments: management.HttpRequestArg
     refused = RejectReason.INVALID_OUTCALL
     require(is_allowed_url(limits, arguments), "the address is one of HTTPS and not too long", refused)
     require(
-        arguments.method not in ONE_NODE_ONLY or arguments.is_replicated is False,
+        arguments.method not in ONE_NODE_ONLY or (arguments.is_replicated is not None and not arguments.is_replicated),
         "all nodes may use the method, or one node only makes the request",
         refused,
     )

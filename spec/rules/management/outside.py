@@ -16,7 +16,7 @@ from spec.rules.management.threshold_keys import (
 )
 from spec.state.message import Unordered
 from spec.state.state import State
-from spec.transition import Step, require, transition
+from spec.transition import Step, opaque, require, transition
 from spec.values.identifiers import MANAGEMENT_CANISTER, MessageId, MethodName
 from spec.values.quantities import Cycles
 from spec.values.rejects import RejectCode, RejectReason, system_reject
@@ -34,8 +34,14 @@ FREE_METHODS = (
 PRICED_METHODS = ("sign_with_ecdsa", "sign_with_schnorr", "vetkd_derive_key", "http_request")
 """The methods that the outside world answers, without and with a fee."""
 
-FAILURES = (RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT, RejectCode.CANISTER_REJECT, RejectCode.CANISTER_ERROR)
-"""With which codes it may fail."""
+NO_FAILURES = (RejectCode.DESTINATION_INVALID, RejectCode.SYS_UNKNOWN)
+"""With which codes it does not fail: the management canister exists, and does not lose track of calls."""
+
+
+@opaque
+def is_answered_outside(method_name: MethodName) -> bool:
+    """The outside world answers calls to this method."""
+    return method_name in FREE_METHODS + PRICED_METHODS
 
 
 @transition(title="A call waits for the outside world", source="ours#outside-world")
@@ -44,7 +50,7 @@ def outside_call_departure(state: State, *, message_id: MessageId) -> Step:
     # CONDITIONS
     call = eligible_call(state, message_id)
     require(call.callee == MANAGEMENT_CANISTER, "the callee is the management canister")
-    require(call.method_name in FREE_METHODS + PRICED_METHODS, "the outside world answers the call")
+    require(is_answered_outside(call.method_name), "the outside world answers the call")
     require(not isinstance(call.queue, Unordered), "the call is in a queue")
 
     # STATE AFTER
@@ -57,8 +63,8 @@ def outside_call_failure(state: State, *, message_id: MessageId, code: RejectCod
     # CONDITIONS
     call = eligible_call(state, message_id)
     require(call.callee == MANAGEMENT_CANISTER, "the callee is the management canister")
-    require(call.method_name in FREE_METHODS + PRICED_METHODS, "the outside world answers the call")
-    require(code in FAILURES, "the outside world fails with such a code")
+    require(is_answered_outside(call.method_name), "the outside world answers the call")
+    require(code not in NO_FAILURES, "the outside world fails with such a code")
     fee = fee_of(state, message_id, call.method_name)
 
     # STATE AFTER

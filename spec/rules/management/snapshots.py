@@ -89,7 +89,7 @@ def take_canister_snapshot(state: State, *, message_id: MessageId, snapshot_id: 
     """A controller keeps a copy of what a canister is made of."""
     # CONDITIONS
     call, arguments, canister = taking_call(state, message_id)
-    require(not arguments.uninstall_code, "the code stays")
+    require(arguments.uninstall_code is None or not arguments.uninstall_code, "the code stays")
     require_fresh_id(state, snapshot_id)
     snapshot = snapshot_of(state, canister)
     require_room(state, canister, arguments.replace_snapshot)
@@ -116,7 +116,7 @@ def take_canister_snapshot_and_uninstall(state: State, *, message_id: MessageId,
     """A snapshot is taken and the code uninstalled in one step, so that the canister does not grow in between."""
     # CONDITIONS
     call, arguments, canister = taking_call(state, message_id)
-    require(arguments.uninstall_code is True, "the code is uninstalled")
+    require(arguments.uninstall_code is not None and arguments.uninstall_code, "the code is uninstalled")
     require_fresh_id(state, snapshot_id)
     snapshot = snapshot_of(state, canister)
     require_room(state, canister, arguments.replace_snapshot)
