@@ -7,6 +7,7 @@ function with the same parameters, before anything has changed; so traps and lim
 """
 
 import struct
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -86,15 +87,11 @@ FAST: Final[dict[str, _Number | _Copy | _Append | _Count]] = {
 PLACES: Final = {name: place for place, name in enumerate(FAST)}
 """Where the flag of each function is."""
 
-_ALLOWED: Final[dict[Context, bytes]] = {}
 
-
+@cache
 def flags(context: Context) -> bytes:
     """Which functions may be called from a context."""
-    if not _ALLOWED:
-        for one in Context:
-            _ALLOWED[one] = bytes(one in SYSTEM_API[name].contexts for name in FAST).ljust(CELLS, b"\0")
-    return _ALLOWED[context]
+    return bytes(context in SYSTEM_API[name].contexts for name in FAST).ljust(CELLS, b"\0")
 
 
 _CELLS_LAYOUT: Final = struct.Struct(f"<{_NUMBER_OF_CELLS}Q")

@@ -1,13 +1,11 @@
 """A running instance of a rewritten module, and the memory and globals in it."""
 
 import ctypes
-import ctypes.util
 import threading
-from collections.abc import Iterator
 from typing import Final
 
 import wasmtime
-from attrs import define, field, frozen
+from attrs import field, frozen
 from wasmtime import _ffi as ffi
 
 from reference_impl.wasm import engine
@@ -23,15 +21,11 @@ from reference_impl.wasm.instrument import (
     function_export,
     global_export,
 )
+from reference_impl.wasm.page_tracking import page_tracking
 from reference_impl.wasm.parsed_module import VALUE_SIZES, ParsedModule
 from reference_impl.wasm.system_memory import SystemMemory
-from spec.values.memory import ZERO_PAGE, LinearMemory
-from spec.values.quantities import OS_PAGE, WASM_PAGE, ByteCount
-
-_libc: Final = ctypes.CDLL(None)
-_compare: Final = _libc.memcmp
-_compare.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
-_compare.restype = ctypes.c_int
+from spec.values.memory import LinearMemory
+from spec.values.quantities import WASM_PAGE, ByteCount
 
 KEPT_INSTANCES: Final = 4
 """How many idle instances of one module are kept for reuse."""
@@ -68,7 +62,7 @@ class CompiledModule:
         """An instance that no other execution uses, if possible one that holds this heap already."""
         with self.lock:
             # Memories cannot shrink.
-            fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages]
+            fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages and one.is_usable()]
             if fitting:
                 chosen = next((one for one in fitting if one.heap.contents is heap.contents), fitting[0])
                 self.idle.remove(chosen)
@@ -77,33 +71,12 @@ class CompiledModule:
 
     def give_back(self, instance: "Instance") -> None:
         """Keeps an instance for reuse."""
+        if not instance.is_usable():
+            return
         with self.lock:
             self.idle.append(instance)
             if len(self.idle) > KEPT_INSTANCES:
                 self.idle.pop(0)
-
-
-@define
-class _Pages:
-    """The pages that an instance's memory holds, apart from what the current execution has changed."""
-
-    known: dict[int, bytes]
-    order: list[int] | None = None
-
-    def in_order(self) -> list[int]:
-        """The numbers of the pages that are not all zero."""
-        if self.order is None:
-            self.order = sorted(self.known)
-        return self.order
-
-    def put(self, number: int, page: bytes) -> None:
-        """Notes a page."""
-        if page != ZERO_PAGE:
-            if number not in self.known:
-                self.order = None
-            self.known[number] = page
-        elif self.known.pop(number, None) is not None:
-            self.order = None
 
 
 class Instance:
@@ -132,7 +105,7 @@ class Instance:
         self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
         """What the functions inside the module use, if there are any."""
         self.heap = LinearMemory(parsed.memory.minimum if parsed.memory else 0)
-        self._pages = _Pages({})
+        self._pages = page_tracking()
 
     def _system_memory(self) -> SystemMemory:
         memory = self._exports[SYSTEM_MEMORY]
@@ -170,8 +143,8 @@ class Instance:
         """Puts the state of a canister into the instance. False if the heap does not fit the module's memory."""
         if not self._grow_to(heap.wasm_pages):
             return False
-        if self.heap.contents is not heap.contents:
-            self._exchange_pages(heap)
+        if self._memory is not None and self.heap.contents is not heap.contents:
+            self._pages.load(self._base(), self.heap, heap)
         self.heap = heap
         for (cell, is_mutable), bits in zip(self._persistent, globals_before, strict=True):
             if is_mutable:
@@ -190,16 +163,6 @@ class Instance:
             ffi.wasmtime_error_delete(error)
         return not error
 
-    def _exchange_pages(self, heap: LinearMemory) -> None:
-        for number in [number for number in self._pages.known if number not in heap.contents]:
-            self.write(number * OS_PAGE, ZERO_PAGE)
-            self._pages.put(number, ZERO_PAGE)
-        base = self._base() if heap.contents else 0
-        for number, page in heap.contents.items():
-            if self._pages.known.get(number) is not page:
-                ctypes.memmove(base + number * OS_PAGE, page, OS_PAGE)
-                self._pages.put(number, page)
-
     def globals_now(self) -> tuple[int, ...]:
         """The bit patterns of the persistent globals."""
         return tuple(cell.get() for cell, _ in self._persistent)
@@ -208,34 +171,28 @@ class Instance:
         """The 4 KiB pages of the heap that differ from what was loaded."""
         if self._memory is None:
             return {}
-        base, known = self._base(), self._pages.known
-        changed: list[int] = []
-        following = 0
-        for number in self._pages.in_order():
-            changed.extend(_pages_not_zero(base, following, number))
-            if _compare(known[number], base + number * OS_PAGE, OS_PAGE):
-                changed.append(number)
-            following = number + 1
-        changed.extend(_pages_not_zero(base, following, self.memory_size // OS_PAGE))
-        return {number: ctypes.string_at(base + number * OS_PAGE, OS_PAGE) for number in changed}
+        return self._pages.changed(self._base(), self.memory_size, self.heap)
 
     def keep(self, changed: dict[int, bytes]) -> LinearMemory:
         """Takes the changes over into the heap that counts as loaded."""
-        pages = self.memory_size // WASM_PAGE
-        if changed or pages != self.heap.wasm_pages:
-            self.heap = self.heap.with_pages(pages, changed.items())
-            for number in changed:
-                self._pages.put(number, self.heap.page(number))
+        size = self.memory_size
+        if self._memory is not None:
+            self._pages.keep(self._base(), size, changed)
+        if changed or size != self.heap.size:
+            self.heap = self.heap.with_pages(size // WASM_PAGE, changed.items())
         return self.heap
 
     def undo(self, changed: dict[int, bytes]) -> bool:
         """Takes the changes back. False if that is impossible since the memory has grown."""
         if self.memory_size != self.heap.size:
             return False
-        base = self._base() if changed else 0
-        for number in changed:
-            ctypes.memmove(base + number * OS_PAGE, self._pages.known.get(number, ZERO_PAGE), OS_PAGE)
+        if self._memory is not None:
+            self._pages.undo(self._base(), changed, self.heap)
         return True
+
+    def is_usable(self) -> bool:
+        """The instance can serve another execution."""
+        return self._pages.is_usable()
 
     def prepare(self, limit: int, depth: int) -> None:
         """Sets how many instructions may be executed, and how deep calls may nest."""
@@ -268,19 +225,3 @@ class Instance:
         function = self._exports[name]
         assert isinstance(function, wasmtime.Func)
         return function
-
-
-def _pages_not_zero(base: int, first: int, last: int) -> Iterator[int]:
-    """The numbers of the pages from `first` up to `last`, not included, that hold a byte other than zero."""
-    if first >= last:
-        return
-    start, size = base + first * OS_PAGE, (last - first) * OS_PAGE
-    # All bytes are equal to the next one and the first is zero.
-    if ctypes.string_at(start, 1) == b"\0" and not _compare(start, start + 1, size - 1):
-        return
-    if last - first == 1:
-        yield first
-        return
-    middle = (first + last) // 2
-    yield from _pages_not_zero(base, first, middle)
-    yield from _pages_not_zero(base, middle, last)

@@ -1,0 +1,288 @@
+"""
+Finds the 4 KiB pages of a heap that an execution has changed, and takes changes back.
+
+Where the kernel can tell which pages were written, the heap is a private mapping of a file in memory that holds the
+heap before the execution. A page that is written becomes a private copy; the kernel lists these, so the cost does not
+grow with the heap. Elsewhere all pages are compared.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import mmap
+import os
+from collections.abc import Iterator
+from functools import cache
+from typing import Final, Protocol
+
+from spec.values.memory import ZERO_PAGE, LinearMemory
+from spec.values.quantities import OS_PAGE, ByteCount
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+_compare: Final = _libc.memcmp
+_compare.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t]
+_compare.restype = ctypes.c_int
+_map: Final = _libc.mmap
+_map.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
+_map.restype = ctypes.c_void_p
+_advise: Final = _libc.madvise
+_advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+Changed = dict[int, bytes]
+"""The bytes of changed pages, by page number."""
+
+
+class PageTracking(Protocol):
+    """Follows what one memory holds. Addresses are of this process."""
+
+    def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
+        """Replaces what the memory held by another heap, for which it is large enough."""
+
+    def changed(self, base: int, size: ByteCount, heap: LinearMemory) -> Changed:
+        """The pages that differ from the heap that was loaded."""
+
+    def keep(self, base: int, size: ByteCount, changed: Changed) -> None:
+        """From now on the changes count as loaded."""
+
+    def undo(self, base: int, changed: Changed, heap: LinearMemory) -> None:
+        """Takes the changes back."""
+
+    def is_usable(self) -> bool:
+        """The memory holds what it should, also if this process is the copy of another one."""
+
+
+def page_tracking() -> PageTracking:
+    """The best way that this system has."""
+    if _kernel_lists_copies():
+        with contextlib.suppress(OSError):
+            return PrivateCopies()
+    return Comparison()
+
+
+# BY COMPARISON
+
+
+class Comparison:
+    """Compares all pages."""
+
+    def __init__(self) -> None:
+        self._order: list[int] = []
+        self._heap = LinearMemory()
+
+    def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
+        """Writes the pages in which the two differ."""
+        for number, page in _differences(before, heap):
+            ctypes.memmove(base + number * OS_PAGE, page, OS_PAGE)
+
+    def changed(self, base: int, size: ByteCount, heap: LinearMemory) -> Changed:
+        """Passes over pages of zeroes in large steps."""
+        if self._heap.contents is not heap.contents:
+            self._heap, self._order = heap, sorted(heap.contents)
+        changed: list[int] = []
+        following = 0
+        for number in self._order:
+            changed.extend(_pages_not_zero(base, following, number))
+            if _compare(heap.contents[number], base + number * OS_PAGE, OS_PAGE):
+                changed.append(number)
+            following = number + 1
+        changed.extend(_pages_not_zero(base, following, size // OS_PAGE))
+        return {number: ctypes.string_at(base + number * OS_PAGE, OS_PAGE) for number in changed}
+
+    def keep(self, base: int, size: ByteCount, changed: Changed) -> None:
+        """The memory holds them already."""
+
+    def undo(self, base: int, changed: Changed, heap: LinearMemory) -> None:
+        """Writes the pages as they were."""
+        for number in changed:
+            ctypes.memmove(base + number * OS_PAGE, heap.page(number), OS_PAGE)
+
+    def is_usable(self) -> bool:
+        """Nothing is shared with other processes."""
+        return True
+
+
+def _differences(before: LinearMemory, heap: LinearMemory) -> Iterator[tuple[int, bytes]]:
+    """The pages of a heap that are not the same object as in the one before."""
+    for number in before.contents:
+        if number not in heap.contents:
+            yield number, ZERO_PAGE
+    for number, page in heap.contents.items():
+        if before.contents.get(number) is not page:
+            yield number, page
+
+
+def _pages_not_zero(base: int, first: int, last: int) -> Iterator[int]:
+    """The numbers of the pages from `first` up to `last`, not included, that hold a byte other than zero."""
+    if first >= last:
+        return
+    start, size = base + first * OS_PAGE, (last - first) * OS_PAGE
+    # All bytes are equal to the next one and the first is zero.
+    if ctypes.string_at(start, 1) == b"\0" and not _compare(start, start + 1, size - 1):
+        return
+    if last - first == 1:
+        yield first
+        return
+    middle = (first + last) // 2
+    yield from _pages_not_zero(base, first, middle)
+    yield from _pages_not_zero(base, middle, last)
+
+
+# BY PRIVATE COPIES
+
+_SCAN: Final = 3 << 30 | 96 << 16 | ord("f") << 8 | 16
+"""The request PAGEMAP_SCAN. Source: Linux, include/uapi/linux/fs.h."""
+_IN_FILE, _PRESENT, _SWAPPED = 1 << 2, 1 << 3, 1 << 4
+_REGIONS: Final = 256
+"""How many ranges of pages the kernel tells at once."""
+
+
+class _ScanArguments(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "size",
+            "flags",
+            "start",
+            "end",
+            "walk_end",
+            "vec",
+            "vec_len",
+            "max_pages",
+            "category_inverted",
+            "category_mask",
+            "category_anyof_mask",
+            "return_mask",
+        )
+    ]
+
+
+@cache
+def _page_map(process: int) -> int:
+    """The file that tells of the pages of this process."""
+    return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+
+
+class _Scanner:
+    """Asks the kernel which pages are not those of a file."""
+
+    def __init__(self) -> None:
+        self._found = (ctypes.c_uint64 * (3 * _REGIONS))()
+        self._arguments = _ScanArguments(
+            size=ctypes.sizeof(_ScanArguments),
+            vec=ctypes.addressof(self._found),
+            vec_len=_REGIONS,
+            category_inverted=_IN_FILE,
+            category_mask=_IN_FILE,
+            category_anyof_mask=_PRESENT | _SWAPPED,
+        )
+
+    def private_ranges(self, base: int, size: ByteCount) -> list[tuple[int, int]]:
+        """The ranges of page numbers, relative to the base. Raises `OSError` where the kernel does not tell."""
+        arguments, found, ranges = self._arguments, self._found, []
+        start, end = base, base + size
+        while start < end:
+            arguments.start, arguments.end = start, end
+            count = fcntl.ioctl(_page_map(os.getpid()), _SCAN, arguments)
+            for index in range(count):
+                ranges.append(((found[3 * index] - base) // OS_PAGE, (found[3 * index + 1] - base) // OS_PAGE))
+            start = arguments.walk_end
+        return ranges
+
+
+@cache
+def _kernel_lists_copies() -> bool:
+    """A trial: of three pages of a file of which one is written and one read, exactly the first one is told."""
+    if not hasattr(os, "memfd_create") or mmap.PAGESIZE != OS_PAGE:
+        return False
+    try:
+        file = os.memfd_create("trial", os.MFD_CLOEXEC)
+        try:
+            os.ftruncate(file, 3 * OS_PAGE)
+            trial = mmap.mmap(file, 3 * OS_PAGE, flags=mmap.MAP_PRIVATE)
+            trial[2 * OS_PAGE] = 7
+            read = trial[0]
+            base = ctypes.addressof(ctypes.c_char.from_buffer(trial))
+            return read == 0 and _Scanner().private_ranges(base, 3 * OS_PAGE) == [(2, 3)]
+        finally:
+            os.close(file)
+    except OSError:
+        return False
+
+
+class PrivateCopies:
+    """The memory is a private mapping of a file that holds the heap that was loaded."""
+
+    def __init__(self) -> None:
+        self._process = os.getpid()
+        self._scanner = _Scanner()
+        self._base = 0
+        self._mapped: ByteCount = 0
+        """How much of the memory is a mapping of the file. Behind it nothing but zeroes were loaded."""
+        self._copies: list[tuple[int, int]] = []
+        """The ranges of pages that may be private copies."""
+        self._file = os.memfd_create("heap", os.MFD_CLOEXEC)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_file"):
+            os.close(self._file)
+
+    def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
+        """Writes the pages in which the two differ into the file."""
+        self._extend(base, heap.size)
+        for number, page in _differences(before, heap):
+            os.pwrite(self._file, page, number * OS_PAGE)
+
+    def _extend(self, base: int, size: ByteCount) -> None:
+        """Maps the file over more of the memory."""
+        if self._mapped and self._base != base:
+            raise OSError("the memory has moved")
+        self._base = base
+        if size <= self._mapped:
+            return
+        os.ftruncate(self._file, size)
+        start, length = base + self._mapped, size - self._mapped
+        flags = mmap.MAP_PRIVATE | _MAP_FIXED
+        mapped = _map(start, length, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, self._mapped)
+        if mapped != start:
+            raise OSError(ctypes.get_errno(), "the heap cannot be mapped")
+        self._mapped = size
+
+    def changed(self, base: int, size: ByteCount, heap: LinearMemory) -> Changed:
+        """Looks at the private copies only; of a memory that has moved, at all pages."""
+        has_moved = bool(self._mapped) and base != self._base
+        self._copies = [(0, size // OS_PAGE)] if has_moved else self._scanner.private_ranges(base, size)
+        contents, changed = heap.contents, {}
+        for first, last in self._copies:
+            for number in range(first, last):
+                address = base + number * OS_PAGE
+                if _compare(contents.get(number, ZERO_PAGE), address, OS_PAGE):
+                    changed[number] = ctypes.string_at(address, OS_PAGE)
+        return changed
+
+    def keep(self, base: int, size: ByteCount, changed: Changed) -> None:
+        """Writes the changes into the file, so that the private copies can go."""
+        if self._mapped and base != self._base:
+            # Another memory has taken the place of the mapping, so everything is new.
+            self._process = 0
+            return
+        for number, page in changed.items():
+            os.pwrite(self._file, page, number * OS_PAGE)
+        self._drop_copies(base)
+        self._extend(base, size)
+
+    def undo(self, base: int, changed: Changed, heap: LinearMemory) -> None:
+        """Lets the private copies go, which brings the pages of the file back."""
+        self._drop_copies(base)
+
+    def _drop_copies(self, base: int) -> None:
+        for first, last in self._copies:
+            if _advise(base + first * OS_PAGE, (last - first) * OS_PAGE, mmap.MADV_DONTNEED):
+                raise OSError(ctypes.get_errno(), "private copies of pages cannot be dropped")
+        self._copies = []
+
+    def is_usable(self) -> bool:
+        """A copy of the process shares the file with the original."""
+        return self._process == os.getpid()
+
+
+_MAP_FIXED: Final = 0x10
