@@ -4,7 +4,7 @@ The canister module that a WebAssembly module is: `CanisterModule` by the interp
 Source: abstract-behavior, the concrete `CanisterModule`. Composite queries are additional to that protocol.
 """
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Final
 
 from attrs import evolve, frozen
@@ -360,16 +360,14 @@ def _after(instructions: Instructions, logs: tuple[Blob, ...], outcome: Outcome)
     return evolve(outcome, instructions_used=instructions + outcome.instructions_used, logs=logs + outcome.logs)
 
 
-_PARSED: Final[dict[tuple[Blob, Profile], WasmCanisterModule | MalformedModule]] = {}
-"""Equal bytes give the same object; so what is derived from a module is derived once."""
+KNOWN_MODULES: Final = 256
+"""How many modules are kept parsed; a run over thousands of modules needs no more memory for it."""
 
 
+@lru_cache(maxsize=KNOWN_MODULES)
 def parse_module(raw: Blob, profile: Profile) -> WasmCanisterModule | MalformedModule:
-    """The module that some bytes are. Equal arguments give the same object."""
-    known = _PARSED.get((raw, profile))
-    if known is None:
-        known = _PARSED[raw, profile] = _parse(raw, profile)
-    return known
+    """The module that some bytes are. What is derived from a module is derived once while it is in use."""
+    return _parse(raw, profile)
 
 
 def _parse(raw: Blob, profile: Profile) -> WasmCanisterModule | MalformedModule:
