@@ -74,6 +74,7 @@ ORDER: Final[tuple[str, ...]] = (
     "reject_call_to_frozen_canister",
     "reject_call_with_insufficient_cycles",
     "reject_call_to_canister_out_of_cycles",
+    "on_low_wasm_memory_context_creation",
     "call_context_creation",
     "initiate_call",
     "global_timer_context_creation",

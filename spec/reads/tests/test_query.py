@@ -3,7 +3,6 @@
 import pytest
 from attrs import evolve
 
-import spec.rules.modules
 from spec.canister.environment import Caller
 from spec.canister.outcome import TrapReason
 from spec.reads.query import QueryRefused, QueryResponse, query
@@ -24,19 +23,8 @@ from spec.rules.tests.worlds import (
 )
 from spec.state.canister import Empty, Stopped, Stopping
 from spec.state.request import SenderInfo
-from spec.system_api.module import parse_module
 from spec.values.identifiers import ANONYMOUS
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
-
-
-@pytest.fixture(autouse=True)
-def fake_modules(monkeypatch):
-    def parse(raw_module, profile):
-        return FAKES[raw_module] if raw_module in FAKES else parse_module(raw_module, profile)
-
-    monkeypatch.setattr(spec.rules.modules, "parse_module", parse)
-    yield
-    FAKES.clear()
 
 
 def asking(outcome=None, request=None, effective_id=A, **changes):

@@ -1,0 +1,193 @@
+"""The machine: what is enabled, what a step does, and how a schedule runs."""
+
+import pytest
+from attrs import evolve, fields
+
+from spec.machine import OUTSIDE, SPONTANEOUS, candidates, enabled, initial_state, run, step, submission_label
+from spec.rules.tests.worlds import (
+    NOW,
+    PROFILE,
+    SUBNET,
+    A,
+    B,
+    C,
+    a_call,
+    a_context,
+    a_request,
+    a_user_call,
+    asked,
+    canister,
+    code,
+    contexts,
+    execution,
+    from_canister,
+    managing,
+    module,
+    received,
+    returns,
+    world,
+)
+from spec.state.canister import Empty, StopCall, Stopped, Stopping
+from spec.state.label import Label
+from spec.state.message import ResponseMessage
+from spec.state.request import Processing, Replied
+from spec.state.state import State
+from spec.transition import RULES, NotEnabled, RequestStatusChanged, Step
+from spec.values import management
+from spec.values.containers import List, Map, Queue
+from spec.values.identifiers import MANAGEMENT_CANISTER
+from spec.values.rejects import RejectCode, Reply
+
+REQUEST = a_request()
+REQUEST_ID, KNOWN = received(REQUEST)
+
+
+def answering():
+    """A canister that replies to `go`."""
+    return canister(A, code(A, module(gives={"update go": returns(response=Reply(b"data")), "heartbeat": returns()})))
+
+
+def worlds():
+    """States in which very different things may happen."""
+    open_contexts = contexts(a_context(C), a_context(A, from_canister(0), needs_to_respond=False))
+    waiting = Stopping(List.of(StopCall(from_canister(), 1), StopCall(from_canister(), 2)))
+    fresh = management.ProvisionalCreateArguments(specified_id=A)
+    return {
+        "nothing": world(),
+        "a request": world((A, answering()), requests=Map.of([(REQUEST_ID, KNOWN)])),
+        "an answered request": world(requests=Map.of([(REQUEST_ID, evolve(KNOWN, status=Replied(b"")))])),
+        "a user's call": world((A, answering()), messages=(a_user_call(REQUEST),)),
+        "a call to nobody": world((A, answering()), messages=(a_call(), a_call()), call_contexts=open_contexts),
+        "a response": world(
+            (A, answering()), messages=(ResponseMessage(from_canister(1), Reply(b""), 0),), call_contexts=open_contexts
+        ),
+        "an execution": world((A, answering()), messages=(execution(),), call_contexts=contexts(a_context())),
+        "a stopping canister": world((A, canister(A, status=waiting)), call_contexts=contexts(a_context(C))),
+        "a stopped canister": world((A, canister(A, status=Stopped())), messages=(a_user_call(REQUEST),)),
+        "an empty canister": world((A, canister(A, Empty())), messages=(a_user_call(REQUEST),)),
+        "a creation": managing(call=asked(fresh)),
+        "a start": managing((A, answering()), call=asked(management.CanisterIdArguments(A), "start_canister")),
+        "random bytes": managing(call=asked(management.RawRandArguments())),
+    }
+
+
+NAMES = list(worlds())
+
+
+@pytest.mark.checklist("def.initial-state", "inv.time.monotone", "unspec.const.root-subnet")
+def test_in_the_beginning_there_is_nothing_but_a_time_and_a_key():
+    state = initial_state(PROFILE, SUBNET, NOW, b"key")
+    given = {"profile": PROFILE, "root_key": b"key", "system_time": NOW, "subnet": SUBNET}
+    rest = {one.name: getattr(state, one.name) for one in fields(State) if one.name not in given}
+    assert state == State(**given)
+    assert {name: value for name, value in rest.items() if value not in (Map(), List(), Queue())} == {}
+    assert [label.rule for label in enabled(state, spontaneous=True)] == ["system_time_progress"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_candidate_is_listed_as_enabled_exactly_if_its_step_fires(name):
+    state = worlds()[name]
+    fires = [label for rule in RULES.values() if rule.name not in OUTSIDE for label in candidates(state, rule)]
+    fires = [label for label in fires if isinstance(step(state, label), Step)]
+    listed = enabled(state, spontaneous=True)
+    assert listed == fires
+    assert len(listed) == len(set(listed))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_of_users_and_spontaneous_ones_are_listed_only_if_asked_for(name):
+    state = worlds()[name]
+    expected = [label for label in enabled(state, spontaneous=True) if label.rule not in SPONTANEOUS | OUTSIDE]
+    assert enabled(state) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"),
+    [
+        ("nothing", {"system_time_progress"}),
+        ("a request", {"initiate_call", "request_rejection", "heartbeat_context_creation"}),
+        ("an answered request", {"request_done"}),
+        ("a user's call", {"call_context_creation", "spontaneous_call_rejection"}),
+        ("a call to nobody", {"reject_call_to_missing_canister", "call_context_removal"}),
+        ("a response", {"callback_invocation"}),
+        ("an execution", {"message_execution"}),
+        ("a stopping canister", {"stop_completion", "stop_call_rejection"}),
+        ("a stopped canister", {"reject_call_to_stopped_canister"}),
+        ("an empty canister", {"reject_call_to_empty_canister"}),
+        ("a creation", {"provisional_create_canister_with_cycles"}),
+        ("a start", {"start_canister"}),
+        ("random bytes", {"raw_rand"}),
+    ],
+)
+def test_what_may_happen_is_listed(name, rules):
+    assert rules <= {label.rule for label in enabled(worlds()[name], spontaneous=True)}
+
+
+@pytest.mark.checklist("inv.func-message-transient")
+def test_while_an_execution_waits_nothing_else_is_listed():
+    assert enabled(worlds()["an execution"], spontaneous=True) == [Label("message_execution", {"message_id": 0})]
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("random bytes", Label("raw_rand", {"message_id": 0, "randomness": b"x" * 32})),
+        ("nothing", Label("system_time_progress", {"time": NOW * 7})),
+        ("a user's call", Label("call_context_creation", {"message_id": 0, "context_id": 77})),
+    ],
+)
+def test_for_a_choice_among_infinitely_many_one_stands_for_all(name, label):
+    state = worlds()[name]
+    assert isinstance(step(state, label), Step)
+    assert label.rule in {one.rule for one in enabled(state, spontaneous=True)}
+
+
+def test_a_creation_may_get_the_id_that_it_asks_for_even_if_another_one_comes_first():
+    asking = managing(call=asked(management.ProvisionalCreateArguments(specified_id=B)))
+    created = [label.arguments()["canister_id"] for label in enabled(asking) if label.rule.startswith("provisional")]
+    assert created == [B]
+
+
+def test_labels_that_make_no_sense_are_mistakes_of_the_caller():
+    with pytest.raises(ValueError, match="no rule is named 'no_such_rule'"):
+        step(world(), Label("no_such_rule"))
+    with pytest.raises(ValueError, match="initiate_call has the free variables"):
+        step(world(), Label("initiate_call", {"message_id": 0}))
+
+
+def test_a_schedule_runs_until_a_label_is_not_enabled():
+    state = worlds()["a request"]
+    labels = [
+        Label("initiate_call", {"request_id": REQUEST_ID}),
+        Label("call_context_creation", {"message_id": 0, "context_id": 0}),
+        Label("initiate_call", {"request_id": REQUEST_ID}),
+        Label("message_execution", {"message_id": 0}),
+    ]
+    result = run(state, labels)
+    assert (result.taken, result.outputs) == (2, (RequestStatusChanged(REQUEST_ID, Processing()),))
+    assert result.stopped == NotEnabled("no created call context waits for its execution")
+    finished = run(result.state, labels[3:] + [Label("respond_to_user", {"message_id": 1})])
+    assert (finished.taken, finished.stopped) == (2, None)
+    assert finished.state.requests[REQUEST_ID].status == Replied(b"data")
+
+
+def test_a_request_is_submitted_to_whom_it_is_addressed():
+    to_management = a_request(MANAGEMENT_CANISTER)
+    assert submission_label(REQUEST, A) == Label("submit_request", {"request": REQUEST, "effective_id": A})
+    assert submission_label(to_management, A).rule == "submit_management_request"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_is_a_function_of_state_and_label(name):
+    state = worlds()[name]
+    for label in enabled(state, spontaneous=True):
+        assert step(state, label) == step(state, label)
+
+
+def test_codes_of_rejections_are_chosen_freely():
+    codes = [
+        label.arguments()["code"]
+        for label in enabled(worlds()["a request"], spontaneous=True)
+        if label.rule == "request_rejection"
+    ]
+    assert codes == [RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT]
