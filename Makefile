@@ -2,7 +2,7 @@
 # Paths are relative, so a folder with a space in its name works.
 
 .DEFAULT_GOAL := conform
-.PHONY: conform test prove docs lint setup clean
+.PHONY: conform test prove bench docs lint setup clean
 
 ICSPEC := .venv/bin/python -m spec.command_line
 WORKERS ?= auto
@@ -22,6 +22,9 @@ lint: .venv/ready
 
 prove: .venv/ready
 	@$(ICSPEC) prove
+
+bench: .venv/ready
+	@.venv/bin/python -m properties.bench
 
 docs: .venv/ready
 	@.venv/bin/python -m docs.render

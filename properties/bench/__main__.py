@@ -1,0 +1,190 @@
+"""`python -m properties.bench`: ratios between ways of running the same programs, measured in one run."""
+
+import importlib.util
+import io
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+import wasmtime
+
+from properties.agreement.modules import SELF, USER, running_canister
+from properties.bench.kernels import EMPTY, KERNELS, large, one_page, repeated
+from reference_impl.wasm import engine
+from reference_impl.wasm.instance import Instance
+from reference_impl.wasm.instrument import instrument
+from reference_impl.wasm.module import WasmtimeModule, load_module
+from reference_impl.wasm.parsed_module import parse
+from reference_impl.wasm.requirements import most_pages
+from spec.canister.outcome import Returned
+from spec.profile import load_profile
+from spec.values.memory import LinearMemory
+from spec.wasm.binary import decode
+from spec.wasm.execute import instantiate
+
+PROFILE: Final = load_profile()
+ENVIRONMENT: Final = running_canister(PROFILE)
+METHOD: Final = "canister_update go"
+TURNS: Final = 20_000
+LARGE_MODULE: Final = 6_000
+"""Functions of the module that is instrumented and compiled; they take about a megabyte."""
+
+
+def binary(text: str) -> bytes:
+    """A module in the binary format."""
+    return bytes(wasmtime.wat2wasm(text))
+
+
+def shortest(run: Callable[[], Any], times: int = 5) -> float:
+    """The shortest time of some runs, in seconds; others are disturbed by what else the machine does."""
+    best = float("inf")
+    for _ in range(times):
+        start = time.perf_counter()
+        run()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def row(name: str, measured: str, aim: str = "") -> None:
+    """Prints one measurement."""
+    print(f"  {name:<44} {measured:>24}   {aim}", flush=True)
+
+
+def loaded(text: str) -> WasmtimeModule:
+    """The module on the reference implementation."""
+    module = load_module(binary(text), PROFILE)
+    assert isinstance(module, WasmtimeModule), module
+    return module
+
+
+def metering() -> None:
+    """How much slower code is that counts its instructions."""
+    print("metered code against plain code, both on wasmtime")
+    for name, text in KERNELS.items():
+        compiled = loaded(text).compiled
+        instance = compiled.take_instance(LinearMemory())
+        store = wasmtime.Store(engine.engine())
+        plain = wasmtime.Instance(store, wasmtime.Module(engine.engine(), binary(text)), []).exports(store)[METHOD]
+        assert isinstance(plain, wasmtime.Func)
+        run_metered, run_plain = partial(_run_metered, instance), partial(engine.call, store, plain, [])
+        # In turns, so that both see the same disturbances.
+        times = [(shortest(run_metered, 1), shortest(run_plain, 1)) for _ in range(7)]
+        ratio = min(one for one, _ in times) / min(other for _, other in times)
+        row(name, f"{ratio:.2f} x", "aim 1.15 x")
+
+
+def _run_metered(instance: Instance) -> None:
+    instance.prepare(2**62, PROFILE.limits.call_stack_depth)
+    engine.call(instance.store, instance.function(METHOD), [])
+
+
+def instrumentation() -> None:
+    """Rewriting a large module against compiling it."""
+    print("a large module")
+    raw = binary(large(LARGE_MODULE))
+    limits = PROFILE.limits
+
+    def rewrite() -> None:
+        parsed = parse(raw)
+        instrument(parsed, most_pages(parsed, limits), limits.function_instructions, limits.function_complexity)
+
+    rewriting = shortest(rewrite, 2)
+    compiling = shortest(lambda: wasmtime.Module(engine.engine(), raw), 2)
+    row("size", f"{len(raw) / 2**20:.1f} MiB")
+    row("rewriting", f"{rewriting * 1000:.0f} ms")
+    row("compiling what was not rewritten", f"{compiling * 1000:.0f} ms")
+    row("rewriting against compiling", f"{rewriting / compiling:.2f} x", "aim 0.5 x")
+
+
+def _message(module: WasmtimeModule, argument: bytes = b"", messages: int = 50) -> float:
+    """Seconds that one message of a series takes."""
+    state = module.initial_state(SELF)
+
+    def series() -> None:
+        nonlocal state
+        for _ in range(messages):
+            outcome = module.update("go", state, argument, USER, None, ENVIRONMENT, 0)
+            assert isinstance(outcome, Returned), outcome
+            state = outcome.new_state
+
+    return shortest(series) / messages
+
+
+def messages() -> None:
+    """What a message costs by itself."""
+    print("one update message in the reference implementation's engine for WebAssembly")
+    row("an empty method", f"{_message(loaded(EMPTY)) * 1e6:.0f} us", "aim 60 us")
+    small, big = _message(loaded(one_page(16))), _message(loaded(one_page(16384)))
+    row("a method that changes a page of 1 MiB", f"{small * 1e6:.0f} us")
+    row("a method that changes a page of 1 GiB", f"{big * 1e6:.0f} us", f"{big / small:.2f} x; aim 1.3 x")
+
+
+CALLS: Final = {
+    "msg_arg_data_size": ("(result i32)", "(drop (call $f))", "aim 10 ns"),
+    "msg_arg_data_copy": (
+        "(param i32 i32 i32)",
+        "(call $f (i32.const 0) (i32.const 0) (i32.const 1024))",
+        "1 KiB; aim 25 ns",
+    ),
+    "performance_counter": ("(param i32) (result i64)", "(drop (call $f (i32.const 0)))", ""),
+    "msg_reply_data_append": ("(param i32 i32)", "(call $f (i32.const 0) (i32.const 1))", "1 byte"),
+    "stable64_size": ("(result i64)", "(drop (call $f))", "by the host"),
+    "stable64_read": ("(param i64 i64 i64)", "(call $f (i64.const 0) (i64.const 0) (i64.const 0))", "by the host"),
+    "canister_cycle_balance128": ("(param i32)", "(call $f (i32.const 0))", "by the host"),
+}
+
+
+def system_calls() -> None:
+    """What calls of the System API cost, without the loop around them."""
+    print("one call of the System API")
+    for name, (signature, call, note) in CALLS.items():
+        imports = f'(import "ic0" "{name}" (func $f {signature}))'
+        turns = TURNS // 10 if "host" in note else TURNS * 10
+        whole = _message(loaded(repeated(imports, call, turns)), b"x" * 2000, 1)
+        loop = _message(loaded(repeated(imports, "", turns)), b"x" * 2000, 1)
+        row(name, f"{(whole - loop) / turns * 1e9:.1f} ns", note)
+
+
+INTERPRETED: Final = """(module (func (export "run") (result i32) (local $i i32) (local $sum i32)
+    (loop $next (local.set $sum (i32.add (local.get $sum) (i32.mul (local.get $i) (i32.const 3))))
+      (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 30000))))
+    (local.get $sum)))"""
+
+
+def interpretation() -> None:
+    """The specification's interpreter against the package pywasm."""
+    print("the specification's interpreter")
+    module = decode(binary(INTERPRETED))
+
+    def interpret() -> list[int]:
+        instance = instantiate(
+            module, {}, counter=2**62, memory=None, globals=None, maximum_call_depth=1000, maximum_memory_pages=None
+        )
+        return instance.invoke(0, ())
+
+    interpreting = shortest(interpret, 3)
+    row("a loop of 30,000 turns", f"{interpreting * 1000:.0f} ms")
+    if importlib.util.find_spec("pywasm") is None:
+        row("pywasm", "not installed", "pip install pywasm to compare")
+        return
+    other = shortest(lambda: _pywasm(binary(INTERPRETED)), 3)
+    row("the same in pywasm", f"{other * 1000:.0f} ms")
+    row("pywasm against the specification", f"{other / interpreting:.2f} x", "aim 2 x")
+
+
+def _pywasm(raw: bytes) -> None:
+    pywasm: Any = importlib.import_module("pywasm")
+    runtime = pywasm.core.Runtime()
+    instance = runtime.instance(pywasm.core.ModuleDesc.from_reader(io.BytesIO(raw)))
+    runtime.invocate(instance, "run", [])
+
+
+def main() -> None:
+    """Runs all measurements."""
+    for measure in (metering, instrumentation, messages, system_calls, interpretation):
+        measure()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""What is measured does the same on both engines."""
+
+import wasmtime
+
+from properties.agreement.modules import load_pair, running_canister
+from properties.bench.kernels import EMPTY, KERNELS, large, one_page, repeated
+from spec.canister.outcome import Returned
+from spec.profile import load_profile
+
+PROFILE = load_profile()
+
+
+def shortened(text: str) -> str:
+    return text.replace("20000000", "200").replace("1250000", "125").replace("2500000", "250").replace("31)", "8)")
+
+
+def test_programs_that_are_measured_return_on_both_engines() -> None:
+    size = '(import "ic0" "msg_arg_data_size" (func $f (result i32)))'
+    kernels = [shortened(text) for text in KERNELS.values()]
+    for text in (*kernels, EMPTY, one_page(3), large(30), repeated(size, "(drop (call $f))", 10)):
+        pair = load_pair(bytes(wasmtime.wat2wasm(text)), PROFILE)
+        assert pair is not None
+        assert isinstance(pair.update("go", pair.initial_state(), running_canister(PROFILE)), Returned)
