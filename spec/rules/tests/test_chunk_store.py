@@ -55,7 +55,10 @@ def test_a_full_store_takes_only_chunks_that_it_has():
         (uploading(caller=STRANGER), RejectReason.NOT_AUTHORIZED),
         (uploading(balance=PRICE - 1), RejectReason.CANISTER_OUT_OF_CYCLES),
         (uploading(balance=10**12, freezing_threshold=2**63), RejectReason.CANISTER_OUT_OF_CYCLES),
-        (managing(call=asked(management.UploadChunkArguments(A, ONE), "upload_chunk")), RejectReason.CANISTER_NOT_FOUND),
+        (
+            managing(call=asked(management.UploadChunkArguments(A, ONE), "upload_chunk")),
+            RejectReason.CANISTER_NOT_FOUND,
+        ),
         (managing(call=asked(b"DIDL", "upload_chunk")), RejectReason.INVALID_ARGUMENT),
     ],
 )
