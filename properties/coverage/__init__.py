@@ -1,0 +1,1 @@
+"""Which row of the checklist is said by which definition, and shown by which test, scenario or proof."""
