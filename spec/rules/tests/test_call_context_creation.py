@@ -221,3 +221,10 @@ def test_while_the_low_memory_hook_is_due_neither_calls_nor_other_tasks_begin():
     assert is_refused(state, "call_context_creation", because, message_id=0, context_id=0)
     for rule in (HEARTBEAT, TIMER):
         assert is_refused(state, rule, because, canister_id=B, context_id=0)
+
+
+@pytest.mark.checklist("rule.call-context-creation.heartbeat", "rule.call-context-creation.global-timer")
+@pytest.mark.parametrize("rule", [HEARTBEAT, TIMER])
+def test_a_liquid_balance_of_just_what_is_set_aside_is_enough_for_a_task(rule):
+    state = world((B, canister(B, tasks(B), global_timer=NOW, freezing_threshold=0, balance=SET_ASIDE)))
+    assert fire(state, rule, canister_id=B, context_id=0).state.canisters[B].balance == 0

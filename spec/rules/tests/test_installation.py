@@ -392,3 +392,17 @@ def test_an_empty_canister_is_not_upgraded():
 def test_each_of_the_two_rules_takes_only_its_own_modes():
     assert refusal(upgrading(), INSTALL, message_id=0).reject is None
     assert refusal(installing(module()), UPGRADE, message_id=0).reject is None
+
+
+@pytest.mark.checklist("rule.mgmt.install-code.conditions", "setting.wasm-memory-limit", "inv.cycles.reserved-limit")
+def test_limits_of_memory_and_of_reserved_cycles_may_be_reached_exactly():
+    raw_module = module(gives={"init": returns(heap=b"x")})
+    full = (B, canister(B, memory_allocation=10**12))
+
+    def installed(**settings):
+        state = installing(raw_module, managed=canister(A, Empty(), **settings))
+        crowded = evolve(state, canisters=state.canisters.set(*full))
+        return fire(crowded, INSTALL, message_id=0).state.canisters[A]
+
+    reserved = installed(wasm_memory_limit=65536).reserved_balance
+    assert installed(reserved_balance_limit=reserved).reserved_balance == reserved

@@ -243,3 +243,10 @@ def test_each_of_the_two_rules_takes_only_its_own_requests():
     assert is_refused(state, "submit_management_request", because, request=ours, effective_id=A)
     because = "the call goes to a regular canister"
     assert is_refused(state, "submit_request", because, request=theirs, effective_id=MANAGEMENT_CANISTER)
+
+
+@pytest.mark.checklist("rule.submit-call.canister-endpoint", "def.liquid-balance")
+def test_a_liquid_balance_of_zero_is_not_frozen():
+    state = world((A, canister(A, balance=0, freezing_threshold=0)))
+    submit(state, a_request())
+    assert may_manage(state, manage("start_canister", ABOUT_A))

@@ -1,0 +1,65 @@
+"""What `worlds.WRITES` says that rules may change is what the checklist of the interface specification says."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from spec.rules.tests.worlds import WRITES
+from spec.transition import RULES
+
+CHECKLIST = Path(__file__).parents[4] / "shared" / "facts" / "checklist.json"
+ROWS = {
+    "submit_request": ["rule.submit-call.canister-endpoint"],
+    "submit_management_request": ["rule.submit-call.canister-endpoint", "rule.submit-call.subnet-endpoint"],
+    "request_rejection": ["rule.request-rejection"],
+    "initiate_call": ["rule.initiate-call"],
+    "reject_call_to_stopped_canister": ["rule.reject-call.stopped-or-stopping"],
+    "reject_call_to_frozen_canister": ["rule.reject-call.frozen"],
+    "reject_call_with_insufficient_cycles": ["rule.reject-call.insufficient-cycles"],
+    "spontaneous_call_rejection": ["rule.spontaneous-call-rejection"],
+    "call_context_creation": ["rule.call-context-creation.public-method"],
+    "heartbeat_context_creation": ["rule.call-context-creation.heartbeat"],
+    "global_timer_context_creation": ["rule.call-context-creation.global-timer"],
+    "message_execution": ["rule.message-execution.update-method", "rule.message-execution.callback"],
+    "callback_invocation": ["rule.callback-invocation.live-context"],
+    "callback_of_deleted_context": ["rule.callback-invocation.deleted-context"],
+    "call_context_starvation": ["rule.call-context-starvation"],
+    "call_context_removal": ["rule.call-context-removal"],
+    "respond_to_user": ["rule.respond-to-user"],
+    "request_done": ["rule.request-cleanup.done"],
+    "request_deletion": ["rule.request-cleanup.delete"],
+    "canister_time_progress": ["rule.time-progress.canister"],
+    "system_time_progress": ["rule.time-progress.system"],
+    "provisional_top_up_canister": ["rule.mgmt.provisional-top-up"],
+    "deposit_cycles": ["rule.mgmt.deposit-cycles"],
+    "raw_rand": ["rule.mgmt.raw-rand"],
+    "canister_status": ["rule.mgmt.canister-status.update"],
+    "update_settings": ["rule.mgmt.update-settings.effects"],
+    "install_code": ["rule.mgmt.install-code.effects"],
+    "upgrade_code": ["rule.mgmt.upgrade.effects"],
+    "uninstall_code": ["rule.mgmt.uninstall-code"],
+    "stop_running_canister": ["rule.mgmt.stop-canister.from-running"],
+    "stop_stopping_canister": ["rule.mgmt.stop-canister.while-stopping"],
+    "stop_stopped_canister": ["rule.mgmt.stop-canister.when-stopped"],
+    "stop_completion": ["rule.mgmt.stop-canister.completion"],
+    "stop_call_rejection": ["rule.mgmt.stop-canister.reject-pending"],
+    "start_canister": ["rule.mgmt.start-canister.running-or-stopped"],
+    "start_stopping_canister": ["rule.mgmt.start-canister.stopping"],
+}
+"""The rows that describe a rule. Rules of ours have none; those that create or delete a canister touch every part."""
+
+ALSO = {"on_low_wasm_memory_hook_status"}
+"""Changed by a transition of its own in the interface specification, together with what makes it due in ours."""
+
+
+@pytest.mark.skipif(not CHECKLIST.exists(), reason="the checklist is not beside this project")
+@pytest.mark.parametrize("rule", ROWS)
+def test_a_rule_may_change_what_its_rows_say(rule):
+    rows = {row["id"]: set(row["writes"]) for row in json.loads(CHECKLIST.read_text())["rules"]}
+    assert WRITES[rule] - ALSO == set().union(*(rows[row] for row in ROWS[rule]))
+
+
+def test_rules_whose_writes_are_told_exist():
+    assert WRITES.keys() <= RULES.keys()
+    assert ROWS.keys() <= WRITES.keys()
