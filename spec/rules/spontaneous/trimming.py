@@ -1,0 +1,63 @@
+"""Old records are forgotten: changes in the history of a canister, and records of its log."""
+
+from attrs import evolve
+
+from spec.rules.conditions import existing_canister
+from spec.state.canister import LogRecord
+from spec.state.history import CanisterHistory, Change
+from spec.state.state import State
+from spec.transition import Step, opaque, require, transition
+from spec.values.containers import List
+from spec.values.identifiers import CanisterId
+from spec.values.quantities import ByteCount, Count
+
+CHANGES_KEPT = 20
+"""At least so many changes stay. Source: abstract-behavior, trimming canister history."""
+
+LOG_KEPT: ByteCount = 4096
+"""A log is trimmed only when it is larger. Source: abstract-behavior, trimming canister logs."""
+
+
+@opaque
+def newest_changes(changes: List[Change], count: Count) -> List[Change]:
+    """The changes made last."""
+    return List(changes.items[len(changes) - count :])
+
+
+@opaque
+def newest_records(records: List[LogRecord], count: Count) -> List[LogRecord]:
+    """The records written last."""
+    return List(records.items[len(records) - count :])
+
+
+@opaque
+def size_of_log(records: List[LogRecord]) -> ByteCount:
+    """The total length of the contents of log records."""
+    return records.total(lambda record: len(record.content))
+
+
+@transition(title="Trimming canister history", source="abstract-behavior#trimming-canister-history")
+def canister_history_trimming(state: State, *, canister_id: CanisterId, kept: Count) -> Step:
+    """The oldest recorded changes may be dropped; at least the newest twenty stay, and the total is kept."""
+    # CONDITIONS
+    canister = existing_canister(state, canister_id)
+    history = canister.history
+    require(kept >= CHANGES_KEPT, "at least 20 changes stay")
+    require(kept < len(history.recent_changes), "there are more changes than stay")
+    trimmed = CanisterHistory(history.total_changes, newest_changes(history.recent_changes, kept))
+
+    # STATE AFTER
+    return Step(evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, history=trimmed))))
+
+
+@transition(title="Trimming canister logs", source="abstract-behavior#trimming-canister-logs")
+def canister_log_trimming(state: State, *, canister_id: CanisterId, kept: Count) -> Step:
+    """The oldest records of a log larger than 4 KiB may be dropped."""
+    # CONDITIONS
+    canister = existing_canister(state, canister_id)
+    require(size_of_log(canister.logs) > LOG_KEPT, "the log is larger than 4 KiB")
+    require(kept < len(canister.logs), "there are more records than stay")
+    logs = newest_records(canister.logs, kept)
+
+    # STATE AFTER
+    return Step(evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, logs=logs))))
