@@ -205,45 +205,69 @@ def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) 
     return End.STACK_OVERFLOW if code.value == _STACK_OVERFLOW else End.TRAPPED
 
 
+def native(name: str, result: Any, parameters: int) -> Any:
+    """A function of the engine's library that takes addresses as integers, which is quicker than pointers."""
+    function = ffi.dll[name]
+    function.argtypes = [ctypes.c_void_p] * parameters
+    function.restype = result
+    return function
+
+
+_global_get: Final = native("wasmtime_global_get", None, 3)
+_global_set: Final = native("wasmtime_global_set", ctypes.c_void_p, 3)
+
+
+def context_address(store: wasmtime.Store) -> int:
+    """The address by which a store is known to the engine as long as it lives."""
+    return ctypes.cast(store._context(), ctypes.c_void_p).value or 0
+
+
 class GlobalCell:
     """A global of an instance, as a bit pattern."""
 
-    __slots__ = ("_content", "_global", "_mask", "_store", "_value")
+    __slots__ = ("_addresses", "_content", "_global", "_mask", "_store", "_value")
 
     def __init__(self, store: wasmtime.Store, cell: wasmtime.Global, size: int) -> None:
         self._store = store
-        self._global = ctypes.byref(cell._global)
+        self._global = cell._global
         self._value = ffi.wasmtime_val_t()
+        self._addresses = (
+            context_address(store),
+            ctypes.addressof(self._global),
+            ctypes.addressof(self._value),
+        )
         offset = ffi.wasmtime_val_t.of.offset
         self._content = (ctypes.c_uint64 * 2).from_buffer(self._value, offset)
         self._mask = (1 << 8 * size) - 1
         # Sets the kind of the value once.
-        ffi.wasmtime_global_get(store._context(), self._global, ctypes.byref(self._value))
+        _global_get(*self._addresses)
 
     def get(self) -> int:
         """The bit pattern, as unsigned integer."""
-        ffi.wasmtime_global_get(self._store._context(), self._global, ctypes.byref(self._value))
+        _global_get(*self._addresses)
         return (int(self._content[0]) | int(self._content[1]) << 64) & self._mask
 
     def set(self, bits: int) -> None:
         """Gives the global a new value."""
         self._content[0] = bits & MASK_64
         self._content[1] = bits >> 64
-        error = ffi.wasmtime_global_set(self._store._context(), self._global, ctypes.byref(self._value))
+        error = _global_set(*self._addresses)
         assert not error
 
 
 class CounterCell(GlobalCell):
     """A 64-bit global that holds a signed number."""
 
+    __slots__ = ()
+
     def get(self) -> int:
         """The number."""
-        ffi.wasmtime_global_get(self._store._context(), self._global, ctypes.byref(self._value))
+        _global_get(*self._addresses)
         bits = int(self._content[0])
         return bits - 2**64 if bits >> 63 else bits
 
     def set(self, bits: int) -> None:
         """Gives the global a new value."""
         self._content[0] = bits & MASK_64
-        error = ffi.wasmtime_global_set(self._store._context(), self._global, ctypes.byref(self._value))
+        error = _global_set(*self._addresses)
         assert not error

@@ -27,6 +27,9 @@ from reference_impl.wasm.system_memory import SystemMemory
 from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount
 
+_memory_data: Final = engine.native("wasmtime_memory_data", ctypes.c_void_p, 2)
+_memory_data_size: Final = engine.native("wasmtime_memory_data_size", ctypes.c_size_t, 2)
+
 KEPT_INSTANCES: Final = 4
 """How many idle instances of one module are kept for reuse."""
 
@@ -101,7 +104,11 @@ class Instance:
         ]
         memory = self._exports[THE_MEMORY] if parsed.memory else None
         assert memory is None or isinstance(memory, wasmtime.Memory)
-        self._memory = ctypes.byref(memory._memory) if memory else None
+        self._memory = memory._memory if memory else None
+        self._memory_addresses = (
+            engine.context_address(self.store),
+            ctypes.addressof(self._memory) if self._memory is not None else 0,
+        )
         self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
         """What the functions inside the module use, if there are any."""
         self.heap = LinearMemory(parsed.memory.minimum if parsed.memory else 0)
@@ -120,15 +127,14 @@ class Instance:
         return cell
 
     def _base(self) -> int:
-        pointer = ffi.wasmtime_memory_data(self.store._context(), self._memory)
-        return ctypes.cast(pointer, ctypes.c_void_p).value or 0
+        return _memory_data(*self._memory_addresses) or 0
 
     @property
     def memory_size(self) -> ByteCount:
         """The size of the heap now."""
         if self._memory is None:
             return 0
-        return int(ffi.wasmtime_memory_data_size(self.store._context(), self._memory))
+        return int(_memory_data_size(*self._memory_addresses))
 
     def read(self, source: int, size: int) -> bytes:
         """Bytes of the heap, which must lie inside."""
@@ -158,7 +164,9 @@ class Instance:
         if self._memory is None:
             return False
         before = ctypes.c_uint64()
-        error = ffi.wasmtime_memory_grow(self.store._context(), self._memory, missing, ctypes.byref(before))
+        error = ffi.wasmtime_memory_grow(
+            self.store._context(), ctypes.byref(self._memory), missing, ctypes.byref(before)
+        )
         if error:
             ffi.wasmtime_error_delete(error)
         return not error
