@@ -45,6 +45,9 @@ HOOKS: Final = frozenset(
 )
 """Entry points without a name of their own."""
 
+SMALLEST_PIECE: Final = 64
+"""So many bytes of a gzip stream are decompressed at first. Compressing nothing takes 20."""
+
 UPDATE: Final = "canister_update "
 QUERY: Final = "canister_query "
 COMPOSITE_QUERY: Final = "canister_composite_query "
@@ -123,12 +126,18 @@ def decoding_limits(limits: Limits) -> DecodingLimits:
 def _gunzip(raw: Blob, largest: ByteCount) -> Blob:
     """A gzip stream is a sequence of members. Stops early once there is more than the largest size."""
     binary = bytearray()
-    while raw and len(binary) <= largest:
+    position = 0
+    while position < len(raw) and len(binary) <= largest:
         member = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-        binary += member.decompress(raw, largest + 1 - len(binary))
-        if len(binary) <= largest and not member.eof:
-            raise EOFError("it ends too early")
-        raw = member.unused_data
+        # Ever larger pieces: what a piece holds behind the end of its member is copied.
+        piece = SMALLEST_PIECE
+        while not member.eof and len(binary) <= largest:
+            if position >= len(raw):
+                raise EOFError("it ends too early")
+            binary += member.decompress(raw[position : position + piece], largest + 1 - len(binary))
+            position += min(piece, len(raw) - position)
+            piece *= 2
+        position -= len(member.unused_data)
     return bytes(binary)
 
 

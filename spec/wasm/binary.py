@@ -9,9 +9,23 @@ from functools import lru_cache, partial
 from typing import Any, Final
 
 from spec.wasm.binary_code import InstructionsOfModule, decode_body, decode_expression
+from spec.wasm.decoding_limits import (
+    MAXIMUM_CUSTOM_SECTIONS,
+    MAXIMUM_ELEMENTS_IN_SEGMENTS,
+    MAXIMUM_EXPORTS,
+    MAXIMUM_IMPORTS,
+    MAXIMUM_PARAMETERS,
+    MAXIMUM_RESULTS,
+    MAXIMUM_SEGMENTS,
+    MAXIMUM_TABLES,
+    MAXIMUM_TYPES,
+    SHARED_LIMITS,
+    DecodingLimits,
+)
 from spec.wasm.opcodes import BY_NAME
+from spec.wasm.reader import VALUE_TYPES, Reader
 from spec.wasm.reader import Malformed as Malformed
-from spec.wasm.reader import Reader
+from spec.wasm.reader import TooLarge as TooLarge
 from spec.wasm.syntax import (
     CustomSection,
     DataSegment,
@@ -38,6 +52,7 @@ MAGIC: Final = b"\0asm"
 VERSION: Final = b"\x01\0\0\0"
 
 CUSTOM_SECTION: Final = 0
+CODE_SECTION: Final = 10
 SECTION_ORDER: Final = {section: place for place, section in enumerate((1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 10, 11))}
 """The place of each section; the data count section stands before the code section."""
 
@@ -53,7 +68,25 @@ def function_type(reader: Reader) -> FunctionType:
         raise reader.fail("garbage collection is not accepted", start)
     if form != 0x60:
         raise reader.fail("malformed type: integer representation too long or not a function type", start)
-    return FunctionType(reader.vector(reader.value_type), reader.vector(reader.value_type))
+    return FunctionType(
+        value_types(reader, "parameters", MAXIMUM_PARAMETERS), value_types(reader, "results", MAXIMUM_RESULTS)
+    )
+
+
+def value_types(reader: Reader, what: str, limit: int) -> tuple[ValueType, ...]:
+    """A number of value types; most often all are known and written in one byte."""
+    number, start = reader.count(what, limit), reader.position
+    read = known_value_types(reader.take(number))
+    if read is not None:
+        return read
+    reader.position = start
+    return tuple(reader.value_type() for _ in range(number))
+
+
+@lru_cache(maxsize=1 << 12)
+def known_value_types(raw: bytes) -> tuple[ValueType, ...] | None:
+    """The types of these bytes, or None if a byte is not one."""
+    return tuple(VALUE_TYPES[byte] for byte in raw) if VALUE_TYPES.keys() >= set(raw) else None
 
 
 def limits(reader: Reader) -> Limits:
@@ -128,9 +161,10 @@ def global_entry(reader: Reader) -> Global:
     return Global(global_type(reader), decode_expression(reader))
 
 
-def reference_to_function(reader: Reader) -> Expression:
-    """The index of a function, as the expression that refers to it."""
-    return (Instruction(BY_NAME["ref.func"], index=reader.unsigned()), Instruction(BY_NAME["end"]))
+@lru_cache(maxsize=1 << 16)
+def reference_to_function(index: int) -> Expression:
+    """The expression that refers to a function."""
+    return (Instruction(BY_NAME["ref.func"], index=index), Instruction(BY_NAME["end"]))
 
 
 def element_segment(reader: Reader) -> ElementSegment:
@@ -152,9 +186,42 @@ def element_segment(reader: Reader) -> ElementSegment:
         element_type = reader.reference_type()
     elif flags & 3 and reader.byte() != 0:
         raise reader.fail("malformed element kind", reader.position - 1)
-    item = decode_expression if has_expressions else reference_to_function
     mode = SegmentMode.ACTIVE if is_active else SegmentMode.DECLARATIVE if flags & 2 else SegmentMode.PASSIVE
-    return ElementSegment(element_type, mode, reader.vector(partial(item, reader)), table, offset)
+    item = partial(element_expression, reader, {}) if has_expressions else partial(element_index, reader)
+    items = reader.limited_vector(item, "elements in a segment", MAXIMUM_ELEMENTS_IN_SEGMENTS)
+    return ElementSegment(element_type, mode, items, table, offset)
+
+
+def element_index(reader: Reader) -> Expression:
+    """The item of an element segment, given as the index of a function."""
+    return reference_to_function(reader.unsigned())
+
+
+def element_expression(reader: Reader, known: dict[bytes, Expression]) -> Expression:
+    """The item of an element segment, given as an expression. Equal ones, which are many, are decoded once."""
+    start = reader.position
+    for end in range(start + 3, min(start + 6, reader.end + 1)):
+        found = known.get(reader.raw[start:end])
+        if found is not None:
+            reader.position = end
+            return found
+    expression = decode_expression(reader)
+    known[reader.raw[start : reader.position]] = expression
+    return expression
+
+
+def element_section(reader: Reader) -> tuple[ElementSegment, ...]:
+    """All element segments."""
+    remaining = MAXIMUM_ELEMENTS_IN_SEGMENTS
+    segments: list[ElementSegment] = []
+    start = reader.position
+    for _ in range(reader.count("element segments", MAXIMUM_SEGMENTS)):
+        segments.append(element_segment(reader))
+        remaining -= len(segments[-1].items)
+        if remaining < 0:
+            number = MAXIMUM_ELEMENTS_IN_SEGMENTS - remaining
+            raise TooLarge(number, "elements in segments", MAXIMUM_ELEMENTS_IN_SEGMENTS, start)
+    return tuple(segments)
 
 
 def data_segment(reader: Reader) -> DataSegment:
@@ -175,24 +242,24 @@ def local_group(reader: Reader) -> tuple[int, ValueType]:
     return reader.unsigned(), reader.value_type()
 
 
-def function_body(reader: Reader, type_index: int, known: InstructionsOfModule) -> Function:
+def function_body(reader: Reader, type_index: int, known: InstructionsOfModule, limits: DecodingLimits) -> Function:
     """One entry of the code section."""
     body = reader.part(reader.unsigned())
     start = body.position
     groups = body.vector(partial(local_group, body))
     if sum(count for count, _ in groups) >= 1 << 32:
         raise reader.fail("too many locals", start)
-    return Function(type_index, groups, decode_body(body, known))
+    return Function(type_index, groups, decode_body(body, known, limits.function_instructions))
 
 
-def code_section(reader: Reader, type_indices: tuple[int, ...]) -> tuple[Function, ...]:
+def code_section(reader: Reader, type_indices: tuple[int, ...], limits: DecodingLimits) -> tuple[Function, ...]:
     """The bodies of the functions whose types the function section gave."""
     start = reader.position
     known = InstructionsOfModule()
     remaining = iter(type_indices)
     if reader.unsigned() != len(type_indices):
         raise reader.fail("function and code section have inconsistent lengths", start)
-    return tuple(function_body(reader, type_index, known) for type_index in remaining)
+    return tuple(function_body(reader, type_index, known, limits) for type_index in remaining)
 
 
 def custom_section(reader: Reader) -> CustomSection:
@@ -200,31 +267,31 @@ def custom_section(reader: Reader) -> CustomSection:
     return CustomSection(reader.name(), reader.take(reader.end - reader.position))
 
 
-def section(reader: Reader, number: int, found: dict[str, Any]) -> None:
+def section(reader: Reader, number: int, found: dict[str, Any], limits: DecodingLimits) -> None:
     """Reads one section into `found`, the fields of the module."""
     match number:
         case 1:
-            found["types"] = reader.vector(partial(function_type, reader))
+            found["types"] = reader.limited_vector(partial(function_type, reader), "types", MAXIMUM_TYPES)
         case 2:
-            found["imports"] = reader.vector(partial(import_entry, reader))
+            found["imports"] = reader.limited_vector(partial(import_entry, reader), "imports", MAXIMUM_IMPORTS)
         case 3:
-            found["type_indices"] = reader.vector(reader.unsigned)
+            found["type_indices"] = reader.limited_vector(reader.unsigned, "functions", limits.functions)
         case 4:
-            found["defined_tables"] = reader.vector(partial(table_type, reader))
+            found["defined_tables"] = reader.limited_vector(partial(table_type, reader), "tables", MAXIMUM_TABLES)
         case 5:
             found["defined_memories"] = reader.vector(partial(memory_type, reader))
         case 6:
-            found["defined_globals"] = reader.vector(partial(global_entry, reader))
+            found["defined_globals"] = reader.limited_vector(partial(global_entry, reader), "globals", limits.globals)
         case 7:
-            found["exports"] = reader.vector(partial(export_entry, reader))
+            found["exports"] = reader.limited_vector(partial(export_entry, reader), "exports", MAXIMUM_EXPORTS)
         case 8:
             found["start"] = reader.unsigned()
         case 9:
-            found["elements"] = reader.vector(partial(element_segment, reader))
+            found["elements"] = element_section(reader)
         case 10:
-            found["functions"] = code_section(reader, found.get("type_indices", ()))
+            found["functions"] = code_section(reader, found.get("type_indices", ()), limits)
         case 11:
-            found["data"] = reader.vector(partial(data_segment, reader))
+            found["data"] = reader.limited_vector(partial(data_segment, reader), "data segments", MAXIMUM_SEGMENTS)
         case 12:
             found["data_count"] = reader.unsigned()
 
@@ -244,12 +311,12 @@ def check_counts(found: dict[str, Any], offset: int) -> None:
 
 
 @lru_cache(maxsize=64)
-def decode(raw: bytes) -> Module:
+def decode(raw: bytes, limits: DecodingLimits = SHARED_LIMITS) -> Module:
     """
     The module that these bytes stand for; not yet validated.
 
     Equal bytes give the same object while it is remembered, so that code prepared for it is found again. Raises
-    `Malformed` with the reason and the offset of the byte.
+    `Malformed` with the reason and the offset of the byte, and `TooLarge` as soon as a limit is passed.
     """
     reader = Reader(raw, 0, len(raw))
     if raw[:4] != MAGIC:
@@ -266,6 +333,8 @@ def decode(raw: bytes) -> Module:
         content = reader.part(reader.unsigned())
         if number == CUSTOM_SECTION:
             custom_sections.append(custom_section(content))
+            if len(custom_sections) > MAXIMUM_CUSTOM_SECTIONS:
+                raise TooLarge(len(custom_sections), "custom sections", MAXIMUM_CUSTOM_SECTIONS, start)
             continue
         if number == 13:
             raise reader.fail("exceptions are not accepted", start)
@@ -274,7 +343,10 @@ def decode(raw: bytes) -> Module:
         if SECTION_ORDER[number] <= last_place:
             raise reader.fail("unexpected content after last section", start)
         last_place = SECTION_ORDER[number]
-        section(content, number, found)
+        size = content.end - content.position
+        if number == CODE_SECTION and size > limits.code_section_size:
+            raise TooLarge(size, "bytes in the code section", limits.code_section_size, start)
+        section(content, number, found, limits)
         if not content.at_end:
             raise content.fail("section size mismatch")
     check_counts(found, reader.position)

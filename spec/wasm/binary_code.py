@@ -12,8 +12,9 @@ from typing import Final
 
 from attrs import evolve
 
+from spec.wasm.decoding_limits import MAXIMUM_CONSTANT_INSTRUCTIONS
 from spec.wasm.opcodes import BY_ENCODING, FIRST_RELAXED_SIMD, OPCODES, UNSUPPORTED
-from spec.wasm.reader import VALUE_TYPES, Malformed, Reader
+from spec.wasm.reader import VALUE_TYPES, Malformed, Reader, TooLarge
 from spec.wasm.syntax import BlockType, Expression, Immediates, Instruction, Opcode
 
 SINGLE_INDEX: Final = frozenset(
@@ -205,19 +206,26 @@ class InstructionsOfModule(dict[bytes, Instruction]):
         return instruction
 
 
-def decode_body(reader: Reader, known: InstructionsOfModule) -> Expression:
+def decode_body(reader: Reader, known: InstructionsOfModule, most_instructions: int) -> Expression:
     """All instructions that are left in the reader; the last one is the `end` that closes the body."""
+    start = reader.position
     pieces = _CUTTER.findall(reader.raw, reader.position, reader.end)
     try:
         if sum(map(len, pieces)) == reader.end - reader.position:
+            if len(pieces) > most_instructions:
+                raise TooLarge(len(pieces), "instructions in a function", most_instructions, start)
             body = tuple(map(known.__getitem__, pieces))
             reader.position = reader.end
             return _closed(reader, body)
+    except TooLarge:
+        raise
     except Malformed:
         pass  # Read again below, for the offset of the error.
     instructions: list[Instruction] = []
     while not reader.at_end:
         instructions.append(decode_instruction(reader))
+        if len(instructions) > most_instructions:
+            raise TooLarge(len(instructions), "instructions in a function", most_instructions, start)
     return _closed(reader, tuple(instructions))
 
 
@@ -232,9 +240,13 @@ def _closed(reader: Reader, body: Expression) -> Expression:
 
 def decode_expression(reader: Reader) -> Expression:
     """A constant expression: instructions up to the first `end`."""
+    start = reader.position
     instructions: list[Instruction] = []
     while True:
         instruction = decode_instruction(reader)
         instructions.append(instruction)
         if instruction.opcode.encoding == END_OPCODE:
             return tuple(instructions)
+        if len(instructions) >= MAXIMUM_CONSTANT_INSTRUCTIONS:
+            what = "instructions or more in a constant expression"
+            raise TooLarge(len(instructions), what, MAXIMUM_CONSTANT_INSTRUCTIONS, start)

@@ -36,6 +36,13 @@ class Malformed(Exception):
         self.offset = offset
 
 
+class TooLarge(Malformed):
+    """A part of the module is larger than its limit."""
+
+    def __init__(self, number: int, what: str, limit: int, offset: int) -> None:
+        super().__init__(f"{number} {what}; {limit} are allowed", offset)
+
+
 class Reader:
     """A position in the bytes of a module, and the end that must not be passed."""
 
@@ -116,6 +123,20 @@ class Reader:
             return self.take(length).decode("utf-8")
         except UnicodeDecodeError:
             raise self.fail("malformed UTF-8 encoding", start) from None
+
+    def count(self, what: str, limit: int) -> int:
+        """The number of elements that follow, at most the limit."""
+        start, number = self.position, self.unsigned()
+        if number > limit:
+            raise TooLarge(number, what, limit, start)
+        return number
+
+    def limited_vector(self, element: Callable[[], Element], what: str, limit: int) -> tuple[Element, ...]:
+        """A number of elements, at most the limit, then the elements."""
+        start = self.position
+        self.count(what, limit)
+        self.position = start
+        return self.vector(element)
 
     def vector(self, element: Callable[[], Element]) -> tuple[Element, ...]:
         """A number of elements, then the elements."""

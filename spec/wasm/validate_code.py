@@ -173,6 +173,14 @@ class BodyChecker:
         """Takes operands of these types, the last one from the top."""
         return [self.pop(entry) for entry in reversed(expected)][::-1]
 
+    def are_on_top(self, expected: Sequence[ValueType]) -> bool:
+        """The operands of the block end with these types, or are the last of them and the rest is unknown."""
+        frame = self.frames[-1]
+        own = tuple(self.operands[frame.height :])
+        if len(own) >= len(expected):
+            return own[len(own) - len(expected) :] == expected
+        return frame.is_unreachable and own == expected[len(expected) - len(own) :]
+
     def push(self, value_type: OperandType) -> None:
         """Adds an operand."""
         self.operands.append(value_type)
@@ -255,11 +263,16 @@ class BodyChecker:
         """All labels of `br_table` fit the operands."""
         self.pop(I32)
         default = self.label_types(instruction.labels[-1])
-        for label in set(instruction.labels[:-1]):
-            types = self.label_types(label)
+        found = [self.label_types(label) for label in set(instruction.labels[:-1])]
+        height = self.frames[-1].height
+        # Blocks of one type share the tuple, so each is checked once however many labels there are.
+        for types in {id(types): types for types in found}.values():
             if len(types) != len(default):
                 raise Invalid("type mismatch: the labels take different numbers of values")
-            self.operands.extend(self.pop_all(types))
+            operands = self.operands[height:]
+            if not self.are_on_top(types):
+                self.pop_all(types)
+                self.operands[height:] = operands
         self.pop_all(default)
         self.rest_is_unreachable()
 

@@ -132,7 +132,7 @@ def test_cutting_a_body_and_reading_it_one_by_one_agree(others):
         start = reader.position
         one_by_one.append(decode_instruction(reader))
         assert reader.position - start == len(piece)
-    assert decode_body(Reader(raw, 0, len(raw)), InstructionsOfModule()) == tuple(one_by_one)
+    assert decode_body(Reader(raw, 0, len(raw)), InstructionsOfModule(), 1000) == tuple(one_by_one)
 
 
 def test_integers_keep_to_their_width():
