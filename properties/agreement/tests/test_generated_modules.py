@@ -9,7 +9,7 @@ from properties.agreement.modules import Differ
 from properties.strategies.modules import FLAVOURS, generated_module
 from spec.profile import load_profile
 
-QUICK = 320
+QUICK = 240
 DEEP = 20_000
 
 
