@@ -189,7 +189,9 @@ def test_the_status_may_be_asked_by_admins_and_whom_the_visibility_admits(visibi
     assert [sender for sender, request in requests.items() if may_manage(state, request)] == admitted
 
 
-@pytest.mark.checklist("rule.submit-call.mgmt-create-canister", "rule.submit-call.subnet-endpoint")
+@pytest.mark.checklist(
+    "rule.submit-call.mgmt-create-canister", "rule.submit-call.subnet-endpoint", "def.effective-subnet-id"
+)
 def test_only_admins_of_the_subnet_may_create_canisters_as_users():
     state = world(subnet_admins=ADMINS)
     requests = {sender: manage("create_canister", b"DIDL\0\0", sender) for sender in (USER, ADMIN)}
