@@ -18,4 +18,5 @@ def abstract(instance: Instance) -> State:
         messages=Queue(tuple(instance.messages.in_order()), instance.messages.next_id),
         subnet_admins=Map.of(instance.subnet_admins.items()),
         deleted_canisters=List(tuple(instance.deleted_canisters)),
+        used_snapshot_ids=List(tuple(instance.used_snapshot_ids)),
     )

@@ -20,8 +20,9 @@ from spec.state.canister import (
     Subnet,
 )
 from spec.state.history import CanisterHistory, Change, ControllersChange, Creation
+from spec.state.snapshot import Snapshot
 from spec.values.containers import List, Map
-from spec.values.identifiers import Blob, CanisterId, Principal
+from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, Text
 from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds
 
 HISTORY_ENTRY_SIZE: ByteCount = 184
@@ -77,6 +78,12 @@ def wasm_state_size(wasm_state: WasmState) -> ByteCount:
     return wasm_state.wasm_memory.size + wasm_state.stable_memory.size + globals_size(wasm_state)
 
 
+def snapshot_size(snapshot: Snapshot) -> ByteCount:
+    """What a snapshot takes of its canister's memory."""
+    chunks = CHUNK_SIZE * len(snapshot.chunk_store)
+    return wasm_state_size(snapshot.wasm_state) + len(snapshot.raw_module) + chunks + len(snapshot.certified_data)
+
+
 def change_size(change: Change) -> ByteCount:
     """What one entry of the history takes."""
     match change.details:
@@ -101,6 +108,11 @@ class History:
         self.changes.append(change)
         self.total += 1
         self.size += change_size(change)
+
+    def trim(self, kept: Count) -> None:
+        """Only the newest changes are kept; the total stays."""
+        self.changes = self.changes[len(self.changes) - kept :]
+        self.size = sum(map(change_size, self.changes))
 
     def frozen(self) -> CanisterHistory:
         """The same as a value of the specification."""
@@ -129,6 +141,11 @@ class CanisterRecord:
     low_memory_hook: HookStatus = HookStatus.CONDITION_NOT_SATISFIED
     chunk_store: dict[Blob, Blob] = field(factory=dict)
     logs: list[LogRecord] = field(factory=list)
+    snapshots: dict[SnapshotId, Snapshot] = field(factory=dict)
+    consumed: dict[Text, Cycles] = field(factory=dict)
+    """What the canister was charged so far, by the use that `canister_metrics` tells."""
+    stop_calls_since: list[Nanoseconds] = field(factory=list)
+    """Since when each waiting stop call waits, in the system's time."""
     counted_on_subnet: ByteCount = 0
     """With how many bytes the canister is part of the subnet's use of memory."""
     heartbeat_at: Nanoseconds | None = None
@@ -143,12 +160,18 @@ class CanisterRecord:
         """What the chunks take."""
         return CHUNK_SIZE * len(self.chunk_store)
 
+    @property
+    def snapshots_size(self) -> ByteCount:
+        """What the snapshots take."""
+        return sum(map(snapshot_size, self.snapshots.values()))
+
     def memory_usage(self, wasm_state: WasmState | None = None) -> ByteCount:
         """What the canister takes now, or would take if its code were in the state given."""
+        without_code = self.history.size + self.chunk_store_size + self.snapshots_size
         if self.code is None:
-            return self.history.size + self.chunk_store_size
+            return without_code
         state = self.code.wasm_state if wasm_state is None else wasm_state
-        return wasm_state_size(state) + self.code.installed.size + self.history.size + self.chunk_store_size
+        return wasm_state_size(state) + self.code.installed.size + without_code
 
     def add_logs(self, contents: tuple[Blob, ...]) -> None:
         """Entries at the young end of the log, at the canister's time."""
@@ -180,4 +203,5 @@ class CanisterRecord:
             low_memory_hook=self.low_memory_hook,
             chunk_store=Map.of(self.chunk_store.items()),
             logs=List(tuple(self.logs)),
+            snapshots=Map.of(self.snapshots.items()),
         )

@@ -8,21 +8,17 @@ from reference_impl.execution import message_limit
 from reference_impl.instance import Instance
 from reference_impl.observations import Refused
 from reference_impl.requests import stopped_reason
-from spec.canister.environment import Caller
-from spec.state.canister import Running
+from spec.state.canister import HookStatus, Running
 from spec.state.message import (
-    Between,
     CallbackInvocation,
     CallMessage,
     FuncMessage,
-    GlobalTimer,
-    Heartbeat,
     PublicMethod,
     ResponseMessage,
     Unordered,
 )
-from spec.state.origin import Deadline, Expired, FromCanister, FromSystemTask
-from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId
+from spec.state.origin import Deadline, Expired, FromCanister
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId
 from spec.values.quantities import Cycles
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
@@ -197,6 +193,8 @@ def call_context_creation(instance: Instance, message_id: int, context_id: CallC
     if rejection is not None:
         return Refused(f"the call is rejected: {rejection}")
     canister = instance.canisters[message.callee]
+    if canister.low_memory_hook is HookStatus.READY:
+        return Refused("the low-memory hook runs first")
     set_aside = cost_of_start(instance, canister, message.method_name)
     canister.balance -= set_aside
     context = OpenContext(
@@ -212,83 +210,6 @@ def call_context_creation(instance: Instance, message_id: int, context_id: CallC
         reserved_cycles=set_aside,
     )
     instance.messages.start(message_id, function)
-    return None
-
-
-def _task_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
-    if canister is None or canister.code is None or not isinstance(canister.status, Running):
-        return Refused("the canister does not run")
-    if instance.liquid(canister) < cost_of_start(instance, canister, None):
-        return Refused("the canister has not enough cycles for a system task")
-    return None
-
-
-def _start_task(
-    instance: Instance, canister: CanisterRecord, context_id: CallContextId, task: Heartbeat | GlobalTimer
-) -> None:
-    set_aside = cost_of_start(instance, canister, None)
-    canister.balance -= set_aside
-    caller = Caller(MANAGEMENT_CANISTER)
-    context = OpenContext(canister.canister_id, FromSystemTask(), caller, needs_to_respond=False, cycles=0)
-    instance.contexts.open(context_id, context)
-    instance.messages.prepend(
-        FuncMessage(
-            call_context=context_id,
-            caller=caller,
-            receiver=canister.canister_id,
-            entry_point=task,
-            queue=Between(MANAGEMENT_CANISTER, canister.canister_id),
-            reserved_cycles=set_aside,
-        )
-    )
-
-
-def heartbeat_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
-    """Why the heartbeat of a canister cannot run now."""
-    refusal = _task_refusal(instance, canister)
-    if refusal is not None or canister is None or canister.code is None:
-        return refusal
-    return None if canister.code.installed.module.has_heartbeat else Refused("the canister exports no heartbeat")
-
-
-def heartbeat_context_creation(
-    instance: Instance, canister_id: CanisterId, context_id: CallContextId
-) -> Refused | None:
-    """Opens a call context for the heartbeat of a canister."""
-    canister = instance.canisters.get(canister_id)
-    refusal = heartbeat_refusal(instance, canister)
-    if refusal is not None or canister is None:
-        return refusal
-    if context_id in instance.contexts:
-        return Refused("the call context id is taken")
-    _start_task(instance, canister, context_id, Heartbeat())
-    return None
-
-
-def timer_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
-    """Why the global timer of a canister cannot run now."""
-    refusal = _task_refusal(instance, canister)
-    if refusal is not None or canister is None or canister.code is None:
-        return refusal
-    if not canister.code.installed.module.has_global_timer:
-        return Refused("the canister exports no global timer")
-    if not 0 < canister.global_timer <= canister.time:
-        return Refused("the global timer is not due")
-    return None
-
-
-def global_timer_context_creation(
-    instance: Instance, canister_id: CanisterId, context_id: CallContextId
-) -> Refused | None:
-    """Switches the timer of a canister off and opens a call context for it."""
-    canister = instance.canisters.get(canister_id)
-    refusal = timer_refusal(instance, canister)
-    if refusal is not None or canister is None:
-        return refusal
-    if context_id in instance.contexts:
-        return Refused("the call context id is taken")
-    canister.global_timer = 0
-    _start_task(instance, canister, context_id, GlobalTimer())
     return None
 
 

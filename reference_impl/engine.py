@@ -3,6 +3,7 @@
 from reference_impl import abstraction, queries, transitions
 from reference_impl.instance import Instance, Loader
 from reference_impl.observations import Accepted, ClaimedStep, Observation, Refused
+from reference_impl.outside_world import OutsideWorld
 from reference_impl.queries import Query
 from reference_impl.scheduler import Scheduler
 from reference_impl.wasm.module import load_module
@@ -34,12 +35,16 @@ class Engine:
         *,
         subnet_admins: dict[SubnetId, List[Principal]] | None = None,
         loader: Loader = load_module,
+        world: OutsideWorld | None = None,
     ) -> None:
-        self.instance = Instance(profile, subnet, system_time, root_key, loader=loader, subnet_admins=subnet_admins)
+        self.instance = Instance(
+            profile, subnet, system_time, root_key, loader=loader, subnet_admins=subnet_admins, world=world
+        )
         self._scheduler = Scheduler(self.instance)
 
     def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
         """Takes an update call in, without beginning to process it; a refused one leaves no trace."""
+        self._scheduler.finish_pending()
         to_management = request.canister_id == MANAGEMENT_CANISTER
         rule = "submit_management_request" if to_management else "submit_request"
         outcome = transitions.take(self.instance, Label(rule, {"request": request, "effective_id": effective_id}))
@@ -56,7 +61,11 @@ class Engine:
         return known[request_id].status if request_id in known else None
 
     def advance(self, nanoseconds: Nanoseconds) -> None:
-        """The system's clock moves on, and the clock of each canister moves on to the same time."""
+        """
+        The system's clock moves on, and the clock of each canister moves on to the same time.
+
+        Calls that have waited too long by then are given up.
+        """
         self._scheduler.finish_pending()
         if nanoseconds > 0:
             time = self.instance.system_time + nanoseconds
@@ -65,6 +74,7 @@ class Engine:
             if self.instance.canisters[canister_id].time < self.instance.system_time:
                 choices = {"canister_id": canister_id, "time": self.instance.system_time}
                 self.take(Label("canister_time_progress", choices))
+        self._scheduler.expire()
 
     def round(self) -> None:
         """One round of the engine's own schedule."""

@@ -12,6 +12,7 @@ from reference_impl.call_contexts import OpenContext
 from reference_impl.canister_record import CanisterRecord, InstalledCode
 from reference_impl.instance import Instance, heap_size
 from reference_impl.ledger import liquid_balance
+from reference_impl.low_memory import look_at_hook
 from reference_impl.observations import Purpose
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped, TrapReason
@@ -32,6 +33,7 @@ from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.management import (
     CreateCanisterArguments,
+    InstallChunkedCodeArguments,
     InstallCodeArguments,
     ProvisionalCreateArguments,
     UninstallCodeArguments,
@@ -216,9 +218,7 @@ def execute_pending(instance: Instance) -> None:
             context_id=message.call_context,
         ),
     )
-    is_64_bit = code.installed.module.has_64_bit_memory
-    charge = instance.ledger.execution_charge(plan.limit, outcome.instructions_used, is_64_bit)
-    used = charge + plan.response_fee
+    used = _charge(instance, code, plan, outcome) + plan.response_fee
     result = _check(instance, canister, context, message, plan, outcome, used)
     context.instructions_used += outcome.instructions_used
     failure = _failure(outcome, result)
@@ -232,6 +232,14 @@ def execute_pending(instance: Instance) -> None:
             _commit(instance, canister, context, message, plan, outcome, result)
     canister.add_logs(outcome.logs)
     instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
+
+
+def _charge(instance: Instance, code: InstalledCode, plan: _Plan, outcome: Outcome) -> Cycles:
+    """What the execution costs. Where there is no function, nothing was executed."""
+    if isinstance(outcome, Trapped) and outcome.reason is TrapReason.NO_SUCH_METHOD:
+        return 0
+    is_64_bit = code.installed.module.has_64_bit_memory
+    return instance.ledger.execution_charge(plan.limit, outcome.instructions_used, is_64_bit)
 
 
 def _failure(outcome: Outcome, result: "_Payments | FailedExecution") -> FailedExecution | None:
@@ -305,6 +313,7 @@ def _tells_own_version(call: MethodCall, version: CanisterVersion) -> bool:
             | ProvisionalCreateArguments(sender_canister_version=told)
             | UpdateSettingsArguments(sender_canister_version=told)
             | InstallCodeArguments(sender_canister_version=told)
+            | InstallChunkedCodeArguments(sender_canister_version=told)
             | UninstallCodeArguments(sender_canister_version=told)
         ):
             return told is None or told == version
@@ -315,7 +324,7 @@ def _tells_own_version(call: MethodCall, version: CanisterVersion) -> bool:
 def _roll_back(instance: Instance, canister: CanisterRecord, message: FuncMessage, used: Cycles) -> None:
     charged = min(used, message.reserved_cycles)
     canister.balance += message.reserved_cycles - charged
-    instance.recorder.burned(charged, Purpose.EXECUTION)
+    instance.burn(canister, charged, Purpose.EXECUTION)
 
 
 def _commit(
@@ -337,9 +346,10 @@ def _commit(
     if outcome.new_global_timer is not None:
         canister.global_timer = outcome.new_global_timer
     instance.recount_memory(canister)
-    instance.recorder.burned(payments.used, Purpose.EXECUTION)
-    instance.recorder.burned(payments.fees_of_calls, Purpose.TRANSMISSION)
-    instance.recorder.burned(payments.requested, Purpose.REQUESTED)
+    look_at_hook(instance, canister)
+    instance.burn(canister, payments.used, Purpose.EXECUTION)
+    instance.burn(canister, payments.fees_of_calls, Purpose.TRANSMISSION)
+    instance.burn(canister, payments.requested, Purpose.REQUESTED)
     _send_calls(instance, canister, context, message, outcome.new_calls)
     left = context.available_cycles - outcome.cycles_accepted
     if outcome.response is None:

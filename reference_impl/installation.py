@@ -14,6 +14,7 @@ from reference_impl.canister_record import (
 from reference_impl.execution import TRAP_REASONS
 from reference_impl.instance import Instance, heap_size
 from reference_impl.ledger import liquid_balance
+from reference_impl.low_memory import look_at_hook
 from reference_impl.observations import Purpose
 from reference_impl.verdicts import (
     Applies,
@@ -235,7 +236,7 @@ def _bill(deployment: _Deployment, result: _Result) -> _Bill | Reject:
     instructions = module.instructions_to_compile + result.hook_instructions
     used = instance.ledger.execution_charge(limit, instructions, module.has_64_bit_memory)
     usage = wasm_state_size(result.new_state) + deployment.installed.size
-    usage += deployment.history_size + canister.chunk_store_size
+    usage += deployment.history_size + canister.chunk_store_size + canister.snapshots_size
     reserved = instance.reservation(canister, canister.settings.memory_allocation, usage)
     balance = canister.balance - used - result.burned - reserved
     reserved_balance = canister.reserved_balance + reserved
@@ -263,8 +264,9 @@ def _application(deployment: _Deployment, result: _Result, bill: _Bill) -> Calla
             canister.logs.clear()
         canister.add_logs(result.logs)
         instance.recount_memory(canister)
-        instance.recorder.burned(bill.used, Purpose.EXECUTION)
-        instance.recorder.burned(result.burned, Purpose.REQUESTED)
+        look_at_hook(instance, canister)
+        instance.burn(canister, bill.used, Purpose.EXECUTION)
+        instance.burn(canister, result.burned, Purpose.REQUESTED)
         instructions = deployment.module.instructions_to_compile + result.hook_instructions
         instance.recorder.execution(canister.canister_id, instructions, None)
         finish(instance, deployment.call)

@@ -6,19 +6,29 @@ from reference_impl.call_contexts import CallContexts
 from reference_impl.canister_record import CanisterRecord, InstalledCode, InstalledModule
 from reference_impl.ingress_history import IngressHistory
 from reference_impl.ledger import Ledger, liquid_balance
-from reference_impl.observations import Recorder
+from reference_impl.observations import Purpose, Recorder
+from reference_impl.outside_world import DeterministicWorld, OutsideWorld
 from reference_impl.queues import MessageQueues
 from spec.canister.environment import Environment
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
-from spec.state.canister import CanisterStatus, Stopping, Subnet, simple_status
+from spec.state.canister import CanisterStatus, HookStatus, Stopping, Subnet, simple_status
 from spec.values.containers import List
-from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, SubnetId
+from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, SnapshotId, SubnetId, Text
 from spec.values.quantities import ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
 
 OPAQUE_ID_ENDING = bytes([1, 1])
 """Ids that the subnet assigns are 8 bytes of a number and these two. Source: index, principals, opaque ids."""
+
+USES: dict[Purpose, Text] = {
+    Purpose.EXECUTION: "instructions",
+    Purpose.TRANSMISSION: "request_and_response_transmission",
+    Purpose.CREATION: "canister_creation",
+    Purpose.REQUESTED: "burned_cycles",
+    Purpose.RESOURCES: "memory",
+}
+"""The field of `canister_metrics` that counts what a canister was charged for a purpose."""
 
 Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
 """Turns the bytes of a module into the module."""
@@ -36,8 +46,10 @@ class Instance:
         *,
         loader: Loader,
         subnet_admins: dict[SubnetId, List[Principal]] | None = None,
+        world: OutsideWorld | None = None,
     ) -> None:
         self.profile = profile
+        self.world: OutsideWorld = DeterministicWorld() if world is None else world
         self.subnet = subnet
         self.system_time = system_time
         self.root_key = root_key
@@ -50,6 +62,10 @@ class Instance:
         """The canisters that are stopping."""
         self.with_tasks: dict[CanisterId, None] = {}
         """The canisters whose code exports a heartbeat or a global timer."""
+        self.hooks_due: dict[CanisterId, None] = {}
+        """The canisters whose low-memory hook is ready to run."""
+        self.used_snapshot_ids: dict[SnapshotId, None] = {}
+        """Every id that a snapshot ever had, in the order in which they were given."""
         self._next_canister_number = 0
         self.contexts = CallContexts()
         self.messages = MessageQueues()
@@ -91,6 +107,7 @@ class Instance:
         del self.canisters[canister.canister_id]
         self.deleted_canisters[canister.canister_id] = None
         self.with_tasks.pop(canister.canister_id, None)
+        self.hooks_due.pop(canister.canister_id, None)
         self.memory_in_use -= canister.counted_on_subnet
 
     def set_status(self, canister: CanisterRecord, status: CanisterStatus) -> None:
@@ -100,6 +117,28 @@ class Instance:
             self.stopping[canister.canister_id] = None
         else:
             self.stopping.pop(canister.canister_id, None)
+
+    def set_hook(self, canister: CanisterRecord, status: HookStatus) -> None:
+        """The low-memory hook of the canister gets another status."""
+        canister.low_memory_hook = status
+        if status is HookStatus.READY:
+            self.hooks_due[canister.canister_id] = None
+        else:
+            self.hooks_due.pop(canister.canister_id, None)
+
+    def next_snapshot_id(self, canister_id: CanisterId) -> SnapshotId:
+        """An id that no snapshot ever had: a number and the id of the canister."""
+        number = len(self.used_snapshot_ids)
+        while (snapshot_id := SnapshotId(number.to_bytes(8, "big") + canister_id)) in self.used_snapshot_ids:
+            number += 1
+        return snapshot_id
+
+    def burn(self, canister: CanisterRecord, cycles: Cycles, purpose: Purpose, use: Text | None = None) -> None:
+        """Notes cycles that a canister was charged and that left the system. The balance is left to the caller."""
+        self.recorder.burned(cycles, purpose)
+        counted = USES.get(purpose) if use is None else use
+        if counted is not None:
+            canister.consumed[counted] = canister.consumed.get(counted, 0) + cycles
 
     def set_code(self, canister: CanisterRecord, code: InstalledCode | None) -> None:
         """The canister gets other code, or none. Recounting its memory is left to the caller."""
@@ -168,7 +207,7 @@ class Instance:
             memory_usage_raw_module=0 if module is None else module.size,
             memory_usage_canister_history=canister.history.size if history_size is None else history_size,
             memory_usage_chunk_store=canister.chunk_store_size,
-            memory_usage_snapshots=0,
+            memory_usage_snapshots=canister.snapshots_size,
             freezing_threshold=settings.freezing_threshold,
             subnet_id=canister.subnet.subnet_id,
             subnet_size=canister.subnet.subnet_size,

@@ -57,6 +57,20 @@ class Ledger:
         left = max(limit - used, 0)
         return set_aside - min(self._scale(self._instruction_fee(left, is_64_bit)), set_aside)
 
+    def management(self, instructions: Instructions) -> Cycles:
+        """What a method of the management canister that runs no code is charged; there is no fixed part."""
+        return self._scale(self._instruction_fee(instructions, False))
+
+    def service(self, price: Cycles) -> Cycles:
+        """A signature or a derived key, from its price on a subnet of the reference size."""
+        return self._scale(price)
+
+    def http_request(self, request_size: ByteCount, response_size: ByteCount) -> Cycles:
+        """An HTTP outcall; the price grows with the square of the subnet and is not scaled."""
+        fees = self._fees
+        sizes = fees.http_request_byte * request_size + fees.http_response_byte * response_size
+        return (fees.http_request + fees.http_request_per_node * self._nodes + sizes) * self._nodes
+
     def response(self, response: Response) -> Cycles:
         """Transmission of a response, at most what was set aside for it."""
         return min(self._scale(self._fees.call_byte * response_payload(response)), self._largest_response)

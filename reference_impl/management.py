@@ -4,14 +4,18 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from reference_impl import chunk_store, information, outside_calls, snapshot_transfer, snapshots
 from reference_impl import settings as canister_settings
 from reference_impl.canister_record import CanisterRecord, change_size, globals_size
 from reference_impl.delivery import waiting_call
 from reference_impl.installation import install_code
 from reference_impl.instance import Instance, heap_size
 from reference_impl.ledger import liquid_balance
+from reference_impl.low_memory import look_at_hook
 from reference_impl.observations import Purpose, Refused
 from reference_impl.requests import may_see_status
+from reference_impl.system_ids import is_system_assigned
+from reference_impl.uninstallation import forget_code, reject_open_calls, uninstall_change
 from reference_impl.verdicts import (
     Applies,
     DoesNotFit,
@@ -24,17 +28,15 @@ from reference_impl.verdicts import (
     rejection,
 )
 from spec.state.canister import Running, Settings, StopCall, Stopped, Stopping, simple_status
-from spec.state.history import Change, CodeUninstall, ControllersChange, Creation
+from spec.state.history import Change, ControllersChange, Creation
 from spec.state.message import CallMessage, ResponseMessage
 from spec.values.containers import List
 from spec.values.identifiers import (
-    ANONYMOUS,
     MANAGEMENT_CANISTER,
-    MAXIMUM_PRINCIPAL_LENGTH,
     Blob,
     CanisterId,
     MethodName,
-    Principal,
+    Text,
 )
 from spec.values.management import (
     EMPTY_RESULT,
@@ -57,15 +59,6 @@ from spec.values.quantities import Cycles
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 RANDOMNESS_LENGTH = 32
-ENDINGS_OF_OTHER_IDS = b"\x02\x03\x7f"
-"""How ids end that stem from a key, that somebody derived, and that are nobody's."""
-
-
-def is_system_assigned(canister_id: Principal) -> bool:
-    """A canister may have this id: it is none of the forms that the system never gives out."""
-    if not canister_id or canister_id == ANONYMOUS or len(canister_id) > MAXIMUM_PRINCIPAL_LENGTH:
-        return False
-    return canister_id[-1] not in ENDINGS_OF_OTHER_IDS
 
 
 def next_randomness(instance: Instance) -> Blob:
@@ -109,7 +102,7 @@ def _create_canister(instance: Instance, call: ManagementCall, arguments: Create
     fee = 0 if instance.subnet_admins.get(instance.subnet.subnet_id) else instance.ledger.creation()
     if call.message.transferred_cycles < fee:
         return rejection(RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
-    canister_id = instance.next_canister_id() if call.canister_id is None else call.canister_id
+    canister_id = call.choices["canister_id"] if call.choices else instance.next_canister_id()
     if not is_system_assigned(canister_id) or not instance.is_free(canister_id):
         return DoesNotFit("the canister id is not free for the system to assign")
     canister = _create(instance, call, arguments, canister_id, call.message.transferred_cycles - fee)
@@ -118,7 +111,7 @@ def _create_canister(instance: Instance, call: ManagementCall, arguments: Create
 
     def apply() -> None:
         instance.add_canister(canister)
-        instance.recorder.burned(fee, Purpose.CREATION)
+        instance.burn(canister, fee, Purpose.CREATION)
         finish(instance, call, encode_canister_id_result(canister_id), refund=0)
 
     return Applies("create_canister", apply, (("canister_id", canister_id),))
@@ -128,7 +121,7 @@ def _provisional_create(instance: Instance, call: ManagementCall, arguments: Pro
     wanted = arguments.specified_id
     if wanted is not None and not (is_system_assigned(wanted) and instance.is_free(wanted)):
         return rejection(RejectReason.CANISTER_ID_TAKEN)
-    canister_id = call.canister_id if call.canister_id is not None else wanted or instance.next_canister_id()
+    canister_id = call.choices["canister_id"] if call.choices else wanted or instance.next_canister_id()
     if wanted is not None and canister_id != wanted:
         return DoesNotFit("the canister id is not the specified one")
     if not is_system_assigned(canister_id) or not instance.is_free(canister_id):
@@ -203,6 +196,7 @@ def _update_settings(instance: Instance, call: ManagementCall, arguments: Update
         if change is not None:
             canister.history.record(change)
         instance.recount_memory(canister)
+        look_at_hook(instance, canister)
         finish(instance, call)
 
     return Applies("update_settings", apply)
@@ -229,7 +223,7 @@ def status_of(instance: Instance, canister: CanisterRecord) -> CanisterStatusRes
         custom_sections_size=0 if code is None else code.installed.custom_sections_size,
         canister_history_size=canister.history.size,
         wasm_chunk_store_size=canister.chunk_store_size,
-        snapshots_size=0,
+        snapshots_size=canister.snapshots_size,
     )
     return CanisterStatusResult(
         status=simple_status(canister.status),
@@ -265,30 +259,16 @@ def _uninstall_code(instance: Instance, call: ManagementCall, arguments: Uninsta
         return canister
 
     def apply() -> None:
+        canister.history.record(uninstall_change(call, canister, arguments.sender_canister_version))
         canister.version += 1
-        origin = change_origin(call, arguments.sender_canister_version)
-        canister.history.record(Change(canister.time, canister.version, origin, CodeUninstall()))
-        instance.set_code(canister, None)
-        canister.installed_at = None
-        canister.certified_data = b""
-        canister.global_timer = 0
+        forget_code(instance, canister)
         canister.chunk_store.clear()
-        canister.logs.clear()
         instance.recount_memory(canister)
+        look_at_hook(instance, canister)
         finish(instance, call)
-        _reject_open_calls(instance, canister)
+        reject_open_calls(instance, canister)
 
     return Applies("uninstall_code", apply)
-
-
-def _reject_open_calls(instance: Instance, canister: CanisterRecord) -> None:
-    reject = system_reject(RejectCode.CANISTER_REJECT, RejectReason.CODE_UNINSTALLED)
-    for context_id in instance.contexts.of_canister(canister.canister_id):
-        context = instance.contexts[context_id]
-        if context.needs_to_respond:
-            instance.messages.append(ResponseMessage(context.origin, reject, context.available_cycles))
-        context.close()
-        context.deleted = True
 
 
 def _answer_stop_calls(instance: Instance, calls: List[StopCall], response: Reply | Reject) -> None:
@@ -304,6 +284,7 @@ def _start_canister(instance: Instance, call: ManagementCall, arguments: Caniste
 
     def apply() -> None:
         instance.set_status(canister, Running())
+        canister.stop_calls_since.clear()
         canister.version += 1
         finish(instance, call)
         if isinstance(status, Stopping):
@@ -328,6 +309,7 @@ def _stop_canister(instance: Instance, call: ManagementCall, arguments: Canister
 
     def apply() -> None:
         instance.set_status(canister, status)
+        canister.stop_calls_since.append(instance.system_time)
         canister.version += 1
         instance.messages.remove(call.message_id)
 
@@ -348,6 +330,7 @@ def stop_completion(instance: Instance, canister_id: CanisterId) -> Refused | No
         return Refused("the canister has open call contexts")
     stop_calls = canister.status.stop_calls
     instance.set_status(canister, Stopped())
+    canister.stop_calls_since.clear()
     canister.version += 1
     _answer_stop_calls(instance, stop_calls, Reply(EMPTY_RESULT))
     return None
@@ -362,6 +345,7 @@ def stop_call_rejection(instance: Instance, canister_id: CanisterId, index: int)
         return Refused("there is no such stop call")
     waiting, others = canister.status.stop_calls.take(index)
     instance.set_status(canister, Stopping(others))
+    del canister.stop_calls_since[index]
     reject = system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CALL_TIMED_OUT)
     instance.messages.append(ResponseMessage(waiting.origin, reject, waiting.cycles))
     return None
@@ -383,7 +367,7 @@ def _delete_canister(instance: Instance, call: ManagementCall, arguments: Canist
 
 
 def _raw_rand(instance: Instance, call: ManagementCall, arguments: RawRandArguments) -> Verdict:
-    randomness = next_randomness(instance) if call.randomness is None else call.randomness
+    randomness = call.choices["randomness"] if call.choices else next_randomness(instance)
     if len(randomness) != RANDOMNESS_LENGTH:
         return DoesNotFit("32 random bytes are needed")
     return Applies(
@@ -408,12 +392,18 @@ METHODS: Mapping[MethodName, Method] = {
     "stop_canister": _stop_canister,
     "delete_canister": _delete_canister,
     "raw_rand": _raw_rand,
+    **chunk_store.METHODS,
+    **snapshots.METHODS,
+    **snapshot_transfer.METHODS,
+    **information.METHODS,
+    **outside_calls.METHODS,
 }
 
 TRANSITIONS = frozenset(
     {
         *(METHODS.keys() - {"stop_canister"}),
         "upgrade_code",
+        "take_canister_snapshot_and_uninstall",
         "start_stopping_canister",
         "stop_running_canister",
         "stop_stopping_canister",
@@ -421,6 +411,18 @@ TRANSITIONS = frozenset(
     }
 )
 """The transitions of the management canister that succeed; `management_call_rejection` is the one that does not."""
+
+
+CHOICES: Mapping[Text, tuple[Text, ...]] = {
+    "create_canister": ("canister_id",),
+    "provisional_create_canister_with_cycles": ("canister_id",),
+    "raw_rand": ("randomness",),
+    **snapshots.CHOICES,
+    **snapshot_transfer.CHOICES,
+    **information.CHOICES,
+    **outside_calls.CHOICES,
+}
+"""The free variables of each of these transitions besides the message, where there are any."""
 
 
 def verdict_on(instance: Instance, call: ManagementCall) -> Verdict:
@@ -440,11 +442,9 @@ def reject_management_call(instance: Instance, call: ManagementCall, reject: Rej
     instance.messages.append(ResponseMessage(call.message.origin, reject, call.message.transferred_cycles))
 
 
-def management_call(
-    instance: Instance, message_id: int, canister_id: CanisterId | None = None, randomness: Blob | None = None
-) -> ManagementCall | None:
-    """The call with this id, if it is for the management canister and may be taken."""
+def management_call(instance: Instance, message_id: int, choices: Mapping[Text, object]) -> ManagementCall | None:
+    """The call with this id, if it is for the management canister and may be taken, with what was chosen for it."""
     message: CallMessage | None = waiting_call(instance, message_id)
     if message is None or message.callee != MANAGEMENT_CANISTER:
         return None
-    return ManagementCall(message_id, message, canister_id, randomness)
+    return ManagementCall(message_id, message, choices)

@@ -19,6 +19,8 @@ class Purpose(Enum):
     TRANSMISSION = "transmission"
     CREATION = "creation"
     REQUESTED = "requested"
+    SERVICES = "services"
+    RESOURCES = "resources"
     LOST = "lost"
     PROVISIONAL = "provisional"
 

@@ -9,11 +9,17 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from spec.state.message import Between, CallMessage, FuncMessage, Message, ResponseMessage, Unordered
-from spec.state.origin import FromUser
+from spec.state.origin import CallOrigin, Deadline, FromCanister, FromUser
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
 
 Ids = OrderedDict[int, None]
 """Message ids in their order, with removal from anywhere in constant time."""
+
+
+def _has_deadline(message: Message) -> bool:
+    if isinstance(message, FuncMessage) or not isinstance(message.origin, FromCanister):
+        return False
+    return isinstance(message.origin.deadline, Deadline)
 
 
 class _Inbox:
@@ -133,6 +139,26 @@ class MessageQueues:
         self._messages[message_id] = function
         self.pending_function = message_id
 
+    def replace(self, message_id: int, message: CallMessage | ResponseMessage) -> None:
+        """Another call or response stands at the place of the one with this id. A call keeps its receiver."""
+        if self._messages[message_id] == message:
+            return
+        self._forget_place(message_id, self._messages[message_id])
+        self._messages[message_id] = message
+        match message:
+            case CallMessage():
+                self._enter_inbox(message_id, message)
+                self._restore_order(message)
+            case ResponseMessage():
+                self._responses_like(message)[message_id] = None
+
+    def _restore_order(self, message: CallMessage) -> None:
+        """Brings the calls between a sender and a receiver into their order again."""
+        if isinstance(message.queue, Between):
+            by_sender = self._inboxes[message.callee].by_sender
+            ids = sorted(by_sender[message.queue.sender], key=self._positions.__getitem__)
+            by_sender[message.queue.sender] = OrderedDict.fromkeys(ids)
+
     def is_eligible(self, message_id: int) -> bool:
         """No older call of the same sender to the same receiver waits. The message must be a call."""
         message = self._messages[message_id]
@@ -151,6 +177,13 @@ class MessageQueues:
         sender = next(iter(inbox.turns))
         inbox.turns.move_to_end(sender)
         return next(iter(inbox.ingress if sender is None else inbox.by_sender[sender]))
+
+    def eligible_calls(self, receiver: CanisterId) -> list[int]:
+        """The calls that may be taken next at a receiver."""
+        inbox = self._inboxes.get(receiver)
+        if inbox is None:
+            return []
+        return [*inbox.ingress, *(next(iter(ids)) for ids in inbox.by_sender.values())]
 
     def next_response(self) -> int | None:
         """The response to a canister that arrived first."""
@@ -176,6 +209,16 @@ class MessageQueues:
     def waiting_responses(self) -> int:
         """How many responses wait for canisters."""
         return len(self._responses)
+
+    def origin(self, message_id: int) -> CallOrigin:
+        """Where the call comes from that the message with this id, a call or a response, belongs to."""
+        message = self._messages[message_id]
+        assert not isinstance(message, FuncMessage)
+        return message.origin
+
+    def with_deadline(self) -> list[int]:
+        """The calls and responses whose maker waits with a bound and was not told yet that it waits in vain."""
+        return [message_id for message_id, message in self.in_order() if _has_deadline(message)]
 
     @property
     def is_empty(self) -> bool:

@@ -5,25 +5,44 @@ from reference_impl.ingress_history import request_id_of
 from reference_impl.instance import Instance
 from reference_impl.observations import Accepted, Refused
 from spec.canister.environment import Caller
-from spec.state.canister import AllowedViewers, Controllers, Public, Running, Stopped
+from spec.state.canister import AllowedViewers, Controllers, Public, Running, Stopped, Visibility
 from spec.state.message import CallMessage, ResponseMessage, Unordered
 from spec.state.origin import FromUser
 from spec.state.request import Done, Processing, Received, Rejected, Replied, Request
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal, RequestId
-from spec.values.management import (
-    CanisterIdArguments,
-    InstallCodeArguments,
-    ProvisionalTopUpArguments,
-    UninstallCodeArguments,
-    UpdateSettingsArguments,
-    decode_arguments,
-)
+from spec.values.management import InstallChunkedCodeArguments, decode_arguments
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
-FOR_CONTROLLERS = frozenset({"install_code", "update_settings"})
+FOR_CONTROLLERS = frozenset(
+    {
+        "install_code",
+        "update_settings",
+        "install_chunked_code",
+        "upload_chunk",
+        "stored_chunks",
+        "clear_chunk_store",
+        "take_canister_snapshot",
+        "load_canister_snapshot",
+        "delete_canister_snapshot",
+        "upload_canister_snapshot_metadata",
+        "upload_canister_snapshot_data",
+    }
+)
 """Management methods that only controllers of the canister may call as users."""
-FOR_CONTROLLERS_AND_ADMINS = frozenset({"start_canister", "stop_canister", "uninstall_code", "delete_canister"})
+FOR_CONTROLLERS_AND_ADMINS = frozenset(
+    {"start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_metrics"}
+)
 """Management methods that controllers of the canister and subnet admins may call as users."""
+FOR_VIEWERS_OF_SNAPSHOTS = frozenset(
+    {"list_canister_snapshots", "read_canister_snapshot_metadata", "read_canister_snapshot_data"}
+)
+"""Management methods that those may call as users to whom the canister shows its snapshots."""
+FOR_OTHERS = frozenset({"canister_status", "provisional_top_up_canister"})
+"""Management methods about a canister that users may call for reasons of their own."""
+ABOUT_CANISTERS = (
+    FOR_CONTROLLERS | FOR_CONTROLLERS_AND_ADMINS | FOR_VIEWERS_OF_SNAPSHOTS | FOR_OTHERS | {"deposit_cycles"}
+)
+"""The management methods for which a request is looked at together with the canister that it is about."""
 
 
 def refused(code: RejectCode, reason: RejectReason) -> Refused:
@@ -42,17 +61,20 @@ def caller_of(request: Request) -> Caller:
     return Caller(request.sender, request.sender_info.info, request.sender_info.signer)
 
 
-def may_see_status(instance: Instance, canister: CanisterRecord, viewer: Principal) -> bool:
-    """The viewer may ask for the status: an admin, or whom the visibility admits. The canister itself is apart."""
-    if instance.is_subnet_admin(viewer):
-        return True
-    match canister.settings.status_visibility:
+def admits(visibility: Visibility, canister: CanisterRecord, viewer: Principal) -> bool:
+    """The viewer is one of those who may see something of the canister."""
+    match visibility:
         case Public():
             return True
         case Controllers():
             return canister.is_controlled_by(viewer)
-        case AllowedViewers() as allowed:
-            return canister.is_controlled_by(viewer) or allowed.viewers.contains(viewer)
+        case AllowedViewers():
+            return canister.is_controlled_by(viewer) or visibility.viewers.contains(viewer)
+
+
+def may_see_status(instance: Instance, canister: CanisterRecord, viewer: Principal) -> bool:
+    """The viewer may ask for the status: an admin, or whom the visibility admits. The canister itself is apart."""
+    return instance.is_subnet_admin(viewer) or admits(canister.settings.status_visibility, canister, viewer)
 
 
 def _common_refusal(instance: Instance, request: Request) -> Refused | None:
@@ -133,13 +155,9 @@ def _management_refusal(instance: Instance, request: Request, effective_id: Prin
     method, sender = request.method_name, request.sender
     arguments = decode_arguments(method, request.argument)
     match arguments:
-        case (
-            CanisterIdArguments(canister_id=about)
-            | InstallCodeArguments(canister_id=about)
-            | UninstallCodeArguments(canister_id=about)
-            | UpdateSettingsArguments(canister_id=about)
-            | ProvisionalTopUpArguments(canister_id=about)
-        ):
+        case InstallChunkedCodeArguments(target_canister=about):
+            return _refusal_about(instance, method, sender, about, effective_id)
+        case object(canister_id=about) if method in ABOUT_CANISTERS:
             return _refusal_about(instance, method, sender, about, effective_id)
         case _ if method == "provisional_create_canister_with_cycles":
             return None
@@ -164,6 +182,7 @@ def _refusal_about(
         **dict.fromkeys(
             FOR_CONTROLLERS_AND_ADMINS, canister.is_controlled_by(sender) or instance.is_subnet_admin(sender)
         ),
+        **dict.fromkeys(FOR_VIEWERS_OF_SNAPSHOTS, admits(canister.settings.snapshot_visibility, canister, sender)),
         "canister_status": may_see_status(instance, canister, sender),
         "provisional_top_up_canister": True,
     }

@@ -9,15 +9,19 @@ once.
 
 from collections.abc import Iterable
 
-from reference_impl import delivery, transitions
+from reference_impl import delivery, expiry, tasks, transitions
 from reference_impl.instance import Instance
 from reference_impl.observations import Refused
+from spec.state.canister import HookStatus, Stopping
 from spec.state.label import Label
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, RequestId
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
 from spec.values.rejects import RejectCode
 
 CALLS_PER_TURN = 10
 """So many calls a canister handles in one round."""
+STOP_TIMEOUT: Nanoseconds = 300 * NANOSECONDS_PER_SECOND
+"""So long a call may wait for a canister to stop. Ours; the interface specification leaves it open."""
 
 
 class Scheduler:
@@ -36,11 +40,36 @@ class Scheduler:
     def is_quiescent(self) -> bool:
         """Nothing is left to do without new input, and before time progresses."""
         instance = self._instance
-        if instance.ingress.received() or not instance.messages.is_empty:
+        if instance.ingress.received() or self._handles_a_message():
             return False
         if instance.contexts.next_unreferenced() is not None or any(map(self._has_stopped, instance.stopping)):
             return False
-        return not any(map(self._due_tasks, list(instance.with_tasks)))
+        return not any(map(self._due_tasks, list(instance.with_tasks))) and not self._hooks_that_run()
+
+    def _handles_a_message(self) -> bool:
+        """Some message can be handled: all but calls that a low-memory hook, which cannot run now, holds up."""
+        messages = self._instance.messages
+        return (
+            messages.pending_function is not None
+            or messages.waiting_responses > 0
+            or messages.next_user_response() is not None
+            or messages.waiting_calls(MANAGEMENT_CANISTER) > 0
+            or any(map(self._takes_a_call, messages.receivers()))
+        )
+
+    def _takes_a_call(self, receiver: CanisterId) -> bool:
+        """Some call that waits for the receiver can be started or rejected."""
+        instance = self._instance
+        canister = instance.canisters.get(receiver)
+        if canister is None or canister.low_memory_hook is not HookStatus.READY:
+            return True
+        eligible = instance.messages.eligible_calls(receiver)
+        return any(delivery.applicable_rejection(instance, message_id) for message_id in eligible)
+
+    def _hooks_that_run(self) -> list[CanisterId]:
+        """The canisters whose low-memory hook is ready and can run."""
+        canisters = self._instance.canisters
+        return [one for one in self._instance.hooks_due if tasks.hook_refusal(self._instance, canisters[one]) is None]
 
     def finish_pending(self) -> None:
         """Runs the function that chosen transitions left pending, if there is one: nothing else comes before it."""
@@ -50,6 +79,39 @@ class Scheduler:
     def _has_stopped(self, canister_id: CanisterId) -> bool:
         """A stopping canister has no call contexts left."""
         return not self._instance.contexts.has_open(canister_id)
+
+    def expire(self) -> None:
+        """Gives up on the calls that have waited too long by the system's clock."""
+        now = self._instance.system_time
+        self._expire_messages(now)
+        self._expire_contexts(now)
+        for canister_id in list(self._instance.stopping):
+            self._expire_stop_calls(canister_id, now)
+
+    def _expire_messages(self, now: Nanoseconds) -> None:
+        messages = self._instance.messages
+        for message_id in messages.with_deadline():
+            time = expiry.deadline_of(messages.origin(message_id))
+            if time is not None and time <= now:
+                self._take("call_expiry_of_message", message_id=message_id)
+                self._take("drop_expired_message", message_id=message_id)
+
+    def _expire_contexts(self, now: Nanoseconds) -> None:
+        contexts = self._instance.contexts
+        for context_id in sorted(contexts):
+            time = expiry.deadline_of(contexts[context_id].origin)
+            if contexts[context_id].needs_to_respond and time is not None and time <= now:
+                self._take("call_expiry_of_call_context", context_id=context_id)
+
+    def _expire_stop_calls(self, canister_id: CanisterId, now: Nanoseconds) -> None:
+        canister = self._instance.canisters[canister_id]
+        assert isinstance(canister.status, Stopping)
+        for index, waiting in enumerate(canister.status.stop_calls):
+            time = expiry.deadline_of(waiting.origin)
+            if time is not None and time <= now:
+                self._take("call_expiry_of_stop_call", canister_id=canister_id, index=index)
+        while canister.stop_calls_since and canister.stop_calls_since[0] + STOP_TIMEOUT <= now:
+            self._take("stop_call_rejection", canister_id=canister_id, index=0)
 
     def round(self) -> None:
         """One round."""
@@ -93,7 +155,9 @@ class Scheduler:
         message_id = instance.messages.next_response()
         if message_id is None:
             return
-        if delivery.is_for_deleted_context(instance, message_id):
+        if expiry.is_expired(instance, message_id):
+            self._take("drop_expired_message", message_id=message_id)
+        elif delivery.is_for_deleted_context(instance, message_id):
             self._take("callback_of_deleted_context", message_id=message_id)
             self._settle()
         else:
@@ -104,12 +168,12 @@ class Scheduler:
         """The tasks of a canister that are due, by the name of the transition that starts each."""
         instance = self._instance
         canister = instance.canisters[canister_id]
-        tasks = []
-        if delivery.timer_refusal(instance, canister) is None:
-            tasks.append("global_timer_context_creation")
-        if canister.heartbeat_at != canister.time and delivery.heartbeat_refusal(instance, canister) is None:
-            tasks.append("heartbeat_context_creation")
-        return tasks
+        due = []
+        if tasks.timer_refusal(instance, canister) is None:
+            due.append("global_timer_context_creation")
+        if canister.heartbeat_at != canister.time and tasks.heartbeat_refusal(instance, canister) is None:
+            due.append("heartbeat_context_creation")
+        return due
 
     def _run_tasks(self, canister_id: CanisterId) -> None:
         if canister_id not in self._instance.with_tasks:
@@ -133,11 +197,21 @@ class Scheduler:
             self._take(rejection, message_id=message_id)
             self._settle()
             return
+        if canister_id in instance.hooks_due:
+            return  # Its low-memory hook goes first, and cannot run now.
         self._take("call_context_creation", message_id=message_id, context_id=instance.contexts.next_id)
         self._execute()
 
     def _settle(self) -> None:
-        """Takes what follows without any choice."""
+        """Takes what follows without any choice: what runs no code, and low-memory hooks."""
+        self._settle_without_code()
+        while due := self._hooks_that_run():
+            context_id = self._instance.contexts.next_id
+            self._take("on_low_wasm_memory_context_creation", canister_id=due[0], context_id=context_id)
+            self._take("message_execution", message_id=self._instance.messages.pending_function)
+            self._settle_without_code()
+
+    def _settle_without_code(self) -> None:
         instance = self._instance
         while (context_id := instance.contexts.next_unreferenced()) is not None:
             if instance.contexts[context_id].needs_to_respond:

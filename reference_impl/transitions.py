@@ -5,14 +5,12 @@ from typing import Any
 
 from attrs import frozen
 
-from reference_impl import delivery, management, requests
+from reference_impl import delivery, expiry, management, outside_calls, requests, spontaneous, tasks
 from reference_impl.execution import execute_pending
 from reference_impl.instance import Instance
 from reference_impl.observations import Accepted, Refused
-from reference_impl.verdicts import Applies, DoesNotFit
+from reference_impl.verdicts import Applies, DoesNotFit, WorldFailed
 from spec.state.label import Label
-from spec.values.identifiers import Blob, CanisterId
-from spec.values.quantities import Nanoseconds
 from spec.values.rejects import Reject
 
 Outcome = Accepted | Refused | None
@@ -29,37 +27,14 @@ def message_execution(instance: Instance, message_id: int) -> Refused | None:
     return None
 
 
-def canister_time_progress(instance: Instance, canister_id: CanisterId, time: Nanoseconds) -> Refused | None:
-    """A canister's clock moves on."""
-    canister = instance.canisters.get(canister_id)
-    if canister is None or time <= canister.time:
-        return Refused("there is no such canister, or time does not progress")
-    canister.time = time
-    return None
-
-
-def system_time_progress(instance: Instance, time: Nanoseconds) -> Refused | None:
-    """The system's clock moves on."""
-    if time <= instance.system_time:
-        return Refused("time does not progress")
-    instance.system_time = time
-    return None
-
-
 @frozen
 class _ManagementTransition:
     """A transition of the management canister."""
 
     rule: str
 
-    def __call__(
-        self,
-        instance: Instance,
-        message_id: int,
-        canister_id: CanisterId | None = None,
-        randomness: Blob | None = None,
-    ) -> Refused | None:
-        call = management.management_call(instance, message_id, canister_id, randomness)
+    def __call__(self, instance: Instance, message_id: int, **choices: object) -> Refused | None:
+        call = management.management_call(instance, message_id, choices)
         if call is None:
             return Refused("the message is not a call to the management canister that may be taken")
         match management.verdict_on(instance, call):
@@ -73,6 +48,8 @@ class _ManagementTransition:
                 return None
             case Reject() as reject:
                 return Refused(f"the call is rejected: {reject.message}", reject)
+            case WorldFailed():
+                return Refused("the outside world does not answer")
             case DoesNotFit(because=because):
                 return Refused(because)
 
@@ -84,13 +61,8 @@ class _Transition:
 
 
 def _management_transitions() -> dict[str, _Transition]:
-    more = {
-        "create_canister": ("canister_id",),
-        "provisional_create_canister_with_cycles": ("canister_id",),
-        "raw_rand": ("randomness",),
-    }
     return {
-        rule: _Transition(("message_id", *more.get(rule, ())), _ManagementTransition(rule))
+        rule: _Transition(("message_id", *management.CHOICES.get(rule, ())), _ManagementTransition(rule))
         for rule in sorted({*management.TRANSITIONS, REJECTION})
     }
 
@@ -103,8 +75,11 @@ TRANSITIONS: Mapping[str, _Transition] = {
     **{name: _Transition(("message_id",), handler) for name, handler in delivery.REJECTIONS},
     "spontaneous_call_rejection": _Transition(("message_id", "code"), delivery.spontaneous_call_rejection),
     "call_context_creation": _Transition(("message_id", "context_id"), delivery.call_context_creation),
-    "heartbeat_context_creation": _Transition(("canister_id", "context_id"), delivery.heartbeat_context_creation),
-    "global_timer_context_creation": _Transition(("canister_id", "context_id"), delivery.global_timer_context_creation),
+    "heartbeat_context_creation": _Transition(("canister_id", "context_id"), tasks.heartbeat_context_creation),
+    "global_timer_context_creation": _Transition(("canister_id", "context_id"), tasks.global_timer_context_creation),
+    "on_low_wasm_memory_context_creation": _Transition(
+        ("canister_id", "context_id"), tasks.on_low_wasm_memory_context_creation
+    ),
     "message_execution": _Transition(("message_id",), message_execution),
     "callback_invocation": _Transition(("message_id",), delivery.callback_invocation),
     "callback_of_deleted_context": _Transition(("message_id",), delivery.callback_of_deleted_context),
@@ -113,8 +88,21 @@ TRANSITIONS: Mapping[str, _Transition] = {
     "respond_to_user": _Transition(("message_id",), requests.respond_to_user),
     "request_done": _Transition(("request_id",), requests.request_done),
     "request_deletion": _Transition(("request_id",), requests.request_deletion),
-    "canister_time_progress": _Transition(("canister_id", "time"), canister_time_progress),
-    "system_time_progress": _Transition(("time",), system_time_progress),
+    "call_expiry_of_message": _Transition(("message_id",), expiry.call_expiry_of_message),
+    "call_expiry_of_call_context": _Transition(("context_id",), expiry.call_expiry_of_call_context),
+    "call_expiry_of_stop_call": _Transition(("canister_id", "index"), expiry.call_expiry_of_stop_call),
+    "drop_expired_message": _Transition(("message_id",), expiry.drop_expired_message),
+    "canister_time_progress": _Transition(("canister_id", "time"), spontaneous.canister_time_progress),
+    "system_time_progress": _Transition(("time",), spontaneous.system_time_progress),
+    "payment_from_reserved_balance": _Transition(("canister_id", "balance"), spontaneous.payment_from_reserved_balance),
+    "payment_from_main_balance": _Transition(("canister_id", "balance"), spontaneous.payment_from_main_balance),
+    "canister_out_of_cycles": _Transition(("canister_id",), spontaneous.canister_out_of_cycles),
+    "canister_version_increment": _Transition(("canister_id", "version"), spontaneous.canister_version_increment),
+    "canister_history_trimming": _Transition(("canister_id", "kept"), spontaneous.canister_history_trimming),
+    "canister_log_trimming": _Transition(("canister_id", "kept"), spontaneous.canister_log_trimming),
+    "subnet_admins_change": _Transition(("subnet_id", "admins"), spontaneous.subnet_admins_change),
+    "outside_call_failure": _Transition(("message_id", "code"), outside_calls.outside_call_failure),
+    "outside_call_departure": _Transition(("message_id",), outside_calls.outside_call_departure),
     "stop_completion": _Transition(("canister_id",), management.stop_completion),
     "stop_call_rejection": _Transition(("canister_id", "index"), management.stop_call_rejection),
     **_management_transitions(),
@@ -140,7 +128,7 @@ def take(instance: Instance, label: Label) -> Outcome:
 
 def take_management_call(instance: Instance, message_id: int) -> None:
     """Handles a call to the management canister in the one way that fits it."""
-    call = management.management_call(instance, message_id)
+    call = management.management_call(instance, message_id, {})
     assert call is not None, "the queue gave a call for the management canister"
     match management.verdict_on(instance, call):
         case Applies(rule=rule, apply=apply, choices=choices):
@@ -149,5 +137,7 @@ def take_management_call(instance: Instance, message_id: int) -> None:
         case Reject() as reject:
             management.reject_management_call(instance, call, reject)
             instance.recorder.close(Label(REJECTION, {"message_id": message_id}))
+        case WorldFailed(code=code):
+            take(instance, Label("outside_call_failure", {"message_id": message_id, "code": int(code)}))
         case DoesNotFit(because=because):
             raise AssertionError(f"the engine's own choices fit: {because}")

@@ -1,8 +1,9 @@
 """What the management canister makes of a call: a transition that applies, or a reject."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from reference_impl.canister_record import CanisterRecord
 from reference_impl.instance import Instance
@@ -21,10 +22,8 @@ class ManagementCall:
 
     message_id: int
     message: CallMessage
-    canister_id: CanisterId | None = None
-    """The id chosen for a new canister."""
-    randomness: Blob | None = None
-    """The random bytes chosen for `raw_rand`."""
+    choices: Mapping[Text, Any] = field(factory=dict)
+    """The free variables that were chosen, besides the message; the engine chooses those that are missing."""
 
     @property
     def caller(self) -> Principal:
@@ -50,7 +49,14 @@ class DoesNotFit:
     because: Text
 
 
-Verdict = Applies | Reject | DoesNotFit
+@frozen
+class WorldFailed:
+    """The outside world, asked by the engine itself, gives no answer that fits."""
+
+    code: RejectCode
+
+
+Verdict = Applies | Reject | DoesNotFit | WorldFailed
 
 
 def rejection(reason: RejectReason, code: RejectCode = RejectCode.CANISTER_ERROR, detail: Text = "") -> Reject:
@@ -72,11 +78,19 @@ def change_origin(call: ManagementCall, told_version: CanisterVersion | None) ->
     return ChangeFromCanister(call.caller, told_version)
 
 
-def controlled_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
-    """The canister, if it exists and the caller is a controller."""
+def existing_canister(instance: Instance, canister_id: CanisterId) -> CanisterRecord | Reject:
+    """The canister, if it exists."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
         return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+    return canister
+
+
+def controlled_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
+    """The canister, if it exists and the caller is a controller."""
+    canister = existing_canister(instance, canister_id)
+    if isinstance(canister, Reject):
+        return canister
     if not canister.is_controlled_by(call.caller):
         return rejection(RejectReason.NOT_AUTHORIZED)
     return canister
@@ -84,9 +98,9 @@ def controlled_canister(instance: Instance, call: ManagementCall, canister_id: C
 
 def administered_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
     """The canister, if it exists and the caller is a controller or a subnet admin."""
-    canister = instance.canisters.get(canister_id)
-    if canister is None:
-        return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+    canister = existing_canister(instance, canister_id)
+    if isinstance(canister, Reject):
+        return canister
     if not canister.is_controlled_by(call.caller) and not instance.is_subnet_admin(call.caller):
         return rejection(RejectReason.NOT_AUTHORIZED)
     return canister
