@@ -13,13 +13,15 @@ from spec.profile import Profile
 from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.creation import provisional_create_arguments
 from spec.rules.management.rejection import first_free_canister_id
+from spec.rules.spontaneous.trimming import CHANGES_KEPT
 from spec.state.canister import Stopping, Subnet
 from spec.state.label import Label
 from spec.state.message import CallMessage
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import RULES, NotEnabled, Output, Rule, Step, Unspecified
-from spec.values.identifiers import Blob, CallContextId, MessageId, RequestId, SnapshotId
+from spec.values.containers import List
+from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, MessageId, RequestId, SnapshotId
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode
 
@@ -33,6 +35,17 @@ SPONTANEOUS: Final[frozenset[str]] = frozenset(
         "stop_call_rejection",
         "outside_call_departure",
         "outside_call_failure",
+        "call_expiry_of_message",
+        "call_expiry_of_call_context",
+        "call_expiry_of_stop_call",
+        "drop_expired_message",
+        "payment_from_reserved_balance",
+        "payment_from_main_balance",
+        "canister_out_of_cycles",
+        "canister_version_increment",
+        "canister_history_trimming",
+        "canister_log_trimming",
+        "subnet_admins_change",
         "request_done",
         "request_deletion",
         "canister_time_progress",
@@ -111,6 +124,16 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
             return sorted({first_free_canister_id(state), *specified_ids(state)})
         case "canister_id":
             return state.canisters.keys()
+        case "balance":
+            return [0]
+        case "version":
+            return [max((canister.version for _, canister in state.canisters.items()), default=0) + 1]
+        case "kept":
+            return [CHANGES_KEPT if rule.name == "canister_history_trimming" else 1]
+        case "subnet_id":
+            return [state.subnet.subnet_id]
+        case "admins":
+            return [List(), List.of(ANONYMOUS)]
         case "time":
             clocks = [canister.time for _, canister in state.canisters.items()]
             return [max([state.system_time, *clocks]) + 1]

@@ -25,17 +25,18 @@ from spec.rules.messages import (
     call_context_end,
     callback_invocation,
     execution,
+    expiry,
     low_memory_hook,
 )
 from spec.rules.messages import rejection as call_rejection
-from spec.rules.spontaneous import time
+from spec.rules.spontaneous import resources, time, trimming
 
 GROUPS = {
     "Requests": (submission, progress),
     "Calls that do not start": (call_rejection,),
     "Call contexts": (call_context_creation, low_memory_hook, call_context_end),
     "Message execution": (execution,),
-    "Responses": (callback_invocation,),
+    "Responses": (callback_invocation, expiry),
     "The management canister": (
         creation,
         settings,
@@ -52,6 +53,6 @@ GROUPS = {
         rejection,
     ),
     "The outside world": (threshold_keys, outcalls, bitcoin, outside),
-    "Time": (time,),
+    "Time and resources": (time, resources, trimming),
 }
 """The modules with rules, by heading, in the order in which to read them."""

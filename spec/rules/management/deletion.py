@@ -11,7 +11,7 @@ from spec.rules.management.arguments import (
     require_controller_or_admin,
 )
 from spec.state.call_context import CallContext
-from spec.state.canister import Canister, Empty, Stopped
+from spec.state.canister import Canister, Empty, HookStatus, Stopped
 from spec.state.history import Change, ChangeOrigin, CodeUninstall, recorded
 from spec.state.message import Message, ResponseMessage
 from spec.state.state import State, cycles_of_canister
@@ -65,6 +65,7 @@ def uninstalled(canister: Canister, origin: ChangeOrigin) -> Canister:
     return evolve(
         canister,
         code=Empty(),
+        low_memory_hook=HookStatus.CONDITION_NOT_SATISFIED,
         version=version,
         certified_data=b"",
         global_timer=0,

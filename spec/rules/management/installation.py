@@ -10,6 +10,7 @@ from spec.rules.environments import environment_of
 from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
 from spec.rules.management.settings import hash_of_blob
 from spec.rules.messages.effects import certified_data_after, global_timer_after, with_logs
+from spec.rules.messages.low_memory_hook import with_hook_status
 from spec.rules.messages.settlement import failure_of_trap
 from spec.rules.modules import module_or_defect
 from spec.rules.resources import cycles_per_message, cycles_to_reserve, execution_cost, liquid_balance
@@ -181,7 +182,10 @@ def charged(
     )
     require_heap_within_limit(after)
     return Step(
-        evolve(replied(state, message_id, call), canisters=state.canisters.set(canister_id, after)),
+        evolve(
+            replied(state, message_id, call),
+            canisters=state.canisters.set(canister_id, with_hook_status(state.profile, after)),
+        ),
         outputs=(Executed(canister_id, instructions, None),),
         burned=(Burned(used, BurnReason.EXECUTION), Burned(hooks.cycles_burned, BurnReason.REQUESTED)),
     )

@@ -8,6 +8,7 @@ from spec.canister.environment import EnvironmentVariable
 from spec.profile import Profile
 from spec.rules.conditions import existing_canister
 from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
+from spec.rules.messages.low_memory_hook import with_hook_status
 from spec.rules.resources import cycles_to_reserve, liquid_balance
 from spec.state.canister import AllowedViewers, Canister, Code, Controllers, Settings, Visibility
 from spec.state.history import Change, ChangeOrigin, ControllersChange, recorded
@@ -169,7 +170,12 @@ def update_settings(state: State, *, message_id: MessageId) -> Step:
     require_affordable(state.profile, after, must_stay_liquid=takes_more(canister.settings, settings) or reserved > 0)
 
     # STATE AFTER
-    return Step(evolve(replied(state, message_id, call), canisters=state.canisters.set(arguments.canister_id, after)))
+    return Step(
+        evolve(
+            replied(state, message_id, call),
+            canisters=state.canisters.set(arguments.canister_id, with_hook_status(state.profile, after)),
+        )
+    )
 
 
 def takes_more(before: Settings, after: Settings) -> bool:

@@ -6,6 +6,7 @@ from spec.canister.outcome import Returned
 from spec.rules.conditions import existing_canister, existing_context, func_message, is_eligible
 from spec.rules.messages.budgets import is_response
 from spec.rules.messages.effects import messages_of, with_answered_context, with_effects, with_logs
+from spec.rules.messages.low_memory_hook import with_hook_status
 from spec.rules.messages.outcomes import outcome_of
 from spec.rules.messages.settlement import Settlement, failure_of, failure_of_trap, is_query, settle
 from spec.rules.modules import code_of
@@ -75,13 +76,12 @@ def committed(
 ) -> Step:
     """The step in which everything that the execution did takes effect."""
     raised = 0 if is_query(state.profile, canister, message.entry_point) else 1
+    after = with_effects(canister, outcome, settlement, canister.version + raised)
     return Step(
         evolve(
             state,
             messages=messages_of(state, message_id, message, canister, context, outcome),
-            canisters=state.canisters.set(
-                message.receiver, with_effects(canister, outcome, settlement, canister.version + raised)
-            ),
+            canisters=state.canisters.set(message.receiver, with_hook_status(state.profile, after)),
             call_contexts=state.call_contexts.set(message.call_context, with_answered_context(context, outcome)),
         ),
         outputs=(Executed(message.receiver, outcome.instructions_used, cleaned_up_failure(outcome)),),

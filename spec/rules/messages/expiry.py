@@ -84,9 +84,7 @@ def drop_expired_message(state: State, *, message_id: MessageId) -> Step:
     lost = message.transferred_cycles if isinstance(message, CallMessage) else message.refunded_cycles
 
     # STATE AFTER
-    return Step(
-        evolve(state, messages=state.messages.remove(message_id)), burned=(Burned(lost, BurnReason.LOST),)
-    )
+    return Step(evolve(state, messages=state.messages.remove(message_id)), burned=(Burned(lost, BurnReason.LOST),))
 
 
 def waiting_message(state: State, message_id: MessageId) -> CallMessage | ResponseMessage:

@@ -12,12 +12,8 @@ from spec.transition import Step, opaque, require, transition
 from spec.values.identifiers import CallContextId, CanisterId
 
 
-@transition(
-    title="Call context creation: On low wasm memory", source="abstract-behavior#call-context-creation"
-)
-def on_low_wasm_memory_context_creation(
-    state: State, *, canister_id: CanisterId, context_id: CallContextId
-) -> Step:
+@transition(title="Call context creation: On low wasm memory", source="abstract-behavior#call-context-creation")
+def on_low_wasm_memory_context_creation(state: State, *, canister_id: CanisterId, context_id: CallContextId) -> Step:
     """The low-memory hook of a running canister is due: it runs, once."""
     # CONDITIONS
     canister = running_canister_with_cycles(state, canister_id)
@@ -33,12 +29,13 @@ def with_hook_status(profile: Profile, canister: Canister) -> Canister:
     """
     The canister after it was looked at whether its heap is near the limit.
 
-    This happens right after every message execution and every management call that changes heap or settings; other calls
-    would find what was found before. Source: abstract-behavior, scheduling on low wasm memory hook.
+    This happens right after every message execution and every management call that changes heap or settings; other
+    calls would find what was found before. Source: abstract-behavior, scheduling on low wasm memory hook.
     """
     return evolve(canister, low_memory_hook=hook_status(profile, canister))
 
 
+@opaque
 def hook_status(profile: Profile, canister: Canister) -> HookStatus:
     """Whether the hook is due: once for each time that the condition becomes true."""
     if not is_low_on_memory(profile, canister):

@@ -61,19 +61,33 @@ def settle(state: State, canister: Canister, message: FuncMessage, outcome: Outc
 
 
 def cycles_used(profile: Profile, canister: Canister, message: FuncMessage, outcome: Outcome) -> Cycles:
-    """What the execution is charged: its instructions, and for a callback the transmission of the response."""
-    cost = execution_cost(
+    """
+    What the execution is charged: its instructions, and for a callback the transmission of the response.
+
+    A method or hook that the module does not have costs nothing: nothing ran.
+    """
+    cost = 0 if found_nothing_to_run(outcome) else cost_of_instructions(profile, canister, message, outcome)
+    match message.entry_point:
+        case CallbackInvocation(response=response):
+            return cost + response_fee(profile, response, canister.subnet.subnet_size)
+        case _:
+            return cost
+
+
+def found_nothing_to_run(outcome: Outcome) -> bool:
+    """The module has no function for the entry point."""
+    return isinstance(outcome, Trapped) and outcome.reason == TrapReason.NO_SUCH_METHOD
+
+
+def cost_of_instructions(profile: Profile, canister: Canister, message: FuncMessage, outcome: Outcome) -> Cycles:
+    """What an execution is charged for the instructions that it used."""
+    return execution_cost(
         profile,
         module_of(profile, code_of(canister)),
         instruction_limit(profile, canister, message.entry_point),
         outcome.instructions_used,
         canister.subnet.subnet_size,
     )
-    match message.entry_point:
-        case CallbackInvocation(response=response):
-            return cost + response_fee(profile, response, canister.subnet.subnet_size)
-        case _:
-            return cost
 
 
 def is_query(profile: Profile, canister: Canister, entry_point: EntryPoint) -> bool:

@@ -9,7 +9,7 @@ from spec.state.history import CanisterHistory
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, require, transition
 from spec.values.containers import List
-from spec.values.identifiers import CanisterId
+from spec.values.identifiers import CanisterId, Principal, SubnetId
 from spec.values.quantities import CanisterVersion, Cycles
 
 SECTION = "abstract-behavior#time-progressing-cycle-consumption-canister-version-increments-and-subnet-admins-updates"
@@ -46,7 +46,7 @@ def payment_from_main_balance(state: State, *, canister_id: CanisterId, balance:
 
 @transition(title="Canister out of cycles", source="abstract-behavior#canister-out-of-cycles")
 def canister_out_of_cycles(state: State, *, canister_id: CanisterId) -> Step:
-    """A canister without any cycles loses its code, its allocations and its recorded changes; its calls are answered."""
+    """A canister without any cycles loses its code, its allocations and its recorded changes."""
     # CONDITIONS
     canister = existing_canister(state, canister_id)
     require(canister.balance == 0, "the balance is zero")
@@ -89,3 +89,19 @@ def canister_version_increment(state: State, *, canister_id: CanisterId, version
 
     # STATE AFTER
     return Step(evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, version=version))))
+
+
+@transition(title="Subnet admins change", source=SECTION)
+def subnet_admins_change(state: State, *, subnet_id: SubnetId, admins: List[Principal]) -> Step:
+    """The admins of a subnet may be changed at any time, from outside."""
+    # CONDITIONS
+    require(admins_of(state, subnet_id) != admins, "the admins are others than before")
+    without = state.subnet_admins.remove(subnet_id) if subnet_id in state.subnet_admins else state.subnet_admins
+
+    # STATE AFTER
+    return Step(evolve(state, subnet_admins=without if admins.is_empty() else without.set(subnet_id, admins)))
+
+
+def admins_of(state: State, subnet_id: SubnetId) -> List[Principal]:
+    """The admins of a subnet."""
+    return state.subnet_admins[subnet_id] if subnet_id in state.subnet_admins else List()
