@@ -14,8 +14,11 @@ from conformance.canisters.scripted import (
     bytes_of_u64,
     call,
     counter,
+    ignore,
+    memory_grow,
     program,
     reply,
+    set_on_low_wasm_memory,
     stable_append,
     stable_content,
     trap,
@@ -33,7 +36,7 @@ from spec.state.state import State
 from spec.transition import Step
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName, Principal, Text, self_authenticating_id
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles
+from spec.values.quantities import NANOSECONDS_PER_SECOND, WASM_PAGE, Cycles
 
 USER: Final = self_authenticating_id(b"user")
 FIRST, SECOND = (Principal(number.to_bytes(8, "big") + b"\x01\x01") for number in range(2))
@@ -195,6 +198,25 @@ def expiries(state: State) -> list[Label]:
     return messages + contexts
 
 
+def expiries_and_drops(state: State) -> list[Label]:
+    """Every way in which a bounded-wait call can expire, and in which what comes later is dropped."""
+    drops = [Label("drop_expired_message", {"message_id": message_id}) for message_id in state.messages.ids()]
+    return expiries(state) + drops
+
+
+def low_memory() -> State:
+    """A heap grows beyond its threshold while other calls wait."""
+    state = with_canisters("scripted_tasks")
+    settings = management.SettingsArguments(wasm_memory_limit=4 * WASM_PAGE, wasm_memory_threshold=WASM_PAGE)
+    changed = management.encode_arguments(management.UpdateSettingsArguments(FIRST, settings))
+    state = forgotten(settled(submitted(state, MANAGEMENT_CANISTER, "update_settings", changed, 900))[0])
+    grows = program(
+        set_on_low_wasm_memory(program(stable_append(b"hook"))), ignore(memory_grow(3)), reply(stable_content())
+    )
+    state = submitted(state, FIRST, "update", grows, 1)
+    return submitted(state, FIRST, "update", program(reply(stable_content())), 2)
+
+
 def has_deadline(message: object) -> bool:
     """The message belongs to a bounded-wait call that has not expired."""
     origin = getattr(message, "origin", None)
@@ -225,6 +247,8 @@ WORLDS: Final[dict[Text, World]] = {
         _world("uninstall-while-awaiting", uninstall_while_awaiting),
         _world("trap-after-await", trap_after_await),
         _world("trapping-callee", trapping_callee),
+        _world("bounded-wait", bounded_wait, also=expiries_and_drops),
+        _world("low-memory-hook", low_memory),
     )
 }
 """The worlds by name."""

@@ -15,7 +15,7 @@ from attrs import evolve
 from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Stopping
 from spec.state.message import CallMessage, FuncMessage, Message, Unordered
-from spec.state.origin import CallOrigin, FromCanister, FromUser
+from spec.state.origin import CallOrigin, Expired, FromCanister, FromUser
 from spec.state.state import State
 from spec.values.identifiers import CallContextId
 
@@ -34,6 +34,9 @@ def _name(state: State, context_id: CallContextId, names: Names) -> Any:
     match origin:
         case FromUser(request_id):
             name = ("request", request_id)
+        case FromCanister(deadline=Expired()):
+            # Nobody waits for the response any more, and the id of the calling context may be another one's by now.
+            name = ("expired call", context.canister, origin.callback)
         case FromCanister():
             name = ("call", _name(state, origin.calling_context, names), context.canister, origin.callback)
         case _:
@@ -56,6 +59,8 @@ def _names(state: State) -> Names:
 
 def _renamed_origin(origin: CallOrigin, names: Names) -> CallOrigin:
     match origin:
+        case FromCanister(deadline=Expired()):
+            return evolve(origin, calling_context=CallContextId(-1))
         case FromCanister(calling_context=context_id):
             return evolve(origin, calling_context=names.get(context_id, ("gone", context_id)))
         case _:
