@@ -544,3 +544,13 @@ def test_an_explicit_reject_is_a_response_as_any_other():
     no = Reject(RejectCode.CANISTER_REJECT, "no")
     fired = execute(running({"update go": returns(response=no)}))
     assert [message.response for message in fired.state.messages] == [no]
+
+
+@pytest.mark.checklist("rule.message-execution.commit-conditions")
+def test_a_reservation_beyond_the_limit_is_told_before_the_lack_of_cycles_for_it():
+    plain = {"freezing_threshold": 0, "balance": 0}
+    for limit, told in ((1, RejectReason.RESERVATION_LIMIT_EXCEEDED), (10**15, RejectReason.CANISTER_OUT_OF_CYCLES)):
+        function = {"reserved_cycles": USED}
+        state = running({"update go": returns(heap=b"x")}, function=function, reserved_balance_limit=limit, **plain)
+        crowded = evolve(state, canisters=state.canisters.set(B, canister(B, memory_allocation=10**12)))
+        assert reason_of_failure(crowded) == told
