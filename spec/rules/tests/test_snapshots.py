@@ -1,6 +1,7 @@
 """Snapshots are taken, loaded, listed and deleted."""
 
 import pytest
+import wasmtime
 from attrs import evolve
 
 from spec.canister.wasm_state import WasmState
@@ -31,7 +32,7 @@ from spec.state.snapshot import Snapshot, SnapshotSource
 from spec.transition import Burned, BurnReason
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, GlobalType, Public
-from spec.values.containers import List, Map
+from spec.values.containers import List, Map, Queue
 from spec.values.identifiers import Principal, SnapshotId
 from spec.values.memory import LinearMemory
 from spec.values.rejects import RejectCode, RejectReason, Reply, system_reject
@@ -340,3 +341,36 @@ def test_a_controller_deletes_a_snapshot():
     )
     public = about_snapshots(management.SnapshotArguments(A, ID), method, STRANGER, snapshot_visibility=Public())[0]
     assert rejection(public) is RejectReason.NOT_AUTHORIZED
+
+
+def binary(text):
+    """A module from its text."""
+    return bytes(wasmtime.wat2wasm(text))
+
+
+def with_user_command(state, arguments, method_name):
+    """The state after a management call of the user."""
+    call = asked(arguments, method_name)
+    waiting = evolve(state, messages=Queue().append(call))
+    choices = {"snapshot_id": ID} if method_name == TAKE else {}
+    return fire(waiting, method_name, message_id=0, **choices).state
+
+
+@pytest.mark.checklist("rule.mgmt.load-snapshot.effects", "rule.mgmt.take-snapshot.keep-code")
+def test_a_real_canister_gets_back_the_heap_that_a_snapshot_kept():
+    raw_module = binary(
+        '(module (memory 1) (global (mut i32) (i32.const 7)) (data (i32.const 0) "first")'
+        ' (func (export "canister_pre_upgrade")))'
+    )
+    state = managing((A, canister(A, Empty())), call=asked(management.CanisterIdArguments(A), "canister_status"))
+    install = management.InstallCodeArguments(management.InstallMode(), A, raw_module)
+    state = with_user_command(state, install, "install_code")
+    state = with_user_command(state, management.TakeSnapshotArguments(A), TAKE)
+    taken = state.canisters[A].code
+    other = binary('(module (memory 1) (data (i32.const 0) "other"))')
+    again = management.InstallCodeArguments(management.ReinstallMode(), A, other)
+    state = with_user_command(state, again, "install_code")
+    assert state.canisters[A].code.wasm_state.wasm_memory.read(0, 5) == b"other"
+    state = with_user_command(state, management.LoadSnapshotArguments(A, ID), LOAD)
+    assert state.canisters[A].code == taken
+    assert taken.wasm_state.wasm_memory.read(0, 5) == b"first" and taken.wasm_state.globals == (7,)
