@@ -9,6 +9,7 @@ state, and use only arithmetic and comparisons, so proofs run them as they stand
 from typing import Final
 
 from spec.profile import Fees, Profile
+from spec.values.checklist import defines
 from spec.values.quantities import (
     SECONDS_PER_DAY,
     ByteCount,
@@ -103,6 +104,7 @@ def response_fee(fees: Fees, payload: ByteCount, subnet_size: Count) -> Cycles:
     return scale(fees, fees.call_byte * payload, subnet_size)
 
 
+@defines("unspec.const.max-cycles-per-response")
 def cycles_per_response(profile: Profile, wasm64: bool, subnet_size: Count) -> Cycles:
     """
     What is set aside at `ic0.call_perform` for the response (`MAX_CYCLES_PER_RESPONSE`): transmitting the largest one

@@ -20,13 +20,14 @@ from spec.state.message import CallMessage
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import RULES, NotEnabled, Output, Rule, Step, Unspecified
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, MessageId, RequestId, SnapshotId
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode
 
 OUTSIDE: Final[frozenset[str]] = frozenset({"submit_request", "submit_management_request"})
-"""Rules whose labels come from users, not from the system."""
+"""Rules whose labels come from users, not from the system. Checklist: `unspec.spont.request-loss`."""
 
 SPONTANEOUS: Final[frozenset[str]] = frozenset(
     {
@@ -52,9 +53,10 @@ SPONTANEOUS: Final[frozenset[str]] = frozenset(
         "system_time_progress",
     }
 )
-"""Rules that may fire at any time although nothing waits for them."""
+"""Rules that may fire at any time although nothing waits for them. Checklist: `unspec.env.statuses-hidden`."""
 
 
+@defines("def.initial-state", "unspec.const.root-subnet")
 def initial_state(profile: Profile, subnet: Subnet, system_time: Nanoseconds, root_key: Blob = b"") -> State:
     """The state before the first step. Source: abstract-behavior, initial state."""
     return State(profile=profile, root_key=root_key, system_time=system_time, subnet=subnet)
@@ -72,6 +74,12 @@ def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
     return rule(state, **choices)
 
 
+@defines(
+    "inv.prop-04-interleaving",
+    "unspec.order.enabled-rules",
+    "unspec.order.different-senders",
+    "unspec.order.system-tasks",
+)
 def enabled(state: State, *, spontaneous: bool = False) -> list[Label]:
     """
     The labels that the system may take now, in a fixed order.

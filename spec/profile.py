@@ -71,6 +71,7 @@ class Limits:
     wasm_memory_32: ByteCount
     wasm_memory_64: ByteCount
     stable_memory: ByteCount
+    """Checklist: `unspec.const.stable-memory-limit`."""
     stable_pages_in_message: Count
     """How many 4 KiB pages of stable memory an execution may read or write. The next two likewise."""
     stable_pages_in_upgrade: Count
@@ -90,33 +91,45 @@ class Limits:
     custom_sections: Count
     custom_sections_size: ByteCount
     inter_canister_payload: ByteCount
-    """The largest response payload; also what is set aside for transmitting a response."""
+    """
+    The largest response payload; also what is set aside for transmitting a response. Checklist:
+    `unspec.const.message-size-limits`.
+    """
     local_request_payload: ByteCount
-    """The largest method name and argument of a call to a canister on the same subnet."""
+    """
+    The largest method name and argument of a call to a canister on the same subnet. Checklist:
+    `unspec.const.message-size-limits`.
+    """
     non_replicated_reply: ByteCount
     certified_data: ByteCount
     call_timeout: Seconds
-    """A larger time-out of a bounded-wait call is cut to this."""
+    """A larger time-out of a bounded-wait call is cut to this. Checklist: `unspec.const.max-call-timeout`."""
     log_message: ByteCount
     """A longer text printed or trapped with is cut."""
     log_capacity: ByteCount
     """How much a canister's log holds."""
     controllers: Count
     environment_variables: Count
+    """Checklist: `unspec.const.max-env-var-count`."""
     environment_variable_name: ByteCount
+    """Checklist: `unspec.const.max-env-var-name-length`."""
     environment_variable_value: ByteCount
+    """Checklist: `unspec.const.max-env-var-value-length`."""
     environment_variable_name_in_system_api: ByteCount
     history_entries: Count
     chunk_size: ByteCount
     """The largest chunk of a chunk store (1 MiB in the interface specification); each counts with it."""
     chunk_store: Count
-    """How many chunks a chunk store holds (`CHUNK_STORE_SIZE`)."""
+    """How many chunks a chunk store holds (`CHUNK_STORE_SIZE`). Checklist: `unspec.const.chunk-store-size`."""
     chunks_in_module: Count
-    """Of how many chunks a module may consist (`MAX_CHUNKS_IN_LARGE_WASM`)."""
+    """
+    Of how many chunks a module may consist (`MAX_CHUNKS_IN_LARGE_WASM`). Checklist:
+    `unspec.const.max-chunks-in-large-wasm`.
+    """
     upload_chunk_instructions: Instructions
     """What storing a chunk is charged for."""
     snapshots: Count
-    """How many snapshots a canister may have (`MAX_SNAPSHOTS`)."""
+    """How many snapshots a canister may have (`MAX_SNAPSHOTS`). Checklist: `unspec.const.max-snapshots`."""
     snapshot_slice: ByteCount
     """How much of a snapshot one call reads or writes."""
     snapshot_instructions: Instructions
@@ -152,6 +165,7 @@ class Defaults:
     reserved_cycles_limit: Cycles
     wasm_memory_limit: ByteCount
     provisional_cycles: Cycles
+    """Checklist: `unspec.const.default-provisional-cycles-balance`."""
 
 
 @frozen

@@ -7,7 +7,7 @@ A definition says its rows with `@defines(...)`, a constant or field in the docs
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Final
@@ -85,7 +85,7 @@ def _defined_by(statements: list[ast.stmt], scope: Text, path: Path, root: Path)
                 | ast.ClassDef(name=name, decorator_list=decorators)
             ):
                 for call in (each for each in decorators if _is_defines(each)):
-                    for row in _texts(call, path):
+                    for row in _texts(call, {}, path):
                         yield Mark(row, f"{file}::{scope}{name}", statement.lineno)
                 if isinstance(statement, ast.ClassDef):
                     yield from _defined_by(statement.body, f"{scope}{name}.", path, root)
@@ -106,15 +106,43 @@ def _rows_in_docstring(statement: ast.stmt | None) -> Iterator[Text]:
                 yield from re.findall(r"`([^`]+)`", found.group(1))
 
 
-def _texts(call: ast.expr, path: Path) -> Iterator[Text]:
-    """The arguments of a mark. Raises `MarkError` if they are not written as texts."""
+def _texts(call: ast.expr, lists: Mapping[Text, ast.expr], path: Path) -> Iterator[Text]:
+    """The arguments of a mark: texts, or lists of texts by name. Raises `MarkError` for anything else."""
     assert isinstance(call, ast.Call)
     if not call.args or call.keywords:
         raise MarkError(f"{path}:{call.lineno}: a mark takes the ids of rows, and nothing else")
     for argument in call.args:
-        if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
-            raise MarkError(f"{path}:{argument.lineno}: the id of a row is not written as a text")
-        yield argument.value
+        match argument:
+            case ast.Constant(value=str(text)):
+                yield text
+            case ast.Starred(value=ast.Name(id=name)) if name in lists:
+                yield from _texts_of(lists[name], path)
+            case _:
+                raise MarkError(f"{path}:{argument.lineno}: the id of a row is not written as a text")
+
+
+def _texts_of(written: ast.expr, path: Path) -> Iterator[Text]:
+    """The texts of a list or tuple. Raises `MarkError` if it is none, or holds anything else."""
+    try:
+        texts = ast.literal_eval(written)
+    except ValueError:
+        texts = None
+    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+        raise MarkError(f"{path}:{written.lineno}: a list of ids of rows is needed")
+    yield from texts
+
+
+def _constants(tree: ast.Module) -> Mapping[Text, ast.expr]:
+    """What a file gives names to."""
+    found = {}
+    for statement in tree.body:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                found[name] = value
+    return found
 
 
 # Tests
@@ -124,6 +152,7 @@ def _tested_in(path: Path, root: Path) -> Iterator[Mark]:
     """The marks in a file with tests; each stands among the decorators of a test."""
     tree = _parsed(path)
     file = path.relative_to(root).as_posix()
+    lists = _constants(tree)
     counted = 0
     for scope, function in _collected(tree, path):
         is_run = not any(_is_mark(each, *NOT_RUN) for each in function.decorator_list)
@@ -131,7 +160,7 @@ def _tested_in(path: Path, root: Path) -> Iterator[Mark]:
             for call in (each for each in ast.walk(decorator) if _is_call_of_mark(each)):
                 assert isinstance(call, ast.Call)
                 counted += 1
-                for row in _texts(call, path):
+                for row in _texts(call, lists, path):
                     if is_run:
                         yield Mark(row, f"{file}::{scope}{function.name}", function.lineno)
     if counted != sum(_is_call_of_mark(each) for each in ast.walk(tree)):

@@ -8,6 +8,7 @@ from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Callback, Outcome
 from spec.canister.wasm_state import WasmState
 from spec.values.canister_terms import GlobalType
+from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MethodName, Text
 from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds
@@ -21,6 +22,7 @@ class MalformedModule:
     because: Text
 
 
+@defines("def.canister-module-functions")
 class CanisterModule(Protocol):
     """
     The meaning of a module. Source: abstract-behavior, abstract canisters (`CanisterModule`).

@@ -5,6 +5,7 @@ from enum import Enum
 from attrs import field, frozen
 
 from spec.canister.wasm_state import WasmState
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MethodName, Text
 from spec.values.quantities import Cycles, Instructions, Nanoseconds, Seconds
@@ -12,6 +13,7 @@ from spec.values.rejects import Response
 
 
 @frozen
+@defines("entry.closure")
 class Closure:
     """A function of the module's table and the value it is called with."""
 
@@ -22,6 +24,7 @@ class Closure:
 
 
 @frozen
+@defines("entry.closure")
 class Callback:
     """What happens when a call is answered. Abstract in the interface specification; this is its concrete mapping."""
 

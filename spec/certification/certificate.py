@@ -26,10 +26,13 @@ from spec.certification.hash_tree import (
     lookup_path,
     reconstruct,
 )
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, SubnetId
 
 VerifySignature = Callable[[Blob, Blob, Blob], bool]
-"""Whether a BLS public key (96 bytes) made a signature on a message: `(key, signature, message)`."""
+"""
+Whether a BLS public key (96 bytes) made a signature on a message: `(key, signature, message)`. Checklist: `cert.bls`.
+"""
 
 DER_PREFIX: Final = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100")
 """What stands in front of the 96 bytes of a BLS key in DER, by RFC 5480 with the object identifiers of the chapter."""
@@ -39,6 +42,7 @@ SELF_DESCRIBED: Final = 55799
 
 
 @frozen
+@defines("cert.delegation.structure")
 class Delegation:
     """A certificate of the root subnet that names the key of another subnet."""
 
@@ -47,6 +51,7 @@ class Delegation:
 
 
 @frozen
+@defines("cert.structure")
 class Certificate:
     """A certified partial view of the state tree."""
 
@@ -70,12 +75,14 @@ def signed_message(tree: HashTree) -> Blob:
     return domain_separator("ic-state-root") + reconstruct(tree)
 
 
+@defines("cert.verify", "cert.root-of-trust", "inv.cert.tamper-evident")
 def verify_certificate(certificate: Certificate, root_key: Blob, verify: VerifySignature) -> bool:
     """The certificate is valid under a DER-encoded root key. Source: certification, `verify_cert`."""
     key = delegation_key(certificate.delegation, root_key, verify)
     return key is not None and verify(key, certificate.signature, signed_message(certificate.tree))
 
 
+@defines("cert.delegation.check", "cert.delegation.key", "inv.cert.delegation-depth")
 def delegation_key(delegation: Delegation | None, root_key: Blob, verify: VerifySignature) -> Blob | None:
     """The BLS key that must have signed; None if the delegation is not valid. Source: certification, delegation."""
     if delegation is None:
@@ -90,6 +97,7 @@ def delegation_key(delegation: Delegation | None, root_key: Blob, verify: Verify
             return None
 
 
+@defines("cert.delegation.key")
 def extract_der(key: Blob) -> Blob | None:
     """The BLS key in a DER encoding; None if it is no such encoding."""
     return key[len(DER_PREFIX) :] if key.startswith(DER_PREFIX) and len(key) == len(DER_PREFIX) + 96 else None
@@ -117,6 +125,7 @@ def _tree_value(tree: HashTree) -> list[Any]:
             return [4, known]
 
 
+@defines("cert.encoding.cbor")
 def encode_certificate(certificate: Certificate) -> Blob:
     """The CBOR of a certificate, with the self-describing tag."""
     value: dict[str, Any] = {"tree": _tree_value(certificate.tree), "signature": certificate.signature}
@@ -128,6 +137,7 @@ def encode_certificate(certificate: Certificate) -> Blob:
     return cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, value))
 
 
+@defines("cert.encoding.cbor")
 def decode_certificate(content: Blob) -> Certificate:
     """Reads a certificate. Raises `CertificateError` for anything else."""
     try:

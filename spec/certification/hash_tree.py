@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob
 
 Label = Blob
@@ -55,15 +56,25 @@ class Pruned:
 
 
 HashTree = Empty | Fork | Labeled | Leaf | Pruned
+"""Checklist: `cert.hash-tree`."""
 
 EMPTY: Final = Empty()
 
 
+@defines("cert.domain-separators")
 def domain_separator(name: str) -> Blob:
     """The bytes that keep hashes and signatures of different kinds apart: the length in one byte, then the name."""
     return bytes([len(name)]) + name.encode()
 
 
+@defines(
+    "cert.reconstruct.empty",
+    "cert.reconstruct.fork",
+    "cert.reconstruct.labeled",
+    "cert.reconstruct.leaf",
+    "cert.reconstruct.pruned",
+    "cert.example.full-tree",
+)
 def reconstruct(tree: HashTree) -> Hash:
     """The root hash of a tree. Source: certification, `reconstruct`."""
     match tree:
@@ -90,6 +101,7 @@ LabeledTree = Blob | Mapping[Label, "LabeledTree"]
 """A value, or trees by their labels."""
 
 
+@defines("inv.cert.tree-prefix-free", "inv.cert.well-formed")
 def hash_tree(content: LabeledTree) -> HashTree:
     """The well-formed hash tree with this content. Forks are balanced, with the larger half on the left."""
     if isinstance(content, bytes):
@@ -104,6 +116,7 @@ def _joined(trees: Sequence[HashTree]) -> HashTree:
     return Fork(_joined(trees[:middle]), _joined(trees[middle:]))
 
 
+@defines("cert.well-formed", "inv.cert.well-formed")
 def is_well_formed(tree: HashTree) -> bool:
     """Labels increase strictly, and leaves are not mixed with labels. Source: certification, `well_formed`."""
     if isinstance(tree, Leaf):
@@ -145,6 +158,13 @@ class NoValue:
 Lookup = Found | Absent | Unknown | NoValue
 
 
+@defines(
+    "cert.lookup.outcomes",
+    "cert.lookup.empty-path",
+    "cert.lookup.step",
+    "inv.cert.pruning-sound",
+    "cert.example.pruned-tree",
+)
 def lookup_path(path: Path, tree: HashTree) -> Lookup:
     """What a well-formed tree says of a path. Source: certification, `lookup_path`."""
     if path:
@@ -161,6 +181,7 @@ def lookup_path(path: Path, tree: HashTree) -> Lookup:
             return NoValue()
 
 
+@defines("cert.lookup.step")
 def flatten_forks(tree: HashTree) -> list[HashTree]:
     """The trees that forks hold together, from left to right."""
     match tree:
@@ -172,6 +193,12 @@ def flatten_forks(tree: HashTree) -> list[HashTree]:
             return [tree]
 
 
+@defines(
+    "cert.lookup.find-label.found",
+    "cert.lookup.find-label.absent",
+    "cert.lookup.find-label.unknown",
+    "cert.lookup.order",
+)
 def _find_label(label: Label, forest: list[HashTree]) -> HashTree | Absent | Unknown:
     """Source: certification, `find_label`."""
     if not forest or (len(forest) == 1 and isinstance(forest[0], Leaf)):
@@ -193,6 +220,7 @@ def _find_label(label: Label, forest: list[HashTree]) -> HashTree | Absent | Unk
 # Pruning
 
 
+@defines("cert.pruning", "inv.cert.pruning-keeps-root", "inv.cert.pruning-sound")
 def pruned(tree: HashTree, paths: Sequence[Path]) -> HashTree:
     """
     The smallest tree with the same root hash in which each of these paths leads to what it leads to in `tree`.

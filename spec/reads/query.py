@@ -12,6 +12,7 @@ from spec.state.canister import Code, Running, Stopping
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Unspecified
+from spec.values.checklist import defines
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal
 from spec.values.quantities import Instructions
 from spec.values.rejects import RejectCode, RejectReason, Response, system_reject
@@ -33,6 +34,9 @@ class QueryRefused:
     because: RejectReason
 
 
+@defines(
+    "rule.query.submission", "inv.reads-do-not-change-state", "inv.node-read-your-writes", "unspec.env.query-state"
+)
 def query(state: State, request: Request, effective_id: Principal) -> QueryResponse | QueryRefused | Unspecified:
     """
     The answer to a query call. Source: abstract-behavior, query call.
@@ -48,6 +52,7 @@ def query(state: State, request: Request, effective_id: Principal) -> QueryRespo
     return evaluate(state, request)
 
 
+@defines("rule.query.preconditions", "rule.query.method-execution", "inv.query-discards-state")
 def evaluate(state: State, request: Request) -> QueryResponse | Unspecified:
     """Checks that the canister can be queried, and runs the method."""
     if request.canister_id not in state.canisters:

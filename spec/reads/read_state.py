@@ -13,6 +13,7 @@ from spec.reads.state_tree import root_subnet_id, state_tree
 from spec.rules.modules import module_of
 from spec.state.canister import Code
 from spec.state.state import State
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import ANONYMOUS, Blob, CanisterId, Principal, RequestId, SubnetId
 from spec.values.quantities import Nanoseconds
@@ -53,6 +54,18 @@ class ReadStateRefused:
     because: RejectReason
 
 
+@defines(
+    "rule.read-state.canister-endpoint",
+    "rule.read-state.subnet-endpoint",
+    "rule.read-state.response",
+    "inv.reads-do-not-change-state",
+    "inv.cert.time-always-present",
+    "cert.time",
+    "cert.use.read-state",
+    "unspec.value.hash-leaks",
+    "cert.use.confidentiality",
+    "unspec.env.read-state-forbidden",
+)
 def read_state(
     state: State,
     request: ReadStateRequest,
@@ -87,6 +100,7 @@ def is_targeted(state: State, path: Path, targets: List[CanisterId] | None) -> b
     return not known or targets.contains(state.requests[RequestId(path[1])].request.canister_id)
 
 
+@defines("rule.read-state.may-read-canister", "rule.read-state.may-read-subnet")
 def may_read_path(state: State, sender: Principal, endpoint: Endpoint, effective_id: Principal, path: Path) -> bool:
     """`may_read_path_for_canister` and `may_read_path_for_subnet`."""
     match path:

@@ -16,6 +16,7 @@ from spec.state.network import ApiBoundaryNode, CanisterRange, SubnetRecord
 from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
 from spec.state.state import State
 from spec.values.candid.leb128 import encode_unsigned
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, SubnetId, self_authenticating_id
 
@@ -25,6 +26,7 @@ SELF_DESCRIBED: Final = 55799
 Subtree = dict[Label, LabeledTree]
 
 
+@defines("def.state-tree", "cert.state-tree-contents", "unspec.value.subnet-state-tree")
 def state_tree(state: State) -> LabeledTree:
     """All that can be read of a state, as a labeled tree with values as blobs."""
     tree: Subtree = {
@@ -42,6 +44,7 @@ def state_tree(state: State) -> LabeledTree:
     return tree
 
 
+@defines("cert.encoding.values")
 def natural(number: int) -> Blob:
     """A natural number as the tree holds it: unsigned LEB128."""
     return encode_unsigned(number)
@@ -91,6 +94,7 @@ def shards(ranges: List[CanisterRange]) -> LabeledTree:
     return {ranges.items[0].first: encoded_ranges(ranges)}
 
 
+@defines("def.request-status-tree", "unspec.value.error-codes")
 def request_status_tree(status: RequestStatus) -> LabeledTree:
     """What is told about a request. Source: abstract-behavior, `request_status_tree`."""
     match status:

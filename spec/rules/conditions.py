@@ -8,6 +8,7 @@ from spec.state.message import CallMessage, FuncMessage, QueueName, ResponseMess
 from spec.state.origin import Expired, FromCanister
 from spec.state.state import State
 from spec.transition import Step, require
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
 from spec.values.rejects import RejectCode, RejectReason, Response
 
@@ -30,6 +31,7 @@ def func_message(state: State, message_id: MessageId) -> FuncMessage:
     return message
 
 
+@defines("inv.order.responses-unordered", "unspec.order.responses")
 def response_message(state: State, message_id: MessageId) -> ResponseMessage:
     """The response under this id."""
     require(message_id in state.messages, "the message exists")
@@ -39,6 +41,7 @@ def response_message(state: State, message_id: MessageId) -> ResponseMessage:
     return message
 
 
+@defines("def.message-eligibility", "inv.prop-03-fifo-per-pair")
 def is_eligible(state: State, message_id: MessageId, queue: QueueName) -> bool:
     """No older call or function is in the same queue. Source: abstract-behavior, message eligibility."""
     return isinstance(queue, Unordered) or state.messages.none_older(

@@ -11,10 +11,12 @@ from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Code, simple_status
 from spec.state.origin import Deadline, Expired, FromCanister
 from spec.state.state import State
+from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId
 from spec.values.quantities import Instructions, Nanoseconds
 
 
+@defines("def.message-execution-env")
 def environment_of(
     state: State,
     canister: Canister,
@@ -53,6 +55,7 @@ def environment_of(
     )
 
 
+@defines("def.deadline-of-context")
 def deadline_of(context: CallContext) -> Nanoseconds | None:
     """The deadline of a call context, also after it expired. Source: abstract-behavior, `deadline_of_context`."""
     match context.origin:

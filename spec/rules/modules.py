@@ -5,11 +5,13 @@ from spec.profile import Profile
 from spec.state.canister import Canister, Code
 from spec.system_api.module import parse_module
 from spec.transition import opaque, require
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob
 from spec.values.rejects import RejectReason
 
 
 @opaque
+@defines("unspec.fn.module-parsing")
 def module_or_defect(profile: Profile, raw_module: Blob) -> CanisterModule | MalformedModule:
     """What the bytes of a module mean."""
     return parse_module(raw_module, profile)

@@ -16,6 +16,7 @@ from spec.state.history import CanisterHistory, ControllersChange, Creation
 from spec.state.snapshot import Snapshot
 from spec.state.state import State
 from spec.transition import opaque
+from spec.values.checklist import defines
 from spec.values.containers import Map
 from spec.values.identifiers import Blob, CanisterId, SnapshotId
 from spec.values.quantities import ByteCount, Count, Cycles, Instructions
@@ -89,6 +90,7 @@ def memory_usage_of_code(profile: Profile, code: CanisterCode) -> ByteCount:
             return 0
 
 
+@defines("def.freezing-limit", "unspec.fn.memory-usage")
 def memory_usage(profile: Profile, canister: Canister) -> ByteCount:
     """What a canister takes in all. Source: abstract-behavior, cycle bookkeeping."""
     return (
@@ -111,17 +113,20 @@ def _freezing_limit(profile: Profile, canister: Canister, usage: ByteCount) -> C
     )
 
 
+@defines("def.freezing-limit", "setting.freezing-threshold", "unspec.fn.freezing-estimate")
 def freezing_limit(profile: Profile, canister: Canister) -> Cycles:
     """The cycles that keep a canister's resources paid for the time of its freezing threshold."""
     return _freezing_limit(profile, canister, memory_usage(profile, canister))
 
 
+@defines("def.liquid-balance")
 def liquid_balance(profile: Profile, canister: Canister) -> int:
     """What a canister may spend. Negative for a frozen canister. Source: abstract-behavior, cycle bookkeeping."""
     return fees.liquid_balance(canister.balance, canister.reserved_balance, freezing_limit(profile, canister))
 
 
 @opaque
+@defines("unspec.fn.idle-cycles-burned-rate")
 def idle_cycles_burned_per_day(profile: Profile, canister: Canister) -> Cycles:
     """What a canister pays for its resources in a day."""
     return fees.idle_cycles_burned_per_day(
@@ -139,6 +144,7 @@ def allocated_memory(profile: Profile, canister: Canister) -> ByteCount:
 
 
 @opaque
+@defines("unspec.fn.cycles-to-reserve")
 def cycles_to_reserve(state: State, canister_id: CanisterId, after: Canister) -> Cycles:
     """
     What moves to the reserved balance when a canister grows, `after` being the canister as it will be.
@@ -160,6 +166,7 @@ def with_code(canister: Canister, code: CanisterCode) -> Canister:
 
 
 @opaque
+@defines("unspec.const.max-cycles-per-message")
 def cycles_per_message(profile: Profile, module: CanisterModule, limit: Instructions, subnet_size: Count) -> Cycles:
     """MAX_CYCLES_PER_MESSAGE: what is set aside for an execution with this instruction limit."""
     return fees.cycles_per_message(profile, limit, module.has_64_bit_memory, subnet_size)

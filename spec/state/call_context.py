@@ -4,6 +4,7 @@ from attrs import frozen
 
 from spec.canister.environment import Caller
 from spec.state.origin import CallOrigin, Expired, FromCanister
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId, Text
 from spec.values.quantities import Cycles, Instructions
 from spec.values.rejects import RejectReason
@@ -37,6 +38,7 @@ class CallContext:
     last_failure: FailedExecution | None = None
 
 
+@defines("inv.cycles.response-reserve")
 def cycles_reserved_for(origin: CallOrigin) -> Cycles:
     """
     What the maker of a call has set aside for handling the response (MAX_CYCLES_PER_RESPONSE).

@@ -12,6 +12,7 @@ from spec.values.canister_terms import Controllers as Controllers
 from spec.values.canister_terms import HookStatus as HookStatus
 from spec.values.canister_terms import Public as Public
 from spec.values.canister_terms import Visibility as Visibility
+from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, Principal, SnapshotId, SubnetId
 from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds, Percent, Seconds
@@ -63,6 +64,7 @@ class Stopped:
 CanisterStatus = Running | Stopping | Stopped
 
 
+@defines("def.simple-status")
 def simple_status(status: CanisterStatus) -> SimpleStatus:
     """The status without the pending stop calls. Source: abstract-behavior, `simple_status`."""
     match status:

@@ -17,6 +17,7 @@ from spec.state.canister import Canister, Stopping
 from spec.state.message import CallMessage, FuncMessage, Message, Unordered
 from spec.state.origin import CallOrigin, Expired, FromCanister, FromUser
 from spec.state.state import State
+from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId
 
 Names = dict[CallContextId, Any]
@@ -84,6 +85,7 @@ def _renamed_context(context: CallContext, names: Names) -> Hashable:
     return evolve(context, origin=_renamed_origin(context.origin, names))
 
 
+@defines("unspec.fn.abstract-ids", "unspec.order.sets")
 def canonical_form(state: State) -> Hashable:
     """Equal for two states if they differ in hidden ids and irrelevant order only."""
     names = _names(state)

@@ -13,6 +13,7 @@ from spec.values.changes import CodeUninstall as CodeUninstall
 from spec.values.changes import ControllersChange as ControllersChange
 from spec.values.changes import Creation as Creation
 from spec.values.changes import LoadSnapshot as LoadSnapshot
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.quantities import Count
 
@@ -25,6 +26,7 @@ class CanisterHistory:
     recent_changes: List[Change] = field(factory=List)
 
 
+@defines("inv.version.history-is-version-after")
 def recorded(history: CanisterHistory, change: Change) -> CanisterHistory:
     """The history with one more change."""
     return CanisterHistory(history.total_changes + 1, history.recent_changes.append(change))

@@ -5,6 +5,7 @@ from attrs import frozen
 from spec.canister.environment import Caller
 from spec.canister.outcome import Callback
 from spec.state.origin import CallOrigin
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, CallContextId, CanisterId, MethodName
 from spec.values.quantities import Cycles
 from spec.values.rejects import Response
@@ -63,6 +64,7 @@ EntryPoint = PublicMethod | CallbackInvocation | Heartbeat | GlobalTimer | OnLow
 
 
 @frozen
+@defines("def.message-shapes")
 class CallMessage:
     """A call that was not started yet. Source: abstract-behavior, calls and messages."""
 
@@ -76,6 +78,7 @@ class CallMessage:
 
 
 @frozen
+@defines("def.message-shapes")
 class FuncMessage:
     """A function that is about to run in a call context."""
 
@@ -89,6 +92,7 @@ class FuncMessage:
 
 
 @frozen
+@defines("def.message-shapes")
 class ResponseMessage:
     """A response on its way to the maker of the call."""
 

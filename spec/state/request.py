@@ -2,6 +2,7 @@
 
 from attrs import frozen
 
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import Reject
@@ -63,6 +64,7 @@ RequestStatus = Received | Processing | Rejected | Replied | Done
 
 
 @frozen
+@defines("def.request-shapes")
 class KnownRequest:
     """A request in the state. Source: abstract-behavior, the system state (`requests`)."""
 

@@ -6,6 +6,7 @@ from spec.canister.outcome import Callback, Closure, MethodCall
 from spec.fees import call_fee, cycles_per_response, smaller
 from spec.system_api.cycles import HIGH
 from spec.system_api.execution import CallUnderConstruction, Execution
+from spec.values.checklist import defines
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 from spec.values.quantities import Cycles
 from spec.wasm.traps import Trap
@@ -14,9 +15,12 @@ PERFORMED: Final = 0
 """The call is queued."""
 
 NOT_PERFORMED: Final = 2
-"""The call cannot be made; means the same as the reject code SYS_FATAL."""
+"""
+The call cannot be made; means the same as the reject code SYS_FATAL. Checklist: `unspec.fn.call-perform-error-value`.
+"""
 
 
+@defines("error.method-name-too-long")
 def call_new(
     execution: Execution,
     callee_source: int,
@@ -54,6 +58,7 @@ def call_on_cleanup(execution: Execution, function: int, argument: int) -> None:
     call.on_cleanup = Closure(function, argument)
 
 
+@defines("error.call-payload-too-large")
 def call_data_append(execution: Execution, source: int, size: int) -> None:
     call = _under_construction(execution)
     if call.payload + size > execution.environment.profile.limits.local_request_payload:
@@ -61,6 +66,7 @@ def call_data_append(execution: Execution, source: int, size: int) -> None:
     call.argument += execution.read_heap(source, size)
 
 
+@defines("error.timeout-too-long")
 def call_with_best_effort_response(execution: Execution, timeout_seconds: int) -> None:
     """Longer time-outs than the system allows are cut."""
     call = _under_construction(execution)
@@ -77,6 +83,7 @@ def call_cycles_add128(execution: Execution, amount_high: int, amount_low: int) 
     _add_cycles(execution, amount_high * HIGH + amount_low)
 
 
+@defines("inv.call-perform-zero-one-callback", "unspec.fn.system-cannot-call-now")
 def call_perform(execution: Execution) -> int:
     """
     Whether or not it succeeds, no call is under construction afterwards.

@@ -3,6 +3,7 @@
 from spec.canister.environment import EnvironmentVariable
 from spec.system_api.context import REPLICATED
 from spec.system_api.execution import Execution
+from spec.values.checklist import defines
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Blob, Principal, Text
 from spec.values.quantities import Nanoseconds
 from spec.wasm.traps import Trap
@@ -30,6 +31,7 @@ def root_key_size(execution: Execution) -> int:
     return len(execution.environment.root_key)
 
 
+@defines("unspec.fn.root-key-import")
 def root_key_copy(execution: Execution, destination: int, offset: int, size: int) -> None:
     execution.copy_to_heap(destination, offset, size, execution.environment.root_key)
 
@@ -70,6 +72,7 @@ def global_timer_set(execution: Execution, timestamp: int) -> Nanoseconds:
     return execution.environment.global_timer if before is None else before
 
 
+@defines("unspec.fn.performance-counter")
 def performance_counter(execution: Execution, counter_type: int) -> int:
     """Counter 0: the instructions of this execution; counter 1: those of earlier executions of its call context too."""
     own = execution.limit - execution.running.counter
@@ -85,6 +88,7 @@ def performance_counter(execution: Execution, counter_type: int) -> int:
 # Certified data.
 
 
+@defines("error.certified-data-too-large")
 def certified_data_set(execution: Execution, source: int, size: int) -> None:
     if size > execution.environment.profile.limits.certified_data:
         raise Trap("the certified data is too long")

@@ -14,6 +14,7 @@ from spec.fees import (
 )
 from spec.profile import Fees
 from spec.system_api.execution import Execution
+from spec.values.checklist import defines
 from spec.values.quantities import Count, Cycles
 
 PRICED: Final = 0
@@ -24,6 +25,7 @@ KNOWN_KEYS: Final = frozenset({b"key_1", b"test_key_1"})
 """The names of the keys of production, for every algorithm. Ours: the interface specification leaves them open."""
 
 
+@defines("unspec.fn.cost-functions")
 def cost_call(execution: Execution, name_size: int, argument_size: int, destination: int) -> None:
     """What `ic0.call_perform` needs beside attached cycles, with what is set aside for the response."""
     environment = execution.environment

@@ -3,6 +3,7 @@
 from typing import Final
 
 from spec.system_api.execution import Execution
+from spec.values.checklist import defines
 from spec.wasm.traps import Trap
 
 UNREADABLE: Final = b"(the bytes to print lie outside of the memory)"
@@ -15,6 +16,7 @@ def debug_print(execution: Execution, source: int, size: int) -> None:
     execution.log(UNREADABLE if message is None else message)
 
 
+@defines("error.trapped-explicitly")
 def trap(execution: Execution, source: int, size: int) -> None:
     """Always traps."""
     message = _message(execution, source, size)

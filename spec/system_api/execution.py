@@ -15,6 +15,7 @@ from spec.canister.wasm_state import WasmState
 from spec.fees import freezing_limit, larger, liquid_balance
 from spec.system_api.context import REPLICATED, Context
 from spec.system_api.stable_pages import StablePages
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, CanisterId, MethodName, Text
 from spec.values.quantities import ByteCount, Cycles, Instructions, Nanoseconds, Seconds
 from spec.values.rejects import Reject, Response
@@ -70,6 +71,7 @@ class CallUnderConstruction:
 
 
 @define
+@defines("entry.execution-state")
 class Execution:
     """The mutable state of one invocation."""
 
@@ -121,6 +123,7 @@ class Execution:
         memory = self.running.memory
         return 0 if memory is None else memory.size
 
+    @defines("api-general.blob-idiom")
     def read_heap(self, source: int, size: int) -> bytes:
         """Bytes of the heap. Traps if they are not all inside it."""
         memory = self.running.memory
@@ -140,12 +143,14 @@ class Execution:
         if memory is not None and content:
             memory.write(destination, content)
 
+    @defines("api-general.blob-idiom")
     def copy_to_heap(self, destination: int, offset: int, size: int, source: bytes) -> None:
         """Copies a part of a blob. Traps if the part is not inside the blob, or does not fit into the heap."""
         if offset + size > len(source):
             raise Trap(f"{size} bytes at {offset} are outside the {len(source)} bytes there are")
         self.write_heap(destination, source[offset : offset + size])
 
+    @defines("api-general.cycles-encoding")
     def write_cycles(self, destination: int, amount: Cycles) -> None:
         """Writes an amount of cycles: 16 bytes, the least significant one first."""
         self.write_heap(destination, amount.to_bytes(16, "little"))
@@ -158,6 +163,7 @@ class Execution:
         return sum(call.transferred_cycles + call.fee + call.callback.reserved_cycles for call in self.calls)
 
     @property
+    @defines("unspec.fn.balance-drift")
     def balance(self) -> Cycles:
         """The balance as the canister sees it: without what the call under construction carries."""
         carried = 0 if self.pending_call is None else self.pending_call.transferred_cycles
@@ -199,6 +205,7 @@ class Execution:
         """The bytes still free in the log of this execution."""
         return self.environment.profile.limits.log_capacity - sum(self.log_records)
 
+    @defines("inv.logs-replicated-only")
     def log(self, text: Blob) -> None:
         """Writes to the log, where the oldest records make room. Only replicated executions keep it."""
         limits = self.environment.profile.limits
@@ -225,4 +232,7 @@ def start_execution(
 
 
 ApiFunction = Callable[..., int | None]
-"""The meaning of an import: the execution and the operands, as unsigned numbers, to the result, if there is one."""
+"""
+The meaning of an import: the execution and the operands, as unsigned numbers, to the result, if there is one.
+Checklist: `module.numbers-unsigned`.
+"""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from spec.system_api.execution import Execution
 from spec.system_api.table import IMPORTS, SystemFunction
+from spec.values.checklist import defines
 from spec.wasm.execute import HostFunction, Instance
 from spec.wasm.traps import Trap
 
@@ -16,6 +17,7 @@ def host_functions(execution: Execution) -> Mapping[tuple[str, str], HostFunctio
     return {(MODULE, row.name): host_function(row, execution) for row in IMPORTS.values()}
 
 
+@defines("api-general.contexts", "error.wrong-context")
 def host_function(row: SystemFunction, execution: Execution) -> HostFunction:
     """One import. The charge comes first, so a call from a wrong context is charged too."""
 

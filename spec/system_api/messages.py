@@ -2,6 +2,7 @@
 
 from spec.system_api.context import Context
 from spec.system_api.execution import Execution
+from spec.values.checklist import defines
 from spec.values.quantities import ByteCount
 from spec.values.rejects import Reject, RejectCode, Reply
 from spec.wasm.traps import Trap
@@ -73,6 +74,7 @@ def _reject_message(execution: Execution) -> bytes:
 # Responding. Source: canister-interface, responding.
 
 
+@defines("error.reply-too-large")
 def msg_reply_data_append(execution: Execution, source: int, size: int) -> None:
     """The data is lost if `ic0.msg_reply` is not called in the same execution."""
     _check_response_owed(execution)
@@ -87,6 +89,7 @@ def msg_reply(execution: Execution) -> None:
     execution.available_cycles = 0
 
 
+@defines("error.reject-too-large", "inv.reject-code-fixed-by-protocol")
 def msg_reject(execution: Execution, source: int, size: int) -> None:
     """Data given for a reply is dropped."""
     _check_response_owed(execution)

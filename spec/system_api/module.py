@@ -20,6 +20,7 @@ from spec.system_api.execution import Parameters
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE, DecodedModule, decode_module
 from spec.system_api.run import Ending, run_closure, run_function
 from spec.values.canister_terms import GlobalType
+from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
 from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds
@@ -146,11 +147,13 @@ class WasmCanisterModule:
 
     # Hooks of installation and upgrade.
 
+    @defines("entry.init")
     def init(self, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment) -> Outcome:
         """Runs the start function, then `canister_init`."""
         parameters = Parameters(environment, caller=caller, argument=argument)
         return self._start_and("canister_init", parameters, wasm_state)
 
+    @defines("entry.pre-upgrade")
     def pre_upgrade(self, wasm_state: WasmState, caller: Caller, environment: Environment) -> Outcome:
         """Runs `canister_pre_upgrade`. A timer that it sets has no effect."""
         function = self.entry_point("canister_pre_upgrade")
@@ -159,11 +162,13 @@ class WasmCanisterModule:
         outcome = self._run(function, Context.PRE_UPGRADE, Parameters(environment, caller=caller), wasm_state)
         return evolve(outcome, new_global_timer=None) if isinstance(outcome, Returned) else outcome
 
+    @defines("entry.post-upgrade")
     def post_upgrade(self, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment) -> Outcome:
         """Runs the start function, then `canister_post_upgrade`."""
         parameters = Parameters(environment, caller=caller, argument=argument)
         return self._start_and("canister_post_upgrade", parameters, wasm_state)
 
+    @defines("entry.start", "module.start-function")
     def _start_and(self, hook: Text, parameters: Parameters, wasm_state: WasmState) -> Outcome:
         """Changed pages are charged for each of the two functions by itself."""
         limit = parameters.environment.instruction_limit
@@ -189,6 +194,7 @@ class WasmCanisterModule:
 
     # Methods and system tasks.
 
+    @defines("entry.update")
     def update(
         self,
         method_name: MethodName,
@@ -211,6 +217,7 @@ class WasmCanisterModule:
         )
         return self._run(self.entry_point(UPDATE + method_name), Context.UPDATE, parameters, wasm_state)
 
+    @defines("entry.query")
     def query(
         self,
         method_name: MethodName,
@@ -226,6 +233,7 @@ class WasmCanisterModule:
         outcome = self._run(self.entry_point(QUERY + method_name), context, parameters, wasm_state)
         return evolve(outcome, new_state=wasm_state) if isinstance(outcome, Returned) else outcome
 
+    @defines("entry.composite-query")
     def composite_query(
         self,
         method_name: MethodName,
@@ -239,18 +247,22 @@ class WasmCanisterModule:
         function = self.entry_point(COMPOSITE_QUERY + method_name)
         return self._run(function, Context.COMPOSITE_QUERY, parameters, wasm_state)
 
+    @defines("entry.heartbeat")
     def heartbeat(self, wasm_state: WasmState, environment: Environment) -> Outcome:
         """Runs `canister_heartbeat`."""
         return self._system_task("canister_heartbeat", wasm_state, environment)
 
+    @defines("entry.global-timer")
     def global_timer(self, wasm_state: WasmState, environment: Environment) -> Outcome:
         """Runs `canister_global_timer`."""
         return self._system_task("canister_global_timer", wasm_state, environment)
 
+    @defines("entry.on-low-wasm-memory")
     def on_low_wasm_memory(self, wasm_state: WasmState, environment: Environment) -> Outcome:
         """Runs `canister_on_low_wasm_memory`."""
         return self._system_task("canister_on_low_wasm_memory", wasm_state, environment)
 
+    @defines("entry.inspect-message")
     def inspect_message(
         self, method_name: MethodName, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
     ) -> bool:
@@ -275,6 +287,7 @@ class WasmCanisterModule:
 
     # Callbacks.
 
+    @defines("entry.reply-callback", "entry.reject-callback")
     def callback(
         self,
         callback: Callback,
@@ -302,6 +315,7 @@ class WasmCanisterModule:
         context = Context.REPLY_CALLBACK if is_reply else Context.REJECT_CALLBACK
         return self._callback(callback, is_reply, context, Context.CLEANUP, parameters, wasm_state)
 
+    @defines("entry.composite-callbacks")
     def composite_callback(
         self,
         callback: Callback,
@@ -323,6 +337,7 @@ class WasmCanisterModule:
         context = Context.COMPOSITE_REPLY_CALLBACK if is_reply else Context.COMPOSITE_REJECT_CALLBACK
         return self._callback(callback, is_reply, context, Context.COMPOSITE_CLEANUP, parameters, wasm_state)
 
+    @defines("entry.cleanup-callback", "inv.cleanup-iff-trap", "unspec.env.cleanup-limit")
     def _callback(
         self,
         callback: Callback,

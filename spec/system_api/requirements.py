@@ -18,6 +18,7 @@ from spec.system_api.engine_limits import engine_violation
 from spec.system_api.host import MODULE
 from spec.system_api.run import maximum_memory_pages
 from spec.system_api.table import IMPORTS
+from spec.values.checklist import defines
 from spec.values.containers import Map
 from spec.values.identifiers import Blob, MethodName, Text
 from spec.values.quantities import ByteCount
@@ -100,6 +101,7 @@ def decode_module(raw: Blob, profile: Profile) -> DecodedModule | MalformedModul
 # The encoding.
 
 
+@defines("module.encoding", "error.wasm-module-too-large")
 def uncompressed(raw: Blob, largest: ByteCount) -> Blob | MalformedModule:
     """The binary, of a gzip stream the decompressed contents. Never produces more than the largest size and a byte."""
     binary = raw
@@ -113,6 +115,15 @@ def uncompressed(raw: Blob, largest: ByteCount) -> Blob | MalformedModule:
     return binary
 
 
+@defines(
+    "module.limit.functions",
+    "module.limit.globals",
+    "error.too-many-functions",
+    "error.too-many-globals",
+    "error.function-too-large",
+    "error.code-section-too-large",
+    "unspec.error.module-limits",
+)
 def decoding_limits(limits: Limits) -> DecodingLimits:
     """The limits that the decoder checks by itself, so that it does not go on with a module that is too large."""
     return DecodingLimits(
@@ -160,6 +171,7 @@ def first_violation(module: Module, limits: Limits) -> Text | None:
     return next((because for because in found if because is not None), None)
 
 
+@defines("module.one-memory")
 def memory_violation(module: Module, limits: Limits) -> Text | None:
     """At most one memory is declared, and it starts no larger than it may become."""
     if len(module.memories) > 1:
@@ -193,6 +205,7 @@ def global_violation(module: Module) -> Text | None:
     return None
 
 
+@defines("module.imports", "api-general.pointer-width")
 def import_violation(module: Module) -> Text | None:
     """Only listed functions are imported, with the right types for the width of pointers."""
     for entry in module.imports:
@@ -210,6 +223,13 @@ def import_violation(module: Module) -> Text | None:
     return None
 
 
+@defines(
+    "module.lifecycle-export-types",
+    "module.method-export-types",
+    "module.unique-methods",
+    "module.reserved-export-prefix",
+    "error.duplicate-exports",
+)
 def export_violation(module: Module) -> Text | None:
     """Entry points have type () -> (), names of methods are unique, and no other `canister_` function is exported."""
     for name, index in _exported_functions(module):
@@ -223,6 +243,7 @@ def export_violation(module: Module) -> Text | None:
     return None if repeated is None else f"the method {repeated!r} is exported more than once"
 
 
+@defines("module.custom-section-conflict", "module.custom-section-prefix", "module.candid-section")
 def custom_section_violation(module: Module) -> Text | None:
     """Of the sections with prefix `icp:` each is public or private, and none has the name of another one."""
     names = [section.name for section in module.custom_sections if section.name.startswith("icp:")]
@@ -233,6 +254,16 @@ def custom_section_violation(module: Module) -> Text | None:
     return None if repeated is None else f"there is more than one custom section {repeated!r}"
 
 
+@defines(
+    "module.limit.methods",
+    "module.limit.method-name-length",
+    "module.limit.custom-sections",
+    "module.limit.custom-section-size",
+    "error.too-many-methods",
+    "error.method-name-sum",
+    "error.function-name-too-large",
+    "unspec.error.module-limits",
+)
 def size_violation(module: Module, limits: Limits) -> Text | None:
     """The module declares no more than it may. Functions, globals and instructions are counted by the decoder."""
     names = [name.encode() for _, name in methods(module)]
@@ -251,6 +282,7 @@ def size_violation(module: Module, limits: Limits) -> Text | None:
     return None
 
 
+@defines("error.function-complexity")
 def instruction_violation(module: Module, limits: Limits) -> Text | None:
     """No function is too complex, or contains an instruction that is not supported."""
     for number, function in enumerate(module.functions, len(module.imported_functions)):
@@ -265,6 +297,7 @@ def instruction_violation(module: Module, limits: Limits) -> Text | None:
 # What the exports and custom sections say.
 
 
+@defines("module.method-export-types")
 def methods(module: Module) -> tuple[tuple[Text, MethodName], ...]:
     """Pairs of kind and name of the exported methods. The name is everything after the one space."""
     return tuple(

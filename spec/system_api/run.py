@@ -12,6 +12,7 @@ from spec.profile import Limits
 from spec.system_api.context import CHANGES_KEPT, Context
 from spec.system_api.execution import Execution, Parameters, start_execution
 from spec.system_api.host import host_functions
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Text
 from spec.values.quantities import WASM_PAGE, Count, Instructions
@@ -57,6 +58,7 @@ class Finished:
         """What the rules see of it."""
         return self._returned() if self.ending is Ending.RETURNS else self._trapped()
 
+    @defines("entry.pending-call-discarded")
     def _returned(self) -> Returned:
         """A call still under construction is dropped."""
         execution = self.execution
@@ -72,6 +74,7 @@ class Finished:
             logs=tuple(execution.logs),
         )
 
+    @defines("error.trapped", "error.instruction-limit")
     def _trapped(self) -> Trapped:
         trapped = self.ending is Ending.TRAPS
         return Trapped(
@@ -82,6 +85,7 @@ class Finished:
         )
 
 
+@defines("error.out-of-memory")
 def maximum_memory_pages(limits: Limits, wasm64: bool) -> Count:
     """How far the heap can grow, in WebAssembly pages."""
     return (limits.wasm_memory_64 if wasm64 else limits.wasm_memory_32) // WASM_PAGE
@@ -99,6 +103,7 @@ def run_function(
     return _run(module, lambda instance: instance.invoke(function, ()), context, parameters, wasm_state, limit)
 
 
+@defines("module.table")
 def run_closure(
     module: Module,
     closure: Closure,

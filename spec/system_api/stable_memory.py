@@ -10,6 +10,7 @@ from typing import Final
 
 from spec.system_api.context import QUERYING, UPGRADING
 from spec.system_api.execution import Execution
+from spec.values.checklist import defines
 from spec.values.quantities import OS_PAGE, WASM_PAGE, Count, Instructions
 from spec.wasm.traps import Trap
 
@@ -78,6 +79,7 @@ def _check_32_bits(execution: Execution) -> None:
         raise Trap("the stable memory is too large for the 32-bit functions")
 
 
+@defines("unspec.fn.stable-grow", "error.out-of-memory")
 def _grow(execution: Execution, new_pages: int) -> Count | None:
     before = execution.stable_memory.wasm_pages
     if (before + new_pages) * WASM_PAGE > execution.environment.profile.limits.stable_memory:
@@ -103,6 +105,7 @@ def _read(execution: Execution, destination: int, offset: int, size: int) -> Non
     execution.write_heap(destination, execution.stable_memory.read(offset, size))
 
 
+@defines("error.memory-access-limit")
 def _access(execution: Execution, offset: int, size: int) -> None:
     """Traps unless the range is inside the stable memory, and the execution may access so many pages."""
     if offset + size > execution.stable_memory.size:

@@ -22,6 +22,7 @@ from spec.system_api import (
 )
 from spec.system_api.context import Context
 from spec.system_api.execution import ApiFunction, Execution
+from spec.values.checklist import defines
 from spec.values.identifiers import Text
 from spec.values.quantities import Instructions
 from spec.wasm.syntax import FunctionType, ValueType
@@ -53,6 +54,7 @@ class SystemFunction:
     only_32_bit: bool = False
     """The function does not exist for modules with 64-bit memory."""
 
+    @defines("api-general.pointer-width", "module.pointer-width")
     def type(self, wasm64: bool) -> FunctionType:
         """The type of the import in a module with 32-bit or 64-bit memory."""
         pointer = ValueType.I64 if wasm64 else ValueType.I32

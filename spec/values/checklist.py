@@ -9,12 +9,10 @@ The mark that joins a definition with the checklist of testable statements.
 from collections.abc import Callable
 from typing import TypeVar
 
-from spec.values.identifiers import Text
-
 Defined = TypeVar("Defined", bound=Callable[..., object])
 
 
-def defines(*rows: Text) -> Callable[[Defined], Defined]:
+def defines(*rows: str) -> Callable[[Defined], Defined]:
     """Says of which rows of the checklist the decorated function or class is the definition."""
     assert rows, "at least one row is named"
     return lambda definition: definition

@@ -5,6 +5,8 @@ import hashlib
 import zlib
 from typing import Final, NewType
 
+from spec.values.checklist import defines
+
 Blob = bytes
 """A sequence of bytes."""
 
@@ -45,11 +47,13 @@ MAXIMUM_PRINCIPAL_LENGTH: Final[int] = 29
 """In bytes. Source: index, principals."""
 
 
+@defines("def.identifiers")
 def self_authenticating_id(public_key: Blob) -> Principal:
     """The principal of the owner of a DER-encoded public key."""
     return Principal(hashlib.sha224(public_key).digest() + b"\x02")
 
 
+@defines("def.identifiers")
 def derived_id(registrant: Principal, nonce: Blob) -> Principal:
     """The id that a principal derives from a nonce."""
     return Principal(hashlib.sha224(bytes([len(registrant)]) + registrant + nonce).digest() + b"\x03")

@@ -61,6 +61,12 @@ def test_tests_show_what_they_are_marked_with_also_by_parameter(tmp_path):
     ]
 
 
+def test_several_tests_can_show_the_rows_of_one_list(tmp_path):
+    text = 'ROWS = ["a", "b"]\n\n@pytest.mark.checklist(*ROWS, "c")\ndef test_one(): ...\n'
+    marks = marked_tests(written(tmp_path, "docs/tests/test_a.py", text))
+    assert [mark.row for mark in marks] == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("mark", ['skip(reason="slow")', "xfail"])
 def test_a_test_that_is_not_run_shows_nothing(tmp_path, mark):
     text = f'@pytest.mark.{mark}\n@pytest.mark.checklist("a")\ndef test_one(): ...\n'
@@ -74,6 +80,8 @@ def test_a_test_that_is_not_run_shows_nothing(tmp_path, mark):
         ("worlds.py", '@pytest.mark.checklist("a")\ndef test_one(): ...\n'),
         ("test_a.py", 'def test_one():\n    pytest.mark.checklist("a")\n'),
         ("test_a.py", "@pytest.mark.checklist(ROW)\ndef test_one(): ...\n"),
+        ("test_a.py", "@pytest.mark.checklist(*ROWS)\ndef test_one(): ...\n"),
+        ("test_a.py", "ROWS = rows()\n@pytest.mark.checklist(*ROWS)\ndef test_one(): ...\n"),
         ("test_a.py", "@pytest.mark.checklist()\ndef test_one(): ...\n"),
     ],
 )

@@ -7,6 +7,7 @@ from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import opaque
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId, Principal
 
 CONTROLLER_METHODS = (
@@ -22,9 +23,9 @@ CONTROLLER_METHODS = (
     "upload_canister_snapshot_metadata",
     "upload_canister_snapshot_data",
 )
-"""Source: checklist, submit-call.mgmt-controller-methods."""
+"""Source: checklist, submit-call.mgmt-controller-methods. Checklist: `rule.submit-call.mgmt-controller-methods`."""
 ADMIN_METHODS = ("start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_metrics")
-"""Source: checklist, submit-call.mgmt-admin-methods."""
+"""Source: checklist, submit-call.mgmt-admin-methods. Checklist: `rule.submit-call.mgmt-admin-methods`."""
 SNAPSHOT_READING_METHODS = (
     "list_canister_snapshots",
     "read_canister_snapshot_metadata",
@@ -42,6 +43,7 @@ def managed_canister(request: Request) -> CanisterId | None:
     return getattr(arguments, "canister_id", None)
 
 
+@defines("rule.submit-call.mgmt-create-canister", "rule.submit-call.mgmt-provisional-create")
 def may_submit(state: State, request: Request, effective_id: Principal) -> bool:
     """The user may make this management call as ingress. Source: abstract-behavior, API request submission."""
     if request.method_name == "provisional_create_canister_with_cycles":
@@ -55,6 +57,11 @@ def may_submit(state: State, request: Request, effective_id: Principal) -> bool:
     return may_manage(state, state.canisters[managed], request)
 
 
+@defines(
+    "rule.submit-call.mgmt-controller-methods",
+    "rule.submit-call.mgmt-admin-methods",
+    "rule.submit-call.mgmt-canister-status",
+)
 def may_manage(state: State, canister: Canister, request: Request) -> bool:
     """The user may submit this call about an existing canister."""
     if request.method_name == "provisional_top_up_canister":

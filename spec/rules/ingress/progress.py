@@ -9,11 +9,13 @@ from spec.state.origin import FromUser
 from spec.state.request import Done, KnownRequest, Processing, Received, Rejected, Replied, RequestStatus
 from spec.state.state import State
 from spec.transition import RequestStatusChanged, Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MessageId, RequestId
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, Response, system_reject
 
 
 @transition(title="Request rejection", source="abstract-behavior#request-rejection")
+@defines("rule.request-rejection", "unspec.spont.request-rejection")
 def request_rejection(state: State, *, request_id: RequestId, code: RejectCode) -> Step:
     """The system may reject a request that was not started, for reasons of its own."""
     # CONDITIONS
@@ -26,6 +28,7 @@ def request_rejection(state: State, *, request_id: RequestId, code: RejectCode) 
 
 
 @transition(title="Initiating canister calls", source="abstract-behavior#initiating-canister-calls")
+@defines("inv.order.ingress-unordered", "unspec.order.ingress", "inv.ingress.processing-has-effect")
 def initiate_call(state: State, *, request_id: RequestId) -> Step:
     """A request becomes a call."""
     # CONDITIONS
@@ -72,6 +75,7 @@ def respond_to_user(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="Request clean up: response dropped", source="abstract-behavior#update-call-request-clean-up")
+@defines("rule.request-cleanup.done", "unspec.env.done-status", "unspec.spont.request-cleanup")
 def request_done(state: State, *, request_id: RequestId) -> Step:
     """The response to a request is no longer kept, but the request is still known."""
     # CONDITIONS
@@ -83,6 +87,7 @@ def request_done(state: State, *, request_id: RequestId) -> Step:
 
 
 @transition(title="Request clean up: request forgotten", source="abstract-behavior#update-call-request-clean-up")
+@defines("rule.request-cleanup.delete", "unspec.spont.request-cleanup")
 def request_deletion(state: State, *, request_id: RequestId) -> Step:
     """A request that was answered and has expired is forgotten."""
     # CONDITIONS

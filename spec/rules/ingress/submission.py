@@ -13,11 +13,13 @@ from spec.state.canister import Canister, Running, Stopping
 from spec.state.request import KnownRequest, Received, Request
 from spec.state.state import State
 from spec.transition import RequestStatusChanged, Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 from spec.values.rejects import RejectCode, RejectReason
 
 
 @transition(title="API Request submission: call to a canister", source="abstract-behavior#api-request-submission")
+@defines("rule.submit-call.canister-endpoint", "rule.submit-call.regular-canister", "def.effective-canister-id")
 def submit_request(state: State, *, request: Request, effective_id: Principal) -> Step:
     """A user's call to a running canister that is not frozen, and does not refuse it, becomes known."""
     # CONDITIONS
@@ -51,6 +53,7 @@ def submit_request(state: State, *, request: Request, effective_id: Principal) -
     title="API Request submission: call to the management canister",
     source="abstract-behavior#api-request-submission",
 )
+@defines("rule.submit-call.canister-endpoint", "def.effective-canister-id")
 def submit_management_request(state: State, *, request: Request, effective_id: Principal) -> Step:
     """A user's call about a canister that is not frozen becomes known, if the user may make it."""
     # CONDITIONS
@@ -70,6 +73,7 @@ def submit_management_request(state: State, *, request: Request, effective_id: P
     return received(state, request, effective_id)
 
 
+@defines("rule.submit-call.canister-endpoint")
 def require_acceptable_request(state: State, request: Request) -> None:
     """States the conditions that hold for every request."""
     require(len(request.nonce) <= state.profile.limits.nonce, "the nonce is short enough")

@@ -10,6 +10,7 @@ from spec.state.origin import FromUser
 from spec.state.state import State
 from spec.transition import Step, opaque, require
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal
 from spec.values.quantities import CanisterVersion
 from spec.values.rejects import RejectReason, Reply
@@ -39,6 +40,7 @@ class ManagedCall:
     canister: Canister
 
 
+@defines("error.canister-not-found")
 def managed_call(state: State, message_id: MessageId, method_name: MethodName) -> ManagedCall:
     """A call to a method that takes the id of an existing canister and nothing else."""
     call = management_call(state, message_id, method_name)
@@ -48,6 +50,7 @@ def managed_call(state: State, message_id: MessageId, method_name: MethodName) -
     return ManagedCall(call, arguments.canister_id, existing_canister(state, arguments.canister_id))
 
 
+@defines("error.invalid-controller")
 def require_controller(call: CallMessage, canister: Canister) -> None:
     """States that the caller is a controller of the canister."""
     require(
@@ -57,6 +60,7 @@ def require_controller(call: CallMessage, canister: Canister) -> None:
     )
 
 
+@defines("mgmt-general.subnet-admins")
 def require_controller_or_admin(state: State, call: CallMessage, canister: Canister) -> None:
     """States that the caller is a controller of the canister or an admin of its subnet."""
     require(
@@ -83,6 +87,7 @@ def reply(state: State, message_id: MessageId, call: CallMessage, result: Blob =
     return Step(replied(state, message_id, call, result))
 
 
+@defines("def.change-origin", "mgmt-general.sender-canister-version")
 def change_origin(call: CallMessage, sender_canister_version: CanisterVersion | None) -> ChangeOrigin:
     """Who a change is recorded for. Source: abstract-behavior, `change_origin`."""
     if isinstance(call.origin, FromUser):

@@ -5,6 +5,7 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId
 from spec.values.quantities import Count
@@ -171,6 +172,7 @@ def block_headers_call(state: State, message_id: MessageId) -> tuple[CallMessage
 
 
 @transition(title="Bitcoin: unspent outputs", source="ours#outside-world")
+@defines("unspec.value.bitcoin")
 def bitcoin_get_utxos(state: State, *, message_id: MessageId, answer: management.UtxosResult) -> Step:
     """A canister learns unspent outputs of an address."""
     # CONDITIONS

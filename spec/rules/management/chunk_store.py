@@ -11,6 +11,7 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId
 from spec.values.quantities import Count
@@ -77,6 +78,7 @@ def require_controller_or_itself(call: CallMessage, canister_id: CanisterId, can
 
 
 @transition(title="Upload Chunk", source="abstract-behavior#ic-management-canister-upload-chunk")
+@defines("error.wasm-chunk-store")
 def upload_chunk(state: State, *, message_id: MessageId) -> Step:
     """A chunk is stored under its hash."""
     # CONDITIONS
@@ -102,6 +104,7 @@ def upload_chunk(state: State, *, message_id: MessageId) -> Step:
     )
 
 
+@defines("inv.chunk-store-bounded")
 def require_chunk_fits(state: State, chunk_store: Map[Blob, Blob], chunk_hash: Blob, chunk: Blob) -> None:
     """States that a chunk is not too large, and that there is room for it in a chunk store."""
     limits = state.profile.limits
@@ -141,6 +144,7 @@ def stored_chunks(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="Install chunked code", source="abstract-behavior#ic-management-canister-install-chunked-code")
+@defines("error.wasm-chunk-store")
 def install_chunked_code(state: State, *, message_id: MessageId) -> Step:
     """Chunks are put together to a module; the call becomes one to `install_code`, at the same place."""
     # CONDITIONS

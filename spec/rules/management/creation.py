@@ -17,6 +17,7 @@ from spec.state.message import CallMessage, ResponseMessage
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Minted, MintReason, Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, MessageId
 from spec.values.quantities import CanisterVersion, Cycles
 from spec.values.rejects import RejectReason, Reply
@@ -42,6 +43,7 @@ def provisional_create_arguments(argument: Blob) -> management.ProvisionalCreate
     return arguments if isinstance(arguments, management.ProvisionalCreateArguments) else None
 
 
+@defines("def.is-system-assigned", "unspec.fn.is-system-assigned", "inv.id-classes-disjoint")
 def is_system_assigned(canister_id: CanisterId) -> bool:
     """The id can be that of a canister. Source: abstract-behavior, canister creation (`is_system_assigned`)."""
     return canister_id not in (MANAGEMENT_CANISTER, ANONYMOUS) and is_opaque_id(canister_id)
@@ -64,6 +66,7 @@ def encoded_canister_id(canister_id: CanisterId) -> Blob:
 
 
 @transition(title="Canister creation", source="abstract-behavior#ic-management-canister-canister-creation")
+@defines("error.create-canister-not-enough-cycles")
 def create_canister(state: State, *, message_id: MessageId, canister_id: CanisterId) -> Step:
     """A canister without code is created; the cycles sent with the call, less the fee, are its balance."""
     # CONDITIONS
@@ -95,6 +98,7 @@ def create_canister(state: State, *, message_id: MessageId, canister_id: Caniste
     title="Canister creation with cycles",
     source="abstract-behavior#ic-management-canister-canister-creation-with-cycles",
 )
+@defines("mgmt-general.provisional")
 def provisional_create_canister_with_cycles(state: State, *, message_id: MessageId, canister_id: CanisterId) -> Step:
     """On a development instance, a canister is created whose cycles come out of nothing."""
     # CONDITIONS
@@ -123,6 +127,7 @@ def provisional_create_canister_with_cycles(state: State, *, message_id: Message
     )
 
 
+@defines("mgmt-general.cycles-attached")
 def fee_of_creation(state: State) -> Cycles:
     """What creating a canister costs. Source: management-canister, create_canister (free on subnets with admins)."""
     subnet_id = state.subnet.subnet_id
@@ -165,6 +170,7 @@ def created(
     return after
 
 
+@defines("unspec.fn.subnets")
 def new_canister(
     state: State,
     call: CallMessage,

@@ -17,6 +17,7 @@ from spec.state.message import Message, ResponseMessage
 from spec.state.state import State, cycles_of_canister
 from spec.transition import Burned, BurnReason, Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId
 from spec.values.rejects import RejectCode, RejectReason, system_reject
@@ -59,6 +60,7 @@ def uninstall_code(state: State, *, message_id: MessageId) -> Step:
     )
 
 
+@defines("inv.logs-replicated-only")
 def uninstalled(canister: Canister, origin: ChangeOrigin) -> Canister:
     """The canister without code."""
     version = canister.version + 1
@@ -76,6 +78,7 @@ def uninstalled(canister: Canister, origin: ChangeOrigin) -> Canister:
     )
 
 
+@defines("unspec.order.stop-replies")
 def rejects_of_contexts(state: State, canister_id: CanisterId) -> List[Message]:
     """A reject for each call that the canister still had to answer, with the cycles that were available to it."""
     return state.call_contexts.collect_where(
@@ -99,6 +102,7 @@ def deleted_context(context: CallContext) -> CallContext:
 
 
 @transition(title="Canister deletion", source="abstract-behavior#ic-management-canister-canister-deletion")
+@defines("error.delete-not-stopped", "error.delete-self")
 def delete_canister(state: State, *, message_id: MessageId) -> Step:
     """A stopped canister disappears with everything that belongs to it. Its id is never used again."""
     # CONDITIONS

@@ -9,6 +9,7 @@ from spec.state.history import Change
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal, Text
 from spec.values.quantities import NANOSECONDS_PER_SECOND, SECONDS_PER_DAY, Count, Nanoseconds
@@ -136,6 +137,7 @@ def canister_info(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="Canister metadata", source="abstract-behavior#ic-management-canister-canister-metadata")
+@defines("error.metadata-no-module")
 def canister_metadata(state: State, *, message_id: MessageId) -> Step:
     """A canister reads a public custom section of any canister, or a private one of a canister that it controls."""
     # CONDITIONS
@@ -153,6 +155,7 @@ def canister_metadata(state: State, *, message_id: MessageId) -> Step:
     return reply(state, message_id, call, encoded_section(content))
 
 
+@defines("error.metadata-section-not-found")
 def visible_section(state: State, canister: Canister, code: Code, name: Text, caller: Principal) -> Blob | None:
     """The content of the custom section with this name; None if there is none, or none for this caller."""
     module = module_of(state.profile, code)
@@ -164,6 +167,7 @@ def visible_section(state: State, canister: Canister, code: Code, name: Text, ca
 
 
 @transition(title="Canister metrics", source="abstract-behavior#ic-management-canister-canister-metrics")
+@defines("rule.mgmt.canister-metrics.update", "unspec.value.canister-metrics")
 def canister_metrics(state: State, *, message_id: MessageId, metrics: management.CyclesConsumed) -> Step:
     """A controller or an admin of the subnet learns what a canister was charged for. The numbers come from outside."""
     # CONDITIONS
@@ -176,6 +180,7 @@ def canister_metrics(state: State, *, message_id: MessageId, metrics: management
 
 
 @transition(title="Node Metrics", source="abstract-behavior#ic-management-canister-node-metrics")
+@defines("unspec.value.node-metrics")
 def node_metrics_history(state: State, *, message_id: MessageId, samples: List[management.NodeMetricsSample]) -> Step:
     """A canister learns how the nodes of a subnet did. The samples come from outside."""
     # CONDITIONS
@@ -190,6 +195,7 @@ def node_metrics_history(state: State, *, message_id: MessageId, samples: List[m
 
 
 @transition(title="Subnet information", source="abstract-behavior#ic-management-canister-subnet-information")
+@defines("unspec.value.subnet-info")
 def subnet_info(state: State, *, message_id: MessageId, replica_version: Text, registry_version: Count) -> Step:
     """A canister learns which versions a subnet uses. They come from outside."""
     # CONDITIONS

@@ -20,6 +20,7 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Executed, Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MessageId
 from spec.values.quantities import Cycles, Instructions
@@ -34,6 +35,7 @@ def install_code_arguments(argument: Blob) -> management.InstallCodeArguments | 
 
 
 @transition(title="Code installation", source="abstract-behavior#ic-management-canister-code-installation")
+@defines("error.canister-not-empty")
 def install_code(state: State, *, message_id: MessageId) -> Step:
     """
     New code starts with an empty state: its start function and `canister_init` run.
@@ -144,6 +146,7 @@ class HookUse:
     """With `ic0.cycles_burn128`."""
 
 
+@defines("error.install-code-not-enough-cycles")
 def charged(
     state: State,
     message_id: MessageId,
@@ -191,6 +194,7 @@ def charged(
     )
 
 
+@defines("error.wasm-memory-limit", "setting.wasm-memory-limit")
 def require_heap_within_limit(canister: Canister) -> None:
     """States that the heap is not larger than the canister's own limit."""
     assert isinstance(canister.code, Code)

@@ -8,6 +8,7 @@ from spec.state.canister import Canister, Running, StopCall, Stopped, Stopping
 from spec.state.message import Message, ResponseMessage
 from spec.state.state import State
 from spec.transition import Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId, MessageId
 from spec.values.management import EMPTY_RESULT
 from spec.values.quantities import Count
@@ -18,6 +19,7 @@ from spec.values.rejects import RejectCode, RejectReason, Reply, Response, syste
     title="Stopping a canister: a running canister",
     source="abstract-behavior#ic-management-canister-stopping-a-canister",
 )
+@defines("rule.mgmt.stop-canister.from-running")
 def stop_running_canister(state: State, *, message_id: MessageId) -> Step:
     """A running canister begins to stop; the call is answered when it has stopped."""
     # CONDITIONS
@@ -40,6 +42,7 @@ def stop_running_canister(state: State, *, message_id: MessageId) -> Step:
     title="Stopping a canister: a stopping canister",
     source="abstract-behavior#ic-management-canister-stopping-a-canister",
 )
+@defines("rule.mgmt.stop-canister.while-stopping")
 def stop_stopping_canister(state: State, *, message_id: MessageId) -> Step:
     """One more call waits for a canister that is stopping already."""
     # CONDITIONS
@@ -64,6 +67,7 @@ def stop_stopping_canister(state: State, *, message_id: MessageId) -> Step:
     title="Stopping a canister: a stopped canister",
     source="abstract-behavior#ic-management-canister-stopping-a-canister",
 )
+@defines("rule.mgmt.stop-canister.when-stopped")
 def stop_stopped_canister(state: State, *, message_id: MessageId) -> Step:
     """Stopping a stopped canister succeeds at once."""
     # CONDITIONS
@@ -84,6 +88,7 @@ def stop_stopped_canister(state: State, *, message_id: MessageId) -> Step:
     title="Stopping a canister: completion",
     source="abstract-behavior#ic-management-canister-stopping-a-canister",
 )
+@defines("rule.mgmt.stop-canister.completion", "unspec.spont.stop-completion")
 def stop_completion(state: State, *, canister_id: CanisterId) -> Step:
     """A stopping canister without open call contexts is stopped, and everybody who waits for that is answered."""
     # CONDITIONS
@@ -110,6 +115,7 @@ def stop_completion(state: State, *, canister_id: CanisterId) -> Step:
     title="Stopping a canister: a waiting call is rejected",
     source="abstract-behavior#ic-management-canister-stopping-a-canister",
 )
+@defines("rule.mgmt.stop-canister.reject-pending", "unspec.spont.stop-rejection", "unspec.env.stop-timeout")
 def stop_call_rejection(state: State, *, canister_id: CanisterId, index: Count) -> Step:
     """The system may reject a call that waits for a canister to stop, for instance after a time-out."""
     # CONDITIONS
@@ -136,6 +142,7 @@ def stop_call_rejection(state: State, *, canister_id: CanisterId, index: Count) 
     title="Starting a canister: running or stopped",
     source="abstract-behavior#ic-management-canister-starting-a-canister",
 )
+@defines("rule.mgmt.start-canister.running-or-stopped")
 def start_canister(state: State, *, message_id: MessageId) -> Step:
     """A stopped canister runs again; starting a running one only raises its version."""
     # CONDITIONS
@@ -156,6 +163,7 @@ def start_canister(state: State, *, message_id: MessageId) -> Step:
     title="Starting a canister: stopping",
     source="abstract-behavior#ic-management-canister-starting-a-canister",
 )
+@defines("rule.mgmt.start-canister.stopping")
 def start_stopping_canister(state: State, *, message_id: MessageId) -> Step:
     """A canister that was stopping runs on, and everybody who waits for it to stop gets a reject."""
     # CONDITIONS

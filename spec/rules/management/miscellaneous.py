@@ -8,6 +8,7 @@ from spec.state.message import ResponseMessage
 from spec.state.state import State
 from spec.transition import Minted, MintReason, Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, MessageId
 from spec.values.rejects import RejectReason, Reply
 
@@ -56,6 +57,7 @@ def deposit_cycles(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="Random numbers", source="abstract-behavior#ic-management-canister-random-numbers")
+@defines("unspec.value.raw-rand")
 def raw_rand(state: State, *, message_id: MessageId, randomness: Blob) -> Step:
     """A caller gets 32 bytes that nobody could foresee."""
     # CONDITIONS
@@ -68,6 +70,7 @@ def raw_rand(state: State, *, message_id: MessageId, randomness: Blob) -> Step:
 
 
 @transition(title="Top up canister", source="abstract-behavior#ic-management-canister-top-up-canister")
+@defines("mgmt-general.provisional")
 def provisional_top_up_canister(state: State, *, message_id: MessageId) -> Step:
     """On a development instance, cycles for a canister come out of nothing."""
     # CONDITIONS

@@ -10,6 +10,7 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal
 from spec.values.quantities import ByteCount, Count, Cycles
@@ -68,6 +69,7 @@ def largest_response(limits: Limits, arguments: management.HttpRequestArguments)
 
 
 @opaque
+@defines("entry.transform")
 def is_transform_of(state: State, caller: Principal, transform: management.HttpTransform) -> bool:
     """The transformation is a query method of the caller."""
     if transform.canister_id != caller or caller not in state.canisters:
@@ -87,6 +89,7 @@ def outcall_fee(profile: Profile, arguments: management.HttpRequestArguments, su
 
 
 @opaque
+@defines("entry.transform")
 def is_admissible_response(
     limits: Limits, arguments: management.HttpRequestArguments, answer: management.HttpResponse
 ) -> bool:
@@ -143,6 +146,7 @@ def require_allowed_request(limits: Limits, arguments: management.HttpRequestArg
 
 
 @transition(title="HTTPS outcall", source="ours#outside-world")
+@defines("unspec.value.http-outcalls")
 def http_request(state: State, *, message_id: MessageId, answer: management.HttpResponse) -> Step:
     """
     A server answered the request of a canister.

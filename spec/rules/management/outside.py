@@ -17,6 +17,7 @@ from spec.rules.management.threshold_keys import (
 from spec.state.message import Unordered
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, MessageId, MethodName
 from spec.values.quantities import Cycles
 from spec.values.rejects import RejectCode, RejectReason, system_reject
@@ -58,6 +59,7 @@ def outside_call_departure(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="A call fails in the outside world", source="ours#outside-world")
+@defines("unspec.value.http-outcalls", "unspec.value.bitcoin", "unspec.value.threshold-keys")
 def outside_call_failure(state: State, *, message_id: MessageId, code: RejectCode) -> Step:
     """The outside world does not answer, or refuses; the fee is kept."""
     # CONDITIONS

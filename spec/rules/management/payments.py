@@ -6,6 +6,7 @@ from spec.rules.management.settings import require_affordable
 from spec.rules.resources import cycles_to_reserve, management_cost
 from spec.state.canister import Canister
 from spec.state.state import State
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import Cycles, Instructions
 
@@ -15,6 +16,7 @@ def cost_for(state: State, canister: Canister, instructions: Instructions) -> Cy
     return management_cost(state.profile, instructions, canister.subnet.subnet_size)
 
 
+@defines("inv.cycles.reserved-limit")
 def paid(state: State, canister_id: CanisterId, changed: Canister, used: Cycles) -> Canister:
     """
     The changed canister after it paid what was used and reserved cycles for the memory by which it grows.

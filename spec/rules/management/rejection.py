@@ -89,6 +89,7 @@ from spec.rules.management.upgrade import upgrade_code
 from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import NotEnabled, Rule, Step, opaque, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, MethodName, Principal
 from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
 
@@ -135,7 +136,10 @@ METHODS: Final[Mapping[MethodName, tuple[Rule, ...]]] = {
     "vetkd_derive_key": (vetkd_derive_key,),
     "vetkd_public_key": (vetkd_public_key,),
 }
-"""The rules that answer calls to each method; of those of one method at most one is enabled."""
+"""
+The rules that answer calls to each method; of those of one method at most one is enabled. Checklist:
+`mgmt-general.facade`, `mgmt-general.candid-interface`.
+"""
 
 SNAPSHOT_MAKERS: Final = (
     take_canister_snapshot,
@@ -146,6 +150,7 @@ SNAPSHOT_MAKERS: Final = (
 
 
 @transition(title="Management calls that fail are rejected", source="ours#management-call-rejection")
+@defines("inv.atomic.install-code", "unspec.error.management-conditions", "unspec.error.incomplete")
 def management_call_rejection(state: State, *, message_id: MessageId) -> Step:
     """A call to the management canister that cannot succeed is rejected for the first condition that does not hold."""
     # CONDITIONS

@@ -5,11 +5,13 @@ from attrs import evolve
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, require
+from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
 from spec.values.quantities import Cycles
 from spec.values.rejects import RejectReason, Response
 
 
+@defines("mgmt-general.cycles-attached")
 def require_fee(call: CallMessage, fee: Cycles) -> None:
     """States that the fee is attached to a call."""
     require(call.transferred_cycles >= fee, "the fee is attached", RejectReason.INSUFFICIENT_CYCLES_ATTACHED)

@@ -15,6 +15,7 @@ from spec.state.history import Change, ChangeOrigin, ControllersChange, recorded
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal
 from spec.values.quantities import ByteCount
@@ -39,6 +40,20 @@ def update_settings_arguments(argument: Blob) -> management.UpdateSettingsArgume
 
 
 @opaque
+@defines(
+    "setting.controllers",
+    "setting.compute-allocation",
+    "setting.memory-allocation",
+    "setting.freezing-threshold",
+    "setting.reserved-cycles-limit",
+    "setting.minimum-incoming-canister-call-cycles",
+    "setting.wasm-memory-limit",
+    "setting.wasm-memory-threshold",
+    "setting.log-visibility",
+    "setting.snapshot-visibility",
+    "setting.status-visibility",
+    "setting.environment-variables",
+)
 def default_settings(profile: Profile, creator: Principal) -> Settings:
     """What a new canister has. Source: abstract-behavior, canister creation; profile for what it leaves open."""
     return Settings(
@@ -86,6 +101,23 @@ def changed_settings(current: Settings, given: management.SettingsArguments) -> 
 
 
 @opaque
+@defines(
+    "error.invalid-settings",
+    "inv.controllers-bounded",
+    "inv.env-vars-bounded",
+    "setting.controllers",
+    "setting.compute-allocation",
+    "setting.memory-allocation",
+    "setting.freezing-threshold",
+    "setting.reserved-cycles-limit",
+    "setting.minimum-incoming-canister-call-cycles",
+    "setting.wasm-memory-limit",
+    "setting.wasm-memory-threshold",
+    "setting.log-visibility",
+    "setting.snapshot-visibility",
+    "setting.status-visibility",
+    "setting.environment-variables",
+)
 def settings_are_allowed(profile: Profile, settings: Settings, given: management.SettingsArguments) -> bool:
     """The settings keep within the limits. Source: management-canister, settings; facts on limits."""
     limits = profile.limits
@@ -136,6 +168,7 @@ def hash_of_blob(content: Blob) -> Blob:
 
 
 @transition(title="Changing settings", source="abstract-behavior#ic-management-canister-changing-settings")
+@defines("error.reserved-limit-too-low")
 def update_settings(state: State, *, message_id: MessageId) -> Step:
     """A controller changes some settings of a canister."""
     # CONDITIONS
@@ -183,6 +216,12 @@ def takes_more(before: Settings, after: Settings) -> bool:
     return after.compute_allocation > before.compute_allocation or after.memory_allocation > before.memory_allocation
 
 
+@defines(
+    "error.reserved-limit-memory-allocation",
+    "error.insufficient-cycles-compute-allocation",
+    "error.insufficient-cycles-memory-allocation",
+    "inv.cycles.reserved-limit",
+)
 def require_affordable(profile: Profile, after: Canister, *, must_stay_liquid: bool) -> None:
     """States that a canister can pay for what it now reserves and allocates."""
     require(after.balance >= 0, "the balance covers what is reserved", RejectReason.CANISTER_OUT_OF_CYCLES)

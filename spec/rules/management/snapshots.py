@@ -27,6 +27,7 @@ from spec.state.snapshot import Snapshot, SnapshotSource
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
 from spec.values.quantities import CanisterVersion, Count, Cycles
@@ -85,6 +86,7 @@ def encoded_list(snapshots: Map[SnapshotId, Snapshot]) -> Blob:
 
 
 @transition(title="Take canister snapshot", source="abstract-behavior#ic-management-canister-take-canister-snapshot")
+@defines("rule.mgmt.take-snapshot.keep-code")
 def take_canister_snapshot(state: State, *, message_id: MessageId, snapshot_id: SnapshotId) -> Step:
     """A controller keeps a copy of what a canister is made of."""
     # CONDITIONS
@@ -112,6 +114,7 @@ def take_canister_snapshot(state: State, *, message_id: MessageId, snapshot_id: 
     title="Take canister snapshot and uninstall the code",
     source="abstract-behavior#ic-management-canister-take-canister-snapshot",
 )
+@defines("rule.mgmt.take-snapshot.uninstall")
 def take_canister_snapshot_and_uninstall(state: State, *, message_id: MessageId, snapshot_id: SnapshotId) -> Step:
     """A snapshot is taken and the code uninstalled in one step, so that the canister does not grow in between."""
     # CONDITIONS
@@ -141,6 +144,7 @@ def take_canister_snapshot_and_uninstall(state: State, *, message_id: MessageId,
     )
 
 
+@defines("unspec.error.snapshot-of-empty-canister")
 def taking_call(state: State, message_id: MessageId) -> tuple[CallMessage, management.TakeSnapshotArguments, Canister]:
     """A call to `take_canister_snapshot`, its argument, and the canister that it is about."""
     call = management_call(state, message_id, "take_canister_snapshot")
@@ -157,6 +161,7 @@ def require_fresh_id(state: State, snapshot_id: SnapshotId) -> None:
     require(not state.used_snapshot_ids.contains(snapshot_id), "the snapshot id is fresh")
 
 
+@defines("inv.snapshot-count", "error.snapshot-not-found")
 def require_room(state: State, canister: Canister, replaced: SnapshotId | None) -> None:
     """States that the snapshot to be replaced exists, or that there may be one more."""
     if replaced is None:
@@ -169,6 +174,7 @@ def require_room(state: State, canister: Canister, replaced: SnapshotId | None) 
         existing_snapshot(canister, replaced)
 
 
+@defines("error.snapshot-not-found", "error.snapshot-invalid-ownership")
 def existing_snapshot(canister: Canister, snapshot_id: SnapshotId) -> Snapshot:
     """The snapshot of this canister with this id."""
     require(snapshot_id in canister.snapshots, "the canister has the snapshot", RejectReason.SNAPSHOT_NOT_FOUND)
@@ -200,12 +206,14 @@ def with_snapshot(
     return evolve(canister, snapshots=others.set(snapshot_id, snapshot))
 
 
+@defines("unspec.fn.cycles-used-snapshots")
 def cost_of_snapshot(state: State, canister: Canister, snapshot: Snapshot) -> Cycles:
     """What creating a snapshot costs the canister."""
     return cost_for(state, canister, state.profile.limits.snapshot_instructions + size_of_snapshot(snapshot))
 
 
 @transition(title="Load canister snapshot", source="abstract-behavior#ic-management-canister-load-canister-snapshot")
+@defines("error.snapshot-not-controller")
 def load_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
     """A canister becomes what a snapshot holds, of itself or of another canister on its subnet."""
     # CONDITIONS
@@ -247,6 +255,7 @@ def load_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
     )
 
 
+@defines("error.snapshot-not-loadable")
 def require_fitting_state(module: CanisterModule, snapshot: Snapshot) -> None:
     """States that the state in a snapshot can be one of its module."""
     require(

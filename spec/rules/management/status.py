@@ -16,11 +16,13 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, MessageId, Principal
 from spec.values.rejects import RejectReason
 
 
 @transition(title="Canister status", source="abstract-behavior#ic-management-canister-canister-status")
+@defines("rule.mgmt.canister-status.update")
 def canister_status(state: State, *, message_id: MessageId) -> Step:
     """The canister itself, an admin of its subnet, or whom its status visibility admits learns about a canister."""
     # CONDITIONS
@@ -47,6 +49,9 @@ def require_visible(call: CallMessage, canister: Canister, visibility: Visibilit
     )
 
 
+@defines(
+    "mgmt-general.visibility", "setting.status-visibility", "setting.log-visibility", "setting.snapshot-visibility"
+)
 def is_admitted(canister: Canister, visibility: Visibility, principal: Principal) -> bool:
     """A visibility setting of the canister admits the principal."""
     match visibility:
@@ -64,6 +69,12 @@ def encoded_status(state: State, canister: Canister) -> Blob:
     return management.encode_canister_status(status_record(state, canister))
 
 
+@defines(
+    "def.canister-status-record",
+    "unspec.fn.query-stats-noise",
+    "inv.migration-flag",
+    "unspec.value.ready-for-migration",
+)
 def status_record(state: State, canister: Canister) -> management.CanisterStatusResult:
     """What is told about a canister. Source: abstract-behavior, canister status; ic.did."""
     settings = canister.settings
@@ -95,6 +106,7 @@ def status_record(state: State, canister: Canister) -> management.CanisterStatus
     )
 
 
+@defines("mgmt.canister-status.memory-metrics", "unspec.fn.total-memory-and-metrics")
 def memory_metrics(state: State, canister: Canister) -> management.MemoryMetrics:
     """What the memory of a canister is used for."""
     history = memory_usage_of_history(canister.history)

@@ -9,6 +9,7 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, MessageId, Text
 from spec.values.quantities import ByteCount, Count, Cycles
 from spec.values.rejects import RejectReason, Reply
@@ -87,6 +88,7 @@ def vetkd_fee(profile: Profile, subnet_size: Count) -> Cycles:
 
 
 @opaque
+@defines("unspec.value.threshold-keys")
 def is_known_key(name: Text) -> bool:
     """There is a key of this name."""
     return name in KNOWN_KEYS

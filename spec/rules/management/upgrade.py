@@ -22,6 +22,7 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Step, require, transition
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
 from spec.values.rejects import RejectReason
 
@@ -30,6 +31,7 @@ KEEPS_HEAP = "enhanced-orthogonal-persistence"
 
 
 @transition(title="Code upgrade", source="abstract-behavior#ic-management-canister-code-upgrade")
+@defines("inv.atomic.upgrade")
 def upgrade_code(state: State, *, message_id: MessageId) -> Step:
     """
     New code takes over: `canister_pre_upgrade` of the old code runs, then start function and `canister_post_upgrade` of
@@ -65,6 +67,7 @@ def upgrade_code(state: State, *, message_id: MessageId) -> Step:
     return charged(state, message_id, call, arguments.canister_id, module, fresh, used)
 
 
+@defines("error.missing-upgrade-option", "error.invalid-upgrade-option")
 def persistence_is_allowed(
     old_module: CanisterModule, new_module: CanisterModule, option: management.WasmMemoryPersistence | None
 ) -> bool:

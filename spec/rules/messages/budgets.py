@@ -5,10 +5,12 @@ from spec.rules.modules import code_of, module_of
 from spec.rules.resources import cycles_per_message
 from spec.state.canister import Canister
 from spec.state.message import CallbackInvocation, EntryPoint, PublicMethod
+from spec.values.checklist import defines
 from spec.values.identifiers import MethodName
 from spec.values.quantities import Cycles, Instructions
 
 
+@defines("error.instruction-limit")
 def method_instruction_limit(profile: Profile, canister: Canister, method_name: MethodName) -> Instructions:
     """The instruction limit of a method called as an update: query methods have a limit of their own."""
     module = module_of(profile, code_of(canister))
@@ -17,6 +19,7 @@ def method_instruction_limit(profile: Profile, canister: Canister, method_name: 
     return profile.limits.message_instructions
 
 
+@defines("error.instruction-limit")
 def instruction_limit(profile: Profile, canister: Canister, entry_point: EntryPoint) -> Instructions:
     """The instruction limit of an execution."""
     match entry_point:

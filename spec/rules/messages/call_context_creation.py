@@ -13,10 +13,12 @@ from spec.state.message import Between, CallMessage, EntryPoint, FuncMessage, Gl
 from spec.state.origin import FromCanister, FromSystemTask
 from spec.state.state import State
 from spec.transition import Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
 
 
 @transition(title="Call context creation: Public entry points", source="abstract-behavior#call-context-creation")
+@defines("rule.call-context-creation.public-method", "inv.prop-06-at-most-once", "inv.cycles.frozen-no-new-work")
 def call_context_creation(state: State, *, message_id: MessageId, context_id: CallContextId) -> Step:
     """A call to a method of a running canister gets a call context; the cycles for its execution are set aside."""
     # CONDITIONS
@@ -62,6 +64,7 @@ def call_context_creation(state: State, *, message_id: MessageId, context_id: Ca
 
 
 @transition(title="Call context creation: Heartbeat", source="abstract-behavior#call-context-creation")
+@defines("rule.call-context-creation.heartbeat", "unspec.spont.heartbeat")
 def heartbeat_context_creation(state: State, *, canister_id: CanisterId, context_id: CallContextId) -> Step:
     """The heartbeat of a running canister that exports one may run at any time."""
     # CONDITIONS
@@ -75,6 +78,7 @@ def heartbeat_context_creation(state: State, *, canister_id: CanisterId, context
 
 
 @transition(title="Call context creation: Global timer", source="abstract-behavior#call-context-creation")
+@defines("rule.call-context-creation.global-timer", "inv.timer-fires-once", "unspec.spont.global-timer")
 def global_timer_context_creation(state: State, *, canister_id: CanisterId, context_id: CallContextId) -> Step:
     """The global timer of a running canister is due: it is switched off and its hook runs."""
     # CONDITIONS
@@ -89,6 +93,7 @@ def global_timer_context_creation(state: State, *, canister_id: CanisterId, cont
     return Step(with_system_task(state, canister_id, evolve(canister, global_timer=0), context_id, GlobalTimer()))
 
 
+@defines("setting.minimum-incoming-canister-call-cycles")
 def brings_enough_cycles(call: CallMessage, callee: Canister) -> bool:
     """As many cycles are attached as the callee asks for; it asks only other canisters."""
     return (
@@ -98,6 +103,7 @@ def brings_enough_cycles(call: CallMessage, callee: Canister) -> bool:
     )
 
 
+@defines("inv.low-memory-hook-once")
 def require_no_hook_due(canister: Canister) -> None:
     """States that the low-memory hook is not due: as long as it is, only it and callbacks can be executed."""
     require(canister.low_memory_hook != HookStatus.READY, "the low-memory hook is not due")

@@ -8,11 +8,13 @@ from spec.state.canister import Canister, Stopping
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.state import State
 from spec.transition import Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId
 from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
 
 
 @transition(title="Call context starvation", source="abstract-behavior#rule-starvation")
+@defines("inv.reject-does-not-undo", "unspec.spont.starvation-and-removal")
 def call_context_starvation(state: State, *, context_id: CallContextId) -> Step:
     """
     A call context that still owes a response, and can no longer get one, is answered with a reject.
@@ -39,6 +41,7 @@ def call_context_starvation(state: State, *, context_id: CallContextId) -> Step:
 
 
 @transition(title="Call context removal", source="abstract-behavior#call-context-removal")
+@defines("unspec.spont.starvation-and-removal")
 def call_context_removal(state: State, *, context_id: CallContextId) -> Step:
     """A call context that was answered and to which nothing refers is forgotten."""
     # CONDITIONS
@@ -72,6 +75,7 @@ def has_stop_call_of(canister: Canister, context_id: CallContextId) -> bool:
     )
 
 
+@defines("unspec.value.reject-messages")
 def reject_of(context: CallContext) -> Reject:
     """The reject that a starved call context is answered with: it names the latest failure."""
     failure = context.last_failure

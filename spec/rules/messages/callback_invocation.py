@@ -9,10 +9,12 @@ from spec.state.message import CallbackInvocation, FuncMessage, ResponseMessage,
 from spec.state.origin import Expired, FromCanister
 from spec.state.state import State
 from spec.transition import Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
 
 
 @transition(title="Callback invocation", source="abstract-behavior#callback-invocation")
+@defines("rule.callback-invocation.live-context", "inv.stopping-processes-responses", "inv.cycles.frozen-no-new-work")
 def callback_invocation(state: State, *, message_id: MessageId) -> Step:
     """
     A response to a call of a live call context is about to be handled; the refunded cycles are there already.
@@ -46,6 +48,7 @@ def callback_invocation(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="Callback invocation: deleted call context", source="abstract-behavior#callback-invocation")
+@defines("rule.callback-invocation.deleted-context", "inv.empty-canister-response")
 def callback_of_deleted_context(state: State, *, message_id: MessageId) -> Step:
     """A response to a call of a deleted call context runs no code; its cycles go to the canister."""
     # CONDITIONS

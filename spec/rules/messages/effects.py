@@ -12,11 +12,13 @@ from spec.state.message import Between, CallMessage, FuncMessage, Message, Respo
 from spec.state.origin import CallDeadline, Deadline, FromCanister, NoDeadline
 from spec.state.state import State
 from spec.transition import opaque
+from spec.values.checklist import defines
 from spec.values.containers import List, Queue
 from spec.values.identifiers import Blob, MessageId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, CanisterVersion, Nanoseconds, Seconds
 
 
+@defines("inv.prop-02-call-splits-execution", "inv.order.calls-of-one-execution", "inv.prop-10-cycles-conserved")
 def messages_of(
     state: State,
     message_id: MessageId,
@@ -54,11 +56,13 @@ def new_call(call: MethodCall, message: FuncMessage, canister: Canister, context
     )
 
 
+@defines("unspec.const.max-call-timeout")
 def deadline_after(time: Nanoseconds, timeout: Seconds | None) -> CallDeadline:
     """When a call made at a time expires."""
     return NoDeadline() if timeout is None else Deadline(time + timeout * NANOSECONDS_PER_SECOND)
 
 
+@defines("inv.prop-08-unbounded-wait-first-response")
 def with_answered_context(context: CallContext, outcome: Returned) -> CallContext:
     """The call context after an execution in it."""
     executed = evolve(
@@ -102,6 +106,7 @@ def with_logs(canister: Canister, texts: tuple[Blob, ...]) -> Canister:
 
 
 @opaque
+@defines("inv.log-sequence", "unspec.fn.logs")
 def longer_log(logs: List[LogRecord], time: Nanoseconds, texts: tuple[Blob, ...]) -> List[LogRecord]:
     """A log with more records, numbered on."""
     first = logs.items[-1].index + 1 if logs.items else 0

@@ -15,10 +15,12 @@ from spec.state.canister import Canister, HookStatus
 from spec.state.message import FuncMessage
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Executed, Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
 
 
 @transition(title="Message execution", source="abstract-behavior#rule-message-execution", completes_execution=True)
+@defines("inv.prop-05-trap-rolls-back", "inv.atomic.entry-point", "entry.trap-discards")
 def message_execution(state: State, *, message_id: MessageId) -> Step:
     """
     A canister runs a method, a callback or a system task.

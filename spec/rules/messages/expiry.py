@@ -8,12 +8,14 @@ from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessag
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId, CanisterId, MessageId
 from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
 
 @transition(title="Call expiry: messages", source="abstract-behavior#call-expiry")
+@defines("rule.call-expiry.message", "unspec.spont.call-expiry")
 def call_expiry_of_message(state: State, *, message_id: MessageId) -> Step:
     """A bounded-wait call that is on its way, or whose response is, may expire at any time."""
     # CONDITIONS
@@ -32,6 +34,7 @@ def call_expiry_of_message(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="Call expiry: calls in progress", source="abstract-behavior#call-expiry")
+@defines("rule.call-expiry.call-context", "unspec.spont.call-expiry")
 def call_expiry_of_call_context(state: State, *, context_id: CallContextId) -> Step:
     """A bounded-wait call that the callee is processing may expire at any time; the callee goes on."""
     # CONDITIONS
@@ -50,6 +53,7 @@ def call_expiry_of_call_context(state: State, *, context_id: CallContextId) -> S
 
 
 @transition(title="Call expiry: stop calls", source="abstract-behavior#call-expiry")
+@defines("rule.call-expiry.stop-canister", "unspec.spont.call-expiry")
 def call_expiry_of_stop_call(state: State, *, canister_id: CanisterId, index: Count) -> Step:
     """A bounded-wait call that waits for a canister to stop may expire at any time."""
     # CONDITIONS
@@ -73,6 +77,7 @@ def call_expiry_of_stop_call(state: State, *, canister_id: CanisterId, index: Co
 
 
 @transition(title="Dropping expired messages", source="abstract-behavior#message-timeout")
+@defines("unspec.spont.drop-expired")
 def drop_expired_message(state: State, *, message_id: MessageId) -> Step:
     """A message of a call that has expired may be dropped; the cycles that it carries are lost."""
     # CONDITIONS
@@ -110,6 +115,7 @@ def expired(origin: FromCanister) -> FromCanister:
     return evolve(origin, deadline=Expired(origin.deadline.time))
 
 
+@defines("inv.prop-09-bounded-wait-unknown", "inv.prop-11-bounded-wait-cycles", "inv.sys-unknown-only-bounded-wait")
 def unknown_response(origin: FromCanister) -> Message:
     """What the caller of an expired call gets. What was set aside for handling the response comes with it."""
     return ResponseMessage(

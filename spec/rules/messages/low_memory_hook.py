@@ -9,10 +9,12 @@ from spec.state.canister import Canister, Code, HookStatus
 from spec.state.message import OnLowWasmMemory
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId, CanisterId
 
 
 @transition(title="Call context creation: On low wasm memory", source="abstract-behavior#call-context-creation")
+@defines("rule.call-context-creation.on-low-wasm-memory", "unspec.spont.low-memory-hook")
 def on_low_wasm_memory_context_creation(state: State, *, canister_id: CanisterId, context_id: CallContextId) -> Step:
     """The low-memory hook of a running canister is due: it runs, once."""
     # CONDITIONS
@@ -25,6 +27,7 @@ def on_low_wasm_memory_context_creation(state: State, *, canister_id: CanisterId
     return Step(with_system_task(state, canister_id, scheduled, context_id, OnLowWasmMemory()))
 
 
+@defines("unspec.error.low-memory-hook-empty")
 def with_hook_status(profile: Profile, canister: Canister) -> Canister:
     """
     The canister after it was looked at whether its heap is near the limit.
@@ -36,6 +39,7 @@ def with_hook_status(profile: Profile, canister: Canister) -> Canister:
 
 
 @opaque
+@defines("rule.low-wasm-memory-scheduling", "inv.low-memory-hook-once")
 def hook_status(profile: Profile, canister: Canister) -> HookStatus:
     """Whether the hook is due: once for each time that the condition becomes true."""
     if not is_low_on_memory(profile, canister):
@@ -46,6 +50,7 @@ def hook_status(profile: Profile, canister: Canister) -> HookStatus:
 
 
 @opaque
+@defines("setting.wasm-memory-threshold")
 def is_low_on_memory(profile: Profile, canister: Canister) -> bool:
     """Less of the heap's limit is left than the threshold. No limit stands for the largest heap there can be."""
     if not isinstance(canister.code, Code):

@@ -18,8 +18,10 @@ from spec.state.message import (
     PublicMethod,
 )
 from spec.state.state import State
+from spec.values.checklist import defines
 
 
+@defines("inv.composite-not-replicated", "entry.mode-matrix", "error.method-not-found", "unspec.error.unknown-method")
 def outcome_of(state: State, canister: Canister, code: Code, message: FuncMessage, context: CallContext) -> Outcome:
     """What running the message gives (`R` of the interface specification)."""
     module = module_of(state.profile, code)
@@ -64,6 +66,7 @@ def outcome_of(state: State, canister: Canister, code: Code, message: FuncMessag
             return system_task_as_update(module.on_low_wasm_memory(code.wasm_state, environment))
 
 
+@defines("def.query-as-update", "inv.query-discards-state")
 def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
     """A query executed as an update: it responds, and changes nothing. Source: abstract-behavior, `query_as_update`."""
     match outcome:
@@ -80,6 +83,7 @@ def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
             )
 
 
+@defines("def.system-task-as-update")
 def system_task_as_update(outcome: Outcome) -> Outcome:
     """A system task executed as an update: it neither responds nor accepts cycles. Source: `system_task_as_update`."""
     match outcome:

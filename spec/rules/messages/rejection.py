@@ -10,11 +10,13 @@ from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import FromCanister, NoDeadline
 from spec.state.state import State
 from spec.transition import Step, require, transition
+from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
 
 @transition(title="Calls to missing canisters are rejected", source="ours#call-to-missing-canister")
+@defines("error.canister-not-found", "unspec.error.nonexistent-canister")
 def reject_call_to_missing_canister(state: State, *, message_id: MessageId) -> Step:
     """A call to a canister that does not exist is rejected."""
     # CONDITIONS
@@ -26,6 +28,7 @@ def reject_call_to_missing_canister(state: State, *, message_id: MessageId) -> S
 
 
 @transition(title="Calls to empty canisters are rejected", source="ours#call-to-empty-canister")
+@defines("error.wasm-module-not-found", "unspec.error.empty-canister")
 def reject_call_to_empty_canister(state: State, *, message_id: MessageId) -> Step:
     """A call to a canister without code is rejected."""
     # CONDITIONS
@@ -41,6 +44,7 @@ def reject_call_to_empty_canister(state: State, *, message_id: MessageId) -> Ste
     title="Calls to stopped/stopping canisters are rejected",
     source="abstract-behavior#calls-to-stoppedstopping-canisters-are-rejected",
 )
+@defines("inv.stopping-processes-responses", "unspec.order.overlapping-rejections")
 def reject_call_to_stopped_canister(state: State, *, message_id: MessageId) -> Step:
     """A call to a canister which is stopping, or stopped, is rejected."""
     # CONDITIONS
@@ -58,6 +62,7 @@ def reject_call_to_stopped_canister(state: State, *, message_id: MessageId) -> S
     title="Calls to frozen canisters are rejected",
     source="abstract-behavior#calls-to-frozen-canisters-are-rejected",
 )
+@defines("inv.cycles.frozen-no-new-work", "unspec.order.overlapping-rejections")
 def reject_call_to_frozen_canister(state: State, *, message_id: MessageId) -> Step:
     """A call to a canister whose liquid balance is negative is rejected."""
     # CONDITIONS
@@ -74,6 +79,7 @@ def reject_call_to_frozen_canister(state: State, *, message_id: MessageId) -> St
     title="Calls with insufficient cycles are rejected",
     source="abstract-behavior#calls-with-insufficient-cycles-are-rejected",
 )
+@defines("unspec.order.overlapping-rejections", "setting.minimum-incoming-canister-call-cycles")
 def reject_call_with_insufficient_cycles(state: State, *, message_id: MessageId) -> Step:
     """A call of another canister with fewer cycles attached than the callee asks for is rejected."""
     # CONDITIONS
@@ -93,6 +99,7 @@ def reject_call_with_insufficient_cycles(state: State, *, message_id: MessageId)
 
 
 @transition(title="Calls to canisters out of cycles are rejected", source="ours#call-to-canister-out-of-cycles")
+@defines("unspec.error.low-liquid-balance")
 def reject_call_to_canister_out_of_cycles(state: State, *, message_id: MessageId) -> Step:
     """A call to a canister that cannot set aside the cycles for executing it is rejected."""
     # CONDITIONS
@@ -112,6 +119,20 @@ def reject_call_to_canister_out_of_cycles(state: State, *, message_id: MessageId
 
 
 @transition(title="Spontaneous call rejection", source="abstract-behavior#request-rejection")
+@defines(
+    "rule.spontaneous-call-rejection",
+    "unspec.spont.call-rejection",
+    "unspec.error.capacity",
+    "error.install-rate-limited",
+    "error.subnet-compute-oversubscribed",
+    "error.subnet-memory-oversubscribed",
+    "error.subnet-custom-section-oversubscribed",
+    "error.subnet-out-of-ids",
+    "error.subnet-max-canisters",
+    "error.snapshot-heap-delta",
+    "error.snapshot-long-execution",
+    "error.delete-queue-not-empty",
+)
 def spontaneous_call_rejection(state: State, *, message_id: MessageId, code: RejectCode) -> Step:
     """The system can reject any call that was not started, for instance because it is overloaded."""
     # CONDITIONS
@@ -134,6 +155,7 @@ def spontaneous_call_rejection(state: State, *, message_id: MessageId, code: Rej
     )
 
 
+@defines("inv.sys-unknown-only-bounded-wait")
 def waits_with_bound(call: CallMessage) -> bool:
     """The maker of the call set a time-out."""
     return isinstance(call.origin, FromCanister) and not isinstance(call.origin.deadline, NoDeadline)

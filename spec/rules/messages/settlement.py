@@ -12,6 +12,7 @@ from spec.state.canister import Canister, Code
 from spec.state.message import CallbackInvocation, EntryPoint, FuncMessage, PublicMethod
 from spec.state.state import State
 from spec.transition import opaque
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.management import decode_arguments
 from spec.values.quantities import ByteCount, CanisterVersion, Cycles
@@ -60,6 +61,7 @@ def settle(state: State, canister: Canister, message: FuncMessage, outcome: Outc
             return Settlement(used, 0, 0, 0, canister.balance + message.reserved_cycles - used)
 
 
+@defines("unspec.fn.cycles-used")
 def cycles_used(profile: Profile, canister: Canister, message: FuncMessage, outcome: Outcome) -> Cycles:
     """
     What the execution is charged: its instructions, and for a callback the transmission of the response.
@@ -133,6 +135,7 @@ def failure_of_trap(trapped: Trapped) -> FailedExecution:
             return FailedExecution(RejectReason.METHOD_NOT_FOUND, trapped.message)
 
 
+@defines("error.insufficient-cycles-memory-grow", "error.reserved-limit-memory-grow", "inv.cycles.reserved-limit")
 def refusal_of(
     profile: Profile,
     canister: Canister,
@@ -162,6 +165,7 @@ def refusal_of(
 
 
 @opaque
+@defines("def.validate-sender-canister-version", "mgmt-general.sender-canister-version")
 def gives_right_sender_version(call: MethodCall, version: CanisterVersion) -> bool:
     """A management call names no sender version, or the right one."""
     if call.callee != MANAGEMENT_CANISTER or call.method_name not in METHODS_WITH_SENDER_VERSION:
@@ -182,6 +186,7 @@ def least_balance(
     return max(freezing_limit(profile, after) - reserved, 0)
 
 
+@defines("setting.wasm-memory-limit", "error.wasm-memory-limit")
 def exceeds_memory_limit(profile: Profile, canister: Canister, message: FuncMessage, size: ByteCount) -> bool:
     """The heap is larger than the canister's own limit, which binds update methods only."""
     limit = canister.settings.wasm_memory_limit

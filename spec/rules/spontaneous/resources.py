@@ -8,6 +8,7 @@ from spec.state.canister import Canister, Empty
 from spec.state.history import CanisterHistory
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, require, transition
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import CanisterId, Principal, SubnetId
 from spec.values.quantities import CanisterVersion, Cycles
@@ -16,6 +17,7 @@ SECTION = "abstract-behavior#time-progressing-cycle-consumption-canister-version
 
 
 @transition(title="Resource payment: reserved balance", source=SECTION)
+@defines("rule.resource-payment.reserved-balance", "unspec.spont.resource-payments")
 def payment_from_reserved_balance(state: State, *, canister_id: CanisterId, balance: Cycles) -> Step:
     """What a canister pays for its resources comes from its reserved balance as long as there is one."""
     # CONDITIONS
@@ -30,6 +32,7 @@ def payment_from_reserved_balance(state: State, *, canister_id: CanisterId, bala
 
 
 @transition(title="Resource payment: main balance", source=SECTION)
+@defines("rule.resource-payment.main-balance", "unspec.spont.resource-payments")
 def payment_from_main_balance(state: State, *, canister_id: CanisterId, balance: Cycles) -> Step:
     """A canister without reserved cycles pays for its resources from its balance."""
     # CONDITIONS
@@ -45,6 +48,7 @@ def payment_from_main_balance(state: State, *, canister_id: CanisterId, balance:
 
 
 @transition(title="Canister out of cycles", source="abstract-behavior#canister-out-of-cycles")
+@defines("unspec.spont.out-of-cycles")
 def canister_out_of_cycles(state: State, *, canister_id: CanisterId) -> Step:
     """A canister without any cycles loses its code, its allocations and its recorded changes."""
     # CONDITIONS
@@ -65,6 +69,7 @@ def canister_out_of_cycles(state: State, *, canister_id: CanisterId) -> Step:
     )
 
 
+@defines("inv.deallocated-canister-kept", "unspec.env.after-ten-years")
 def deallocated(canister: Canister) -> Canister:
     """What is left of a canister that ran out of cycles. How many changes it had is still known."""
     return evolve(
@@ -81,6 +86,7 @@ def deallocated(canister: Canister) -> Canister:
 
 
 @transition(title="Canister version increments", source=SECTION)
+@defines("rule.version-increment", "unspec.spont.version")
 def canister_version_increment(state: State, *, canister_id: CanisterId, version: CanisterVersion) -> Step:
     """The version of a canister may rise at any time, by any amount."""
     # CONDITIONS

@@ -7,6 +7,7 @@ from spec.state.canister import LogRecord
 from spec.state.history import CanisterHistory, Change
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import ByteCount, Count
@@ -37,6 +38,7 @@ def size_of_log(records: List[LogRecord]) -> ByteCount:
 
 
 @transition(title="Trimming canister history", source="abstract-behavior#trimming-canister-history")
+@defines("unspec.spont.history-trimming")
 def canister_history_trimming(state: State, *, canister_id: CanisterId, kept: Count) -> Step:
     """The oldest recorded changes may be dropped; at least the newest twenty stay, and the total is kept."""
     # CONDITIONS
@@ -51,6 +53,7 @@ def canister_history_trimming(state: State, *, canister_id: CanisterId, kept: Co
 
 
 @transition(title="Trimming canister logs", source="abstract-behavior#trimming-canister-logs")
+@defines("unspec.spont.log-trimming", "mgmt.fetch-canister-logs")
 def canister_log_trimming(state: State, *, canister_id: CanisterId, kept: Count) -> Step:
     """The oldest records of a log larger than 4 KiB may be dropped."""
     # CONDITIONS

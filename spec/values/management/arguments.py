@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from spec.values.candid import CandidError, CandidType, CandidValue, decode, encode
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, MethodName
 from spec.values.management import bitcoin, chunk_store, information, keys, outcalls, snapshots, types
 from spec.values.management.conversions import (
@@ -172,6 +173,7 @@ MANAGEMENT_METHODS: Final[frozenset[MethodName]] = frozenset(_RECORDS) | frozens
 """The methods whose arguments this module knows."""
 
 
+@defines("mgmt-general.candid-interface", "unspec.fn.candid-decoding")
 def decode_arguments(method_name: MethodName, argument: Blob) -> AnyArguments | None:
     """
     The argument of a management method as a record; None if it cannot be read or there is no such method.
