@@ -447,6 +447,17 @@ def requests_move_forward(before: State, step: Step) -> bool:
     )
 
 
+@step_invariant("Requests are forgotten late", "inv.ingress.no-replay")
+def requests_are_forgotten_late(before: State, step: Step) -> bool:
+    """A request stays known until it was answered and has expired."""
+    return before.requests.every(
+        lambda request_id, known: (
+            request_id in step.state.requests
+            or (isinstance(known.status, Replied | Rejected | Done) and known.request.ingress_expiry < before.system_time)
+        )
+    )
+
+
 def may_become(before: KnownRequest, after: KnownRequest) -> bool:
     """The second is a later version of the first request."""
     if before.request != after.request or before.effective_id != after.effective_id:

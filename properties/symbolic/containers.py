@@ -480,10 +480,18 @@ class UnknownQueue:
     younger: UnknownList = UnknownList(())
 
     def __contains__(self, item_id: Any) -> bool:
-        return self.entries.has(item_id)
+        if self.entries.has(item_id):
+            return True
+        if self.younger.parts:
+            raise Refused("whether an item has this id, which may be that of one that entered with others")
+        return False
 
     def __getitem__(self, item_id: Any) -> Any:
         return self.entries.get(item_id)
+
+    def _need(self, item_id: Any) -> None:
+        if not self.entries.has(item_id):
+            raise Refused(f"an item of {self.entries.root.name} is changed that need not exist")
 
     def _next_id(self) -> Any:
         root = self.entries.root
@@ -495,14 +503,12 @@ class UnknownQueue:
 
     def remove(self, item_id: Any) -> "UnknownQueue":
         """As `Queue.remove`."""
-        if not self.entries.has(item_id):
-            raise Refused("a message is removed that need not exist")
+        self._need(item_id)
         return attrs.evolve(self, entries=self.entries.with_layer(Dropped(item_id)))
 
     def replace(self, item_id: Any, item: Any) -> "UnknownQueue":
         """As `Queue.replace`."""
-        if not self.entries.has(item_id):
-            raise Refused("a message is replaced that need not exist")
+        self._need(item_id)
         return attrs.evolve(self, entries=self.entries.with_layer(Put(item_id, item)))
 
     def append(self, *items: Any) -> "UnknownQueue":

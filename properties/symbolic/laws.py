@@ -90,6 +90,8 @@ class Law:
     view: View
     predicate: Callable[..., Any]
     assumed: list[tuple[int, int, Formula]]
+    is_lasting: bool
+    """It says of every rule the same."""
 
 
 @attrs.frozen(eq=False)
@@ -121,6 +123,8 @@ class Knowledge:
     distance: int = 0
     """How many steps what is evaluated now is away from what the rule looks at."""
     nearness: int = NEARNESS
+    is_lasting: bool = False
+    """What is evaluated now does not depend on the rule."""
     seeks_witnesses: bool = False
     """A statement is being refuted: say of what it would not hold, instead of using it as a law."""
 
@@ -133,6 +137,7 @@ class Instance:
     facts: list[Formula] = attrs.field(factory=list)
     touches: list[tuple[Root, Term]] = attrs.field(factory=list)
     laws: list[Law] = attrs.field(factory=list)
+    is_lasting: bool = False
 
 
 _instances: dict[tuple[int, int], Instance] = {}
@@ -141,7 +146,8 @@ _recording: list[Instance] = []
 
 def forget_instances() -> None:
     """Drops what was found for the predicates of one rule, before another one is asked about."""
-    _instances.clear()
+    for key in [key for key, instance in _instances.items() if not instance.is_lasting]:
+        del _instances[key]
 
 
 def knowledge() -> Knowledge:
@@ -178,7 +184,7 @@ def every(view: View, predicate: Callable[..., Any], *, always_law: bool = False
         witness(atom)
     if always_law or not known.seeks_witnesses:
         known.atoms[atom.get_id()] = (view, predicate)
-        enact(Law(atom, view, predicate, guarding_answers()))
+        enact(Law(atom, view, predicate, guarding_answers(), known.is_lasting))
     return UnknownTruth(atom)
 
 
@@ -249,12 +255,14 @@ def _apply(known: Knowledge, law: Law, term: Term, distance: int) -> None:
         for root, touched in instance.touches:
             touch(root, touched)
     else:
-        instance = Instance()
+        instance = Instance(is_lasting=law.is_lasting)
+        was_lasting, known.is_lasting = known.is_lasting, law.is_lasting
         _recording.append(instance)
         instance.formula, instance.facts = collected(
             lambda: merged_formula(lambda: law.view.holds_at(term, law.predicate), isolated=True, assumed=law.assumed)
         )
         _recording.pop()
+        known.is_lasting = was_lasting
         keep(instance.formula)
         _instances[key] = instance
     conditions = [law.atom, *(formula for _, _, formula in law.assumed)]

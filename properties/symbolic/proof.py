@@ -56,6 +56,7 @@ class RuleReport:
     paths: int = 0
     """On which the rule fires or does not."""
     firing_paths: int = 0
+    """On which it fires, and to which there is a state, with all that was assumed on the way."""
     obligations: list[Obligation] = attrs.field(factory=list)
     seconds: float = 0.0
 
@@ -80,8 +81,11 @@ Claim = Callable[[], Any]
 def unknown_state() -> State:
     """A state of which nothing is known but the invariants."""
     state: State = unknown(State, "state")
+    known = knowledge()
+    known.is_lasting = True
     for each in INVARIANTS.values():
         learn(merged_formula(lambda each=each: each.holds(state)), always=True)
+    known.is_lasting = False
     return state
 
 
@@ -173,7 +177,11 @@ def prove_rule(
     stop_at_failure: bool = False,
     export: Export | None = None,
 ) -> RuleReport:
-    """Explores every path of a rule and tries to prove each of its obligations."""
+    """
+    Explores every path of a rule and tries to prove each of its obligations.
+
+    `stop_at_failure`: no further path is explored after the first one with a failure.
+    """
     started = time.monotonic()
     report = RuleReport(rule.name)
     forget_instances()
@@ -186,8 +194,8 @@ def prove_rule(
                     Obligation(what, report.paths, Verdict.FAILED, counterexample_of(current, None, z3.BoolVal(False)))
                 )
             elif isinstance(result, Fired):
-                report.firing_paths += 1
-                _prove_path(rule, report, current, result, stop_at_failure, export)
+                _prove_path(rule, report, current, result, export)
+                report.firing_paths += current.solver.check() == z3.sat
             if stop_at_failure and not report.is_proved:
                 break
     if not stop_at_failure or report.is_proved:
@@ -197,9 +205,7 @@ def prove_rule(
     return report
 
 
-def _prove_path(
-    rule: Rule, report: RuleReport, current: Path, fired: Fired, stop_at_failure: bool, export: Export | None
-) -> None:
+def _prove_path(rule: Rule, report: RuleReport, current: Path, fired: Fired, export: Export | None) -> None:
     for name, claim in claims_of(rule, fired):
         try:
             verdict, formula = prove(claim)
@@ -210,8 +216,6 @@ def _prove_path(
         report.obligations.append(Obligation(name, report.paths, verdict, found))
         if export is not None:
             export(rule.name, report.paths, name, smtlib(current, formula))
-        if found is not None and stop_at_failure:
-            return
 
 
 def smtlib(current: Path, formula: Formula) -> str:
