@@ -185,6 +185,8 @@ class _Scanner:
             count = fcntl.ioctl(_page_map(os.getpid()), _SCAN, arguments)
             for index in range(count):
                 ranges.append(((found[3 * index] - base) // OS_PAGE, (found[3 * index + 1] - base) // OS_PAGE))
+            if arguments.walk_end <= start:
+                raise OSError("the kernel does not come forward in the list of pages")
             start = arguments.walk_end
         return ranges
 
