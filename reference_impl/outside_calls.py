@@ -248,7 +248,8 @@ def _get_utxos(instance: Instance, call: ManagementCall, arguments: GetUtxosArgu
         heights = [utxo.height for utxo in answer.utxos]
         if len(heights) > MOST_UTXOS or not _descends(heights):
             return False
-        return not confirmations or all(height + confirmations <= answer.tip_height + 1 for height in heights)
+        # The outputs of the tip have one confirmation; there is no block above it.
+        return all(height + max(confirmations, 1) <= answer.tip_height + 1 for height in heights)
 
     return Asked(fits, lambda choices: encode_result("bitcoin_get_utxos", choices["answer"]))
 
@@ -285,7 +286,7 @@ def _block_headers(instance: Instance, call: ManagementCall, arguments: GetBlock
             return False
         last = answer.tip_height if end is None else end
         headers = answer.block_headers
-        return all(len(header) == HEADER_LENGTH for header in headers) and len(headers) <= last - start + 1
+        return all(len(header) == HEADER_LENGTH for header in headers) and len(headers) <= max(last - start + 1, 0)
 
     return Asked(fits, lambda choices: encode_result("bitcoin_get_block_headers", choices["answer"]))
 
