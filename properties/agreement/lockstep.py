@@ -20,7 +20,7 @@ from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Burned, Executed, Minted, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName, Principal, RequestId
-from spec.values.management import decode_arguments
+from spec.values.management import InstallChunkedCodeArguments, decode_arguments
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
 
 START: Nanoseconds = 1_700_000_000 * NANOSECONDS_PER_SECOND
@@ -121,6 +121,8 @@ class Lockstep:
         if request.canister_id != MANAGEMENT_CANISTER:
             return request.canister_id
         arguments = decode_arguments(request.method_name, request.argument)
+        if isinstance(arguments, InstallChunkedCodeArguments):
+            return arguments.target_canister
         return getattr(arguments, "canister_id", Principal(b"\x00"))
 
     def _compare_refusals(self, label: Label, result: NotEnabled | Unspecified, taken: object) -> None:
