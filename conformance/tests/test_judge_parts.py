@@ -136,6 +136,7 @@ def two_users_contexts(first: int, second: int) -> State:
     return evolve(state, messages=state.messages.append(call))
 
 
+@pytest.mark.checklist("unspec.fn.abstract-ids")
 def test_states_that_differ_in_hidden_ids_have_equal_forms() -> None:
     """Contexts 0 and 1 against 7 and 3."""
     assert two_users_contexts(0, 1) != two_users_contexts(7, 3)

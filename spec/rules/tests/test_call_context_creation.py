@@ -86,7 +86,9 @@ def test_a_call_starts_only_at_a_running_canister_with_code_and_cycles(callee, b
     assert is_refused(state, "call_context_creation", because, message_id=0, context_id=1)
 
 
-@pytest.mark.checklist("rule.call-context-creation.public-method", "def.liquid-balance")
+@pytest.mark.checklist(
+    "rule.call-context-creation.public-method", "def.liquid-balance", "unspec.const.max-cycles-per-message"
+)
 def test_a_liquid_balance_of_just_what_is_set_aside_is_enough():
     callee = canister(B, balance=SET_ASIDE, freezing_threshold=0)
     state = world((B, callee), messages=(a_user_call(a_request(B)),))
@@ -113,7 +115,7 @@ def test_the_older_of_two_calls_between_the_same_canisters_starts_first():
     fire(state, "call_context_creation", message_id=0, context_id=1)
 
 
-@pytest.mark.checklist("inv.order.ingress-unordered", "def.message-eligibility")
+@pytest.mark.checklist("inv.order.ingress-unordered", "def.message-eligibility", "unspec.order.ingress")
 def test_calls_of_users_start_in_any_order():
     messages = tuple(a_user_call(a_request(B, name)) for name in ("one", "two"))
     fire(world((B, canister(B)), messages=messages), "call_context_creation", message_id=1, context_id=1)
@@ -125,7 +127,12 @@ def test_a_call_whose_deadline_has_expired_may_still_start():
     fire(world((B, canister(B)), messages=(call,)), "call_context_creation", message_id=0, context_id=1)
 
 
-@pytest.mark.checklist("rule.call-context-creation.heartbeat", "inv.system-task-context", "unspec.spont.heartbeat")
+@pytest.mark.checklist(
+    "rule.call-context-creation.heartbeat",
+    "inv.system-task-context",
+    "unspec.spont.heartbeat",
+    "unspec.order.system-tasks",
+)
 def test_a_heartbeat_runs_in_front_of_all_messages_in_a_context_that_owes_no_response():
     older, beating = a_call(), canister(B, tasks(B))
     state = world((A, canister(A)), (B, beating), messages=(older,), call_contexts=contexts(a_context()))
@@ -159,7 +166,7 @@ def test_a_timer_that_is_due_is_switched_off_and_its_hook_runs():
     )
 
 
-@pytest.mark.checklist("rule.call-context-creation.global-timer", "inv.timer-fires-once")
+@pytest.mark.checklist("rule.call-context-creation.global-timer", "inv.timer-fires-once", "unspec.spont.global-timer")
 @pytest.mark.parametrize(("timer", "because"), [(0, "the timer is set"), (NOW + 1, "the time of the timer has come")])
 def test_a_timer_that_is_not_set_or_not_due_does_not_run(timer, because):
     state = world((B, canister(B, tasks(B), global_timer=timer)))
@@ -205,6 +212,7 @@ def test_system_tasks_that_the_module_does_not_export_do_not_run():
     "rule.call-context-creation.heartbeat",
     "rule.call-context-creation.global-timer",
     "rule.callback-invocation.live-context",
+    "unspec.order.enabled-rules",
 )
 @pytest.mark.parametrize("name", sorted(set(RULES) - {"message_execution"}))
 def test_while_an_execution_waits_every_other_rule_waits(name):
@@ -214,7 +222,7 @@ def test_while_an_execution_waits_every_other_rule_waits(name):
     assert is_refused(state, name, "no created call context waits for its execution", **choices)
 
 
-@pytest.mark.checklist("inv.low-memory-hook-once", "rule.message-execution.selection")
+@pytest.mark.checklist("inv.low-memory-hook-once", "rule.message-execution.selection", "unspec.order.system-tasks")
 def test_while_the_low_memory_hook_is_due_neither_calls_nor_other_tasks_begin():
     due = canister(B, tasks(B), global_timer=NOW, low_memory_hook=HookStatus.READY)
     state, because = world((B, due), messages=(a_user_call(a_request(B)),)), "the low-memory hook is not due"

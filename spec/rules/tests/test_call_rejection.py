@@ -51,7 +51,12 @@ def rejects(state, rule, code, reason, **choices):
     return fired == Step(evolve(state, messages=Queue(((1, response),), 2)))
 
 
-@pytest.mark.checklist("error.canister-not-found", "inv.prop-07-single-response")
+@pytest.mark.checklist(
+    "error.canister-not-found",
+    "inv.prop-07-single-response",
+    "unspec.error.nonexistent-canister",
+    "unspec.error.incomplete",
+)
 def test_a_call_to_a_missing_canister_is_rejected_with_all_its_cycles():
     codes = RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND
     assert rejects(calling(), "reject_call_to_missing_canister", *codes)
@@ -59,6 +64,7 @@ def test_a_call_to_a_missing_canister_is_rejected_with_all_its_cycles():
     assert is_refused(existing, "reject_call_to_missing_canister", "the callee does not exist", message_id=0)
 
 
+@pytest.mark.checklist("unspec.error.empty-canister", "error.wasm-module-not-found", "unspec.error.incomplete")
 def test_a_call_to_an_empty_canister_is_rejected_with_all_its_cycles():
     codes = RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE
     assert rejects(calling(canister(B, Empty())), "reject_call_to_empty_canister", *codes)
@@ -101,7 +107,9 @@ def test_a_call_is_not_rejected_as_frozen_if_the_liquid_balance_is_zero_or_the_c
     assert is_refused(calling(canister(B, Empty(), **FROZEN)), rule, "the callee has code", message_id=0)
 
 
-@pytest.mark.checklist("rule.reject-call.frozen", "rule.reject-call.stopped-or-stopping")
+@pytest.mark.checklist(
+    "rule.reject-call.frozen", "rule.reject-call.stopped-or-stopping", "unspec.order.overlapping-rejections"
+)
 def test_a_call_to_a_canister_both_frozen_and_stopped_may_be_rejected_for_either_reason():
     state = calling(canister(B, status=Stopped(), **FROZEN))
     assert rejects(
@@ -136,6 +144,7 @@ def test_enough_cycles_calls_of_users_and_calls_of_the_canister_itself_are_not_r
     fire(of_itself, "call_context_creation", message_id=0, context_id=1)
 
 
+@pytest.mark.checklist("unspec.error.low-liquid-balance")
 @pytest.mark.parametrize(
     ("kind", "needed"), [("update", SET_ASIDE), ("query", SET_ASIDE_FOR_QUERY), ("neither", SET_ASIDE)]
 )
@@ -180,7 +189,7 @@ def test_a_call_behind_an_older_one_of_its_queue_waits(rule):
     assert is_refused(state, rule, "no older call of the same queue waits", message_id=1)
 
 
-@pytest.mark.checklist("def.message-eligibility")
+@pytest.mark.checklist("def.message-eligibility", "unspec.order.different-senders")
 def test_neither_a_response_nor_a_call_of_another_queue_nor_any_call_without_order_holds_a_call_up():
     older = (ResponseMessage(from_canister(), system_reject(5, RejectReason.CANISTER_TRAPPED), 0), a_call(callee=A))
     state = world((A, canister(A)), messages=(*older, a_call()), call_contexts=contexts(a_context()))
@@ -195,7 +204,12 @@ def test_calls_to_the_management_canister_are_not_for_these_rules(rule):
     assert is_refused(calling(call=call), rule, "the callee is not the management canister", message_id=0)
 
 
-@pytest.mark.checklist("rule.spontaneous-call-rejection", "inv.prop-06-at-most-once")
+@pytest.mark.checklist(
+    "rule.spontaneous-call-rejection",
+    "inv.prop-06-at-most-once",
+    "unspec.spont.call-rejection",
+    "unspec.error.capacity",
+)
 @pytest.mark.parametrize("code_of_reject", set(RejectCode) - {RejectCode.SYS_UNKNOWN})
 def test_the_system_may_reject_any_call_that_was_not_started(code_of_reject):
     waiting = a_call(callee=MANAGEMENT_CANISTER, queue=Between(A, MANAGEMENT_CANISTER))
@@ -206,7 +220,9 @@ def test_the_system_may_reject_any_call_that_was_not_started(code_of_reject):
     assert fired == Step(evolve(state, messages=Queue(((0, waiting), (2, response)), 3)))
 
 
-@pytest.mark.checklist("rule.spontaneous-call-rejection", "inv.sys-unknown-only-bounded-wait")
+@pytest.mark.checklist(
+    "rule.spontaneous-call-rejection", "inv.sys-unknown-only-bounded-wait", "inv.prop-08-unbounded-wait-first-response"
+)
 def test_only_callers_that_wait_with_a_bound_may_see_that_the_outcome_is_unknown():
     rule, code_of_reject = "spontaneous_call_rejection", RejectCode.SYS_UNKNOWN
     because = "only the caller of a bounded-wait call may see SYS_UNKNOWN"

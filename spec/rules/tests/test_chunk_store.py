@@ -79,7 +79,7 @@ def test_clearing_removes_all_chunks():
     assert rejection(about_chunks("clear_chunk_store", STRANGER)) is RejectReason.NOT_AUTHORIZED
 
 
-@pytest.mark.checklist("rule.mgmt.stored-chunks", "mgmt.stored-chunks")
+@pytest.mark.checklist("rule.mgmt.stored-chunks", "mgmt.stored-chunks", "unspec.order.sets")
 def test_the_hashes_of_all_chunks_are_listed():
     after = fire(about_chunks("stored_chunks", chunk_store=STORE), "stored_chunks", message_id=0).state
     assert management.decode_result("stored_chunks", reply_of(after)) == List(tuple(sorted((sha256(ONE), sha256(TWO)))))
@@ -114,7 +114,12 @@ def test_without_a_store_the_chunks_are_those_of_the_target():
     assert rejection(assembling(None)) is RejectReason.CHUNK_NOT_FOUND
 
 
-@pytest.mark.checklist("rule.mgmt.install-chunked-code", "mgmt.install-chunked-code", "error.wasm-chunk-store")
+@pytest.mark.checklist(
+    "rule.mgmt.install-chunked-code",
+    "mgmt.install-chunked-code",
+    "error.wasm-chunk-store",
+    "unspec.const.max-chunks-in-large-wasm",
+)
 @pytest.mark.parametrize(
     ("state", "reason"),
     [

@@ -112,6 +112,7 @@ def reason(state, rule=CREATE, canister_id=A):
     "mgmt.create-canister",
     "mgmt-general.cycles-attached",
     "inv.version.monotone",
+    "unspec.fn.subnets",
 )
 def test_a_new_canister_is_empty_and_runs_with_the_cycles_sent_less_the_fee():
     state = creating()
@@ -176,7 +177,9 @@ def test_creating_is_free_on_a_subnet_with_admins():
     assert reason(creating(cycles=0, subnet_admins=none)) == RejectReason.INSUFFICIENT_CYCLES_ATTACHED
 
 
-@pytest.mark.checklist("def.is-system-assigned", "inv.id-classes-disjoint", "def.identifiers")
+@pytest.mark.checklist(
+    "def.is-system-assigned", "inv.id-classes-disjoint", "def.identifiers", "unspec.fn.is-system-assigned"
+)
 @pytest.mark.parametrize(
     "canister_id",
     [
@@ -193,7 +196,7 @@ def test_no_canister_gets_an_id_that_belongs_to_somebody_else(canister_id):
     assert reason(creating(), canister_id=canister_id) == RejectReason.CANISTER_ID_TAKEN
 
 
-@pytest.mark.checklist("def.is-system-assigned")
+@pytest.mark.checklist("def.is-system-assigned", "unspec.fn.is-system-assigned")
 @pytest.mark.parametrize("canister_id", [A, bytes(28) + b"\x01", b"\x01"])
 def test_other_ids_are_free_to_be_chosen(canister_id):
     assert is_system_assigned(canister_id)
@@ -261,6 +264,9 @@ BOUNDS = [
     "error.invalid-settings",
     "inv.controllers-bounded",
     "inv.env-vars-bounded",
+    "unspec.const.max-env-var-count",
+    "unspec.const.max-env-var-name-length",
+    "unspec.const.max-env-var-value-length",
 )
 @pytest.mark.parametrize(("largest", "too_large"), BOUNDS)
 def test_settings_keep_within_their_bounds_in_creation_and_change(largest, too_large):
@@ -312,7 +318,11 @@ def test_the_argument_of_a_creation_must_decode():
     assert reason(managing(call=call), PROVISIONAL) == RejectReason.INVALID_ARGUMENT
 
 
-@pytest.mark.checklist("rule.mgmt.provisional-create", "mgmt.provisional-create-canister-with-cycles")
+@pytest.mark.checklist(
+    "rule.mgmt.provisional-create",
+    "mgmt.provisional-create-canister-with-cycles",
+    "unspec.const.default-provisional-cycles-balance",
+)
 @pytest.mark.parametrize("amount", [None, 0, 12_345])
 def test_cycles_of_a_provisional_canister_come_out_of_nothing_and_those_sent_go_back(amount):
     given = management.ProvisionalCreateArguments(amount)

@@ -192,6 +192,8 @@ MODES = [(INSTALL, PLAIN, "init"), (INSTALL, AGAIN, "init"), (UPGRADE, managemen
     "error.install-code-not-enough-cycles",
     "setting.wasm-memory-limit",
     "inv.cycles.reserved-limit",
+    "error.wasm-memory-limit",
+    "error.insufficient-cycles-memory-grow",
 )
 @pytest.mark.parametrize(("rule", "mode", "hook"), MODES)
 @pytest.mark.parametrize(
@@ -235,7 +237,10 @@ def test_memory_that_code_takes_on_a_full_subnet_is_reserved_for():
 
 
 @pytest.mark.checklist(
-    "rule.mgmt.install-code.conditions", "inv.method-names-disjoint", "def.canister-module-functions"
+    "rule.mgmt.install-code.conditions",
+    "inv.method-names-disjoint",
+    "def.canister-module-functions",
+    "unspec.fn.module-parsing",
 )
 @pytest.mark.parametrize(
     "wat",

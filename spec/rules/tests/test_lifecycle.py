@@ -86,7 +86,12 @@ def test_stopping_a_stopped_canister_succeeds_at_once():
     assert fired == Step(after(state, evolve(managed, version=8), reply_to(state)))
 
 
-@pytest.mark.checklist("rule.mgmt.stop-canister.completion", "inv.version.monotone", "unspec.order.stop-replies")
+@pytest.mark.checklist(
+    "rule.mgmt.stop-canister.completion",
+    "inv.version.monotone",
+    "unspec.order.stop-replies",
+    "unspec.spont.stop-completion",
+)
 @pytest.mark.parametrize("status", [WAITING, Stopping()])
 def test_a_stopping_canister_without_contexts_is_stopped_and_everybody_is_answered(status):
     stopping = canister(A, status=status)
@@ -109,7 +114,12 @@ def test_a_canister_with_a_context_also_a_deleted_one_goes_on_stopping(context):
     assert is_refused(state, "stop_completion", "the canister has no call context", canister_id=A)
 
 
-@pytest.mark.checklist("rule.mgmt.stop-canister.reject-pending", "unspec.spont.stop-rejection", "mgmt.stop-canister")
+@pytest.mark.checklist(
+    "rule.mgmt.stop-canister.reject-pending",
+    "unspec.spont.stop-rejection",
+    "mgmt.stop-canister",
+    "unspec.env.stop-timeout",
+)
 @pytest.mark.parametrize("index", [0, 1])
 def test_any_call_that_waits_may_be_rejected_and_the_canister_goes_on_stopping(index):
     stopping = canister(A, status=WAITING)

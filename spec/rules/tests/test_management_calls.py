@@ -120,7 +120,12 @@ def test_every_management_call_is_answered_by_exactly_one_rule(method_name, mana
     assert len(enabled) == 1, enabled
 
 
-@pytest.mark.checklist("unspec.error.management-conditions", "mgmt-general.candid-interface")
+@pytest.mark.checklist(
+    "unspec.error.management-conditions",
+    "mgmt-general.candid-interface",
+    "unspec.fn.candid-decoding",
+    "unspec.error.incomplete",
+)
 @pytest.mark.parametrize(
     ("method_name", "argument", "caller", "code", "reason"),
     [

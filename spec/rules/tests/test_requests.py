@@ -43,7 +43,7 @@ def shows(state, status):
     return Step(evolve(state, requests=requests), outputs=(RequestStatusChanged(ID, status),))
 
 
-@pytest.mark.checklist("rule.request-rejection", "inv.ingress.status-monotone")
+@pytest.mark.checklist("rule.request-rejection", "inv.ingress.status-monotone", "unspec.spont.request-rejection")
 @pytest.mark.parametrize("code", [RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT])
 def test_a_received_request_may_be_rejected_with_a_system_error_at_any_time(code):
     state = world(requests=known(Received()), system_time=REQUEST.ingress_expiry + 1)
@@ -134,7 +134,13 @@ def test_only_responses_to_users_whose_request_is_processed_are_shown():
     assert is_refused(done, "respond_to_user", "the request is being processed", message_id=0)
 
 
-@pytest.mark.checklist("rule.request-cleanup.done", "inv.ingress.status-monotone", "inv.ingress.no-replay")
+@pytest.mark.checklist(
+    "rule.request-cleanup.done",
+    "inv.ingress.status-monotone",
+    "inv.ingress.no-replay",
+    "unspec.spont.request-cleanup",
+    "unspec.env.done-status",
+)
 @pytest.mark.parametrize("status", [Replied(b"data"), Rejected(REJECT)])
 def test_an_answered_request_may_drop_its_response_and_stays_known(status):
     state = world(requests=known(status))
@@ -147,7 +153,7 @@ def test_only_answered_requests_have_a_response_to_drop(status):
     assert is_refused(world(requests=known(status)), "request_done", "the request was answered", request_id=ID)
 
 
-@pytest.mark.checklist("rule.request-cleanup.delete", "inv.ingress.no-replay")
+@pytest.mark.checklist("rule.request-cleanup.delete", "inv.ingress.no-replay", "unspec.spont.request-cleanup")
 @pytest.mark.parametrize("status", [Replied(b"data"), Rejected(REJECT), Done()])
 def test_an_answered_request_is_forgotten_only_after_its_expiry(status):
     state = world(requests=known(status), system_time=REQUEST.ingress_expiry + 1)

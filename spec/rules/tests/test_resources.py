@@ -30,7 +30,7 @@ def test_memory_is_used_by_state_module_history_and_chunks():
     assert memory_usage(PROFILE, evolve(full, code=Empty())) == sum(parts[2:])
 
 
-@pytest.mark.checklist("def.freezing-limit", "unspec.fn.idle-cycles-burned-rate")
+@pytest.mark.checklist("def.freezing-limit", "unspec.fn.idle-cycles-burned-rate", "unspec.fn.freezing-estimate")
 @pytest.mark.parametrize("threshold", [0, 1, DAY - 1, DAY, 30 * DAY])
 def test_the_freezing_limit_is_the_daily_rate_for_the_time_of_the_threshold(threshold):
     paying = canister(A, Empty(), memory_allocation=GIBIBYTE, compute_allocation=2, freezing_threshold=threshold)

@@ -137,6 +137,8 @@ def starving(context=STARVED, others=(), **changes):
     "inv.prop-07-single-response",
     "inv.reject-does-not-undo",
     "inv.cycles.context-bound",
+    "unspec.spont.starvation-and-removal",
+    "unspec.value.reject-messages",
 )
 @pytest.mark.parametrize(
     ("failure", "reject"),
@@ -196,7 +198,7 @@ def test_what_expired_or_was_answered_keeps_no_context_alive(what):
     fire(starving(ANSWERED, **NO_REFERENCES[what]), "call_context_removal", context_id=1)
 
 
-@pytest.mark.checklist("rule.call-context-removal")
+@pytest.mark.checklist("rule.call-context-removal", "unspec.spont.starvation-and-removal")
 @pytest.mark.parametrize(
     "context",
     [

@@ -183,6 +183,9 @@ def status_call(managed, caller=USER, **changes):
     "mgmt.canister-status",
     "mgmt.canister-status.memory-metrics",
     "inv.migration-flag",
+    "unspec.fn.total-memory-and-metrics",
+    "unspec.fn.query-stats-noise",
+    "unspec.value.ready-for-migration",
 )
 def test_the_status_tells_everything_about_a_canister_and_changes_nothing():
     raw_module = module()

@@ -88,7 +88,9 @@ def taking(taken, replaced=None, uninstall=None, caller=USER, **changes):
     return managing((A, taken), call=asked(arguments, TAKE, caller), **changes)
 
 
-@pytest.mark.checklist("rule.mgmt.take-snapshot.keep-code", "mgmt.take-canister-snapshot")
+@pytest.mark.checklist(
+    "rule.mgmt.take-snapshot.keep-code", "mgmt.take-canister-snapshot", "unspec.fn.cycles-used-snapshots"
+)
 @pytest.mark.parametrize("uninstall", [None, False])
 def test_a_snapshot_is_a_copy_of_all_parts_and_is_paid_for(uninstall):
     taken = filled()

@@ -82,7 +82,9 @@ def test_a_request_that_is_known_is_not_received_again_whatever_its_status(statu
     assert is_refused(state, "submit_request", "the request is not known yet", request=request, effective_id=A)
 
 
-@pytest.mark.checklist("rule.submit-call.canister-endpoint")
+@pytest.mark.checklist(
+    "rule.submit-call.canister-endpoint", "unspec.spont.request-loss", "unspec.env.ingress-expiry-bound"
+)
 def test_a_request_may_be_received_at_its_expiry_and_not_later():
     state = world((A, canister(A)))
     submit(state, a_request(ingress_expiry=NOW))
@@ -98,7 +100,9 @@ def test_the_effective_canister_id_is_that_of_the_callee():
     assert is_refused(state, "submit_request", because, request=a_request(A), effective_id=B)
 
 
-@pytest.mark.checklist("rule.submit-call.canister-endpoint", "rule.submit-call.regular-canister")
+@pytest.mark.checklist(
+    "rule.submit-call.canister-endpoint", "rule.submit-call.regular-canister", "unspec.error.empty-canister"
+)
 @pytest.mark.parametrize(
     ("callee", "code_of_reject", "reason"),
     [

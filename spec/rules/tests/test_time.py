@@ -7,7 +7,7 @@ from spec.rules.tests.worlds import NOW, A, B, canister, fire, is_refused, world
 from spec.transition import Step
 
 
-@pytest.mark.checklist("rule.time-progress.canister", "inv.time.monotone")
+@pytest.mark.checklist("rule.time-progress.canister", "inv.time.monotone", "unspec.spont.canister-time")
 def test_the_clock_of_one_canister_moves_forward_by_any_amount():
     state = world((A, canister(A)), (B, canister(B)))
     fired = fire(state, "canister_time_progress", canister_id=A, time=NOW + 1)
@@ -15,13 +15,19 @@ def test_the_clock_of_one_canister_moves_forward_by_any_amount():
     assert fired == Step(evolve(state, canisters=state.canisters.set(A, later)))
 
 
-@pytest.mark.checklist("rule.time-progress.system", "inv.system-time.monotone")
+@pytest.mark.checklist("rule.time-progress.system", "inv.system-time.monotone", "unspec.spont.system-time")
 def test_the_clock_of_the_system_moves_forward_by_any_amount():
     state = world((A, canister(A)))
     assert fire(state, "system_time_progress", time=NOW + 5) == Step(evolve(state, system_time=NOW + 5))
 
 
-@pytest.mark.checklist("rule.time-progress.canister", "rule.time-progress.system", "inv.time.monotone")
+@pytest.mark.checklist(
+    "rule.time-progress.canister",
+    "rule.time-progress.system",
+    "inv.time.monotone",
+    "unspec.spont.canister-time",
+    "unspec.spont.system-time",
+)
 @pytest.mark.parametrize("time", [NOW, NOW - 1])
 def test_no_clock_stands_still_or_goes_back(time):
     state, because = world((A, canister(A))), "the time is later than before"

@@ -49,6 +49,16 @@ def the_call(argument: bytes = b"", cycles: int = 0, cleanup: Closure | None = N
     )
 
 
+@pytest.mark.checklist(
+    "api.call-new",
+    "api.call-data-append",
+    "api.call-cycles-add",
+    "api.call-cycles-add128",
+    "api.call-on-cleanup",
+    "api.call-with-best-effort-response",
+    "entry.closure",
+    "entry.update",
+)
 def test_a_call_is_made_with_all_its_parts(go: Run) -> None:
     outcome = go(
         NEW
@@ -64,11 +74,15 @@ def test_a_call_is_made_with_all_its_parts(go: Run) -> None:
     assert list(outcome.new_calls) == [the_call(b"ARGUMENT", 23, Closure(3, 13), 20)]
 
 
+@pytest.mark.checklist("inv.order.calls-of-one-execution")
 def test_calls_are_made_in_order(go: Run) -> None:
     outcome = go(NEW + PERFORM + NEW + APPEND.format(1) + PERFORM, DATA)
     assert list(outcome.new_calls) == [the_call(), the_call(b"A")]
 
 
+@pytest.mark.checklist(
+    "api.call-on-cleanup", "api.call-data-append", "api.call-cycles-add", "api.call-cycles-add128", "api.call-perform"
+)
 @pytest.mark.parametrize("function", BETWEEN)
 def test_without_a_call_under_construction_it_traps(go: Run, function: str) -> None:
     assert isinstance(go(function, DATA), Trapped)
@@ -76,17 +90,20 @@ def test_without_a_call_under_construction_it_traps(go: Run, function: str) -> N
     assert isinstance(go(NEW + function, DATA), Returned)
 
 
+@pytest.mark.checklist("api.call-on-cleanup", "api.call-with-best-effort-response")
 def test_cleanup_and_time_out_are_set_once(go: Run) -> None:
     assert isinstance(go(NEW + BETWEEN[0] + BETWEEN[0], DATA), Trapped)
     assert isinstance(go(NEW + BETWEEN[2] + BETWEEN[2], DATA), Trapped)
     assert isinstance(go(NEW + BETWEEN[2] + NEW + BETWEEN[2] + PERFORM, DATA), Returned)
 
 
+@pytest.mark.checklist("error.timeout-too-long", "unspec.const.max-call-timeout", "module.numbers-unsigned")
 def test_a_long_time_out_is_cut(go: Run) -> None:
     outcome = go(NEW + "(call $call_with_best_effort_response (i32.const -1))" + PERFORM, DATA)
     assert list(outcome.new_calls) == [the_call(timeout=300)]
 
 
+@pytest.mark.checklist("entry.pending-call-discarded", "api.call-new")
 def test_a_call_that_is_not_performed_is_dropped_and_its_cycles_come_back(go: Run, replied: Run) -> None:
     outcome = go(NEW + ADD.format(20), DATA)
     assert isinstance(outcome, Returned)
@@ -95,11 +112,18 @@ def test_a_call_that_is_not_performed_is_dropped_and_its_cycles_come_back(go: Ru
     assert int.from_bytes(replied(NEW + ADD.format(20) + NEW + REPLY_BALANCE, DATA), "little") == 10**15
 
 
+@pytest.mark.checklist("unspec.const.max-cycles-per-response", "api.call-perform")
 def test_a_performed_call_costs_cycles_fee_and_reserve_at_once(replied: Run) -> None:
     balance = int.from_bytes(replied(NEW + ADD.format(20) + PERFORM + REPLY_BALANCE, DATA), "little")
     assert balance == 10**15 - 20 - fee(4) - RESPONSE
 
 
+@pytest.mark.checklist(
+    "api.call-perform",
+    "unspec.fn.system-cannot-call-now",
+    "unspec.fn.call-perform-error-value",
+    "inv.call-perform-zero-one-callback",
+)
 def test_a_call_that_the_liquid_balance_does_not_cover_fails(replied: Run, go: Run) -> None:
     needed = 20 + fee(4) + RESPONSE
     perform = NEW + ADD.format(20) + "(call $reply_i32 (call $call_perform))"
@@ -118,17 +142,20 @@ def test_what_performed_calls_took_is_not_there_for_the_next(go: Run) -> None:
     assert len(outcome.new_calls) == 1
 
 
+@pytest.mark.checklist("api.call-perform")
 def test_a_failed_call_gives_its_cycles_back(replied: Run) -> None:
     balance = FREEZING_LIMIT + 50
     data = replied(NEW + ADD.format(20) + PERFORM + REPLY_BALANCE, DATA, balance=balance)
     assert int.from_bytes(data, "little") == balance
 
 
+@pytest.mark.checklist("api.call-cycles-add128")
 def test_no_more_cycles_are_added_than_are_liquid(go: Run) -> None:
     assert isinstance(go(NEW + ADD.format(30) + ADD.format(20), DATA, balance=FREEZING_LIMIT + 50), Returned)
     assert isinstance(go(NEW + ADD.format(30) + ADD.format(21), DATA, balance=FREEZING_LIMIT + 50), Trapped)
 
 
+@pytest.mark.checklist("error.method-name-too-long", "api.call-new")
 def test_callee_and_name_are_bounded(go: Run) -> None:
     new = """(call $call_new (i32.const 0) (i32.const {}) (i32.const 0) (i32.const {})
         (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))"""
@@ -137,6 +164,7 @@ def test_callee_and_name_are_bounded(go: Run) -> None:
     assert isinstance(go(new.format(0, 20_001)), Trapped)
 
 
+@pytest.mark.checklist("error.call-payload-too-large", "api.call-data-append", "unspec.const.message-size-limits")
 def test_the_payload_is_bounded(go: Run) -> None:
     grow = "(drop (memory.grow (i32.const 200)))"
     append = "(call $call_data_append (i32.const 0) (i32.const {}))"

@@ -26,6 +26,7 @@ def calls(wasm64: bool) -> str:
     return "\n".join(functions)
 
 
+@pytest.mark.checklist("api-general.contexts", "error.wrong-context", "api.root-key-copy", "entry.mode-matrix")
 @pytest.mark.parametrize("context", list(Context), ids=lambda context: context.value)
 def test_an_import_traps_exactly_where_it_may_not_be_called(
     context: Context, raw: Callable[..., bytes], module_text: Callable[..., str], environment: Environment

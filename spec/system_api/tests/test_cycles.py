@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from spec.canister.outcome import Returned, Trapped
 
 Run = Callable[..., Any]
@@ -25,15 +27,18 @@ MEMORY = 65_536 + 32 + 1_234
 """One page of heap, the hidden global, and what the environment counts."""
 
 
+@pytest.mark.checklist("api.canister-cycle-balance", "api.canister-cycle-balance128", "api-general.cycles-encoding")
 def test_the_balance_is_that_of_the_environment(replied: Run) -> None:
     assert amount(replied(f"(call $canister_cycle_balance128 (i32.const 0)) {REPLY_16}", balance=2**70)) == 2**70
     assert amount(replied("(call $reply_i64 (call $canister_cycle_balance))", balance=2**64 - 1)) == 2**64 - 1
 
 
+@pytest.mark.checklist("api.canister-cycle-balance")
 def test_a_balance_of_more_than_64_bits_traps(go: Run) -> None:
     assert isinstance(go("(drop (call $canister_cycle_balance))", balance=2**64), Trapped)
 
 
+@pytest.mark.checklist("api.msg-cycles-accept128", "api.msg-cycles-available128", "unspec.fn.balance-drift")
 def test_accepted_cycles_leave_the_call_and_enter_the_balance(replied: Run) -> None:
     both = ACCEPT.format(30) + "(call $msg_cycles_available128 (i32.const 0))" + REPLY_16
     assert amount(replied(both, cycles=100)) == 70
@@ -41,6 +46,7 @@ def test_accepted_cycles_leave_the_call_and_enter_the_balance(replied: Run) -> N
     assert amount(replied(both, cycles=100, balance=5)) == 35
 
 
+@pytest.mark.checklist("api.msg-cycles-accept", "api.msg-cycles-accept128", "entry.update")
 def test_no_more_is_accepted_than_there_is(go: Run, replied: Run) -> None:
     assert amount(replied(ACCEPT.format(130) + REPLY_16, cycles=100)) == 100
     outcome = go(ACCEPT.format(60) + ACCEPT.format(60), cycles=100)
@@ -52,11 +58,13 @@ def test_nothing_is_accepted_after_a_response(go: Run) -> None:
     assert go("(call $msg_reply)" + ACCEPT.format(60), cycles=100).cycles_accepted == 0
 
 
+@pytest.mark.checklist("api-general.cycles-encoding")
 def test_a_bad_destination_traps(go: Run) -> None:
     assert isinstance(go("(call $canister_cycle_balance128 (i32.const 65520))"), Returned)
     assert isinstance(go("(call $canister_cycle_balance128 (i32.const 65521))"), Trapped)
 
 
+@pytest.mark.checklist("api.cycles-burn128", "api-general.cycles-encoding", "unspec.fn.freezing-estimate")
 def test_burning_stops_at_the_freezing_limit(go: Run, replied: Run) -> None:
     limit = freezing_limit(MEMORY)
     burn = BURN.format(high=1, low=0, destination=0)
@@ -74,6 +82,7 @@ def test_burning_counts_accepted_cycles_and_earlier_burning(go: Run) -> None:
     assert outcome.cycles_burned == 600
 
 
+@pytest.mark.checklist("api.canister-liquid-cycle-balance128")
 def test_the_liquid_balance_is_what_could_be_burned(replied: Run) -> None:
     read = "(call $canister_liquid_cycle_balance128 (i32.const 0))" + REPLY_16
     limit = freezing_limit(MEMORY)

@@ -18,6 +18,7 @@ COPY_ARGUMENT = """
 """
 
 
+@pytest.mark.checklist("api.msg-arg-data-copy", "api-general.blob-idiom")
 def test_a_part_of_the_argument_is_copied(replied: Run) -> None:
     assert replied(COPY_ARGUMENT, argument=b"abcde") == b"bcd"
 
@@ -27,6 +28,7 @@ def test_copying_charges_a_byte_an_instruction(go: Run) -> None:
     assert outcome.instructions_used == 1533
 
 
+@pytest.mark.checklist("api-general.blob-idiom", "api.msg-arg-data-copy")
 def test_copying_beyond_the_argument_traps(go: Run) -> None:
     outcome = go(COPY_ARGUMENT, argument=b"abc")
     assert isinstance(outcome, Trapped)
@@ -34,12 +36,14 @@ def test_copying_beyond_the_argument_traps(go: Run) -> None:
     assert outcome.message == ""
 
 
+@pytest.mark.checklist("api-general.blob-idiom", "module.numbers-unsigned")
 @pytest.mark.parametrize(("destination", "traps"), [(65_533, False), (65_534, True), (-1, True)])
 def test_copying_beyond_the_heap_traps(go: Run, destination: int, traps: bool) -> None:
     outcome = go(f"(call $msg_arg_data_copy (i32.const {destination}) (i32.const 0) (i32.const 3))", argument=b"abc")
     assert isinstance(outcome, Trapped) == traps
 
 
+@pytest.mark.checklist("api-general.blob-idiom", "module.numbers-unsigned")
 def test_sizes_do_not_wrap_around_in_64_bits(go: Run) -> None:
     outcome = go("(call $msg_arg_data_copy (i64.const 8) (i64.const -1) (i64.const 1))", argument=b"abc", wasm64=True)
     assert isinstance(outcome, Trapped)
@@ -51,11 +55,20 @@ def test_a_size_beyond_the_limit_of_instructions_runs_out(go: Run) -> None:
     assert outcome.reason is TrapReason.OUT_OF_INSTRUCTIONS
 
 
+@pytest.mark.checklist("api-general.blob-idiom")
 def test_nothing_is_copied_anywhere_inside_the_heap(go: Run) -> None:
     assert isinstance(go("(call $msg_arg_data_copy (i32.const 65536) (i32.const 0) (i32.const 0))"), Returned)
     assert isinstance(go("(call $msg_arg_data_copy (i32.const 65537) (i32.const 0) (i32.const 0))"), Trapped)
 
 
+@pytest.mark.checklist(
+    "api.msg-caller-size",
+    "api.msg-caller-copy",
+    "api.msg-caller-info-data-size",
+    "api.msg-caller-info-data-copy",
+    "api.msg-caller-info-signer-size",
+    "api.msg-caller-info-signer-copy",
+)
 def test_the_caller_and_what_is_known_of_it_are_read(replied: Run) -> None:
     caller = Caller(Principal(b"user"), b"information", b"signer")
     instructions = """
@@ -67,11 +80,13 @@ def test_the_caller_and_what_is_known_of_it_are_read(replied: Run) -> None:
     assert replied(instructions, caller=caller) == b"userinformationsigner"
 
 
+@pytest.mark.checklist("api.msg-deadline", "entry.update")
 @pytest.mark.parametrize(("deadline", "read"), [(None, 0), (77, 77)])
 def test_the_deadline_is_zero_if_there_is_none(replied: Run, deadline: int | None, read: int) -> None:
     assert replied("(call $reply_i64 (call $msg_deadline))", deadline=deadline) == read.to_bytes(8, "little")
 
 
+@pytest.mark.checklist("api.msg-reply-data-append", "api.msg-reply", "entry.update")
 def test_a_reply_is_put_together_of_pieces(go: Run) -> None:
     outcome = go(
         """
@@ -84,12 +99,14 @@ def test_a_reply_is_put_together_of_pieces(go: Run) -> None:
     assert outcome.response == Reply(b"hello")
 
 
+@pytest.mark.checklist("api.msg-reply-data-append", "entry.update")
 def test_a_reply_that_is_not_sent_is_lost(go: Run) -> None:
     outcome = go("(call $msg_reply_data_append (i32.const 0) (i32.const 2))")
     assert isinstance(outcome, Returned)
     assert outcome.response is None
 
 
+@pytest.mark.checklist("api.msg-reply", "api.msg-reject", "api.msg-reply-data-append")
 @pytest.mark.parametrize(
     "again",
     [
@@ -103,6 +120,7 @@ def test_a_second_response_traps(go: Run, again: str) -> None:
     assert isinstance(go(again, needs_to_respond=False), Trapped)
 
 
+@pytest.mark.checklist("api.msg-reject", "inv.reject-code-fixed-by-protocol")
 def test_a_reject_drops_the_reply_data(go: Run) -> None:
     outcome = go(
         """
@@ -114,10 +132,12 @@ def test_a_reject_drops_the_reply_data(go: Run) -> None:
     assert outcome.response == Reject(RejectCode.CANISTER_REJECT, "no!")
 
 
+@pytest.mark.checklist("api.msg-reject", "inv.reject-code-fixed-by-protocol")
 def test_a_reject_message_must_be_utf_8(go: Run) -> None:
     assert isinstance(go("(call $msg_reject (i32.const 100) (i32.const 1))", '(data (i32.const 100) "\\ff")'), Trapped)
 
 
+@pytest.mark.checklist("error.reply-too-large", "api.msg-reply-data-append", "unspec.const.message-size-limits")
 def test_a_reply_is_at_most_as_large_as_a_response_may_be(go: Run) -> None:
     grow = "(drop (memory.grow (i32.const 64)))"
     append = "(call $msg_reply_data_append (i32.const 0) (i32.const {}))"
@@ -126,6 +146,7 @@ def test_a_reply_is_at_most_as_large_as_a_response_may_be(go: Run) -> None:
     assert isinstance(go(grow + append.format(2_097_152) + append.format(1)), Trapped)
 
 
+@pytest.mark.checklist("error.reply-too-large")
 def test_a_reply_of_one_node_may_be_larger(canister: Run) -> None:
     grow = "(drop (memory.grow (i32.const 64)))"
     body = f"""(func (export "canister_query go") {grow}
@@ -134,6 +155,7 @@ def test_a_reply_of_one_node_may_be_larger(canister: Run) -> None:
     assert isinstance(canister(body).query(replicated=True), Trapped)
 
 
+@pytest.mark.checklist("error.reject-too-large", "api.msg-reject")
 def test_a_reject_message_is_at_most_as_large_as_a_response_may_be(go: Run) -> None:
     grow = "(drop (memory.grow (i32.const 64)))"
     assert isinstance(go(f"{grow} (call $msg_reject (i32.const 0) (i32.const 2097152))"), Returned)

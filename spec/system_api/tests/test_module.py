@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller, Environment
@@ -20,6 +21,7 @@ INSTALLER = Caller(Principal(b"installer"))
 COUNT_CALLER = "(call $msg_caller_size)"
 
 
+@pytest.mark.checklist("error.method-not-found", "entry.heartbeat")
 def test_a_missing_method_or_task_is_told(canister: Run, environment: Environment) -> None:
     one = canister('(func (export "canister_update go"))')
     missing = Trapped(0, TrapReason.NO_SUCH_METHOD)
@@ -28,6 +30,7 @@ def test_a_missing_method_or_task_is_told(canister: Run, environment: Environmen
         assert task(one.state, environment) == missing
 
 
+@pytest.mark.checklist("entry.init", "entry.pre-upgrade", "entry.post-upgrade", "entry.inspect-message")
 def test_missing_hooks_change_nothing(canister: Run, environment: Environment) -> None:
     one = canister("")
     unchanged = Returned(one.state, 0)
@@ -37,6 +40,7 @@ def test_missing_hooks_change_nothing(canister: Run, environment: Environment) -
     assert one.module.inspect_message("go", one.state, b"", INSTALLER, environment)
 
 
+@pytest.mark.checklist("module.method-export-types")
 def test_exports_are_listed(canister: Run) -> None:
     module = canister("""
         (func $f (export "canister_update a") (export "canister_update b c") (export "canister_query d")
@@ -62,6 +66,7 @@ def test_the_heap_and_globals_are_kept_between_executions(canister: Run) -> None
     assert one.state.wasm_memory.read(8, 1) == b"\x04"
 
 
+@pytest.mark.checklist("error.trapped", "entry.trap-discards")
 def test_a_trap_keeps_nothing(canister: Run) -> None:
     one = canister(f"""
         (func (export "canister_update go")
@@ -88,11 +93,13 @@ def test_the_charge_for_changed_pages_fails_nothing(go: Run) -> None:
     assert outcome.instructions_used == 100
 
 
+@pytest.mark.checklist("error.instruction-limit", "unspec.fn.cycles-used")
 def test_an_execution_that_runs_out_is_charged_its_limit(go: Run) -> None:
     outcome = go("(i32.store (i32.const 0) (i32.const 5)) (loop (br 0))", instruction_limit=5_000)
     assert outcome == Trapped(5_000, TrapReason.OUT_OF_INSTRUCTIONS)
 
 
+@pytest.mark.checklist("entry.query", "inv.query-discards-state")
 def test_queries_do_not_pay_for_pages_and_keep_no_changes(canister: Run) -> None:
     one = canister('(func (export "canister_query go") (i32.store (i32.const 0) (i32.const 5)) (call $msg_reply))')
     for replicated in (False, True):
@@ -100,12 +107,14 @@ def test_queries_do_not_pay_for_pages_and_keep_no_changes(canister: Run) -> None
         assert outcome == Returned(one.state, 1 + 3 + 5 + 500, response=Reply(b""))
 
 
+@pytest.mark.checklist("entry.query")
 def test_replicated_queries_accept_cycles_and_others_may_not(canister: Run) -> None:
     one = canister('(func (export "canister_query go") (drop (call $msg_cycles_accept (i64.const 5))))')
     assert one.query(replicated=True, cycles=9).cycles_accepted == 5
     assert isinstance(one.query(replicated=False, cycles=9), Trapped)
 
 
+@pytest.mark.checklist("entry.heartbeat", "entry.global-timer", "api.msg-caller-size")
 def test_system_tasks_are_called_by_the_system(canister: Run, environment: Environment) -> None:
     one = canister(f"""
         (func (export "canister_heartbeat") {NEW} (drop (call $call_perform))
@@ -136,6 +145,7 @@ LIFE = """
 """
 
 
+@pytest.mark.checklist("entry.start", "entry.init", "module.start-function", "api.msg-arg-data-size")
 def test_the_start_function_runs_before_init(canister: Run, environment: Environment) -> None:
     one = canister(LIFE)
     outcome = one.module.init(one.state, b"ab", INSTALLER, environment)
@@ -147,6 +157,7 @@ def test_the_start_function_runs_before_init(canister: Run, environment: Environ
     assert outcome.new_certified_data == b"ab"
 
 
+@pytest.mark.checklist("entry.post-upgrade")
 def test_pages_are_charged_for_start_and_init_each(canister: Run, environment: Environment) -> None:
     one = canister("""
         (start $begin) (func $begin (i32.store (i32.const 0) (i32.const 7)))
@@ -158,11 +169,13 @@ def test_pages_are_charged_for_start_and_init_each(canister: Run, environment: E
     assert outcome == Trapped(1_003, TrapReason.OUT_OF_INSTRUCTIONS)
 
 
+@pytest.mark.checklist("entry.start")
 def test_the_start_function_may_call_little(canister: Run, environment: Environment) -> None:
     one = canister("(start $begin) (func $begin (drop (call $time)))")
     assert isinstance(one.module.init(one.state, b"", INSTALLER, environment), Trapped)
 
 
+@pytest.mark.checklist("entry.pre-upgrade", "api.msg-caller-size")
 def test_pre_upgrade_sets_no_timer(canister: Run, environment: Environment) -> None:
     one = canister(LIFE)
     outcome = one.module.pre_upgrade(one.state, INSTALLER, environment)
@@ -198,6 +211,9 @@ def test_the_initial_state_has_the_data_of_the_module(canister: Run) -> None:
 # Inspection.
 
 
+@pytest.mark.checklist(
+    "entry.inspect-message", "api.msg-method-name-size", "api.msg-method-name-copy", "api.accept-message"
+)
 def test_a_message_is_accepted_if_the_inspection_says_so(canister: Run, environment: Environment) -> None:
     def accepts(instructions: str, method: str = "go") -> bool:
         one = canister(f'(func (export "canister_inspect_message") {instructions})')
@@ -245,20 +261,26 @@ CALLBACKS = """
 REJECT = Reject(RejectCode.CANISTER_ERROR, "bad")
 
 
+@pytest.mark.checklist("entry.reply-callback", "api.msg-arg-data-size", "entry.closure")
 def test_a_reply_callback_sees_the_reply(canister: Run) -> None:
     outcome = canister(CALLBACKS).callback(Reply(b"yes"), on_reply=0, on_reject=1, argument=33)
     assert outcome.response == Reply(b"yes!")
 
 
+@pytest.mark.checklist(
+    "entry.reject-callback", "api.msg-reject-msg-size", "api.msg-reject-msg-copy", "api.msg-reject-code"
+)
 def test_a_reject_callback_sees_code_and_message(canister: Run) -> None:
     outcome = canister(CALLBACKS).callback(REJECT, on_reply=0, on_reject=1)
     assert outcome.response == Reply(b"bad\5")
 
 
+@pytest.mark.checklist("api.msg-reject-msg-size")
 def test_a_reply_callback_has_no_reject_message(canister: Run) -> None:
     assert isinstance(canister(CALLBACKS).callback(Reply(b""), on_reply=1), Trapped)
 
 
+@pytest.mark.checklist("module.table", "entry.reply-callback")
 def test_a_closure_must_be_a_function_of_the_right_type(canister: Run) -> None:
     one = canister(CALLBACKS)
     for index in (4, 7, 8, 2**32 - 1):
@@ -266,6 +288,7 @@ def test_a_closure_must_be_a_function_of_the_right_type(canister: Run) -> None:
     assert canister("").callback(Reply(b"")) == Trapped(0, TrapReason.TRAPPED)
 
 
+@pytest.mark.checklist("entry.cleanup-callback", "inv.cleanup-iff-trap")
 def test_the_cleanup_runs_on_the_state_before(canister: Run) -> None:
     one = canister(CALLBACKS)
     alone = one.callback(REJECT, on_reject=2)
@@ -280,6 +303,7 @@ def test_the_cleanup_runs_on_the_state_before(canister: Run) -> None:
     assert outcome.instructions_used > alone.instructions_used + 2000
 
 
+@pytest.mark.checklist("entry.cleanup-callback", "inv.cleanup-iff-trap")
 def test_a_failing_cleanup_keeps_the_state_before(canister: Run) -> None:
     one = canister(CALLBACKS)
     alone = one.callback(REJECT, on_reject=2)
@@ -288,6 +312,7 @@ def test_a_failing_cleanup_keeps_the_state_before(canister: Run) -> None:
     assert one.callback(REJECT, on_reject=2, on_cleanup=4) == alone
 
 
+@pytest.mark.checklist("unspec.env.cleanup-limit")
 def test_a_part_of_the_limit_is_kept_for_the_cleanup(canister: Run) -> None:
     one = canister(CALLBACKS)
     alone = one.callback(REJECT, on_reject=6, instruction_limit=100_000)
@@ -300,6 +325,7 @@ def test_a_part_of_the_limit_is_kept_for_the_cleanup(canister: Run) -> None:
     )
 
 
+@pytest.mark.checklist("api.msg-cycles-refunded", "entry.reply-callback")
 def test_the_refund_is_read_in_callbacks(canister: Run) -> None:
     one = canister("""
         (table 1 funcref) (elem (i32.const 0) $read)
@@ -308,6 +334,7 @@ def test_the_refund_is_read_in_callbacks(canister: Run) -> None:
     assert isinstance(one.callback(Reply(b""), refunded=44, needs_to_respond=False), Trapped)
 
 
+@pytest.mark.checklist("entry.composite-query")
 def test_composite_queries_call_and_answer(canister: Run, environment: Environment) -> None:
     one = canister(
         CALLBACKS + f'(func (export "canister_composite_query go") {NEW} (drop (call $call_perform)) (call $msg_reply))'
@@ -325,6 +352,7 @@ def test_equal_modules_are_the_same_object(raw: Run, environment: Environment) -
     assert parse_module(binary, environment.profile) is parse_module(bytes(bytearray(binary)), environment.profile)
 
 
+@pytest.mark.checklist("error.out-of-memory")
 def test_the_heap_grows_no_further_than_its_limit(go: Run, environment: Environment) -> None:
     profile = environment.profile
     small = evolve(profile, limits=evolve(profile.limits, wasm_memory_32=3 * 65_536, wasm_memory_64=4 * 65_536))

@@ -32,6 +32,7 @@ def section(name: str, content: bytes = b"") -> bytes:
     return b"\0" + bytes([size & 0x7F | 0x80, size >> 7]) + body
 
 
+@pytest.mark.checklist("module.encoding")
 def test_a_compressed_module_is_the_module(raw: Raw) -> None:
     binary = raw('(module (func (export "canister_update go")))')
     for compressed in (gzip.compress(binary), gzip.compress(binary[:20]) + gzip.compress(binary[20:])):
@@ -40,6 +41,7 @@ def test_a_compressed_module_is_the_module(raw: Raw) -> None:
         assert module.update_methods == {"go"}
 
 
+@pytest.mark.checklist("module.encoding")
 def test_bad_compression_is_told(raw: Raw) -> None:
     compressed = gzip.compress(raw("(module)"))
     damaged = bytearray(compressed)
@@ -48,6 +50,7 @@ def test_bad_compression_is_told(raw: Raw) -> None:
         assert "gzip" in (defect(bad) or "")
 
 
+@pytest.mark.checklist("error.wasm-module-too-large")
 def test_a_module_is_not_larger_than_allowed(raw: Raw) -> None:
     binary = raw("(module)") + section("filler", bytes(5000))
     assert defect(binary, module_size=len(binary)) is None
@@ -67,6 +70,15 @@ def test_other_bytes_are_malformed(raw_module: bytes) -> None:
     assert "\n" not in (defect(raw_module) or "\n")
 
 
+@pytest.mark.checklist(
+    "module.imports",
+    "module.pointer-width",
+    "api-general.pointer-width",
+    "module.lifecycle-export-types",
+    "module.method-export-types",
+    "module.start-function",
+    "module.candid-section",
+)
 @pytest.mark.parametrize(
     "text",
     [
@@ -91,6 +103,17 @@ def test_a_module_that_fulfils_the_requirements_is_taken(raw: Raw, text: str) ->
     assert defect(raw(f"(module {text})")) is None
 
 
+@pytest.mark.checklist(
+    "module.imports",
+    "module.pointer-width",
+    "api-general.pointer-width",
+    "module.one-memory",
+    "module.lifecycle-export-types",
+    "module.method-export-types",
+    "module.unique-methods",
+    "module.reserved-export-prefix",
+    "error.duplicate-exports",
+)
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -122,6 +145,7 @@ def test_a_module_that_does_not_is_told_why(raw: Raw, text: str, told: str) -> N
     assert told in (defect(raw(f"(module {text})")) or "taken")
 
 
+@pytest.mark.checklist("module.candid-section")
 def test_custom_sections_are_public_or_private(raw: Raw) -> None:
     module = parse_module(
         raw("(module)") + section("icp:public a b", b"one") + section("icp:private c", b"two") + section("other"),
@@ -132,6 +156,7 @@ def test_custom_sections_are_public_or_private(raw: Raw) -> None:
     assert module.private_custom_sections == Map.of([("c", b"two")])
 
 
+@pytest.mark.checklist("module.custom-section-conflict", "module.custom-section-prefix")
 @pytest.mark.parametrize(
     "names", [["icp:public a", "icp:private a"], ["icp:public a", "icp:public a"], ["icp:other a"], ["icp:public"]]
 )
@@ -139,6 +164,23 @@ def test_conflicting_or_unknown_sections_are_refused(raw: Raw, names: list[str])
     assert "custom section" in (defect(raw("(module)") + b"".join(map(section, names))) or "")
 
 
+@pytest.mark.checklist(
+    "module.limit.functions",
+    "module.limit.globals",
+    "module.limit.custom-sections",
+    "module.limit.methods",
+    "module.limit.method-name-length",
+    "module.limit.custom-section-size",
+    "error.too-many-methods",
+    "error.method-name-sum",
+    "error.too-many-functions",
+    "error.too-many-globals",
+    "error.function-complexity",
+    "error.function-too-large",
+    "error.function-name-too-large",
+    "error.code-section-too-large",
+    "unspec.error.module-limits",
+)
 def test_the_limits_are_the_largest_allowed_values(raw: Raw) -> None:
     binary = raw("""(module (global i32 (i32.const 0)) (global i32 (i32.const 0))
         (func (export "canister_update abc") (export "canister_query d") nop nop (drop (i32.const 0))) (func))""")

@@ -20,6 +20,7 @@ DATA = '(data (i32.const 100) "hello")'
 LIMIT_IN_PAGES = 536_870_912_000 // 65_536
 
 
+@pytest.mark.checklist("api.stable64-grow", "api.stable64-size", "api.stable-grow", "api.stable-size")
 def test_growth_gives_the_old_size(replied: Run) -> None:
     assert replied(GROW.format(3) + "(call $reply_i64 (call $stable64_grow (i64.const 4)))") == (3).to_bytes(
         8, "little"
@@ -29,6 +30,9 @@ def test_growth_gives_the_old_size(replied: Run) -> None:
     assert replied(GROW.format(3) + "(call $reply_i32 (call $stable_size))") == (3).to_bytes(4, "little")
 
 
+@pytest.mark.checklist(
+    "api.stable64-grow", "unspec.const.stable-memory-limit", "unspec.fn.stable-grow", "error.out-of-memory"
+)
 def test_growth_stops_at_the_limit(replied: Run) -> None:
     grow = "(call $reply_i64 (call $stable64_grow (i64.const {})))"
     assert replied(grow.format(LIMIT_IN_PAGES)) == bytes(8)
@@ -37,6 +41,7 @@ def test_growth_stops_at_the_limit(replied: Run) -> None:
     assert replied(GROW.format(1) + grow.format(LIMIT_IN_PAGES)) == b"\xff" * 8
 
 
+@pytest.mark.checklist("api.stable-size", "api.stable-grow", "api.stable-read", "api.stable-write")
 def test_the_32_bit_functions_end_at_4_gib(replied: Run, go: Run) -> None:
     assert replied(GROW.format(1) + "(call $reply_i32 (call $stable_grow (i32.const 65536)))") == b"\xff" * 4
     assert replied(GROW.format(1) + "(call $reply_i32 (call $stable_grow (i32.const 65535)))") == (1).to_bytes(
@@ -52,6 +57,7 @@ def test_the_32_bit_functions_end_at_4_gib(replied: Run, go: Run) -> None:
         assert isinstance(go(GROW.format(65_537) + call), Trapped)
 
 
+@pytest.mark.checklist("api.stable64-write", "api.stable64-read", "api.stable-write", "api.stable-read")
 @pytest.mark.parametrize(("kind", "prefix"), [("i64", "stable64"), ("i32", "stable")])
 def test_what_is_written_is_read(replied: Run, kind: str, prefix: str) -> None:
     instructions = (
@@ -64,6 +70,7 @@ def test_what_is_written_is_read(replied: Run, kind: str, prefix: str) -> None:
     assert replied(instructions, DATA) == b"\0hello\0"
 
 
+@pytest.mark.checklist("api.stable64-write", "api.stable64-read", "module.numbers-unsigned")
 def test_both_ranges_are_checked(go: Run) -> None:
     assert isinstance(go(GROW.format(1) + WRITE.format(65_536, 0, 0)), Returned)
     assert isinstance(go(GROW.format(1) + READ.format(65_536, 65_536, 0)), Returned)
@@ -102,6 +109,7 @@ def test_the_charge_is_the_same_in_64_bit_modules(go: Run) -> None:
     assert outcome.instructions_used == 1 + 1 + 5 + 1 + 100 + 3 + 5 + 20 + 5 + 1000
 
 
+@pytest.mark.checklist("entry.trap-discards")
 def test_stable_memory_stays_only_if_the_execution_returns(canister: Run) -> None:
     body = f"""
         (func (export "canister_update go") {GROW.format(1)} {WRITE.format(0, 100, 5)})
@@ -120,6 +128,7 @@ def test_a_write_that_takes_all_instructions_ends_the_execution(go: Run) -> None
     assert outcome == Trapped(used - 1, TrapReason.OUT_OF_INSTRUCTIONS)
 
 
+@pytest.mark.checklist("error.memory-access-limit")
 def test_an_execution_accesses_only_so_many_pages(canister: Run, environment: Environment) -> None:
     body = f"""(func (export "{{}}") {GROW.format(1)} {WRITE.format(4095, 0, 2)} {READ.format(0, 1, 5000)} {{}})"""
     limits = {"stable_pages_in_message": 2, "stable_pages_in_upgrade": 3, "stable_pages_in_query": 2}

@@ -28,12 +28,14 @@ def test_every_import_of_the_interface_specification_is_in_the_table() -> None:
     assert {row["import_name"] for row in rows()} == set(IMPORTS)
 
 
+@pytest.mark.checklist("api-general.contexts")
 def test_contexts_are_those_of_the_interface_specification() -> None:
     for row in rows():
         expected = {Context(letter) for letter in row["contexts"]}
         assert IMPORTS[row["import_name"]].contexts == expected, row["import_name"]
 
 
+@pytest.mark.checklist("api-general.pointer-width", "module.pointer-width")
 def test_signatures_are_those_of_the_interface_specification() -> None:
     for row in rows():
         entry = IMPORTS[row["import_name"]]
@@ -71,6 +73,7 @@ def sum_of_bytes(name: str) -> int:
     return cost(None, operands)  # type: ignore[arg-type]
 
 
+@pytest.mark.checklist("api-general.contexts")
 def test_the_star_stands_for_all_contexts_but_the_start_function() -> None:
     assert contexts("*") == set(Context) - {Context.START}
     assert contexts("* s") == set(Context)
