@@ -81,7 +81,10 @@ def test_in_the_beginning_there_is_nothing_but_a_time_and_a_key():
     rest = {one.name: getattr(state, one.name) for one in fields(State) if one.name not in given}
     assert state == State(**given)
     assert {name: value for name, value in rest.items() if value not in (Map(), List(), Queue())} == {}
-    assert {label.rule for label in enabled(state, spontaneous=True)} == {"subnet_admins_change", "system_time_progress"}
+    assert {label.rule for label in enabled(state, spontaneous=True)} == {
+        "subnet_admins_change",
+        "system_time_progress",
+    }
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,7 @@ from spec.state.history import CanisterHistory
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, require, transition
 from spec.values.checklist import defines
-from spec.values.containers import List
+from spec.values.containers import List, Map
 from spec.values.identifiers import CanisterId, Principal, SubnetId
 from spec.values.quantities import CanisterVersion, Cycles
 
@@ -22,6 +22,7 @@ def payment_from_reserved_balance(state: State, *, canister_id: CanisterId, bala
     """What a canister pays for its resources comes from its reserved balance as long as there is one."""
     # CONDITIONS
     canister = existing_canister(state, canister_id)
+    require(balance >= 0, "the new balance is not negative")
     require(balance < canister.reserved_balance, "the reserved balance gets smaller")
 
     # STATE AFTER
@@ -38,6 +39,7 @@ def payment_from_main_balance(state: State, *, canister_id: CanisterId, balance:
     # CONDITIONS
     canister = existing_canister(state, canister_id)
     require(canister.reserved_balance == 0, "there are no reserved cycles")
+    require(balance >= 0, "the new balance is not negative")
     require(balance < canister.balance, "the balance gets smaller")
 
     # STATE AFTER
@@ -81,6 +83,7 @@ def deallocated(canister: Canister) -> Canister:
         logs=List(),
         version=canister.version + 1,
         global_timer=0,
+        snapshots=Map(),
         settings=evolve(canister.settings, compute_allocation=0, memory_allocation=0),
     )
 

@@ -423,7 +423,6 @@ def test_logs_are_appended_numbered_on_with_the_time_of_the_canister():
     [
         (TrapReason.TRAPPED, RejectReason.CANISTER_TRAPPED),
         (TrapReason.OUT_OF_INSTRUCTIONS, RejectReason.INSTRUCTION_LIMIT_EXCEEDED),
-        (TrapReason.NO_SUCH_METHOD, RejectReason.METHOD_NOT_FOUND),
     ],
 )
 def test_an_execution_that_traps_is_charged_and_changes_nothing(reason, failure):
@@ -554,3 +553,13 @@ def test_a_reservation_beyond_the_limit_is_told_before_the_lack_of_cycles_for_it
         state = running({"update go": returns(heap=b"x")}, function=function, reserved_balance_limit=limit, **plain)
         crowded = evolve(state, canisters=state.canisters.set(B, canister(B, memory_allocation=10**12)))
         assert reason_of_failure(crowded) == told
+
+
+@pytest.mark.checklist("rule.message-execution.rollback", "unspec.error.unknown-method", "unspec.fn.cycles-used")
+@pytest.mark.parametrize("entry_point", [None, Heartbeat(), GlobalTimer()])
+def test_a_method_or_hook_that_the_module_does_not_have_costs_nothing(entry_point):
+    state = running({}, entry_point)
+    fired = execute(state)
+    failed = FailedExecution(RejectReason.METHOD_NOT_FOUND, "")
+    assert (fired.outputs, fired.burned) == ((Executed(A, 0, failed),), (Burned(0, BurnReason.EXECUTION),))
+    assert fired.state.canisters[A].balance == RICH + SET_ASIDE
