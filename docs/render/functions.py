@@ -22,6 +22,7 @@ class Function:
     name: str
     body: Callable[..., Any]
     tree: ast.FunctionDef
+    """Without decorators, which say how it is registered and not what it does."""
 
     @property
     def statements(self) -> list[ast.stmt]:
@@ -64,6 +65,7 @@ def function_of(body: Callable[..., Any]) -> Function:
     original = inspect.unwrap(body)
     tree = ast.parse(textwrap.dedent(inspect.getsource(original))).body[0]
     assert isinstance(tree, ast.FunctionDef)
+    tree.decorator_list = []
     return Function(original.__name__, original, tree)
 
 
