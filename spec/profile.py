@@ -63,7 +63,19 @@ class Limits:
     message_instructions: Instructions
     """Update calls, system tasks, callbacks."""
     query_instructions: Instructions
-    """Query methods, replicated or not."""
+    """Query methods, replicated or not, composite ones and their callbacks."""
+    query_call_graph_instructions: Instructions
+    """
+    A query call with all calls that it makes (`MAX_CYCLES_PER_QUERY`, in instructions since nobody pays for them).
+    Checklist: `unspec.const.max-cycles-per-query`.
+    """
+    query_call_instructions: Instructions
+    """What every call that a composite query makes takes from that, besides what the callee uses."""
+    query_call_depth: Count
+    """
+    How deep calls of composite queries may nest (`MAX_CALL_DEPTH_COMPOSITE_QUERY`). Checklist:
+    `unspec.const.max-call-depth-composite-query`.
+    """
     install_code_instructions: Instructions
     inspect_message_instructions: Instructions
     cleanup_reserve: Percent

@@ -1,6 +1,6 @@
 """A canister module: pure functions from the state of a canister to an outcome."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from attrs import frozen
 
@@ -168,4 +168,38 @@ class CanisterModule(Protocol):
         self, method_name: MethodName, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
     ) -> bool:
         """Runs `canister_inspect_message`; true if it accepts. A module without it accepts; a trap does not accept."""
+        ...
+
+
+@runtime_checkable
+class CompositeQueries(Protocol):
+    """
+    What composite queries need of a module. Source: abstract-behavior, abstract canisters (`composite_query_methods`
+    and `composite_callbacks` of `CanisterModule`).
+
+    It is apart from `CanisterModule` because no transition needs it: an engine without composite queries has no use
+    for it. The new state of an outcome lasts until the end of the query call.
+    """
+
+    def composite_query(
+        self,
+        method_name: MethodName,
+        wasm_state: WasmState,
+        argument: Blob,
+        caller: Caller,
+        environment: Environment,
+    ) -> Outcome:
+        """Runs `canister_composite_query NAME`."""
+        ...
+
+    def composite_callback(
+        self,
+        callback: Callback,
+        response: Response,
+        wasm_state: WasmState,
+        caller: Caller,
+        environment: Environment,
+        needs_to_respond: bool,
+    ) -> Outcome:
+        """Runs the reply or reject closure, and the cleanup closure if that traps, as `callback` does."""
         ...

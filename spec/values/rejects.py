@@ -72,6 +72,7 @@ class RejectReason(Enum):
     METADATA_NOT_FOUND = "the caller may see no such metadata"
     UNKNOWN_KEY = "there is no such key"
     INVALID_OUTCALL = "the request to the outside world is not allowed"
+    QUERY_CALLS_TOO_DEEP = "the calls of the query nest too deep"
     OUTSIDE_WORLD_FAILED = "the outside world did not answer"
     SYSTEM_OVERLOADED = "the system is overloaded"
 

@@ -49,6 +49,7 @@ from spec.values.management.keys import (
     VetkdPublicKeyArguments,
 )
 from spec.values.management.outcalls import HttpHeader, HttpMethod, HttpRequestArguments, HttpResponse, HttpTransform
+from spec.values.management.queries import CanisterIdRange, CanisterLogRecord
 from spec.values.management.records import (
     CanisterIdArguments,
     CanisterInstallMode,
@@ -102,9 +103,11 @@ __all__ = [
     "BitcoinNetwork",
     "BlockHeadersResult",
     "CanisterIdArguments",
+    "CanisterIdRange",
     "CanisterInfoArguments",
     "CanisterInfoResult",
     "CanisterInstallMode",
+    "CanisterLogRecord",
     "CanisterMetadataArguments",
     "CanisterStatusResult",
     "Confirmations",

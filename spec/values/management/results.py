@@ -8,7 +8,7 @@ from attrs import asdict
 from spec.values.candid import BLOB, CandidError, CandidType, CandidValue, Case, decode, encode
 from spec.values.canister_terms import SimpleStatus
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
-from spec.values.management import bitcoin, chunk_store, information, keys, outcalls, snapshots
+from spec.values.management import bitcoin, chunk_store, information, keys, outcalls, queries, snapshots
 from spec.values.management.conversions import definite_settings, definite_settings_value, option, optional
 from spec.values.management.records import CanisterStatusResult, MemoryMetrics, QueryStatistics
 from spec.values.management.shapes import Shape
@@ -24,6 +24,7 @@ _SHAPES: Final[Mapping[MethodName, Shape]] = {
     **keys.RESULTS,
     **outcalls.RESULTS,
     **bitcoin.RESULTS,
+    **queries.RESULTS,
 }
 """The results of methods that have one, but for those with functions of their own here."""
 
