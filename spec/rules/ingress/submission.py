@@ -53,7 +53,12 @@ def submit_request(state: State, *, request: Request, effective_id: Principal) -
     title="API Request submission: call to the management canister",
     source="abstract-behavior#api-request-submission",
 )
-@defines("rule.submit-call.canister-endpoint", "def.effective-canister-id")
+@defines(
+    "rule.submit-call.canister-endpoint",
+    "def.effective-canister-id",
+    "def.effective-subnet-id",
+    "rule.submit-call.subnet-endpoint",
+)
 def submit_management_request(state: State, *, request: Request, effective_id: Principal) -> Step:
     """A user's call about a canister that is not frozen becomes known, if the user may make it."""
     # CONDITIONS
@@ -73,7 +78,7 @@ def submit_management_request(state: State, *, request: Request, effective_id: P
     return received(state, request, effective_id)
 
 
-@defines("rule.submit-call.canister-endpoint")
+@defines("rule.submit-call.canister-endpoint", "unspec.env.ingress-expiry-bound")
 def require_acceptable_request(state: State, request: Request) -> None:
     """States the conditions that hold for every request."""
     require(len(request.nonce) <= state.profile.limits.nonce, "the nonce is short enough")

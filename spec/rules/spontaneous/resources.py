@@ -101,6 +101,7 @@ def canister_version_increment(state: State, *, canister_id: CanisterId, version
 
 
 @transition(title="Subnet admins change", source=SECTION)
+@defines("rule.subnet-admins-change", "unspec.spont.subnet-admins")
 def subnet_admins_change(state: State, *, subnet_id: SubnetId, admins: List[Principal]) -> Step:
     """The admins of a subnet may be changed at any time, from outside."""
     # CONDITIONS
