@@ -453,7 +453,10 @@ def requests_are_forgotten_late(before: State, step: Step) -> bool:
     return before.requests.every(
         lambda request_id, known: (
             request_id in step.state.requests
-            or (isinstance(known.status, Replied | Rejected | Done) and known.request.ingress_expiry < before.system_time)
+            or (
+                isinstance(known.status, Replied | Rejected | Done)
+                and known.request.ingress_expiry < before.system_time
+            )
         )
     )
 
