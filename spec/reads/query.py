@@ -1,98 +1,103 @@
-"""Query calls: a query method runs on one node, and nothing that it does is kept."""
+"""Query calls: a query method runs on one node, and nothing that it does is kept. Source: abstract-behavior."""
 
-from attrs import evolve, frozen
-
-from spec.canister.outcome import Returned, Trapped
-from spec.rules.environments import environment_of
+from spec.certification.hash_tree import HashTree, hash_tree, pruned
+from spec.reads.answers import Endpoint, Question, Surroundings
+from spec.reads.answers import QueryRefused as QueryRefused
+from spec.reads.answers import QueryResponse as QueryResponse
+from spec.reads.answers import QueryStatistic as QueryStatistic
+from spec.reads.composite_query import evaluate
+from spec.reads.management_query import LIST_CANISTERS, managed_by_query, management_answer, subnet_of
+from spec.reads.state_tree import state_tree
 from spec.rules.ingress.submission import caller_of
-from spec.rules.messages.settlement import failure_of_trap
-from spec.rules.modules import module_of
-from spec.rules.resources import liquid_balance
-from spec.state.canister import Code, Running, Stopping
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Unspecified
 from spec.values.checklist import defines
-from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal
-from spec.values.quantities import Instructions
-from spec.values.rejects import RejectCode, RejectReason, Response, system_reject
-
-
-@frozen
-class QueryResponse:
-    """The answer to a query call."""
-
-    response: Response
-    instructions: Instructions = 0
-    """What the execution used. Nobody is charged for it."""
-
-
-@frozen
-class QueryRefused:
-    """The query call is not well formed; an implementation answers it with an error of its interface."""
-
-    because: RejectReason
+from spec.values.containers import List, Map
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, Principal, SubnetId
+from spec.values.management import CyclesConsumed
+from spec.values.rejects import RejectReason
 
 
 @defines(
-    "rule.query.submission", "inv.reads-do-not-change-state", "inv.node-read-your-writes", "unspec.env.query-state"
+    "rule.query.submission",
+    "inv.reads-do-not-change-state",
+    "inv.node-read-your-writes",
+    "unspec.env.query-state",
+    "unspec.env.wall-clock-query",
+    "unspec.const.max-wall-clock-time-composite-query",
 )
-def query(state: State, request: Request, effective_id: Principal) -> QueryResponse | QueryRefused | Unspecified:
+def query(
+    state: State,
+    request: Request,
+    effective_id: Principal,
+    certificate: Blob | None = None,
+    endpoint: Endpoint = Endpoint.CANISTER,
+    targets: List[CanisterId] | None = None,
+    metrics: Map[CanisterId, CyclesConsumed] | None = None,
+) -> QueryResponse | QueryRefused | Unspecified:
     """
-    The answer to a query call. Source: abstract-behavior, query call.
+    The answer to a query call whose signature was verified. Source: abstract-behavior, query call.
 
-    The state does not change. Composite queries, and queries to the management canister, are `Unspecified` here.
+    The state does not change, and no query fails for the time that it takes. `certificate` is one of
+    `certified_data_tree`, if there is any. `targets` are the canisters for which the sender's delegations admit it,
+    None if they admit all. `metrics` say what `canister_metrics` tells; without them that is `Unspecified`.
     """
-    if len(request.nonce) > state.profile.limits.nonce or effective_id != request.canister_id:
+    if len(request.nonce) > state.profile.limits.nonce:
         return QueryRefused(RejectReason.INVALID_ARGUMENT)
     if state.system_time > request.ingress_expiry and request.sender != ANONYMOUS:
         return QueryRefused(RejectReason.REQUEST_EXPIRED)
+    given = Surroundings(state, request.canister_id, certificate, Map() if metrics is None else metrics)
     if request.canister_id == MANAGEMENT_CANISTER:
-        return Unspecified("query calls to the management canister are not part of this specification yet")
-    return evaluate(state, request)
+        return management_query(given, request, effective_id, endpoint, targets)
+    if endpoint is not Endpoint.CANISTER or effective_id != request.canister_id:
+        return QueryRefused(RejectReason.INVALID_ARGUMENT)
+    if not is_target(targets, request.canister_id):
+        return QueryRefused(RejectReason.NOT_AUTHORIZED)
+    question = Question(caller_of(request), request.canister_id, request.method_name, request.argument)
+    return evaluate(given, question, state.profile.limits.query_call_graph_instructions)
 
 
-@defines("rule.query.preconditions", "rule.query.method-execution", "inv.query-discards-state")
-def evaluate(state: State, request: Request) -> QueryResponse | Unspecified:
-    """Checks that the canister can be queried, and runs the method."""
-    if request.canister_id not in state.canisters:
-        return refused(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
-    canister = state.canisters[request.canister_id]
-    if not isinstance(canister.code, Code):
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE)
-    if isinstance(canister.status, Stopping):
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_STOPPING)
-    if not isinstance(canister.status, Running):
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_STOPPED)
-    module = module_of(state.profile, canister.code)
-    if request.method_name in module.composite_query_methods:
-        return Unspecified("composite queries are not part of this specification yet")
-    if request.method_name not in module.query_methods:
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.METHOD_NOT_FOUND)
-    if liquid_balance(state.profile, canister) < 0:
-        return refused(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
-    environment = evolve(
-        environment_of(state, canister, canister.code, state.profile.limits.query_instructions), replicated=False
+def is_target(targets: List[CanisterId] | None, canister_id: CanisterId) -> bool:
+    """The delegations of the sender admit the canister."""
+    return targets is None or targets.contains(canister_id)
+
+
+@defines("http.effective-id.query-management", "http.endpoint.query-v3-subnet", "http.effective-id.subnet")
+def management_query(
+    given: Surroundings,
+    request: Request,
+    effective_id: Principal,
+    endpoint: Endpoint,
+    targets: List[CanisterId] | None,
+) -> QueryResponse | QueryRefused | Unspecified:
+    """The answer to a user's query to the management canister."""
+    managed = managed_by_query(request.method_name, request.argument)
+    lists = request.method_name == LIST_CANISTERS
+    if not lists and (endpoint is Endpoint.SUBNET or (managed is not None and managed != effective_id)):
+        return QueryRefused(RejectReason.INVALID_ARGUMENT)
+    if (lists or managed is not None) and not is_target(targets, MANAGEMENT_CANISTER if managed is None else managed):
+        return QueryRefused(RejectReason.NOT_AUTHORIZED)
+    subnet_id = SubnetId(effective_id) if endpoint is Endpoint.SUBNET else subnet_of(given.state, effective_id)
+    if lists and subnet_id is None:
+        return QueryRefused(RejectReason.CANISTER_NOT_FOUND)
+    answer = management_answer(
+        given,
+        given.state.subnet.subnet_id if subnet_id is None else subnet_id,
+        request.sender,
+        request.method_name,
+        request.argument,
     )
-    outcome = module.query(
-        request.method_name, canister.code.wasm_state, request.argument, caller_of(request), environment, 0
-    )
-    return answer_of(outcome)
+    match answer:
+        case RejectReason():
+            return QueryRefused(answer)
+        case Unspecified():
+            return answer
+        case _:
+            return QueryResponse(answer)
 
 
-def answer_of(outcome: Returned | Trapped) -> QueryResponse:
-    """What a query that ran is answered with."""
-    match outcome:
-        case Trapped():
-            failure = failure_of_trap(outcome)
-            reject = system_reject(RejectCode.CANISTER_ERROR, failure.reason, failure.message)
-            return QueryResponse(reject, outcome.instructions_used)
-        case Returned():
-            silence = system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_DID_NOT_RESPOND)
-            response = silence if outcome.response is None else outcome.response
-            return QueryResponse(response, outcome.instructions_used)
-
-
-def refused(code: RejectCode, reason: RejectReason) -> QueryResponse:
-    """A query call that ran no code."""
-    return QueryResponse(system_reject(code, reason))
+@defines("rule.query.certificate")
+def certified_data_tree(state: State, canister_id: CanisterId) -> HashTree:
+    """What the certificate that a query of the canister sees reveals: the time and the canister's certified data."""
+    return pruned(hash_tree(state_tree(state)), [(b"time",), (b"canister", canister_id, b"certified_data")])

@@ -4,11 +4,13 @@ Certified state reads: who may read which paths, and what the certificate reveal
 Source: abstract-behavior, certified state reads.
 """
 
-from enum import Enum
+from typing import Final
 
 from attrs import frozen
 
 from spec.certification.hash_tree import HashTree, Path, hash_tree, pruned
+from spec.reads.answers import Endpoint as Endpoint
+from spec.reads.management_query import subnet_of
 from spec.reads.state_tree import root_subnet_id, state_tree
 from spec.rules.modules import module_of
 from spec.state.canister import Code
@@ -19,15 +21,13 @@ from spec.values.identifiers import ANONYMOUS, Blob, CanisterId, Principal, Requ
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectReason
 
+MAXIMUM_PATHS: Final = 1000
+"""In one request. Source: https-interface, read state."""
+MAXIMUM_LABELS: Final = 127
+"""In one path. Source: https-interface, read state."""
+BOUNDARY_NODE_LEAVES = (b"domain", b"ipv4_address", b"ipv6_address")
 REQUEST_LEAVES = (b"status", b"reply", b"reject_code", b"reject_message", b"error_code")
 CANISTER_LEAVES = (b"module_hash", b"controllers", b"canister_creation_timestamp", b"last_install_timestamp")
-
-
-class Endpoint(Enum):
-    """Where a `read_state` request was sent."""
-
-    CANISTER = "canister"
-    SUBNET = "subnet"
 
 
 @frozen
@@ -78,7 +78,7 @@ def read_state(
 
     `targets` are the canisters for which the sender's delegations admit it, None if they admit all.
     """
-    if len(request.nonce) > state.profile.limits.nonce:
+    if len(request.nonce) > state.profile.limits.nonce or not are_well_formed(request.paths):
         return ReadStateRefused(RejectReason.INVALID_ARGUMENT)
     if state.system_time > request.ingress_expiry and request.sender != ANONYMOUS:
         return ReadStateRefused(RejectReason.REQUEST_EXPIRED)
@@ -89,7 +89,42 @@ def read_state(
     )
     if not allowed:
         return ReadStateRefused(RejectReason.NOT_AUTHORIZED)
-    return ReadStateResponse(pruned(hash_tree(state_tree(state)), [*request.paths, (b"time",)]))
+    own = effective_id if endpoint is Endpoint.SUBNET else subnet_of(state, effective_id)
+    revealed = [shown for path in request.paths for shown in revealed_below(state, own, path)]
+    return ReadStateResponse(pruned(hash_tree(state_tree(state)), [*revealed, (b"time",)]))
+
+
+@defines("http.read-state.one-request-id", "http.read-state.one-ranges-subnet")
+def are_well_formed(paths: List[Path]) -> bool:
+    """There are not too many, none is too long, and they ask for one request and one subnet's ranges at most."""
+    return (
+        len(paths) <= MAXIMUM_PATHS
+        and paths.every(lambda path: len(path) <= MAXIMUM_LABELS)
+        and len({path[1] for path in paths if len(path) > 1 and path[0] == b"request_status"}) <= 1
+        and len({path[1] for path in paths if len(path) > 1 and path[0] == b"canister_ranges"}) <= 1
+    )
+
+
+@defines("http.read-state.prefix")
+def revealed_below(state: State, own: SubnetId | None, path: Path) -> list[Path]:
+    """What a path that may be read shows: all below it, but nodes and metrics of the subnet that answers only."""
+    match path:
+        case (b"subnet",) if len(state.subnets) > 0:
+            return [shown for known, _ in state.subnets.items() for shown in revealed_of_subnet(state, own, known)]
+        case (b"subnet", subnet_id) if subnet_id in state.subnets:
+            return revealed_of_subnet(state, own, SubnetId(subnet_id))
+        case (b"subnet", subnet_id, b"node", *_) if subnet_id in state.subnets and subnet_id != own:
+            return []
+        case _:
+            return [path]
+
+
+def revealed_of_subnet(state: State, own: SubnetId | None, subnet_id: SubnetId) -> list[Path]:
+    """What is shown of a subnet by a path that ends at it."""
+    if subnet_id == own:
+        return [(b"subnet", subnet_id)]
+    # Only the root subnet has ranges in the tree; elsewhere the path shows that there are none.
+    return [(b"subnet", subnet_id, leaf) for leaf in (b"public_key", b"type", b"canister_ranges")]
 
 
 def is_targeted(state: State, path: Path, targets: List[CanisterId] | None) -> bool:
@@ -100,12 +135,19 @@ def is_targeted(state: State, path: Path, targets: List[CanisterId] | None) -> b
     return not known or targets.contains(state.requests[RequestId(path[1])].request.canister_id)
 
 
-@defines("rule.read-state.may-read-canister", "rule.read-state.may-read-subnet")
+@defines(
+    "rule.read-state.may-read-canister",
+    "rule.read-state.may-read-subnet",
+    "http.read-state.forbidden",
+    "http.read-state.certified-data-hidden",
+)
 def may_read_path(state: State, sender: Principal, endpoint: Endpoint, effective_id: Principal, path: Path) -> bool:
     """`may_read_path_for_canister` and `may_read_path_for_subnet`."""
     match path:
-        case (b"time",):
+        case (b"time",) | (b"api_boundary_nodes",) | (b"api_boundary_nodes", _):
             return True
+        case (b"api_boundary_nodes", _, leaf):
+            return leaf in BOUNDARY_NODE_LEAVES
         case (b"subnet", *rest):
             return may_read_subnet(state, endpoint, effective_id, tuple(rest))
         case (b"request_status", request_id) | (b"request_status", request_id, _):

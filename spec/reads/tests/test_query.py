@@ -5,7 +5,10 @@ from attrs import evolve
 
 from spec.canister.environment import Caller
 from spec.canister.outcome import TrapReason
-from spec.reads.query import QueryRefused, QueryResponse, query
+from spec.certification.hash_tree import Found, Unknown, hash_tree, lookup_path, reconstruct
+from spec.reads.answers import Endpoint
+from spec.reads.query import QueryRefused, QueryResponse, QueryStatistic, certified_data_tree, query
+from spec.reads.state_tree import state_tree
 from spec.rules.tests.worlds import (
     FAKES,
     NOW,
@@ -23,15 +26,18 @@ from spec.rules.tests.worlds import (
 )
 from spec.state.canister import Empty, Stopped, Stopping
 from spec.state.request import SenderInfo
+from spec.values.candid.leb128 import encode_unsigned
+from spec.values.containers import List
 from spec.values.identifiers import ANONYMOUS
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 
 def asking(outcome=None, request=None, effective_id=A, **changes):
-    """What a query of `ask` at A is answered with."""
+    """What a query of `ask` at A is answered with, apart from the statistics."""
     gives = {"query ask": returns(response=Reply(b"data")) if outcome is None else outcome, "update go": returns()}
     state = world((A, canister(A, changes.pop("installed", code(A, module(gives=gives))), **changes)))
-    return query(state, a_request(A, "ask", b"question") if request is None else request, effective_id)
+    answer = query(state, a_request(A, "ask", b"question") if request is None else request, effective_id)
+    return evolve(answer, statistics=List()) if isinstance(answer, QueryResponse) else answer
 
 
 def rejected(code_of_reject, reason, instructions=0, detail=""):
@@ -63,6 +69,61 @@ def test_a_query_sees_its_argument_its_caller_and_an_environment_that_is_not_rep
     )
     assert (environment.replicated, environment.time, environment.canister_version) == (False, NOW, 7)
     assert environment.instruction_limit == PROFILE.limits.query_instructions
+
+
+@pytest.mark.checklist("rule.query.statistics", "inv.reads-do-not-change-state")
+@pytest.mark.parametrize(
+    ("outcome", "instructions", "size"),
+    [
+        (returns(response=Reply(b"data")), 1_000, 4),
+        (returns(2_000, response=Reject(RejectCode.CANISTER_REJECT, "n\u00f6")), 2_000, 3),
+        (traps(3_000, TrapReason.OUT_OF_INSTRUCTIONS), 3_000, len(RejectReason.INSTRUCTION_LIMIT_EXCEEDED.value)),
+    ],
+)
+def test_an_answer_says_what_it_adds_to_the_statistics(outcome, instructions, size):
+    state = world((A, canister(A, code(A, module(gives={"query ask": outcome})))))
+    answer = query(state, a_request(A, "ask", b"question"), A)
+    assert answer.statistics == List.of(QueryStatistic(A, NOW, instructions, 8, size))
+
+
+@pytest.mark.checklist("rule.query.statistics")
+def test_a_query_that_runs_no_method_adds_nothing_to_the_statistics():
+    assert query(world(), a_request(A, "ask"), A).statistics == List()
+
+
+@pytest.mark.checklist("rule.query.certificate", "api.data-certificate-present")
+def test_a_query_sees_the_certificate_that_is_there():
+    raw_module = module(gives={"query ask": returns(response=Reply(b""))})
+    state = world((A, canister(A, code(A, raw_module))))
+    query(state, a_request(A, "ask"), A, b"certificate")
+    query(state, a_request(A, "ask"), A)
+    assert [seen["environment"].certificate for _, seen in FAKES[raw_module].seen] == [b"certificate", None]
+
+
+@pytest.mark.checklist("rule.query.certificate")
+def test_what_the_certificate_of_a_query_reveals_is_the_time_and_the_certified_data_of_the_canister():
+    state = world((A, canister(A, certified_data=b"certified")), (B, canister(B, certified_data=b"other")))
+    tree = certified_data_tree(state, A)
+    assert lookup_path((b"canister", A, b"certified_data"), tree) == Found(b"certified")
+    assert lookup_path((b"time",), tree) == Found(encode_unsigned(NOW))
+    assert lookup_path((b"canister", B, b"certified_data"), tree) == Unknown()
+    assert reconstruct(tree) == reconstruct(hash_tree(state_tree(state)))
+
+
+@pytest.mark.checklist("http.delegation.targets", "rule.query.submission")
+def test_a_delegated_query_reaches_the_targets_of_the_delegation_only():
+    state = world((A, canister(A, code(A, module(gives={"query ask": returns(response=Reply(b"data"))})))))
+    request = a_request(A, "ask")
+    assert query(state, request, A, targets=List.of(B, A)).response == Reply(b"data")
+    assert query(state, request, A, targets=List.of(B)) == QueryRefused(RejectReason.NOT_AUTHORIZED)
+    assert query(state, request, A, targets=List()) == QueryRefused(RejectReason.NOT_AUTHORIZED)
+
+
+@pytest.mark.checklist("http.endpoint.query-v3-subnet")
+def test_canisters_do_not_answer_at_the_endpoint_of_a_subnet():
+    state = world((A, canister(A, code(A, module(gives={"query ask": returns(response=Reply(b"data"))})))))
+    answer = query(state, a_request(A, "ask"), A, endpoint=Endpoint.SUBNET)
+    assert answer == QueryRefused(RejectReason.INVALID_ARGUMENT)
 
 
 @pytest.mark.checklist("rule.query.submission")

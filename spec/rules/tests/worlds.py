@@ -171,6 +171,21 @@ class Fake:
             available_cycles=available_cycles,
         )
 
+    def composite_query(self, method_name, wasm_state, argument, caller, environment):
+        return self._run(
+            f"composite_query {method_name}", wasm_state, argument=argument, caller=caller, environment=environment
+        )
+
+    def composite_callback(self, callback, response, wasm_state, caller, environment, needs_to_respond):
+        """Which closure is asked for decides: `callback NUMBER` in the test's words."""
+        return self._run(
+            f"callback {callback.on_reply.function}",
+            wasm_state,
+            response=response,
+            caller=caller,
+            environment=environment,
+        )
+
     def heartbeat(self, wasm_state, environment):
         return self._run("heartbeat", wasm_state, environment=environment)
 

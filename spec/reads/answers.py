@@ -1,0 +1,87 @@
+"""What a query call is asked with and answered with."""
+
+from enum import Enum
+
+from attrs import field, frozen
+
+from spec.canister.environment import Caller
+from spec.state.state import State
+from spec.values.checklist import defines
+from spec.values.containers import List, Map
+from spec.values.identifiers import Blob, CanisterId, MethodName
+from spec.values.management import CyclesConsumed
+from spec.values.quantities import ByteCount, Instructions, Nanoseconds
+from spec.values.rejects import RejectCode, RejectReason, Reply, Response, system_reject
+
+
+class Endpoint(Enum):
+    """Where a read was sent."""
+
+    CANISTER = "canister"
+    SUBNET = "subnet"
+
+
+@frozen
+class Question:
+    """One call of a query method, by a user or by a composite query."""
+
+    caller: Caller
+    canister_id: CanisterId
+    method_name: MethodName
+    argument: Blob
+
+
+@frozen
+class Surroundings:
+    """What stays the same for all calls of one query call."""
+
+    state: State
+    root_canister_id: CanisterId
+    """The canister that the user called."""
+    certificate: Blob | None = None
+    """A certificate of the data of that canister, which its query method can read."""
+    metrics: Map[CanisterId, CyclesConsumed] = field(factory=Map)
+    """What `canister_metrics` tells; it is implementation-specific, so it comes from outside."""
+
+
+@frozen
+@defines("rule.query.statistics")
+class QueryStatistic:
+    """One query method that ran. Source: abstract-behavior, the system state (`query_stats`)."""
+
+    canister_id: CanisterId
+    timestamp: Nanoseconds
+    """The canister's time."""
+    num_instructions: Instructions
+    """Used by the method and its callbacks, without those of the canisters that it called."""
+    request_payload_bytes: ByteCount
+    response_payload_bytes: ByteCount
+    """The size of the reply, or of the text of the reject."""
+
+
+@frozen
+class QueryResponse:
+    """The answer to a query call, or to a call within one."""
+
+    response: Response
+    instructions: Instructions = 0
+    """What was used in all. Nobody is charged for it."""
+    statistics: List[QueryStatistic] = field(factory=List)
+    """What the answer adds to the statistics: the methods that ran, in the order in which they ended."""
+
+
+@frozen
+class QueryRefused:
+    """The query call is not well formed or not allowed; an implementation answers it with an error of its interface."""
+
+    because: RejectReason
+
+
+def payload_size(response: Response) -> ByteCount:
+    """How large a response is for the statistics."""
+    return len(response.data) if isinstance(response, Reply) else len(response.message.encode())
+
+
+def refused(code: RejectCode, reason: RejectReason) -> QueryResponse:
+    """A query call that ran no code."""
+    return QueryResponse(system_reject(code, reason))
