@@ -7,11 +7,12 @@ the `work`, each order may matter. `trouble` is what the system may do of its ow
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from spec.machine import candidates, step
+from spec.rules.management.answers import ANSWERS
 from spec.state.canister import Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage
@@ -38,6 +39,25 @@ DISTURBED_BY_MANAGEMENT: Final = frozenset({"call_context_starvation", "stop_com
 
 DISTURBING_METHODS: Final = frozenset({"uninstall_code", "start_canister", "stop_canister", "delete_canister"})
 
+CHOSEN_ANSWERS: Final = (
+    "canister_metrics",
+    "node_metrics_history",
+    "subnet_info",
+    "ecdsa_public_key",
+    "sign_with_ecdsa",
+    "schnorr_public_key",
+    "sign_with_schnorr",
+    "vetkd_public_key",
+    "vetkd_derive_key",
+    "http_request",
+    "bitcoin_get_utxos",
+    "bitcoin_get_balance",
+    "bitcoin_send_transaction",
+    "bitcoin_get_current_fee_percentiles",
+    "bitcoin_get_block_headers",
+)
+"""Rules whose answer the system or the outside world chooses."""
+
 WORK: Final = (
     "callback_invocation",
     "create_canister",
@@ -56,6 +76,22 @@ WORK: Final = (
     "stop_stopped_canister",
     "deposit_cycles",
     "raw_rand",
+    "upload_chunk",
+    "clear_chunk_store",
+    "stored_chunks",
+    "install_chunked_code",
+    "take_canister_snapshot",
+    "take_canister_snapshot_and_uninstall",
+    "load_canister_snapshot",
+    "list_canister_snapshots",
+    "delete_canister_snapshot",
+    "read_canister_snapshot_metadata",
+    "read_canister_snapshot_data",
+    "upload_canister_snapshot_metadata",
+    "upload_canister_snapshot_data",
+    "canister_info",
+    "canister_metadata",
+    *CHOSEN_ANSWERS,
     "management_call_rejection",
     "reject_call_to_missing_canister",
     "reject_call_to_empty_canister",
@@ -65,10 +101,13 @@ WORK: Final = (
     "reject_call_to_canister_out_of_cycles",
     "call_context_creation",
     "global_timer_context_creation",
+    "on_low_wasm_memory_context_creation",
 )
 """Rules that process what waits. A system at rest can take none of them."""
 
-TROUBLE: Final = frozenset({"request_rejection", "spontaneous_call_rejection", "stop_call_rejection"})
+TROUBLE: Final = frozenset(
+    {"request_rejection", "spontaneous_call_rejection", "stop_call_rejection", "outside_call_failure"}
+)
 """Rules that the environment has to admit."""
 
 RANDOM_REPLY: Final = re.compile(rb"DIDL\x01\x6d\x7b\x01\x00\x20(.{32})", re.DOTALL)
@@ -81,13 +120,16 @@ class Bindings:
 
     canister_ids: tuple[CanisterId, ...] = ()
     randomness: tuple[Blob, ...] = ()
+    replies: tuple[Blob, ...] = ()
+    """Any of them may be the answer of the outside world, or tell the id of a snapshot."""
 
 
 def bindings_from(replies: Iterable[Blob]) -> Bindings:
     """The canister ids and random bytes that replies show; a canister may have relayed them."""
     canister_ids: list[CanisterId] = []
+    shown_replies = list(replies)
     randomness: list[Blob] = []
-    for reply in replies:
+    for reply in shown_replies:
         randomness += RANDOM_REPLY.findall(reply)
         if len(reply) == 32:
             randomness.append(reply)
@@ -95,7 +137,42 @@ def bindings_from(replies: Iterable[Blob]) -> Bindings:
             canister_ids.append(management.decode_canister_id_result(reply))
         except ValueError:
             continue
-    return Bindings(tuple(dict.fromkeys(canister_ids)), tuple(dict.fromkeys(randomness)))
+    return Bindings(
+        tuple(dict.fromkeys(canister_ids)), tuple(dict.fromkeys(randomness)), tuple(dict.fromkeys(shown_replies))
+    )
+
+
+TAKING: Final = ("take_canister_snapshot", "take_canister_snapshot_and_uninstall")
+
+RECORDS: Final = ("ecdsa_public_key", "schnorr_public_key", "subnet_info")
+"""Methods whose result is a record of several free variables; that of the others is one free variable."""
+
+
+def _chosen(rule: Text, reply: Blob) -> dict[str, Any] | None:
+    """The free variables with which a rule would have given a reply; None if it could not."""
+    method_name = "take_canister_snapshot" if rule in TAKING else rule
+    try:
+        result = management.decode_result(method_name, reply)
+    except (KeyError, ValueError):
+        return None
+    if rule in TAKING:
+        return {"snapshot_id": result.id}
+    if rule == "upload_canister_snapshot_metadata":
+        return {"snapshot_id": result}
+    if rule in RECORDS:
+        return asdict(result, recurse=False)
+    names = list(ANSWERS.get(rule, {}))
+    return {names[0]: result} if names else None
+
+
+def _as_replied(labels: Iterable[Label], rule: Text, replies: tuple[Blob, ...]) -> Iterator[Label]:
+    """The labels, with the values that replies show in front of the one that stands for all others."""
+    for label in labels:
+        for reply in replies:
+            chosen = _chosen(rule, reply)
+            if chosen is not None:
+                yield Label(label.rule, {**label.arguments(), **chosen})
+        yield label
 
 
 class Silence(Exception):
@@ -150,6 +227,8 @@ def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
             return dict.fromkeys(_bound(labels, "canister_id", bindings.canister_ids))
         case "raw_rand":
             return _bound(labels, "randomness", bindings.randomness)
+        case _ if rule in (*TAKING, "upload_canister_snapshot_metadata") or rule in CHOSEN_ANSWERS:
+            return dict.fromkeys(_as_replied(labels, rule, bindings.replies))
         case _:
             return labels
 
@@ -165,6 +244,7 @@ def trouble(state: State) -> Iterator[Move]:
     """The rejections for which the system needs no reason."""
     if any(isinstance(message, CallMessage) for message in state.messages):
         yield from _taken(state, candidates(state, RULES["spontaneous_call_rejection"]))
+        yield from _taken(state, candidates(state, RULES["outside_call_failure"]))
     if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
         yield from _taken(state, candidates(state, RULES["stop_call_rejection"]))
 

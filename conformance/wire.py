@@ -25,7 +25,9 @@ from spec.state.request import Rejected as RejectedStatus
 from spec.state.request import Replied as RepliedStatus
 from spec.state.request import Request, RequestStatus, SenderInfo
 from spec.transition import Executed, Output, RequestStatusChanged
-from spec.values.identifiers import Blob, Principal, RequestId
+from spec.values.containers import List
+from spec.values.identifiers import Blob, Principal, RequestId, Text
+from spec.values.management import decode_result, encode_result
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
 LARGEST_NUMBER: Final[int] = 2**53 - 1
@@ -330,21 +332,43 @@ def _status_of(answer: Answer, place: str) -> RequestStatus | None:
 # Labels and outputs
 
 
-def write_choice(value: Any) -> Any:
+RESULTS: Final = frozenset({"answer", "metrics", "percentiles", "samples"})
+"""The free variables that are the result of a method; they are written as its reply."""
+
+TEXTS: Final = frozenset({"replica_version"})
+"""The free variables that are texts."""
+
+
+def write_choice(rule: Text, name: Text, value: Any) -> Any:
     """The value of a free variable."""
+    if name in RESULTS:
+        return write_blob(encode_result(rule, value))
     match value:
         case bytes():
             return write_blob(value)
         case int():
             return write_integer(value)
+        case str():
+            return value
+        case List():
+            return [write_choice(rule, name, each) for each in value]
         case Request():
             return write_request(value)
         case _:
             raise WireError(f"a choice cannot be a {type(value).__name__}")
 
 
-def read_choice(value: Any, place: str) -> Any:
+def read_choice(rule: Text, name: Text, value: Any, place: str) -> Any:
     """The value of a free variable."""
+    if name in RESULTS:
+        try:
+            return decode_result(rule, read_blob(value, place))
+        except (KeyError, ValueError):
+            raise WireError(f"{place}: a reply of {rule} is needed") from None
+    if name in TEXTS:
+        return read_text(value, place)
+    if isinstance(value, list):
+        return List(read_list(value, place, read_principal))
     if isinstance(value, dict):
         return read_request(value, place)
     if isinstance(value, str) and value.startswith("0x"):
@@ -354,19 +378,24 @@ def read_choice(value: Any, place: str) -> Any:
 
 def write_label(label: Label) -> dict[str, Any]:
     """A label as an object."""
-    return {"rule": label.rule, "choices": {name: write_choice(value) for name, value in label.choices}}
+    choices = {name: write_choice(label.rule, name, value) for name, value in label.choices}
+    return {"rule": label.rule, "choices": choices}
 
 
-def _read_choices(value: Any, place: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise WireError(f"{place}: an object is needed")
-    return {name: read_choice(choice, f"{place}.{name}") for name, choice in value.items()}
+def _read_label(fields: Fields, place: str) -> Label:
+    rule = fields.take("rule", read_text)
+    choices = fields.take("choices", lambda value, _: value)
+    if not isinstance(choices, dict):
+        raise WireError(f"{place}.choices: an object is needed")
+    return Label(
+        rule, {name: read_choice(rule, name, each, f"{place}.choices.{name}") for name, each in choices.items()}
+    )
 
 
 def read_label(value: Any, place: str) -> Label:
     """A label."""
     fields = Fields(value, place)
-    label = Label(fields.take("rule", read_text), fields.take("choices", _read_choices))
+    label = _read_label(fields, place)
     fields.close()
     return label
 
@@ -421,7 +450,7 @@ def write_claim(claim: Claim) -> dict[str, Any]:
 def read_claim(value: Any, place: str) -> Claim:
     """A claimed transition."""
     fields = Fields(value, place)
-    label = Label(fields.take("rule", read_text), fields.take("choices", _read_choices))
+    label = _read_label(fields, place)
     outputs = fields.take("outputs", lambda each, where: read_list(each, where, read_output))
     fields.close()
     return Claim(label, outputs)
