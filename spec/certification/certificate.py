@@ -40,6 +40,9 @@ DER_PREFIX: Final = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2
 SELF_DESCRIBED: Final = 55799
 """The CBOR tag that certificates bear."""
 
+SELF_DESCRIBING_TAG: Final = bytes.fromhex("d9d9f7")
+"""The encoding of this tag, with which self-described CBOR begins. Source: RFC 8949."""
+
 
 @frozen
 @defines("cert.delegation.structure")
@@ -108,17 +111,18 @@ def extract_der(key: Blob) -> Blob | None:
 
 def encode_tree(tree: HashTree) -> Blob:
     """The CBOR of a tree. Source: certificates.cddl."""
-    return cbor2.dumps(_tree_value(tree))
+    return cbor2.dumps(value_of_tree(tree))
 
 
-def _tree_value(tree: HashTree) -> list[Any]:
+def value_of_tree(tree: HashTree) -> list[Any]:
+    """The tree as a value that CBOR can encode: a list that begins with the number of its kind."""
     match tree:
         case Empty():
             return [0]
         case Fork(left, right):
-            return [1, _tree_value(left), _tree_value(right)]
+            return [1, value_of_tree(left), value_of_tree(right)]
         case Labeled(label, subtree):
-            return [2, label, _tree_value(subtree)]
+            return [2, label, value_of_tree(subtree)]
         case Leaf(value):
             return [3, value]
         case Pruned(known):
@@ -128,7 +132,7 @@ def _tree_value(tree: HashTree) -> list[Any]:
 @defines("cert.encoding.cbor")
 def encode_certificate(certificate: Certificate) -> Blob:
     """The CBOR of a certificate, with the self-describing tag."""
-    value: dict[str, Any] = {"tree": _tree_value(certificate.tree), "signature": certificate.signature}
+    value: dict[str, Any] = {"tree": value_of_tree(certificate.tree), "signature": certificate.signature}
     if certificate.delegation is not None:
         value["delegation"] = {
             "subnet_id": certificate.delegation.subnet_id,
@@ -148,7 +152,7 @@ def decode_certificate(content: Blob) -> Certificate:
     try:
         delegation = value.get("delegation")
         return Certificate(
-            tree=_tree(value["tree"]),
+            tree=tree_of_value(value["tree"]),
             signature=_blob(value["signature"]),
             delegation=None
             if delegation is None
@@ -166,14 +170,15 @@ def _blob(value: Any) -> Blob:
     return value
 
 
-def _tree(value: Any) -> HashTree:
+def tree_of_value(value: Any) -> HashTree:
+    """The tree that a decoded value is. Raises `CertificateError` if it is none."""
     match value:
         case [0] | (0,):
             return EMPTY
         case [1, left, right]:
-            return Fork(_tree(left), _tree(right))
+            return Fork(tree_of_value(left), tree_of_value(right))
         case [2, label, subtree]:
-            return Labeled(_blob(label), _tree(subtree))
+            return Labeled(_blob(label), tree_of_value(subtree))
         case [3, leaf]:
             return Leaf(_blob(leaf))
         case [4, known]:

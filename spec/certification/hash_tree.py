@@ -181,6 +181,23 @@ def lookup_path(path: Path, tree: HashTree) -> Lookup:
             return NoValue()
 
 
+@defines("cert.lookup.prefix")
+def lookup_values(prefix: Path, tree: HashTree) -> tuple[Blob, ...]:
+    """The values at all paths with a prefix, from left to right. Source: certification, `lookup*`."""
+    if prefix:
+        found = _find_label(prefix[0], flatten_forks(tree))
+        return () if isinstance(found, Absent | Unknown) else lookup_values(prefix[1:], found)
+    match tree:
+        case Leaf(value):
+            return (value,)
+        case Labeled(_, subtree):
+            return lookup_values((), subtree)
+        case Fork(left, right):
+            return lookup_values((), left) + lookup_values((), right)
+        case Empty() | Pruned():
+            return ()
+
+
 @defines("cert.lookup.step")
 def flatten_forks(tree: HashTree) -> list[HashTree]:
     """The trees that forks hold together, from left to right."""

@@ -1,0 +1,156 @@
+"""
+Canister signatures: a canister signs by certifying the hash of what it signs.
+
+Source: index, canister signatures. The signature of the certificate itself is verified by a function that whoever
+checks brings along.
+"""
+
+import hashlib
+from typing import Any, Final
+
+import cbor2
+from attrs import frozen
+
+from spec.certification.certificate import (
+    SELF_DESCRIBED,
+    SELF_DESCRIBING_TAG,
+    Certificate,
+    CertificateError,
+    VerifySignature,
+    decode_certificate,
+    encode_certificate,
+    lookup,
+    tree_of_value,
+    value_of_tree,
+    verify_certificate,
+)
+from spec.certification.hash_tree import Found, HashTree, is_well_formed, lookup_path, reconstruct
+from spec.certification.scope import is_in_scope
+from spec.values.checklist import defines
+from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Blob, CanisterId
+
+OBJECT_IDENTIFIER: Final = bytes.fromhex("300c060a2b0601040183b8430102")
+"""1.3.6.1.4.1.56387.1.2 as an algorithm identifier in DER."""
+
+SEQUENCE: Final = 0x30
+BIT_STRING: Final = 0x03
+
+NOT_SIGNING: Final = b"cloud_engine"
+"""The type of subnets whose canisters cannot sign."""
+
+
+@frozen
+class PublicKey:
+    """The key of a canister, one for each seed."""
+
+    canister_id: CanisterId
+    seed: Blob
+
+
+@frozen
+class CanisterSignature:
+    """A certificate of the root hash of a tree in which the canister notes what it signs."""
+
+    certificate: Certificate
+    tree: HashTree
+
+
+@defines("cert.canister-signature.public-key")
+def encode_public_key(key: PublicKey) -> Blob:
+    """The key in DER."""
+    content = bytes([len(key.canister_id)]) + key.canister_id + key.seed
+    return _der(SEQUENCE, OBJECT_IDENTIFIER + _der(BIT_STRING, b"\0" + content))
+
+
+@defines("cert.canister-signature.public-key")
+def decode_public_key(encoded: Blob) -> PublicKey | None:
+    """Reads a key in DER; None if it is no key of a canister."""
+    outer = _content(SEQUENCE, encoded)
+    if outer is None or not outer.startswith(OBJECT_IDENTIFIER):
+        return None
+    content = _content(BIT_STRING, outer[len(OBJECT_IDENTIFIER) :])
+    if content is None or len(content) < 2 or content[0] != 0:
+        return None
+    length, rest = content[1], content[2:]
+    if length > min(len(rest), MAXIMUM_PRINCIPAL_LENGTH):
+        return None
+    return PublicKey(CanisterId(rest[:length]), rest[length:])
+
+
+@defines("cert.canister-signature.signature")
+def encode_signature(signature: CanisterSignature) -> Blob:
+    """The CBOR of a signature, with the self-describing tag."""
+    value = {"certificate": encode_certificate(signature.certificate), "tree": value_of_tree(signature.tree)}
+    return cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, value))
+
+
+@defines("cert.canister-signature.signature")
+def decode_signature(encoded: Blob) -> CanisterSignature:
+    """Reads a signature. Raises `CertificateError` for anything else."""
+    if not encoded.startswith(SELF_DESCRIBING_TAG):
+        raise CertificateError("not a canister signature: it is not self-described CBOR")
+    try:
+        fields: Any = cbor2.loads(encoded.removeprefix(SELF_DESCRIBING_TAG))
+    except (cbor2.CBORDecodeError, ValueError, RecursionError) as problem:
+        raise CertificateError(f"not CBOR: {problem}") from None
+    if not isinstance(fields, dict) or not isinstance(fields.get("certificate"), bytes) or "tree" not in fields:
+        raise CertificateError("not a canister signature: certificate and tree are needed")
+    return CanisterSignature(decode_certificate(fields["certificate"]), tree_of_value(fields["tree"]))
+
+
+def verify_canister_signature(
+    key: PublicKey, signature: CanisterSignature, payload: Blob, root_key: Blob, verify: VerifySignature
+) -> bool:
+    """The canister signed the payload, which includes its domain separator."""
+    return (
+        certifies(signature, key.canister_id, root_key, verify)
+        and may_sign(signature.certificate, key.canister_id)
+        and notes(signature.tree, key.seed, payload)
+    )
+
+
+@defines("cert.canister-signature.verify-certificate")
+def certifies(signature: CanisterSignature, canister_id: CanisterId, root_key: Blob, verify: VerifySignature) -> bool:
+    """The certificate is valid, and the certified data of the canister are the root hash of the tree."""
+    found = lookup((b"canister", canister_id, b"certified_data"), signature.certificate)
+    return found == Found(reconstruct(signature.tree)) and verify_certificate(signature.certificate, root_key, verify)
+
+
+@defines("cert.canister-signature.verify-delegation")
+def may_sign(certificate: Certificate, canister_id: CanisterId) -> bool:
+    """A delegation is to the subnet of the canister, and tells that this subnet's canisters can sign."""
+    delegation = certificate.delegation
+    if delegation is None:
+        return True
+    match lookup((b"subnet", delegation.subnet_id, b"type"), delegation.certificate):
+        case Found(kind):
+            return kind != NOT_SIGNING and is_in_scope(certificate, canister_id)
+        case _:
+            return False
+
+
+@defines("cert.canister-signature.verify-tree")
+def notes(tree: HashTree, seed: Blob, payload: Blob) -> bool:
+    """The tree is well formed and tells that the payload is signed under the seed."""
+    path = (b"sig", hashlib.sha256(seed).digest(), hashlib.sha256(payload).digest())
+    return is_well_formed(tree) and lookup_path(path, tree) == Found(b"")
+
+
+# DER: a tag, a length in its shortest form, and the content.
+
+
+def _der(tag: int, content: Blob) -> Blob:
+    size = len(content)
+    if size < 0x80:
+        return bytes([tag, size]) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes([tag, 0x80 | len(length)]) + length + content
+
+
+def _content(tag: int, encoded: Blob) -> Blob | None:
+    """The content of one element that takes all the bytes; None if they are no such element."""
+    if len(encoded) < 2 or encoded[0] != tag:
+        return None
+    length_bytes = encoded[1] & 0x7F if encoded[1] & 0x80 else 0
+    content = encoded[2 + length_bytes :]
+    return content if _der(tag, content) == encoded else None
