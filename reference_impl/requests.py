@@ -37,12 +37,6 @@ FOR_VIEWERS_OF_SNAPSHOTS = frozenset(
     {"list_canister_snapshots", "read_canister_snapshot_metadata", "read_canister_snapshot_data"}
 )
 """Management methods that those may call as users to whom the canister shows its snapshots."""
-FOR_OTHERS = frozenset({"canister_status", "provisional_top_up_canister"})
-"""Management methods about a canister that users may call for reasons of their own."""
-ABOUT_CANISTERS = (
-    FOR_CONTROLLERS | FOR_CONTROLLERS_AND_ADMINS | FOR_VIEWERS_OF_SNAPSHOTS | FOR_OTHERS | {"deposit_cycles"}
-)
-"""The management methods for which a request is looked at together with the canister that it is about."""
 
 
 def refused(code: RejectCode, reason: RejectReason) -> Refused:
@@ -157,8 +151,8 @@ def _management_refusal(instance: Instance, request: Request, effective_id: Prin
     match arguments:
         case InstallChunkedCodeArguments(target_canister=about):
             return _refusal_about(instance, method, sender, about, effective_id)
-        case object(canister_id=about) if method in ABOUT_CANISTERS:
-            return _refusal_about(instance, method, sender, about, effective_id)
+        case object(canister_id=bytes(about)):
+            return _refusal_about(instance, method, sender, Principal(about), effective_id)
         case _ if method == "provisional_create_canister_with_cycles":
             return None
         case _ if method == "create_canister" and instance.is_subnet_admin(sender):

@@ -13,7 +13,9 @@ from reference_impl.queries import Query
 from reference_impl.state_reads import status_name
 from spec.state.label import Label
 from spec.state.request import Rejected, Replied, Request, RequestStatus, SenderInfo
+from spec.values.containers import List
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
+from spec.values.management import decode_result, encode_result
 from spec.values.rejects import Reject
 
 Json = Any
@@ -133,8 +135,40 @@ _CHOICES: Final[dict[str, Reader[Any]]] = {
     "code": integer_of,
     "index": integer_of,
     "time": integer_of,
+    "balance": integer_of,
+    "version": integer_of,
+    "kept": integer_of,
+    "subnet_id": principal_of,
+    "admins": lambda value, place: List(list_of(principal_of)(value, place)),
+    "snapshot_id": blob_of,
+    "public_key": blob_of,
+    "chain_code": blob_of,
+    "signature": blob_of,
+    "encrypted_key": blob_of,
+    "satoshi": integer_of,
+    "replica_version": text_of,
+    "registry_version": integer_of,
 }
-"""How each free variable is read, by its name."""
+"""How each free variable is read, by its name, if it is none of `RESULTS`."""
+
+RESULTS: Final = frozenset({"answer", "metrics", "percentiles", "samples"})
+"""The free variables that are the result of a method; they are written as the reply, a blob of Candid."""
+
+
+def _result_of(rule: str, value: Json, place: str) -> Any:
+    reply = blob_of(value, place)
+    try:
+        return decode_result(rule, reply)
+    except (KeyError, ValueError):
+        raise Malformed(f"{place}: a reply of {rule} is needed") from None
+
+
+def _choice_of(rule: str, name: str, value: Json, place: str) -> Any:
+    if name in RESULTS:
+        return _result_of(rule, value, place)
+    if name not in _CHOICES:
+        raise Malformed(f"{place}: unknown field")
+    return _CHOICES[name](value, place)
 
 
 def label_of(value: Json, place: str) -> Label:
@@ -143,10 +177,9 @@ def label_of(value: Json, place: str) -> Label:
     choices = fields["choices"]
     if not isinstance(choices, dict):
         raise Malformed(f"{place}.choices: an object is needed")
-    for name in sorted(choices.keys() - _CHOICES.keys()):
-        raise Malformed(f"{place}.choices.{name}: unknown field")
-    read = {name: _CHOICES[name](choice, f"{place}.choices.{name}") for name, choice in choices.items()}
-    return Label(fields["rule"], read)
+    rule = fields["rule"]
+    read = {name: _choice_of(rule, name, choice, f"{place}.choices.{name}") for name, choice in choices.items()}
+    return Label(rule, read)
 
 
 def integer(value: int) -> Json:
@@ -201,8 +234,14 @@ def status(value: RequestStatus | None) -> Json:
             return {"status": status_name(value)}
 
 
-def _choice(value: object) -> Json:
+def _choice(rule: str, name: str, value: object) -> Json:
+    if name in RESULTS:
+        return blob(encode_result(rule, value))
     match value:
+        case List():
+            return [_choice(rule, name, item) for item in value]
+        case str():
+            return value
         case Request():
             return request(value)
         case bytes():
@@ -214,7 +253,7 @@ def _choice(value: object) -> Json:
 
 def label(value: Label) -> dict[str, Json]:
     """A label as JSON."""
-    return {"rule": value.rule, "choices": {name: _choice(choice) for name, choice in value.choices}}
+    return {"rule": value.rule, "choices": {name: _choice(value.rule, name, choice) for name, choice in value.choices}}
 
 
 def output(value: Observation) -> Json:

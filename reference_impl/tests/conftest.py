@@ -12,8 +12,10 @@ from spec.canister.outcome import Callback, Closure, MethodCall, Returned, Trapp
 from spec.canister.wasm_state import WasmState
 from spec.profile import load_profile
 from spec.state.canister import Subnet
+from spec.state.label import Label
 from spec.state.request import Rejected, Replied, Request
 from spec.state.state import total_cycles
+from spec.values.canister_terms import GlobalType
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, self_authenticating_id
 from spec.values.management import (
@@ -23,6 +25,7 @@ from spec.values.management import (
     decode_canister_id_result,
     encode_arguments,
 )
+from spec.values.memory import LinearMemory
 from spec.values.rejects import Reply
 
 START = 1_700_000_000_000_000_000
@@ -46,6 +49,8 @@ class Script:
     private_custom_sections: Map = field(factory=Map)
     public_custom_sections: Map = field(factory=Map)
     composite_query_methods: frozenset = frozenset()
+    heap_pages: range = range(65537)
+    """How many pages the heap may have."""
 
     @property
     def update_methods(self):
@@ -65,7 +70,14 @@ class Script:
 
     @property
     def has_on_low_wasm_memory(self):
-        return False
+        return "on_low_wasm_memory" in self.hooks
+
+    @property
+    def global_types(self):
+        return List.of(GlobalType.I64)
+
+    def admits_heap(self, wasm_pages):
+        return wasm_pages in self.heap_pages
 
     @property
     def has_inspect_message(self):
@@ -136,7 +148,7 @@ class Script:
         return self._hook("global_timer", wasm_state, environment=environment)
 
     def on_low_wasm_memory(self, wasm_state, environment):
-        return MISSING
+        return self._run(self.hooks.get("on_low_wasm_memory"), wasm_state, environment=environment)
 
     def inspect_message(self, name, wasm_state, argument, caller, environment):
         return self.hooks.get("inspect_message", lambda entry: True)(Entry(wasm_state, argument=argument))
@@ -159,8 +171,10 @@ class Entry:
     def number(self):
         return self.wasm_state.globals[0]
 
-    def returns(self, response=None, *, number=None, calls=(), instructions=1000, **more):
+    def returns(self, response=None, *, number=None, pages=None, calls=(), instructions=1000, **more):
         state = self.wasm_state if number is None else evolve(self.wasm_state, globals=(number,))
+        if pages is not None:
+            state = evolve(state, wasm_memory=LinearMemory(pages))
         if isinstance(response, bytes):
             response = Reply(response)
         return Returned(state, instructions, new_calls=List(tuple(calls)), response=response, **more)
@@ -171,6 +185,30 @@ class Entry:
     def call(self, callee, method, argument=b"", *, cycles=0, on_reply=1, on_reject=2, reserved=10**10, timeout=None):
         callback = Callback(Closure(on_reply, 0), Closure(on_reject, 0), None, reserved)
         return MethodCall(callee, method, argument, cycles, callback, 260_000, timeout)
+
+
+CALLS = []
+"""The calls that relays are told to make, by their number, from 1."""
+RESPONSES = []
+"""What relays got, with the cycles that came back."""
+
+
+def _make_call(entry):
+    method, argument, cycles = CALLS[int.from_bytes(entry.argument, "big") - 1]
+    return entry.returns(calls=[entry.call(MANAGEMENT_CANISTER, method, argument, cycles=cycles)])
+
+
+def _hand_back(entry):
+    RESPONSES.append((entry.response, entry.refunded))
+    return entry.returns(b"")
+
+
+RELAY = Script(
+    updates={"relay": _make_call},
+    queries={"transform": lambda entry: entry.returns(b"")},
+    callbacks={1: _hand_back, 2: _hand_back},
+)
+"""A module that calls the management canister."""
 
 
 @frozen
@@ -211,13 +249,25 @@ class Stage:
         return self.answer(request_id)
 
     def manage(self, method, arguments, *, sender=USER, drains=True):
-        about = getattr(arguments, "canister_id", Principal(b""))
+        about = getattr(arguments, "canister_id", getattr(arguments, "target_canister", Principal(b"")))
         request_id = self.start(
             MANAGEMENT_CANISTER, method, encode_arguments(arguments), sender=sender, effective_id=about
         )
         if drains:
             self.engine.drain()
         return self.answer(request_id)
+
+    def relay(self, method, arguments, *, cycles=0, relay=None):
+        """A new canister makes the call: its id, and the reply or the reject that it got. `relay` is an old one."""
+        call = (method, encode_arguments(arguments), cycles)
+        relays = self.create(RELAY) if relay is None else relay
+        CALLS.append(call)
+        self.call(relays, "relay", len(CALLS).to_bytes(4, "big"))
+        return relays, RESPONSES[-1]
+
+    def take(self, rule, **choices):
+        """Whether the transition was taken."""
+        return not isinstance(self.engine.take(Label(rule, choices)), Refused)
 
     def refusal(self, *given, **more):
         outcome = self.submit(*given, **more)
