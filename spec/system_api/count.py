@@ -4,7 +4,7 @@ from typing import Final
 
 from attrs import frozen
 
-from spec.canister.environment import Environment, SimpleStatus
+from spec.canister.environment import Caller, Environment, SimpleStatus
 from spec.canister.module import MalformedModule
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
@@ -14,7 +14,7 @@ from spec.system_api.module import WasmCanisterModule, parse_module
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE
 from spec.system_api.run import Ending, run_function
 from spec.values.containers import List
-from spec.values.identifiers import Blob, CanisterId, SubnetId, Text
+from spec.values.identifiers import ANONYMOUS, Blob, CanisterId, SubnetId, Text
 from spec.values.quantities import Instructions
 from spec.wasm.syntax import FunctionType
 
@@ -76,7 +76,7 @@ def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: P
     if module.module.function_type(function) != FunctionType():
         raise CannotCount(f"the function {export!r} has parameters or results")
     state = _started(module, profile)
-    parameters = Parameters(_environment(profile, limit))
+    parameters = Parameters(_environment(profile, limit), caller=Caller(ANONYMOUS))
     finished = run_function(module.module, function, _context(export), parameters, state, limit)
     return Count(
         instructions=finished.instructions,
@@ -93,7 +93,7 @@ def _started(module: WasmCanisterModule, profile: Profile) -> WasmState:
     if start is None:
         return state
     limit = profile.limits.install_code_instructions
-    parameters = Parameters(_environment(profile, limit))
+    parameters = Parameters(_environment(profile, limit), caller=Caller(ANONYMOUS))
     finished = run_function(module.module, start, Context.START, parameters, state, limit)
     if finished.ending is not Ending.RETURNS:
         raise CannotCount(f"the start function does not return: {finished.why}")

@@ -7,7 +7,7 @@ abstract-behavior, the execution state.
 
 from collections.abc import Callable
 
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, MethodCall
@@ -16,7 +16,7 @@ from spec.fees import freezing_limit, larger, liquid_balance
 from spec.system_api.context import REPLICATED, Context
 from spec.system_api.stable_pages import StablePages
 from spec.values.checklist import defines
-from spec.values.identifiers import Blob, CanisterId, MethodName, Text
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
 from spec.values.quantities import ByteCount, Cycles, Instructions, Nanoseconds, Seconds
 from spec.values.rejects import Reject, Response
 from spec.wasm.execute import Instance
@@ -34,7 +34,7 @@ class Parameters:
     """What an entry point is called with. Source: abstract-behavior, `Params`."""
 
     environment: Environment
-    caller: Caller = Factory(Caller)
+    caller: Caller = Caller(MANAGEMENT_CANISTER)
     argument: Blob = b""
     """The argument of the call, or in a reply callback the data of the reply."""
     reject: Reject | None = None

@@ -97,6 +97,7 @@ def test_a_candidate_is_listed_as_enabled_exactly_if_its_step_fires(name):
     assert len(listed) == len(set(listed))
 
 
+@pytest.mark.checklist("unspec.spont.request-loss")
 @pytest.mark.parametrize("name", NAMES)
 def test_labels_of_users_and_spontaneous_ones_are_listed_only_if_asked_for(name):
     state = worlds()[name]
@@ -104,6 +105,7 @@ def test_labels_of_users_and_spontaneous_ones_are_listed_only_if_asked_for(name)
     assert enabled(state) == expected
 
 
+@pytest.mark.checklist("unspec.order.enabled-rules", "unspec.env.statuses-hidden")
 @pytest.mark.parametrize(
     ("name", "rules"),
     [

@@ -368,7 +368,12 @@ def test_new_calls_and_then_the_response_are_appended_in_order_and_paid_for():
     )
 
 
-@pytest.mark.checklist("rule.message-execution.response", "inv.responded-context-no-cycles", "inv.cycles.context-bound")
+@pytest.mark.checklist(
+    "rule.message-execution.response",
+    "inv.responded-context-no-cycles",
+    "inv.cycles.context-bound",
+    "inv.prop-08-unbounded-wait-first-response",
+)
 def test_a_response_refunds_what_was_not_accepted_and_closes_the_context():
     context = a_context(A, from_canister(0), available_cycles=100)
     state = running({"update go": returns(response=REPLY, cycles_accepted=60)}, context=context)
@@ -404,7 +409,7 @@ def test_certified_data_and_timer_stay_if_the_execution_does_not_set_them():
     assert (after.certified_data, after.global_timer) == (b"old", NOW + 7)
 
 
-@pytest.mark.checklist("rule.message-execution.commit-effects", "inv.log-sequence")
+@pytest.mark.checklist("rule.message-execution.commit-effects", "inv.log-sequence", "unspec.fn.logs")
 def test_logs_are_appended_numbered_on_with_the_time_of_the_canister():
     older = LogRecord(4, NOW - 1, b"old")
     logs = (b"one", b"two")
@@ -442,7 +447,9 @@ def test_an_execution_that_traps_is_charged_and_changes_nothing(reason, failure)
     )
 
 
-@pytest.mark.checklist("rule.message-execution.rollback")
+@pytest.mark.checklist(
+    "rule.message-execution.rollback", "unspec.const.max-cycles-per-message", "unspec.fn.cycles-used"
+)
 def test_a_failed_execution_is_charged_its_budget_at_most():
     state = running({"callback": traps(40_000_000_000)}, RESPONDING, function={"reserved_cycles": 10**9})
     fired = execute(state)
@@ -489,7 +496,12 @@ def test_the_version_in_calls_to_other_canisters_and_in_arguments_that_do_not_de
 TOO_EXPENSIVE = List.of(performed(transferred_cycles=RICH + SET_ASIDE))
 
 
-@pytest.mark.checklist("rule.message-execution.commit-conditions", "inv.cycles.non-negative")
+@pytest.mark.checklist(
+    "rule.message-execution.commit-conditions",
+    "inv.cycles.non-negative",
+    "error.insufficient-cycles-memory-grow",
+    "error.wasm-memory-limit",
+)
 @pytest.mark.parametrize(
     ("outcome", "changes", "reason"),
     [
@@ -526,7 +538,10 @@ def test_bounds_may_be_reached_exactly():
 
 
 @pytest.mark.checklist(
-    "rule.message-execution.commit-conditions", "inv.cycles.reserved-limit", "unspec.fn.cycles-to-reserve"
+    "rule.message-execution.commit-conditions",
+    "inv.cycles.reserved-limit",
+    "unspec.fn.cycles-to-reserve",
+    "error.reserved-limit-memory-grow",
 )
 def test_memory_that_grows_on_a_full_subnet_reserves_cycles_up_to_the_limit():
     big = canister(B, memory_allocation=10**12)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from spec.canister.outcome import Returned, Trapped
+from spec.values.rejects import Reply
 
 Run = Callable[..., Any]
 
@@ -96,3 +97,33 @@ def test_memory_that_grew_raises_the_freezing_limit(replied: Run) -> None:
     grow = "(drop (memory.grow (i32.const 1))) (drop (call $stable64_grow (i64.const 2)))"
     read = grow + "(call $canister_liquid_cycle_balance128 (i32.const 0))" + REPLY_16
     assert amount(replied(read, balance=freezing_limit(MEMORY + 3 * 65_536) + 3)) == 3
+
+
+@pytest.mark.checklist("api.msg-cycles-available")
+def test_the_cycles_of_a_call_are_told_in_64_bits_if_they_fit(go: Run, replied: Run) -> None:
+    read = "(call $reply_i64 (call $msg_cycles_available))"
+    assert amount(replied(read, cycles=2**64 - 1)) == 2**64 - 1
+    assert amount(replied(ACCEPT.format(30) + read, cycles=100)) == 70
+    assert isinstance(go(read, cycles=2**64), Trapped)
+
+
+@pytest.mark.checklist("api.msg-cycles-refunded", "api.msg-cycles-refunded128")
+def test_a_refund_is_told_in_64_bits_if_it_fits(canister: Run) -> None:
+    one = canister(f"""
+        (table 2 funcref) (elem (i32.const 0) $read $read128)
+        (func $read (param i32) (call $reply_i64 (call $msg_cycles_refunded)))
+        (func $read128 (param i32) (call $msg_cycles_refunded128 (i32.const 0)) {REPLY_16})""")
+    assert amount(one.callback(Reply(b""), refunded=2**64 - 1).response.data) == 2**64 - 1
+    assert isinstance(one.callback(Reply(b""), refunded=2**64), Trapped)
+    assert amount(one.callback(Reply(b""), on_reply=1, refunded=2**70 + 3).response.data) == 2**70 + 3
+
+
+@pytest.mark.checklist("api.call-cycles-add", "api-general.cycles-encoding")
+def test_64_bit_amounts_are_added_up_to_the_liquid_balance_and_wide_ones_have_two_halves(go: Run) -> None:
+    new = "(call $call_new" + " (i32.const 0)" * 8 + ")"
+    balance = freezing_limit(MEMORY) + 50
+    assert isinstance(go(new + "(call $call_cycles_add (i64.const 50))", balance=balance), Returned)
+    assert isinstance(go(new + "(call $call_cycles_add (i64.const 51))", balance=balance), Trapped)
+    wide = new + "(call $call_cycles_add128 (i64.const 1) (i64.const -1))"
+    assert isinstance(go(wide, balance=freezing_limit(MEMORY) + 2**65 - 1), Returned)
+    assert isinstance(go(wide, balance=freezing_limit(MEMORY) + 2**65 - 2), Trapped)

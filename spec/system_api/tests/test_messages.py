@@ -80,6 +80,22 @@ def test_the_caller_and_what_is_known_of_it_are_read(replied: Run) -> None:
     assert replied(instructions, caller=caller) == b"userinformationsigner"
 
 
+@pytest.mark.checklist(
+    "api.msg-caller-info-data-size",
+    "api.msg-caller-info-data-copy",
+    "api.msg-caller-info-signer-size",
+    "api.msg-caller-info-signer-copy",
+)
+@pytest.mark.parametrize("name", ["msg_caller_info_data", "msg_caller_info_signer"])
+def test_of_most_callers_no_more_is_known_than_who_they_are(replied: Run, go: Run, name: str) -> None:
+    copy = f"(call ${name}_copy (i32.const 0) (i32.const 0) (i32.const {{}}))"
+    assert replied(f"{copy.format(0)} (call $reply_i32 (call ${name}_size))") == bytes(4)
+    assert isinstance(go(copy.format(1)), Trapped)
+    informed = Caller(Principal(b"user"), b"12", b"34")
+    assert isinstance(go(copy.format(2), caller=informed), Returned)
+    assert isinstance(go(copy.format(3), caller=informed), Trapped)
+
+
 @pytest.mark.checklist("api.msg-deadline", "entry.update")
 @pytest.mark.parametrize(("deadline", "read"), [(None, 0), (77, 77)])
 def test_the_deadline_is_zero_if_there_is_none(replied: Run, deadline: int | None, read: int) -> None:
