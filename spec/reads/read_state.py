@@ -111,9 +111,9 @@ def revealed_below(state: State, own: SubnetId | None, path: Path) -> list[Path]
     match path:
         case (b"subnet",) if len(state.subnets) > 0:
             return [shown for known, _ in state.subnets.items() for shown in revealed_of_subnet(state, own, known)]
-        case (b"subnet", subnet_id) if subnet_id in state.subnets:
+        case (b"subnet", subnet_id) if SubnetId(subnet_id) in state.subnets:
             return revealed_of_subnet(state, own, SubnetId(subnet_id))
-        case (b"subnet", subnet_id, b"node", *_) if subnet_id in state.subnets and subnet_id != own:
+        case (b"subnet", subnet_id, b"node", *_) if SubnetId(subnet_id) in state.subnets and subnet_id != own:
             return []
         case _:
             return [path]

@@ -1,0 +1,45 @@
+"""
+Which keys sign for users: plain keys, and keys of canisters.
+
+Source: index, signatures. The rest of the specification is given these functions and knows no kind of key.
+"""
+
+from attrs import frozen
+
+from spec.certification.canister_signature import decode_public_key, decode_signature, verify_canister_signature
+from spec.certification.certificate import CertificateError, VerifySignature
+from spec.certification.envelope import Keys
+from spec.values.identifiers import Blob, CanisterId
+
+
+@frozen
+class Verifier:
+    """Verifies plain signatures with one function, and canister signatures with another."""
+
+    verify_plain: VerifySignature
+    """For DER-encoded keys; false for kinds of keys that it does not know."""
+    root_key: Blob
+    """To which the certificates of canister signatures go back, DER-encoded."""
+    verify_bls: VerifySignature
+    """For the certificates."""
+
+    def verify(self, key: Blob, signature: Blob, message: Blob) -> bool:
+        """The DER-encoded key made the signature."""
+        canister_key = decode_public_key(key)
+        if canister_key is None:
+            return self.verify_plain(key, signature, message)
+        try:
+            decoded = decode_signature(signature)
+        except CertificateError:
+            return False
+        return verify_canister_signature(canister_key, decoded, message, self.root_key, self.verify_bls)
+
+    def keys(self) -> Keys:
+        """What the verification of envelopes needs."""
+        return Keys(self.verify, signing_canister)
+
+
+def signing_canister(key: Blob) -> CanisterId | None:
+    """The canister that a DER-encoded key is of; None for keys of other kinds."""
+    decoded = decode_public_key(key)
+    return None if decoded is None else decoded.canister_id
