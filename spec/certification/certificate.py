@@ -85,7 +85,7 @@ def verify_certificate(certificate: Certificate, root_key: Blob, verify: VerifyS
     return key is not None and verify(key, certificate.signature, signed_message(certificate.tree))
 
 
-@defines("cert.delegation.check", "cert.delegation.key", "inv.cert.delegation-depth")
+@defines("cert.delegation.check", "cert.delegation.key", "inv.cert.delegation-depth", "cert.delegation.root-subnet")
 def delegation_key(delegation: Delegation | None, root_key: Blob, verify: VerifySignature) -> Blob | None:
     """The BLS key that must have signed; None if the delegation is not valid. Source: certification, delegation."""
     if delegation is None:

@@ -202,7 +202,13 @@ def near_the_limit(pages, status, **changes):
     return canister(A, installed, low_memory_hook=status, **(limits | changes))
 
 
-@pytest.mark.checklist("rule.call-context-creation.on-low-wasm-memory", "inv.low-memory-hook-once")
+@pytest.mark.checklist(
+    "rule.call-context-creation.on-low-wasm-memory",
+    "inv.low-memory-hook-once",
+    "unspec.spont.low-memory-hook",
+    "entry.on-low-wasm-memory",
+    "rule.message-execution.on-low-wasm-memory",
+)
 def test_a_hook_that_is_due_runs_once_in_front_of_all_messages():
     due = near_the_limit(2, HookStatus.READY)
     state = only(due)
@@ -220,7 +226,12 @@ def test_a_hook_that_is_due_runs_once_in_front_of_all_messages():
     assert (executed.version, executed.low_memory_hook) == (8, HookStatus.EXECUTED)
 
 
-@pytest.mark.checklist("rule.call-context-creation.on-low-wasm-memory", "inv.stopping-processes-responses")
+@pytest.mark.checklist(
+    "rule.call-context-creation.on-low-wasm-memory",
+    "inv.stopping-processes-responses",
+    "unspec.spont.low-memory-hook",
+    "unspec.error.low-memory-hook-empty",
+)
 @pytest.mark.parametrize(
     ("changes", "because"),
     [
