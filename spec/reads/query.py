@@ -26,6 +26,7 @@ from spec.values.rejects import RejectReason
     "unspec.env.query-state",
     "unspec.env.wall-clock-query",
     "unspec.const.max-wall-clock-time-composite-query",
+    "unspec.env.certificate-age",
 )
 def query(
     state: State,
