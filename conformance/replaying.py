@@ -117,7 +117,7 @@ class Replay:
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:
         """The implementation was told to take a transition. It is not held against the environment."""
-        can_be_taken = label in self.possible(label.rule)
+        can_be_taken = isinstance(step(self._state, label), Step)
         if can_be_taken != (seen.stopped_by is None):
             allowed = "that it is taken" if can_be_taken else "that it cannot be taken"
             raise fail(f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}", (allowed,))
