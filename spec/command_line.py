@@ -5,6 +5,7 @@ A verb is an entry point of the group `icspec.commands`: a function from its arg
 docstring's first line says what it does. So no folder imports another one for the sake of the command line.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -20,6 +21,9 @@ USAGE_ERROR: Final[int] = 2
 
 INTERRUPTED: Final[int] = 130
 """The exit code after Ctrl-C, as shells have it."""
+
+NOBODY_READS: Final[int] = 141
+"""The exit code when the reader of the output has gone, as in `icspec VERB | head`, as shells have it."""
 
 
 def verbs() -> dict[str, EntryPoint]:
@@ -64,9 +68,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return USAGE_ERROR
     command: Command = known[verb].load()
     try:
-        return command(rest)
+        code = command(rest)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except BrokenPipeError:
+        # Reason: Python flushes the output once more when it ends, and would complain again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return NOBODY_READS
+    return code
 
 
 if __name__ == "__main__":

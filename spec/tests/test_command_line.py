@@ -1,5 +1,6 @@
 """The command line finds its verbs and refuses others."""
 
+import os
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -14,36 +15,42 @@ def greet(arguments):
     return 0
 
 
+def talk(arguments):
+    """Talks without end."""
+    while True:
+        print("and so on")
+
+
 def interrupt(arguments):
     """Is interrupted."""
     raise KeyboardInterrupt
 
 
 @pytest.fixture
-def two_verbs(monkeypatch):
+def few_verbs(monkeypatch):
     class Loaded(EntryPoint):
         def load(self):
-            return {"greet": greet, "interrupt": interrupt}[self.name]
+            return {"greet": greet, "interrupt": interrupt, "talk": talk}[self.name]
 
-    found = {name: Loaded(name, f"nowhere:{name}", command_line.GROUP) for name in ("greet", "interrupt")}
+    found = {name: Loaded(name, f"nowhere:{name}", command_line.GROUP) for name in ("greet", "interrupt", "talk")}
     monkeypatch.setattr(command_line, "verbs", lambda: found)
 
 
-@pytest.mark.usefixtures("two_verbs")
+@pytest.mark.usefixtures("few_verbs")
 def test_a_verb_gets_the_remaining_arguments(capsys):
     assert main(["greet", "you", "--loudly"]) == 0
     assert capsys.readouterr().out == "hello you --loudly\n"
 
 
-@pytest.mark.usefixtures("two_verbs")
+@pytest.mark.usefixtures("few_verbs")
 def test_an_unknown_verb_gives_one_line_and_exit_code_two(capsys):
     assert main(["sing"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "icspec: there is no verb 'sing'; the verbs are greet, interrupt\n"
+    assert printed.err == "icspec: there is no verb 'sing'; the verbs are greet, interrupt, talk\n"
 
 
-@pytest.mark.usefixtures("two_verbs")
+@pytest.mark.usefixtures("few_verbs")
 def test_help_lists_every_verb_with_a_line(capsys):
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
@@ -51,13 +58,13 @@ def test_help_lists_every_verb_with_a_line(capsys):
     assert "  interrupt  Is interrupted.\n" in printed
 
 
-@pytest.mark.usefixtures("two_verbs")
+@pytest.mark.usefixtures("few_verbs")
 def test_no_verb_at_all_is_an_error_that_shows_the_help(capsys):
     assert main([]) == 2
     assert "usage: icspec VERB" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("two_verbs")
+@pytest.mark.usefixtures("few_verbs")
 def test_an_interrupted_command_ends_quietly():
     assert main(["interrupt"]) == 130
 
@@ -65,3 +72,12 @@ def test_an_interrupted_command_ends_quietly():
 def test_every_registered_verb_says_what_it_does():
     for name, found in command_line.verbs().items():
         assert command_line.summary(found.load()), name
+
+
+@pytest.mark.usefixtures("few_verbs")
+def test_a_reader_that_goes_away_ends_the_command_quietly(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as output:
+        monkeypatch.setattr("sys.stdout", output)
+        assert main(["talk"]) == 141
