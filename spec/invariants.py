@@ -348,7 +348,9 @@ def canister_time_does_not_decrease(before: State, step: Step) -> bool:
     """The clock of a canister never goes back."""
     return step.state.canisters.every(
         lambda canister_id, canister: (
-            canister_id not in before.canisters or before.canisters[canister_id].time <= canister.time
+            canister_id not in before.canisters
+            or before.canisters[canister_id].time <= canister.time
+            or came_from_another_subnet(before.canisters[canister_id], canister)
         )
     )
 
@@ -381,8 +383,14 @@ def reserved_cycles_do_not_return(before: State, step: Step) -> bool:
         lambda canister_id, canister: (
             canister_id not in before.canisters
             or before.canisters[canister_id].reserved_balance <= canister.reserved_balance
+            or came_from_another_subnet(before.canisters[canister_id], canister)
         )
     )
+
+
+def came_from_another_subnet(before: Canister, after: Canister) -> bool:
+    """Under the same id there is another canister now: one that was renamed. Time and balances are its own."""
+    return before.subnet.subnet_id != after.subnet.subnet_id
 
 
 def pays_for_resources(step: Step) -> bool:

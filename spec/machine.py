@@ -47,6 +47,7 @@ SPONTANEOUS: Final[frozenset[str]] = frozenset(
         "canister_history_trimming",
         "canister_log_trimming",
         "subnet_admins_change",
+        "canister_renaming",
         "request_done",
         "request_deletion",
         "canister_time_progress",
@@ -132,6 +133,8 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
             return sorted({first_free_canister_id(state), *specified_ids(state)})
         case "canister_id":
             return state.canisters.keys()
+        case "new_canister_id" | "orchestrator" | "orchestrator_version" | "caller":
+            return renaming_values(state, name)
         case "balance":
             return [0]
         case "version":
@@ -146,6 +149,20 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
             clocks = [canister.time for _, canister in state.canisters.items()]
             return [max([state.system_time, *clocks]) + 1]
     raise AssertionError(f"{rule.name}: no values are known for {name}")
+
+
+def renaming_values(state: State, name: str) -> Iterable[Any]:
+    """The values of the free variables of renaming; none as long as all canisters are on one subnet."""
+    canisters = state.canisters.items()
+    if len({canister.subnet.subnet_id for _, canister in canisters}) < 2:
+        return []
+    match name:
+        case "orchestrator_version":
+            return [0]
+        case "caller":
+            return sorted({one for _, canister in canisters for one in canister.settings.controllers})
+        case _:
+            return state.canisters.keys()
 
 
 def specified_ids(state: State) -> list[Any]:

@@ -29,7 +29,7 @@ from spec.rules.messages import (
     low_memory_hook,
 )
 from spec.rules.messages import rejection as call_rejection
-from spec.rules.spontaneous import resources, time, trimming
+from spec.rules.spontaneous import renaming, resources, time, trimming
 
 GROUPS = {
     "Requests": (submission, progress),
@@ -53,6 +53,6 @@ GROUPS = {
         rejection,
     ),
     "The outside world": (threshold_keys, outcalls, bitcoin, outside),
-    "Time and resources": (time, resources, trimming),
+    "Time and resources": (time, resources, trimming, renaming),
 }
 """The modules with rules, by heading, in the order in which to read them."""

@@ -13,6 +13,8 @@ from spec.values.changes import CodeUninstall as CodeUninstall
 from spec.values.changes import ControllersChange as ControllersChange
 from spec.values.changes import Creation as Creation
 from spec.values.changes import LoadSnapshot as LoadSnapshot
+from spec.values.changes import RenameCanister as RenameCanister
+from spec.values.changes import RenameTarget as RenameTarget
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.quantities import Count

@@ -7,7 +7,7 @@ from attrs import frozen
 from spec.values.canister_terms import SnapshotSource
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId
-from spec.values.quantities import CanisterVersion, Nanoseconds
+from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
 
 @frozen
@@ -79,7 +79,28 @@ class LoadSnapshot:
     source: SnapshotSource
 
 
-ChangeDetails = Creation | CodeUninstall | CodeDeployment | LoadSnapshot | ControllersChange
+@frozen
+class RenameTarget:
+    """The canister that a renamed one takes the place of, as it was before."""
+
+    canister_id: CanisterId
+    version: CanisterVersion
+    total_changes: Count
+
+
+@frozen
+class RenameCanister:
+    """The canister got the id of another one."""
+
+    canister_id: CanisterId
+    """Its id before."""
+    total_changes: Count
+    """How many changes it had before."""
+    rename_to: RenameTarget
+    requested_by: Principal
+
+
+ChangeDetails = Creation | CodeUninstall | CodeDeployment | LoadSnapshot | ControllersChange | RenameCanister
 
 
 @frozen

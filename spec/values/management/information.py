@@ -16,6 +16,8 @@ from spec.values.changes import (
     ControllersChange,
     Creation,
     LoadSnapshot,
+    RenameCanister,
+    RenameTarget,
 )
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Principal, SubnetId, Text
@@ -154,6 +156,23 @@ CHANGE_DETAILS: Final = union_shape(
                     "source": enumeration_shape(SnapshotSource, Primitive.RESERVED),
                 },
                 {"taken_at_timestamp": "taken_at"},
+            ),
+        ),
+        "rename_canister": (
+            RenameCanister,
+            record_shape(
+                RenameCanister,
+                {
+                    "canister_id": PRINCIPAL,
+                    "total_num_changes": NAT64,
+                    "rename_to": record_shape(
+                        RenameTarget,
+                        {"canister_id": PRINCIPAL, "version": NAT64, "total_num_changes": NAT64},
+                        {"total_num_changes": "total_changes"},
+                    ),
+                    "requested_by": PRINCIPAL,
+                },
+                {"total_num_changes": "total_changes"},
             ),
         ),
         "controllers_change": (ControllersChange, record_shape(ControllersChange, CONTROLLERS)),
