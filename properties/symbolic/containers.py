@@ -320,10 +320,12 @@ class Section:
     root: Root
     without: tuple[Any, ...] = ()
     make: Callable[[Any], Any] | None = None
+    newest: Any = None
+    """If not None: only so many items, those at the end, of which none is missing."""
 
     def length(self) -> Any:
         """How many items these are."""
-        return UnknownNumber(length_of(self.root)) - len(self.without)
+        return UnknownNumber(length_of(self.root)) - len(self.without) if self.newest is None else self.newest
 
     def item(self, index: Any) -> Any:
         """The item that was at this place at first."""
@@ -333,6 +335,8 @@ class Section:
 
     def total(self, measure: Callable[[Any], Any]) -> Any:
         """The sum of a measure."""
+        if self.newest is not None:
+            raise Refused("the sum over the newest items of a list")
         whole = measure if self.make is None else Composed(self.make, measure)
         total = sum_over(self.root, OfValue(whole))
         learn(z3.Implies(length_of(self.root) == 0, total.term == 0), always=True)
@@ -349,6 +353,8 @@ class Section:
         if not truth(self.root.has(term)):
             return True
         if any(truth(lift(index) == term) for index in self.without):
+            return True
+        if self.newest is not None and truth(term < length_of(self.root) - lift(self.newest)):
             return True
         return predicate(self.item(UnknownNumber(term)))
 
@@ -427,7 +433,7 @@ class UnknownList:
     def take(self, index: Any) -> "tuple[Any, UnknownList]":
         """As `List.take`."""
         match self.parts:
-            case (Section(root, without=()) as section,):
+            case (Section(root, without=(), newest=None) as section,):
                 if not truth(root.has(lift(index))):
                     raise Refused(f"an item of {root.name} is taken that need not exist")
                 return section.item(index), UnknownList((attrs.evolve(section, without=(index,)),))
@@ -438,6 +444,16 @@ class UnknownList:
         """As `List.replace`, but for the place of the item, of which nothing that is asked later depends."""
         _, others = self.take(index)
         return others.append(item)
+
+    def newest(self, count: Any) -> "UnknownList":
+        """As `List.newest`."""
+        match self.parts:
+            case (Section(root, without=(), newest=None) as section,):
+                if not truth(z3.And(lift(count) >= 0, lift(count) <= length_of(root))):
+                    raise Refused(f"more items of {root.name} are taken than there need be")
+                return UnknownList((attrs.evolve(section, newest=count),))
+            case _:
+                raise Refused("the newest items of a changed list")
 
     def map(self, change: Callable[[Any], Any]) -> "UnknownList":
         """As `List.map`."""

@@ -19,8 +19,17 @@ import z3
 import spec.transition
 from properties.symbolic.containers import UnknownList
 from properties.symbolic.exploration import cases, conjunction, disjunction, path, truth
+from properties.symbolic.rewriting import WHOLE, rewritten_module
 from properties.symbolic.signature import name_and_arguments
-from properties.symbolic.terms import Unknown, UnknownName, UnknownNumber, lift, merged_of_cases
+from properties.symbolic.terms import (
+    Unknown,
+    UnknownMember,
+    UnknownName,
+    UnknownNumber,
+    UnknownTruth,
+    lift,
+    merged_of_cases,
+)
 from properties.symbolic.unknown import PROTOCOLS, Arguments, OneOf, annotations_of, members_of, unknown
 from spec.canister.module import CanisterModule
 from spec.canister.wasm_state import WasmState
@@ -140,16 +149,51 @@ def merging(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def merged(*arguments: Any, **named: Any) -> Any:
-        try:
-            found = cases(lambda: function(*arguments, **named))
-        except (spec.transition._ConditionFailed, spec.transition._Silence):
-            return function(*arguments, **named)
-        absent = [conjunction(trail) for trail, result in found if result is None]
-        if absent and truth(disjunction(absent)):
-            return None
-        return merged_of_cases([case for case in found if case[1] is not None])
+        return as_a_whole(lambda: function(*arguments, **named))
 
     return merged
+
+
+def as_a_whole(expression: Callable[[], Any]) -> Any:
+    """The value of an expression as one value, if it is a scalar in all cases; otherwise there is a path for each."""
+    try:
+        found = cases(expression)
+    except (spec.transition._ConditionFailed, spec.transition._Silence):
+        return expression()
+    present = [case for case in found if case[1] is not None]
+    if len({family_of(value) for _, value in present}) != 1 or family_of(present[0][1]) is None:
+        return expression() if len(found) > 1 or found[0][0] else found[0][1]
+    absent = [conjunction(trail) for trail, value in found if value is None]
+    if absent and truth(disjunction(absent)):
+        return None
+    return merged_of_cases(present)
+
+
+def family_of(value: Any) -> Any:
+    """Which values can be merged with this one; None for those that cannot."""
+    kind = type(value)
+    if kind is UnknownMember:
+        return value.enumeration
+    if issubclass(kind, Enum):
+        return kind
+    for family in ((bool, UnknownTruth), (int, UnknownNumber), (str, bytes, UnknownName)):
+        if issubclass(kind, family):
+            return family
+    if attrs.has(kind) and is_record_of_scalars(getattr(kind, "kind", kind)):
+        return getattr(kind, "kind", kind)
+    return None
+
+
+@cache
+def is_record_of_scalars(kind: Any) -> bool:
+    """All fields of an attrs class are scalars, and there are some."""
+    return (
+        isinstance(kind, type)
+        and typing.get_origin(kind) is None
+        and attrs.has(kind)
+        and len(annotations_of(kind)) > 0
+        and all(is_scalar(part) for part in annotations_of(kind).values())
+    )
 
 
 @cache
@@ -159,16 +203,7 @@ def is_mergeable(function: Callable[..., Any]) -> bool:
         return False
     kind = typing.get_type_hints(function, include_extras=True).get("return")
     given = [member for member in members_of(kind) if member is not type(None)]
-    return len(given) == 1 and (
-        is_scalar(given[0])
-        or (
-            isinstance(given[0], type)
-            and typing.get_origin(given[0]) is None
-            and attrs.has(given[0])
-            and len(annotations_of(given[0])) > 0
-            and all(is_scalar(part) for part in annotations_of(given[0]).values())
-        )
-    )
+    return len(given) == 1 and (is_scalar(given[0]) or is_record_of_scalars(given[0]))
 
 
 def is_scalar(kind: Any) -> bool:
@@ -198,6 +233,17 @@ def recording_require(holds: Any, condition: str, *arguments: Any, **named: Any)
     _require(answer, condition, *arguments, **named)
 
 
+def is_place_of_rules(module_name: str) -> bool:
+    """The module has rules or functions of rules, and not tests of them."""
+    return module_name.startswith("spec.rules") and ".tests" not in module_name
+
+
+def body_on_unknown_values(rule: spec.transition.Rule) -> Callable[..., Any]:
+    """The function of a rule as it is run on unknown values."""
+    body: Callable[..., Any] = rewritten_module(rule.body.__module__).get(id(rule.body), rule.body)
+    return body
+
+
 @contextmanager
 def symbolic_meaning(replaced: dict[Any, Any] | None = None) -> Iterator[None]:
     """
@@ -215,16 +261,20 @@ def symbolic_meaning(replaced: dict[Any, Any] | None = None) -> Iterator[None]:
         undo.append((module, name, module.__dict__.get(name, missing)))
         module.__dict__[name] = value
 
-    for module_name, module in list(sys.modules.items()):
-        if not module_name.startswith(PLACES):
-            continue
+    places = [(name, module) for name, module in list(sys.modules.items()) if name.startswith(PLACES)]
+    rewritten: dict[int, Any] = {}
+    for module_name, _ in places:
+        if is_place_of_rules(module_name):
+            rewritten |= rewritten_module(module_name)
+    replacements = rewritten | replacements
+    for module_name, module in places:
         for name, value in list(module.__dict__.items()):
             if id(value) in replacements:
                 value = replacements[id(value)]
                 set_in(module, name, value)
             if module_name.startswith("spec.rules") and isinstance(value, FunctionType) and is_mergeable(value):
                 set_in(module, name, merging(value))
-        for name, value in BUILTINS.items():
+        for name, value in {**BUILTINS, WHOLE: as_a_whole}.items():
             set_in(module, name, value)
     before, spec.transition.interpretation = spec.transition.interpretation, opaque_result
     try:

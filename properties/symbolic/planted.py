@@ -17,6 +17,7 @@ from typing import Any
 import attrs
 
 from properties.symbolic.proof import RuleReport, prove_rule
+from properties.symbolic.rewriting import function_of_tree, rewritten_tree
 from spec.transition import OPAQUE, Rule
 
 NO_CYCLES = frozenset({"reserved_cycles", "refunded_cycles", "transferred_cycles", "balance", "available_cycles"})
@@ -46,7 +47,7 @@ def drop_condition(node: ast.AST) -> str | None:
     if not (isinstance(node, ast.Expr) and _called(node.value) == "require"):
         return None
     assert isinstance(node.value, ast.Call)
-    what = ast.unparse(node.value.args[1]) if len(node.value.args) > 1 else "a condition"
+    what = ast.unparse(node.value.args[1])
     node.value = ast.Constant(None)
     return f"{what} is not required"
 
@@ -139,7 +140,7 @@ def parts_of(rule: Rule) -> dict[str, Callable[..., Any]]:
             continue
         found[function.__name__] = function
         code = inspect.unwrap(function).__code__
-        called = (function.__globals__.get(name) for name in code.co_names)  # type: ignore[attr-defined]
+        called = (function.__globals__.get(name) for name in code.co_names)
         waiting += [each for each in called if isinstance(each, FunctionType) and each.__module__.startswith(PLACE)]
     return found
 
@@ -170,10 +171,8 @@ def _tree(function: Callable[..., Any]) -> ast.FunctionDef:
 def prove_with(rule: Rule, mistake: Mistake) -> RuleReport:
     """Tries to prove a rule with a mistake in it."""
     function = parts_of(rule)[mistake.function]
-    module = ast.fix_missing_locations(ast.Module([mistake.tree], []))
-    names: dict[str, Any] = {}
-    exec(compile(module, f"<{mistake}>", "exec"), function.__globals__, names)  # type: ignore[attr-defined]
-    changed = names[mistake.function]
+    tree = rewritten_tree(copy.deepcopy(mistake.tree))
+    changed = function_of_tree(tree, function.__globals__, f"<{mistake!s}>")
     if function is rule.body:
         return prove_rule(attrs.evolve(rule, body=changed), stop_at_failure=True)
     return prove_rule(rule, replaced={function: changed}, stop_at_failure=True)

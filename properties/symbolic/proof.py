@@ -18,7 +18,7 @@ import z3
 
 from properties.symbolic.counterexample import Counterexample, counterexample_of
 from properties.symbolic.exploration import Formula, Path, Refused, conjunction, learn, path, paths
-from properties.symbolic.interpretation import symbolic_meaning
+from properties.symbolic.interpretation import body_on_unknown_values, symbolic_meaning
 from properties.symbolic.laws import apply_laws, begin_claim, forget_instances, knowledge, look_farther, relate_sums
 from properties.symbolic.naturals import is_natural_state, is_natural_step
 from properties.symbolic.special import SPECIAL_OBLIGATIONS
@@ -164,7 +164,7 @@ def examine(rule: Rule) -> Fired | NotEnabled | Unspecified | Exception:
     state = unknown_state()
     choices = unknown_choices(rule)
     try:
-        step = rule(state, **choices)
+        step = attrs.evolve(rule, body=body_on_unknown_values(rule))(state, **choices)
     except (Refused, AssertionError) as problem:
         return problem
     return Fired(state, choices, step) if isinstance(step, Step) else step

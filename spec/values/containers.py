@@ -59,6 +59,10 @@ class List(Generic[Item]):
         """The list with another item at an index."""
         return List(self.items[:index] + (item,) + self.items[index + 1 :])
 
+    def newest(self, count: int) -> "List[Item]":
+        """The last items of a list with at least `count` items. Law: there are `count`, all of them in the list."""
+        return List(self.items[len(self.items) - count :])
+
     def map(self, change: Callable[[Item], Other]) -> "List[Other]":
         """Each item changed. Law: `l.map(f).total(m) == l.total(lambda item: m(f(item)))`."""
         return List(tuple(change(item) for item in self.items))

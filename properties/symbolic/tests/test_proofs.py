@@ -8,11 +8,7 @@ from spec.transition import RULES
 
 MANY_PATHS = frozenset(
     {
-        "create_canister",
-        "install_code",
         "message_execution",
-        "provisional_create_canister_with_cycles",
-        "update_settings",
         "upgrade_code",
     }
 )

@@ -4,7 +4,7 @@ from attrs import evolve
 
 from spec.rules.conditions import existing_canister
 from spec.state.canister import LogRecord
-from spec.state.history import CanisterHistory, Change
+from spec.state.history import CanisterHistory
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values.checklist import defines
@@ -17,18 +17,6 @@ CHANGES_KEPT = 20
 
 LOG_KEPT: ByteCount = 4096
 """A log is trimmed only when it is larger. Source: abstract-behavior, trimming canister logs."""
-
-
-@opaque
-def newest_changes(changes: List[Change], count: Count) -> List[Change]:
-    """The changes made last."""
-    return List(changes.items[len(changes) - count :])
-
-
-@opaque
-def newest_records(records: List[LogRecord], count: Count) -> List[LogRecord]:
-    """The records written last."""
-    return List(records.items[len(records) - count :])
 
 
 @opaque
@@ -46,7 +34,7 @@ def canister_history_trimming(state: State, *, canister_id: CanisterId, kept: Co
     history = canister.history
     require(kept >= CHANGES_KEPT, "at least 20 changes stay")
     require(kept < len(history.recent_changes), "there are more changes than stay")
-    trimmed = CanisterHistory(history.total_changes, newest_changes(history.recent_changes, kept))
+    trimmed = CanisterHistory(history.total_changes, history.recent_changes.newest(kept))
 
     # STATE AFTER
     return Step(evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, history=trimmed))))
@@ -61,7 +49,7 @@ def canister_log_trimming(state: State, *, canister_id: CanisterId, kept: Count)
     require(size_of_log(canister.logs) > LOG_KEPT, "the log is larger than 4 KiB")
     require(kept >= 1, "the newest record stays, from which numbers go on")
     require(kept < len(canister.logs), "there are more records than stay")
-    logs = newest_records(canister.logs, kept)
+    logs = canister.logs.newest(kept)
 
     # STATE AFTER
     return Step(evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, logs=logs))))
