@@ -106,6 +106,7 @@ def test_a_bad_module_leaves_the_code_that_is_there(mode):
     assert stage.call(canister_id, "update", program(reply(slot(0)))) == Replied(b"kept")
 
 
+@pytest.mark.checklist("module.encoding")
 def test_a_compressed_module_is_installed_as_it_is():
     stage = Stage()
     packed = gzip.compress(load("scripted"))
