@@ -74,5 +74,7 @@ def test_calls_wait_for_a_hook_that_cannot_run(stage, script):
     stage.engine.drain()
     assert stage.engine.is_quiescent
     assert type(stage.answer(asked)).__name__ == "Processing"
+    (waits,) = stage.engine.instance.messages.eligible_calls(canister)
+    assert not stage.take("call_context_creation", message_id=waits, context_id=200)
     stage.manage("provisional_top_up_canister", ProvisionalTopUpArguments(canister, 10**14))
     assert (stage.answer(asked), stage.number(canister)) == (b"told", 1)

@@ -57,6 +57,8 @@ def test_a_module_is_installed_from_its_chunks(stage, counter):
         assert result(stage, "upload_chunk", UploadChunkArguments(canister, chunk)) == sha(chunk)
     hashes = List.of(sha(module[:3]), sha(module[3:]))
     assert result(stage, "stored_chunks", CanisterIdArguments(canister)) == List(tuple(sorted(hashes)))
+    other = InstallChunkedCodeArguments(InstallMode(), canister, sha(b"other"), None, hashes)
+    assert stage.manage("install_chunked_code", other).reason is RejectReason.MODULE_HASH_MISMATCH
     arguments = InstallChunkedCodeArguments(InstallMode(), canister, sha(module), None, hashes)
     assert stage.manage("install_chunked_code", arguments) == EMPTY_RESULT
     assert stage.call(canister, "increment") == b"1"
@@ -92,6 +94,18 @@ def test_a_snapshot_is_part_of_the_memory_of_its_canister(stage, counting):
     assert result(stage, "take_canister_snapshot", again).total_size == taken.total_size
     assert stage.engine.instance.memory_in_use == before + taken.total_size
     assert len(stage.canister(counting).snapshots) == 1
+
+
+def test_on_a_full_subnet_a_chunk_reserves_cycles(stage, counting):
+    stage.engine.explain()
+    stage.engine.instance.memory_in_use = 10**12
+    total, before = stage.total_cycles(), stage.canister(counting)
+    result(stage, "upload_chunk", UploadChunkArguments(counting, b"chunk"))
+    after = stage.canister(counting)
+    burned = sum(amount for step in stage.engine.explain() for _, amount in step.observed.burned)
+    assert after.reserved_balance > 0
+    assert before.balance - after.balance == burned + after.reserved_balance
+    assert total - stage.total_cycles() == burned == 200_000_000
 
 
 def test_code_may_be_uninstalled_with_the_snapshot(stage, counting):
