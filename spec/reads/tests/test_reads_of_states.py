@@ -4,6 +4,7 @@ import pytest
 from attrs import evolve
 
 from spec.reads.query import query
+from spec.reads.state_tree import natural, state_tree
 from spec.rules.tests.worlds import (
     FAKES,
     NOW,
@@ -19,7 +20,10 @@ from spec.rules.tests.worlds import (
     returns,
     world,
 )
-from spec.values.rejects import Reply
+from spec.state.request import KnownRequest, Rejected, Replied
+from spec.values.containers import Map
+from spec.values.identifiers import RequestId
+from spec.values.rejects import Reject, RejectCode, RejectReason, Reply
 
 
 def heaps_seen_by(raw_module):
@@ -53,3 +57,24 @@ def test_how_old_the_certificate_of_a_query_may_be_is_open(time):
     query(state, a_request(A, "ask"), A, b"certificate at %d" % time)
     seen = [seen["environment"].certificate for _, seen in FAKES[raw_module].seen]
     assert seen == [b"certificate at %d" % time] * 2
+
+
+@pytest.mark.checklist("cert.encoding.values", "unspec.value.error-codes")
+def test_values_of_the_tree_are_numbers_in_leb128_texts_in_utf_8_and_blobs_as_they_are():
+    assert [natural(number) for number in (0, 127, 128, 624_485)] == [b"\0", b"\x7f", b"\x80\1", b"\xe5\x8e\x26"]
+    canister_with_data = canister(A, certified_data=b"\xff\0", created_at=300)
+    rejected = Rejected(Reject(RejectCode.CANISTER_ERROR, "trübe", RejectReason.CANISTER_TRAPPED))
+    replied = Replied(b"\xff\0")
+    requests = [(RequestId(b"no"), rejected), (RequestId(b"yes"), replied)]
+    known = Map.of((name, KnownRequest(a_request(), status, A)) for name, status in requests)
+    tree = state_tree(world((A, canister_with_data), requests=known))
+    assert tree[b"time"] == natural(NOW)
+    assert tree[b"canister"][A][b"canister_creation_timestamp"] == b"\xac\2"
+    assert tree[b"canister"][A][b"certified_data"] == b"\xff\0"
+    assert tree[b"request_status"][b"yes"] == {b"status": b"replied", b"reply": b"\xff\0"}
+    assert tree[b"request_status"][b"no"] == {
+        b"status": b"rejected",
+        b"reject_code": b"\5",
+        b"reject_message": "trübe".encode(),
+        b"error_code": b"CANISTER_TRAPPED",
+    }

@@ -13,7 +13,7 @@ from spec.values.quantities import CanisterVersion
 
 
 @transition(title="Canister renaming", source="abstract-behavior#canister-renaming")
-@defines("rule.canister-renaming.conditions", "rule.canister-renaming.effects")
+@defines("rule.canister-renaming.conditions", "rule.canister-renaming.effects", "unspec.spont.renaming")
 def canister_renaming(
     state: State,
     *,

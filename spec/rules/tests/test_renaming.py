@@ -55,7 +55,7 @@ def label(**more) -> Label:
     return Label("canister_renaming", {**choices, **more})
 
 
-@pytest.mark.checklist("rule.canister-renaming.effects")
+@pytest.mark.checklist("rule.canister-renaming.effects", "unspec.spont.renaming")
 def test_everything_of_the_source_moves_to_the_other_id() -> None:
     before = world(canister(HOME), canister(AWAY, version=7, balance=30, history=CanisterHistory(11, List())))
 
