@@ -1,7 +1,8 @@
 """
 The canister module that a WebAssembly module is: `CanisterModule` by the interpreter and the System API.
 
-Source: abstract-behavior, the concrete `CanisterModule`. Composite queries are additional to that protocol.
+Source: abstract-behavior, the concrete `CanisterModule`. Composite queries and transformations of responses to outcalls
+are additional to that protocol.
 """
 
 from functools import cached_property, lru_cache
@@ -231,6 +232,15 @@ class WasmCanisterModule:
         context = Context.REPLICATED_QUERY if environment.replicated else Context.NON_REPLICATED_QUERY
         parameters = Parameters(environment, caller=caller, argument=argument, available_cycles=available_cycles)
         outcome = self._run(self.entry_point(QUERY + method_name), context, parameters, wasm_state)
+        return evolve(outcome, new_state=wasm_state) if isinstance(outcome, Returned) else outcome
+
+    @defines("entry.transform")
+    def transform(
+        self, method_name: MethodName, wasm_state: WasmState, argument: Blob, environment: Environment
+    ) -> Outcome:
+        """Runs `canister_query NAME` on the response to an HTTPS outcall, on each node. The state stays as it was."""
+        parameters = Parameters(environment, caller=SYSTEM, argument=argument)
+        outcome = self._run(self.entry_point(QUERY + method_name), Context.TRANSFORM_QUERY, parameters, wasm_state)
         return evolve(outcome, new_state=wasm_state) if isinstance(outcome, Returned) else outcome
 
     @defines("entry.composite-query")

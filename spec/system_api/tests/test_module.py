@@ -347,6 +347,28 @@ def test_composite_queries_call_and_answer(canister: Run, environment: Environme
     assert answered.response == Reply(b"yes\0")
 
 
+@pytest.mark.checklist("entry.transform")
+def test_a_response_to_an_outcall_is_transformed_by_a_query_method_that_the_system_calls(
+    canister: Run, environment: Environment
+) -> None:
+    one = canister("""
+        (func (export "canister_query go")
+          (i32.store8 (i32.const 0) (call $msg_caller_size))
+          (i32.store8 (i32.const 1) (call $data_certificate_present))
+          (i32.store8 (i32.const 2) (call $in_replicated_execution))
+          (call $msg_arg_data_copy (i32.const 3) (i32.const 0) (call $msg_arg_data_size))
+          (call $reply (i32.const 0) (i32.add (i32.const 3) (call $msg_arg_data_size))))
+        (func (export "canister_query accept") (drop (call $msg_cycles_accept (i64.const 1))))
+        (func (export "canister_query certificate") (drop (call $data_certificate_size)))
+        (func (export "canister_update change") (call $msg_reply))""")
+    local = evolve(environment, replicated=False)
+    outcome = one.module.transform("go", one.state, b"response and context", local)
+    assert outcome.response == Reply(b"\0\0\0response and context")
+    assert outcome.new_state == one.state
+    for missing in ("accept", "certificate", "change"):
+        assert isinstance(one.module.transform(missing, one.state, b"", local), Trapped)
+
+
 def test_equal_modules_are_the_same_object(raw: Run, environment: Environment) -> None:
     binary = raw("(module)")
     assert parse_module(binary, environment.profile) is parse_module(bytes(bytearray(binary)), environment.profile)
