@@ -10,6 +10,17 @@ from properties.exploration.worlds import WORLDS
 from spec.transition import RULES, Rule, Step
 
 
+@pytest.mark.checklist(
+    "inv.prop-04-interleaving",
+    "inv.prop-01-atomic-sequential",
+    "inv.prop-10-cycles-conserved",
+    "unspec.order.enabled-rules",
+    "inv.referenced-contexts.calls",
+    "inv.referenced-contexts.responses",
+    "inv.referenced-contexts.contexts",
+    "inv.referenced-contexts.stop-origins",
+    "inv.canister-parts",
+)
 @pytest.mark.parametrize("name", list(WORLDS))
 def test_a_world_is_exhausted_without_violation(name: str) -> None:
     found = explore(WORLDS[name])
