@@ -12,6 +12,8 @@ from spec.transition import RULES
 SCENARIOS = all_scenarios()
 CHECKLIST = Path(__file__).parents[2].parent / "shared" / "facts" / "checklist.json"
 
+NOT_SHOWN = {"canister_renaming": "it needs two subnets, and a scenario has one"}
+
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
@@ -27,13 +29,13 @@ def test_the_specification_passes_every_scenario(cases: list[Case]) -> None:
 
 
 def test_every_rule_fires_in_some_scenario(cases: list[Case]) -> None:
-    """A rule without scenario would have to be listed here with a reason; there is none."""
-    assert RULES.keys() - {rule for case in cases for rule in case.fired} == set()
+    """A rule without scenario is listed with a reason."""
+    assert RULES.keys() - {rule for case in cases for rule in case.fired} == NOT_SHOWN.keys()
 
 
-def test_there_are_more_than_a_hundred_scenarios_each_with_a_sentence_as_title() -> None:
+def test_there_are_at_least_three_hundred_scenarios_each_with_a_sentence_as_title() -> None:
     """And titles tell them apart."""
-    assert len(SCENARIOS) > 100
+    assert len(SCENARIOS) >= 300
     assert len({chosen.title for chosen in SCENARIOS}) == len(SCENARIOS)
     assert all(chosen.title[0].isupper() and not chosen.title.endswith(".") for chosen in SCENARIOS)
 
