@@ -11,6 +11,14 @@ from typing import Final
 
 from attrs import frozen
 
+from reference_impl.wasm.counting_code import (
+    MOST_LOCALS,
+    SHOWING,
+    CounterInGlobal,
+    CounterInLocal,
+    counter_in_local,
+    run_out,
+)
 from reference_impl.wasm.encoding import HEADER, Malformed, Reader, name, section, signed, unsigned, vector
 from reference_impl.wasm.fast_functions import FAST, PAGES, FastCode
 from reference_impl.wasm.instruction_table import (
@@ -105,10 +113,35 @@ class _Places:
     counter: int
     depth: int
     exhausted: int
-    exhaust: int
     charge: int
     fast: dict[int, int]
     """The functions that stand for imported functions, by the indices of those."""
+
+
+@frozen
+class _Locals:
+    """The declarations of the locals of a function."""
+
+    groups: int
+    declarations: bytes
+    number: int
+    """Parameters included."""
+    end: int
+    """Where the code starts in the body."""
+
+    def with_counter(self) -> bytes:
+        """The declarations, with a local for the counter at the end."""
+        return unsigned(self.groups + 1) + self.declarations + bytes([1, I64])
+
+
+def _locals(body: bytes, parameters: int) -> _Locals:
+    reader, number = Reader(body), parameters
+    groups = reader.unsigned()
+    start = reader.position
+    for _ in range(groups):
+        number += reader.unsigned()
+        reader.byte()
+    return _Locals(groups, body[start : reader.position], number, reader.position)
 
 
 class _CodeWriter:
@@ -128,9 +161,9 @@ class _CodeWriter:
         self.fast = places.fast
         self.count = 0
         self.drops_data = False
-        self.get_counter = b"\x23" + unsigned(places.counter)
-        self.set_counter = b"\x24" + unsigned(places.counter)
-        self.check = self.get_counter + b"\x42\x00\x53\x04\x40\x10" + unsigned(places.exhaust) + b"\x0b"
+        self.places = places
+        self.wrappers = _wrapper_types(parsed)
+        # A local for the depth would make calls slower: it must be saved across them.
         depth = unsigned(places.depth)
         descend = b"\x23" + depth + b"\x41\x01\x6b\x24" + depth
         self.enter = b"\x23" + depth + b"\x45\x04\x40\x00\x0b" + descend
@@ -145,21 +178,24 @@ class _CodeWriter:
         self.charge_32 = b"\xad" + charge + b"\xa7"
         self.charge_64 = charge if is_64_bit else self.charge_32
 
-    def body(self, body: bytes) -> bytes:
+    def body(self, body: bytes, function_type: FunctionType) -> bytes:
         """A function body that charges for itself."""
-        reader = Reader(body)
-        for _ in range(reader.unsigned()):
-            reader.unsigned()
-            reader.byte()
-        locals_part = body[: reader.position]
-        tokens = instructions(body[reader.position :])
+        declared = _locals(body, len(function_type.parameters))
+        tokens = instructions(body[declared.end :])
         opcodes = bytes(map(itemgetter(0), tokens))
         self._check_limits(tokens, opcodes)
-        dynamic = self._rewrite(tokens, opcodes)
-        written = [locals_part, self.arrive]
-        self._write_segments(written, tokens, opcodes, dynamic)
         self.count += len(tokens) + _INJECTED_GROW * opcodes.count(_GROW)
-        return b"".join(written)
+        has_several_segments = _CLOSING.search(opcodes, 0, len(opcodes) - 1) is not None
+        if not has_several_segments or declared.number >= MOST_LOCALS:
+            counter = CounterInGlobal(self.places.counter, self.places.exhausted)
+            written = [body[: declared.end], self.arrive]
+            self._write_segments(written, tokens, opcodes, counter)
+            return b"".join(written)
+        held = counter_in_local(declared.number, self.places.counter, self.places.exhausted)
+        # Branches to the end of the function come to the end of a block, after which the counter is shown.
+        written = [declared.with_counter(), self.arrive, b"\x02", self.wrappers[function_type.results]]
+        self._write_segments(written, tokens, opcodes, held)
+        return b"".join(written) + held.show + b"\x0b"
 
     def _check_limits(self, tokens: list[bytes], opcodes: bytes) -> None:
         if len(tokens) > self.function_instructions:
@@ -174,37 +210,48 @@ class _CodeWriter:
         if b"\x26" in opcodes:
             raise Malformed("the instruction table.set is not allowed")
 
-    def _rewrite(self, tokens: list[bytes], opcodes: bytes) -> dict[int, bytes]:
+    def _rewrite(
+        self, tokens: list[bytes], opcodes: bytes, counter: CounterInGlobal | CounterInLocal
+    ) -> dict[int, bytes]:
         """Guards calls against nesting too deep; gives the code that charges for bulk operations, by position."""
         dynamic = {}
         for match in _REWRITTEN.finditer(opcodes):
             position = match.start()
             token = tokens[position]
             if token[0] == 0x11:
-                tokens[position] = self.enter_indirectly + token + self.leave
+                tokens[position] = self.enter_indirectly + token + self.leave + counter.renew
             elif token[0] == 0x10:
                 callee = Reader(token, 1).unsigned()
                 if callee >= self.imported_functions:
-                    tokens[position] = self.enter + token + self.leave
-                elif callee in self.fast:
-                    tokens[position] = b"\x10" + unsigned(self.fast[callee])
-            elif token[0] == 0xFC:
-                number = number_after_prefix(token)
-                if number in _REFUSED_TABLE_INSTRUCTIONS:
-                    raise Malformed(f"the instruction {_REFUSED_TABLE_INSTRUCTIONS[number]} is not allowed")
-                if number == _DATA_DROP:
-                    self.drops_data = True
-                elif number in (_MEMORY_COPY, _MEMORY_FILL):
-                    dynamic[position] = self.charge_64
-                elif number == _MEMORY_INIT:
-                    dynamic[position] = self.charge_32
-        for code in dynamic.values():
-            self.count += _INJECTED_DYNAMIC_32_BIT if code is self.charge_32 else _INJECTED_DYNAMIC_64_BIT
+                    tokens[position] = self.enter + token + self.leave + counter.renew
+                else:
+                    tokens[position] = b"\x10" + unsigned(self.fast.get(callee, callee)) + counter.renew
+            else:
+                charge = self._dynamic_charge(number_after_prefix(token))
+                if charge:
+                    dynamic[position] = counter.show + charge + counter.renew
         return dynamic
 
+    def _dynamic_charge(self, number: int) -> bytes:
+        """The code that charges for the bulk operation with this number after its prefix; empty if none does."""
+        if number in _REFUSED_TABLE_INSTRUCTIONS:
+            raise Malformed(f"the instruction {_REFUSED_TABLE_INSTRUCTIONS[number]} is not allowed")
+        if number == _DATA_DROP:
+            self.drops_data = True
+        if number not in (_MEMORY_INIT, _MEMORY_COPY, _MEMORY_FILL):
+            return b""
+        charge = self.charge_32 if number == _MEMORY_INIT else self.charge_64
+        self.count += _INJECTED_DYNAMIC_32_BIT if charge is self.charge_32 else _INJECTED_DYNAMIC_64_BIT
+        return charge
+
     def _write_segments(
-        self, written: list[bytes], tokens: list[bytes], opcodes: bytes, dynamic: dict[int, bytes]
+        self,
+        written: list[bytes],
+        tokens: list[bytes],
+        opcodes: bytes,
+        counter: CounterInGlobal | CounterInLocal,
     ) -> None:
+        dynamic = self._rewrite(tokens, opcodes, counter)
         extra = {match.start(): self._prefixed_weight(tokens[match.start()]) for match in _PREFIXED.finditer(opcodes)}
         for position in dynamic:
             extra.setdefault(position, 0)
@@ -219,7 +266,9 @@ class _CodeWriter:
             if start in dynamic:
                 written.append(dynamic[start])
             if is_checked or cost:
-                written.append(self._charge(cost, is_checked))
+                self.count += _INJECTED_CHECKED if is_checked else _INJECTED_UNCHECKED
+                is_shown = SHOWING.search(segment) is not None
+                written.append(counter.charge(cost, start == 0, is_checked, is_shown))
             for position in inside:
                 if position != start and position in dynamic:
                     written.extend(tokens[start:position])
@@ -232,11 +281,6 @@ class _CodeWriter:
         number = number_after_prefix(token)
         return self.bulk_weights[number] if token[0] == 0xFC else self.vector_weights[number]
 
-    def _charge(self, cost: int, is_checked: bool) -> bytes:
-        self.count += _INJECTED_CHECKED if is_checked else _INJECTED_UNCHECKED
-        charge = self.get_counter + b"\x42" + signed(cost) + b"\x7d" + self.set_counter
-        return charge + self.check if is_checked else charge
-
 
 def _closure_type(parsed: ParsedModule) -> FunctionType:
     return FunctionType(bytes([I64 if parsed.has_64_bit_memory else I32]), b"")
@@ -247,11 +291,28 @@ def _added_types(parsed: ParsedModule) -> list[FunctionType]:
     is_64_bit_table = bool(parsed.tables) and parsed.tables[0].limits.is_64_bit
     index = bytes([I64 if is_64_bit_table else I32])
     return [
-        FunctionType(b"", b""),
         FunctionType(bytes([I64]), bytes([I64])),
         closure,
         FunctionType(index + closure.parameters, b""),
+        *(FunctionType(b"", results) for results in _several_results(parsed)),
     ]
+
+
+_TYPES_BEFORE_RESULTS: Final = 3
+
+
+def _several_results(parsed: ParsedModule) -> list[bytes]:
+    """The lists of more than one result that functions of the module give."""
+    return sorted(
+        {one.results for index in set(parsed.function_types) if len((one := parsed.types[index]).results) > 1}
+    )
+
+
+def _wrapper_types(parsed: ParsedModule) -> dict[bytes, bytes]:
+    """The type of a block without parameters, by its results."""
+    first = len(parsed.types) + _TYPES_BEFORE_RESULTS
+    several = {results: signed(first + place) for place, results in enumerate(_several_results(parsed))}
+    return {b"": b"\x40"} | {one.results: one.results for one in parsed.types if len(one.results) == 1} | several
 
 
 def _function_type(one: FunctionType) -> bytes:
@@ -282,18 +343,17 @@ def _charge_helper(places: _Places) -> bytes:
         + b"\x24"
         + counter
         + b"\x0b"
-        b"\x23" + counter + b"\x42\x00\x53\x04\x40\x10" + unsigned(places.exhaust) + b"\x0b"
+        b"\x23" + counter + b"\x42\x00\x53\x04\x40" + run_out(places.exhausted) + b"\x0b"
         b"\x20\x00\x0b"
     )
 
 
 def _helpers(parsed: ParsedModule, places: _Places, first_type: int) -> list[tuple[int, bytes]]:
     """Type index and body of each function that is added."""
-    exhaust = b"\x00\x41\x01\x24" + unsigned(places.exhausted) + b"\x00\x0b"
-    helpers = [(first_type, exhaust), (first_type + 1, _charge_helper(places))]
+    helpers = [(first_type, _charge_helper(places))]
     if _has_closures(parsed):
-        call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 2) + b"\x00\x0b"
-        helpers.append((first_type + 3, call))
+        call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 1) + b"\x00\x0b"
+        helpers.append((first_type + 2, call))
     writer = FastCode(places.counter, parsed.has_64_bit_memory)
     for imported in places.fast:
         one = parsed.imports[imported]
@@ -371,23 +431,24 @@ def instrument(parsed: ParsedModule, most_pages: int, function_instructions: int
     """
     first_function = len(parsed.imports) + len(parsed.function_types)
     first_global = len(parsed.globals)
-    first_fast = first_function + (3 if _has_closures(parsed) else 2)
+    first_fast = first_function + (2 if _has_closures(parsed) else 1)
     places = _Places(
         counter=first_global,
         depth=first_global + 1,
         exhausted=first_global + 2,
-        exhaust=first_function,
-        charge=first_function + 1,
+        charge=first_function,
         fast=_fast_functions(parsed, first_fast),
     )
     writer = _CodeWriter(parsed, places, function_instructions, complexity)
     helpers = _helpers(parsed, places, len(parsed.types))
-    bodies = [writer.body(body) for body in parsed.bodies] + [body for _, body in helpers]
+    types = [parsed.types[index] for index in parsed.function_types]
+    bodies = [writer.body(body, one) for body, one in zip(parsed.bodies, types, strict=True)]
+    bodies += [body for _, body in helpers]
     new_sections: dict[int, bytes] = {
         TYPE: _extended(parsed, TYPE, [_function_type(one) for one in _added_types(parsed)]),
         FUNCTION: _extended(parsed, FUNCTION, [unsigned(type_index) for type_index, _ in helpers]),
         GLOBAL: _extended(parsed, GLOBAL, [b"\x7e\x01\x42\x00\x0b", b"\x7f\x01\x41\x00\x0b", b"\x7f\x01\x41\x00\x0b"]),
-        EXPORT: _export_section(parsed, places, first_function + 2),
+        EXPORT: _export_section(parsed, places, first_function + 1),
         CODE: vector([unsigned(len(body)) + body for body in bodies]),
     }
     if parsed.memory:
