@@ -239,7 +239,7 @@ class WasmCanisterModule:
         self, method_name: MethodName, wasm_state: WasmState, argument: Blob, environment: Environment
     ) -> Outcome:
         """Runs `canister_query NAME` on the response to an HTTPS outcall, on each node. The state stays as it was."""
-        parameters = Parameters(environment, caller=SYSTEM, argument=argument)
+        parameters = Parameters(evolve(environment, certificate=None), caller=SYSTEM, argument=argument)
         outcome = self._run(self.entry_point(QUERY + method_name), Context.TRANSFORM_QUERY, parameters, wasm_state)
         return evolve(outcome, new_state=wasm_state) if isinstance(outcome, Returned) else outcome
 

@@ -359,13 +359,14 @@ def test_a_response_to_an_outcall_is_transformed_by_a_query_method_that_the_syst
           (call $msg_arg_data_copy (i32.const 3) (i32.const 0) (call $msg_arg_data_size))
           (call $reply (i32.const 0) (i32.add (i32.const 3) (call $msg_arg_data_size))))
         (func (export "canister_query accept") (drop (call $msg_cycles_accept (i64.const 1))))
+        (func (export "canister_query deadline") (drop (call $msg_deadline)))
         (func (export "canister_query certificate") (drop (call $data_certificate_size)))
         (func (export "canister_update change") (call $msg_reply))""")
-    local = evolve(environment, replicated=False)
+    local = evolve(environment, replicated=False, certificate=b"certificate")
     outcome = one.module.transform("go", one.state, b"response and context", local)
     assert outcome.response == Reply(b"\0\0\0response and context")
     assert outcome.new_state == one.state
-    for missing in ("accept", "certificate", "change"):
+    for missing in ("accept", "deadline", "certificate", "change"):
         assert isinstance(one.module.transform(missing, one.state, b"", local), Trapped)
 
 
