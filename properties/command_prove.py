@@ -13,6 +13,7 @@ from typing import Any
 import spec.rules  # noqa: F401  (registers the rules)
 from properties.symbolic.counterexample import Counterexample
 from properties.symbolic.proof import Export, RuleReport, Verdict, prove_rule
+from properties.symbolic.second_solver import confirms, is_installed
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
 from spec.transition import RULES
 
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--smtlib", type=Path, metavar="DIR", help="write each obligation as SMT-LIB; `unsat` is proved"
     )
+    parser.add_argument("--recheck", action="store_true", help="ask a second solver, cvc5, about each; takes long")
     parser.add_argument(
         "--list", action="store_true", help="list rules and what is proved of them, and do nothing else"
     )
@@ -70,6 +72,9 @@ def main(arguments: list[str]) -> int:
     if given.json is not None and not given.json.absolute().parent.is_dir():
         print(f"icspec prove: {given.json}: there is no directory {given.json.parent}", file=sys.stderr)
         return USAGE_ERROR
+    if given.recheck and not is_installed():
+        print("icspec prove: --recheck needs the package cvc5 (pip install 'icspec[recheck]')", file=sys.stderr)
+        return USAGE_ERROR
     if given.smtlib is not None:
         try:
             given.smtlib.mkdir(parents=True, exist_ok=True)
@@ -78,7 +83,7 @@ def main(arguments: list[str]) -> int:
             return USAGE_ERROR
     started = time.monotonic()
     reports = []
-    for report in prove_all(names, given.workers or os.cpu_count() or 1, given.smtlib):
+    for report in prove_all(names, given.workers or os.cpu_count() or 1, given.smtlib, given.recheck):
         _show(report)
         reports.append(report)
     summary = summary_of(reports, time.monotonic() - started)
@@ -102,17 +107,20 @@ def _list(names: list[str]) -> None:
         print(f"  {name}: {RULES[name].title}")
 
 
-def prove_all(names: list[str], workers: int, directory: Path | None) -> Iterator[RuleReport]:
+def prove_all(
+    names: list[str], workers: int, directory: Path | None = None, recheck: bool = False
+) -> Iterator[RuleReport]:
     """Proves rules, several at a time; reports come in the order of the names."""
     if workers == 1 or len(names) == 1:
-        yield from (_prove_one(name, directory) for name in names)
+        yield from (_prove_one(name, directory, recheck) for name in names)
         return
     with ProcessPoolExecutor(min(workers, len(names))) as pool:
-        yield from pool.map(_prove_one, names, [directory] * len(names))
+        yield from pool.map(_prove_one, names, [directory] * len(names), [recheck] * len(names))
 
 
-def _prove_one(name: str, directory: Path | None) -> RuleReport:
-    return prove_rule(RULES[name], export=None if directory is None else _writer(directory))
+def _prove_one(name: str, directory: Path | None, recheck: bool) -> RuleReport:
+    export = None if directory is None else _writer(directory)
+    return prove_rule(RULES[name], export=export, confirms=confirms if recheck else None)
 
 
 def _writer(directory: Path) -> Export:

@@ -114,7 +114,8 @@ class Knowledge:
     waiting: list[tuple[Law, Term, int]] = attrs.field(factory=list)
     postponed: list[tuple[Law, Term, int]] = attrs.field(factory=list)
     sums: dict[str, dict[int, Sum]] = attrs.field(factory=dict)
-    witnessed: set[int] = attrs.field(factory=set)
+    witnessed: set[tuple[int, ...]] = attrs.field(factory=set)
+    witness_of: dict[int, Term] = attrs.field(factory=dict)
     witnesses: dict[str, int] = attrs.field(factory=dict)
     """How many witnesses the claim in hand has, by container."""
     claims: list[Formula] = attrs.field(factory=list)
@@ -204,15 +205,18 @@ def enact(law: Law) -> None:
 def witness(atom: Formula) -> None:
     """If the statement is false, there is an element of which it does not hold."""
     known = knowledge()
-    if atom.get_id() in known.witnessed or atom.get_id() in known.lawful:
+    conditions = guard()
+    question = (atom.get_id(), *(condition.get_id() for condition in map(keep, conditions)))
+    if question in known.witnessed or atom.get_id() in known.lawful:
         return
-    known.witnessed.add(atom.get_id())
+    known.witnessed.add(question)
     view, predicate = known.atoms[atom.get_id()]
-    number = known.witnesses[view.root.identity] = known.witnesses.get(view.root.identity, 0) + 1
-    term = application(f"witness {number} in {view.root.name}", view.root.arguments)
+    if atom.get_id() not in known.witness_of:
+        number = known.witnesses[view.root.identity] = known.witnesses.get(view.root.identity, 0) + 1
+        known.witness_of[atom.get_id()] = application(f"witness {number} in {view.root.name}", view.root.arguments)
+    term = known.witness_of[atom.get_id()]
     touch(view.root, term)
     holds = merged_formula(lambda: view.holds_at(term, predicate))
-    conditions = guard()
     found = z3.Or(atom, z3.Not(holds))
     known.claims.append(z3.Implies(conjunction(conditions), found) if conditions else found)
 
@@ -227,6 +231,7 @@ def begin_claim() -> None:
     known = knowledge()
     known.seeks_witnesses = True
     known.witnessed.clear()
+    known.witness_of.clear()
     known.witnesses.clear()
     known.claims.clear()
 

@@ -107,7 +107,7 @@ def deny(node: ast.AST) -> str | None:
     """A flag has the other value."""
     if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, bool):
         node.value = ast.Constant(not node.value.value)
-        return f"`{node.arg}` is {node.value.value}"
+        return f"`{node.arg}` is {node.value.value!s}"
     return None
 
 

@@ -73,6 +73,9 @@ class RuleReport:
 Export = Callable[[str, int, str, str], None]
 """Takes rule, path, obligation and its SMT-LIB text."""
 
+Confirmation = Callable[[str], bool]
+"""Takes the SMT-LIB text of an obligation; whether another solver finds it proved, too."""
+
 
 Claim = Callable[[], Any]
 """Gives the truth value that is to be proved."""
@@ -176,6 +179,7 @@ def prove_rule(
     replaced: dict[Any, Any] | None = None,
     stop_at_failure: bool = False,
     export: Export | None = None,
+    confirms: Confirmation | None = None,
 ) -> RuleReport:
     """
     Explores every path of a rule and tries to prove each of its obligations.
@@ -194,7 +198,7 @@ def prove_rule(
                     Obligation(what, report.paths, Verdict.FAILED, counterexample_of(current, None, z3.BoolVal(False)))
                 )
             elif isinstance(result, Fired):
-                _prove_path(rule, report, current, result, export)
+                _prove_path(rule, report, current, result, export, confirms)
                 report.firing_paths += current.solver.check() == z3.sat
             if stop_at_failure and not report.is_proved:
                 break
@@ -205,7 +209,14 @@ def prove_rule(
     return report
 
 
-def _prove_path(rule: Rule, report: RuleReport, current: Path, fired: Fired, export: Export | None) -> None:
+def _prove_path(
+    rule: Rule,
+    report: RuleReport,
+    current: Path,
+    fired: Fired,
+    export: Export | None,
+    confirms: Confirmation | None,
+) -> None:
     for name, claim in claims_of(rule, fired):
         try:
             verdict, formula = prove(claim)
@@ -213,9 +224,12 @@ def _prove_path(rule: Rule, report: RuleReport, current: Path, fired: Fired, exp
             report.obligations.append(Obligation(f"{name}: {problem}", report.paths, Verdict.FAILED))
             continue
         found = None if verdict is Verdict.PROVED else counterexample_of(current, fired, formula)
-        report.obligations.append(Obligation(name, report.paths, verdict, found))
+        text = "" if export is None and confirms is None else smtlib(current, formula)
         if export is not None:
-            export(rule.name, report.paths, name, smtlib(current, formula))
+            export(rule.name, report.paths, name, text)
+        if confirms is not None and verdict is Verdict.PROVED and not confirms(text):
+            name, verdict = f"{name}: the second solver does not confirm it", Verdict.UNKNOWN
+        report.obligations.append(Obligation(name, report.paths, verdict, found))
 
 
 def smtlib(current: Path, formula: Formula) -> str:
