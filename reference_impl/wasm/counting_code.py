@@ -7,10 +7,9 @@ call or return. So the global is exact wherever anyone can look at it.
 """
 
 import re
-from functools import cache
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from reference_impl.wasm.encoding import signed, unsigned
 from reference_impl.wasm.instruction_table import MEMORY, OPCODES
@@ -101,9 +100,18 @@ class CounterInLocal:
     add: bytes
     check: bytes
     check_and_show: bytes
+    charges: dict[tuple[int, bool, bool, bool], bytes] = field(factory=dict, init=False, eq=False)
+    """What has been written already: most charges come again."""
 
     def charge(self, cost: int, is_first: bool, is_checked: bool, is_shown: bool) -> bytes:
         """Charges for a segment. The first of a function takes the counter from the global."""
+        key = (cost, is_first, is_checked, is_shown)
+        code = self.charges.get(key)
+        if code is None:
+            code = self.charges[key] = self._charge(*key)
+        return code
+
+    def _charge(self, cost: int, is_first: bool, is_checked: bool, is_shown: bool) -> bytes:
         # The engine adds up charges in a row if they are additions.
         code = (self.from_global if is_first else self.from_local) + _I64_CONST + signed(-cost) + self.add
         if is_shown:
@@ -113,7 +121,6 @@ class CounterInLocal:
         return code + (self.check if is_shown else self.check_and_show)
 
 
-@cache
 def counter_in_local(local: int, counter: int, exhausted: int) -> CounterInLocal:
     """The code for a function whose counter is in this local."""
     show = _get_local(local) + _set_global(counter)

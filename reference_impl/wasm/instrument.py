@@ -163,6 +163,7 @@ class _CodeWriter:
         self.drops_data = False
         self.places = places
         self.wrappers = _wrapper_types(parsed)
+        self.held: dict[int, CounterInLocal] = {}
         # A local for the depth would make calls slower: it must be saved across them.
         depth = unsigned(places.depth)
         descend = b"\x23" + depth + b"\x41\x01\x6b\x24" + depth
@@ -191,7 +192,10 @@ class _CodeWriter:
             written = [body[: declared.end], self.arrive]
             self._write_segments(written, tokens, opcodes, counter)
             return b"".join(written)
-        held = counter_in_local(declared.number, self.places.counter, self.places.exhausted)
+        held = self.held.get(declared.number)
+        if held is None:
+            held = counter_in_local(declared.number, self.places.counter, self.places.exhausted)
+            self.held[declared.number] = held
         # Branches to the end of the function come to the end of a block, after which the counter is shown.
         written = [declared.with_counter(), self.arrive, b"\x02", self.wrappers[function_type.results]]
         self._write_segments(written, tokens, opcodes, held)
