@@ -249,7 +249,46 @@ class WasmtimeModule:
                 called, given = callback.on_reject, evolve(given, context=Context.REJECT_CALLBACK, reject=response)
         outcome = self._run(runtime.closure(called), wasm_state, given)
         if isinstance(outcome, Trapped) and callback.on_cleanup is not None:
-            return self._clean_up(callback.on_cleanup, outcome, wasm_state, evolve(given, limit=limit))
+            given = evolve(given, context=Context.CLEANUP, limit=limit)
+            return self._clean_up(callback.on_cleanup, outcome, wasm_state, given)
+        return outcome
+
+    def composite_query(
+        self, method_name: MethodName, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
+    ) -> Outcome:
+        """Runs `canister_composite_query NAME`."""
+        limit = environment.instruction_limit
+        given = Given(Context.COMPOSITE_QUERY, environment, limit, argument=argument, caller=caller)
+        return self._execute(f"canister_composite_query {method_name}", wasm_state, given)
+
+    def composite_callback(
+        self,
+        callback: Callback,
+        response: Response,
+        wasm_state: WasmState,
+        caller: Caller,
+        environment: Environment,
+        needs_to_respond: bool,
+    ) -> Outcome:
+        """Runs a closure of a call that a composite query made, and the cleanup closure if that traps."""
+        limit = environment.instruction_limit
+        kept = limit * environment.profile.limits.cleanup_reserve // 100
+        context, called = Context.COMPOSITE_REPLY_CALLBACK, callback.on_reply
+        if isinstance(response, Reject):
+            context, called = Context.COMPOSITE_REJECT_CALLBACK, callback.on_reject
+        given = Given(
+            context,
+            environment,
+            limit - kept,
+            caller=caller,
+            argument=response.data if isinstance(response, Reply) else b"",
+            reject=response if isinstance(response, Reject) else None,
+            needs_to_respond=needs_to_respond,
+        )
+        outcome = self._run(runtime.closure(called), wasm_state, given)
+        if isinstance(outcome, Trapped) and callback.on_cleanup is not None:
+            given = evolve(given, context=Context.COMPOSITE_CLEANUP, limit=limit)
+            return self._clean_up(callback.on_cleanup, outcome, wasm_state, given)
         return outcome
 
     def heartbeat(self, wasm_state: WasmState, environment: Environment) -> Outcome:
@@ -316,7 +355,7 @@ class WasmtimeModule:
     def _clean_up(self, called: Closure, trapped: Trapped, wasm_state: WasmState, given: Given) -> Outcome:
         """The cleanup closure, with what is left of the limit, on the state before the callback."""
         limit = given.limit - trapped.instructions_used
-        given = evolve(given, context=Context.CLEANUP, limit=limit, argument=b"")
+        given = evolve(given, limit=limit, argument=b"")
         outcome = self._run(runtime.closure(called), wasm_state, given)
         used = trapped.instructions_used + outcome.instructions_used
         if isinstance(outcome, Trapped):

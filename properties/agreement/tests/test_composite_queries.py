@@ -1,0 +1,134 @@
+"""Specification and reference implementation answer composite and management queries in the same way."""
+
+import pytest
+import wasmtime
+from attrs import evolve
+
+from properties.agreement.stage import ALICE, BOB, START, Stage
+from reference_impl.observations import Refused
+from reference_impl.queries import Query
+from spec.profile import load_profile
+from spec.reads.query import QueryRefused, QueryResponse, query
+from spec.state.request import Request
+from spec.values.identifiers import MANAGEMENT_CANISTER
+from spec.values.management import CanisterIdArguments, encode_arguments
+from spec.values.quantities import NANOSECONDS_PER_SECOND
+from spec.values.rejects import RejectReason, Reply
+
+MODULE = """
+(module
+  (import "ic0" "msg_reply" (func $msg_reply))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_arg_data_size" (func $size (result i32)))
+  (import "ic0" "msg_arg_data_copy" (func $copy (param i32 i32 i32)))
+  (import "ic0" "msg_reject_code" (func $reject_code (result i32)))
+  (import "ic0" "performance_counter" (func $counter (param i32) (result i64)))
+  (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "ic0" "call_on_cleanup" (func $call_on_cleanup (param i32 i32)))
+  (import "ic0" "call_data_append" (func $call_data (param i32 i32)))
+  (import "ic0" "call_perform" (func $perform (result i32)))
+  (memory 1)
+  (table funcref (elem $on_reply $on_reject $traps $cleans $counts))
+  (data (i32.const 0) "deep....get.....spin....canister_status")
+  (func $call (param $name i32) (param $length i32) (param $callback i32)
+    (call $copy (i32.const 200) (i32.const 0) (call $size))
+    (call $call_new (i32.const 200) (call $size) (local.get $name) (local.get $length)
+      (local.get $callback) (i32.const 0) (i32.const 1) (i32.const 0))
+    (call $call_data (i32.const 200) (call $size)))
+  (func $go (drop (call $perform)))
+  (func (export "canister_composite_query deep")
+    (call $call (i32.const 0) (i32.const 4) (i32.const 0)) (call $go))
+  (func (export "canister_composite_query ask")
+    (call $call (i32.const 8) (i32.const 3) (i32.const 0)) (call $go))
+  (func (export "canister_composite_query missing")
+    (call $call (i32.const 8) (i32.const 5) (i32.const 0)) (call $go))
+  (func (export "canister_composite_query exhaust")
+    (call $call (i32.const 16) (i32.const 4) (i32.const 0)) (call $go))
+  (func (export "canister_composite_query trap")
+    (call $call (i32.const 8) (i32.const 3) (i32.const 2)) (call $go))
+  (func (export "canister_composite_query clean")
+    (call $call (i32.const 8) (i32.const 3) (i32.const 2)) (call $call_on_cleanup (i32.const 3) (i32.const 0))
+    (call $go))
+  (func (export "canister_composite_query clean_and_go_on")
+    (call $call (i32.const 8) (i32.const 3) (i32.const 2)) (call $call_on_cleanup (i32.const 3) (i32.const 0))
+    (call $go)
+    (call $call (i32.const 8) (i32.const 3) (i32.const 4)) (call $go))
+  (func (export "canister_composite_query silent"))
+  (func (export "canister_composite_query status")
+    (call $copy (i32.const 200) (i32.const 0) (call $size))
+    (call $call_new (i32.const 200) (i32.const 0) (i32.const 24) (i32.const 15)
+      (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 0))
+    (call $call_data (i32.const 200) (call $size)) (call $go))
+  (func (export "canister_query get") (call $answer))
+  (func (export "canister_query spin") (loop $again (br $again)))
+  (func $answer
+    (i64.store (i32.const 400) (call $counter (i32.const 1)))
+    (call $append (i32.const 400) (i32.const 8))
+    (call $append (i32.const 100) (i32.const 8))
+    (call $msg_reply))
+  (func $on_reply (param i32)
+    (call $copy (i32.const 300) (i32.const 0) (call $size))
+    (call $append (i32.const 300) (call $size))
+    (call $answer))
+  (func $on_reject (param i32)
+    (i32.store8 (i32.const 100) (call $reject_code))
+    (call $answer))
+  (func $traps (param i32) (i32.store8 (i32.const 101) (i32.const 7)) unreachable)
+  (func $cleans (param i32) (i32.store8 (i32.const 102) (i32.const 9)))
+  (func $counts (param i32) (call $answer)))
+"""
+
+METHODS = ("deep", "ask", "missing", "exhaust", "trap", "clean", "clean_and_go_on", "silent", "status", "get")
+
+
+@pytest.fixture(scope="module")
+def stage():
+    profile = load_profile()
+    limits = evolve(
+        profile.limits,
+        query_instructions=300_000,
+        query_call_graph_instructions=300_000,
+        query_call_instructions=5_000,
+    )
+    return Stage(evolve(profile, limits=limits))
+
+
+@pytest.fixture(scope="module")
+def canisters(stage):
+    raw = bytes(wasmtime.wat2wasm(MODULE))
+    return stage.installed(raw), stage.installed(raw), stage.create()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_composite_queries_are_answered_in_the_same_way(stage, canisters, method):
+    one, other, empty = canisters
+    for callee in (one, other, empty, ALICE):
+        argument = encode_arguments(CanisterIdArguments(callee)) if method == "status" else bytes(callee)
+        if method != "exhaust" or callee == other:
+            stage.query(one, method, argument)
+
+
+def test_the_answers_are_the_ones_that_are_meant(stage, canisters):
+    one, other, _ = canisters
+    # Depth 6: the seventh method fails, and the six callbacks above it add their answers.
+    reply = stage.query(one, "deep", bytes(one))
+    assert isinstance(reply, Reply) and reply.data[8] == 5 and len(reply.data) == 6 * 16
+    assert stage.query(one, "exhaust", bytes(other)).reason is RejectReason.INSTRUCTION_LIMIT_EXCEEDED
+    assert stage.query(one, "clean", bytes(other)).reason is RejectReason.CANISTER_TRAPPED
+    cleaned = stage.query(one, "clean_and_go_on", bytes(other))
+    assert cleaned.data[8:] == b"\0\0\x09\0\0\0\0\0"
+
+
+@pytest.mark.parametrize("sender", [ALICE, BOB])
+@pytest.mark.parametrize("method", ["canister_status", "fetch_canister_logs", "list_canisters", "start_canister"])
+def test_queries_to_the_management_canister_are_answered_in_the_same_way(stage, canisters, method, sender):
+    expiry = START + 10**6 * NANOSECONDS_PER_SECOND
+    for canister_id, effective_id in ((canisters[0], canisters[0]), (canisters[0], canisters[1]), (ALICE, ALICE)):
+        argument = encode_arguments(CanisterIdArguments(canister_id))
+        given = (b"", expiry, sender, MANAGEMENT_CANISTER, method, argument)
+        mine = query(stage.state, Request(*given), effective_id)
+        theirs = stage.lockstep.engine.query(Query(*given), effective_id)
+        if isinstance(mine, QueryResponse):
+            assert mine.response == theirs
+        else:
+            assert isinstance(mine, QueryRefused) and isinstance(theirs, Refused)
