@@ -37,12 +37,12 @@ def binary(text: str) -> bytes:
 
 
 def shortest(run: Callable[[], Any], times: int = 5) -> float:
-    """The shortest time of some runs, in seconds; others are disturbed by what else the machine does."""
+    """The shortest processor time of some runs, in seconds; others are disturbed by what else the machine does."""
     best = float("inf")
     for _ in range(times):
-        start = time.perf_counter()
+        start = time.process_time()
         run()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return best
 
 
