@@ -324,6 +324,12 @@ def histories_count_at_least_what_they_list(state: State) -> bool:
     )
 
 
+@invariant("Subnets without admins are not listed", "inv.state-map-domains")
+def listed_subnets_have_admins(state: State) -> bool:
+    """A subnet whose admins are known has at least one, so that no two states mean the same."""
+    return state.subnet_admins.every(lambda _, admins: not admins.is_empty())
+
+
 # Steps.
 
 

@@ -111,6 +111,14 @@ def deny(node: ast.AST) -> str | None:
     return None
 
 
+def swap_branches(node: ast.AST) -> str | None:
+    """What is meant for one case is done in the other."""
+    if not isinstance(node, ast.IfExp):
+        return None
+    node.body, node.orelse = node.orelse, node.body
+    return f"the cases of `{ast.unparse(node.test)}` are swapped"
+
+
 LARGEST_CALL = 8
 """Keywords of a call beyond this many are left alone."""
 
@@ -122,6 +130,7 @@ CHANGES: tuple[Change, ...] = (
     confuse_signs,
     say_twice,
     deny,
+    swap_branches,
 )
 """The kinds of mistakes, those that matter most for cycles first."""
 
