@@ -18,7 +18,7 @@ from conformance.interface import QueryAnswer
 from conformance.patterns import refuses, rejects, rejects_with, replies, replies_where, replies_with
 from conformance.scenario import scenario
 from conformance.scenarios.lifecycle import about
-from conformance.scenarios.management_calls import CANISTER_ERROR, update_settings
+from conformance.scenarios.management_calls import CANISTER_ERROR, NOT_FOUND, update_settings
 from conformance.scenarios.preparations import freeze, scripted, stop
 from conformance.scenarios.requests import NOBODY
 from conformance.stage import ALICE, BOB, EVE, Stage
@@ -170,7 +170,7 @@ def callees_that_cannot(stage: Stage) -> None:
     # Then
     for callee in (stopped, empty, NOBODY):
         calling = program(call(callee, "query", program(reply()), on_reply=RELAY_REPLY, on_reject=REPLY_REJECT_CODE))
-        stage.expect(stage.query(canister, calling, "composite"), replies() | rejects(RejectCode.CANISTER_ERROR))
+        stage.expect(stage.query(canister, calling, "composite"), CANISTER_ERROR | NOT_FOUND)
 
 
 @scenario("A frozen canister answers no queries", covers=("rule.query.preconditions", "seed2.freezing-threshold"))
@@ -179,7 +179,9 @@ def frozen_query(stage: Stage) -> None:
     canister = scripted(stage)
     freeze(stage, canister)
     # Then
-    stage.expect(stage.query(canister, program(reply())), rejects(RejectCode.SYS_TRANSIENT) | refuses())
+    stage.expect(
+        stage.query(canister, program(reply())), rejects(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
+    )
 
 
 # The management canister

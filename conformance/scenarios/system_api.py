@@ -260,20 +260,36 @@ def _in_init(name: Text, title: Text, action: Action, works: bool, *covers: Text
 
 
 SCRIPTED = load("scripted")
-_in_init("reply_in_init", "canister_init does not reply", reply(), False, "api.msg-reply")
-_in_init("reject_in_init", "canister_init does not reject", reject(b"no"), False, "api.msg-reject")
+_in_init("reply_in_init", "The function canister_init does not reply", reply(), False, "api.msg-reply")
+_in_init("reject_in_init", "The function canister_init does not reject", reject(b"no"), False, "api.msg-reject")
 _in_init(
     "cycles_in_init",
-    "canister_init is sent no cycles",
+    "The function canister_init is sent no cycles",
     ignore(ic0.msg_cycles_available128()),
     False,
     "api.msg-cycles-available128",
 )
-_in_init("call_in_init", "canister_init makes no calls", call(b"", "raw_rand", b"DIDL\0\0"), False, "api.call-new")
 _in_init(
-    "certify_in_init", "canister_init sets certified data", ic0.certified_data_set(b"x"), True, "api.certified-data-set"
+    "call_in_init",
+    "The function canister_init makes no calls",
+    call(b"", "raw_rand", b"DIDL\0\0"),
+    False,
+    "api.call-new",
 )
-_in_init("burn_in_init", "canister_init burns cycles", ignore(ic0.cycles_burn128(1_000)), True, "api.cycles-burn128")
+_in_init(
+    "certify_in_init",
+    "The function canister_init sets certified data",
+    ic0.certified_data_set(b"x"),
+    True,
+    "api.certified-data-set",
+)
+_in_init(
+    "burn_in_init",
+    "The function canister_init burns cycles",
+    ignore(ic0.cycles_burn128(1_000)),
+    True,
+    "api.cycles-burn128",
+)
 
 
 # Cycles
