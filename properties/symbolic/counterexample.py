@@ -5,7 +5,8 @@ from typing import Any
 import attrs
 import z3
 
-from properties.symbolic.containers import Changed, Dropped, Put, UnknownMap, UnknownQueue
+from properties.symbolic.containers import UnknownMap, UnknownQueue
+from properties.symbolic.entries import Changed, Dropped, Put
 from properties.symbolic.exploration import Formula, Path
 from properties.symbolic.terms import Unknown, UnknownMember, literal_of
 from properties.symbolic.unknown import OneOf, Record

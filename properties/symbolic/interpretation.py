@@ -17,8 +17,8 @@ import attrs
 import z3
 
 import spec.transition
-from properties.symbolic.containers import UnknownList
 from properties.symbolic.exploration import cases, conjunction, disjunction, path, truth
+from properties.symbolic.lists import UnknownList
 from properties.symbolic.rewriting import WHOLE, rewritten_module
 from properties.symbolic.signature import name_and_arguments
 from properties.symbolic.terms import (

@@ -5,7 +5,8 @@ from typing import Any
 
 import attrs
 
-from properties.symbolic.containers import UnknownList, UnknownMap, UnknownQueue
+from properties.symbolic.containers import UnknownMap, UnknownQueue
+from properties.symbolic.lists import UnknownList
 from properties.symbolic.terms import Unknown
 from properties.symbolic.unknown import OneOf, Record, annotations_of
 from spec.state.state import State

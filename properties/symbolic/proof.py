@@ -5,7 +5,7 @@ A rule is run on an unknown state that satisfies every invariant, with unknown f
 path on which it fires is put to the solver as its negation; only `unsat` counts as proved.
 
 Taken for granted are the laws of the containers, that a function annotated with a natural number gives one, and what
-`CanisterModule` promises; opaque functions and modules are otherwise arbitrary. Of the order of a queue nothing is used.
+`CanisterModule` promises; opaque functions and modules are otherwise arbitrary. The order of a queue is left open.
 """
 
 import time

@@ -29,7 +29,6 @@ from properties.symbolic.exploration import (
     truth,
 )
 from properties.symbolic.terms import (
-    Unknown,
     UnknownMember,
     UnknownName,
     UnknownNumber,
@@ -286,11 +285,6 @@ def record_class(kind: type) -> Any:
     # `evolve` hands over each of these; the record itself is the only one, so that nothing is read for it.
     made.__attrs_attrs__ = (SimpleNamespace(init=True, name="itself", alias="itself"),)  # type: ignore[attr-defined]
     return made
-
-
-def is_unknown(value: Any) -> bool:
-    """The value is made by this runner. Does not decide the class of a union."""
-    return issubclass(type(value), Unknown | OneOf | Record)
 
 
 def key_of(kind: Any, term: Term) -> Any:

@@ -29,8 +29,8 @@ class CanisterModule(Protocol):
 
     Every method is a pure function: equal arguments give equal outcomes, on every node. `wasm_state` is what the last
     successful execution left. A missing optional hook (init, pre_upgrade, post_upgrade) returns with its state
-    unchanged and no instructions used; a missing method or system task traps with `NO_SUCH_METHOD`. No name is in two of the three
-    sets of method names.
+    unchanged and no instructions used; a missing method or system task traps with `NO_SUCH_METHOD`. No name is in two
+    of the three sets of method names.
     """
 
     @property

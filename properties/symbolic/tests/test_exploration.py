@@ -6,8 +6,9 @@ import pytest
 import z3
 from attrs import evolve, frozen
 
-from properties.symbolic.containers import UnknownList, UnknownMap, UnknownQueue
+from properties.symbolic.containers import UnknownMap, UnknownQueue
 from properties.symbolic.exploration import Refused, learn, path, paths
+from properties.symbolic.lists import UnknownList
 from properties.symbolic.proof import Verdict, prove
 from properties.symbolic.terms import lift, merged_number
 from properties.symbolic.unknown import unknown
