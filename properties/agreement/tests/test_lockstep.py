@@ -9,7 +9,7 @@ from properties.agreement import worlds
 QUICK = settings(
     max_examples=25, stateful_step_count=35, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
-DEEP = settings(max_examples=2000, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+DEEP = settings(max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture
