@@ -3,6 +3,7 @@
 import importlib.util
 import pkgutil
 import re
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -100,7 +101,7 @@ def scenarios_of_file(path: Path) -> list[Scenario]:
         raise ScenarioFileError(f"{path}: a scenario file is a Python file (.py)")
     if not path.is_file():
         raise ScenarioFileError(f"{path}: there is no such file")
-    bundled = [each for each in all_scenarios() if Path(each.script.__code__.co_filename) == path.resolve()]
+    bundled = [each for each in all_scenarios() if _file_of(each) == path.resolve()]
     if bundled:
         return bundled
     name = f"scenario_files.{path.stem}"
@@ -118,6 +119,11 @@ def scenarios_of_file(path: Path) -> list[Scenario]:
     if not found:
         raise ScenarioFileError(f"{path}: no function in it is marked with @scenario")
     return found
+
+
+def _file_of(scenario: Scenario) -> Path:
+    """The file of the group that a scenario belongs to."""
+    return Path(str(sys.modules[scenario.script.__module__].__file__))
 
 
 def selected(scenarios: list[Scenario], pattern: Text | None) -> list[Scenario]:
