@@ -181,6 +181,54 @@ class Defaults:
 
 
 @frozen
+class Rounds:
+    """
+    Figures of the deterministic round (`spec.rounds`), which no rule reads. Source: facts on the round and on limits.
+    """
+
+    threads: Count
+    """On how many cores canisters execute at the same time."""
+    round_instructions: Instructions
+    """What a core executes in a round at most. The interface specification knows no rounds."""
+    slice_instructions: Instructions
+    """An execution that uses more is divided into slices."""
+    install_slice_instructions: Instructions
+    """Likewise for installing and upgrading code."""
+    management_share: Count
+    """Expensive management calls have the instructions of a round divided by this, apart from those of the cores."""
+    execution_overhead: Instructions
+    """Taken from the round after every message and every slice."""
+    canister_overhead: Instructions
+    """Taken from the round after a canister that executed something."""
+    finalization_overhead: Instructions
+    """Taken from the round after each iteration, for every canister of the subnet."""
+    heap_delta_in_iteration: ByteCount
+    """With so many changed bytes a core, or the round, ends."""
+    heap_delta_capacity: ByteCount
+    """How many bytes may change between two checkpoints."""
+    heap_delta_reserve: ByteCount
+    """The part of the capacity that is there at once, at most half of it; the rest comes round by round."""
+    heap_delta_of_canister: ByteCount
+    """With a debit of so many bytes a canister pauses; the debit falls by as many each round."""
+    install_instructions_of_canister: Instructions
+    """With a debit of so many instructions of installations a canister pauses; the debit falls by as many."""
+    paused_executions: Count
+    """How many paused executions are kept between rounds."""
+    checkpoint_interval: Count
+    """In rounds."""
+    priority_reset: Count
+    """After so many rounds all priorities are set to zero."""
+    priority_ceiling: Percent
+    """A priority above it shrinks."""
+    priority_floor: Percent
+    """A priority below minus this shrinks."""
+    stop_timeout: Seconds
+    """So long a call waits for a canister to stop. Checklist: `unspec.env.stop-timeout`."""
+    charge_interval: Seconds
+    """Storage and compute are charged when so much time has passed."""
+
+
+@frozen
 class Profile:
     """All constants of one instance of the Internet Computer."""
 
@@ -188,6 +236,7 @@ class Profile:
     fees: Fees
     limits: Limits
     defaults: Defaults
+    rounds: Rounds
 
 
 def _section(kind: type, given: Any, place: str) -> Any:
@@ -214,11 +263,12 @@ def load_profile(name: str = "production") -> Profile:
         raise ProfileError(f"{name}: no such profile") from None
     except tomllib.TOMLDecodeError as problem:
         raise ProfileError(f"{path}: {problem}") from None
-    for key in sorted(given.keys() - {"fees", "limits", "defaults"}):
+    for key in sorted(given.keys() - {"fees", "limits", "defaults", "rounds"}):
         raise ProfileError(f"{path}: {key}: unknown key")
     return Profile(
         name=name,
         fees=_section(Fees, given.get("fees"), f"{path}: fees"),
         limits=_section(Limits, given.get("limits"), f"{path}: limits"),
         defaults=_section(Defaults, given.get("defaults"), f"{path}: defaults"),
+        rounds=_section(Rounds, given.get("rounds"), f"{path}: rounds"),
     )
