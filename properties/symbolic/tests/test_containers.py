@@ -17,7 +17,7 @@ from properties.symbolic.exploration import learn, path, paths
 from properties.symbolic.laws import apply_laws, forget_instances, knowledge, relate_sums
 from properties.symbolic.lists import length_of
 from properties.symbolic.proof import Verdict, prove
-from properties.symbolic.terms import lift, merged_formula, merged_number
+from properties.symbolic.terms import lift, merged_number
 from properties.symbolic.unknown import unknown
 from spec.values.containers import List, Map, Queue
 
