@@ -12,6 +12,7 @@ from typing import Any, Final
 from attrs import asdict, frozen
 
 from spec.machine import candidates, step
+from spec.rounds import FOLLOWING, ORDER
 from spec.rules.management.answers import ANSWERS
 from spec.state.canister import Stopping
 from spec.state.label import Label
@@ -24,14 +25,7 @@ from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Text
 Move = tuple[Label, Step]
 """A label and what it does."""
 
-FORCED: Final = (
-    "respond_to_user",
-    "call_context_starvation",
-    "call_context_removal",
-    "callback_of_deleted_context",
-    "stop_completion",
-    "initiate_call",
-)
+FORCED: Final = (*FOLLOWING, "initiate_call")
 """Rules that stay enabled until they fire, and whose effect nothing else can see before the scenario comes to rest."""
 
 DISTURBED_BY_MANAGEMENT: Final = frozenset({"call_context_starvation", "stop_completion"})
@@ -39,70 +33,7 @@ DISTURBED_BY_MANAGEMENT: Final = frozenset({"call_context_starvation", "stop_com
 
 DISTURBING_METHODS: Final = frozenset({"uninstall_code", "start_canister", "stop_canister", "delete_canister"})
 
-CHOSEN_ANSWERS: Final = (
-    "canister_metrics",
-    "node_metrics_history",
-    "subnet_info",
-    "ecdsa_public_key",
-    "sign_with_ecdsa",
-    "schnorr_public_key",
-    "sign_with_schnorr",
-    "vetkd_public_key",
-    "vetkd_derive_key",
-    "http_request",
-    "bitcoin_get_utxos",
-    "bitcoin_get_balance",
-    "bitcoin_send_transaction",
-    "bitcoin_get_current_fee_percentiles",
-    "bitcoin_get_block_headers",
-)
-"""Rules whose answer the system or the outside world chooses."""
-
-WORK: Final = (
-    "callback_invocation",
-    "create_canister",
-    "provisional_create_canister_with_cycles",
-    "provisional_top_up_canister",
-    "update_settings",
-    "canister_status",
-    "install_code",
-    "upgrade_code",
-    "uninstall_code",
-    "delete_canister",
-    "start_canister",
-    "start_stopping_canister",
-    "stop_running_canister",
-    "stop_stopping_canister",
-    "stop_stopped_canister",
-    "deposit_cycles",
-    "raw_rand",
-    "upload_chunk",
-    "clear_chunk_store",
-    "stored_chunks",
-    "install_chunked_code",
-    "take_canister_snapshot",
-    "take_canister_snapshot_and_uninstall",
-    "load_canister_snapshot",
-    "list_canister_snapshots",
-    "delete_canister_snapshot",
-    "read_canister_snapshot_metadata",
-    "read_canister_snapshot_data",
-    "upload_canister_snapshot_metadata",
-    "upload_canister_snapshot_data",
-    "canister_info",
-    "canister_metadata",
-    *CHOSEN_ANSWERS,
-    "management_call_rejection",
-    "reject_call_to_missing_canister",
-    "reject_call_to_empty_canister",
-    "reject_call_to_stopped_canister",
-    "reject_call_to_frozen_canister",
-    "reject_call_with_insufficient_cycles",
-    "reject_call_to_canister_out_of_cycles",
-    "call_context_creation",
-    "global_timer_context_creation",
-    "on_low_wasm_memory_context_creation",
-)
+WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", *FORCED))
 """Rules that process what waits. A system at rest can take none of them."""
 
 TROUBLE: Final = frozenset(
@@ -227,7 +158,7 @@ def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
             return dict.fromkeys(_bound(labels, "canister_id", bindings.canister_ids))
         case "raw_rand":
             return _bound(labels, "randomness", bindings.randomness)
-        case _ if rule in (*TAKING, "upload_canister_snapshot_metadata") or rule in CHOSEN_ANSWERS:
+        case _ if rule in (*TAKING, "upload_canister_snapshot_metadata") or rule in ANSWERS:
             return dict.fromkeys(_as_replied(labels, rule, bindings.replies))
         case _:
             return labels

@@ -1,5 +1,5 @@
 """
-A deterministic policy: which enabled label comes next.
+The shortest policy: which enabled label comes next, without rounds.
 
 One policy among the many that the specification allows. It finishes what was begun before it begins anything new, so
 that a request is answered in as few steps as possible.
@@ -8,72 +8,37 @@ that a request is answered in as few steps as possible.
 from collections.abc import Iterator
 from typing import Final
 
-from spec.machine import candidates, step
+from spec.machine import SPONTANEOUS, candidates, step
+from spec.rules.management.rejection import METHODS
+from spec.rules.messages import rejection
 from spec.state.label import Label
 from spec.state.state import State
 from spec.transition import RULES, Output, Step
 
-ORDER: Final[tuple[str, ...]] = (
-    "message_execution",
-    "callback_invocation",
-    "callback_of_deleted_context",
+FOLLOWING: Final[tuple[str, ...]] = (
     "respond_to_user",
     "call_context_starvation",
     "call_context_removal",
+    "callback_of_deleted_context",
     "stop_completion",
-    "create_canister",
-    "provisional_create_canister_with_cycles",
-    "provisional_top_up_canister",
-    "update_settings",
-    "canister_status",
-    "install_code",
-    "upgrade_code",
-    "uninstall_code",
-    "delete_canister",
-    "start_canister",
-    "start_stopping_canister",
-    "stop_running_canister",
-    "stop_stopping_canister",
-    "stop_stopped_canister",
-    "deposit_cycles",
-    "raw_rand",
-    "take_canister_snapshot",
-    "take_canister_snapshot_and_uninstall",
-    "load_canister_snapshot",
-    "list_canister_snapshots",
-    "delete_canister_snapshot",
-    "read_canister_snapshot_metadata",
-    "read_canister_snapshot_data",
-    "upload_canister_snapshot_metadata",
-    "upload_canister_snapshot_data",
-    "upload_chunk",
-    "clear_chunk_store",
-    "stored_chunks",
-    "install_chunked_code",
-    "canister_info",
-    "canister_metadata",
-    "canister_metrics",
-    "node_metrics_history",
-    "subnet_info",
-    "ecdsa_public_key",
-    "sign_with_ecdsa",
-    "schnorr_public_key",
-    "sign_with_schnorr",
-    "vetkd_public_key",
-    "vetkd_derive_key",
-    "http_request",
-    "bitcoin_get_utxos",
-    "bitcoin_get_balance",
-    "bitcoin_send_transaction",
-    "bitcoin_get_current_fee_percentiles",
-    "bitcoin_get_block_headers",
+)
+"""Rules that run no code, and that nothing but other rules makes necessary."""
+
+
+def call_rejections() -> tuple[str, ...]:
+    """The rules that reject calls to canisters for a reason, in the order of their file."""
+    return tuple(
+        name for name, rule in RULES.items() if rule.body.__module__ == rejection.__name__ and name not in SPONTANEOUS
+    )
+
+
+ORDER: Final[tuple[str, ...]] = (
+    "message_execution",
+    "callback_invocation",
+    *FOLLOWING,
+    *(rule.name for rules in METHODS.values() for rule in rules),
     "management_call_rejection",
-    "reject_call_to_missing_canister",
-    "reject_call_to_empty_canister",
-    "reject_call_to_stopped_canister",
-    "reject_call_to_frozen_canister",
-    "reject_call_with_insufficient_cycles",
-    "reject_call_to_canister_out_of_cycles",
+    *call_rejections(),
     "on_low_wasm_memory_context_creation",
     "call_context_creation",
     "initiate_call",
