@@ -35,7 +35,6 @@ NOT_ALLOWED: Final[dict[Text, bool]] = dict.fromkeys(
         "custom-descriptors-enabled",
         "compact-imports-enabled",
         "wide-arithmetic-enabled",
-        "tail-call-enabled",
         "extended-const-enabled",
     ),
     False,
@@ -57,6 +56,7 @@ class Flavour:
     instructions: Count = 100
     """The most in one function."""
     bulk: bool = True
+    tail_calls: bool = False
 
     def configuration(self) -> dict[Text, Any]:
         """For `wasm-tools smith --config`."""
@@ -80,6 +80,7 @@ class Flavour:
             "reference-types-enabled": self.references,
             "simd-enabled": self.vectors,
             "allow-floats": self.floats,
+            "tail-call-enabled": self.tail_calls,
             "disallow-traps": not self.traps,
             "generate-custom-sections": False,
         }
@@ -95,7 +96,40 @@ FLAVOURS: Final[tuple[Flavour, ...]] = (
     Flavour("long, vectors", traps=False, vectors=True, instructions=600),
     Flavour("references", references=True),
     Flavour("references without traps", traps=False, references=True),
+    Flavour("tail calls", traps=False, references=True, tail_calls=True),
 )
+
+
+ALIKE: Final[tuple[range, ...]] = (
+    range(0x20, 0x23),
+    range(0x28, 0x36),
+    range(0x36, 0x3F),
+    range(0x46, 0x50),
+    range(0x51, 0x5B),
+    range(0x5B, 0x67),
+    range(0x67, 0x6A),
+    range(0x6A, 0x79),
+    range(0x79, 0x7C),
+    range(0x7C, 0x8B),
+    range(0x8B, 0xA7),
+)
+"""Numbers of instructions that mostly have the same operands."""
+
+
+def mutated(raw: Blob, chance: random.Random) -> Blob:
+    """A module of which some bytes became others: instructions others like them, or any byte one that is near."""
+    changed = bytearray(raw)
+    for _ in range(chance.choice((1, 1, 2, 4))):
+        place = chance.randrange(8, len(changed))
+        byte = changed[place]
+        alike = next((family for family in ALIKE if byte in family), None)
+        if alike is not None and chance.random() < 0.8:
+            changed[place] = chance.choice(alike)
+        elif chance.random() < 0.5:
+            changed[place] = (byte + chance.choice((-2, -1, 1, 2))) % 256
+        else:
+            changed[place] = byte ^ 1 << chance.randrange(8)
+    return bytes(changed)
 
 
 @cache
