@@ -10,7 +10,7 @@ from typing import Final
 
 from spec.values.identifiers import Text
 from spec.values.quantities import ByteCount, Count
-from spec.wasm.syntax import Module
+from spec.wasm.syntax import ExternalKind, Module
 
 PARAMETERS: Final[Count] = 1_000
 """Of one function type; likewise results."""
@@ -28,6 +28,9 @@ NAME: Final[ByteCount] = 100_000
 
 FUNCTION_BODY: Final[ByteCount] = 7_654_321
 
+TYPE_SIZE: Final[Count] = 999_999
+"""Of the type of a module: see `type_size`."""
+
 
 def engine_violation(module: Module) -> Text | None:
     """The first limit that a decoded module does not keep to."""
@@ -41,11 +44,25 @@ def engine_violation(module: Module) -> Text | None:
         ("element segments", len(module.elements), SEGMENTS),
         ("data segments", len(module.data), SEGMENTS),
         ("elements in a segment", max((len(one.items) for one in module.elements), default=0), SEGMENT_ELEMENTS),
+        ("parts in the type of the module", type_size(module), TYPE_SIZE),
         ("bytes in a name", max((len(name.encode()) for name in _names(module)), default=0), NAME),
     ):
         if number > limit:
             return f"{number} {what}; the engine accepts {limit}"
     return None
+
+
+def type_size(module: Module) -> Count:
+    """
+    How large the type of the module is: one, and what each import and export adds.
+
+    A function adds its parameters and results, and two; anything else adds one.
+    """
+    functions = [len(one.parameters) + len(one.results) + 2 for one in module.types]
+    sizes = [functions[index] for index in module.function_type_indices]
+    imported = len(module.imported_functions)
+    size = 1 + sum(sizes[:imported]) + len(module.imports) - imported
+    return size + sum(sizes[each.index] if each.kind is ExternalKind.FUNCTION else 1 for each in module.exports)
 
 
 def body_violation(sizes: Iterator[ByteCount]) -> Text | None:

@@ -344,6 +344,18 @@ def test_a_module_that_unpacks_to_too_much_is_refused_by_both() -> None:
     assert load_pair(gzip.compress(EMPTY + b"\0" * (PROFILE.limits.module_size)), PROFILE) is None
 
 
+def many_exports_of_a_wide_type(number: int, others: int) -> bytes:
+    """Exports of a function with 999 parameters, and of a global."""
+    functions = "".join(f'(export "f{index}" (func $f))' for index in range(number))
+    variables = "".join(f'(export "g{index}" (global $g))' for index in range(others))
+    return binary(f"(module (func $f (param {'i32 ' * 999})) (global $g i32 (i32.const 0)) {functions} {variables})")
+
+
+@pytest.mark.parametrize(("number", "others", "is_accepted"), [(997, 900, True), (998, 1001, False), (999, 0, False)])
+def test_a_module_whose_type_is_too_large_is_refused_by_both(number: int, others: int, is_accepted: bool) -> None:
+    assert (load_pair(many_exports_of_a_wide_type(number, others), PROFILE) is not None) == is_accepted
+
+
 WHOLE = binary(
     """(module (import "ic0" "msg_reply" (func $r)) (memory 1) (table funcref (elem $f))
     (global (mut i64) (i64.const 5)) (func $f (param i32) (call $r))
