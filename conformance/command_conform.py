@@ -22,6 +22,7 @@ from conformance.report import (
 from conformance.runner import Target, default_workers, describe, run_all
 from conformance.scenario import Case, Manner, all_scenarios, selected
 from conformance.verdicts import Pass
+from spec.command_arguments import VerbParser
 from spec.profile import ProfileError, load_profile
 
 EXAMPLE = """examples:
@@ -73,8 +74,8 @@ def _command(text: str) -> tuple[str, ...]:
     return words
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> VerbParser:
+    parser = VerbParser(
         prog="icspec conform",
         description="Judges an implementation of the Internet Computer with the conformance suite.",
         epilog=EXAMPLE,

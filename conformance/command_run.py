@@ -22,14 +22,15 @@ from conformance.scenario import (
 from conformance.serve_specification import SpecificationImplementation
 from conformance.stage import STEP
 from conformance.verdicts import Pass
+from spec.command_arguments import VerbParser
 
 EXAMPLE = """example:
   icspec run conformance/scenarios/calls.py --only refund
 """
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> VerbParser:
+    parser = VerbParser(
         prog="icspec run",
         description="Plays scenario files on the specification and on the reference implementation, with a trace.",
         epilog=EXAMPLE,

@@ -14,6 +14,7 @@ import wasmtime
 from attrs import asdict
 
 from reference_impl.wasm import count as reference
+from spec.command_arguments import VerbParser
 from spec.profile import Profile, ProfileError, load_profile
 from spec.system_api import count as specification
 from spec.values.identifiers import Blob, Text
@@ -105,8 +106,8 @@ def agree(counts: dict[str, Count]) -> bool:
     return len({tuple(getattr(one, name) for name in COMPARED) for one in counts.values()}) <= 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> VerbParser:
+    parser = VerbParser(
         prog="icspec count",
         description="Runs an exported function of a module on the module's initial state (after its start function), "
         "with an empty argument, and tells what that is charged.",

@@ -18,6 +18,7 @@ from properties.coverage.join import (
     read_exceptions,
 )
 from properties.coverage.marks import MarkError
+from spec.command_arguments import VerbParser
 
 EXAMPLE: Final = """example:
   icspec coverage --checklist checklist.json
@@ -55,8 +56,8 @@ def main(arguments: list[str]) -> int:
     return UNRESOLVED if coverage.unresolved or coverage.needless else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> VerbParser:
+    parser = VerbParser(
         prog="icspec coverage",
         description="Shows which row of a checklist is covered by which rule or definition, and evidenced by which "
         "test, scenario or proof. The join is read from the marks at definitions and tests.",

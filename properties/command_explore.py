@@ -8,6 +8,7 @@ from typing import Any
 
 from properties.exploration.explorer import Exploration, World, explore
 from properties.exploration.worlds import WORLDS
+from spec.command_arguments import VerbParser
 from spec.values.quantities import Count
 
 PROGRESS_EVERY = 500
@@ -33,8 +34,8 @@ def main(arguments: list[str]) -> int:
     return 1 if violated or unfinished else 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> VerbParser:
+    parser = VerbParser(
         prog="icspec explore",
         description="Visits every state of a small world, and checks all invariants and the conservation of cycles.",
         epilog="example:\n  icspec explore --world two-callers\n  icspec explore --world two-callers --depth 8 --json",

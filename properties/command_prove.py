@@ -14,6 +14,7 @@ import spec.rules  # noqa: F401  (registers the rules)
 from properties.symbolic.counterexample import Counterexample
 from properties.symbolic.proof import Export, RuleReport, Verdict, prove_rule
 from properties.symbolic.second_solver import confirms, is_installed
+from spec.command_arguments import VerbParser
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
 from spec.transition import RULES
 
@@ -37,8 +38,8 @@ def _positive(text: str) -> int:
     return number
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> VerbParser:
+    parser = VerbParser(
         prog="icspec prove",
         description="Runs each rule's own text on unknown values and proves, of every path, that cycles are conserved, "
         "that every invariant is kept, and that no natural number becomes negative.",

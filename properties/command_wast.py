@@ -9,6 +9,7 @@ from typing import Final
 
 import wasmtime
 
+from spec.command_arguments import VerbParser
 from spec.wasm.script import Report, run_script
 from spec.wasm.script_text import ScriptError
 
@@ -24,8 +25,8 @@ class ScriptFileError(Exception):
     """A file cannot be read, or holds no test script: one line that says why."""
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> VerbParser:
+    parser = VerbParser(
         prog="icspec wast",
         description="Runs official test scripts of WebAssembly on the specification's interpreter. What is about "
         "features that canisters may not use is skipped, and told with the reason.",

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
+from spec.command_arguments import USAGE_ERROR
+
 Command = Callable[[list[str]], int]
 """Does the work of a verb; returns 0 only on success."""
 
 GROUP: Final[str] = "icspec.commands"
-
-USAGE_ERROR: Final[int] = 2
-"""The exit code for a command line that makes no sense."""
 
 INTERRUPTED: Final[int] = 130
 """The exit code after Ctrl-C, as shells have it."""

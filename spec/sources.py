@@ -5,7 +5,6 @@ Which section of the interface specification each rule comes from, with a hash o
 with `--check` it writes nothing and names the rules whose section is now different. Only hashes are kept, not text.
 """
 
-import argparse
 import ast
 import hashlib
 import re
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from attrs import frozen
+
+from spec.command_arguments import VerbParser
 
 HERE: Final[Path] = Path(__file__).parent
 RULES_FOLDER: Final[Path] = HERE / "rules"
@@ -157,7 +158,7 @@ def written(sources: dict[str, Source]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Writes or checks the list of sources."""
-    parser = argparse.ArgumentParser(prog="python -m spec.sources", description=main.__doc__)
+    parser = VerbParser(prog="python -m spec.sources", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="the folder with the Markdown files of the interface specification")
     parser.add_argument("--check", action="store_true", help="write nothing; name the rules whose section differs")
     options = parser.parse_args(arguments)

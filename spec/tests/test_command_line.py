@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from spec import command_line
+from spec.command_arguments import USAGE_ERROR, VerbParser
 from spec.command_line import main
 
 
@@ -81,3 +82,11 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(monkeypatch):
     with os.fdopen(writer, "w") as output:
         monkeypatch.setattr("sys.stdout", output)
         assert main(["talk"]) == 141
+
+
+def test_a_wrong_argument_is_told_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        VerbParser(prog="icspec verb").parse_args(["--wrong"])
+
+    assert ended.value.code == USAGE_ERROR
+    assert capsys.readouterr().err == "icspec verb: unrecognized arguments: --wrong (see icspec verb --help)\n"
