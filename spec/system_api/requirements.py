@@ -28,7 +28,7 @@ from spec.wasm.reader import Malformed, TooLarge
 from spec.wasm.store import LARGEST_TABLE
 from spec.wasm.syntax import ExternalKind, FunctionType, Module
 from spec.wasm.validate import validate
-from spec.wasm.validate_code import Invalid
+from spec.wasm.validate_stacks import Invalid
 
 GZIP: Final = b"\x1f\x8b\x08"
 """How a compressed module starts."""

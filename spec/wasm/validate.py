@@ -25,7 +25,7 @@ from spec.wasm.syntax import (
     ValueType,
 )
 from spec.wasm.validate_code import BodyChecker
-from spec.wasm.validate_code import Invalid as Invalid
+from spec.wasm.validate_stacks import Invalid as Invalid
 
 MAXIMUM_PAGES: Final[dict[bool, int]] = {False: 1 << 16, True: 1 << 48}
 """The greatest number of pages of a memory, without and with 64-bit addresses."""
