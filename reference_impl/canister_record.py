@@ -17,6 +17,7 @@ from spec.state.canister import (
     LogRecord,
     Running,
     Settings,
+    Stopping,
     Subnet,
 )
 from spec.state.history import CanisterHistory, Change, ControllersChange, Creation
@@ -205,3 +206,24 @@ class CanisterRecord:
             logs=List(tuple(self.logs)),
             snapshots=Map.of(self.snapshots.items()),
         )
+
+
+def empty_canister(canister_id: CanisterId, canister: Canister) -> CanisterRecord:
+    """A canister that is there at the beginning. Raises `ValueError` if it has code or snapshots, or is stopping."""
+    if not isinstance(canister.code, Empty) or len(canister.snapshots) or isinstance(canister.status, Stopping):
+        raise ValueError(f"canister {canister_id.hex()} is not one that an instance can begin with")
+    record = CanisterRecord(
+        canister_id=canister_id,
+        settings=canister.settings,
+        subnet=canister.subnet,
+        time=canister.time,
+        created_at=canister.created_at,
+        balance=canister.balance,
+        reserved_balance=canister.reserved_balance,
+        status=canister.status,
+        version=canister.version,
+    )
+    for change in canister.history.recent_changes:
+        record.history.record(change)
+    record.history.total = canister.history.total_changes
+    return record

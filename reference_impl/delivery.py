@@ -52,7 +52,7 @@ def cost_of_start(instance: Instance, canister: CanisterRecord, method_name: str
     limit = instance.profile.limits.message_instructions
     if method_name is not None:
         limit = message_limit(instance, canister.code, method_name)
-    return instance.ledger.execution(limit, canister.code.installed.module.has_64_bit_memory)
+    return instance.ledger_of(canister).execution(limit, canister.code.installed.module.has_64_bit_memory)
 
 
 def brings_too_few_cycles(canister: CanisterRecord, message: CallMessage) -> bool:

@@ -1,4 +1,6 @@
-"""The engine: one subnet that runs canisters, on its own or one named transition at a time."""
+"""The engine: a subnet that runs canisters, on its own or one named transition at a time."""
+
+from collections.abc import Mapping
 
 from reference_impl import abstraction, queries, transitions
 from reference_impl.instance import Instance, Loader
@@ -8,12 +10,12 @@ from reference_impl.queries import Query
 from reference_impl.scheduler import Scheduler
 from reference_impl.wasm.module import load_module
 from spec.profile import Profile
-from spec.state.canister import Subnet
+from spec.state.canister import Canister, Subnet
 from spec.state.label import Label
 from spec.state.request import Request, RequestStatus
 from spec.state.state import State
 from spec.values.containers import List
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, RequestId, SubnetId
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId, SubnetId
 from spec.values.quantities import Count, Nanoseconds
 from spec.values.rejects import Response
 
@@ -36,9 +38,18 @@ class Engine:
         subnet_admins: dict[SubnetId, List[Principal]] | None = None,
         loader: Loader = load_module,
         world: OutsideWorld | None = None,
+        canisters: Mapping[CanisterId, Canister] | None = None,
     ) -> None:
+        """Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code."""
         self.instance = Instance(
-            profile, subnet, system_time, root_key, loader=loader, subnet_admins=subnet_admins, world=world
+            profile,
+            subnet,
+            system_time,
+            root_key,
+            loader=loader,
+            subnet_admins=subnet_admins,
+            world=world,
+            canisters=canisters,
         )
         self._scheduler = Scheduler(self.instance)
 

@@ -154,7 +154,11 @@ def _plan_method(
 
 
 def _plan_callback(
-    instance: Instance, context: OpenContext, message: FuncMessage, invocation: CallbackInvocation
+    instance: Instance,
+    canister: CanisterRecord,
+    context: OpenContext,
+    message: FuncMessage,
+    invocation: CallbackInvocation,
 ) -> _Plan:
     def callback(code: InstalledCode, environment: Environment) -> Outcome:
         return code.installed.module.callback(
@@ -169,7 +173,7 @@ def _plan_callback(
             context.needs_to_respond,
         )
 
-    fee = instance.ledger.response(invocation.response)
+    fee = instance.ledger_of(canister).response(invocation.response)
     return _Plan(instance.profile.limits.message_instructions, 0, True, True, fee, callback)
 
 
@@ -192,7 +196,7 @@ def _plan(instance: Instance, canister: CanisterRecord, context: OpenContext, me
         case PublicMethod():
             return _plan_method(instance, canister, context, message, message.entry_point)
         case CallbackInvocation():
-            return _plan_callback(instance, context, message, message.entry_point)
+            return _plan_callback(instance, canister, context, message, message.entry_point)
         case Heartbeat() | GlobalTimer() | OnLowWasmMemory():
             return _plan_task(instance, message.entry_point)
 
@@ -218,7 +222,7 @@ def execute_pending(instance: Instance) -> None:
             context_id=message.call_context,
         ),
     )
-    used = _charge(instance, code, plan, outcome) + plan.response_fee
+    used = _charge(instance, canister, code, plan, outcome) + plan.response_fee
     result = _check(instance, canister, context, message, plan, outcome, used)
     context.instructions_used += outcome.instructions_used
     failure = _failure(outcome, result)
@@ -234,12 +238,12 @@ def execute_pending(instance: Instance) -> None:
     instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
 
 
-def _charge(instance: Instance, code: InstalledCode, plan: _Plan, outcome: Outcome) -> Cycles:
+def _charge(instance: Instance, canister: CanisterRecord, code: InstalledCode, plan: _Plan, outcome: Outcome) -> Cycles:
     """What the execution costs. Where there is no function, nothing was executed."""
     if isinstance(outcome, Trapped) and outcome.reason is TrapReason.NO_SUCH_METHOD:
         return 0
     is_64_bit = code.installed.module.has_64_bit_memory
-    return instance.ledger.execution_charge(plan.limit, outcome.instructions_used, is_64_bit)
+    return instance.ledger_of(canister).execution_charge(plan.limit, outcome.instructions_used, is_64_bit)
 
 
 def _failure(outcome: Outcome, result: "_Payments | FailedExecution") -> FailedExecution | None:

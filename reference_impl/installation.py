@@ -231,10 +231,10 @@ def _persistence_fits(deployment: _Deployment, mode: UpgradeMode) -> bool:
 def _bill(deployment: _Deployment, result: _Result) -> _Bill | Reject:
     instance, canister, module = deployment.instance, deployment.canister, deployment.module
     limit = instance.profile.limits.install_code_instructions
-    if instance.liquid(canister) < instance.ledger.execution(limit, module.has_64_bit_memory):
+    if instance.liquid(canister) < instance.ledger_of(canister).execution(limit, module.has_64_bit_memory):
         return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     instructions = module.instructions_to_compile + result.hook_instructions
-    used = instance.ledger.execution_charge(limit, instructions, module.has_64_bit_memory)
+    used = instance.ledger_of(canister).execution_charge(limit, instructions, module.has_64_bit_memory)
     usage = wasm_state_size(result.new_state) + deployment.installed.size
     usage += deployment.history_size + canister.chunk_store_size + canister.snapshots_size
     reserved = instance.reservation(canister, canister.settings.memory_allocation, usage)

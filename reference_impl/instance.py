@@ -1,9 +1,10 @@
 """Everything that the engine holds, and the questions that several of its parts ask."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from reference_impl.call_contexts import CallContexts
-from reference_impl.canister_record import CanisterRecord, InstalledCode, InstalledModule
+from reference_impl.canister_record import CanisterRecord, InstalledCode, InstalledModule, empty_canister
 from reference_impl.ingress_history import IngressHistory
 from reference_impl.ledger import Ledger, liquid_balance
 from reference_impl.observations import Purpose, Recorder
@@ -13,7 +14,7 @@ from spec.canister.environment import Environment
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
-from spec.state.canister import CanisterStatus, HookStatus, Stopping, Subnet, simple_status
+from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, SnapshotId, SubnetId, Text
 from spec.values.quantities import ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
@@ -35,7 +36,11 @@ Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
 
 
 class Instance:
-    """One subnet with its canisters, messages, call contexts and requests. Everything in it is changed in place."""
+    """
+    A subnet with its canisters, messages, call contexts and requests. Everything in it is changed in place.
+
+    Canisters of other subnets may be there from the beginning. They run like the others, at their own subnets' prices.
+    """
 
     def __init__(
         self,
@@ -47,6 +52,7 @@ class Instance:
         loader: Loader,
         subnet_admins: dict[SubnetId, List[Principal]] | None = None,
         world: OutsideWorld | None = None,
+        canisters: Mapping[CanisterId, Canister] | None = None,
     ) -> None:
         self.profile = profile
         self.world: OutsideWorld = DeterministicWorld() if world is None else world
@@ -55,6 +61,7 @@ class Instance:
         self.root_key = root_key
         self.subnet_admins = dict(subnet_admins or {})
         self.ledger = Ledger(profile, subnet.subnet_size)
+        """The prices of the subnet on which canisters are created."""
         self.canisters: dict[CanisterId, CanisterRecord] = {}
         self.deleted_canisters: dict[CanisterId, None] = {}
         """Ids that may not be used again, in the order of deletion."""
@@ -71,10 +78,17 @@ class Instance:
         self.messages = MessageQueues()
         self.ingress = IngressHistory()
         self.recorder = Recorder()
-        self.memory_in_use: ByteCount = 0
-        """What the canisters use, or have allocated, of the subnet's memory."""
+        self.memory_in_use: Counter[SubnetId] = Counter()
+        """What the canisters use, or have allocated, of each subnet's memory, in bytes."""
         self._loader = loader
         self._modules: dict[Blob, InstalledModule | MalformedModule] = {}
+        for canister_id, canister in (canisters or {}).items():
+            self.add_canister(empty_canister(canister_id, canister))
+
+    def ledger_of(self, canister: CanisterRecord) -> Ledger:
+        """The prices of the subnet on which a canister lives."""
+        nodes = canister.subnet.subnet_size
+        return self.ledger if nodes == self.subnet.subnet_size else Ledger(self.profile, nodes)
 
     def load(self, raw_module: Blob) -> InstalledModule | MalformedModule:
         """The module with these bytes; the same object each time."""
@@ -98,8 +112,10 @@ class Instance:
             self._next_canister_number += 1
 
     def add_canister(self, canister: CanisterRecord) -> None:
-        """A new canister joins the subnet."""
+        """A canister is there from now on, with its code and its hook."""
         self.canisters[canister.canister_id] = canister
+        self.set_code(canister, canister.code)
+        self.set_hook(canister, canister.low_memory_hook)
         self.recount_memory(canister)
 
     def delete_canister(self, canister: CanisterRecord) -> None:
@@ -108,7 +124,7 @@ class Instance:
         self.deleted_canisters[canister.canister_id] = None
         self.with_tasks.pop(canister.canister_id, None)
         self.hooks_due.pop(canister.canister_id, None)
-        self.memory_in_use -= canister.counted_on_subnet
+        self._count_memory(canister, 0)
 
     def set_status(self, canister: CanisterRecord, status: CanisterStatus) -> None:
         """The canister gets another status."""
@@ -148,24 +164,31 @@ class Instance:
         else:
             self.with_tasks.pop(canister.canister_id, None)
 
-    def is_subnet_admin(self, principal: Principal) -> bool:
-        """The principal is an admin of the subnet."""
-        return self.subnet_admins.get(self.subnet.subnet_id, List[Principal]()).contains(principal)
+    def is_subnet_admin(self, principal: Principal, subnet_id: SubnetId | None = None) -> bool:
+        """The principal is an admin of a subnet; of the instance's own, if none is named."""
+        administered = self.subnet.subnet_id if subnet_id is None else subnet_id
+        return self.subnet_admins.get(administered, List[Principal]()).contains(principal)
+
+    def administers(self, principal: Principal, canister: CanisterRecord) -> bool:
+        """The principal is an admin of the subnet on which a canister lives."""
+        return self.is_subnet_admin(principal, canister.subnet.subnet_id)
 
     def recount_memory(self, canister: CanisterRecord) -> None:
-        """Brings the subnet's use of memory up to date after a change of the canister."""
-        counted = max(canister.settings.memory_allocation, canister.memory_usage())
-        self.memory_in_use += counted - canister.counted_on_subnet
+        """Brings its subnet's use of memory up to date after a change of the canister."""
+        self._count_memory(canister, max(canister.settings.memory_allocation, canister.memory_usage()))
+
+    def _count_memory(self, canister: CanisterRecord, counted: ByteCount) -> None:
+        self.memory_in_use[canister.subnet.subnet_id] += counted - canister.counted_on_subnet
         canister.counted_on_subnet = counted
 
     def reservation(self, canister: CanisterRecord, allocation: ByteCount, usage: ByteCount) -> Cycles:
         """What must be reserved if the canister is to have this allocation and this usage."""
         growth = max(allocation, usage) - canister.counted_on_subnet
-        return self.ledger.reservation(self.memory_in_use, growth)
+        return self.ledger_of(canister).reservation(self.memory_in_use[canister.subnet.subnet_id], growth)
 
     def freezing_limit(self, canister: CanisterRecord, usage: ByteCount | None = None) -> Cycles:
         """The freezing limit of a canister, with its memory usage now or the one given."""
-        return self.ledger.freezing_limit(
+        return self.ledger_of(canister).freezing_limit(
             canister.settings.compute_allocation,
             canister.settings.memory_allocation,
             canister.memory_usage() if usage is None else usage,

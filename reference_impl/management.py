@@ -208,7 +208,9 @@ def _can_afford(instance: Instance, canister: CanisterRecord, new: Settings, usa
     grows = new.compute_allocation > old.compute_allocation or new.memory_allocation > old.memory_allocation
     if not grows and not reserved:
         return True
-    limit = instance.ledger.freezing_limit(new.compute_allocation, new.memory_allocation, usage, new.freezing_threshold)
+    limit = instance.ledger_of(canister).freezing_limit(
+        new.compute_allocation, new.memory_allocation, usage, new.freezing_threshold
+    )
     return liquid_balance(canister.balance - reserved, canister.reserved_balance + reserved, limit) >= 0
 
 
@@ -227,7 +229,7 @@ def status_of(instance: Instance, canister: CanisterRecord) -> CanisterStatusRes
     )
     return CanisterStatusResult(
         status=simple_status(canister.status),
-        ready_for_migration=False,  # There is no other subnet to which a canister could go.
+        ready_for_migration=False,  # No promise is made: the flag may be false at any time.
         version=canister.version,
         settings=canister_settings.definite(settings),
         module_hash=None if code is None else code.installed.hash,
@@ -235,7 +237,7 @@ def status_of(instance: Instance, canister: CanisterRecord) -> CanisterStatusRes
         memory_metrics=metrics,
         cycles=canister.balance,
         reserved_cycles=canister.reserved_balance,
-        idle_cycles_burned_per_day=instance.ledger.idle_per_day(
+        idle_cycles_burned_per_day=instance.ledger_of(canister).idle_per_day(
             settings.compute_allocation, settings.memory_allocation, usage
         ),
         query_stats=QueryStatistics(),

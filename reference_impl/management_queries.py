@@ -50,7 +50,7 @@ def _may_ask(instance: Instance, canister: CanisterRecord, asker: Principal, met
     if method == "canister_status":
         return may_see_status(instance, canister, asker)
     if method == "canister_metrics":
-        return canister.is_controlled_by(asker) or instance.is_subnet_admin(asker)
+        return canister.is_controlled_by(asker) or instance.administers(asker, canister)
     return admits(canister.settings.log_visibility, canister, asker)
 
 
@@ -66,12 +66,16 @@ def _tell(instance: Instance, canister: CanisterRecord, method: MethodName) -> R
 def _list(instance: Instance) -> Reply:
     """Runs of numbered ids become ranges; ids of another form are ranges by themselves."""
     ranges: list[CanisterIdRange] = []
-    for canister_id in sorted(instance.canisters):
+    for canister_id in sorted(_own_canisters(instance)):
         if ranges and canister_id == _successor(ranges[-1].end):
             ranges[-1] = CanisterIdRange(ranges[-1].start, canister_id)
         else:
             ranges.append(CanisterIdRange(canister_id, canister_id))
     return Reply(encode_result(LISTING, List(tuple(ranges))))
+
+
+def _own_canisters(instance: Instance) -> list[CanisterId]:
+    return [one for one, canister in instance.canisters.items() if canister.subnet == instance.subnet]
 
 
 def _successor(canister_id: CanisterId) -> Blob | None:

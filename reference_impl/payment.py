@@ -37,7 +37,7 @@ def affordable_instructions(
     instance: Instance, canister: CanisterRecord, instructions: Instructions, usage_after: ByteCount
 ) -> Payment | Reject:
     """The payment for work that counts like so many instructions."""
-    return affordable(instance, canister, instance.ledger.management(instructions), usage_after)
+    return affordable(instance, canister, instance.ledger_of(canister).management(instructions), usage_after)
 
 
 def pay(instance: Instance, canister: CanisterRecord, payment: Payment) -> None:

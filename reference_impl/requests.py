@@ -68,7 +68,7 @@ def admits(visibility: Visibility, canister: CanisterRecord, viewer: Principal) 
 
 def may_see_status(instance: Instance, canister: CanisterRecord, viewer: Principal) -> bool:
     """The viewer may ask for the status: an admin, or whom the visibility admits. The canister itself is apart."""
-    return instance.is_subnet_admin(viewer) or admits(canister.settings.status_visibility, canister, viewer)
+    return instance.administers(viewer, canister) or admits(canister.settings.status_visibility, canister, viewer)
 
 
 def _common_refusal(instance: Instance, request: Request) -> Refused | None:
@@ -174,7 +174,7 @@ def _refusal_about(
     may = {
         **dict.fromkeys(FOR_CONTROLLERS, canister.is_controlled_by(sender)),
         **dict.fromkeys(
-            FOR_CONTROLLERS_AND_ADMINS, canister.is_controlled_by(sender) or instance.is_subnet_admin(sender)
+            FOR_CONTROLLERS_AND_ADMINS, canister.is_controlled_by(sender) or instance.administers(sender, canister)
         ),
         **dict.fromkeys(FOR_VIEWERS_OF_SNAPSHOTS, admits(canister.settings.snapshot_visibility, canister, sender)),
         "canister_status": may_see_status(instance, canister, sender),

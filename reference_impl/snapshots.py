@@ -212,12 +212,14 @@ def _load_payment(instance: Instance, loading: _Loading, change: Change) -> Paym
     target, snapshot, installed = loading.target, loading.snapshot, loading.installed
     limits, is_64_bit = instance.profile.limits, installed.module.has_64_bit_memory
     limit = limits.install_code_instructions
-    if instance.liquid(target) < instance.ledger.execution(limit, is_64_bit):
+    if instance.liquid(target) < instance.ledger_of(target).execution(limit, is_64_bit):
         return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     instructions = limits.snapshot_instructions + snapshot_size(snapshot) + installed.module.instructions_to_compile
     usage = wasm_state_size(snapshot.wasm_state) + installed.size + CHUNK_SIZE * len(snapshot.chunk_store)
     usage += target.history.size + change_size(change) + target.snapshots_size
-    return affordable(instance, target, instance.ledger.execution_charge(limit, instructions, is_64_bit), usage)
+    return affordable(
+        instance, target, instance.ledger_of(target).execution_charge(limit, instructions, is_64_bit), usage
+    )
 
 
 def _load_snapshot(instance: Instance, call: ManagementCall, arguments: LoadSnapshotArguments) -> Verdict:

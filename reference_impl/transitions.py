@@ -5,7 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
-from reference_impl import delivery, expiry, management, outside_calls, requests, spontaneous, tasks
+from reference_impl import delivery, expiry, management, outside_calls, renaming, requests, spontaneous, tasks
 from reference_impl.execution import execute_pending
 from reference_impl.instance import Instance
 from reference_impl.observations import Accepted, Refused
@@ -101,6 +101,10 @@ TRANSITIONS: Mapping[str, _Transition] = {
     "canister_history_trimming": _Transition(("canister_id", "kept"), spontaneous.canister_history_trimming),
     "canister_log_trimming": _Transition(("canister_id", "kept"), spontaneous.canister_log_trimming),
     "subnet_admins_change": _Transition(("subnet_id", "admins"), spontaneous.subnet_admins_change),
+    "canister_renaming": _Transition(
+        ("canister_id", "new_canister_id", "orchestrator", "orchestrator_version", "caller"),
+        renaming.canister_renaming,
+    ),
     "outside_call_failure": _Transition(("message_id", "code"), outside_calls.outside_call_failure),
     "outside_call_departure": _Transition(("message_id",), outside_calls.outside_call_departure),
     "stop_completion": _Transition(("canister_id",), management.stop_completion),

@@ -101,6 +101,6 @@ def administered_canister(instance: Instance, call: ManagementCall, canister_id:
     canister = existing_canister(instance, canister_id)
     if isinstance(canister, Reject):
         return canister
-    if not canister.is_controlled_by(call.caller) and not instance.is_subnet_admin(call.caller):
+    if not canister.is_controlled_by(call.caller) and not instance.administers(call.caller, canister):
         return rejection(RejectReason.NOT_AUTHORIZED)
     return canister

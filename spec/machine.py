@@ -14,7 +14,7 @@ from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.creation import provisional_create_arguments
 from spec.rules.management.rejection import first_free_canister_id
 from spec.rules.spontaneous.trimming import CHANGES_KEPT
-from spec.state.canister import Stopping, Subnet
+from spec.state.canister import Stopped, Stopping, Subnet
 from spec.state.label import Label
 from spec.state.message import CallMessage
 from spec.state.request import Request
@@ -99,8 +99,8 @@ def free_variables(body: Callable[..., Step]) -> Mapping[str, Any]:
     return {name: annotations[name] for name in signature(body).parameters if name != "state"}
 
 
-def candidates(state: State, rule: Rule) -> Iterator[Label]:
-    """Labels of a rule with every combination of values that its free variables can have."""
+def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None) -> Iterator[Label]:
+    """Labels of a rule with every combination of values that its free variables can have, but for those fixed."""
     variables = free_variables(rule.body)
     names = list(variables)
     if names == ["canister_id", "index"]:
@@ -109,7 +109,9 @@ def candidates(state: State, rule: Rule) -> Iterator[Label]:
                 for index in range(len(canister.status.stop_calls)):
                     yield Label(rule.name, {"canister_id": canister_id, "index": index})
         return
-    for values in product(*(list(values_of(state, rule, name, variables[name])) for name in names)):
+    given = fixed or {}
+    choices = ([given[name]] if name in given else values_of(state, rule, name, variables[name]) for name in names)
+    for values in product(*choices):
         yield Label(rule.name, dict(zip(names, values, strict=True)))
 
 
@@ -128,13 +130,13 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
         return [free_snapshot_id(state)]
     if rule.name in ANSWERS:
         return ANSWERS[rule.name][name]
+    if rule.name == "canister_renaming":
+        return renaming_values(state, name)
     match name:
         case "canister_id" if "message_id" in free_variables(rule.body):
             return sorted({first_free_canister_id(state), *specified_ids(state)})
         case "canister_id":
             return state.canisters.keys()
-        case "new_canister_id" | "orchestrator" | "orchestrator_version" | "caller":
-            return renaming_values(state, name)
         case "balance":
             return [0]
         case "version":
@@ -151,18 +153,30 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
     raise AssertionError(f"{rule.name}: no values are known for {name}")
 
 
+def stands_for_all(rule: Rule, name: str) -> bool:
+    """The value that `values_of` gives for a variable stands for others that it may have; it does not list them."""
+    kind = free_variables(rule.body)[name]
+    return (
+        kind is SnapshotId
+        or name in ANSWERS.get(rule.name, {})
+        or (kind is CallContextId and rule.name.endswith("context_creation"))
+        or (name == "canister_id" and "message_id" in free_variables(rule.body))
+        or name in ("balance", "version", "kept", "admins", "subnet_id", "time", "orchestrator_version")
+    )
+
+
 def renaming_values(state: State, name: str) -> Iterable[Any]:
-    """The values of the free variables of renaming; none as long as all canisters are on one subnet."""
-    canisters = state.canisters.items()
-    if len({canister.subnet.subnet_id for _, canister in canisters}) < 2:
+    """The values of the free variables of renaming; none as long as all stopped canisters are on one subnet."""
+    stopped = {one: canister for one, canister in state.canisters.items() if isinstance(canister.status, Stopped)}
+    if len({canister.subnet.subnet_id for canister in stopped.values()}) < 2:
         return []
     match name:
         case "orchestrator_version":
             return [0]
-        case "caller":
-            return sorted({one for _, canister in canisters for one in canister.settings.controllers})
+        case "caller" | "orchestrator":
+            return sorted({one for canister in stopped.values() for one in canister.settings.controllers})
         case _:
-            return state.canisters.keys()
+            return list(stopped)
 
 
 def specified_ids(state: State) -> list[Any]:

@@ -6,20 +6,43 @@ Both take the same labels. After each one they must agree on whether it was enab
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from attrs import evolve
 
 from properties.agreement.difference import difference
 from reference_impl.engine import Engine
 from reference_impl.observations import ClaimedStep, Execution, Observation, Refused, StatusChange
-from spec.machine import OUTSIDE, enabled, initial_state, step, submission_label
+from spec.machine import OUTSIDE, SPONTANEOUS, candidates, free_variables, initial_state, step, submission_label
 from spec.profile import Profile, load_profile
-from spec.state.canister import Subnet
+from spec.state.canister import Canister, Subnet
 from spec.state.label import Label
 from spec.state.message import FuncMessage
 from spec.state.request import Request
 from spec.state.state import State
-from spec.transition import Burned, Executed, Minted, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName, Principal, RequestId
+from spec.transition import (
+    RULES,
+    Burned,
+    Executed,
+    Minted,
+    NotEnabled,
+    Output,
+    RequestStatusChanged,
+    Step,
+    Unspecified,
+)
+from spec.values.containers import Map
+from spec.values.identifiers import (
+    MANAGEMENT_CANISTER,
+    Blob,
+    CanisterId,
+    MessageId,
+    MethodName,
+    Principal,
+    RequestId,
+    Text,
+)
 from spec.values.management import InstallChunkedCodeArguments, decode_arguments
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
 
@@ -30,6 +53,28 @@ SUBNET = Subnet(Principal(b"\x00" * 9 + b"\x01"), 13)
 SYSTEM_TASKS = frozenset({"heartbeat_context_creation", "global_timer_context_creation"})
 
 
+SETTLING = [name for name in RULES if name not in OUTSIDE | SPONTANEOUS | SYSTEM_TASKS]
+"""Rules that something waits for."""
+ABOUT_MESSAGES = [
+    name for name, rule in RULES.items() if "message_id" in free_variables(rule.body) and name not in SPONTANEOUS
+]
+"""Rules that something waits for and that name a message."""
+
+
+def enabled_of(state: State, rules: Iterable[Text]) -> Iterator[Label]:
+    """The enabled labels of some rules, in the order in which `enabled` lists them."""
+    for name in rules:
+        for label in candidates(state, RULES[name]):
+            if isinstance(step(state, label), Step):
+                yield label
+
+
+def enabled_about(state: State, message_id: MessageId, rules: Iterable[Text] = ABOUT_MESSAGES) -> list[Label]:
+    """The enabled labels that name this message."""
+    labels = (label for name in rules for label in candidates(state, RULES[name], {"message_id": message_id}))
+    return [label for label in labels if isinstance(step(state, label), Step)]
+
+
 class Disagreement(AssertionError):
     """Specification and reference implementation differ; the message says where, and gives the schedule."""
 
@@ -37,10 +82,17 @@ class Disagreement(AssertionError):
 class Lockstep:
     """A specification state and an engine that have taken the same labels."""
 
-    def __init__(self, profile: Profile | None = None, subnet: Subnet = SUBNET) -> None:
+    def __init__(
+        self,
+        profile: Profile | None = None,
+        subnet: Subnet = SUBNET,
+        canisters: Mapping[CanisterId, Canister] | None = None,
+    ) -> None:
+        """`canisters` are there at the beginning; they may live on other subnets."""
         self.profile = profile or load_profile()
-        self.state: State = initial_state(self.profile, subnet, START)
-        self.engine = Engine(self.profile, subnet, START, b"")
+        there = Map.of((canisters or {}).items())
+        self.state: State = evolve(initial_state(self.profile, subnet, START), canisters=there)
+        self.engine = Engine(self.profile, subnet, START, b"", canisters=canisters)
         self.schedule: list[Label] = []
         self.fired: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
@@ -103,10 +155,10 @@ class Lockstep:
     def settle(self, limit: int = 2000) -> None:
         """Takes enabled labels, the first of them each time, until none is left but heartbeats and timers."""
         for _ in range(limit):
-            labels = [label for label in enabled(self.state) if label.rule not in SYSTEM_TASKS]
-            if not labels:
+            label = next(enabled_of(self.state, SETTLING), None)
+            if label is None:
                 return
-            assert self.take(labels[0]), f"{labels[0]} is listed as enabled but is not"
+            assert self.take(label), f"{label} is listed as enabled but is not"
         raise self._disagreement(f"not settled after {limit} labels")
 
     def advance(self, duration: Nanoseconds) -> None:

@@ -1,49 +1,66 @@
 """The random world in which specification and reference implementation run in lockstep."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import evolve
+from attrs import frozen
 from hypothesis import event
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from conformance.canisters import ic0
-from conformance.canisters.library import load
-from conformance.canisters.scripted import ignore, program
-from properties.agreement.lockstep import SYSTEM_TASKS, Lockstep
+from conformance.canisters.expressions import Action
+from conformance.canisters.scripted import append_to_slot, call, ignore, program
+from properties.agreement.beginnings import (
+    AMOUNTS,
+    CANISTERS,
+    EVERYBODY,
+    MODULES,
+    NEIGHBOURS,
+    USERS,
+    crowded,
+    neighbours,
+    small_limits,
+)
+from properties.agreement.lockstep import SYSTEM_TASKS, Lockstep, enabled_about, enabled_of
 from properties.strategies.management import ManagementCall, controls, management_calls
+from properties.strategies.outside import outside_calls
 from properties.strategies.programs import calling_programs, init_programs, programs
+from properties.strategies.services import chunk_calls, creations, information_calls, snapshot_calls
 from spec.machine import SPONTANEOUS, enabled
 from spec.profile import Profile, load_profile
+from spec.rules.resources import liquid_balance
+from spec.state.canister import Canister, Empty, Running, Stopped
 from spec.state.label import Label
+from spec.state.message import CallMessage
 from spec.transition import RULES
 from spec.values import management
+from spec.values.canister_terms import Public
 from spec.values.containers import List
-from spec.values.identifiers import MANAGEMENT_CANISTER, MethodName, Principal, RequestId, self_authenticating_id
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal, RequestId
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
 from spec.values.rejects import RejectCode
 
-USERS = (self_authenticating_id(b"one"), self_authenticating_id(b"two"))
-CANISTERS = tuple(Principal(number.to_bytes(8, "big") + b"\x01\x01") for number in range(3))
-"""The ids that the first canisters of a world get."""
-MODULES = (load("scripted"), load("scripted_tasks"), load("scripted_keep"))
-AMOUNTS = (10**14, 10**14, 10**14, 10**14, 5 * 10**11, 10**9)
-"""What canisters start with: plenty, enough for some executions, and too little."""
-SITUATIONS: tuple[management.SettingsArguments | Nanoseconds | None, ...] = (
+SETTINGS = (
     management.SettingsArguments(freezing_threshold=2**40),
     management.SettingsArguments(freezing_threshold=0, minimum_incoming_canister_call_cycles=0),
     management.SettingsArguments(minimum_incoming_canister_call_cycles=10**9),
-    NANOSECONDS_PER_SECOND,
-    300 * NANOSECONDS_PER_SECOND,
-    None,
+    management.SettingsArguments(wasm_memory_limit=2**20, wasm_memory_threshold=2**20),
+    management.SettingsArguments(snapshot_visibility=Public(), status_visibility=Public()),
 )
-"""Frozen; everything may be spent; calls must bring cycles; time passes; all cycles are burned."""
+"""Frozen; everything may be spent; calls must bring cycles; the heap is nearly full; everybody may look."""
+DURATIONS: tuple[Nanoseconds, ...] = (NANOSECONDS_PER_SECOND, 300 * NANOSECONDS_PER_SECOND)
+"""A little time, and so much that calls and requests expire."""
+UNWILLING = ("stop_canister", "uninstall_code", SETTINGS[0], SETTINGS[2])
+"""What makes a canister reject the calls of others."""
 TASKS_WAIT = 8
 """Heartbeats and timers are always possible; they are considered one time in so many."""
 SCHEDULED = 12
 """How many labels one draw takes at most."""
+ENOUGH: Cycles = 2 * 10**13
+"""A canister with so many liquid cycles can pay for calls that bring a thousand billion."""
+OF_THE_OUTSIDE = ("outside_call_departure", "outside_call_failure")
 
 fired: Counter[str] = Counter()
 """Over all runs of this process, how often each rule fired."""
@@ -51,66 +68,79 @@ failed: Counter[str] = Counter()
 """Over all runs of this process, why executions failed."""
 
 
-def small_limits(profile: Profile) -> Profile:
-    """The profile with instruction limits that an endless loop reaches soon."""
-    limits = evolve(
-        profile.limits,
-        message_instructions=60_000,
-        query_instructions=40_000,
-        inspect_message_instructions=40_000,
-    )
-    return evolve(profile, name=f"{profile.name}, small", limits=limits)
+@frozen
+class ByUser:
+    """Who makes management calls: a user."""
+
+    user: Principal
+
+
+@frozen
+class ByCanister:
+    """Who makes management calls: a canister, with cycles for each."""
+
+    canister_id: CanisterId
+    cycles: Cycles
+
+
+CALLING = st.builds(ByCanister, st.sampled_from(EVERYBODY), st.sampled_from([10**12, 10**12, 10**12, 10**8, 0]))
+ANYBODY = st.one_of(st.builds(ByUser, st.sampled_from((USERS[0], *USERS))), CALLING)
 
 
 class LockstepMachine(RuleBasedStateMachine):
     """Users submit, the system schedules in any order, time passes; both sides agree after every label."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lockstep = Lockstep(small_limits(load_profile()))
+    lockstep: Lockstep
+
+    def build(self, profile: Profile, canisters: Mapping[CanisterId, Canister]) -> Lockstep:
+        """Both sides at the beginning."""
+        return Lockstep(profile, canisters=canisters)
 
     @initialize(
-        amounts=st.tuples(*[st.sampled_from(AMOUNTS)] * 3),
-        thresholds=st.tuples(*[st.sampled_from([0, 0, 2_592_000])] * 3),
-        modules=st.tuples(*[st.sampled_from(MODULES)] * 3),
+        amounts=st.tuples(*[st.sampled_from(AMOUNTS)] * len(EVERYBODY)),
+        thresholds=st.tuples(*[st.sampled_from([0, 0, 2_592_000])] * len(CANISTERS)),
+        modules=st.tuples(*[st.sampled_from(MODULES)] * (len(CANISTERS) + 1)),
         argument=init_programs(),
+        is_crowded=st.booleans(),
     )
     def begin(
         self,
-        amounts: tuple[int, int, int],
-        thresholds: tuple[int, int, int],
+        amounts: tuple[int, ...],
+        thresholds: tuple[int, ...],
         modules: tuple[bytes, ...],
         argument: bytes,
+        is_crowded: bool,
     ) -> None:
-        """Three canisters that control each other, with code if they can pay for it."""
-        for canister_id, amount, threshold, module in zip(CANISTERS, amounts, thresholds, modules, strict=True):
+        """Canisters on two subnets that control each other; most of them have code, if they can pay for it."""
+        profile = small_limits(load_profile())
+        profile = crowded(profile) if is_crowded else profile
+        self.lockstep = self.build(profile, neighbours(profile, amounts[-1]))
+        for canister_id, amount, threshold in zip(CANISTERS, amounts, thresholds, strict=False):
             chosen = management.SettingsArguments(
-                controllers=List((USERS[0], *CANISTERS)), freezing_threshold=threshold
+                controllers=List((USERS[0], *EVERYBODY)), freezing_threshold=threshold
             )
             created = management.ProvisionalCreateArguments(amount=amount, settings=chosen, specified_id=canister_id)
             self.manage(("provisional_create_canister_with_cycles", management.encode_arguments(created)))
             self.lockstep.settle()
-            installed = management.InstallCodeArguments(management.InstallMode(), canister_id, module, argument)
-            self.manage(("install_code", management.encode_arguments(installed)))
+        for canister_id, module in zip((*CANISTERS, NEIGHBOURS[0]), modules, strict=True):
+            self.install(canister_id, module, argument)
             self.lockstep.settle()
 
-    def manage(self, call: ManagementCall, user: Principal = USERS[0]) -> RequestId | None:
-        request_id, _ = self.lockstep.submit(user, MANAGEMENT_CANISTER, call[0], call[1])
-        return request_id
-
-    def take_one(self, labels: Sequence[Label], pick: int) -> None:
-        """Takes one of the labels, and what must follow it."""
-        assert self.lockstep.take(labels[pick % len(labels)])
-        self.lockstep.finish_execution()
+    # What users do.
 
     @rule(
         user=st.sampled_from(USERS),
-        canister_id=st.sampled_from(CANISTERS),
+        canister_id=st.sampled_from(EVERYBODY),
         method=st.sampled_from(["update", "update", "update", "query", "missing"]),
         argument=programs(CANISTERS),
     )
     def call(self, user: Principal, canister_id: Principal, method: MethodName, argument: bytes) -> None:
         self.lockstep.submit(user, canister_id, method, argument)
+
+    @rule(canister_id=st.sampled_from(EVERYBODY), argument=calling_programs(EVERYBODY))
+    def call_at_once(self, canister_id: Principal, argument: bytes) -> None:
+        """A canister calls others, and its call context stays open."""
+        self.overtake(self.lockstep.submit(USERS[0], canister_id, "update", argument)[0])
 
     @rule(
         user=st.sampled_from((USERS[0], *USERS)),
@@ -119,40 +149,110 @@ class LockstepMachine(RuleBasedStateMachine):
     def manage_canister(self, user: Principal, call: ManagementCall) -> None:
         self.manage(call, user)
 
-    @rule(call=st.one_of(controls(CANISTERS), management_calls(CANISTERS, USERS, MODULES, init_programs())))
+    @rule(call=st.one_of(controls(EVERYBODY), management_calls(EVERYBODY, USERS, MODULES, init_programs())))
     def manage_at_once(self, call: ManagementCall) -> None:
         """A management call overtakes everything else, so that it meets open call contexts."""
         self.overtake(self.manage(call))
 
-    @rule(canister_id=st.sampled_from(CANISTERS), argument=calling_programs(CANISTERS))
-    def call_at_once(self, canister_id: Principal, argument: bytes) -> None:
-        """A canister calls others, and its call context stays open."""
-        self.overtake(self.lockstep.submit(USERS[0], canister_id, "update", argument)[0])
+    # Services of the management canister.
 
-    @rule(canister_id=st.sampled_from(CANISTERS), situation=st.sampled_from(SITUATIONS))
+    @rule(who=ANYBODY, draw=st.data(), pick=st.integers(0, 2**16))
+    def use_chunks(self, who: ByUser | ByCanister, draw: st.DataObject, pick: int) -> None:
+        holders = [one for one, canister in self.lockstep.state.canisters.items() if len(canister.chunk_store)]
+        calls = st.lists(chunk_calls(EVERYBODY, MODULES, holders), min_size=1, max_size=3)
+        self.ask(who, draw.draw(calls), pick)
+
+    @rule(who=ANYBODY, draw=st.data(), pick=st.integers(0, 2**16))
+    def use_snapshots(self, who: ByUser | ByCanister, draw: st.DataObject, pick: int) -> None:
+        held = [
+            (canister_id, snapshot_id)
+            for canister_id, canister in self.lockstep.state.canisters.items()
+            for snapshot_id, _ in canister.snapshots.items()
+        ]
+        calls = st.lists(snapshot_calls(EVERYBODY, MODULES, held), min_size=1, max_size=3)
+        self.ask(who, draw.draw(calls), pick)
+
+    @rule(
+        who=CALLING,
+        calls=st.lists(
+            st.one_of(information_calls(EVERYBODY), information_calls(EVERYBODY), creations(), controls(EVERYBODY)),
+            min_size=1,
+            max_size=3,
+        ),
+        pick=st.integers(0, 2**16),
+    )
+    def ask_for_information(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
+        self.ask(who, calls, pick)
+
+    @rule(who=CALLING, calls=st.lists(outside_calls(CANISTERS), min_size=1, max_size=3), pick=st.integers(0, 2**16))
+    def ask_the_outside_world(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
+        self.ask(who, calls, pick)
+
+    # Situations.
+
+    @rule(
+        canister_id=st.sampled_from(EVERYBODY),
+        situation=st.one_of(st.sampled_from(SETTINGS), st.sampled_from(DURATIONS)),
+    )
     def bring_into_a_situation(
-        self, canister_id: Principal, situation: management.SettingsArguments | Nanoseconds | None
+        self, canister_id: Principal, situation: management.SettingsArguments | Nanoseconds
     ) -> None:
-        """Settings change, time passes, or a canister burns what it has above its freezing limit."""
+        """Settings change, or time passes."""
         match situation:
             case management.SettingsArguments():
-                changed = management.UpdateSettingsArguments(canister_id, situation)
-                self.overtake(self.manage(("update_settings", management.encode_arguments(changed))))
+                self.change_settings(canister_id, situation)
             case int():
                 self.lockstep.advance(situation)
-            case None:
-                burning = program(ignore(ic0.cycles_burn128(2**100)))
-                self.overtake(self.lockstep.submit(USERS[0], canister_id, "update", burning)[0])
 
-    def overtake(self, request_id: RequestId | None) -> None:
-        """Starts a request, if it is known, and then takes what can be done about its call."""
-        if request_id is None:
-            return
-        message_id = self.lockstep.state.messages.next_id
-        assert self.lockstep.take(Label("initiate_call", {"request_id": request_id}))
-        about_it = [one for one in enabled(self.lockstep.state) if one.arguments().get("message_id") == message_id]
-        if about_it:
-            self.take_one(about_it, 0)
+    @rule(
+        canister_id=st.sampled_from(EVERYBODY),
+        action=st.sampled_from([*[ic0.debug_print(b"x" * 2000)] * 3, ignore(ic0.cycles_burn128(2**100))]),
+    )
+    def wear_out(self, canister_id: Principal, action: Action) -> None:
+        """A canister writes a long log, or burns what it has above its freezing limit."""
+        able = self.made_able(canister_id)
+        if able is not None:
+            self.overtake(self.lockstep.submit(USERS[0], able, "update", program(action, action, action))[0])
+
+    @rule(
+        caller=st.sampled_from(EVERYBODY),
+        callee=st.sampled_from(EVERYBODY),
+        how=st.sampled_from(UNWILLING),
+        pick=st.integers(0, 2**16),
+    )
+    def call_one_that_is_unwilling(
+        self, caller: Principal, callee: Principal, how: MethodName | management.SettingsArguments, pick: int
+    ) -> None:
+        """A canister is stopped, emptied, frozen or made to demand cycles; then another one calls it with none."""
+        match how:
+            case management.SettingsArguments():
+                self.change_settings(callee, how)
+            case _:
+                self.control(how, callee)
+        self.ask_canister(caller, [(callee, "update", program())], 0, pick)
+
+    @rule(
+        canister_id=st.sampled_from(EVERYBODY),
+        new_canister_id=st.sampled_from(EVERYBODY),
+        pick=st.integers(0, 2**16),
+        and_start=st.booleans(),
+    )
+    def rename(self, canister_id: CanisterId, new_canister_id: CanisterId, pick: int, and_start: bool) -> None:
+        """Two canisters stop, and one of them gets the id of the other if they are on different subnets."""
+        for one in (canister_id, new_canister_id):
+            if not self.has_stopped(one):
+                self.control("stop_canister", one)
+            if not self.has_stopped(one):
+                self.lockstep.settle()
+        labels = list(enabled_of(self.lockstep.state, ["canister_renaming"]))
+        wanted = [one for one in labels if one.arguments()["new_canister_id"] == new_canister_id]
+        if labels:
+            self.take_one(wanted or labels, pick)
+        if and_start:
+            for one in (canister_id, new_canister_id):
+                self.control("start_canister", one)
+
+    # What the system does.
 
     @rule(picks=st.lists(st.integers(0, 2**16), min_size=1, max_size=SCHEDULED))
     def schedule(self, picks: list[int]) -> None:
@@ -165,23 +265,13 @@ class LockstepMachine(RuleBasedStateMachine):
 
     @rule(rule_pick=st.integers(0, 2**16), pick=st.integers(0, 2**16))
     def schedule_some_rule(self, rule_pick: int, pick: int) -> None:
-        """Every rule that can fire is as likely as any other, however many labels it has."""
         labels = [one for one in enabled(self.lockstep.state) if one.rule != "heartbeat_context_creation"]
-        if labels:
-            rules = sorted({label.rule for label in labels})
-            chosen = rules[rule_pick % len(rules)]
-            self.take_one([label for label in labels if label.rule == chosen], pick)
+        self.take_some_rule(labels, rule_pick, pick)
 
-    @rule(pick=st.integers(0, 2**16), code=st.sampled_from(RejectCode))
-    def interfere(self, pick: int, code: RejectCode) -> None:
-        labels = [
-            label
-            for label in enabled(self.lockstep.state, spontaneous=True)
-            if label.rule in SPONTANEOUS and label.arguments().get("code", code) == code
-        ]
-        if labels:
-            rules = sorted({label.rule for label in labels})
-            self.take_one([label for label in labels if label.rule == rules[pick % len(rules)]], pick)
+    @rule(rule_pick=st.integers(0, 2**16), pick=st.integers(0, 2**16), code=st.sampled_from(RejectCode))
+    def interfere(self, rule_pick: int, pick: int, code: RejectCode) -> None:
+        labels = enabled_of(self.lockstep.state, sorted(SPONTANEOUS))
+        self.take_some_rule([one for one in labels if one.arguments().get("code", code) == code], rule_pick, pick)
 
     def teardown(self) -> None:
         self.lockstep.settle()
@@ -189,6 +279,117 @@ class LockstepMachine(RuleBasedStateMachine):
         failed.update(self.lockstep.failures)
         for name in self.lockstep.fired:
             event(f"rule {name}")
+
+    # Steps of the above.
+
+    def manage(self, call: ManagementCall, user: Principal = USERS[0]) -> RequestId | None:
+        """A user submits a management call; its id, if it is known then."""
+        request_id, _ = self.lockstep.submit(user, MANAGEMENT_CANISTER, call[0], call[1])
+        return request_id
+
+    def change_settings(self, canister_id: CanisterId, settings: management.SettingsArguments) -> None:
+        """The settings of a canister change at once."""
+        changed = management.UpdateSettingsArguments(canister_id, settings)
+        self.overtake(self.manage(("update_settings", management.encode_arguments(changed))))
+
+    def control(self, method: MethodName, canister_id: CanisterId) -> None:
+        """A canister is started, stopped or emptied at once."""
+        arguments: management.ManagementArguments = management.CanisterIdArguments(canister_id)
+        if method == "uninstall_code":
+            arguments = management.UninstallCodeArguments(canister_id)
+        self.overtake(self.manage((method, management.encode_arguments(arguments))))
+
+    def has_stopped(self, canister_id: CanisterId) -> bool:
+        """The canister exists and is stopped."""
+        canisters = self.lockstep.state.canisters
+        return canister_id in canisters and isinstance(canisters[canister_id].status, Stopped)
+
+    def ask(self, who: ByUser | ByCanister, calls: Sequence[ManagementCall], pick: int) -> None:
+        """Management calls overtake everything else."""
+        match who:
+            case ByUser(user):
+                for one in calls:
+                    self.overtake(self.manage(one, user))
+            case ByCanister(canister_id, cycles):
+                self.ask_canister(canister_id, [(MANAGEMENT_CANISTER, *one) for one in calls], cycles, pick)
+
+    def ask_canister(
+        self,
+        canister_id: CanisterId,
+        calls: Sequence[tuple[CanisterId, MethodName, bytes]],
+        cycles: Cycles,
+        pick: int,
+    ) -> None:
+        """A canister makes calls with so many cycles each, and something is done about them at once."""
+        caller = self.made_able(canister_id)
+        if caller is None:
+            return
+        made = program(
+            *(
+                call(callee, method, argument, cycles=cycles, if_refused=append_to_slot(1, b"refused"))
+                for callee, method, argument in calls
+            )
+        )
+        before = self.lockstep.state.messages.next_id
+        self.overtake(self.lockstep.submit(USERS[0], caller, "update", made)[0])
+        messages = self.lockstep.state.messages
+        for message_id in [one for one in messages.ids() if one > before and isinstance(messages[one], CallMessage)]:
+            self.follow(MessageId(message_id), pick)
+
+    def made_able(self, canister_id: CanisterId) -> CanisterId | None:
+        """The canister, or another one if it does not exist, after all was done so that it can answer calls."""
+        canisters = self.lockstep.state.canisters
+        chosen = canister_id if canister_id in canisters else next(iter(canisters.keys()), None)
+        if chosen is None:
+            return None
+        canister = canisters[chosen]
+        if liquid_balance(self.lockstep.profile, canister) < ENOUGH:
+            topped_up = management.ProvisionalTopUpArguments(chosen, AMOUNTS[0])
+            self.overtake(self.manage(("provisional_top_up_canister", management.encode_arguments(topped_up))))
+            if canister.settings.freezing_threshold:
+                self.change_settings(chosen, SETTINGS[1])
+        if isinstance(canister.code, Empty):
+            self.install(chosen, MODULES[0])
+        if not isinstance(canister.status, Running):
+            self.control("start_canister", chosen)
+        return chosen
+
+    def install(self, canister_id: CanisterId, module: Blob, argument: Blob = b"") -> None:
+        """A module is installed at once."""
+        installed = management.InstallCodeArguments(management.InstallMode(), canister_id, module, argument)
+        self.overtake(self.manage(("install_code", management.encode_arguments(installed))))
+
+    def follow(self, message_id: MessageId, pick: int) -> None:
+        """Something is done about a call, until it is answered or must wait; it may leave for the outside world."""
+        for _ in range(2):
+            labels = enabled_about(self.lockstep.state, message_id)
+            if pick % 3 == 0:
+                labels += enabled_about(self.lockstep.state, message_id, OF_THE_OUTSIDE)
+            if message_id not in self.lockstep.state.messages or not labels:
+                return
+            self.take_some_rule(labels, pick, pick)
+
+    def overtake(self, request_id: RequestId | None) -> None:
+        """Starts a request, if it is known, and then takes what can be done about its call."""
+        if request_id is None:
+            return
+        message_id = MessageId(self.lockstep.state.messages.next_id)
+        assert self.lockstep.take(Label("initiate_call", {"request_id": request_id}))
+        about_it = enabled_about(self.lockstep.state, message_id)
+        if about_it:
+            self.take_one(about_it, 0)
+
+    def take_one(self, labels: Sequence[Label], pick: int) -> None:
+        """Takes one of the labels, and what must follow it."""
+        assert self.lockstep.take(labels[pick % len(labels)])
+        self.lockstep.finish_execution()
+
+    def take_some_rule(self, labels: Sequence[Label], rule_pick: int, pick: int) -> None:
+        """Every rule that can fire is as likely as any other, however many labels it has."""
+        if labels:
+            rules = sorted({label.rule for label in labels})
+            chosen = rules[rule_pick % len(rules)]
+            self.take_one([label for label in labels if label.rule == chosen], pick)
 
 
 def forget() -> None:

@@ -4,14 +4,17 @@ Random walks on the specification alone: every invariant is checked after every 
 The worlds are those in which both engines run in lockstep, without the second engine.
 """
 
+from collections.abc import Mapping
+
 from properties.agreement.lockstep import SUBNET, Disagreement, Lockstep
-from properties.agreement.worlds import LockstepMachine, small_limits
+from properties.agreement.worlds import LockstepMachine
 from properties.exploration.explorer import violated
 from spec.machine import enabled, step
-from spec.profile import Profile, load_profile
-from spec.state.canister import Subnet
+from spec.profile import Profile
+from spec.state.canister import Canister, Subnet
 from spec.state.label import Label
 from spec.transition import Executed, Step
+from spec.values.identifiers import CanisterId
 
 LOOKED_AT = 40
 """Every so many labels, `enabled` is compared with what `step` says of the label just taken."""
@@ -20,8 +23,13 @@ LOOKED_AT = 40
 class Walk(Lockstep):
     """A specification state that takes labels; nothing is compared with it."""
 
-    def __init__(self, profile: Profile | None = None, subnet: Subnet = SUBNET) -> None:
-        super().__init__(profile, subnet)
+    def __init__(
+        self,
+        profile: Profile | None = None,
+        subnet: Subnet = SUBNET,
+        canisters: Mapping[CanisterId, Canister] | None = None,
+    ) -> None:
+        super().__init__(profile, subnet, canisters)
         del self.engine
 
     def take(self, label: Label) -> bool:
@@ -52,6 +60,6 @@ class Walk(Lockstep):
 class WalkMachine(LockstepMachine):
     """The random world of the lockstep, on the specification alone."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lockstep = Walk(small_limits(load_profile()))
+    def build(self, profile: Profile, canisters: Mapping[CanisterId, Canister]) -> Lockstep:
+        """The specification at the beginning."""
+        return Walk(profile, canisters=canisters)

@@ -87,18 +87,18 @@ def test_a_snapshot_brings_the_state_back(stage, counting):
 
 
 def test_a_snapshot_is_part_of_the_memory_of_its_canister(stage, counting):
-    before = stage.engine.instance.memory_in_use
+    before = stage.engine.instance.memory_in_use.total()
     taken = result(stage, "take_canister_snapshot", TakeSnapshotArguments(counting))
-    assert stage.engine.instance.memory_in_use == before + taken.total_size
+    assert stage.engine.instance.memory_in_use.total() == before + taken.total_size
     again = TakeSnapshotArguments(counting, replace_snapshot=taken.id)
     assert result(stage, "take_canister_snapshot", again).total_size == taken.total_size
-    assert stage.engine.instance.memory_in_use == before + taken.total_size
+    assert stage.engine.instance.memory_in_use.total() == before + taken.total_size
     assert len(stage.canister(counting).snapshots) == 1
 
 
 def test_on_a_full_subnet_a_chunk_reserves_cycles(stage, counting):
     stage.engine.explain()
-    stage.engine.instance.memory_in_use = 10**12
+    stage.engine.instance.memory_in_use[stage.engine.instance.subnet.subnet_id] = 10**12
     total, before = stage.total_cycles(), stage.canister(counting)
     result(stage, "upload_chunk", UploadChunkArguments(counting, b"chunk"))
     after = stage.canister(counting)

@@ -156,7 +156,10 @@ def cycles_to_reserve(state: State, canister_id: CanisterId, after: Canister) ->
     growth = max(allocated_memory(profile, after) - before, 0)
     if growth == 0:
         return 0
-    used = state.canisters.total(lambda canister: allocated_memory(profile, canister))
+    subnet_id = after.subnet.subnet_id
+    used = state.canisters.total(
+        lambda canister: allocated_memory(profile, canister) if canister.subnet.subnet_id == subnet_id else 0
+    )
     return fees.storage_reservation(profile, used // fees.EXECUTION_THREADS, growth, after.subnet.subnet_size)
 
 

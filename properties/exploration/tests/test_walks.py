@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from properties.agreement import worlds
 from properties.agreement.lockstep import Disagreement
-from properties.exploration.walks import Walk, WalkMachine
+from properties.exploration.walks import WalkMachine
 from spec.transition import RULES, Rule
 
 CHECKS = list(HealthCheck)
@@ -36,10 +36,9 @@ def test_a_walk_notices_a_rule_that_creates_cycles(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(wrong, "__annotations__", right.body.__annotations__)
     monkeypatch.setitem(RULES, "initiate_call", Rule(right.name, right.title, right.source, wrong, False))
     machine = WalkMachine()
-    machine.lockstep = Walk()
 
     with pytest.raises(Disagreement, match="cycles are not conserved"):
-        machine.begin((10**14,) * 3, (0,) * 3, worlds.MODULES, b"")
+        machine.begin((10**14,) * 5, (0,) * 3, (*worlds.MODULES, worlds.MODULES[0]), b"", False)
 
 
 @pytest.mark.deep
