@@ -14,6 +14,8 @@ from attrs import frozen
 from spec.certification.hash_tree import domain_separator
 from spec.values.checklist import defines
 from spec.values.containers import List
+from spec.values.delegations import Delegation as Delegation
+from spec.values.delegations import SignedDelegation as SignedDelegation
 from spec.values.identifiers import ANONYMOUS, Blob, CanisterId, Principal, Text, self_authenticating_id
 from spec.values.quantities import Count, Nanoseconds
 from spec.values.request_id import HashedValue, hash_of_map
@@ -44,27 +46,6 @@ class RequestKind(Enum):
     CALL = "call"
     QUERY = "query"
     READ_STATE = "read_state"
-
-
-@frozen
-class Delegation:
-    """What a key says of another: that it may sign in its stead."""
-
-    public_key: Blob
-    """DER-encoded."""
-    expiration: Nanoseconds
-    targets: List[CanisterId] | None = None
-    """For which canisters; None means all of them."""
-    permissions: Text | None = None
-    """The value of a member of `Permissions`; None means `all`, and any other text makes the delegation invalid."""
-
-
-@frozen
-class SignedDelegation:
-    """A delegation and the signature of the key before it in the chain."""
-
-    delegation: Delegation
-    signature: Blob
 
 
 @frozen

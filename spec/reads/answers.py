@@ -1,10 +1,9 @@
 """What a query call is asked with and answered with."""
 
-from enum import Enum
-
 from attrs import field, frozen
 
 from spec.canister.environment import Caller
+from spec.state.request import Endpoint as Endpoint
 from spec.state.state import State
 from spec.values.checklist import defines
 from spec.values.containers import List, Map
@@ -12,13 +11,6 @@ from spec.values.identifiers import Blob, CanisterId, MethodName
 from spec.values.management import CyclesConsumed
 from spec.values.quantities import ByteCount, Instructions, Nanoseconds
 from spec.values.rejects import RejectCode, RejectReason, Reply, Response, system_reject
-
-
-class Endpoint(Enum):
-    """Where a read was sent."""
-
-    CANISTER = "canister"
-    SUBNET = "subnet"
 
 
 @frozen

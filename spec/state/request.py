@@ -1,8 +1,12 @@
 """Requests of users, and how far each has come."""
 
-from attrs import frozen
+from enum import Enum
+
+from attrs import field, frozen
 
 from spec.values.checklist import defines
+from spec.values.containers import List
+from spec.values.delegations import SignedDelegation
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import Reject
@@ -29,6 +33,40 @@ class Request:
     method_name: MethodName
     argument: Blob
     sender_info: SenderInfo | None = None
+
+
+@frozen
+class SignedRequest:
+    """
+    A call with what authenticates it: the rest of its envelope. Source: https-interface, authentication.
+
+    A request that is submitted without this is the anonymous user's, or was authenticated where it was taken in:
+    whoever submits it vouches for its sender.
+    """
+
+    request: Request
+    public_key: Blob
+    """The sender's key, DER-encoded (`sender_pubkey`)."""
+    signature: Blob
+    """By the last key of the chain of delegations, or by the sender's own (`sender_sig`)."""
+    delegations: List[SignedDelegation] = field(factory=List)
+    """From the sender's key to the one that signed (`sender_delegation`)."""
+
+
+Submission = Request | SignedRequest
+"""What a user hands in."""
+
+
+def content_of(submission: Submission) -> Request:
+    """The request in it. The rest is discarded once it was looked at."""
+    return submission.request if isinstance(submission, SignedRequest) else submission
+
+
+class Endpoint(Enum):
+    """Where a request was sent: to `/api/<VERSION>/canister/<ECID>/...` or to `/api/<VERSION>/subnet/<ESID>/...`."""
+
+    CANISTER = "canister"
+    SUBNET = "subnet"
 
 
 @frozen

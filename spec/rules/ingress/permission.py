@@ -32,6 +32,8 @@ SNAPSHOT_READING_METHODS = (
     "read_canister_snapshot_data",
 )
 """Source: management-canister."""
+CREATION_METHODS = ("create_canister", "provisional_create_canister_with_cycles")
+"""The calls that have an effective subnet id. Source: abstract-behavior, effective subnet ids."""
 
 
 @opaque
@@ -44,17 +46,22 @@ def managed_canister(request: Request) -> CanisterId | None:
 
 
 @defines("rule.submit-call.mgmt-create-canister", "rule.submit-call.mgmt-provisional-create")
-def may_submit(state: State, request: Request, effective_id: Principal) -> bool:
+def may_submit(state: State, request: Request) -> bool:
     """The user may make this management call as ingress. Source: abstract-behavior, API request submission."""
     if request.method_name == "provisional_create_canister_with_cycles":
         return True
     if request.method_name == "create_canister":
-        subnet = state.subnet.subnet_id
-        return subnet in state.subnet_admins and state.subnet_admins[subnet].contains(request.sender)
+        return administers_subnet(state, request.sender)
     managed = managed_canister(request)
     if managed is None or managed not in state.canisters:
         return False
     return may_manage(state, state.canisters[managed], request)
+
+
+def administers_subnet(state: State, user: Principal) -> bool:
+    """The user is an admin of this subnet, where canisters are created (`S.subnet_admins`)."""
+    subnet = state.subnet.subnet_id
+    return subnet in state.subnet_admins and state.subnet_admins[subnet].contains(user)
 
 
 @defines(

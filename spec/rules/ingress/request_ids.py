@@ -1,5 +1,8 @@
-"""The id of a request."""
+"""The content of a request as it is signed and hashed, and its id."""
 
+from collections.abc import Mapping
+
+from spec.certification.envelope import RequestKind
 from spec.state.request import Request
 from spec.transition import opaque
 from spec.values.identifiers import RequestId
@@ -9,8 +12,14 @@ from spec.values.request_id import HashedValue, hash_of_map
 @opaque
 def request_id_of(request: Request) -> RequestId:
     """The representation-independent hash of a call. Source: https-interface, request id."""
+    return RequestId(hash_of_map(request_content(request, RequestKind.CALL)))
+
+
+@opaque
+def request_content(request: Request, kind: RequestKind) -> Mapping[str, HashedValue]:
+    """The fields of a call or query, without those that are absent. Source: https-interface, CDDL."""
     content: dict[str, HashedValue] = {
-        "request_type": "call",
+        "request_type": kind.value,
         "canister_id": request.canister_id,
         "method_name": request.method_name,
         "arg": request.argument,
@@ -25,4 +34,4 @@ def request_id_of(request: Request) -> RequestId:
             "signer": request.sender_info.signer,
             "sig": request.sender_info.signature,
         }
-    return RequestId(hash_of_map(content))
+    return content

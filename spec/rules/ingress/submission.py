@@ -5,12 +5,13 @@ from attrs import evolve
 from spec.canister.environment import Caller
 from spec.rules.conditions import existing_canister
 from spec.rules.environments import environment_of
-from spec.rules.ingress.permission import managed_canister, may_submit
+from spec.rules.ingress.authentication import require_authentic
+from spec.rules.ingress.permission import CREATION_METHODS, administers_subnet, managed_canister, may_submit
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.modules import code_of, module_of
 from spec.rules.resources import liquid_balance
 from spec.state.canister import Canister, Running, Stopping
-from spec.state.request import KnownRequest, Received, Request
+from spec.state.request import KnownRequest, Received, Request, Submission, content_of
 from spec.state.state import State
 from spec.transition import RequestStatusChanged, Step, require, transition
 from spec.values.checklist import defines
@@ -20,13 +21,15 @@ from spec.values.rejects import RejectCode, RejectReason
 
 @transition(title="API Request submission: call to a canister", source="abstract-behavior#api-request-submission")
 @defines("rule.submit-call.canister-endpoint", "rule.submit-call.regular-canister", "def.effective-canister-id")
-def submit_request(state: State, *, request: Request, effective_id: Principal) -> Step:
+def submit_request(state: State, *, request: Submission, effective_id: Principal) -> Step:
     """A user's call to a running canister that is not frozen, and does not refuse it, becomes known."""
     # CONDITIONS
-    require_acceptable_request(state, request)
-    require(request.canister_id != MANAGEMENT_CANISTER, "the call goes to a regular canister")
-    require(effective_id == request.canister_id, "the effective canister id is that of the callee")
-    canister = existing_canister(state, request.canister_id)
+    require_authentic(state, request)
+    content = content_of(request)
+    require_acceptable_request(state, content)
+    require(content.canister_id != MANAGEMENT_CANISTER, "the call goes to a regular canister")
+    require(effective_id == content.canister_id, "the effective canister id is that of the callee")
+    canister = existing_canister(state, content.canister_id)
     require_not_frozen(state, canister)
     code = code_of(canister)
     stopped = RejectReason.CANISTER_STOPPING if isinstance(canister.status, Stopping) else RejectReason.CANISTER_STOPPED
@@ -34,10 +37,10 @@ def submit_request(state: State, *, request: Request, effective_id: Principal) -
     environment = environment_of(state, canister, code, state.profile.limits.inspect_message_instructions)
     require(
         module_of(state.profile, code).inspect_message(
-            request.method_name,
+            content.method_name,
             code.wasm_state,
-            request.argument,
-            caller_of(request),
+            content.argument,
+            caller_of(content),
             evolve(environment, replicated=False),
         ),
         "the canister accepts the message",
@@ -46,36 +49,55 @@ def submit_request(state: State, *, request: Request, effective_id: Principal) -
     )
 
     # STATE AFTER
-    return received(state, request, effective_id)
+    return received(state, content, effective_id)
 
 
 @transition(
     title="API Request submission: call to the management canister",
     source="abstract-behavior#api-request-submission",
 )
-@defines(
-    "rule.submit-call.canister-endpoint",
-    "def.effective-canister-id",
-    "def.effective-subnet-id",
-    "rule.submit-call.subnet-endpoint",
-)
-def submit_management_request(state: State, *, request: Request, effective_id: Principal) -> Step:
+@defines("rule.submit-call.canister-endpoint", "def.effective-canister-id")
+def submit_management_request(state: State, *, request: Submission, effective_id: Principal) -> Step:
     """A user's call about a canister that is not frozen becomes known, if the user may make it."""
     # CONDITIONS
-    require_acceptable_request(state, request)
-    require(request.canister_id == MANAGEMENT_CANISTER, "the call goes to the management canister")
-    managed = managed_canister(request)
+    require_authentic(state, request)
+    content = content_of(request)
+    require_acceptable_request(state, content)
+    require(content.canister_id == MANAGEMENT_CANISTER, "the call goes to the management canister")
+    managed = managed_canister(content)
     require(managed is None or managed == effective_id, "the effective canister id is that of the managed canister")
     if managed is not None and managed in state.canisters:
         require_not_frozen(state, state.canisters[managed])
     require(
-        may_submit(state, request, effective_id),
+        may_submit(state, content),
         "the user may call this method of the management canister",
         RejectReason.NOT_AUTHORIZED,
     )
 
     # STATE AFTER
-    return received(state, request, effective_id)
+    return received(state, content, effective_id)
+
+
+@transition(
+    title="API Request submission: call at a subnet endpoint",
+    source="abstract-behavior#api-request-submission",
+)
+@defines("rule.submit-call.subnet-endpoint", "def.effective-subnet-id")
+def submit_subnet_request(state: State, *, request: Submission, effective_id: Principal) -> Step:
+    """A call with which an admin of the subnet creates a canister there becomes known."""
+    # CONDITIONS
+    require_authentic(state, request)
+    content = content_of(request)
+    require_acceptable_request(state, content)
+    require(content.canister_id == MANAGEMENT_CANISTER, "the call goes to the management canister")
+    require(content.method_name in CREATION_METHODS, "the call creates a canister, so it has an effective subnet id")
+    require(effective_id == state.subnet.subnet_id, "the effective subnet id is that of this subnet")
+    require(
+        administers_subnet(state, content.sender), "the user is an admin of the subnet", RejectReason.NOT_AUTHORIZED
+    )
+
+    # STATE AFTER
+    return received(state, content, effective_id)
 
 
 @defines("rule.submit-call.canister-endpoint", "unspec.env.ingress-expiry-bound")

@@ -193,14 +193,60 @@ def test_the_status_may_be_asked_by_admins_and_whom_the_visibility_admits(visibi
     assert [sender for sender, request in requests.items() if may_manage(state, request)] == admitted
 
 
-@pytest.mark.checklist(
-    "rule.submit-call.mgmt-create-canister", "rule.submit-call.subnet-endpoint", "def.effective-subnet-id"
-)
-def test_only_admins_of_the_subnet_may_create_canisters_as_users():
+@pytest.mark.checklist("rule.submit-call.mgmt-create-canister", "def.effective-canister-id")
+def test_only_admins_of_the_subnet_may_create_canisters_as_users_with_any_effective_canister_id():
     state = world(subnet_admins=ADMINS)
     requests = {sender: manage("create_canister", b"DIDL\0\0", sender) for sender in (USER, ADMIN)}
     assert [sender for sender, request in requests.items() if may_manage(state, request, A)] == [ADMIN]
-    assert may_manage(state, requests[ADMIN], SUBNET.subnet_id)
+    assert may_manage(state, requests[ADMIN], B)
+
+
+# The subnet endpoint.
+
+NOT_CREATING = "the call creates a canister, so it has an effective subnet id"
+
+
+@pytest.mark.checklist("rule.submit-call.subnet-endpoint", "def.effective-subnet-id")
+@pytest.mark.parametrize("method_name", ["create_canister", "provisional_create_canister_with_cycles"])
+def test_at_the_subnet_endpoint_admins_create_canisters_on_that_subnet(method_name):
+    state, request = world(subnet_admins=ADMINS), manage(method_name, b"DIDL\0\0", ADMIN)
+    fired = fire(state, "submit_subnet_request", request=request, effective_id=SUBNET.subnet_id)
+    known = KnownRequest(request, Received(), SUBNET.subnet_id)
+    assert fired == Step(
+        evolve(state, requests=Map.of([(request_id_of(request), known)])),
+        outputs=(RequestStatusChanged(request_id_of(request), Received()),),
+    )
+    others = refusal(
+        state,
+        "submit_subnet_request",
+        request=manage(method_name, b"DIDL\0\0", USER),
+        effective_id=SUBNET.subnet_id,
+    )
+    assert others.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+
+
+@pytest.mark.checklist("rule.submit-call.subnet-endpoint", "def.effective-subnet-id")
+@pytest.mark.parametrize(
+    ("request_given", "effective_id", "because"),
+    [
+        (a_request(sender=ADMIN), SUBNET.subnet_id, "the call goes to the management canister"),
+        (manage("start_canister", management.CanisterIdArguments(A), ADMIN), SUBNET.subnet_id, NOT_CREATING),
+        (manage("start_canister", management.CanisterIdArguments(A), ADMIN), A, NOT_CREATING),
+        (
+            manage("create_canister", b"DIDL\0\0", ADMIN),
+            A,
+            "the effective subnet id is that of this subnet",
+        ),
+        (
+            evolve(manage("create_canister", b"DIDL\0\0", ADMIN), ingress_expiry=NOW - 1),
+            SUBNET.subnet_id,
+            "the request has not expired",
+        ),
+    ],
+)
+def test_at_the_subnet_endpoint_nothing_else_is_taken_in(request_given, effective_id, because):
+    state = world((A, canister(A, controllers=List.of(ADMIN))), subnet_admins=ADMINS)
+    assert is_refused(state, "submit_subnet_request", because, request=request_given, effective_id=effective_id)
 
 
 @pytest.mark.checklist(

@@ -404,6 +404,7 @@ WHOLE_CANISTER = {"canister"}
 WRITES: dict[str, set[str]] = {
     "submit_request": {"requests"},
     "submit_management_request": {"requests"},
+    "submit_subnet_request": {"requests"},
     "request_rejection": {"requests"},
     "initiate_call": {"requests", "messages"},
     "reject_call_to_missing_canister": {"messages"},
