@@ -12,7 +12,7 @@ from reference_impl.wasm.module import load_module
 from spec.profile import Profile
 from spec.state.canister import Canister, Subnet
 from spec.state.label import Label
-from spec.state.request import Request, RequestStatus
+from spec.state.request import Endpoint, RequestStatus, Submission, content_of
 from spec.state.state import State
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId, SubnetId
@@ -53,11 +53,14 @@ class Engine:
         )
         self._scheduler = Scheduler(self.instance)
 
-    def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
+    def submit(
+        self, request: Submission, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
         """Takes an update call in, without beginning to process it; a refused one leaves no trace."""
         self._scheduler.finish_pending()
-        to_management = request.canister_id == MANAGEMENT_CANISTER
+        to_management = content_of(request).canister_id == MANAGEMENT_CANISTER
         rule = "submit_management_request" if to_management else "submit_request"
+        rule = "submit_subnet_request" if endpoint is Endpoint.SUBNET else rule
         outcome = transitions.take(self.instance, Label(rule, {"request": request, "effective_id": effective_id}))
         assert outcome is not None, "a submission is accepted or refused"
         return outcome

@@ -1,5 +1,6 @@
 """Requests of users: taking them in, starting them, answering them, forgetting them."""
 
+from reference_impl.authentication import refusal_of
 from reference_impl.canister_record import CanisterRecord
 from reference_impl.ingress_history import request_id_of
 from reference_impl.instance import Instance
@@ -8,7 +9,7 @@ from spec.canister.environment import Caller
 from spec.state.canister import AllowedViewers, Controllers, Public, Running, Stopped, Visibility
 from spec.state.message import CallMessage, ResponseMessage, Unordered
 from spec.state.origin import FromUser
-from spec.state.request import Done, Processing, Received, Rejected, Replied, Request
+from spec.state.request import Done, Processing, Received, Rejected, Replied, Request, Submission, content_of
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal, RequestId
 from spec.values.management import InstallChunkedCodeArguments, decode_arguments
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
@@ -71,7 +72,11 @@ def may_see_status(instance: Instance, canister: CanisterRecord, viewer: Princip
     return instance.administers(viewer, canister) or admits(canister.settings.status_visibility, canister, viewer)
 
 
-def _common_refusal(instance: Instance, request: Request) -> Refused | None:
+def _common_refusal(instance: Instance, submission: Submission) -> Refused | None:
+    fault = refusal_of(submission, instance.system_time)
+    if fault is not None:
+        return Refused(fault)
+    request = content_of(submission)
     if len(request.nonce) > instance.profile.limits.nonce:
         return Refused("the nonce is too long")
     if request_id_of(request) in instance.ingress:
@@ -88,11 +93,11 @@ def _take_in(instance: Instance, request: Request, effective_id: Principal) -> A
     return Accepted(request_id)
 
 
-def submit_request(instance: Instance, request: Request, effective_id: Principal) -> Accepted | Refused:
+def submit_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
+    common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id == MANAGEMENT_CANISTER:
         return Refused("the request is for the management canister")
-    common = _common_refusal(instance, request)
     if common is not None:
         return common
     if effective_id != request.canister_id:
@@ -137,12 +142,28 @@ def _inspection_accepts(instance: Instance, canister: CanisterRecord, request: R
     )
 
 
-def submit_management_request(instance: Instance, request: Request, effective_id: Principal) -> Accepted | Refused:
+def submit_management_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
     """Takes in an update call to the management canister, if the sender may make it."""
+    common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id != MANAGEMENT_CANISTER:
         return Refused("the request is not for the management canister")
-    refusal = _common_refusal(instance, request) or _management_refusal(instance, request, effective_id)
+    refusal = common or _management_refusal(instance, request, effective_id)
     return refusal if refusal is not None else _take_in(instance, request, effective_id)
+
+
+def submit_subnet_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+    """Takes in an update call at the subnet endpoint, where admins create canisters and do nothing else."""
+    common, content = _common_refusal(instance, request), content_of(request)
+    if common is not None:
+        return common
+    creates = content.method_name in ("create_canister", "provisional_create_canister_with_cycles")
+    if content.canister_id != MANAGEMENT_CANISTER or not creates:
+        return Refused("only calls that create canisters have an effective subnet id")
+    if effective_id != instance.subnet.subnet_id:
+        return Refused("the effective subnet id is not that of this subnet")
+    if not instance.is_subnet_admin(content.sender):
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    return _take_in(instance, content, effective_id)
 
 
 def _management_refusal(instance: Instance, request: Request, effective_id: Principal) -> Refused | None:

@@ -70,6 +70,7 @@ def _management_transitions() -> dict[str, _Transition]:
 TRANSITIONS: Mapping[str, _Transition] = {
     "submit_request": _Transition(("request", "effective_id"), requests.submit_request),
     "submit_management_request": _Transition(("request", "effective_id"), requests.submit_management_request),
+    "submit_subnet_request": _Transition(("request", "effective_id"), requests.submit_subnet_request),
     "request_rejection": _Transition(("request_id", "code"), requests.request_rejection),
     "initiate_call": _Transition(("request_id",), requests.initiate_call),
     **{name: _Transition(("message_id",), handler) for name, handler in delivery.REJECTIONS},

@@ -17,16 +17,24 @@ from spec.rules.spontaneous.trimming import CHANGES_KEPT
 from spec.state.canister import Stopped, Stopping, Subnet
 from spec.state.label import Label
 from spec.state.message import CallMessage
-from spec.state.request import Request
+from spec.state.request import Endpoint, Submission, content_of
 from spec.state.state import State
 from spec.transition import RULES, NotEnabled, Output, Rule, Step, Unspecified
 from spec.values.checklist import defines
 from spec.values.containers import List
-from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, MessageId, RequestId, SnapshotId
+from spec.values.identifiers import (
+    ANONYMOUS,
+    MANAGEMENT_CANISTER,
+    Blob,
+    CallContextId,
+    MessageId,
+    RequestId,
+    SnapshotId,
+)
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode
 
-OUTSIDE: Final[frozenset[str]] = frozenset({"submit_request", "submit_management_request"})
+OUTSIDE: Final[frozenset[str]] = frozenset({"submit_request", "submit_management_request", "submit_subnet_request"})
 """Rules whose labels come from users, not from the system. Checklist: `unspec.spont.request-loss`."""
 
 SPONTANEOUS: Final[frozenset[str]] = frozenset(
@@ -215,9 +223,11 @@ def run(state: State, labels: Iterable[Label]) -> Run:
     return Run(state, outputs, taken)
 
 
-def submission_label(request: Request, effective_id: Any) -> Label:
+def submission_label(request: Submission, effective_id: Any, endpoint: Endpoint = Endpoint.CANISTER) -> Label:
     """The label with which a user submits a request."""
-    rule = "submit_management_request" if request.canister_id == b"" else "submit_request"
+    is_management = content_of(request).canister_id == MANAGEMENT_CANISTER
+    rule = "submit_management_request" if is_management else "submit_request"
+    rule = "submit_subnet_request" if endpoint is Endpoint.SUBNET else rule
     return Label(rule, {"request": request, "effective_id": effective_id})
 
 
