@@ -228,7 +228,7 @@ def callback_invocation(instance: Instance, message_id: int) -> Refused | None:
     message, origin = found
     context = instance.contexts[origin.calling_context]
     canister = instance.canisters[context.canister]
-    canister.balance += message.refunded_cycles
+    instance.credit(canister, message.refunded_cycles)
     instance.contexts.call_answered(origin.calling_context)
     function = FuncMessage(
         call_context=origin.calling_context,
@@ -255,7 +255,7 @@ def callback_of_deleted_context(instance: Instance, message_id: int) -> Refused 
         return Refused("the message is not a response to a deleted call context")
     message, origin = found
     canister = instance.canisters[instance.contexts[origin.calling_context].canister]
-    canister.balance += message.refunded_cycles + origin.callback.reserved_cycles
+    instance.credit(canister, message.refunded_cycles + origin.callback.reserved_cycles)
     instance.contexts.call_answered(origin.calling_context)
     instance.messages.remove(message_id)
     return None

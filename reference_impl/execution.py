@@ -40,7 +40,14 @@ from spec.values.management import (
     UpdateSettingsArguments,
     decode_arguments,
 )
-from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount, CanisterVersion, Cycles, Instructions
+from spec.values.quantities import (
+    MAXIMUM_CYCLES,
+    NANOSECONDS_PER_SECOND,
+    ByteCount,
+    CanisterVersion,
+    Cycles,
+    Instructions,
+)
 from spec.values.rejects import RejectReason
 
 TRAP_REASONS = {
@@ -76,6 +83,7 @@ class _Payments:
     fees_of_calls: Cycles
     requested: Cycles
     reserved: Cycles
+    lost: Cycles
     balance: Cycles
 
 
@@ -102,6 +110,7 @@ def _without_effects(outcome: Outcome, code: InstalledCode) -> Outcome:
                 response=outcome.response,
                 cycles_accepted=outcome.cycles_accepted,
                 cycles_burned=outcome.cycles_burned,
+                cycles_lost=outcome.cycles_lost,
                 logs=outcome.logs,
             )
 
@@ -303,8 +312,9 @@ def _payments(
     allocation = canister.settings.memory_allocation
     reserved = instance.reservation(canister, allocation, canister.memory_usage(outcome.new_state))
     had = canister.balance + outcome.cycles_accepted + message.reserved_cycles
-    left = had - used - set_aside - fees - outcome.cycles_burned - reserved
-    return _Payments(used, fees, outcome.cycles_burned, reserved, left)
+    left = had - outcome.cycles_lost - used - set_aside - fees - outcome.cycles_burned - reserved
+    beyond = max(0, left - MAXIMUM_CYCLES)
+    return _Payments(used, fees, outcome.cycles_burned, reserved, outcome.cycles_lost + beyond, left - beyond)
 
 
 def _tells_own_version(call: MethodCall, version: CanisterVersion) -> bool:
@@ -327,7 +337,7 @@ def _tells_own_version(call: MethodCall, version: CanisterVersion) -> bool:
 
 def _roll_back(instance: Instance, canister: CanisterRecord, message: FuncMessage, used: Cycles) -> None:
     charged = min(used, message.reserved_cycles)
-    canister.balance += message.reserved_cycles - charged
+    instance.credit(canister, message.reserved_cycles - charged)
     instance.burn(canister, charged, Purpose.EXECUTION)
 
 
@@ -354,6 +364,7 @@ def _commit(
     instance.burn(canister, payments.used, Purpose.EXECUTION)
     instance.burn(canister, payments.fees_of_calls, Purpose.TRANSMISSION)
     instance.burn(canister, payments.requested, Purpose.REQUESTED)
+    instance.recorder.burned(payments.lost, Purpose.LOST)
     _send_calls(instance, canister, context, message, outcome.new_calls)
     left = context.available_cycles - outcome.cycles_accepted
     if outcome.response is None:

@@ -17,7 +17,7 @@ from spec.profile import Profile
 from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, SnapshotId, SubnetId, Text
-from spec.values.quantities import ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
 
 OPAQUE_ID_ENDING = bytes([1, 1])
 """Ids that the subnet assigns are 8 bytes of a number and these two. Source: index, principals, opaque ids."""
@@ -155,6 +155,12 @@ class Instance:
         counted = USES.get(purpose) if use is None else use
         if counted is not None:
             canister.consumed[counted] = canister.consumed.get(counted, 0) + cycles
+
+    def credit(self, canister: CanisterRecord, cycles: Cycles) -> None:
+        """Adds cycles to the balance of a canister. What 128 bits cannot hold leaves the system."""
+        kept = min(cycles, MAXIMUM_CYCLES - canister.balance)
+        canister.balance += kept
+        self.recorder.burned(cycles - kept, Purpose.LOST)
 
     def set_code(self, canister: CanisterRecord, code: InstalledCode | None) -> None:
         """The canister gets other code, or none. Recounting its memory is left to the caller."""

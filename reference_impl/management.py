@@ -55,7 +55,7 @@ from spec.values.management import (
     encode_canister_id_result,
     encode_canister_status,
 )
-from spec.values.quantities import Cycles
+from spec.values.quantities import MAXIMUM_CYCLES, Cycles
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 RANDOMNESS_LENGTH = 32
@@ -105,13 +105,15 @@ def _create_canister(instance: Instance, call: ManagementCall, arguments: Create
     canister_id = call.choices["canister_id"] if call.choices else instance.next_canister_id()
     if not is_system_assigned(canister_id) or not instance.is_free(canister_id):
         return DoesNotFit("the canister id is not free for the system to assign")
-    canister = _create(instance, call, arguments, canister_id, call.message.transferred_cycles - fee)
+    endowment = call.message.transferred_cycles - fee
+    canister = _create(instance, call, arguments, canister_id, min(endowment, MAXIMUM_CYCLES))
     if isinstance(canister, Reject):
         return canister
 
     def apply() -> None:
         instance.add_canister(canister)
         instance.burn(canister, fee, Purpose.CREATION)
+        instance.recorder.burned(max(endowment - MAXIMUM_CYCLES, 0), Purpose.LOST)
         finish(instance, call, encode_canister_id_result(canister_id), refund=0)
 
     return Applies("create_canister", apply, (("canister_id", canister_id),))
@@ -127,13 +129,14 @@ def _provisional_create(instance: Instance, call: ManagementCall, arguments: Pro
     if not is_system_assigned(canister_id) or not instance.is_free(canister_id):
         return DoesNotFit("the canister id is not free for the system to assign")
     amount = instance.profile.defaults.provisional_cycles if arguments.amount is None else arguments.amount
-    canister = _create(instance, call, arguments, canister_id, amount)
+    canister = _create(instance, call, arguments, canister_id, min(amount, MAXIMUM_CYCLES))
     if isinstance(canister, Reject):
         return canister
 
     def apply() -> None:
         instance.add_canister(canister)
         instance.recorder.minted(amount, Purpose.PROVISIONAL)
+        instance.recorder.burned(max(amount - MAXIMUM_CYCLES, 0), Purpose.LOST)
         finish(instance, call, encode_canister_id_result(canister_id))
 
     return Applies("provisional_create_canister_with_cycles", apply, (("canister_id", canister_id),))
@@ -145,8 +148,8 @@ def _provisional_top_up(instance: Instance, call: ManagementCall, arguments: Pro
         return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
 
     def apply() -> None:
-        canister.balance += arguments.amount
         instance.recorder.minted(arguments.amount, Purpose.PROVISIONAL)
+        instance.credit(canister, arguments.amount)
         finish(instance, call)
 
     return Applies("provisional_top_up_canister", apply)
@@ -158,7 +161,7 @@ def _deposit_cycles(instance: Instance, call: ManagementCall, arguments: Caniste
         return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
 
     def apply() -> None:
-        canister.balance += call.message.transferred_cycles
+        instance.credit(canister, call.message.transferred_cycles)
         finish(instance, call, refund=0)
 
     return Applies("deposit_cycles", apply)

@@ -8,13 +8,13 @@ from spec.values.canister_terms import EnvironmentVariable
 from spec.values.containers import List
 from spec.values.identifiers import Blob, Principal
 from spec.values.management import DefiniteSettings, SettingsArguments
+from spec.values.quantities import MAXIMUM_CYCLES
 from spec.values.request_id import hash_of_map
 
 MAXIMUM_COMPUTE_ALLOCATION = 100
 MAXIMUM_MEMORY_ALLOCATION = 2**48
 """Production's bound; the interface specification admits any 64-bit number here. Source: facts on limits."""
 MAXIMUM_SECONDS = 2**64 - 1
-MAXIMUM_CYCLES = 2**128 - 1
 MAXIMUM_WASM_MEMORY = 2**48
 MAXIMUM_VIEWERS = 10
 

@@ -21,6 +21,7 @@ from spec.state.request import Done, KnownRequest, Processing, Received, Rejecte
 from spec.state.state import State
 from spec.transition import BurnReason, Step
 from spec.values.identifiers import MANAGEMENT_CANISTER, Text
+from spec.values.quantities import MAXIMUM_CYCLES
 
 
 @frozen
@@ -265,6 +266,12 @@ def cycles_are_never_negative(state: State) -> bool:
         and state.call_contexts.every(lambda _, context: context.available_cycles >= 0)
         and state.messages.every(carries_no_debt)
     )
+
+
+@invariant("Balances fit into 128 bits", "inv.cycles.saturating")
+def balances_fit_into_128_bits(state: State) -> bool:
+    """No balance is larger than the largest amount of cycles."""
+    return state.canisters.every(lambda _, canister: canister.balance <= MAXIMUM_CYCLES)
 
 
 def carries_no_debt(message: Message) -> bool:

@@ -24,6 +24,7 @@ from spec.state.state import State
 from spec.transition import (
     RULES,
     Burned,
+    BurnReason,
     Executed,
     Minted,
     NotEnabled,
@@ -96,6 +97,8 @@ class Lockstep:
         self.schedule: list[Label] = []
         self.fired: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
+        self.lost: Counter[str] = Counter()
+        """How often each rule lost cycles, among them those of an amount that was full."""
         self._nonce = 0
 
     def take(self, label: Label) -> bool:
@@ -111,6 +114,7 @@ class Lockstep:
             return False
         self.state = result.state
         self.fired[label.rule] += 1
+        self.lost[label.rule] += any(each.cycles and each.reason is BurnReason.LOST for each in result.burned)
         self._compare_shown(result, self.engine.explain())
         self.compare_states()
         return True

@@ -132,7 +132,7 @@ def _extreme(name: str, first_wins: Callable[[Any, Any], Any]) -> Callable[..., 
     return extreme
 
 
-PLACES = ("spec.rules", "spec.invariants", "spec.state", "spec.transition")
+PLACES = ("spec.rules", "spec.invariants", "spec.state", "spec.transition", "spec.values.quantities")
 """The modules whose text works on unknown values."""
 
 

@@ -7,7 +7,7 @@ from properties.symbolic.interpretation import calls_of_modules
 from spec.state.canister import Canister
 from spec.state.message import FuncMessage
 from spec.state.state import State
-from spec.transition import Executed, Step
+from spec.transition import BurnReason, Executed, Step
 
 Claim = Callable[[State, dict[str, Any], Step], Any]
 
@@ -39,9 +39,8 @@ def failure_changes_nothing_else(before: State, choices: dict[str, Any], step: S
 
 def is_failed(step: Step) -> bool:
     """The step shows an execution whose effects were dropped. A cleanup that returned keeps its own."""
-    return (
-        any(isinstance(shown, Executed) and shown.failure is not None for shown in step.outputs)
-        and len(step.burned) == 1
+    return any(isinstance(shown, Executed) and shown.failure is not None for shown in step.outputs) and all(
+        each.reason is not BurnReason.TRANSMISSION for each in step.burned
     )
 
 

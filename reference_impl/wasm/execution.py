@@ -77,6 +77,8 @@ class Execution:
     burned: Cycles = 0
     spent: Cycles = 0
     """What performed calls have taken: transferred cycles, fees and reserves."""
+    overflow: Cycles = 0
+    """What would have made an amount of cycles too large for 128 bits, and is gone."""
     call: CallUnderConstruction | None = None
     performed: list[MethodCall] = field(factory=list)
     new_certified_data: Blob | None = None
@@ -185,7 +187,7 @@ class Execution:
     def balance(self) -> Cycles:
         """The balance now. Source: canister-interface, canister_cycle_balance128."""
         attached = self.call.cycles if self.call else 0
-        return self.environment.balance + self.accepted - self.burned - self.spent - attached
+        return self.environment.balance + self.accepted - self.overflow - self.burned - self.spent - attached
 
     def liquid_balance(self) -> Cycles:
         """What may be spent now without freezing the canister; 0 if it is frozen."""
@@ -197,9 +199,26 @@ class Execution:
     def accept_cycles(self, most: Cycles) -> Cycles:
         """Moves cycles from the call to the balance, as many as are there."""
         amount = min(most, self.available)
+        self._spill(amount, onto=self.balance())
         self.available -= amount
         self.accepted += amount
         return amount
+
+    def attach_cycles(self, call: CallUnderConstruction, amount: Cycles) -> None:
+        """Moves cycles from the balance onto a call."""
+        self._spill(amount, onto=call.cycles)
+        call.cycles = min(call.cycles + amount, MAXIMUM_CYCLES)
+
+    def drop_call(self) -> None:
+        """Gives up the call under construction, if there is one; the balance gets its cycles back."""
+        if self.call is not None:
+            self._spill(self.call.cycles, onto=self.balance())
+            self.call = None
+
+    def _spill(self, amount: Cycles, onto: Cycles) -> None:
+        room = MAXIMUM_CYCLES - onto
+        if amount > room:
+            self.overflow += amount - room
 
     # LOG
 

@@ -197,5 +197,6 @@ def _outcome(
         response=execution.response,
         cycles_accepted=execution.accepted,
         cycles_burned=execution.burned,
+        cycles_lost=execution.overflow,
         logs=logs,
     )

@@ -41,7 +41,7 @@ def call_new(
 
     Bytes of the method name that are not UTF-8 are replaced: such a method does not exist.
     """
-    execution.call = None
+    execution.drop_call()
     execution.trap_unless(callee_size <= MAXIMUM_PRINCIPAL_LENGTH)
     execution.trap_unless(name_size <= execution.environment.profile.limits.exported_method_names)
     _require_payload(execution, name_size)
@@ -81,7 +81,7 @@ def call_with_best_effort_response(execution: Execution, timeout: int) -> None:
 def _attach(execution: Execution, amount: int) -> None:
     call = _call(execution)
     execution.trap_unless(amount <= execution.liquid_balance())
-    call.cycles += amount
+    execution.attach_cycles(call, amount)
 
 
 @system_function("ll", "", _CALLING_WITH_CYCLES)
@@ -102,9 +102,10 @@ def call_perform(execution: Execution) -> int:
     call = _call(execution)
     price = costs.call_price(call.payload, execution.is_64_bit, execution.environment)
     covered = price.total <= execution.liquid_balance()
-    execution.call = None
     if not covered:
+        execution.drop_call()
         return CALL_NOT_PERFORMED
+    execution.call = None
     execution.spent += call.cycles + price.total
     execution.performed.append(
         MethodCall(

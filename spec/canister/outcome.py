@@ -95,6 +95,11 @@ class Returned:
     """Accepted from the cycles available in the call context."""
     cycles_burned: Cycles = 0
     """Burned with `ic0.cycles_burn128`."""
+    cycles_lost: Cycles = 0
+    """
+    Those for which there was no room when they were accepted, attached to a call, or came back from a call that was not
+    made.
+    """
     logs: tuple[Blob, ...] = ()
     """What `ic0.debug_print` wrote, oldest first."""
     cleaned_up_after: Trapped | None = None

@@ -42,6 +42,7 @@ def call_new(
         raise Trap("the callee is not a principal")
     if name_size > smaller(limits.exported_method_names, limits.local_request_payload):
         raise Trap("the method name is longer than any method name may be")
+    execution.drop_pending_call()
     execution.pending_call = CallUnderConstruction(
         callee=Principal(execution.read_heap(callee_source, callee_size)),
         method_name=execution.read_heap(name_source, name_size).decode(errors="replace"),
@@ -88,11 +89,10 @@ def call_perform(execution: Execution) -> int:
     """
     Whether or not it succeeds, no call is under construction afterwards.
 
-    It fails only if the liquid balance does not cover the attached cycles, the fee for the request, and what has to be
-    set aside for the response.
+    It fails only if the liquid balance, which the attached cycles have left already, does not cover the fee for the
+    request and what has to be set aside for the response.
     """
     pending = _under_construction(execution)
-    execution.pending_call = None
     environment = execution.environment
     call = MethodCall(
         callee=pending.callee,
@@ -108,9 +108,10 @@ def call_perform(execution: Execution) -> int:
         fee=call_fee(environment.profile.fees, pending.payload, environment.subnet_size),
         timeout=pending.timeout,
     )
-    needed = call.transferred_cycles + call.fee + call.callback.reserved_cycles
-    if execution.liquid(execution.balance) < needed:
+    if execution.liquid(execution.balance) < call.fee + call.callback.reserved_cycles:
+        execution.drop_pending_call()
         return NOT_PERFORMED
+    execution.pending_call = None
     execution.calls.append(call)
     return PERFORMED
 
@@ -125,4 +126,4 @@ def _add_cycles(execution: Execution, amount: Cycles) -> None:
     call = _under_construction(execution)
     if amount > execution.liquid(execution.balance):
         raise Trap("the liquid balance does not cover the cycles")
-    call.transferred_cycles += amount
+    execution.attach_cycles(call, amount)

@@ -40,11 +40,11 @@ def msg_cycles_refunded128(execution: Execution, destination: int) -> None:
 
 
 def msg_cycles_accept(execution: Execution, largest: int) -> int:
-    return _accept(execution, largest)
+    return execution.accept_cycles(largest)
 
 
 def msg_cycles_accept128(execution: Execution, largest_high: int, largest_low: int, destination: int) -> None:
-    execution.write_cycles(destination, _accept(execution, largest_high * HIGH + largest_low))
+    execution.write_cycles(destination, execution.accept_cycles(largest_high * HIGH + largest_low))
 
 
 def cycles_burn128(execution: Execution, amount_high: int, amount_low: int, destination: int) -> None:
@@ -52,13 +52,6 @@ def cycles_burn128(execution: Execution, amount_high: int, amount_low: int, dest
     burned = smaller(amount_high * HIGH + amount_low, execution.liquid(execution.balance))
     execution.burned_cycles += burned
     execution.write_cycles(destination, burned)
-
-
-def _accept(execution: Execution, largest: Cycles) -> Cycles:
-    accepted = smaller(largest, execution.available_cycles)
-    execution.available_cycles -= accepted
-    execution.accepted_cycles += accepted
-    return accepted
 
 
 def _in_64_bits(amount: Cycles) -> int:

@@ -12,12 +12,12 @@ from attrs import define, field, frozen
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, MethodCall
 from spec.canister.wasm_state import WasmState
-from spec.fees import freezing_limit, larger, liquid_balance
+from spec.fees import freezing_limit, larger, liquid_balance, smaller
 from spec.system_api.context import REPLICATED, Context
 from spec.system_api.stable_pages import StablePages
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
-from spec.values.quantities import ByteCount, Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.quantities import ByteCount, Cycles, Instructions, Nanoseconds, Seconds, credited
 from spec.values.rejects import Reject, Response
 from spec.wasm.execute import Instance
 from spec.wasm.traps import Trap
@@ -90,6 +90,8 @@ class Execution:
     available_cycles: Cycles = 0
     accepted_cycles: Cycles = 0
     burned_cycles: Cycles = 0
+    lost_cycles: Cycles = 0
+    """Those for which there was no room where they were added."""
     pending_call: CallUnderConstruction | None = None
     calls: list[MethodCall] = field(factory=list)
     new_certified_data: Blob | None = None
@@ -167,8 +169,33 @@ class Execution:
     def balance(self) -> Cycles:
         """The balance as the canister sees it: without what the call under construction carries."""
         carried = 0 if self.pending_call is None else self.pending_call.transferred_cycles
-        gained = self.environment.balance + self.accepted_cycles
+        gained = self.environment.balance + self.accepted_cycles - self.lost_cycles
         return gained - self.burned_cycles - self.performed_calls_cost - carried
+
+    def accept_cycles(self, largest: Cycles) -> Cycles:
+        """
+        Moves cycles from the call to the balance and gives how many.
+
+        The call loses as many as were asked for, if it has them, also where the balance has no room for them.
+        """
+        accepted = smaller(largest, self.available_cycles)
+        self.lost_cycles += credited(self.balance, accepted).lost
+        self.available_cycles -= accepted
+        self.accepted_cycles += accepted
+        return accepted
+
+    def attach_cycles(self, call: CallUnderConstruction, amount: Cycles) -> None:
+        """Moves cycles from the balance to the call under construction."""
+        attached = credited(call.transferred_cycles, amount)
+        call.transferred_cycles = attached.total
+        self.lost_cycles += attached.lost
+
+    @defines("entry.pending-call-discarded")
+    def drop_pending_call(self) -> None:
+        """The call under construction, if there is one, is not made; its cycles come back."""
+        if self.pending_call is not None:
+            self.lost_cycles += credited(self.balance, self.pending_call.transferred_cycles).lost
+            self.pending_call = None
 
     @property
     def memory_usage(self) -> ByteCount:

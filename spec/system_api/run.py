@@ -58,9 +58,7 @@ class Finished:
         """What the rules see of it."""
         return self._returned() if self.ending is Ending.RETURNS else self._trapped()
 
-    @defines("entry.pending-call-discarded")
     def _returned(self) -> Returned:
-        """A call still under construction is dropped."""
         execution = self.execution
         return Returned(
             new_state=self.new_state,
@@ -71,6 +69,7 @@ class Finished:
             response=execution.response,
             cycles_accepted=execution.accepted_cycles,
             cycles_burned=execution.burned_cycles,
+            cycles_lost=execution.lost_cycles,
             logs=tuple(execution.logs),
         )
 
@@ -143,6 +142,7 @@ def _run(
     execution.instance = instance
     try:
         call(instance)
+        execution.drop_pending_call()
         ending, why = Ending.RETURNS, ""
     except Trap as trap:
         ending, why = Ending.TRAPS, trap.reason

@@ -7,6 +7,10 @@ Every alias is a plain `int` at run time. The annotation is what a reader, the d
 
 from typing import Annotated, Final
 
+from attrs import frozen
+
+from spec.values.checklist import defines
+
 
 class Natural:
     """Marks an integer that is never negative, and names its unit."""
@@ -53,4 +57,21 @@ SECONDS_PER_DAY: Final[Seconds] = 24 * 60 * 60
 """Source: the definition of the freezing limit."""
 
 MAXIMUM_CYCLES: Final[Cycles] = 2**128 - 1
-"""Balances are 128 bits wide. Source: canister-interface, cycles."""
+"""Balances are 128 bits wide. Source: index, canister cycles."""
+
+
+@frozen
+class Credited:
+    """What became of cycles that were added to an amount."""
+
+    total: int
+    """The amount after. Negative only if it was so before."""
+    lost: Cycles
+    """The cycles for which there was no room."""
+
+
+@defines("inv.cycles.saturating")
+def credited(amount: int, added: Cycles) -> Credited:
+    """Cycles are added to an amount, as far as 128 bits hold the sum. Source: index, canister cycles."""
+    total = min(amount + added, MAXIMUM_CYCLES)
+    return Credited(total, amount + added - total)

@@ -19,7 +19,7 @@ from spec.transition import Burned, BurnReason, Minted, MintReason, Step, opaque
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, MessageId
-from spec.values.quantities import CanisterVersion, Cycles
+from spec.values.quantities import CanisterVersion, Cycles, credited
 from spec.values.rejects import RejectReason, Reply
 
 LONGEST_ID = 29
@@ -77,9 +77,8 @@ def create_canister(state: State, *, message_id: MessageId, canister_id: Caniste
     require_free_id(state, canister_id)
     fee = fee_of_creation(state)
     require(call.transferred_cycles >= fee, "the fee is attached", RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
-    canister = created(
-        state, call, canister_id, call.transferred_cycles - fee, arguments.settings, arguments.sender_canister_version
-    )
+    deposit = credited(0, call.transferred_cycles - fee)
+    canister = created(state, call, canister_id, deposit.total, arguments.settings, arguments.sender_canister_version)
 
     # STATE AFTER
     return Step(
@@ -90,7 +89,7 @@ def create_canister(state: State, *, message_id: MessageId, canister_id: Caniste
                 ResponseMessage(call.origin, Reply(encoded_canister_id(canister_id)), refunded_cycles=0)
             ),
         ),
-        burned=(Burned(fee, BurnReason.CREATION),),
+        burned=(Burned(fee, BurnReason.CREATION), Burned(deposit.lost, BurnReason.LOST)),
     )
 
 
@@ -112,7 +111,8 @@ def provisional_create_canister_with_cycles(state: State, *, message_id: Message
     )
     require_free_id(state, canister_id)
     amount = state.profile.defaults.provisional_cycles if arguments.amount is None else arguments.amount
-    canister = created(state, call, canister_id, amount, arguments.settings, arguments.sender_canister_version)
+    deposit = credited(0, amount)
+    canister = created(state, call, canister_id, deposit.total, arguments.settings, arguments.sender_canister_version)
 
     # STATE AFTER
     return Step(
@@ -124,6 +124,7 @@ def provisional_create_canister_with_cycles(state: State, *, message_id: Message
             ),
         ),
         minted=(Minted(amount, MintReason.PROVISIONAL),),
+        burned=(Burned(deposit.lost, BurnReason.LOST),),
     )
 
 

@@ -6,10 +6,11 @@ from spec.rules.conditions import existing_canister
 from spec.rules.management.arguments import managed_call, management_call, replied, reply
 from spec.state.message import ResponseMessage
 from spec.state.state import State
-from spec.transition import Minted, MintReason, Step, opaque, require, transition
+from spec.transition import Burned, BurnReason, Minted, MintReason, Step, opaque, require, transition
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import Blob, MessageId
+from spec.values.quantities import credited
 from spec.values.rejects import RejectReason, Reply
 
 RANDOM_BYTES = 32
@@ -41,18 +42,18 @@ def deposit_cycles(state: State, *, message_id: MessageId) -> Step:
     # CONDITIONS
     managed = managed_call(state, message_id, "deposit_cycles")
     call, canister = managed.call, managed.canister
+    deposit = credited(canister.balance, call.transferred_cycles)
 
     # STATE AFTER
     return Step(
         evolve(
             state,
-            canisters=state.canisters.set(
-                managed.canister_id, evolve(canister, balance=canister.balance + call.transferred_cycles)
-            ),
+            canisters=state.canisters.set(managed.canister_id, evolve(canister, balance=deposit.total)),
             messages=state.messages.remove(message_id).append(
                 ResponseMessage(call.origin, Reply(management.EMPTY_RESULT), refunded_cycles=0)
             ),
-        )
+        ),
+        burned=(Burned(deposit.lost, BurnReason.LOST),),
     )
 
 
@@ -79,14 +80,14 @@ def provisional_top_up_canister(state: State, *, message_id: MessageId) -> Step:
     require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
     assert arguments is not None
     canister = existing_canister(state, arguments.canister_id)
+    deposit = credited(canister.balance, arguments.amount)
 
     # STATE AFTER
     return Step(
         evolve(
             replied(state, message_id, call),
-            canisters=state.canisters.set(
-                arguments.canister_id, evolve(canister, balance=canister.balance + arguments.amount)
-            ),
+            canisters=state.canisters.set(arguments.canister_id, evolve(canister, balance=deposit.total)),
         ),
         minted=(Minted(arguments.amount, MintReason.PROVISIONAL),),
+        burned=(Burned(deposit.lost, BurnReason.LOST),),
     )

@@ -18,7 +18,7 @@ from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal
-from spec.values.quantities import ByteCount
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount
 from spec.values.rejects import RejectReason
 from spec.values.request_id import hash_of_map
 
@@ -29,7 +29,6 @@ MAXIMUM_MEMORY_SETTING = 2**48
 MAXIMUM_FREEZING_THRESHOLD = 2**64 - 1
 MAXIMUM_VIEWERS = 10
 """Source: management-canister, settings; facts on limits."""
-MAXIMUM_CYCLES_SETTING = 2**128 - 1
 
 
 @opaque
@@ -127,10 +126,10 @@ def settings_are_allowed(profile: Profile, settings: Settings, given: management
         and settings.compute_allocation <= MAXIMUM_COMPUTE_ALLOCATION
         and settings.memory_allocation <= MAXIMUM_MEMORY_SETTING
         and settings.freezing_threshold <= MAXIMUM_FREEZING_THRESHOLD
-        and settings.reserved_balance_limit <= MAXIMUM_CYCLES_SETTING
+        and settings.reserved_balance_limit <= MAXIMUM_CYCLES
         and settings.wasm_memory_limit <= MAXIMUM_MEMORY_SETTING
         and settings.wasm_memory_threshold <= MAXIMUM_MEMORY_SETTING
-        and settings.minimum_incoming_canister_call_cycles <= MAXIMUM_CYCLES_SETTING
+        and settings.minimum_incoming_canister_call_cycles <= MAXIMUM_CYCLES
         and has_few_viewers(settings.log_visibility)
         and has_few_viewers(settings.snapshot_visibility)
         and has_few_viewers(settings.status_visibility)

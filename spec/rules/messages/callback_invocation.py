@@ -8,9 +8,10 @@ from spec.state.canister import Canister
 from spec.state.message import CallbackInvocation, FuncMessage, ResponseMessage, Unordered
 from spec.state.origin import Expired, FromCanister
 from spec.state.state import State
-from spec.transition import Step, require, transition
+from spec.transition import Burned, BurnReason, Step, require, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
+from spec.values.quantities import credited
 
 
 @transition(title="Callback invocation", source="abstract-behavior#callback-invocation")
@@ -24,6 +25,7 @@ def callback_invocation(state: State, *, message_id: MessageId) -> Step:
     # CONDITIONS
     response, origin, context, canister = awaited_response(state, message_id)
     require(not context.deleted, "the call context is not deleted")
+    refund = credited(canister.balance, response.refunded_cycles)
 
     # STATE AFTER
     return Step(
@@ -40,10 +42,9 @@ def callback_invocation(state: State, *, message_id: MessageId) -> Step:
                     reserved_cycles=origin.callback.reserved_cycles,
                 ),
             ),
-            canisters=state.canisters.set(
-                context.canister, evolve(canister, balance=canister.balance + response.refunded_cycles)
-            ),
-        )
+            canisters=state.canisters.set(context.canister, evolve(canister, balance=refund.total)),
+        ),
+        burned=(Burned(refund.lost, BurnReason.LOST),),
     )
 
 
@@ -54,15 +55,16 @@ def callback_of_deleted_context(state: State, *, message_id: MessageId) -> Step:
     # CONDITIONS
     response, origin, context, canister = awaited_response(state, message_id)
     require(context.deleted, "the call context is deleted")
-    returned = response.refunded_cycles + origin.callback.reserved_cycles
+    refund = credited(canister.balance, response.refunded_cycles + origin.callback.reserved_cycles)
 
     # STATE AFTER
     return Step(
         evolve(
             state,
             messages=state.messages.remove(message_id),
-            canisters=state.canisters.set(context.canister, evolve(canister, balance=canister.balance + returned)),
-        )
+            canisters=state.canisters.set(context.canister, evolve(canister, balance=refund.total)),
+        ),
+        burned=(Burned(refund.lost, BurnReason.LOST),),
     )
 
 

@@ -17,6 +17,7 @@ from spec.state.state import State
 from spec.transition import Burned, BurnReason, Executed, Step, require, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
+from spec.values.quantities import credited
 
 
 @transition(title="Message execution", source="abstract-behavior#rule-message-execution", completes_execution=True)
@@ -47,7 +48,8 @@ def message_execution(state: State, *, message_id: MessageId) -> Step:
         return committed(state, message_id, message, canister, context, outcome, settlement)
     assert failure is not None, "an execution that did not return failed"
     used = min(settlement.cycles_used, message.reserved_cycles)
-    charged = evolve(with_logs(canister, outcome.logs), balance=canister.balance + message.reserved_cycles - used)
+    refund = credited(canister.balance, message.reserved_cycles - used)
+    charged = evolve(with_logs(canister, outcome.logs), balance=refund.total)
     return Step(
         evolve(
             state,
@@ -63,7 +65,7 @@ def message_execution(state: State, *, message_id: MessageId) -> Step:
             ),
         ),
         outputs=(Executed(message.receiver, outcome.instructions_used, failure),),
-        burned=(Burned(used, BurnReason.EXECUTION),),
+        burned=(Burned(used, BurnReason.EXECUTION), Burned(refund.lost, BurnReason.LOST)),
     )
 
 
@@ -91,6 +93,7 @@ def committed(
             Burned(settlement.cycles_used, BurnReason.EXECUTION),
             Burned(settlement.fees, BurnReason.TRANSMISSION),
             Burned(outcome.cycles_burned, BurnReason.REQUESTED),
+            Burned(settlement.lost, BurnReason.LOST),
         ),
     )
 

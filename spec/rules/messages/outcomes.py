@@ -79,6 +79,7 @@ def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
                 response=outcome.response,
                 cycles_accepted=outcome.cycles_accepted,
                 cycles_burned=outcome.cycles_burned,
+                cycles_lost=outcome.cycles_lost,
                 logs=outcome.logs,
             )
 
@@ -90,4 +91,4 @@ def system_task_as_update(outcome: Outcome) -> Outcome:
         case Trapped():
             return outcome
         case Returned():
-            return evolve(outcome, response=None, cycles_accepted=0)
+            return evolve(outcome, response=None, cycles_accepted=0, cycles_lost=0)

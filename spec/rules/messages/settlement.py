@@ -15,7 +15,7 @@ from spec.transition import opaque
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.management import decode_arguments
-from spec.values.quantities import ByteCount, CanisterVersion, Cycles
+from spec.values.quantities import ByteCount, CanisterVersion, Cycles, credited
 from spec.values.rejects import RejectReason
 
 METHODS_WITH_SENDER_VERSION = (
@@ -41,24 +41,30 @@ class Settlement:
     """Transferred with calls made and set aside for their responses."""
     newly_reserved: Cycles
     """Moved to the reserved balance because the canister grew."""
+    lost: Cycles
+    """For which the balance had no room."""
     balance: int
     """After all of this; negative if the canister cannot pay."""
 
 
 def settle(state: State, canister: Canister, message: FuncMessage, outcome: Outcome) -> Settlement:
-    """Adds up the cycles of an execution. Source: abstract-behavior, message execution (`New_balance`)."""
+    """
+    Adds up the cycles of an execution; what was set aside for it and is left comes back at the end.
+
+    Source: abstract-behavior, message execution (`New_balance`).
+    """
     used = cycles_used(state.profile, canister, message, outcome)
     match outcome:
         case Returned():
             paid = outcome.new_calls.total(lambda call: call.fee)
             sent = outcome.new_calls.total(lambda call: call.transferred_cycles + call.callback.reserved_cycles)
             reserved = cycles_to_reserve(state, message.receiver, with_state_of(canister, outcome))
-            balance = canister.balance + outcome.cycles_accepted + message.reserved_cycles
-            return Settlement(
-                used, paid, sent, reserved, balance - used - paid - sent - reserved - outcome.cycles_burned
-            )
+            gained = outcome.cycles_accepted - outcome.cycles_lost
+            spent = paid + sent + reserved + outcome.cycles_burned
+            after = credited(canister.balance + gained - spent, message.reserved_cycles - used)
+            return Settlement(used, paid, sent, reserved, outcome.cycles_lost + after.lost, after.total)
         case Trapped():
-            return Settlement(used, 0, 0, 0, canister.balance + message.reserved_cycles - used)
+            return Settlement(used, 0, 0, 0, 0, canister.balance + message.reserved_cycles - used)
 
 
 @defines("unspec.fn.cycles-used")

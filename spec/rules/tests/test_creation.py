@@ -7,6 +7,7 @@ from spec.rules.management.creation import is_system_assigned
 from spec.rules.management.settings import environment_variables_hash
 from spec.rules.tests.worlds import (
     ADMIN,
+    NOTHING_LOST,
     NOW,
     PROFILE,
     SUBNET,
@@ -119,7 +120,7 @@ def test_a_new_canister_is_empty_and_runs_with_the_cycles_sent_less_the_fee():
     fired = fire(state, CREATE, message_id=0, canister_id=A)
     assert fired == Step(
         evolve(state, canisters=state.canisters.set(A, new()), messages=answered(state, 0)),
-        burned=(Burned(FEE, BurnReason.CREATION),),
+        burned=(Burned(FEE, BurnReason.CREATION), NOTHING_LOST),
     )
 
 
@@ -172,7 +173,7 @@ def test_creating_needs_the_fee():
 def test_creating_is_free_on_a_subnet_with_admins():
     admins = Map.of([(SUBNET.subnet_id, List.of(ADMIN))])
     fired = fire(creating(cycles=0, subnet_admins=admins), CREATE, message_id=0, canister_id=A)
-    assert (fired.state.canisters[A].balance, fired.burned) == (0, (Burned(0, BurnReason.CREATION),))
+    assert (fired.state.canisters[A].balance, fired.burned) == (0, (Burned(0, BurnReason.CREATION), NOTHING_LOST))
     none = Map.of([(SUBNET.subnet_id, List())])
     assert reason(creating(cycles=0, subnet_admins=none)) == RejectReason.INSUFFICIENT_CYCLES_ATTACHED
 
@@ -332,6 +333,7 @@ def test_cycles_of_a_provisional_canister_come_out_of_nothing_and_those_sent_go_
     assert fired == Step(
         evolve(state, canisters=state.canisters.set(A, new(balance=minted)), messages=answered(state, 1_000_000)),
         minted=(Minted(minted, MintReason.PROVISIONAL),),
+        burned=(NOTHING_LOST,),
     )
 
 

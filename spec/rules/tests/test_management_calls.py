@@ -6,6 +6,7 @@ from attrs import evolve
 from spec.machine import enabled as labels
 from spec.rules.management.rejection import METHODS
 from spec.rules.tests.worlds import (
+    NOTHING_LOST,
     RICH,
     STRANGER,
     USER,
@@ -49,7 +50,8 @@ def test_anybody_may_add_the_cycles_of_a_call_to_a_balance():
             state,
             canisters=state.canisters.set(A, evolve(managed, balance=RICH + 1_000_000)),
             messages=Queue(((1, response),), 2),
-        )
+        ),
+        burned=(NOTHING_LOST,),
     )
 
 
@@ -84,6 +86,7 @@ def test_anybody_may_top_a_canister_up_out_of_nothing():
             messages=Queue(((1, response),), 2),
         ),
         minted=(Minted(77, MintReason.PROVISIONAL),),
+        burned=(NOTHING_LOST,),
     )
 
 

@@ -9,6 +9,7 @@ from spec.rules.tests.worlds import (
     CALLBACK,
     FAKES,
     FIXED,
+    NOTHING_LOST,
     NOW,
     PROFILE,
     RESERVED_FOR_RESPONSE,
@@ -208,6 +209,7 @@ def test_a_successful_update_keeps_its_state_raises_the_version_and_is_charged_w
             Burned(USED, BurnReason.EXECUTION),
             Burned(0, BurnReason.TRANSMISSION),
             Burned(0, BurnReason.REQUESTED),
+            NOTHING_LOST,
         ),
     )
 
@@ -365,6 +367,7 @@ def test_new_calls_and_then_the_response_are_appended_in_order_and_paid_for():
         Burned(USED, BurnReason.EXECUTION),
         Burned(100, BurnReason.TRANSMISSION),
         Burned(0, BurnReason.REQUESTED),
+        NOTHING_LOST,
     )
 
 
@@ -399,7 +402,7 @@ def test_certified_data_timer_and_burned_cycles_take_effect():
     after = fired.state.canisters[A]
     assert (after.certified_data, after.global_timer) == (b"data", NOW + 1)
     assert after.balance == RICH + SET_ASIDE - USED - 500
-    assert fired.burned[-1] == Burned(500, BurnReason.REQUESTED)
+    assert fired.burned[-2:] == (Burned(500, BurnReason.REQUESTED), NOTHING_LOST)
 
 
 @pytest.mark.checklist("rule.message-execution.commit-effects")
@@ -443,7 +446,7 @@ def test_an_execution_that_traps_is_charged_and_changes_nothing(reason, failure)
             call_contexts=contexts(evolve(context, instructions_used=1_000, last_failure=failed)),
         ),
         outputs=(Executed(A, 1_000, failed),),
-        burned=(Burned(USED, BurnReason.EXECUTION),),
+        burned=(Burned(USED, BurnReason.EXECUTION), NOTHING_LOST),
     )
 
 
@@ -453,7 +456,7 @@ def test_an_execution_that_traps_is_charged_and_changes_nothing(reason, failure)
 def test_a_failed_execution_is_charged_its_budget_at_most():
     state = running({"callback": traps(40_000_000_000)}, RESPONDING, function={"reserved_cycles": 10**9})
     fired = execute(state)
-    assert fired.burned == (Burned(10**9, BurnReason.EXECUTION),)
+    assert fired.burned == (Burned(10**9, BurnReason.EXECUTION), NOTHING_LOST)
     assert fired.state.canisters[A].balance == RICH
 
 
@@ -576,5 +579,5 @@ def test_a_method_or_hook_that_the_module_does_not_have_costs_nothing(entry_poin
     state = running({}, entry_point)
     fired = execute(state)
     failed = FailedExecution(RejectReason.METHOD_NOT_FOUND, "")
-    assert (fired.outputs, fired.burned) == ((Executed(A, 0, failed),), (Burned(0, BurnReason.EXECUTION),))
+    assert (fired.outputs, fired.burned) == ((Executed(A, 0, failed),), (Burned(0, BurnReason.EXECUTION), NOTHING_LOST))
     assert fired.state.canisters[A].balance == RICH + SET_ASIDE

@@ -6,6 +6,7 @@ from attrs import evolve
 from spec.canister.environment import Caller
 from spec.rules.tests.worlds import (
     CALLBACK,
+    NOTHING_LOST,
     NOW,
     RESERVED_FOR_RESPONSE,
     RICH,
@@ -65,7 +66,8 @@ def test_a_response_becomes_the_execution_of_a_callback_and_its_refund_is_there_
             state,
             messages=Queue(((0, function), (1, a_call())), 2),
             canisters=state.canisters.set(A, evolve(awaiting, balance=awaiting.balance + 70)),
-        )
+        ),
+        burned=(NOTHING_LOST,),
     )
 
 
@@ -92,7 +94,8 @@ def test_a_response_to_a_deleted_context_runs_no_code_and_its_cycles_go_to_the_c
     state = responding(awaiting, deleted)
     fired = fire(state, "callback_of_deleted_context", message_id=0)
     after = evolve(awaiting, balance=RICH + 70 + RESERVED_FOR_RESPONSE)
-    assert fired == Step(evolve(state, messages=Queue(((1, a_call()),), 2), canisters=state.canisters.set(A, after)))
+    expected = evolve(state, messages=Queue(((1, a_call()),), 2), canisters=state.canisters.set(A, after))
+    assert fired == Step(expected, burned=(NOTHING_LOST,))
 
 
 @pytest.mark.checklist("rule.callback-invocation.live-context", "rule.callback-invocation.deleted-context")

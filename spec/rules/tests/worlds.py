@@ -21,7 +21,7 @@ from spec.state.message import Between, CallbackInvocation, CallMessage, FuncMes
 from spec.state.origin import FromCanister, FromUser, NoDeadline
 from spec.state.request import KnownRequest, Processing, Received, Request
 from spec.state.state import State, total_cycles
-from spec.transition import NotEnabled, Step
+from spec.transition import Burned, BurnReason, NotEnabled, Step
 from spec.values import management
 from spec.values.containers import Map, Queue
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, self_authenticating_id
@@ -40,6 +40,8 @@ SET_ASIDE_FOR_QUERY = 5_005_000_000
 RESERVED_FOR_RESPONSE = 42_102_152_000
 FIXED = 5_000_000
 """The fixed part of the price of an execution; each instruction costs one cycle more."""
+NOTHING_LOST = Burned(0, BurnReason.LOST)
+"""Where cycles were added to a balance that had room for them."""
 
 # Code that is a Python object.
 

@@ -127,3 +127,51 @@ def test_64_bit_amounts_are_added_up_to_the_liquid_balance_and_wide_ones_have_tw
     wide = new + "(call $call_cycles_add128 (i64.const 1) (i64.const -1))"
     assert isinstance(go(wide, balance=freezing_limit(MEMORY) + 2**65 - 1), Returned)
     assert isinstance(go(wide, balance=freezing_limit(MEMORY) + 2**65 - 2), Trapped)
+
+
+LARGEST = 2**128 - 1
+NEW = """(call $call_new (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)
+    (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))"""
+BALANCE = "(call $canister_cycle_balance128 (i32.const 0))"
+BURN_5 = BURN.format(high=0, low=5, destination=100)
+ATTACH = "(call $call_cycles_add128 (i64.const 0) (i64.const {}))"
+MOVED = "(call $msg_cycles_accept128 (i64.const 0) (i64.const 50) (i32.const 0))"
+
+
+@pytest.mark.checklist("inv.cycles.saturating", "api.msg-cycles-accept128")
+def test_a_call_loses_the_cycles_that_are_accepted_into_a_full_balance(go: Run, replied: Run) -> None:
+    outcome = go(MOVED, balance=LARGEST - 20, cycles=60)
+    assert (outcome.cycles_accepted, outcome.cycles_lost) == (50, 30)
+    assert amount(replied(MOVED + REPLY_16, balance=LARGEST - 20, cycles=60)) == 50
+    assert amount(replied(MOVED + BALANCE + REPLY_16, balance=LARGEST - 20, cycles=60)) == LARGEST
+
+
+@pytest.mark.checklist("inv.cycles.saturating")
+def test_what_was_lost_is_not_there_when_there_is_room(go: Run, replied: Run) -> None:
+    outcome = go(MOVED + BURN_5 + MOVED, balance=LARGEST, cycles=100)
+    assert (outcome.cycles_accepted, outcome.cycles_burned, outcome.cycles_lost) == (100, 5, 95)
+    assert amount(replied(MOVED + BURN_5 + BALANCE + REPLY_16, balance=LARGEST, cycles=60)) == LARGEST - 5
+
+
+@pytest.mark.checklist("inv.cycles.saturating", "entry.pending-call-discarded")
+@pytest.mark.parametrize("dropped_by", [NEW, ""], ids=["another call", "the end"])
+def test_the_cycles_of_a_dropped_call_find_no_room_if_others_took_it(go: Run, dropped_by: str) -> None:
+    outcome = go(NEW + ATTACH.format(40) + MOVED + dropped_by, balance=LARGEST, cycles=50)
+    assert (outcome.cycles_accepted, outcome.cycles_lost) == (50, 50)
+    outcome = go(NEW + ATTACH.format(40) + dropped_by + MOVED, balance=LARGEST, cycles=50)
+    assert (outcome.cycles_accepted, outcome.cycles_lost) == (50, 50)
+    outcome = go(NEW + ATTACH.format(70) + MOVED + BURN_5 + dropped_by, balance=LARGEST, cycles=50)
+    assert (outcome.cycles_accepted, outcome.cycles_burned, outcome.cycles_lost) == (50, 5, 45)
+
+
+@pytest.mark.checklist("inv.cycles.saturating", "api.call-cycles-add128")
+def test_no_call_carries_more_than_the_largest_amount(go: Run) -> None:
+    attach = "(call $call_cycles_add128 (i64.const -2) (i64.const 0))"
+    accept = "(call $msg_cycles_accept128 (i64.const -1) (i64.const -1) (i32.const 0))"
+    perform = "(drop (call $call_perform))"
+    outcome = go(NEW + attach + accept + attach + perform, balance=LARGEST, cycles=LARGEST)
+    (call,) = outcome.new_calls
+    attached = (2**64 - 2) * 2**64
+    not_accepted = LARGEST - attached
+    assert call.transferred_cycles == LARGEST
+    assert outcome.cycles_lost == not_accepted + 2 * attached - LARGEST
