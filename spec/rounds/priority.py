@@ -70,7 +70,11 @@ def rank_of_long(progress: Progress, canister_id: CanisterId) -> tuple[int, int,
 
 
 def cores_for_long(progress: Progress, long: list[CanisterId], canisters: Count) -> Count:
-    """How many cores go to long executions: enough for their allocations and their part of what is not allocated."""
+    """
+    How many cores go to long executions: enough for their allocations and their part of what is not allocated.
+
+    At least one, even if others have allocated everything; production admits no such allocations.
+    """
     threads = progress.state.profile.rounds.threads
     if not long:
         return 0
@@ -79,7 +83,7 @@ def cores_for_long(progress: Progress, long: list[CanisterId], canisters: Count)
     allocated = sum(allocation(progress, one) for one in progress.canisters())
     free = max((threads - 1) * WHOLE - allocated, 0)
     theirs = sum(allocation(progress, one) for one in long) + free * len(long) // canisters
-    return min(len(long), -(-theirs // WHOLE), threads)
+    return min(len(long), max(-(-theirs // WHOLE), 1), threads)
 
 
 def assigned(progress: Progress, chosen: Order) -> tuple[tuple[CanisterId, ...], ...]:
@@ -153,7 +157,7 @@ def with_free_compute(progress: Progress) -> Progress:
     """
     After what nobody has allocated was given away in equal shares, none larger than what makes a whole core.
 
-    The priorities then add up to zero, or to less if the shares were cut.
+    The priorities then add up to zero; they stay as they are if they add up to more already.
     """
     ids = progress.canisters()
     free = -sum(progress.record(one).priority for one in ids)
