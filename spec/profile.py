@@ -226,6 +226,8 @@ class Rounds:
     """So long a call waits for a canister to stop. Checklist: `unspec.env.stop-timeout`."""
     charge_interval: Seconds
     """Storage and compute are charged when so much time has passed."""
+    answer_lifetime: Seconds
+    """So long the answer to a request is kept."""
 
 
 @frozen

@@ -12,7 +12,6 @@ from spec.rounds.progress import Progress, followed, is_stopping, stop_times
 from spec.state.label import Label
 from spec.state.message import ResponseMessage
 from spec.state.origin import FromUser
-from spec.state.request import Done, Rejected, Replied
 from spec.values.containers import Map
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import NANOSECONDS_PER_SECOND
@@ -58,9 +57,10 @@ def stop_calls_rejected(progress: Progress) -> Progress:
 
 
 def requests_forgotten(progress: Progress) -> Progress:
-    """After requests were forgotten that were answered and have expired."""
-    for request_id, known in progress.state.requests.items():
-        if isinstance(known.status, Replied | Rejected | Done):
+    """After requests were forgotten that have expired, and were answered long ago."""
+    lifetime = progress.state.profile.rounds.answer_lifetime * NANOSECONDS_PER_SECOND
+    for request_id, answered in progress.rounds.answered.items():
+        if answered + lifetime < progress.state.system_time:
             progress = progress.take_if_enabled(Label("request_deletion", {"request_id": request_id}))
     return progress
 

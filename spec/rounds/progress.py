@@ -10,7 +10,7 @@ from spec.state.canister import Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
 from spec.state.origin import Expired, FromCanister
-from spec.state.request import Received
+from spec.state.request import Done, Received, Rejected, Replied
 from spec.state.state import State
 from spec.transition import Output, Step
 from spec.values.containers import Map
@@ -154,6 +154,7 @@ def adopted(progress: Progress) -> Progress:
         for one, message in state.messages.entries
     )
     received = [one for one, known in state.requests.items() if isinstance(known.status, Received)]
+    answered = [one for one, known in state.requests.items() if isinstance(known.status, Replied | Rejected | Done)]
     kept = [one for one in rounds.ingress if one in received]
     ids = progress.canisters()
     return evolve(
@@ -165,6 +166,7 @@ def adopted(progress: Progress) -> Progress:
             waiting=waiting,
             ingress=(*kept, *(one for one in received if one not in kept)),
             postponed=tuple(one for one in rounds.postponed if one in state.messages),
+            answered=Map.of((one, entry(rounds.answered, one, state.system_time)) for one in answered),
             stop_calls=Map.of((one, stop_times(progress, one)) for one in ids if is_stopping(state, one)),
         ),
     )

@@ -134,6 +134,8 @@ class RoundState:
     """Calls to `raw_rand`, answered in the next round."""
     stop_calls: Map[CanisterId, tuple[Nanoseconds, ...]] = field(factory=Map)
     """When the calls began to wait that wait for a canister to stop."""
+    answered: Map[RequestId, Nanoseconds] = field(factory=Map)
+    """When the requests were answered that are still known."""
     heap_delta: ByteCount = 0
     """How much memory has changed since the last checkpoint."""
 
