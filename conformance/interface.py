@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from attrs import field, frozen
 
 from spec.state.label import Label
-from spec.state.request import Request
+from spec.state.request import Endpoint, Request
 from spec.transition import Output
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, RequestId, SubnetId, Text
 from spec.values.quantities import Count, Nanoseconds
@@ -220,7 +220,9 @@ class Implementation(Protocol):
         """Starts an instance without canisters."""
         ...
 
-    def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
         """Hands in an update call."""
         ...
 

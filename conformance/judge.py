@@ -25,10 +25,11 @@ from conformance.interface import (
 )
 from conformance.patterns import agrees, shown
 from conformance.wire import answer_of
-from spec.machine import initial_state, step, submission_label
+from spec.machine import initial_state, step
 from spec.profile import Profile
 from spec.rules.ingress.request_ids import request_id_of
 from spec.state.canister import Subnet
+from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import NotEnabled, Step, Unspecified
@@ -60,8 +61,8 @@ class Terms:
 class Judge(Protocol):
     """A judge of one instance. Each method raises `verdicts.Judged` if what it is told is not allowed."""
 
-    def submitted(self, request: Request, effective_id: Principal, seen: Accepted | Refused) -> None:
-        """A request was handed in."""
+    def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
+        """A request was handed in, which is this label."""
         ...
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
@@ -112,9 +113,9 @@ def first_state(terms: Terms, instance: Instance) -> State:
     )
 
 
-def submission(state: State, request: Request, effective_id: Principal) -> tuple[Accepted | Refused, State] | Text:
-    """What handing in a request shows, and the state after; a text if the specification is silent."""
-    match step(state, submission_label(request, effective_id)):
+def submission(state: State, request: Request, label: Label) -> tuple[Accepted | Refused, State] | Text:
+    """What handing in a request by a label shows, and the state after; a text if the specification is silent."""
+    match step(state, label):
         case Step() as fired:
             return Accepted(request_id_of(request)), fired.state
         case NotEnabled(reject=None):

@@ -29,7 +29,7 @@ from conformance.patterns import agrees, difference, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
 from conformance.wire import answer_of
-from spec.machine import OUTSIDE, candidates, step, submission_label
+from spec.machine import OUTSIDE, candidates, step
 from spec.state.digest import state_digest
 from spec.state.label import Label
 from spec.state.request import Replied, Request
@@ -70,15 +70,15 @@ class Replay:
         steps, self._new_steps = self._new_steps, []
         return steps
 
-    def submitted(self, request: Request, effective_id: Principal, seen: Accepted | Refused) -> None:
-        outcome = submission(self._state, request, effective_id)
+    def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
+        outcome = submission(self._state, request, label)
         if isinstance(outcome, str):
             raise inconclusive(f"the specification is silent: {outcome}")
         allowed, _ = outcome
         if not submission_agrees(allowed, seen):
             what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
             raise fail(f"{what}, which the specification does not allow", (shown_submission(allowed),))
-        self._follow([submission_label(request, effective_id)] if isinstance(seen, Accepted) else [])
+        self._follow([label] if isinstance(seen, Accepted) else [])
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         self._follow([])

@@ -213,7 +213,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
             judge = Replay(terms, instance, implementation, description.capabilities)
         else:
             judge = Search(terms, instance)
-        stage = Stage(implementation, description, judge, terms, instance.system_time)
+        stage = Stage(implementation, description, judge, terms, instance)
         chosen.script(stage)
         verdict = Pass()
     except Judged as judged:

@@ -48,7 +48,7 @@ from conformance.moves import (
 from conformance.patterns import agrees, shown
 from conformance.reading import query_in, shown_values, values_in
 from conformance.verdicts import fail, inconclusive
-from spec.machine import step, submission_label
+from spec.machine import step
 from spec.state.canonical import canonical_form
 from spec.state.label import Label
 from spec.state.request import Request
@@ -122,15 +122,15 @@ class Search:
 
     # What was done and seen
 
-    def submitted(self, request: Request, effective_id: Principal, seen: Accepted | Refused) -> None:
+    def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         def after(candidate: Candidate) -> Iterator[Candidate]:
-            outcome = submission(candidate.state, request, effective_id)
+            outcome = submission(candidate.state, request, label)
             if isinstance(outcome, str):
                 self._silences[outcome] = None
                 return
             allowed, state = outcome
             if submission_agrees(allowed, seen):
-                self._fired.add(submission_label(request, effective_id).rule)
+                self._fired.add(label.rule)
                 yield evolve(candidate, state=state)
             else:
                 self._allowed[shown_submission(allowed)] = None

@@ -32,7 +32,7 @@ from spec.profile import ProfileError, load_profile
 from spec.rounds import next_label
 from spec.state.digest import state_digest
 from spec.state.label import Label
-from spec.state.request import Request
+from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import NotEnabled, Output, Step, Unspecified
 from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text
@@ -99,9 +99,11 @@ class SpecificationImplementation:
         self._claims = []
         return instance
 
-    def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
-        label = submission_label(request, effective_id)
-        outcome = submission(self.current, request, effective_id)
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        label = submission_label(request, effective_id, endpoint)
+        outcome = submission(self.current, request, label)
         if isinstance(outcome, str):
             raise RuntimeError(f"the specification is silent: {outcome}")
         seen, _ = outcome

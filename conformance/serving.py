@@ -19,6 +19,7 @@ from conformance.wire import (
     Fields,
     WireError,
     read_blob,
+    read_endpoint,
     read_label,
     read_list,
     read_natural,
@@ -35,6 +36,7 @@ from conformance.wire import (
     write_refused,
     write_seen_reject,
 )
+from spec.state.request import Endpoint
 
 Written = dict[str, Any]
 
@@ -71,7 +73,9 @@ def _reset(implementation: Implementation, arguments: Fields) -> Written:
 
 def _submit(implementation: Implementation, arguments: Fields) -> Written:
     result = implementation.submit(
-        arguments.take("request", read_request), arguments.take("effective_id", read_principal)
+        arguments.take("request", read_request),
+        arguments.take("effective_id", read_principal),
+        arguments.take_optional("endpoint", read_endpoint) or Endpoint.CANISTER,
     )
     match result:
         case Accepted(request_id):
@@ -165,7 +169,7 @@ Handler = Callable[[Implementation, Fields], Written]
 VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
     "describe": (_describe, ("protocol",)),
     "reset": (_reset, ("profile", "subnet_size", "system_time", "subnet_admins")),
-    "submit": (_submit, ("request", "effective_id")),
+    "submit": (_submit, ("request", "effective_id", "endpoint")),
     "answer": (_answer, ("request_id",)),
     "query": (_query, ("query", "effective_id")),
     "read": (_read, ("sender", "effective_id", "paths")),

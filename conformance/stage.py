@@ -17,6 +17,7 @@ from conformance.interface import (
     Answer,
     Description,
     Implementation,
+    Instance,
     InstanceKind,
     Path,
     Processing,
@@ -33,8 +34,9 @@ from conformance.patterns import Pattern, Seen, replies, shown, shown_blob
 from conformance.reading import shown_values
 from conformance.replaying import Replay
 from conformance.verdicts import fail, inconclusive
+from spec.machine import submission_label
 from spec.state.label import Label
-from spec.state.request import Request
+from spec.state.request import Endpoint, Request
 from spec.values import management
 from spec.values.identifiers import (
     ANONYMOUS,
@@ -44,6 +46,7 @@ from spec.values.identifiers import (
     MethodName,
     Principal,
     RequestId,
+    SubnetId,
     Text,
 )
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Cycles, Nanoseconds, Seconds
@@ -118,18 +121,24 @@ class Stage:
         description: Description,
         judge: Judge,
         terms: Terms,
-        system_time: Nanoseconds,
+        instance: Instance,
     ) -> None:
         self._implementation = implementation
         self._description = description
         self._judge = judge
         self._terms = terms
-        self._now = system_time
+        self._instance = instance
+        self._now = instance.system_time
         self._nonce = 0
         self._open: dict[RequestId, Sent] = {}
         self._answers: dict[RequestId, Answer] = {}
         self._names: dict[CanisterId, Text] = {}
         self.transcript: list[Event] = []
+
+    @property
+    def subnet_id(self) -> SubnetId:
+        """The subnet on which all happens."""
+        return self._instance.subnet_id
 
     # What users do
 
@@ -141,6 +150,7 @@ class Stage:
         *,
         sender: Principal = ALICE,
         effective_id: Principal | None = None,
+        endpoint: Endpoint = Endpoint.CANISTER,
         ingress_expiry: Nanoseconds | None = None,
     ) -> Sent:
         """Hands in an update call, and does not wait for anything."""
@@ -153,17 +163,17 @@ class Stage:
             method_name=method_name,
             argument=argument,
         )
-        return self.resend(request, canister_id if effective_id is None else effective_id)
+        return self.resend(request, canister_id if effective_id is None else effective_id, endpoint)
 
-    def resend(self, request: Request, effective_id: Principal) -> Sent:
+    def resend(self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER) -> Sent:
         """Hands in a request as it is."""
         place = self.name(request.canister_id)
         self._note(
             USERS.get(request.sender, "somebody"),
             f"calls {place}.{request.method_name}({shown_blob(request.argument)})",
         )
-        seen = self._implementation.submit(request, effective_id)
-        self._judge.submitted(request, effective_id, seen)
+        seen = self._implementation.submit(request, effective_id, endpoint)
+        self._judge.submitted(request, submission_label(request, effective_id, endpoint), seen)
         self._note_steps()
         match seen:
             case Accepted(request_id):

@@ -60,7 +60,7 @@ from conformance.wire import (
     write_request,
 )
 from spec.state.label import Label
-from spec.state.request import Request
+from spec.state.request import Endpoint, Request
 from spec.transition import Output
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
@@ -258,8 +258,12 @@ class StdioImplementation:
             ),
         )
 
-    def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
-        arguments = {"request": write_request(request), "effective_id": write_blob(effective_id)}
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        arguments: dict[str, object] = {"request": write_request(request), "effective_id": write_blob(effective_id)}
+        if endpoint is not Endpoint.CANISTER:
+            arguments["endpoint"] = endpoint.value
         return self._request(
             "submit",
             arguments,

@@ -19,11 +19,11 @@ from conformance.interface import (
 from spec.state.call_context import FailedExecution
 from spec.state.label import Label
 from spec.state.request import Done as DoneStatus
+from spec.state.request import Endpoint, Request, RequestStatus, SenderInfo
 from spec.state.request import Processing as ProcessingStatus
 from spec.state.request import Received as ReceivedStatus
 from spec.state.request import Rejected as RejectedStatus
 from spec.state.request import Replied as RepliedStatus
-from spec.state.request import Request, RequestStatus, SenderInfo
 from spec.transition import Executed, Output, RequestStatusChanged
 from spec.values.containers import List
 from spec.values.identifiers import Blob, Principal, RequestId, Text
@@ -162,6 +162,14 @@ class Fields:
 
 
 # Requests
+
+
+def read_endpoint(value: Any, place: str) -> Endpoint:
+    """The name of an endpoint."""
+    name = read_text(value, place)
+    if name not in {known.value for known in Endpoint}:
+        raise WireError(f"{place}: {name!r} is not an endpoint")
+    return Endpoint(name)
 
 
 def write_request(request: Request) -> dict[str, Any]:

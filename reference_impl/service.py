@@ -16,7 +16,7 @@ from spec.profile import PROFILES, ProfileError, load_profile
 from spec.state.canister import Subnet
 from spec.state.digest import state_digest
 from spec.state.label import Label
-from spec.state.request import Request, RequestStatus
+from spec.state.request import Endpoint, Request, RequestStatus
 from spec.values.containers import List
 from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text, self_authenticating_id
 from spec.values.quantities import Count, Nanoseconds
@@ -140,9 +140,9 @@ class Service:
         )
         return Identity(SUBNET_ID, ROOT_KEY, configuration.system_time)
 
-    def submit(self, request: Request, effective_id: Principal) -> Accepted | Refused:
-        """Hands in an update call."""
-        return self.engine.submit(request, effective_id)
+    def submit(self, request: Request, effective_id: Principal, endpoint: Endpoint) -> Accepted | Refused:
+        """Hands in an update call, for whose sender the other side of the protocol vouches."""
+        return self.engine.submit(request, effective_id, endpoint)
 
     def answer(self, request_id: RequestId) -> RequestStatus | None:
         """How far a request is; None if it is not known."""

@@ -9,6 +9,7 @@ from reference_impl.observations import Refused
 from reference_impl.server import wire
 from reference_impl.server.wire import Json, Malformed, Reader
 from reference_impl.service import Configuration, NotSupported, Service
+from spec.state.request import Endpoint
 from spec.values.rejects import Reply
 
 PROTOCOL_VERSION: Final = 1
@@ -48,7 +49,8 @@ def _reset(service: Service, arguments: dict[str, Any]) -> Json:
 
 
 def _submit(service: Service, arguments: dict[str, Any]) -> Json:
-    outcome = service.submit(arguments["request"], arguments["effective_id"])
+    endpoint = arguments["endpoint"] or Endpoint.CANISTER
+    outcome = service.submit(arguments["request"], arguments["effective_id"], endpoint)
     if isinstance(outcome, Refused):
         return {"refused": wire.refused(outcome)}
     return {"accepted": {"request_id": wire.blob(outcome.request_id)}}
@@ -124,7 +126,10 @@ VERBS: Final[dict[str, _Verb]] = {
             "subnet_admins": wire.list_of(wire.principal_of),
         },
     ),
-    "submit": (_submit, {"request": wire.request_of, "effective_id": wire.principal_of}),
+    "submit": (
+        _submit,
+        {"request": wire.request_of, "effective_id": wire.principal_of, "endpoint": wire.endpoint_of},
+    ),
     "answer": (_answer, {"request_id": wire.blob_of}),
     "query": (_query, {"query": wire.query_of, "effective_id": wire.principal_of}),
     "read": (
@@ -142,6 +147,9 @@ VERBS: Final[dict[str, _Verb]] = {
     "schedule": (_schedule, {"labels": wire.list_of(wire.label_of)}),
 }
 """Each verb: what it does, and how its arguments are read."""
+
+OPTIONAL: Final = frozenset({"endpoint"})
+"""The arguments that may be left out."""
 
 
 def _frame_of(line: bytes) -> Json:
@@ -169,7 +177,7 @@ def respond(service: Service, line: bytes) -> tuple[Json, bool]:
         if verb not in VERBS:
             raise NotSupported(f"there is no verb {verb!r}")
         act, readers = VERBS[verb]
-        result = act(service, wire.object_of(fields["arguments"], "arguments", readers))
+        result = act(service, wire.object_of(fields["arguments"], "arguments", readers, OPTIONAL))
         return {"id": frame_id, "result": result}, verb == "stop"
     except Malformed as problem:
         return _error(frame_id, "malformed", str(problem)), False

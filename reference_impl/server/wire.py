@@ -12,7 +12,7 @@ from reference_impl.observations import Execution, Observation, Refused, StatusC
 from reference_impl.queries import Query
 from reference_impl.state_reads import status_name
 from spec.state.label import Label
-from spec.state.request import Rejected, Replied, Request, RequestStatus, SenderInfo
+from spec.state.request import Endpoint, Rejected, Replied, Request, RequestStatus, SenderInfo
 from spec.values.containers import List
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 from spec.values.management import decode_result, encode_result
@@ -122,6 +122,17 @@ def request_of(value: Json, place: str) -> Request:
 def query_of(value: Json, place: str) -> Query:
     """A query."""
     return Query(**object_of(value, place, _QUERY))
+
+
+def endpoint_of(value: Json, place: str) -> Endpoint:
+    """Where a request is handed in."""
+    match text_of(value, place):
+        case "canister":
+            return Endpoint.CANISTER
+        case "subnet":
+            return Endpoint.SUBNET
+        case other:
+            raise Malformed(f"{place}: there is no endpoint {other!r}")
 
 
 _CHOICES: Final[dict[str, Reader[Any]]] = {
