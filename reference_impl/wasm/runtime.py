@@ -185,6 +185,7 @@ def _outcome(
     logs = tuple(execution.logs)
     if end is not None:
         return Trapped(used, end.reason, end.message, logs)
+    execution.drop_call()
     new_state = state
     if _keeps_changes(execution):
         new_state = WasmState(state.self_id, instance.keep(changed), execution.stable.now(), instance.globals_now())

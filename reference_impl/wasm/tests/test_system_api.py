@@ -13,6 +13,7 @@ from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.identifiers import Principal
 from spec.values.memory import LinearMemory
+from spec.values.quantities import MAXIMUM_CYCLES
 from spec.values.rejects import Reject, RejectCode, Reply
 
 LETTERS = {"I": "P", "i32": "i", "i64": "l"}
@@ -235,6 +236,33 @@ def test_a_new_call_and_a_return_drop_the_one_under_construction(update, environ
     body = NEW + "(call $add (i64.const 0) (i64.const 500))" + NEW + "(call $balance (i32.const 100))"
     outcome = update(go("new add balance", body))
     assert (numbers(outcome, 100), len(outcome.new_calls)) == ([environment.balance], 0)
+
+
+ACCEPT_50 = "(call $accept (i64.const 0) (i64.const 50) (i32.const 100))"
+
+
+def test_cycles_accepted_into_a_full_balance_are_taken_from_the_call_and_lost(update) -> None:
+    body = ACCEPT_50 + "(call $burn (i64.const 0) (i64.const 5) (i32.const 120)) (call $balance (i32.const 140))"
+    outcome = update(go("accept burn balance", body), balance=MAXIMUM_CYCLES - 20, available_cycles=60)
+    assert numbers(outcome, 100, 120, 140) == [50, 5, MAXIMUM_CYCLES - 5]
+    assert (outcome.cycles_accepted, outcome.cycles_lost) == (50, 30)
+
+
+@pytest.mark.parametrize("dropped_by", [NEW, ""], ids=["another call", "the end"])
+def test_the_cycles_of_a_dropped_call_are_lost_if_others_took_their_room(update, dropped_by) -> None:
+    body = NEW + "(call $add (i64.const 0) (i64.const 40))" + ACCEPT_50 + dropped_by
+    outcome = update(go("new add accept", body), balance=MAXIMUM_CYCLES, available_cycles=50)
+    assert (outcome.cycles_accepted, outcome.cycles_lost) == (50, 10 + 40)
+
+
+def test_a_call_carries_what_128_bits_hold(update) -> None:
+    attach = "(call $add (i64.const -2) (i64.const 0))"
+    accept = "(call $accept (i64.const -1) (i64.const -1) (i32.const 100))"
+    body = NEW + attach + accept + attach + "(drop (call $perform))"
+    outcome = update(go("new add accept perform", body), balance=MAXIMUM_CYCLES, available_cycles=MAXIMUM_CYCLES)
+    attached = (2**64 - 2) * 2**64
+    assert [call.transferred_cycles for call in outcome.new_calls] == [MAXIMUM_CYCLES]
+    assert outcome.cycles_lost == MAXIMUM_CYCLES - attached + 2 * attached - MAXIMUM_CYCLES
 
 
 def test_the_timer_gives_the_one_before_and_data_is_certified(update) -> None:
