@@ -2,7 +2,12 @@
 
 from typing import Final
 
-SUM: Final = """(module (memory 1) (func (export "canister_update go") (local $i i32) (local $sum i64)
+_GLOBALS: Final = "(; globals ;)"
+_PADDING: Final = "(; padding ;)"
+"""Comments where padding can be put in."""
+
+SUM: Final = f"""(module (memory 1) {_GLOBALS} (func (export "canister_update go") (local $i i32) (local $sum i64)
+    {_PADDING}
     (loop $next
       (local.set $sum (i64.mul (local.get $sum) (i64.const 6364136223846793005)))
       (local.set $sum (i64.add (local.get $sum) (i64.extend_i32_u (local.get $i))))
@@ -11,7 +16,8 @@ SUM: Final = """(module (memory 1) (func (export "canister_update go") (local $i
     (i64.store (i32.const 0) (local.get $sum))))"""
 """A loop of 64-bit arithmetic."""
 
-SIEVE: Final = """(module (memory 40) (func (export "canister_update go") (local $p i32) (local $i i32)
+SIEVE: Final = f"""(module (memory 40) {_GLOBALS} (func (export "canister_update go") (local $p i32) (local $i i32)
+    {_PADDING}
     (local.set $p (i32.const 2))
     (loop $prime
       (if (i32.eqz (i32.load8_u (local.get $p))) (then
@@ -24,14 +30,26 @@ SIEVE: Final = """(module (memory 40) (func (export "canister_update go") (local
       (br_if $prime (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 1))) (i32.const 1250000))))))"""
 """Loops that write to memory."""
 
-CALLS: Final = """(module (memory 1) (func $fibonacci (param $n i32) (result i32)
+CALLS: Final = f"""(module (memory 1) {_GLOBALS} (func $fibonacci (param $n i32) (result i32)
       (if (result i32) (i32.lt_u (local.get $n) (i32.const 2)) (then (local.get $n)) (else
         (i32.add (call $fibonacci (i32.sub (local.get $n) (i32.const 1)))
                  (call $fibonacci (i32.sub (local.get $n) (i32.const 2)))))))
-    (func (export "canister_update go") (i32.store (i32.const 0) (call $fibonacci (i32.const 31)))))"""
+    (func (export "canister_update go") {_PADDING} (i32.store (i32.const 0) (call $fibonacci (i32.const 31)))))"""
 """Recursion."""
 
 KERNELS: Final = {"arithmetic": SUM, "memory": SIEVE, "calls": CALLS}
+
+
+def placed(text: str, padding: int) -> str:
+    """
+    A kernel with so many stores to globals at its start, which move the code of its loops by some ten bytes each.
+
+    How fast a loop of a few instructions runs depends on where it lies in the processor's cache lines, by a third.
+    """
+    declared = "(global (mut i32) (i32.const 0))" * padding
+    stores = " ".join(f"(global.set {index} (i32.const {index}))" for index in range(padding))
+    return text.replace(_GLOBALS, declared).replace(_PADDING, stores)
+
 
 EMPTY: Final = '(module (func (export "canister_update go")))'
 

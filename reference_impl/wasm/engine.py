@@ -101,7 +101,8 @@ class End(Enum):
     """How a call into a module ended."""
 
     RETURNED = "returned"
-    TRAPPED = "trapped"
+    UNREACHABLE = "came to `unreachable`"
+    TRAPPED = "trapped otherwise"
     STACK_OVERFLOW = "stack overflow"
 
 
@@ -116,8 +117,9 @@ _HOST_CALLBACK: Final = ctypes.CFUNCTYPE(
 )
 _NO_FINALIZER: Final = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
 _NO_TRAP: Final = ctypes.POINTER(ffi.wasm_trap_t)
-_STACK_OVERFLOW, _NO_CODE = 0, 255
-"""Codes of traps in wasmtime."""
+_NO_CODE: Final = 255
+_ENDS: Final = {0: End.STACK_OVERFLOW, 9: End.UNREACHABLE}
+"""By the codes of traps in wasmtime."""
 _kept_callbacks: Final[list[Any]] = []
 
 _TYPES: Final = {"i": wasmtime.ValType.i32, "l": wasmtime.ValType.i64}
@@ -202,7 +204,7 @@ def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) 
         raise raised or problem
     if raised is not None:
         raise raised
-    return End.STACK_OVERFLOW if code.value == _STACK_OVERFLOW else End.TRAPPED
+    return _ENDS.get(code.value, End.TRAPPED)
 
 
 def native(name: str, result: Any, parameters: int) -> Any:

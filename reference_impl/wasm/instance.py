@@ -9,6 +9,7 @@ from attrs import field, frozen
 from wasmtime import _ffi as ffi
 
 from reference_impl.wasm import engine
+from reference_impl.wasm.code_rewriting import Bounds
 from reference_impl.wasm.instrument import (
     CALL_CLOSURE,
     COUNTER,
@@ -20,6 +21,7 @@ from reference_impl.wasm.instrument import (
     Instrumented,
     function_export,
     global_export,
+    instrument,
 )
 from reference_impl.wasm.page_tracking import page_tracking
 from reference_impl.wasm.parsed_module import VALUE_SIZES, ParsedModule
@@ -39,6 +41,7 @@ class CompiledModule:
     """A module, rewritten and compiled, with its idle instances."""
 
     parsed: ParsedModule
+    bounds: Bounds
     instrumented: Instrumented
     module: wasmtime.Module
     linker: wasmtime.Linker
@@ -46,8 +49,10 @@ class CompiledModule:
     lock: threading.Lock = field(factory=threading.Lock)
     exported_functions: dict[str, int] = field(init=False)
     """The indices of the exported functions, by name."""
-    variants: list["CompiledModule"] = field(factory=list)
+    with_large_stack: list["CompiledModule"] = field(factory=list)
     """At most one: the same module for threads with a large stack."""
+    exact: list["CompiledModule"] = field(factory=list)
+    """At most one: the module rewritten so that the counter is right after every trap."""
 
     @exported_functions.default
     def _exported_functions(self) -> dict[str, int]:
@@ -56,10 +61,21 @@ class CompiledModule:
     def for_large_stack(self, linker: wasmtime.Linker) -> "CompiledModule":
         """The same module for threads with a large stack."""
         with self.lock:
-            if not self.variants:
+            if not self.with_large_stack:
                 module = wasmtime.Module.deserialize(engine.large_stack_engine(), self.module.serialize())
-                self.variants.append(CompiledModule(self.parsed, self.instrumented, module, linker))
-            return self.variants[0]
+                self.with_large_stack.append(
+                    CompiledModule(self.parsed, self.bounds, self.instrumented, module, linker)
+                )
+            return self.with_large_stack[0]
+
+    def counting_exactly(self) -> "CompiledModule":
+        """The module rewritten so that the counter is right after every trap; compiled at first use."""
+        with self.lock:
+            if not self.exact:
+                instrumented = instrument(self.parsed, self.bounds, is_exact=True)
+                module = wasmtime.Module(self.linker.engine, instrumented.binary)
+                self.exact.append(CompiledModule(self.parsed, self.bounds, instrumented, module, self.linker))
+            return self.exact[0]
 
     def take_instance(self, heap: LinearMemory) -> "Instance":
         """An instance that no other execution uses, if possible one that holds this heap already."""

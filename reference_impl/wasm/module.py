@@ -9,6 +9,7 @@ import wasmtime
 from attrs import evolve, frozen
 
 from reference_impl.wasm import runtime
+from reference_impl.wasm.code_rewriting import Bounds
 from reference_impl.wasm.encoding import Malformed
 from reference_impl.wasm.engine import accepting_engine, engine
 from reference_impl.wasm.instance import CompiledModule
@@ -397,14 +398,14 @@ def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
     check_imports(parsed)
     methods = exported_methods(parsed, limits)
     custom_sections = canister_sections(parsed, limits)
-    pages = most_pages(parsed, limits)
-    instrumented = instrument(parsed, pages, limits.function_instructions, limits.function_complexity)
+    bounds = Bounds(most_pages(parsed, limits), limits.function_instructions, limits.function_complexity)
+    instrumented = instrument(parsed, bounds)
     try:
         compiled = wasmtime.Module(engine(), instrumented.binary)
     except wasmtime.WasmtimeError as problem:
         raise Malformed(f"the engine cannot compile the module: {_one_line(problem)}") from None
     return WasmtimeModule(
-        compiled=CompiledModule(parsed, instrumented, compiled, linker(engine(), parsed.has_64_bit_memory)),
+        compiled=CompiledModule(parsed, bounds, instrumented, compiled, linker(engine(), parsed.has_64_bit_memory)),
         methods=methods,
         sections=custom_sections,
         exports=frozenset(export.name for export in parsed.exports if export.kind == KIND_FUNCTION),

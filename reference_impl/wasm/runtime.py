@@ -86,9 +86,32 @@ def closure(called: Closure) -> Entry:
     return enter
 
 
+LARGEST_QUICK_LIMIT: Final[Instructions] = 2**62
+"""Quick code may hold more in its counter than is left, so there must be room above the limit."""
+
+
 def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
-    """Runs the function on the state; the state itself stays as it is."""
-    if not compiled.variants:
+    """
+    Runs the function on the state; the state itself stays as it is.
+
+    Everything that an execution does stays in its instance and its `Execution`. So a first attempt in quick code that
+    traps where the counter is not known is dropped whole, and the same is executed again in exact code.
+    """
+    if given.limit <= LARGEST_QUICK_LIMIT:
+        try:
+            return _on_some_stack(compiled, state, entry, given)
+        except _CountUnknown:
+            pass
+    return _on_some_stack(compiled.counting_exactly(), state, entry, given)
+
+
+class _CountUnknown(Exception):
+    """Quick code has trapped where the counter lags behind; the state is as it was."""
+
+
+def _on_some_stack(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
+    """Tries the stack of this thread first."""
+    if not compiled.with_large_stack:
         try:
             return _attempt(compiled, state, entry, given)
         except _StackOverflow:
@@ -112,15 +135,23 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
     execution = _execution(state, instance, given)
     end = _run(instance, execution, entry, given)
     changed = instance.changed_pages()
+    if isinstance(end, _CountUnknown):
+        _put_back(instance, changed, keeps_changes=False)
+        raise end
     executed = execution.executed() - execution.stable_page_charge
     page_charge = execution.stable_page_charge + _heap_charge(execution, end, len(changed))
     used = min(given.limit, executed + page_charge)
     outcome = _outcome(state, instance, execution, end, changed, used)
-    # Growing cannot be undone, nor can dropping a data segment.
-    kept = end is None and _keeps_changes(execution)
-    if not compiled.instrumented.drops_data and (kept or instance.undo(changed)):
-        compiled.give_back(instance)
+    _put_back(instance, changed, keeps_changes=end is None and _keeps_changes(execution))
     return Finished(outcome, executed, page_charge, execution.has_accepted_message and end is None)
+
+
+def _put_back(instance: Instance, changed: dict[int, bytes], keeps_changes: bool) -> None:
+    """Leaves the instance to other executions, with the changes in it or without."""
+    compiled = instance.compiled
+    # Growing cannot be undone, nor can dropping a data segment.
+    if not compiled.instrumented.drops_data and (keeps_changes or instance.undo(changed)):
+        compiled.give_back(instance)
 
 
 def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
@@ -143,7 +174,7 @@ def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
     )
 
 
-def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -> Ended | None:
+def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -> Ended | _CountUnknown | None:
     """Runs to the end; None if the function returned."""
     instance.prepare(given.limit, given.environment.profile.limits.call_stack_depth)
     if instance.system is not None:
@@ -156,6 +187,8 @@ def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -
             return None
         if ending is engine.End.STACK_OVERFLOW:
             raise _StackOverflow
+        if ending is engine.End.TRAPPED and not instance.compiled.instrumented.is_exact:
+            return _CountUnknown()
         return Ended(TrapReason.OUT_OF_INSTRUCTIONS if instance.is_exhausted else TrapReason.TRAPPED)
     except Ended as end:
         return end

@@ -47,6 +47,17 @@ RECURSIONS = {
         (i32.store (i32.const 0) (local.get 0))
         (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
         (call_indirect (type $t) (i32.sub (local.get 0) (i32.const 1)) (i32.const 0)))""",
+    "calls before and after": """(func $leaf)
+        (func $f (param i32) (result i32)
+        (i32.store (i32.const 0) (local.get 0))
+        (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+        (call $leaf) (call $leaf) (call $f (i32.sub (local.get 0) (i32.const 1))) (call $leaf) (nop))""",
+    "calls before and after beside an import": """(table funcref (elem $reply $leaf)) (func $leaf)
+        (func $f (param i32) (result i32)
+        (i32.store (i32.const 0) (local.get 0))
+        (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
+        (call $leaf) (call_indirect (i32.const 1)) (call $f (i32.sub (local.get 0) (i32.const 1)))
+        (call_indirect (i32.const 1)) (call $leaf))""",
     "wide frames": f"""(func $f (param i32) (result i32) (local $x i64)
         (i32.store (i32.const 0) (local.get 0))
         (if (i32.eqz (local.get 0)) (then (return (i32.const 0))))
@@ -88,6 +99,17 @@ def test_a_call_of_the_system_does_not_nest(depth: int, way: str) -> None:
         (func $f (param i32)
           (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else (drop ({way})))))
         (func (export "canister_update go") (call $f (i32.const {depth}))))""")
+    assert isinstance(outcome, Returned if depth == 998 else Trapped)
+
+
+@pytest.mark.parametrize("depth", [998, 999])
+@pytest.mark.parametrize("way", ["call $size", "call_indirect (type $p) (i32.const 0)"])
+def test_a_call_after_a_call_of_the_system_nests(depth: int, way: str) -> None:
+    outcome = run(f"""(module (type $p (func (result i32)))
+        (import "ic0" "msg_arg_data_size" (func $size (type $p))) (table funcref (elem $size)) (func $leaf)
+        (func $f (param i32)
+          (if (local.get 0) (then (call $f (i32.sub (local.get 0) (i32.const 1)))) (else (drop ({way})) (call $leaf))))
+        (func (export "canister_update go") (call $f (i32.const {depth - 1}))))""")
     assert isinstance(outcome, Returned if depth == 998 else Trapped)
 
 
