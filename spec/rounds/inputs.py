@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 
 from spec.rounds.progress import Progress, fresh_context, receiver_of
 from spec.rounds.round_state import Beginning, Place, Rotation, Source, entry
-from spec.rounds.settling import call_rejections
+from spec.rounds.settling import CALL_REJECTIONS
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
 from spec.state.origin import Expired, FromCanister, FromUser
@@ -115,10 +115,14 @@ def beginning_of(progress: Progress, message_id: MessageId) -> Beginning | None:
 
 
 def rules_for(message: Message) -> tuple[str, ...]:
-    """The rules that can handle a message to a canister, the first that is enabled first."""
+    """
+    The rules that can handle a message to a canister, the first that is enabled first.
+
+    No reason to reject a call holds if a call context can be created for it.
+    """
     match message:
         case CallMessage():
-            return (*call_rejections(), "call_context_creation")
+            return ("call_context_creation", *CALL_REJECTIONS)
         case ResponseMessage(origin=FromCanister(deadline=Expired())):
             return ("drop_expired_message",)
         case ResponseMessage():

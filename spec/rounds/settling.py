@@ -25,12 +25,10 @@ FOLLOWING: Final[tuple[str, ...]] = (
 """Rules that run no code, and that nothing but other rules makes necessary."""
 
 
-def call_rejections() -> tuple[str, ...]:
-    """The rules that reject calls to canisters for a reason, in the order of their file."""
-    return tuple(
-        name for name, rule in RULES.items() if rule.body.__module__ == rejection.__name__ and name not in SPONTANEOUS
-    )
-
+CALL_REJECTIONS: Final[tuple[str, ...]] = tuple(
+    name for name, rule in RULES.items() if rule.body.__module__ == rejection.__name__ and name not in SPONTANEOUS
+)
+"""The rules that reject calls to canisters for a reason, in the order of their file."""
 
 ORDER: Final[tuple[str, ...]] = (
     "message_execution",
@@ -38,7 +36,7 @@ ORDER: Final[tuple[str, ...]] = (
     *FOLLOWING,
     *(rule.name for rules in METHODS.values() for rule in rules),
     "management_call_rejection",
-    *call_rejections(),
+    *CALL_REJECTIONS,
     "on_low_wasm_memory_context_creation",
     "call_context_creation",
     "initiate_call",
