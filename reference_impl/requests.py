@@ -176,10 +176,15 @@ def _management_refusal(instance: Instance, request: Request, effective_id: Prin
             return _refusal_about(instance, method, sender, Principal(about), effective_id)
         case _ if method == "provisional_create_canister_with_cycles":
             return None
-        case _ if method == "create_canister" and instance.is_subnet_admin(sender):
+        case _ if method == "create_canister" and _administers_at(instance, sender, effective_id):
             return None
         case _:
             return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+
+
+def _administers_at(instance: Instance, sender: Principal, effective_id: Principal) -> bool:
+    canister = instance.canisters.get(effective_id)
+    return instance.is_subnet_admin(sender) if canister is None else instance.administers(sender, canister)
 
 
 def _refusal_about(

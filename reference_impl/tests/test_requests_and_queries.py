@@ -6,6 +6,7 @@ from attrs import evolve
 from reference_impl.ingress_history import request_id_of
 from reference_impl.observations import Refused
 from reference_impl.queries import Query
+from spec.state.canister import Subnet
 from spec.state.label import Label
 from spec.state.request import Done, Received, Request
 from spec.values.containers import List
@@ -13,6 +14,7 @@ from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal
 from spec.values.management import (
     CanisterIdArguments,
     CreateCanisterArguments,
+    decode_canister_id_result,
     decode_canister_status,
     encode_arguments,
 )
@@ -109,12 +111,25 @@ def test_a_request_that_expires_before_it_starts_is_rejected(stage, counter):
 
 
 def test_subnet_admins_create_canisters_without_cycles_and_others_do_not(new_stage):
-    admin = Principal(b"an admin")
+    admin, none = Principal(b"an admin"), Principal(b"")
     subnet_id = new_stage().engine.instance.subnet.subnet_id
     stage = new_stage(subnet_admins={subnet_id: List.of(admin)})
     arguments = encode_arguments(CreateCanisterArguments())
-    refusal = stage.refusal(MANAGEMENT_CANISTER, "create_canister", arguments, effective_id=Principal(b""))
+    refusal = stage.refusal(MANAGEMENT_CANISTER, "create_canister", arguments, effective_id=none)
     assert refusal.reject.reason is RejectReason.NOT_AUTHORIZED
+    created = stage.call(MANAGEMENT_CANISTER, "create_canister", arguments, sender=admin, effective_id=none)
+    assert stage.canister(decode_canister_id_result(created)).settings.controllers == List.of(admin)
+
+
+def test_the_effective_canister_id_says_whose_admins_create_canisters(new_stage):
+    admin, elsewhere = Principal(b"an admin"), Principal(b"elsewhere")
+    stage = new_stage(subnet_admins={elsewhere: List.of(admin)})
+    here, there = stage.create(), stage.create()
+    stage.engine.instance.canisters[there].subnet = Subnet(elsewhere, 13)
+    arguments = encode_arguments(CreateCanisterArguments())
+    given = {"sender": admin, "effective_id": here}
+    assert stage.refusal(MANAGEMENT_CANISTER, "create_canister", arguments, **given).reject is not None
+    stage.start(MANAGEMENT_CANISTER, "create_canister", arguments, **{**given, "effective_id": there})
 
 
 def test_a_query_answers_and_leaves_no_trace(stage, counter):

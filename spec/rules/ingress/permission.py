@@ -8,7 +8,7 @@ from spec.state.state import State
 from spec.transition import opaque
 from spec.values import management
 from spec.values.checklist import defines
-from spec.values.identifiers import CanisterId, Principal
+from spec.values.identifiers import CanisterId, Principal, SubnetId
 
 CONTROLLER_METHODS = (
     "install_code",
@@ -46,22 +46,26 @@ def managed_canister(request: Request) -> CanisterId | None:
 
 
 @defines("rule.submit-call.mgmt-create-canister", "rule.submit-call.mgmt-provisional-create")
-def may_submit(state: State, request: Request) -> bool:
+def may_submit(state: State, request: Request, effective_id: Principal) -> bool:
     """The user may make this management call as ingress. Source: abstract-behavior, API request submission."""
     if request.method_name == "provisional_create_canister_with_cycles":
         return True
     if request.method_name == "create_canister":
-        return administers_subnet(state, request.sender)
+        return administers_subnet(state, hosting_subnet(state, effective_id), request.sender)
     managed = managed_canister(request)
     if managed is None or managed not in state.canisters:
         return False
     return may_manage(state, state.canisters[managed], request)
 
 
-def administers_subnet(state: State, user: Principal) -> bool:
-    """The user is an admin of this subnet, where canisters are created (`S.subnet_admins`)."""
-    subnet = state.subnet.subnet_id
-    return subnet in state.subnet_admins and state.subnet_admins[subnet].contains(user)
+def hosting_subnet(state: State, effective_id: Principal) -> SubnetId:
+    """The subnet of the canister with this id; for the id of no canister, the one on which canisters are created."""
+    return state.canisters[effective_id].subnet.subnet_id if effective_id in state.canisters else state.subnet.subnet_id
+
+
+def administers_subnet(state: State, subnet_id: SubnetId, user: Principal) -> bool:
+    """The user is an admin of the subnet (`S.subnet_admins`)."""
+    return subnet_id in state.subnet_admins and state.subnet_admins[subnet_id].contains(user)
 
 
 @defines(

@@ -69,7 +69,7 @@ def submit_management_request(state: State, *, request: Submission, effective_id
     if managed is not None and managed in state.canisters:
         require_not_frozen(state, state.canisters[managed])
     require(
-        may_submit(state, content),
+        may_submit(state, content, effective_id),
         "the user may call this method of the management canister",
         RejectReason.NOT_AUTHORIZED,
     )
@@ -93,7 +93,9 @@ def submit_subnet_request(state: State, *, request: Submission, effective_id: Pr
     require(content.method_name in CREATION_METHODS, "the call creates a canister, so it has an effective subnet id")
     require(effective_id == state.subnet.subnet_id, "the effective subnet id is that of this subnet")
     require(
-        administers_subnet(state, content.sender), "the user is an admin of the subnet", RejectReason.NOT_AUTHORIZED
+        administers_subnet(state, effective_id, content.sender),
+        "the user is an admin of the subnet",
+        RejectReason.NOT_AUTHORIZED,
     )
 
     # STATE AFTER

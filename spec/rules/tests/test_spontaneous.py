@@ -29,7 +29,7 @@ from spec.rules.tests.worlds import (
 from spec.state.call_context import CallContext
 from spec.state.canister import Code, Empty, HookStatus, LogRecord, Stopped, Stopping
 from spec.state.history import CanisterHistory, Change, ChangeFromUser, CodeUninstall
-from spec.state.message import Between, FuncMessage, OnLowWasmMemory, ResponseMessage
+from spec.state.message import Between, FuncMessage, Heartbeat, OnLowWasmMemory, ResponseMessage
 from spec.state.origin import FromSystemTask
 from spec.state.snapshot import Snapshot, SnapshotSource
 from spec.transition import Burned, BurnReason, Step
@@ -264,3 +264,29 @@ def test_after_an_execution_the_hook_is_due_if_the_heap_has_come_near_its_limit(
         call_contexts=contexts(a_context(A)),
     )
     assert fire(state, "message_execution", message_id=0).state.canisters[A].low_memory_hook == expected
+
+
+@pytest.mark.checklist("rule.low-wasm-memory-scheduling", "setting.wasm-memory-threshold")
+@pytest.mark.parametrize(
+    ("pages", "limit_in_pages", "threshold_in_pages", "is_due"),
+    [
+        (1, 0, 0, False),
+        (1, 0, 1, False),
+        (65_535, 0, 1, False),
+        (65_535, 0, 2, True),
+        (3, 3, 0, False),
+        (4, 3, 0, True),
+    ],
+)
+def test_without_a_limit_the_largest_heap_counts_and_without_a_threshold_only_what_is_beyond_the_limit(
+    pages, limit_in_pages, threshold_in_pages, is_due
+):
+    settings = {"wasm_memory_limit": limit_in_pages * 65536, "wasm_memory_threshold": threshold_in_pages * 65536}
+    hooked = Code(module(gives=HOOKED | {"heartbeat": returns()}), WasmState(A, LinearMemory(pages)))
+    state = world(
+        (A, canister(A, hooked, freezing_threshold=0, **settings)),
+        messages=(execution(A, Heartbeat(), context_id=0),),
+        call_contexts=contexts(a_context(A, FromSystemTask(), needs_to_respond=False)),
+    )
+    after_heartbeat = fire(state, "message_execution", message_id=0).state.canisters[A]
+    assert (after_heartbeat.low_memory_hook == HookStatus.READY) == is_due

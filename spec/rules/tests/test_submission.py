@@ -4,8 +4,9 @@ import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller
+from spec.certification.envelope import RequestKind
 from spec.machine import step
-from spec.rules.ingress.request_ids import request_id_of
+from spec.rules.ingress.request_ids import request_content, request_id_of
 from spec.rules.tests.worlds import (
     ADMIN,
     FAKES,
@@ -15,6 +16,7 @@ from spec.rules.tests.worlds import (
     USER,
     A,
     B,
+    C,
     a_request,
     canister,
     code,
@@ -25,13 +27,13 @@ from spec.rules.tests.worlds import (
     refusal,
     world,
 )
-from spec.state.canister import AllowedViewers, Controllers, Empty, Public, Stopped, Stopping
+from spec.state.canister import AllowedViewers, Controllers, Empty, Public, Stopped, Stopping, Subnet
 from spec.state.label import Label
 from spec.state.request import Done, KnownRequest, Received, SenderInfo
 from spec.transition import NotEnabled, RequestStatusChanged, Step
 from spec.values import management
 from spec.values.containers import List, Map
-from spec.values.identifiers import MANAGEMENT_CANISTER
+from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
 FROZEN = {"balance": 0, "freezing_threshold": 2**64 - 1, "compute_allocation": 1}
@@ -71,6 +73,12 @@ def test_a_nonce_may_have_32_bytes_and_not_more():
     submit(state, a_request(nonce=bytes(32)))
     request = a_request(nonce=bytes(33))
     assert is_refused(state, "submit_request", "the nonce is short enough", request=request, effective_id=A)
+
+
+@pytest.mark.checklist("http.nonce", "http.request-id")
+def test_an_empty_nonce_is_no_part_of_a_request():
+    assert "nonce" not in request_content(a_request(nonce=b""), RequestKind.CALL)
+    assert request_content(a_request(nonce=b"n"), RequestKind.CALL)["nonce"] == b"n"
 
 
 @pytest.mark.checklist("rule.submit-call.canister-endpoint", "inv.ingress.no-replay")
@@ -199,6 +207,22 @@ def test_only_admins_of_the_subnet_may_create_canisters_as_users_with_any_effect
     requests = {sender: manage("create_canister", b"DIDL\0\0", sender) for sender in (USER, ADMIN)}
     assert [sender for sender, request in requests.items() if may_manage(state, request, A)] == [ADMIN]
     assert may_manage(state, requests[ADMIN], B)
+
+
+@pytest.mark.checklist("rule.submit-call.mgmt-create-canister")
+def test_the_admins_who_may_create_a_canister_are_those_of_the_subnet_of_the_effective_canister_id():
+    elsewhere = Subnet(Principal(b"elsewhere"), 13)
+    admins = Map.of([(SUBNET.subnet_id, List.of(ADMIN)), (elsewhere.subnet_id, List.of(STRANGER))])
+    state = world((A, canister(A)), (B, evolve(canister(B), subnet=elsewhere)), subnet_admins=admins)
+    admitted = {
+        effective_id: [
+            sender
+            for sender in (ADMIN, STRANGER)
+            if may_manage(state, manage("create_canister", b"DIDL\0\0", sender), effective_id)
+        ]
+        for effective_id in (A, B, C)
+    }
+    assert admitted == {A: [ADMIN], B: [STRANGER], C: [ADMIN]}, "C is no canister"
 
 
 # The subnet endpoint.

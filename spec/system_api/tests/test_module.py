@@ -312,6 +312,26 @@ def test_a_failing_cleanup_keeps_the_state_before(canister: Run) -> None:
     assert one.callback(REJECT, on_reject=2, on_cleanup=4) == alone
 
 
+@pytest.mark.checklist("entry.cleanup-callback", "entry.init", "entry.post-upgrade", "unspec.fn.balance-drift")
+def test_the_second_of_two_functions_sees_the_balance_of_the_first(canister: Run, environment: Environment) -> None:
+    look = "(i64.store (i32.const 0) (call $canister_cycle_balance))"
+    one = canister(f"""
+        (table 2 funcref) (elem (i32.const 0) $fail $look)
+        (func $fail (param i32) (drop (memory.grow (i32.const 1))) unreachable)
+        (func $look (param i32) {look})
+        (start $begin) (func $begin (drop (memory.grow (i32.const 1))))
+        (func (export "canister_init") {look})
+        (func (export "canister_post_upgrade") {look})""")
+    outcomes = [
+        one.callback(REJECT, on_reject=0, on_cleanup=1),
+        one.module.init(one.state, b"", INSTALLER, environment),
+        one.module.post_upgrade(one.state, b"", INSTALLER, environment),
+    ]
+    seen = [int.from_bytes(outcome.new_state.wasm_memory.read(0, 8), "little") for outcome in outcomes]
+    assert environment.balance > 0
+    assert seen == [environment.balance] * 3
+
+
 @pytest.mark.checklist("unspec.env.cleanup-limit")
 def test_a_part_of_the_limit_is_kept_for_the_cleanup(canister: Run) -> None:
     one = canister(CALLBACKS)
