@@ -27,8 +27,8 @@ from spec.state.canonical import canonical_form
 from spec.state.message import Between, CallMessage, ResponseMessage
 from spec.state.origin import FromCanister, FromUser, NoDeadline
 from spec.state.state import State
-from spec.values.containers import Map
-from spec.values.identifiers import CallContextId, CanisterId, Principal, RequestId, SubnetId
+from spec.values.containers import List, Map
+from spec.values.identifiers import CallContextId, CanisterId, Principal, RequestId, SnapshotId, SubnetId
 from spec.values.management import encode_blob_result, encode_canister_id_result
 from spec.values.rejects import RejectCode, RejectReason, Reply
 
@@ -150,6 +150,17 @@ def test_who_made_a_call_is_no_hidden_id() -> None:
     call = evolve(next(iter(state.messages)), origin=called_by(1))
     other = evolve(state, messages=evolve(state, messages=empty_state().messages.append(call)).messages)
     assert canonical_form(state) != canonical_form(other)
+
+
+def test_ids_that_may_not_be_used_again_count_their_order_does_not() -> None:
+    """Ids of deleted canisters, and of snapshots."""
+    state = empty_state()
+    ids = [SnapshotId(b"1"), SnapshotId(b"2")]
+    used = evolve(state, used_snapshot_ids=List.of(*ids))
+    deleted = evolve(state, deleted_canisters=List.of(ALPHA, BETA))
+    assert len({canonical_form(one) for one in (state, used, deleted)}) == 3
+    assert canonical_form(used) == canonical_form(evolve(used, used_snapshot_ids=List.of(*reversed(ids))))
+    assert canonical_form(deleted) == canonical_form(evolve(deleted, deleted_canisters=List.of(BETA, ALPHA)))
 
 
 def test_the_order_of_responses_does_not_count_that_within_a_queue_does() -> None:

@@ -105,5 +105,6 @@ def canonical_form(state: State) -> Hashable:
         frozenset(unordered.items()),
         frozenset((queue, tuple(messages)) for queue, messages in ordered.items()),
         state.subnet_admins,
-        state.deleted_canisters,
+        frozenset(state.deleted_canisters),
+        frozenset(state.used_snapshot_ids),
     )
