@@ -123,6 +123,13 @@ class ModulePair:
             self.reference.callback(callback, response, refund, state, USER, None, environment, 0, True),
         )
 
+    def post_upgrade(self, state: WasmState, environment: Environment, argument: Blob = b"") -> Outcome:
+        """The start function and `canister_post_upgrade`."""
+        return _same_outcome(
+            self.specification.post_upgrade(state, argument, USER, environment),
+            self.reference.post_upgrade(state, argument, USER, environment),
+        )
+
     def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
         """The state in which an upgrade starts."""
         return _same(

@@ -40,14 +40,17 @@ def execution_cost(instructions: Instructions, is_64_bit: bool, environment: Env
     return scale(fees.update_message_execution + rate * instructions // 10, environment)
 
 
-def call_price(payload: ByteCount, is_64_bit: bool, environment: Environment) -> CallPrice:
-    """What calling with so many bytes of method name and argument takes."""
+def call_fee(payload: ByteCount, environment: Environment) -> Cycles:
+    """What transmitting so many bytes of method name and argument takes."""
+    fees = environment.profile.fees
+    return scale(fees.call, environment) + scale(fees.call_byte * payload, environment)
+
+
+def response_reserve(is_64_bit: bool, environment: Environment) -> Cycles:
+    """What is set aside for the longest response and the most expensive callback."""
     fees, limits = environment.profile.fees, environment.profile.limits
-    return CallPrice(
-        fee=scale(fees.call, environment) + scale(fees.call_byte * payload, environment),
-        reserve=scale(fees.call_byte * limits.inter_canister_payload, environment)
-        + execution_cost(limits.message_instructions, is_64_bit, environment),
-    )
+    transmission = scale(fees.call_byte * limits.inter_canister_payload, environment)
+    return transmission + execution_cost(limits.message_instructions, is_64_bit, environment)
 
 
 def http_request_price(request_size: ByteCount, response_size: ByteCount, environment: Environment) -> Cycles:

@@ -134,30 +134,15 @@ class HostFailure(threading.local):
 _host_failure: Final = HostFailure()
 
 
+HostFunction = Callable[[int, int, int, int], int]
+"""Gets nothing, the caller, the address of the values and their number; gives 0, or the address of a trap."""
+
+
 def define_host_function(
-    linker: wasmtime.Linker, name: str, parameters: str, result: str, function: Callable[[list[int]], int | None]
+    linker: wasmtime.Linker, name: str, parameters: str, result: str, function: HostFunction
 ) -> None:
-    """
-    Makes a function importable from `ic0`. The letters give the types: `i` for 32 bits, `l` for 64 bits. It gets
-    unsigned integers; what it raises comes out of the call into the module.
-    """
-    masks = [MASK_32 if letter == "i" else MASK_64 for letter in parameters]
-    result_mask = MASK_32 if result == "i" else MASK_64
-    slots_type = ctypes.c_uint64 * (2 * max(len(parameters), 1))
-    slot = ctypes.c_uint64
-
-    def callback(_data: int, _caller: int, slots: int, _count: int) -> int:
-        try:
-            values = [value & mask for value, mask in zip(slots_type.from_address(slots)[::2], masks, strict=False)]
-            given = function(values)
-            if given is not None:
-                slot.from_address(slots).value = given & result_mask
-            return 0
-        except BaseException as problem:
-            _host_failure.raised = problem
-            return ctypes.cast(ffi.wasmtime_trap_new(b"host", 4), ctypes.c_void_p).value or 0
-
-    native = _HOST_CALLBACK(callback)
+    """Makes a function importable from `ic0`. The letters give the types: `i` for 32 bits, `l` for 64 bits."""
+    native = _HOST_CALLBACK(function)
     _kept_callbacks.append(native)
     function_type = wasmtime.FuncType(
         [_TYPES[letter]() for letter in parameters], [_TYPES[letter]() for letter in result]
@@ -175,6 +160,28 @@ def define_host_function(
         _NO_FINALIZER,
     )
     assert not error
+
+
+def raised_in_host(problem: BaseException) -> int:
+    """The trap by which an exception leaves a host function; it comes out of the call into the module."""
+    _host_failure.raised = problem
+    return ctypes.cast(ffi.wasmtime_trap_new(b"host", 4), ctypes.c_void_p).value or 0
+
+
+def host_parameters(parameters: str) -> Callable[[int], list[int]]:
+    """Reads the parameters of a host function, by letters, as unsigned integers from the address of the values."""
+    masks = [MASK_32 if letter == "i" else MASK_64 for letter in parameters]
+    slots_type = ctypes.c_uint64 * (2 * len(parameters))
+
+    def read(slots: int) -> list[int]:
+        return [value & mask for value, mask in zip(slots_type.from_address(slots)[::2], masks, strict=True)]
+
+    return read
+
+
+def give_back(slots: int, result: int, letter: str) -> None:
+    """Writes the result of a host function to the address of the values."""
+    ctypes.c_uint64.from_address(slots).value = result & (MASK_32 if letter == "i" else MASK_64)
 
 
 def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) -> End:

@@ -1,16 +1,21 @@
 """One execution as the System API sees it: what it was given, what it has done so far."""
 
+from collections import deque
 from typing import Final
 
 from attrs import define, field
 
 from reference_impl.wasm import costs
+from reference_impl.wasm.fast_functions import AVAILABLE, BALANCE, HEAP_SIZE, LOG_SPACE
+from reference_impl.wasm.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.instance import Instance
 from reference_impl.wasm.stable_memory import StableMemory
-from reference_impl.wasm.system_api_table import REPLICATED, Context
+from reference_impl.wasm.system_api_table import LOG_SENT, LOG_STORED, REPLICATED, Context
+from reference_impl.wasm.system_memory import halves
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, MethodCall, TrapReason
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
+from spec.values.memory import LinearMemory
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Cycles, Instructions, Nanoseconds, Seconds
 from spec.values.rejects import Reject, Response
 
@@ -59,7 +64,9 @@ class Execution:
     environment: Environment
     self_id: CanisterId
     instance: Instance
-    stable: StableMemory
+    stable_before: LinearMemory
+    cells: memoryview
+    """The cells of the system memory, or such as only the host sees if the module has none."""
     limit: Instructions
     persistent_globals: int
     argument: Blob = b""
@@ -85,8 +92,13 @@ class Execution:
     new_global_timer: Nanoseconds | None = None
     has_accepted_message: bool = False
     logs: list[Blob] = field(factory=list)
-    log_records: list[ByteCount] = field(factory=list)
-    stable_page_charge: Instructions = 0
+    log_records: deque[ByteCount] = field(factory=deque)
+    log_size: ByteCount = 0
+    """What the records that the log still holds take."""
+    freezing_limits: dict[ByteCount, Cycles] = field(factory=dict)
+    """Those computed so far, by the size of memories and globals."""
+    response_reserve: Cycles | None = None
+    """What is set aside for the response to a call, once computed."""
 
     @property
     def is_64_bit(self) -> bool:
@@ -108,6 +120,22 @@ class Execution:
         """Ends the execution if a condition of the System API does not hold."""
         if not condition:
             raise Ended
+
+    @property
+    def stable(self) -> StableMemory:
+        """The stable memory, which the module must use."""
+        assert self.instance.stable is not None
+        return self.instance.stable
+
+    @property
+    def stable_size(self) -> ByteCount:
+        """The size of stable memory now."""
+        return self.stable_before.size if self.instance.stable is None else self.instance.stable.size
+
+    @property
+    def stable_page_charge(self) -> Instructions:
+        """What pages of stable memory that were written have been charged for."""
+        return 0 if self.instance.stable is None else PAGE_CHARGE * self.instance.stable.pages_written
 
     # INSTRUCTIONS
 
@@ -135,9 +163,10 @@ class Execution:
 
     def read(self, source: int, size: int) -> Blob:
         """Bytes of the heap; a trap if they do not lie inside."""
-        if source + size > self.instance.memory_size:
+        heap_size = self.cells[HEAP_SIZE]
+        if source + size > heap_size:
             raise Ended
-        return self.instance.read(source, size)
+        return bytes(self.instance.view(heap_size)[source : source + size])
 
     def read_text(self, source: int, size: int) -> str:
         """Text from the heap; a trap if it does not lie inside or is not valid UTF-8."""
@@ -148,9 +177,10 @@ class Execution:
 
     def write(self, destination: int, content: Blob) -> None:
         """Puts bytes into the heap; a trap if they do not lie inside."""
-        if destination + len(content) > self.instance.memory_size:
+        heap_size = self.cells[HEAP_SIZE]
+        if destination + len(content) > heap_size:
             raise Ended
-        self.instance.write(destination, content)
+        self.instance.view(heap_size)[destination : destination + len(content)] = content
 
     def copy(self, destination: int, offset: int, size: int, source: Blob) -> None:
         """Copies a part of a blob into the heap. Source: canister-interface, blob-typed arguments and results."""
@@ -192,9 +222,18 @@ class Execution:
     def liquid_balance(self) -> Cycles:
         """What may be spent now without freezing the canister; 0 if it is frozen."""
         globals_size = costs.BYTES_PER_GLOBAL * (self.persistent_globals + 1)
-        size = self.instance.memory_size + self.stable.size + globals_size
-        needed = max(0, costs.freezing_limit(size, self.environment) - self.environment.reserved_balance)
+        size = self.cells[HEAP_SIZE] + self.stable_size + globals_size
+        needed = self.freezing_limits.get(size)
+        if needed is None:
+            limit = costs.freezing_limit(size, self.environment)
+            needed = self.freezing_limits[size] = max(0, limit - self.environment.reserved_balance)
         return max(0, self.balance() - needed)
+
+    def call_price(self, payload: ByteCount) -> costs.CallPrice:
+        """What calling with so many bytes of method name and argument takes."""
+        if self.response_reserve is None:
+            self.response_reserve = costs.response_reserve(self.is_64_bit, self.environment)
+        return costs.CallPrice(costs.call_fee(payload, self.environment), self.response_reserve)
 
     def accept_cycles(self, most: Cycles) -> Cycles:
         """Moves cycles from the call to the balance, as many as are there."""
@@ -220,20 +259,27 @@ class Execution:
         if amount > room:
             self.overflow += amount - room
 
+    def show_cycles(self) -> None:
+        """Tells the functions inside the module how many cycles there are now."""
+        cells = self.cells
+        cells[BALANCE], cells[BALANCE + 1] = halves(self.balance())
+        cells[AVAILABLE], cells[AVAILABLE + 1] = halves(self.available)
+
     # LOG
 
     def log_cost(self, size: int) -> Instructions:
         """What writing so many bytes into the log costs. Source: facts on System API costs, debug_print."""
         capacity = self.environment.profile.limits.log_capacity
-        free = capacity - sum(self.log_records)
-        return 2 * min(size, capacity) + 50 * min(size, free)
+        return LOG_STORED * min(size, capacity) + LOG_SENT * min(size, capacity - self.log_size)
 
     def log(self, text: Blob) -> None:
         """Adds to the log, which only replicated executions have, and makes room by dropping the oldest records."""
         limits = self.environment.profile.limits
         kept = min(len(text), max(0, limits.log_capacity - LOG_RECORD))
         self.log_records.append(LOG_RECORD + kept)
-        while sum(self.log_records) > limits.log_capacity:
-            self.log_records.pop(0)
+        self.log_size += LOG_RECORD + kept
+        while self.log_size > limits.log_capacity:
+            self.log_size -= self.log_records.popleft()
+        self.cells[LOG_SPACE] = limits.log_capacity - self.log_size
         if self.is_replicated:
             self.logs.append(text[: limits.log_message])

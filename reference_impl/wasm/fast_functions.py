@@ -1,31 +1,23 @@
 """
-System functions that run inside the module.
+What stands in the module for imported system functions, and what it shares with the host.
 
-The rewritten module has a second memory, which the host fills before an execution with what these functions read. Each
-of them does the plain case: allowed here, instructions left, all inside. In any other case it calls the imported
-function with the same parameters, before anything has changed; so traps and limits are defined in one place.
+The rewritten module has a second memory, the system memory, which the host fills before an execution with what these
+functions read. Each of them does the plain case: allowed here, instructions left, all inside. In any other case it
+calls the imported function with the same parameters, before anything has changed; so traps and limits are defined in
+one place. Functions that only the host can do are charged in the module all the same, which leaves it less to do.
 """
 
-import struct
-from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from attrs import frozen
 
-from reference_impl.wasm.encoding import signed, unsigned
-from reference_impl.wasm.system_api_table import SYSTEM_API, Context
-from spec.values.quantities import WASM_PAGE, ByteCount
-
-if TYPE_CHECKING:
-    from reference_impl.wasm.execution import Execution
+from spec.values.quantities import WASM_PAGE, ByteCount, Count
 
 # THE SYSTEM MEMORY
 
-PAGES: Final = 3
-"""Its size, in WebAssembly pages."""
 FLAGS: Final = 0
 """For each function a byte: whether it may take the plain way."""
-CELLS: Final = 64
+CELLS: Final = 128
 """Numbers of 64 bits that functions give or use."""
 SHORT_BLOBS: Final = 512
 SHORT_BLOB: Final[ByteCount] = 32
@@ -34,21 +26,44 @@ ARGUMENT: Final[ByteCount] = WASM_PAGE
 REPLY: Final[ByteCount] = 2 * WASM_PAGE
 LONG_BLOB: Final[ByteCount] = WASM_PAGE
 """How much of the argument and of the reply under construction the system memory holds."""
+JOURNAL: Final[ByteCount] = 3 * WASM_PAGE
+JOURNAL_ENTRIES: Final[Count] = WASM_PAGE // 4
+"""The numbers of 4 KiB pages of stable memory that the execution has written, of 32 bits each."""
+EPOCHS: Final[ByteCount] = 4 * WASM_PAGE
+"""For each 4 KiB page of stable memory a number of 32 bits that says when it was accessed last."""
+PAGES: Final[Count] = 4
+"""The size up to there, in WebAssembly pages."""
 
 REPLY_LENGTH, REPLY_ROOM, COUNTER_START, CALL_COUNTER_START, ARGUMENT_SIZE, CALLER_SIZE, SELF_SIZE = range(7)
 STATUS, VERSION, TIME, REPLICATED, DEADLINE, SUBNET_SIZE = range(7, 13)
-_NUMBER_OF_CELLS: Final = 13
+ENVIRONMENT_VARIABLES, HAS_CERTIFICATE, ROOT_KEY_SIZE, REJECT_CODE = range(13, 17)
+SIGNER_DATA_SIZE, SIGNER_SIZE, METHOD_NAME_SIZE = range(17, 20)
+BALANCE, AVAILABLE, REFUNDED = 20, 22, 24
+"""Amounts of cycles take two cells, the lower half first."""
+LOG_CAPACITY, LOG_SPACE = range(26, 28)
+STABLE_PAGES, STABLE_MOST, EPOCH, ACCESSED, MOST_ACCESSED, JOURNAL_LENGTH = range(28, 34)
+CHARGED: Final = 34
+"""The host is called by a function that has made the charge, and finds the next cells filled."""
+HEAP_SIZE: Final = 35
+RESULT: Final = 36
+"""What the host gives back."""
+PARAMETERS: Final = 37
+MOST_PARAMETERS: Final = 8
+NUMBER_OF_CELLS: Final = PARAMETERS + MOST_PARAMETERS
+
+
+# WHAT THE FUNCTIONS DO
 
 
 @frozen
-class _Number:
+class Number:
     """Gives a cell."""
 
     cell: int
 
 
 @frozen
-class _Copy:
+class Copy:
     """Copies a part of a blob into the heap."""
 
     place: int
@@ -56,198 +71,116 @@ class _Copy:
 
 
 @frozen
-class _Append:
+class Append:
     """Appends bytes of the heap to the reply."""
 
 
 @frozen
-class _Count:
+class Counter:
     """Gives an instruction counter."""
 
 
-FAST: Final[dict[str, _Number | _Copy | _Append | _Count]] = {
-    "msg_arg_data_size": _Number(ARGUMENT_SIZE),
-    "msg_arg_data_copy": _Copy(ARGUMENT, ARGUMENT_SIZE),
-    "msg_caller_size": _Number(CALLER_SIZE),
-    "msg_caller_copy": _Copy(SHORT_BLOBS, CALLER_SIZE),
-    "canister_self_size": _Number(SELF_SIZE),
-    "canister_self_copy": _Copy(SHORT_BLOBS + SHORT_BLOB, SELF_SIZE),
-    "subnet_self_size": _Number(SUBNET_SIZE),
-    "subnet_self_copy": _Copy(SHORT_BLOBS + 2 * SHORT_BLOB, SUBNET_SIZE),
-    "canister_status": _Number(STATUS),
-    "canister_version": _Number(VERSION),
-    "time": _Number(TIME),
-    "in_replicated_execution": _Number(REPLICATED),
-    "msg_deadline": _Number(DEADLINE),
-    "performance_counter": _Count(),
-    "msg_reply_data_append": _Append(),
+@frozen
+class Amount:
+    """Writes an amount of cycles into the heap."""
+
+    cell: int
+
+
+@frozen
+class SmallAmount:
+    """Gives an amount of cycles that 64 bits hold."""
+
+    cell: int
+
+
+@frozen
+class Hosted:
+    """Charges, then calls the host with the parameters in cells."""
+
+
+@frozen
+class StableSize:
+    """Gives the size of stable memory, without a charge."""
+
+
+@frozen
+class StableGrow:
+    """Appends pages to stable memory."""
+
+
+@frozen
+class StableRead:
+    """Copies from stable memory into the heap."""
+
+
+@frozen
+class StableWrite:
+    """Copies from the heap into stable memory."""
+
+
+Stable = StableSize | StableGrow | StableRead | StableWrite
+Kind = Number | Copy | Append | Counter | Amount | SmallAmount | Hosted | Stable
+
+_HOSTED: Final = (
+    "msg_caller_info_data_copy msg_caller_info_signer_copy msg_reject_msg_size msg_reject_msg_copy msg_reply "
+    "msg_reject msg_method_name_copy accept_message msg_cycles_accept msg_cycles_accept128 cycles_burn128 "
+    "canister_liquid_cycle_balance128 root_key_copy is_controller global_timer_set certified_data_set "
+    "data_certificate_size data_certificate_copy env_var_name_size env_var_name_copy env_var_name_exists "
+    "env_var_value_size env_var_value_copy call_new call_on_cleanup call_data_append call_with_best_effort_response "
+    "call_cycles_add call_cycles_add128 call_perform cost_call cost_create_canister cost_http_request "
+    "cost_sign_with_ecdsa cost_sign_with_schnorr cost_vetkd_derive_key debug_print trap"
+)
+"""All functions that are left."""
+
+FAST: Final[dict[str, Kind]] = {
+    "msg_arg_data_size": Number(ARGUMENT_SIZE),
+    "msg_arg_data_copy": Copy(ARGUMENT, ARGUMENT_SIZE),
+    "msg_caller_size": Number(CALLER_SIZE),
+    "msg_caller_copy": Copy(SHORT_BLOBS, CALLER_SIZE),
+    "canister_self_size": Number(SELF_SIZE),
+    "canister_self_copy": Copy(SHORT_BLOBS + SHORT_BLOB, SELF_SIZE),
+    "subnet_self_size": Number(SUBNET_SIZE),
+    "subnet_self_copy": Copy(SHORT_BLOBS + 2 * SHORT_BLOB, SUBNET_SIZE),
+    "canister_status": Number(STATUS),
+    "canister_version": Number(VERSION),
+    "time": Number(TIME),
+    "in_replicated_execution": Number(REPLICATED),
+    "msg_deadline": Number(DEADLINE),
+    "performance_counter": Counter(),
+    "msg_reply_data_append": Append(),
+    "env_var_count": Number(ENVIRONMENT_VARIABLES),
+    "data_certificate_present": Number(HAS_CERTIFICATE),
+    "root_key_size": Number(ROOT_KEY_SIZE),
+    "msg_reject_code": Number(REJECT_CODE),
+    "msg_caller_info_data_size": Number(SIGNER_DATA_SIZE),
+    "msg_caller_info_signer_size": Number(SIGNER_SIZE),
+    "msg_method_name_size": Number(METHOD_NAME_SIZE),
+    "canister_cycle_balance": SmallAmount(BALANCE),
+    "canister_cycle_balance128": Amount(BALANCE),
+    "msg_cycles_available": SmallAmount(AVAILABLE),
+    "msg_cycles_available128": Amount(AVAILABLE),
+    "msg_cycles_refunded": SmallAmount(REFUNDED),
+    "msg_cycles_refunded128": Amount(REFUNDED),
+    "stable_size": StableSize(),
+    "stable_grow": StableGrow(),
+    "stable_read": StableRead(),
+    "stable_write": StableWrite(),
+    "stable64_size": StableSize(),
+    "stable64_grow": StableGrow(),
+    "stable64_read": StableRead(),
+    "stable64_write": StableWrite(),
+    **dict.fromkeys(_HOSTED.split(), Hosted()),
 }
 """The functions, by name."""
 
 PLACES: Final = {name: place for place, name in enumerate(FAST)}
 """Where the flag of each function is."""
 
-
-@cache
-def flags(context: Context) -> bytes:
-    """Which functions may be called from a context."""
-    return bytes(context in SYSTEM_API[name].contexts for name in FAST).ljust(CELLS, b"\0")
+NEED_CONTENTS: Final = tuple(name for name, kind in FAST.items() if isinstance(kind, StableRead | StableWrite))
+"""The functions for which stable memory must have been loaded."""
 
 
-_CELLS_LAYOUT: Final = struct.Struct(f"<{_NUMBER_OF_CELLS}Q")
-_MASK: Final = 2**64 - 1
-
-
-def header(execution: "Execution") -> bytes:
-    """The start of the system memory, up to the end of the short blobs, for an execution that begins."""
-    environment, caller = execution.environment, execution.caller.principal
-    allowed = flags(execution.context)
-    if not execution.needs_to_respond:
-        allowed = without_reply(allowed)
-    if len(execution.argument) > LONG_BLOB:
-        allowed = _without(allowed, "msg_arg_data_copy")
-    cells = _CELLS_LAYOUT.pack(
-        0,
-        min(LONG_BLOB, execution.largest_response),
-        execution.limit & _MASK,
-        (execution.limit + environment.call_context_instructions) & _MASK,
-        len(execution.argument),
-        len(caller),
-        len(execution.self_id),
-        environment.status.value,
-        environment.canister_version & _MASK,
-        environment.time & _MASK,
-        execution.is_replicated,
-        (execution.deadline or 0) & _MASK,
-        len(environment.subnet_id),
-    )
-    blobs = (caller, execution.self_id, environment.subnet_id)
-    return (allowed + cells).ljust(SHORT_BLOBS, b"\0") + b"".join(blob.ljust(SHORT_BLOB, b"\0") for blob in blobs)
-
-
-def without_reply(allowed: bytes) -> bytes:
-    """The flags when nothing can be appended to the reply."""
-    return _without(allowed, "msg_reply_data_append")
-
-
-def _without(allowed: bytes, name: str) -> bytes:
-    place = PLACES[name]
-    return allowed[:place] + b"\0" + allowed[place + 1 :]
-
-
-# THE CODE
-
-I32_ADD, I64_ADD, I64_SUB, I64_MUL, I64_SHL = b"\x6a", b"\x7c", b"\x7d", b"\x7e", b"\x86"
-I64_LE_U, I64_GE_S, I32_AND, WRAP, EXTEND = b"\x58", b"\x59", b"\x71", b"\xa7", b"\xad"
-_IF, _END, _RETURN = b"\x04\x40", b"\x0b", b"\x0f"
-
-
-def _const_32(value: int) -> bytes:
-    return b"\x41" + signed(value)
-
-
-def _const_64(value: int) -> bytes:
-    return b"\x42" + signed(value)
-
-
-def _get(local: int) -> bytes:
-    return b"\x20" + unsigned(local)
-
-
-def _set(local: int) -> bytes:
-    return b"\x21" + unsigned(local)
-
-
-@frozen
-class FastCode:
-    """Writes the functions of one module, which must have a memory. The system memory is its memory 1."""
-
-    counter: int
-    """The index of the global that counts down."""
-    is_64_bit: bool
-
-    def body(self, name: str, imported: int) -> bytes:
-        """The body of a function in place of the imported function with an index."""
-        function = SYSTEM_API[name]
-        number = len(function.parameters)
-        local = number
-        plain = self._load(FLAGS + PLACES[name], 0x2D, 0)
-        match FAST[name]:
-            case _Number(cell):
-                condition = plain + self._affordable(_const_64(function.fixed_cost))
-                result_load = 0x29 if function.result == "l" or (function.result == "P" and self.is_64_bit) else 0x28
-                cost = _const_64(function.fixed_cost)
-                action = self._charge(cost) + self._load(CELLS + 8 * cell, result_load, 2 if result_load == 0x28 else 3)
-                locals_part = b"\x00"
-            case _Copy(place, size_cell):
-                size, blob_size = _get(local), self._cell(size_cell)
-                cost = size + _const_64(function.fixed_cost) + I64_ADD
-                offset = self._wide(1)
-                condition = (
-                    self._wide(2)
-                    + _set(local)
-                    + plain
-                    + self._fits(offset, size, blob_size)
-                    + self._fits(self._wide(0), size, self._heap_size())
-                    + self._affordable(cost)
-                )
-                source = self._narrow(1) + _const_32(place) + I32_ADD
-                action = self._charge(cost) + _get(0) + source + self._narrow(2) + b"\xfc\x0a\x00\x01"
-                locals_part = b"\x01\x01\x7e"
-            case _Append():
-                size = _get(local)
-                cost = size + _const_64(50) + I64_MUL + _const_64(function.fixed_cost) + I64_ADD
-                condition = (
-                    self._wide(1)
-                    + _set(local)
-                    + plain
-                    + (size + self._cell(REPLY_ROOM) + I64_LE_U + I32_AND)
-                    + self._fits(self._wide(0), size, self._heap_size())
-                    + self._affordable(cost)
-                )
-                destination = self._cell(REPLY_LENGTH) + WRAP + _const_32(REPLY) + I32_ADD
-                action = (
-                    self._charge(cost)
-                    + (destination + _get(0) + self._narrow(1) + b"\xfc\x0a\x01\x00")
-                    + self._store(REPLY_LENGTH, self._cell(REPLY_LENGTH) + size + I64_ADD)
-                    + self._store(REPLY_ROOM, self._cell(REPLY_ROOM) + size + I64_SUB)
-                )
-                locals_part = b"\x01\x01\x7e"
-            case _Count():
-                cost = _const_64(function.fixed_cost)
-                known = _get(0) + EXTEND + _const_64(1) + I64_LE_U + I32_AND
-                condition = plain + known + self._affordable(cost)
-                start = _get(0) + _const_32(3) + b"\x74" + b"\x29\x43\x01" + unsigned(CELLS + 8 * COUNTER_START)
-                action = self._charge(cost) + start + b"\x23" + unsigned(self.counter) + I64_SUB
-                locals_part = b"\x00"
-        slow = b"".join(map(_get, range(number))) + b"\x10" + unsigned(imported)
-        return locals_part + condition + _IF + action + _RETURN + _END + slow + _END
-
-    def _load(self, address: int, opcode: int, alignment: int) -> bytes:
-        return _const_32(0) + bytes([opcode, alignment | 0x40, 1]) + unsigned(address)
-
-    def _cell(self, cell: int) -> bytes:
-        return self._load(CELLS + 8 * cell, 0x29, 3)
-
-    def _store(self, cell: int, value: bytes) -> bytes:
-        return _const_32(0) + value + b"\x37\x43\x01" + unsigned(CELLS + 8 * cell)
-
-    def _heap_size(self) -> bytes:
-        return b"\x3f\x00" + (b"" if self.is_64_bit else EXTEND) + _const_64(16) + I64_SHL
-
-    def _wide(self, parameter: int) -> bytes:
-        return _get(parameter) if self.is_64_bit else _get(parameter) + EXTEND
-
-    def _narrow(self, parameter: int) -> bytes:
-        return _get(parameter) + WRAP if self.is_64_bit else _get(parameter)
-
-    def _fits(self, start: bytes, size: bytes, whole: bytes) -> bytes:
-        """And: the range lies inside. Neither of the two comparisons can overflow."""
-        return (size + whole + I64_LE_U + I32_AND) + (start + whole + size + I64_SUB + I64_LE_U + I32_AND)
-
-    def _affordable(self, cost: bytes) -> bytes:
-        return b"\x23" + unsigned(self.counter) + cost + I64_GE_S + I32_AND
-
-    def _charge(self, cost: bytes) -> bytes:
-        counter = unsigned(self.counter)
-        return b"\x23" + counter + cost + I64_SUB + b"\x24" + counter
+def uses_stable_memory(name: str) -> bool:
+    """The function needs the stable memory in the module."""
+    return isinstance(FAST.get(name), Stable)

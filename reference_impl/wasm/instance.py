@@ -2,19 +2,21 @@
 
 import ctypes
 import threading
-from typing import Final
+from typing import Any, Final
 
 import wasmtime
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from wasmtime import _ffi as ffi
 
 from reference_impl.wasm import engine
+from reference_impl.wasm.added_memories import USUAL_STABLE_PAGES, with_stable_pages
 from reference_impl.wasm.code_rewriting import Bounds
 from reference_impl.wasm.instrument import (
     CALL_CLOSURE,
     COUNTER,
     DEPTH,
     EXHAUSTED,
+    STABLE_MEMORY,
     START_FUNCTION,
     SYSTEM_MEMORY,
     THE_MEMORY,
@@ -25,12 +27,15 @@ from reference_impl.wasm.instrument import (
 )
 from reference_impl.wasm.page_tracking import page_tracking
 from reference_impl.wasm.parsed_module import VALUE_SIZES, ParsedModule
+from reference_impl.wasm.stable_memory import StableMemory
 from reference_impl.wasm.system_memory import SystemMemory
 from spec.values.memory import LinearMemory
-from spec.values.quantities import WASM_PAGE, ByteCount
+from spec.values.quantities import WASM_PAGE, ByteCount, Count
 
 _memory_data: Final = engine.native("wasmtime_memory_data", ctypes.c_void_p, 2)
 _memory_data_size: Final = engine.native("wasmtime_memory_data_size", ctypes.c_size_t, 2)
+
+NO_MEMORY: Final = LinearMemory()
 
 KEPT_INSTANCES: Final = 4
 """How many idle instances of one module are kept for reuse."""
@@ -49,6 +54,10 @@ class CompiledModule:
     lock: threading.Lock = field(factory=threading.Lock)
     exported_functions: dict[str, int] = field(init=False)
     """The indices of the exported functions, by name."""
+    room_for_stable_memory: Count = USUAL_STABLE_PAGES
+    """In WebAssembly pages."""
+    with_more_room: list["CompiledModule"] = field(factory=list)
+    """At most one: the same module with room for the largest stable memory."""
     with_large_stack: list["CompiledModule"] = field(factory=list)
     """At most one: the same module for threads with a large stack."""
     exact: list["CompiledModule"] = field(factory=list)
@@ -63,9 +72,7 @@ class CompiledModule:
         with self.lock:
             if not self.with_large_stack:
                 module = wasmtime.Module.deserialize(engine.large_stack_engine(), self.module.serialize())
-                self.with_large_stack.append(
-                    CompiledModule(self.parsed, self.bounds, self.instrumented, module, linker)
-                )
+                self.with_large_stack.append(self._variant(module=module, linker=linker))
             return self.with_large_stack[0]
 
     def counting_exactly(self) -> "CompiledModule":
@@ -74,16 +81,39 @@ class CompiledModule:
             if not self.exact:
                 instrumented = instrument(self.parsed, self.bounds, is_exact=True)
                 module = wasmtime.Module(self.linker.engine, instrumented.binary)
-                self.exact.append(CompiledModule(self.parsed, self.bounds, instrumented, module, self.linker))
+                self.exact.append(
+                    self._variant(instrumented=instrumented, module=module, room_for_stable_memory=USUAL_STABLE_PAGES)
+                )
             return self.exact[0]
 
-    def take_instance(self, heap: LinearMemory) -> "Instance":
-        """An instance that no other execution uses, if possible one that holds this heap already."""
+    def has_room_for(self, stable_memory: LinearMemory) -> bool:
+        """Instances can hold this stable memory, or never use it."""
+        return stable_memory.wasm_pages <= self.room_for_stable_memory or not self.instrumented.has_stable_memory
+
+    def for_large_stable_memory(self, pages: Count) -> "CompiledModule":
+        """The same module with room for a stable memory of so many pages, the most that the profile allows."""
+        with self.lock:
+            if not self.with_more_room:
+                instrumented = evolve(self.instrumented, binary=with_stable_pages(self.instrumented.binary, pages))
+                module = wasmtime.Module(self.linker.engine, instrumented.binary)
+                self.with_more_room.append(
+                    self._variant(instrumented=instrumented, module=module, room_for_stable_memory=pages)
+                )
+            return self.with_more_room[0]
+
+    def _variant(self, **changes: Any) -> "CompiledModule":
+        """A module like this one, with instances of its own."""
+        own: dict[str, Any] = {"idle": [], "lock": threading.Lock()}
+        return evolve(self, **own, with_large_stack=[], exact=[], with_more_room=[], **changes)
+
+    def take_instance(self, heap: LinearMemory, stable_memory: LinearMemory = NO_MEMORY) -> "Instance":
+        """An instance that no other execution uses, if possible one that holds these memories already."""
         with self.lock:
             # Memories cannot shrink.
             fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages and one.is_usable()]
             if fitting:
-                chosen = next((one for one in fitting if one.heap.contents is heap.contents), fitting[0])
+                holding = [one for one in fitting if one.heap.contents is heap.contents] or fitting
+                chosen = next((one for one in holding if one.holds_stable(stable_memory)), holding[0])
                 self.idle.remove(chosen)
                 return chosen
         return Instance(self)
@@ -94,7 +124,8 @@ class CompiledModule:
             return
         with self.lock:
             self.idle.append(instance)
-            if len(self.idle) > KEPT_INSTANCES:
+            # Addresses for large stable memories are few.
+            if len(self.idle) > (KEPT_INSTANCES if self.room_for_stable_memory <= USUAL_STABLE_PAGES else 1):
                 self.idle.pop(0)
 
 
@@ -127,15 +158,23 @@ class Instance:
         )
         self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
         """What the functions inside the module use, if there are any."""
+        self.stable = self._stable_memory(self.system) if compiled.instrumented.has_stable_memory else None
         self.heap = LinearMemory(parsed.memory.minimum if parsed.memory else 0)
+        self._view = memoryview(b"")
         self._pages = page_tracking()
 
     def _system_memory(self) -> SystemMemory:
-        memory = self._exports[SYSTEM_MEMORY]
+        return SystemMemory(self._base_of(SYSTEM_MEMORY))
+
+    def _stable_memory(self, system: SystemMemory | None) -> StableMemory:
+        assert system is not None
+        return StableMemory(system, self._base_of(STABLE_MEMORY), self.compiled.room_for_stable_memory)
+
+    def _base_of(self, name: str) -> int:
+        """Where a memory is that cannot grow, so that it stays there."""
+        memory = self._exports[name]
         assert isinstance(memory, wasmtime.Memory)
-        pointer = ffi.wasmtime_memory_data(self.store._context(), ctypes.byref(memory._memory))
-        # This memory cannot grow, so it stays where it is.
-        return SystemMemory(ctypes.cast(pointer, ctypes.c_void_p).value or 0)
+        return _memory_data(engine.context_address(self.store), ctypes.addressof(memory._memory)) or 0
 
     def _global(self, name: str) -> wasmtime.Global:
         cell = self._exports[name]
@@ -152,14 +191,16 @@ class Instance:
             return 0
         return int(_memory_data_size(*self._memory_addresses))
 
-    def read(self, source: int, size: int) -> bytes:
-        """Bytes of the heap, which must lie inside."""
-        return ctypes.string_at(self._base() + source, size) if size else b""
+    def address(self, place: int) -> int:
+        """Where a place in the heap is in this process, until the heap grows."""
+        return self._base() + place
 
-    def write(self, destination: int, content: bytes) -> None:
-        """Puts bytes into the heap, inside of which they must lie."""
-        if content:
-            ctypes.memmove(self._base() + destination, content, len(content))
+    def view(self, size: ByteCount) -> memoryview:
+        """The bytes of the heap, whose size now the caller knows."""
+        if len(self._view) != size:
+            # The heap moves only when it grows.
+            self._view = memoryview((ctypes.c_ubyte * size).from_address(self._base())).cast("B")
+        return self._view
 
     def load(self, heap: LinearMemory, globals_before: tuple[int, ...]) -> bool:
         """Puts the state of a canister into the instance. False if the heap does not fit the module's memory."""
@@ -208,15 +249,21 @@ class Instance:
 
     def undo(self, changed: dict[int, bytes]) -> bool:
         """Takes the changes back. False if that is impossible since the memory has grown."""
+        if self.stable is not None:
+            self.stable.undo()
         if self.memory_size != self.heap.size:
             return False
         if self._memory is not None:
             self._pages.undo(self._base(), changed, self.heap)
         return True
 
+    def holds_stable(self, stable_memory: LinearMemory) -> bool:
+        """No stable memory need be loaded."""
+        return self.stable is None or self.stable.holds(stable_memory)
+
     def is_usable(self) -> bool:
         """The instance can serve another execution."""
-        return self._pages.is_usable()
+        return self._pages.is_usable() and (self.stable is None or self.stable.is_usable())
 
     def prepare(self, limit: int, depth: int) -> None:
         """Sets how many instructions may be executed, and how deep calls may nest."""

@@ -9,10 +9,12 @@ from typing import Final
 
 from attrs import frozen
 
+from reference_impl.wasm.added_memories import USUAL_STABLE_PAGES, added_memories
 from reference_impl.wasm.code_rewriting import Bounds, CodeWriter, Places
 from reference_impl.wasm.counting_code import run_out
 from reference_impl.wasm.encoding import HEADER, Reader, name, section, signed, unsigned, vector
-from reference_impl.wasm.fast_functions import FAST, PAGES, FastCode
+from reference_impl.wasm.fast_code import FastCode
+from reference_impl.wasm.fast_functions import FAST, uses_stable_memory
 from reference_impl.wasm.parsed_module import (
     CODE,
     DATA,
@@ -45,6 +47,7 @@ EXHAUSTED: Final = "exhausted"
 """The exported global that is 1 after a run out of instructions."""
 THE_MEMORY: Final = "memory"
 SYSTEM_MEMORY: Final = "system"
+STABLE_MEMORY: Final = "stable"
 START_FUNCTION: Final = "start"
 CALL_CLOSURE: Final = "closure"
 """The exported function that calls the function at an index of table 0 with one argument."""
@@ -71,6 +74,8 @@ class Instrumented:
     """The module contains `data.drop`, so an instance cannot serve a second execution."""
     has_system_memory: bool
     """Some system functions run inside the module."""
+    has_stable_memory: bool
+    """Some of these use stable memory."""
     is_exact: bool
     """The counter is right after every trap, not only after `unreachable`."""
 
@@ -154,33 +159,39 @@ def _helpers(parsed: ParsedModule, places: Places, first_type: int) -> list[tupl
         call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 1) + b"\x00\x0b"
         helpers.append((first_type + 2, call))
     writer = FastCode(places.counter, parsed.has_64_bit_memory)
-    for imported in places.fast:
-        one = parsed.imports[imported]
-        helpers.append((one.type_index, writer.body(one.name, imported)))
+    bodies = writer.bodies([(parsed.imports[imported].name, imported) for imported in places.fast])
+    helpers += [(parsed.imports[imported].type_index, body) for imported, body in zip(places.fast, bodies, strict=True)]
     return helpers
 
 
 def _fast_functions(parsed: ParsedModule, first: int) -> dict[int, int]:
     """Indices for the functions that stand for imported ones, by the indices of those."""
-    if parsed.memory is None:
-        return {}
     imported = [index for index, one in enumerate(parsed.imports) if one.name in FAST]
     return {index: first + place for place, index in enumerate(imported)}
+
+
+def _has_stable_memory(parsed: ParsedModule) -> bool:
+    return any(uses_stable_memory(one.name) for one in parsed.imports)
 
 
 def _has_closures(parsed: ParsedModule) -> bool:
     return bool(parsed.tables) and parsed.tables[0].reference_type == FUNCREF
 
 
+_NO_MEMORY: Final = b"\x01\x00\x00"
+"""Stands for the memory of a module that has none, so that the others have their indices."""
+
+
 def _memory_section(parsed: ParsedModule, most_pages: int, has_system_memory: bool) -> bytes:
     """The memory with its maximum cut to what the profile allows, so that memory.grow beyond it gives -1."""
-    assert parsed.memory
-    declared = parsed.memory.maximum
-    maximum = most_pages if declared is None else min(declared, most_pages)
-    flags = 1 | (4 if parsed.memory.is_64_bit else 0)
-    memories = [bytes([flags]) + unsigned(parsed.memory.minimum) + unsigned(maximum)]
+    memories = [_NO_MEMORY]
+    if parsed.memory:
+        declared = parsed.memory.maximum
+        maximum = most_pages if declared is None else min(declared, most_pages)
+        flags = 1 | (4 if parsed.memory.is_64_bit else 0)
+        memories = [bytes([flags]) + unsigned(parsed.memory.minimum) + unsigned(maximum)]
     if has_system_memory:
-        memories.append(b"\x01" + unsigned(PAGES) + unsigned(PAGES))
+        memories += added_memories(USUAL_STABLE_PAGES if _has_stable_memory(parsed) else 0)
     return vector(memories)
 
 
@@ -207,6 +218,8 @@ def _export_section(parsed: ParsedModule, places: Places, closure_function: int)
         exports.append(name(THE_MEMORY) + bytes([KIND_MEMORY, 0]))
     if places.fast:
         exports.append(name(SYSTEM_MEMORY) + bytes([KIND_MEMORY, 1]))
+    if _has_stable_memory(parsed):
+        exports.append(name(STABLE_MEMORY) + bytes([KIND_MEMORY, 2]))
     if parsed.tables:
         exports.append(name("table") + bytes([KIND_TABLE, 0]))
     if parsed.start is not None:
@@ -251,7 +264,7 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         EXPORT: _export_section(parsed, places, first_function + 1),
         CODE: vector([unsigned(len(body)) + body for body in bodies]),
     }
-    if parsed.memory:
+    if parsed.memory or places.fast:
         new_sections[MEMORY] = _memory_section(parsed, bounds.memory_pages, bool(places.fast))
     if parsed.data_segments:
         new_sections[DATA] = _data_section(parsed)
@@ -260,4 +273,4 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
     order = (TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, ELEMENT, DATA_COUNT, CODE, DATA)
     binary = HEADER + b"".join(section(key, new_sections[key]) for key in order if key in new_sections)
     count = writer.count + _INJECTED_HELPERS + _INSTRUCTIONS_PER_GLOBAL * (len(parsed.globals) + _INJECTED_GLOBALS)
-    return Instrumented(binary, count, writer.drops_data, bool(places.fast), is_exact)
+    return Instrumented(binary, count, writer.drops_data, bool(places.fast), _has_stable_memory(parsed), is_exact)

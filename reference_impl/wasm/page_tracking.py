@@ -25,8 +25,8 @@ _compare.restype = ctypes.c_int
 _map: Final = _libc.mmap
 _map.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64]
 _map.restype = ctypes.c_void_p
-_advise: Final = _libc.madvise
-_advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+advise: Final = _libc.madvise
+advise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 
 Changed = dict[int, bytes]
 """The bytes of changed pages, by page number."""
@@ -71,7 +71,7 @@ class Comparison:
 
     def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
         """Writes the pages in which the two differ."""
-        for number, page in _differences(before, heap):
+        for number, page in differences(before, heap):
             ctypes.memmove(base + number * OS_PAGE, page, OS_PAGE)
 
     def changed(self, base: int, size: ByteCount, heap: LinearMemory) -> Changed:
@@ -101,7 +101,7 @@ class Comparison:
         return True
 
 
-def _differences(before: LinearMemory, heap: LinearMemory) -> Iterator[tuple[int, bytes]]:
+def differences(before: LinearMemory, heap: LinearMemory) -> Iterator[tuple[int, bytes]]:
     """The pages of a heap that are not the same object as in the one before."""
     for number in before.contents:
         if number not in heap.contents:
@@ -231,7 +231,7 @@ class PrivateCopies:
     def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
         """Writes the pages in which the two differ into the file."""
         self._extend(base, heap.size)
-        for number, page in _differences(before, heap):
+        for number, page in differences(before, heap):
             os.pwrite(self._file, page, number * OS_PAGE)
 
     def _extend(self, base: int, size: ByteCount) -> None:
@@ -278,7 +278,7 @@ class PrivateCopies:
 
     def _drop_copies(self, base: int) -> None:
         for first, last in self._copies:
-            if _advise(base + first * OS_PAGE, (last - first) * OS_PAGE, mmap.MADV_DONTNEED):
+            if advise(base + first * OS_PAGE, (last - first) * OS_PAGE, mmap.MADV_DONTNEED):
                 raise OSError(ctypes.get_errno(), "private copies of pages cannot be dropped")
         self._copies = []
 

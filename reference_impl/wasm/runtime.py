@@ -8,16 +8,18 @@ from attrs import frozen
 
 from reference_impl.wasm import engine
 from reference_impl.wasm.execution import Ended, Execution
+from reference_impl.wasm.fast_functions import NUMBER_OF_CELLS
 from reference_impl.wasm.instance import CompiledModule, Instance
-from reference_impl.wasm.stable_memory import StableMemory
+from reference_impl.wasm.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.system_api import ACTIVE, linker
+from reference_impl.wasm.system_api_stable import most_pages_accessed
 from reference_impl.wasm.system_api_table import Context
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName
-from spec.values.quantities import Cycles, Instructions, Nanoseconds
+from spec.values.quantities import WASM_PAGE, Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Reject
 
 PAGE_CHARGE_32: Final[Instructions] = 1000
@@ -99,14 +101,25 @@ def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Giv
     """
     if given.limit <= LARGEST_QUICK_LIMIT:
         try:
-            return _on_some_stack(compiled, state, entry, given)
+            return _in_some_room(compiled, state, entry, given)
         except _CountUnknown:
             pass
-    return _on_some_stack(compiled.counting_exactly(), state, entry, given)
+    return _in_some_room(compiled.counting_exactly(), state, entry, given)
 
 
 class _CountUnknown(Exception):
     """Quick code has trapped where the counter lags behind; the state is as it was."""
+
+
+def _in_some_room(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
+    """Tries the usual room for stable memory first, if that holds what is there."""
+    if compiled.has_room_for(state.stable_memory):
+        try:
+            return _on_some_stack(compiled, state, entry, given)
+        except StableMemoryOutgrown:
+            pass
+    larger = compiled.for_large_stable_memory(given.environment.profile.limits.stable_memory // WASM_PAGE)
+    return _on_some_stack(larger, state, entry, given)
 
 
 def _on_some_stack(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
@@ -129,7 +142,7 @@ class _StackOverflow(Exception):
 
 
 def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
-    instance = compiled.take_instance(state.wasm_memory)
+    instance = compiled.take_instance(state.wasm_memory, state.stable_memory)
     if not instance.load(state.wasm_memory, state.globals):
         return Finished(Trapped(0, TrapReason.TRAPPED), 0, 0, False)
     execution = _execution(state, instance, given)
@@ -154,13 +167,18 @@ def _put_back(instance: Instance, changed: dict[int, bytes], keeps_changes: bool
         compiled.give_back(instance)
 
 
+def _cells_of_nobody() -> memoryview:
+    return memoryview(bytearray(8 * NUMBER_OF_CELLS)).cast("Q")
+
+
 def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
     return Execution(
         context=given.context,
         environment=given.environment,
         self_id=state.self_id,
         instance=instance,
-        stable=StableMemory(state.stable_memory),
+        stable_before=state.stable_memory,
+        cells=_cells_of_nobody() if instance.system is None else instance.system.cells,
         limit=given.limit,
         persistent_globals=len(state.globals),
         argument=given.argument,
@@ -179,6 +197,10 @@ def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -
     instance.prepare(given.limit, given.environment.profile.limits.call_stack_depth)
     if instance.system is not None:
         instance.system.fill(execution)
+    if instance.stable is not None:
+        limits = given.environment.profile.limits
+        largest = limits.stable_memory // WASM_PAGE
+        instance.stable.begin(execution.stable_before, largest, most_pages_accessed(given.context, limits))
     outer, ACTIVE.execution = ACTIVE.execution, execution
     try:
         function, parameters = entry(instance)
@@ -221,7 +243,8 @@ def _outcome(
     execution.drop_call()
     new_state = state
     if _keeps_changes(execution):
-        new_state = WasmState(state.self_id, instance.keep(changed), execution.stable.now(), instance.globals_now())
+        stable_memory = state.stable_memory if instance.stable is None else instance.stable.keep()
+        new_state = WasmState(state.self_id, instance.keep(changed), stable_memory, instance.globals_now())
     return Returned(
         new_state=new_state,
         instructions_used=used,

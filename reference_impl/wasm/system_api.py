@@ -1,7 +1,9 @@
 """The System API as functions that an instance imports."""
 
 import threading
+from collections.abc import Callable
 from functools import cache
+from operator import itemgetter
 from typing import Final
 
 import wasmtime
@@ -13,9 +15,10 @@ from reference_impl.wasm import (
     system_api_message,
     system_api_stable,
 )
-from reference_impl.wasm.engine import define_host_function
+from reference_impl.wasm.engine import define_host_function, give_back, host_parameters, raised_in_host
 from reference_impl.wasm.execution import Execution
-from reference_impl.wasm.system_api_table import SYSTEM_API, SystemFunction
+from reference_impl.wasm.fast_functions import CHARGED, HEAP_SIZE, PARAMETERS, RESULT
+from reference_impl.wasm.system_api_table import SYSTEM_API, Implementation, SystemFunction
 
 FAMILIES: Final = (
     system_api_call,
@@ -25,6 +28,21 @@ FAMILIES: Final = (
     system_api_stable,
 )
 """The modules that fill the table."""
+
+MOVING_CYCLES: Final = frozenset(
+    {
+        "call_new",
+        "call_cycles_add",
+        "call_cycles_add128",
+        "call_perform",
+        "msg_cycles_accept",
+        "msg_cycles_accept128",
+        "cycles_burn128",
+        "msg_reply",
+        "msg_reject",
+    }
+)
+"""Functions that change the balance or what may still be accepted."""
 
 
 class Active(threading.local):
@@ -47,23 +65,70 @@ def linker(engine: wasmtime.Engine, is_64_bit: bool) -> wasmtime.Linker:
 
 
 def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> None:
-    fixed, cost, contexts, implementation = (
+    parameters, result = function.parameters.replace("P", pointer), function.result.replace("P", pointer)
+    run = _telling_of_cycles(function.implementation) if function.name in MOVING_CYCLES else function.implementation
+    from_values = _from_values(function, run, parameters, result)
+    from_cells = _from_cells(run, len(parameters))
+
+    def callback(_data: int, _caller: int, values: int, _count: int) -> int:
+        try:
+            execution = ACTIVE.execution
+            assert execution
+            cells = execution.cells
+            if not cells[CHARGED]:
+                return from_values(execution, values)
+            cells[CHARGED] = 0
+            given = from_cells(execution, cells)
+            if given is not None:
+                cells[RESULT] = given
+            return 0
+        except BaseException as problem:
+            return raised_in_host(problem)
+
+    define_host_function(target, function.name, parameters, result, callback)
+
+
+def _telling_of_cycles(implementation: Implementation) -> Implementation:
+    def run(execution: Execution, *parameters: int) -> int | None:
+        given = implementation(execution, *parameters)
+        execution.show_cycles()
+        return given
+
+    return run
+
+
+def _from_values(
+    function: SystemFunction, run: Implementation, parameters: str, result: str
+) -> Callable[[Execution, int], int]:
+    """The function as it is when nothing has been done inside the module. It reads and writes the engine's values."""
+    fixed, cost, contexts, charges_itself = (
         function.fixed_cost,
         function.cost,
         function.contexts,
-        function.implementation,
+        function.charges_itself,
     )
-    charges_itself = function.charges_itself
+    read = host_parameters(parameters)
 
-    def run(parameters: list[int]) -> int | None:
-        execution = ACTIVE.execution
-        assert execution
+    def called(execution: Execution, values: int) -> int:
+        given = read(values)
+        execution.cells[HEAP_SIZE] = execution.instance.memory_size
         # Source: facts on System API costs, rules C1 and C5: first the charge, then everything else.
         if not charges_itself:
-            execution.charge(fixed + cost(execution, parameters) if cost else fixed)
+            execution.charge(fixed + cost(execution, given) if cost else fixed)
         execution.trap_unless(execution.context in contexts)
-        return implementation(execution, *parameters)
+        gives = run(execution, *given)
+        if gives is not None:
+            give_back(values, gives, result)
+        return 0
 
-    define_host_function(
-        target, function.name, function.parameters.replace("P", pointer), function.result.replace("P", pointer), run
-    )
+    return called
+
+
+def _from_cells(run: Implementation, parameters: int) -> Callable[[Execution, memoryview], int | None]:
+    """The function as it is when it is allowed and paid for, with its parameters in cells."""
+    if parameters == 0:
+        return lambda execution, cells: run(execution)
+    if parameters == 1:
+        return lambda execution, cells: run(execution, cells[PARAMETERS])
+    take = itemgetter(*range(PARAMETERS, PARAMETERS + parameters))
+    return lambda execution, cells: run(execution, *take(cells))

@@ -1,6 +1,5 @@
 """System API: calls to other canisters."""
 
-from reference_impl.wasm import costs
 from reference_impl.wasm.execution import CallUnderConstruction, Ended, Execution
 from reference_impl.wasm.system_api_table import per_byte, system_function
 from spec.canister.outcome import Callback, Closure, MethodCall
@@ -24,7 +23,7 @@ def _require_payload(execution: Execution, payload: int) -> None:
     execution.trap_unless(payload <= execution.environment.profile.limits.local_request_payload)
 
 
-@system_function("PPPPPPPP", "", _CALLING, fixed_cost=1500, cost=lambda _, parameters: parameters[1] + parameters[3])
+@system_function("PPPPPPPP", "", _CALLING, fixed_cost=1500, cost=per_byte(1, 3))
 def call_new(
     execution: Execution,
     callee_source: int,
@@ -62,7 +61,7 @@ def call_on_cleanup(execution: Execution, function: int, argument: int) -> None:
     call.on_cleanup = Closure(function, argument)
 
 
-@system_function("PP", "", _CALLING, cost=per_byte(1, 50))
+@system_function("PP", "", _CALLING, cost=per_byte(1, factor=50))
 def call_data_append(execution: Execution, source: int, size: int) -> None:
     """Appends to the argument of the call."""
     call = _call(execution)
@@ -100,7 +99,7 @@ def call_cycles_add(execution: Execution, amount: int) -> None:
 def call_perform(execution: Execution) -> int:
     """Performs the call if the balance covers it without freezing the canister, else drops it."""
     call = _call(execution)
-    price = costs.call_price(call.payload, execution.is_64_bit, execution.environment)
+    price = execution.call_price(call.payload)
     covered = price.total <= execution.liquid_balance()
     if not covered:
         execution.drop_call()

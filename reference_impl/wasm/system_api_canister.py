@@ -1,7 +1,8 @@
 """System API: the canister itself, its subnet, time, certified data, environment variables, and debugging aids."""
 
 from reference_impl.wasm.execution import Ended, Execution
-from reference_impl.wasm.system_api_table import ALL_BUT_START, EVERYWHERE, per_byte, system_function
+from reference_impl.wasm.fast_functions import HEAP_SIZE
+from reference_impl.wasm.system_api_table import ALL_BUT_START, EVERYWHERE, Logging, per_byte, system_function
 from spec.canister.environment import EnvironmentVariable
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 
@@ -183,18 +184,18 @@ def env_var_value_copy(
 
 
 def _text(execution: Execution, source: int, size: int) -> bytes | None:
-    inside = source + size <= execution.instance.memory_size
+    inside = source + size <= execution.cells[HEAP_SIZE]
     return execution.read(source, size) if inside else None
 
 
-@system_function("PP", "", EVERYWHERE, fixed_cost=100, cost=lambda execution, given: execution.log_cost(given[1]))
+@system_function("PP", "", EVERYWHERE, fixed_cost=100, cost=Logging(0))
 def debug_print(execution: Execution, source: int, size: int) -> None:
     """Writes to the log; never traps."""
     text = _text(execution, source, size)
     execution.log(_OUTSIDE if text is None else text)
 
 
-@system_function("PP", "", EVERYWHERE, cost=lambda execution, given: given[1] + execution.log_cost(given[1]))
+@system_function("PP", "", EVERYWHERE, cost=Logging(1))
 def trap(execution: Execution, source: int, size: int) -> None:
     """Writes to the log and traps."""
     text = _text(execution, source, size)

@@ -5,6 +5,7 @@ from typing import Final
 
 from reference_impl.wasm import costs
 from reference_impl.wasm.execution import CYCLES_SIZE, Execution
+from reference_impl.wasm.fast_functions import HEAP_SIZE
 from reference_impl.wasm.system_api_table import ALL_BUT_START, EVERYWHERE, per_byte, system_function
 from spec.profile import Fees
 from spec.values.quantities import Cycles
@@ -93,8 +94,7 @@ def canister_liquid_cycle_balance128(execution: Execution, destination: int) -> 
 @system_function("llP", "", EVERYWHERE)
 def cost_call(execution: Execution, name_size: int, argument_size: int, destination: int) -> None:
     """Writes what must be above the freezing limit for such a call."""
-    price = costs.call_price(name_size + argument_size, execution.is_64_bit, execution.environment)
-    execution.write_cycles(destination, price.total)
+    execution.write_cycles(destination, execution.call_price(name_size + argument_size).total)
 
 
 @system_function("P", "", EVERYWHERE)
@@ -113,7 +113,7 @@ def cost_http_request(execution: Execution, request_size: int, response_size: in
 
 def _key_cost(execution: Execution, scheme: str, source: int, size: int, curve: int, destination: int) -> int:
     key = execution.read(source, size)
-    execution.trap_unless(destination + CYCLES_SIZE <= execution.instance.memory_size)
+    execution.trap_unless(destination + CYCLES_SIZE <= execution.cells[HEAP_SIZE])
     curves, fee = SCHEMES[scheme]
     if curve >= curves:
         return UNKNOWN_CURVE

@@ -92,7 +92,7 @@ def _require_no_response(execution: Execution) -> None:
     execution.trap_unless(execution.needs_to_respond and execution.response is None)
 
 
-@system_function("PP", "", _RESPONDING, cost=per_byte(1, 50))
+@system_function("PP", "", _RESPONDING, cost=per_byte(1, factor=50))
 def msg_reply_data_append(execution: Execution, source: int, size: int) -> None:
     """Appends to the reply under construction."""
     _require_no_response(execution)
@@ -109,7 +109,7 @@ def msg_reply(execution: Execution) -> None:
     execution.respond(Reply(bytes(execution.reply_data)))
 
 
-@system_function("PP", "", _RESPONDING, cost=per_byte(1, 50))
+@system_function("PP", "", _RESPONDING, cost=per_byte(1, factor=50))
 def msg_reject(execution: Execution, source: int, size: int) -> None:
     """Rejects with a message; cycles not accepted go back."""
     _require_no_response(execution)

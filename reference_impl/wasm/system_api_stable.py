@@ -3,51 +3,47 @@
 from typing import Final
 
 from reference_impl.wasm.execution import Execution
+from reference_impl.wasm.fast_functions import HEAP_SIZE
+from reference_impl.wasm.fast_stable_code import ACCESS, LARGEST_32_BIT, PAGE_CHARGE
 from reference_impl.wasm.system_api_table import EVERYWHERE, Context, system_function
+from spec.profile import Limits
 from spec.values.quantities import WASM_PAGE, Count, Instructions
 
-ACCESS: Final[Instructions] = 20
-"""What an access costs beside its bytes. Source: facts on System API costs."""
 GROW: Final[Instructions] = 100
-PAGE_CHARGE: Final[Instructions] = 1000
-"""For each 4 KiB page that is written for the first time. Source: facts on instruction weights, older page rule."""
 INSTALLING: Final = frozenset(map(Context, ["I", "G"]))
 QUERYING: Final = frozenset(map(Context, ["RQ", "NRQ", "TQ", "CQ", "CRy", "CRt", "CC", "F"]))
 """Where other limits hold for the pages accessed. Source: facts on limits."""
-LARGEST_32_BIT: Final[Count] = 65536
-"""In pages; the 32-bit functions trap beyond. Source: facts on limits."""
 
 
 def _require_small(execution: Execution) -> None:
     execution.trap_unless(execution.stable.wasm_pages <= LARGEST_32_BIT)
 
 
-def _most_accessed(execution: Execution) -> Count:
-    """How many different 4 KiB pages the execution may read or write."""
-    limits = execution.environment.profile.limits
-    if execution.context in INSTALLING:
+def most_pages_accessed(context: Context, limits: Limits) -> Count:
+    """How many different 4 KiB pages an execution may read or write."""
+    if context in INSTALLING:
         return limits.stable_pages_in_upgrade
-    return limits.stable_pages_in_query if execution.context in QUERYING else limits.stable_pages_in_message
+    return limits.stable_pages_in_query if context in QUERYING else limits.stable_pages_in_message
 
 
 def _access(execution: Execution, offset: int, size: int) -> None:
     execution.trap_unless(offset + size <= execution.stable.size)
-    execution.trap_unless(execution.stable.access(offset, size, _most_accessed(execution)))
+    most = most_pages_accessed(execution.context, execution.environment.profile.limits)
+    execution.trap_unless(execution.stable.access(offset, size, most))
 
 
 def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
     _access(execution, offset, size)
-    execution.trap_unless(destination + size <= execution.instance.memory_size)
-    execution.write(destination, execution.stable.read(offset, size))
+    execution.trap_unless(destination + size <= execution.cells[HEAP_SIZE])
+    execution.stable.read(offset, execution.instance.address(destination), size)
 
 
 def _write(execution: Execution, offset: int, source: int, size: int) -> None:
     _access(execution, offset, size)
     # Source: production charges for the pages before it looks at the heap.
-    charge = PAGE_CHARGE * execution.stable.pages_new_to_write(offset, size)
-    execution.stable_page_charge += charge
-    execution.charge_in_module(charge)
-    execution.stable.write(offset, execution.read(source, size))
+    execution.charge_in_module(PAGE_CHARGE * execution.stable.note_written(offset, size))
+    execution.trap_unless(source + size <= execution.cells[HEAP_SIZE])
+    execution.stable.write(offset, execution.instance.address(source), size)
 
 
 def _grow(execution: Execution, more: Count, most: Count) -> int:

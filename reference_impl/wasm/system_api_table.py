@@ -74,10 +74,35 @@ SYSTEM_API: Final[dict[str, SystemFunction]] = {}
 BUSINESS: Final[Instructions] = 500
 """What most functions cost. Source: facts on System API costs."""
 
+LOG_STORED, LOG_SENT = 2, 50
+"""What a byte of the log costs: all that could be stored, and what there is still room for."""
 
-def per_byte(position: int, factor: int = 1) -> Cost:
-    """The cost of moving as many bytes as the parameter at a position says."""
-    return lambda _, parameters: factor * parameters[position]
+
+@frozen
+class PerByte:
+    """The cost of moving as many bytes as parameters say."""
+
+    positions: tuple[int, ...]
+    factor: int
+
+    def __call__(self, _: "Execution", parameters: list[int]) -> Instructions:
+        return self.factor * sum(parameters[position] for position in self.positions)
+
+
+@frozen
+class Logging:
+    """The cost of writing a text into the log, whose size is parameter 1."""
+
+    factor: int
+    """What a byte costs beside that."""
+
+    def __call__(self, execution: "Execution", parameters: list[int]) -> Instructions:
+        return self.factor * parameters[1] + execution.log_cost(parameters[1])
+
+
+def per_byte(*positions: int, factor: int = 1) -> PerByte:
+    """The cost of moving as many bytes as the parameters at these positions say."""
+    return PerByte(positions, factor)
 
 
 def system_function(
