@@ -12,6 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from spec.canister.module import MalformedModule
+from spec.rules.management.settings import hash_of_blob
 from spec.rules.modules import module_or_defect
 from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Code, Empty, StopCall, Stopped, Stopping
@@ -20,7 +21,8 @@ from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, FromS
 from spec.state.request import Done, KnownRequest, Processing, Received, Rejected, Replied
 from spec.state.state import State
 from spec.transition import BurnReason, Step
-from spec.values.identifiers import MANAGEMENT_CANISTER, Text
+from spec.values.containers import Map
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Text
 from spec.values.quantities import MAXIMUM_CYCLES
 
 
@@ -253,6 +255,34 @@ def executions_have_their_context(state: State) -> bool:
 def at_most_one_execution_is_created(state: State) -> bool:
     """At most one function is about to run: no other rule is taken before it has."""
     return state.messages.total(lambda message: 1 if isinstance(message, FuncMessage) else 0) <= 1
+
+
+# What is kept beside the code.
+
+
+@invariant("Canisters have few snapshots", "inv.snapshot-count")
+def snapshots_are_few(state: State) -> bool:
+    """No canister has more snapshots than the profile allows (`MAX_SNAPSHOTS`)."""
+    return state.canisters.every(lambda _, canister: len(canister.snapshots) <= state.profile.limits.snapshots)
+
+
+@invariant("Chunk stores are bounded", "inv.chunk-store-bounded")
+def chunk_stores_are_bounded(state: State) -> bool:
+    """No chunk store, of a canister or in a snapshot, holds too many chunks or too large ones, or a false hash."""
+    return state.canisters.every(
+        lambda _, canister: (
+            is_bounded(state, canister.chunk_store)
+            and canister.snapshots.every(lambda _, snapshot: is_bounded(state, snapshot.chunk_store))
+        )
+    )
+
+
+def is_bounded(state: State, chunk_store: Map[Blob, Blob]) -> bool:
+    """There are not too many chunks (`CHUNK_STORE_SIZE`), none is too large, and each is under its SHA-256."""
+    limits = state.profile.limits
+    return len(chunk_store) <= limits.chunk_store and chunk_store.every(
+        lambda chunk_hash, chunk: len(chunk) <= limits.chunk_size and chunk_hash == hash_of_blob(chunk)
+    )
 
 
 # Cycles.

@@ -36,6 +36,11 @@ from properties.symbolic.unknown import CONTAINERS, Arguments
 from spec.values.containers import List, Map, Queue
 
 
+def one_each(value: Any) -> int:
+    """The measure that counts."""
+    return 1
+
+
 @attrs.frozen(eq=False)
 class UnknownMap:
     """A map of any contents."""
@@ -57,6 +62,10 @@ class UnknownMap:
         if not self.entries.has(key):
             raise Refused(f"an entry of {self.entries.root.name} is removed that need not exist")
         return UnknownMap(self.entries.with_layer(Dropped(key)))
+
+    def length(self) -> Any:
+        """As `len`."""
+        return self.total(one_each)
 
     def total(self, measure: Callable[[Any], Any]) -> Any:
         """As `Map.total`."""

@@ -17,6 +17,7 @@ import attrs
 import z3
 
 import spec.transition
+from properties.symbolic.containers import UnknownMap
 from properties.symbolic.exploration import cases, conjunction, disjunction, path, truth
 from properties.symbolic.lists import UnknownList
 from properties.symbolic.rewriting import WHOLE, rewritten_module
@@ -115,7 +116,7 @@ def length(value: Any) -> Any:
     """`len`."""
     if issubclass(type(value), UnknownName):
         return value.length()
-    if type(value) is UnknownList:
+    if type(value) in (UnknownList, UnknownMap):
         return value.length()
     return builtins.len(value)
 

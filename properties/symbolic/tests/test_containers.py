@@ -212,6 +212,7 @@ def test_an_unknown_map_may_be_any_map(contents: dict[int, int], data: st.DataOb
         answers["collect"] = admits_number(
             contents, lambda: changed.collect_where(above, itself).total(itself), collected.total(itself)
         )
+        answers["size"] = admits_number(contents, changed.length, len(real))
         answers["length"] = admits_number(
             contents, lambda: changed.collect_where(above, itself).length(), len(collected)
         )

@@ -33,6 +33,9 @@ MUST_BE_FOUND = [
     ("request_done", "request_done", "'the request was answered' is not required", "requests_move_forward"),
     ("canister_time_progress", "canister_time_progress", "'the time is later", "canister_time_does_not_decrease"),
     ("stop_running_canister", "with_status", "has the wrong sign", "canister_version_does_not_decrease"),
+    ("take_canister_snapshot", "require_room", "'there may be one more snapshot' is not required", "snapshots_are_few"),
+    ("upload_chunk", "with_chunk", "'the chunk store has room", "chunk_stores_are_bounded"),
+    ("upload_chunk", "with_chunk", "'the chunk is not too large' is not required", "chunk_stores_are_bounded"),
 ]
 """Rule, function, mistake, and the obligation that fails because of it."""
 

@@ -14,7 +14,6 @@ from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId
-from spec.values.quantities import Count
 from spec.values.rejects import RejectReason
 
 
@@ -30,12 +29,6 @@ def install_chunked_code_arguments(argument: Blob) -> management.InstallChunkedC
     """The argument of `install_chunked_code`."""
     arguments = management.decode_arguments("install_chunked_code", argument)
     return arguments if isinstance(arguments, management.InstallChunkedCodeArguments) else None
-
-
-@opaque
-def number_of_chunks_with(chunk_store: Map[Blob, Blob], chunk_hash: Blob) -> Count:
-    """How many chunks a store holds once it has this one too."""
-    return len(chunk_store) + (chunk_hash not in chunk_store)
 
 
 @opaque
@@ -89,8 +82,7 @@ def upload_chunk(state: State, *, message_id: MessageId) -> Step:
     canister = existing_canister(state, arguments.canister_id)
     require_controller_or_itself(call, arguments.canister_id, canister)
     chunk_hash = hash_of_blob(arguments.chunk)
-    require_chunk_fits(state, canister.chunk_store, chunk_hash, arguments.chunk)
-    stored = evolve(canister, chunk_store=canister.chunk_store.set(chunk_hash, arguments.chunk))
+    stored = evolve(canister, chunk_store=with_chunk(state, canister.chunk_store, chunk_hash, arguments.chunk))
     used = cost_for(state, canister, state.profile.limits.upload_chunk_instructions)
     after = paid(state, arguments.canister_id, stored, used)
 
@@ -105,15 +97,16 @@ def upload_chunk(state: State, *, message_id: MessageId) -> Step:
 
 
 @defines("inv.chunk-store-bounded")
-def require_chunk_fits(state: State, chunk_store: Map[Blob, Blob], chunk_hash: Blob, chunk: Blob) -> None:
-    """States that a chunk is not too large, and that there is room for it in a chunk store."""
+def with_chunk(state: State, chunk_store: Map[Blob, Blob], chunk_hash: Blob, chunk: Blob) -> Map[Blob, Blob]:
+    """A chunk store with one more chunk, which must not be too large and for which there must be room."""
     limits = state.profile.limits
     require(len(chunk) <= limits.chunk_size, "the chunk is not too large", RejectReason.CHUNK_TOO_LARGE)
     require(
-        number_of_chunks_with(chunk_store, chunk_hash) <= limits.chunk_store,
+        chunk_hash in chunk_store or len(chunk_store) < limits.chunk_store,
         "the chunk store has room for the chunk",
         RejectReason.CHUNK_STORE_FULL,
     )
+    return chunk_store.set(chunk_hash, chunk)
 
 
 @transition(title="Clear chunk store", source="abstract-behavior#ic-management-canister-clear-chunk-store")

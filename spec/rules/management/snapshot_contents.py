@@ -1,12 +1,12 @@
 """Reading what snapshots hold, and creating snapshots by uploading it."""
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.rules.conditions import existing_canister
 from spec.rules.management.arguments import management_call, replied, reply, require_controller
-from spec.rules.management.chunk_store import require_chunk_fits
+from spec.rules.management.chunk_store import with_chunk
 from spec.rules.management.payments import cost_for, paid
 from spec.rules.management.settings import hash_of_blob
 from spec.rules.management.snapshots import (
@@ -23,7 +23,7 @@ from spec.state.snapshot import Snapshot, SnapshotSource
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, opaque, require, transition
 from spec.values import management
-from spec.values.containers import List
+from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
 from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Instructions
@@ -110,7 +110,7 @@ def is_uploadable(profile: Profile, arguments: management.UploadSnapshotMetadata
 def uploaded_snapshot(
     canister: Canister, canister_id: CanisterId, arguments: management.UploadSnapshotMetadataArguments
 ) -> Snapshot:
-    """A snapshot with these metadata, created now. Its module and its memories hold zeros only."""
+    """A snapshot with these metadata, created now, without chunks. Its module and its memories hold zeros only."""
     return Snapshot(
         source=SnapshotSource.METADATA_UPLOAD,
         taken_at=canister.time,
@@ -154,27 +154,31 @@ def part_of(snapshot: Snapshot, kind: management.SnapshotPart) -> Blob | None:
     return memory.read(kind.offset, size) if kind.offset + size <= memory.size else None
 
 
+@frozen
+class ModuleAndState:
+    """What may be uploaded byte by byte."""
+
+    raw_module: Blob
+    wasm_state: WasmState
+
+
 @opaque
-def with_bytes(snapshot: Snapshot, kind: management.SnapshotPart, content: Blob) -> Snapshot | None:
-    """The snapshot with other bytes in its module or in a memory; None if they do not lie inside."""
-    state = snapshot.wasm_state
+def with_bytes(snapshot: Snapshot, kind: management.SnapshotPart, content: Blob) -> ModuleAndState | None:
+    """Module and state of a snapshot with other bytes in the module or a memory; None if they do not lie inside."""
+    raw, state = snapshot.raw_module, snapshot.wasm_state
+    if isinstance(kind, management.StoredChunk):
+        return None
+    end = kind.offset + len(content)
     match kind:
-        case management.ModulePart():
-            raw, end = snapshot.raw_module, kind.offset + len(content)
-            if end > len(raw):
-                return None
-            return evolve(snapshot, raw_module=raw[: kind.offset] + content + raw[end:])
-        case management.HeapPart():
-            if kind.offset + len(content) > state.wasm_memory.size:
-                return None
+        case management.ModulePart() if end <= len(raw):
+            return ModuleAndState(raw[: kind.offset] + content + raw[end:], state)
+        case management.HeapPart() if end <= state.wasm_memory.size:
             heap = state.wasm_memory.with_bytes(kind.offset, content)
-            return evolve(snapshot, wasm_state=evolve(state, wasm_memory=heap))
-        case management.StableMemoryPart():
-            if kind.offset + len(content) > state.stable_memory.size:
-                return None
+            return ModuleAndState(raw, evolve(state, wasm_memory=heap))
+        case management.StableMemoryPart() if end <= state.stable_memory.size:
             stable = state.stable_memory.with_bytes(kind.offset, content)
-            return evolve(snapshot, wasm_state=evolve(state, stable_memory=stable))
-        case management.StoredChunk():
+            return ModuleAndState(raw, evolve(state, stable_memory=stable))
+        case _:
             return None
 
 
@@ -247,7 +251,7 @@ def upload_canister_snapshot_metadata(state: State, *, message_id: MessageId, sn
     require_fresh_id(state, snapshot_id)
     require(is_uploadable(state.profile, arguments), "the sizes are possible", RejectReason.INVALID_ARGUMENT)
     require_room(state, canister, arguments.replace_snapshot)
-    snapshot = uploaded_snapshot(canister, arguments.canister_id, arguments)
+    snapshot = evolve(uploaded_snapshot(canister, arguments.canister_id, arguments), chunk_store=Map())
     kept = with_snapshot(canister, arguments.replace_snapshot, snapshot_id, snapshot)
     used = cost_of_snapshot(state, canister, snapshot)
     after = paid(state, arguments.canister_id, kept, used)
@@ -298,8 +302,7 @@ def filled_snapshot(state: State, snapshot: Snapshot, arguments: management.Uplo
     """The snapshot with the uploaded bytes at their place, or with one more chunk."""
     if isinstance(arguments.kind, management.StoredChunk):
         chunk_hash = hash_of_blob(arguments.chunk)
-        require_chunk_fits(state, snapshot.chunk_store, chunk_hash, arguments.chunk)
-        return evolve(snapshot, chunk_store=snapshot.chunk_store.set(chunk_hash, arguments.chunk))
+        return evolve(snapshot, chunk_store=with_chunk(state, snapshot.chunk_store, chunk_hash, arguments.chunk))
     require(
         len(arguments.chunk) <= state.profile.limits.snapshot_slice,
         "not too much is written at once",
@@ -308,7 +311,7 @@ def filled_snapshot(state: State, snapshot: Snapshot, arguments: management.Uplo
     filled = with_bytes(snapshot, arguments.kind, arguments.chunk)
     require(filled is not None, "the range is inside", RejectReason.OUT_OF_RANGE)
     assert filled is not None
-    return filled
+    return evolve(snapshot, raw_module=filled.raw_module, wasm_state=filled.wasm_state)
 
 
 def instructions_to_upload(state: State, arguments: management.UploadSnapshotDataArguments) -> Instructions:

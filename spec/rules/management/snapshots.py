@@ -30,7 +30,7 @@ from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
-from spec.values.quantities import CanisterVersion, Count, Cycles
+from spec.values.quantities import CanisterVersion, Cycles
 from spec.values.rejects import RejectReason
 
 
@@ -53,12 +53,6 @@ def delete_snapshot_arguments(argument: Blob) -> management.SnapshotArguments | 
     """The argument of `delete_canister_snapshot`."""
     arguments = management.decode_arguments("delete_canister_snapshot", argument)
     return arguments if isinstance(arguments, management.SnapshotArguments) else None
-
-
-@opaque
-def number_of_snapshots(snapshots: Map[SnapshotId, Snapshot]) -> Count:
-    """How many snapshots there are."""
-    return len(snapshots)
 
 
 @opaque
@@ -166,7 +160,7 @@ def require_room(state: State, canister: Canister, replaced: SnapshotId | None) 
     """States that the snapshot to be replaced exists, or that there may be one more."""
     if replaced is None:
         require(
-            number_of_snapshots(canister.snapshots) < state.profile.limits.snapshots,
+            len(canister.snapshots) < state.profile.limits.snapshots,
             "there may be one more snapshot",
             RejectReason.SNAPSHOT_LIMIT_EXCEEDED,
         )
