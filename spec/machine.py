@@ -72,7 +72,12 @@ def initial_state(profile: Profile, subnet: Subnet, system_time: Nanoseconds, ro
 
 
 def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
-    """What a label does in a state. Raises `ValueError` for an unknown rule or other variables than the rule has."""
+    """
+    What a label does in a state.
+
+    Raises `ValueError` for an unknown rule, for other variables than the rule has, and for a number that is no reject
+    code.
+    """
     rule = RULES.get(label.rule)
     if rule is None:
         raise ValueError(f"no rule is named {label.rule!r}")
@@ -80,7 +85,9 @@ def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
     expected = free_variables(rule.body)
     if choices.keys() != expected.keys():
         raise ValueError(f"{label.rule} has the free variables {sorted(expected)}, not {sorted(choices)}")
-    return rule(state, **choices)
+    # A schedule may give reject codes as numbers.
+    codes = {name: RejectCode(choices[name]) for name, kind in expected.items() if kind is RejectCode}
+    return rule(state, **(choices | codes))
 
 
 @defines(

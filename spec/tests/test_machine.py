@@ -160,6 +160,21 @@ def test_labels_that_make_no_sense_are_mistakes_of_the_caller():
         step(world(), Label("initiate_call", {"message_id": 0}))
 
 
+def test_a_reject_code_may_be_given_as_its_number():
+    state = worlds()["a request"]
+    request_id = next(iter(state.requests.keys()))
+    by_number, by_name = (
+        step(state, Label("request_rejection", {"request_id": request_id, "code": code}))
+        for code in (2, RejectCode.SYS_TRANSIENT)
+    )
+    assert isinstance(by_number, Step)
+    assert by_number == by_name
+    assert isinstance(by_number.state.requests[request_id].status.reject.code, RejectCode)
+    for none in (0, 7, "SYS_FATAL"):
+        with pytest.raises(ValueError, match="is not a valid RejectCode"):
+            step(state, Label("request_rejection", {"request_id": request_id, "code": none}))
+
+
 def test_a_schedule_runs_until_a_label_is_not_enabled():
     state = worlds()["a request"]
     labels = [

@@ -123,7 +123,7 @@ def stop_call_rejection(state: State, *, canister_id: CanisterId, index: Count) 
     status = canister.status
     require(isinstance(status, Stopping), "the canister is stopping")
     assert isinstance(status, Stopping)
-    require(index < len(status.stop_calls), "the call waits")
+    require(index >= 0 and index < len(status.stop_calls), "the call waits")
     call, others = status.stop_calls.take(index)
 
     # STATE AFTER

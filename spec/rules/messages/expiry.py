@@ -61,7 +61,7 @@ def call_expiry_of_stop_call(state: State, *, canister_id: CanisterId, index: Co
     status = canister.status
     require(isinstance(status, Stopping), "the canister is stopping")
     assert isinstance(status, Stopping)
-    require(index < len(status.stop_calls), "the call waits")
+    require(index >= 0 and index < len(status.stop_calls), "the call waits")
     call, _ = status.stop_calls.take(index)
     origin = expiring_origin(call.origin)
     waiting = status.stop_calls.replace(index, evolve(call, origin=expired(origin)))

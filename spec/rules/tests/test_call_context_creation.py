@@ -218,7 +218,7 @@ def test_system_tasks_that_the_module_does_not_export_do_not_run():
 def test_while_an_execution_waits_every_other_rule_waits(name):
     state = world((A, canister(A)), messages=(execution(),), call_contexts=contexts(a_context()))
     parameters = RULES[name].body.__code__.co_varnames[1 : 1 + RULES[name].body.__code__.co_kwonlyargcount]
-    choices = dict.fromkeys(parameters, 0)
+    choices = dict.fromkeys(parameters, 1)
     assert is_refused(state, name, "no created call context waits for its execution", **choices)
 
 
