@@ -381,7 +381,7 @@ def read_choice(rule: Text, name: Text, value: Any, place: str) -> Any:
         return read_request(value, place)
     if isinstance(value, str) and value.startswith("0x"):
         return read_blob(value, place)
-    return read_integer(value, place)
+    return read_natural(value, place)
 
 
 def write_label(label: Label) -> dict[str, Any]:

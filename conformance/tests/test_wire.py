@@ -14,6 +14,7 @@ from conformance.wire import (
     read_blob,
     read_claim,
     read_integer,
+    read_label,
     read_principal,
     read_request,
     read_text,
@@ -116,6 +117,13 @@ def test_anything_else_is_not_an_integer(bad: object) -> None:
     """Among them truth values and fractions."""
     with pytest.raises(WireError, match="here"):
         read_integer(bad, "here")
+
+
+def test_a_number_in_a_label_is_natural() -> None:
+    """Free variables are counts, ids and amounts."""
+    label = {"rule": "stop_call_rejection", "choices": {"index": -1}}
+    with pytest.raises(WireError, match="here.choices.index: -1 is negative"):
+        read_label(label, "here")
 
 
 def test_a_principal_has_at_most_29_bytes() -> None:
