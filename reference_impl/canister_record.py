@@ -142,6 +142,8 @@ class CanisterRecord:
     low_memory_hook: HookStatus = HookStatus.CONDITION_NOT_SATISFIED
     chunk_store: dict[Blob, Blob] = field(factory=dict)
     logs: list[LogRecord] = field(factory=list)
+    next_log_index: Count = 0
+    """The number of the next log record, whatever becomes of those before."""
     snapshots: dict[SnapshotId, Snapshot] = field(factory=dict)
     consumed: dict[Text, Cycles] = field(factory=dict)
     """What the canister was charged so far, by the use that `canister_metrics` tells."""
@@ -177,8 +179,8 @@ class CanisterRecord:
     def add_logs(self, contents: tuple[Blob, ...]) -> None:
         """Entries at the young end of the log, at the canister's time."""
         for content in contents:
-            index = self.logs[-1].index + 1 if self.logs else 0
-            self.logs.append(LogRecord(index, self.time, content))
+            self.logs.append(LogRecord(self.next_log_index, self.time, content))
+            self.next_log_index += 1
 
     def _frozen_code(self) -> CanisterCode:
         if self.code is None:
@@ -204,6 +206,7 @@ class CanisterRecord:
             low_memory_hook=self.low_memory_hook,
             chunk_store=Map.of(self.chunk_store.items()),
             logs=List(tuple(self.logs)),
+            next_log_index=self.next_log_index,
             snapshots=Map.of(self.snapshots.items()),
         )
 

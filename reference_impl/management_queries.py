@@ -4,6 +4,7 @@ from reference_impl.canister_record import CanisterRecord
 from reference_impl.instance import Instance
 from reference_impl.management import status_of
 from reference_impl.requests import admits, may_see_status
+from spec.state.canister import LogRecord
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
 from spec.values.management import (
@@ -59,8 +60,17 @@ def _tell(instance: Instance, canister: CanisterRecord, method: MethodName) -> R
         return Reply(encode_canister_status(status_of(instance, canister)))
     if method == "canister_metrics":
         return Reply(encode_result(method, CyclesConsumed(**canister.consumed)))
-    records = [CanisterLogRecord(record.index, record.timestamp, record.content) for record in canister.logs]
+    records = [CanisterLogRecord(one.index, one.timestamp, one.content) for one in _young_logs(instance, canister)]
     return Reply(encode_result(method, List(tuple(records))))
+
+
+def _young_logs(instance: Instance, canister: CanisterRecord) -> list[LogRecord]:
+    """The end of the log that is not longer than a log should be."""
+    space, start = instance.profile.limits.log_capacity, len(canister.logs)
+    while start > 0 and len(canister.logs[start - 1].content) <= space:
+        start -= 1
+        space -= len(canister.logs[start].content)
+    return canister.logs[start:]
 
 
 def _list(instance: Instance) -> Reply:

@@ -241,7 +241,8 @@ def log_trimmed(stage: Stage) -> None:
     canister = scripted(stage)
     small = stage.call(canister, program(ic0.debug_print(b"first"), reply()))
     too_small = stage.take("canister_log_trimming", canister_id=canister, kept=1)
-    stage.call(canister, program(ic0.debug_print(filled(120, 5_000)), ic0.debug_print(b"last"), reply()))
+    long = ic0.debug_print(filled(120, 3_000))
+    stage.call(canister, program(long, long, ic0.debug_print(b"last"), reply()))
     # When
     trimmed = stage.take("canister_log_trimming", canister_id=canister, kept=1)
     # Then

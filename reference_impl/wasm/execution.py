@@ -275,11 +275,11 @@ class Execution:
     def log(self, text: Blob) -> None:
         """Adds to the log, which only replicated executions have, and makes room by dropping the oldest records."""
         limits = self.environment.profile.limits
-        kept = min(len(text), max(0, limits.log_capacity - LOG_RECORD))
-        self.log_records.append(LOG_RECORD + kept)
-        self.log_size += LOG_RECORD + kept
+        kept = text[: min(limits.log_message, max(0, limits.log_capacity - LOG_RECORD))]
+        self.log_records.append(LOG_RECORD + len(kept))
+        self.log_size += LOG_RECORD + len(kept)
         while self.log_size > limits.log_capacity:
             self.log_size -= self.log_records.popleft()
         self.cells[LOG_SPACE] = limits.log_capacity - self.log_size
         if self.is_replicated:
-            self.logs.append(text[: limits.log_message])
+            self.logs.append(kept)

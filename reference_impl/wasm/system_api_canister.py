@@ -200,4 +200,4 @@ def trap(execution: Execution, source: int, size: int) -> None:
     """Writes to the log and traps."""
     text = _text(execution, source, size)
     execution.log(_OUTSIDE if text is None else text)
-    raise Ended(message=(text or b"")[: execution.environment.profile.limits.log_message].decode(errors="replace"))
+    raise Ended(message=(text or b"")[: execution.environment.profile.limits.log_message].decode(errors="ignore"))

@@ -12,7 +12,8 @@ from spec.reads.answers import QueryResponse, Surroundings
 from spec.rules.management.arguments import canister_id_arguments, is_subnet_admin
 from spec.rules.management.information import encoded_metrics
 from spec.rules.management.status import encoded_status, is_admitted
-from spec.state.canister import Canister
+from spec.rules.spontaneous.trimming import LOG_KEPT, size_of_log
+from spec.state.canister import Canister, LogRecord
 from spec.state.state import State
 from spec.transition import Unspecified
 from spec.values import management
@@ -114,9 +115,19 @@ def told(given: Surroundings, canister_id: CanisterId, canister: Canister, metho
             return Reply(encoded_metrics(given.metrics[canister_id]))
         case _:
             records = tuple(
-                management.CanisterLogRecord(record.index, record.timestamp, record.content) for record in canister.logs
+                management.CanisterLogRecord(record.index, record.timestamp, record.content)
+                for record in fetched_logs(canister.logs)
             )
             return Reply(management.encode_result("fetch_canister_logs", List(records)))
+
+
+@defines("mgmt.fetch-canister-logs")
+def fetched_logs(logs: List[LogRecord]) -> List[LogRecord]:
+    """What is told of a log: as many of the newest records as have 4 KiB at most."""
+    kept = logs
+    while size_of_log(kept) > LOG_KEPT:
+        kept = kept.newest(len(kept) - 1)
+    return kept
 
 
 @defines(

@@ -143,4 +143,6 @@ class Canister:
     chunk_store: Map[Blob, Blob] = field(factory=Map)
     """Chunks by their SHA-256."""
     logs: List[LogRecord] = field(factory=List)
+    next_log_index: Count = 0
+    """The number of the next log record. It counts on when logs are purged, so that no number is used twice."""
     snapshots: Map[SnapshotId, Snapshot] = field(factory=Map)

@@ -22,7 +22,8 @@ def trap(execution: Execution, source: int, size: int) -> None:
     message = _message(execution, source, size)
     execution.log(UNREADABLE if message is None else message)
     longest = execution.environment.profile.limits.log_message
-    execution.trap_message = (message or b"")[:longest].decode(errors="replace")
+    # Bytes that are not UTF-8 are left out. Source: canister-interface, debugging aids.
+    execution.trap_message = (message or b"")[:longest].decode(errors="ignore")
     raise Trap(execution.trap_message or "ic0.trap")
 
 

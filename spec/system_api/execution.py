@@ -234,13 +234,18 @@ class Execution:
 
     @defines("inv.logs-replicated-only")
     def log(self, text: Blob) -> None:
-        """Writes to the log, where the oldest records make room. Only replicated executions keep it."""
+        """
+        Writes to the log, where the oldest records make room. Only replicated executions keep it.
+
+        A text that the log has no room for at all is cut.
+        """
         limits = self.environment.profile.limits
-        self.log_records.append(min(LOG_RECORD + len(text), limits.log_capacity))
+        kept = text[: smaller(limits.log_message, larger(limits.log_capacity - LOG_RECORD, 0))]
+        self.log_records.append(LOG_RECORD + len(kept))
         while self.log_space < 0:
             self.log_records.pop(0)
         if self.context in REPLICATED:
-            self.logs.append(text[: limits.log_message])
+            self.logs.append(kept)
 
 
 def start_execution(

@@ -71,6 +71,17 @@ def test_all_current_logs_are_told_in_order():
     )
 
 
+@pytest.mark.checklist("mgmt.fetch-canister-logs", "rule.query.fetch-canister-logs", "rule.trim-logs")
+@pytest.mark.parametrize(("sizes", "told"), [((1, 2_048, 2_048), 2), ((9, 4_096), 1), ((1, 4_095), 2), ((5_000,), 0)])
+def test_of_a_log_that_was_not_trimmed_yet_the_newest_records_up_to_4_kib_are_told(sizes, told):
+    logs = [LogRecord(index, NOW, bytes(size)) for index, size in enumerate(sizes, 7)]
+    state = a_world()
+    long = evolve(state, canisters=Map.of([(A, evolve(state.canisters[A], logs=List(tuple(logs))))]))
+    answer = asking("fetch_canister_logs", state=long)
+    records = management.decode_result("fetch_canister_logs", answer.response.data)
+    assert [record.idx for record in records] == [record.index for record in logs[len(logs) - told :]]
+
+
 @pytest.mark.checklist(
     "rule.mgmt.canister-status.query",
     "rule.mgmt.canister-metrics.query",

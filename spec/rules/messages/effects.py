@@ -15,7 +15,7 @@ from spec.transition import opaque
 from spec.values.checklist import defines
 from spec.values.containers import List, Queue
 from spec.values.identifiers import Blob, MessageId
-from spec.values.quantities import NANOSECONDS_PER_SECOND, CanisterVersion, Nanoseconds, Seconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, CanisterVersion, Count, Nanoseconds, Seconds
 
 
 @defines("inv.prop-02-call-splits-execution", "inv.order.calls-of-one-execution", "inv.prop-10-cycles-conserved")
@@ -102,12 +102,22 @@ def global_timer_after(before: Nanoseconds, outcome: Returned) -> Nanoseconds:
 
 def with_logs(canister: Canister, texts: tuple[Blob, ...]) -> Canister:
     """The canister whose log has these texts as its youngest records."""
-    return evolve(canister, logs=longer_log(canister.logs, canister.time, texts))
+    return evolve(
+        canister,
+        logs=longer_log(canister.logs, canister.next_log_index, canister.time, texts),
+        next_log_index=index_after(canister.next_log_index, texts),
+    )
 
 
 @opaque
 @defines("inv.log-sequence", "unspec.fn.logs")
-def longer_log(logs: List[LogRecord], time: Nanoseconds, texts: tuple[Blob, ...]) -> List[LogRecord]:
-    """A log with more records, numbered on."""
-    first = logs.items[-1].index + 1 if logs.items else 0
-    return logs.append(*(LogRecord(first + number, time, text) for number, text in enumerate(texts)))
+def longer_log(logs: List[LogRecord], index: Count, time: Nanoseconds, texts: tuple[Blob, ...]) -> List[LogRecord]:
+    """A log with more records, numbered from an index on."""
+    return logs.append(*(LogRecord(number, time, text) for number, text in enumerate(texts, index)))
+
+
+@opaque
+@defines("inv.log-sequence")
+def index_after(index: Count, texts: tuple[Blob, ...]) -> Count:
+    """The index after those of new log records."""
+    return index + len(texts)

@@ -97,7 +97,8 @@ def test_installed_code_starts_with_an_empty_state_and_the_canister_pays():
         CodeDeploymentMode.INSTALL,
         code=Code(raw_module, WasmState(A, heap)),
         balance=RICH - FIXED - 2_500 - 30,
-        logs=List.of(LogRecord(0, NOW, b"hello")),
+        logs=List.of(LogRecord(4, NOW, b"hello")),
+        next_log_index=5,
     )
     assert fired == Step(
         evolve(state, canisters=state.canisters.set(A, expected), messages=answered(state)),
@@ -296,6 +297,7 @@ def test_an_upgrade_keeps_stable_memory_certified_data_and_logs_and_drops_heap_g
         code=Code(new, WasmState(A, LinearMemory(), stable)),
         balance=RICH - FIXED - 3_070 - 9,
         logs=List(logs),
+        next_log_index=6,
     )
     assert fired == Step(
         evolve(state, canisters=state.canisters.set(A, expected), messages=answered(state)),

@@ -422,6 +422,14 @@ def test_logs_are_appended_numbered_on_with_the_time_of_the_canister():
         assert fired.state.canisters[A].logs == List(records)
 
 
+@pytest.mark.checklist("inv.log-sequence", "mgmt.fetch-canister-logs")
+def test_no_number_of_a_log_is_given_twice_even_if_the_log_was_purged():
+    purged = running({"update go": returns(logs=(b"one", b"two"))}, logs=List(), next_log_index=5)
+    after = execute(purged).state.canisters[A]
+    assert after.logs == List((LogRecord(5, NOW, b"one"), LogRecord(6, NOW, b"two")))
+    assert after.next_log_index == 7
+
+
 # Failures.
 
 

@@ -237,6 +237,8 @@ def canister(canister_id: Principal, installed: Code | Empty | None = None, **ch
         installed_at=None if isinstance(installed, Empty) else NOW - 3,
         history=CanisterHistory(),
     )
+    if changes.get("logs"):
+        changes.setdefault("next_log_index", changes["logs"].items[-1].index + 1)
     return evolve(plain, **changes)
 
 
@@ -381,6 +383,7 @@ CANISTER_TERMS = {
     "low_memory_hook": "on_low_wasm_memory_hook_status",
     "chunk_store": "chunk_store",
     "logs": "canister_logs",
+    "next_log_index": "canister_logs",
     "snapshots": "snapshots",
     "reserved_balance_limit": "reserved_balance_limits",
     "log_visibility": "canister_log_visibility",
