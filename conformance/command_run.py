@@ -19,13 +19,15 @@ from conformance.scenario import (
     scenarios_of_file,
     selected,
 )
+from conformance.serve_rounds import RoundsImplementation, trace_by_round
 from conformance.serve_specification import SpecificationImplementation
 from conformance.stage import STEP
 from conformance.verdicts import Pass
 from spec.command_arguments import VerbParser
 
 EXAMPLE = """example:
-  icspec run conformance/scenarios/calls.py --only refund
+  icspec run conformance/scenarios/calls.py --only chain
+  icspec run conformance/scenarios/calls.py --only chain --rounds
 """
 
 
@@ -40,6 +42,9 @@ def _parser() -> VerbParser:
     parser.add_argument("--only", metavar="TEXT", help="scenarios whose id or title matches this regular expression")
     parser.add_argument("--implementation", metavar="CMD", help="instead of the reference implementation")
     parser.add_argument("--spec-only", action="store_true", help="on the specification alone")
+    parser.add_argument(
+        "--rounds", action="store_true", help="on the specification alone, by the rounds of production, and show them"
+    )
     return parser
 
 
@@ -51,6 +56,19 @@ def _print_trace(case: Case) -> None:
 def _on_specification(chosen: Scenario) -> Case:
     implementation = SpecificationImplementation()
     return run_scenario(chosen, implementation, implementation.describe(), Manner())
+
+
+def _play_by_rounds(chosen: Scenario) -> bool:
+    implementation = RoundsImplementation()
+    print(f"{chosen.id}: {chosen.title}")
+    case = run_scenario(chosen, implementation, implementation.describe(), Manner())
+    for line in trace_by_round(case.transcript, implementation.history):
+        print(f"  {line}")
+    print(f"  {implementation.name}: {case.verdict.name} ({case.seconds:.2f} s)")
+    if not isinstance(case.verdict, Pass):
+        print("\n".join(case_details(case)))
+    print()
+    return isinstance(case.verdict, Pass)
 
 
 def _play(chosen: Scenario, on_implementation: Callable[[Scenario], Case] | None) -> bool:
@@ -84,6 +102,9 @@ def main(arguments: list[str]) -> int:
     if not scenarios:
         print("icspec run: no scenario matches", file=sys.stderr)
         return USAGE_ERROR
+    if given.rounds:
+        passed = [_play_by_rounds(chosen) for chosen in scenarios]
+        return 0 if all(passed) else FAILED
     if given.spec_only:
         return _play_all(scenarios, None)
     command = bundled_implementation() if given.implementation is None else tuple(shlex.split(given.implementation))

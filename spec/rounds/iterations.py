@@ -82,7 +82,7 @@ def rate_limited_and_idle_noted(progress: Progress, ranking: Order, tasks: Tasks
     After rate-limited canisters lost the priority of a round, and idle ones in front of all others had their share.
     """
     in_front = True
-    for canister_id in (*ranking.long, *ranking.others):
+    for canister_id in (one for one in (*ranking.long, *ranking.others) if one in progress.state.canisters):
         if is_rate_limited(progress, canister_id):
             record = progress.record(canister_id)
             progress = progress.with_record(canister_id, evolve(record, priority=record.priority - WHOLE))

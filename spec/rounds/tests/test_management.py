@@ -295,3 +295,13 @@ def test_starting_ends_the_waiting_and_a_later_call_waits_its_own_time():
     played = played.round(again, seconds=50)
     assert played.round(seconds=299).status(again.request) == Processing()
     assert isinstance(played.round(seconds=301).status(again.request), Rejected)
+
+
+def test_a_canister_that_is_deleted_in_a_round_has_no_turn_in_it():
+    delete = about(A, "delete_canister")
+    state = world((A, canister(A, status=Stopped())), doing(B, go=returns(5)))
+    played = Played(state).round(delete, asking(B))
+    assert A not in played.state.canisters
+    assert isinstance(played.status(delete.request), Replied)
+    assert played.done[0].cores == (5, 0, 0, 0)
+    assert played.rounds.records.keys() == [B]

@@ -1,0 +1,95 @@
+"""The specification by the rounds of production is an implementation like any other, and can be looked at."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from conformance import command_run
+from conformance.scenario import Case, Manner, Scenario, all_scenarios, run_scenario
+from conformance.scenarios.management_calls import asking, results_in
+from conformance.scenarios.preparations import scripted
+from conformance.serve_rounds import RoundsImplementation, trace_by_round
+from conformance.serve_specification import SpecificationImplementation
+from conformance.stage import Stage
+from spec.values import management
+
+SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
+CALLS = Path(__file__).parents[1] / "scenarios" / "calls.py"
+
+SOME = (
+    "calls/chain_of_calls",
+    "lifecycle/delete",
+    "outside/failure",
+    "spontaneous/forgotten_request",
+)
+
+
+def played(scenario_id: str) -> tuple[Case, RoundsImplementation]:
+    """A scenario by rounds."""
+    implementation = RoundsImplementation()
+    return run_scenario(SCENARIOS[scenario_id], implementation, implementation.describe(), Manner()), implementation
+
+
+@pytest.mark.parametrize("scenario_id", SOME)
+def test_scenarios_are_passed_by_rounds(scenario_id: str) -> None:
+    """The judge takes the same labels, so each of them is allowed."""
+    case, _ = played(scenario_id)
+    assert (case.verdict.name, case.judged_by) == ("pass", "replay")
+
+
+@pytest.mark.deep
+def test_every_scenario_is_passed_by_rounds() -> None:
+    """What a scenario pins does not depend on the policy."""
+    cases = [played(scenario_id)[0] for scenario_id in SCENARIOS]
+    assert [(case.id, case.verdict) for case in cases if case.verdict.name != "pass"] == []
+
+
+def test_a_trace_shows_every_label_of_a_round_below_its_heading() -> None:
+    """Nothing is lost or told twice, and every round that did something has a heading."""
+    case, implementation = played("calls/chain_of_calls")
+    lines = list(trace_by_round(case.transcript, implementation.history))
+    rounds = [done for done in implementation.history if done is not None]
+    headings = [line for line in lines if line.startswith("  round ")]
+    assert [int(re.findall(r"\d+", line)[0]) for line in headings] == [one.number for one in rounds if one.labels]
+    shown = [line.split("(")[0].strip() for line in lines if line.startswith("    ") and "(" in line]
+    taken = [label.rule for done in rounds for label in done.labels if "time_progress" not in label.rule]
+    assert shown == taken
+
+
+def asking_for_a_balance(stage: Stage) -> None:
+    """A canister asks for the balance of a Bitcoin address."""
+    arguments = management.GetBalanceArguments("address", management.BitcoinNetwork.MAINNET)
+    stage.expect(stage.call(scripted(stage), asking("bitcoin_get_balance", arguments, 0)), results_in(NAME, 0))
+
+
+NAME = "bitcoin_get_balance"
+
+
+def test_a_call_that_waits_for_the_outside_world_is_answered_in_the_next_round() -> None:
+    """By the first answer that the rules admit."""
+    implementation = RoundsImplementation()
+    chosen = Scenario("here/balance", "A canister is told a balance", (), asking_for_a_balance)
+    case = run_scenario(chosen, implementation, implementation.describe(), Manner())
+    rounds = [[label.rule for label in done.labels] for done in implementation.history if done is not None]
+    [departed] = [number for number, rules in enumerate(rounds) if "outside_call_departure" in rules]
+    assert NAME in rounds[departed + 1]
+    assert case.verdict.name == "pass"
+
+
+def test_run_prints_rounds(capsys: pytest.CaptureFixture[str]) -> None:
+    """Round number, instructions of the cores, labels."""
+    assert command_run.main([str(CALLS), "--only", "chain", "--rounds"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"round \d+: 5 iterations, instructions of the cores [\d,]{6,}, 0, 0, 0\n", printed)
+    assert "the management canister: 41,591,210 instructions" in printed
+    assert "the specification, by rounds: pass" in printed
+
+
+def test_by_rounds_a_scenario_ends_in_the_same_statuses_as_without() -> None:
+    """One policy answers what the other answers."""
+    implementation = SpecificationImplementation()
+    without = run_scenario(SCENARIOS["calls/chain_of_calls"], implementation, implementation.describe(), Manner())
+    answers = [event.text for event in without.transcript if event.actor == "the system"]
+    by_rounds, _ = played("calls/chain_of_calls")
+    assert [event.text for event in by_rounds.transcript if event.actor == "the system"] == answers
