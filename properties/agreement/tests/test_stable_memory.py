@@ -210,19 +210,19 @@ def steps(is_64_bit: bool) -> st.SearchStrategy[list[tuple[str, bytes, int]]]:
 PROFILES = st.sampled_from([(524_288, 8_192_000), (524_288, 8_192_000), (6, 70_000), (3, 3)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(limits=PROFILES, given_steps=steps(False))
 def check_32_bit(limits: tuple[int, int], given_steps: list[tuple[str, bytes, int]]) -> None:
     check(False, limits, given_steps)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(limits=PROFILES, given_steps=steps(True))
 def check_64_bit(limits: tuple[int, int], given_steps: list[tuple[str, bytes, int]]) -> None:
     check(True, limits, given_steps)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(
     offset=st.integers(0, 70_000), size=st.integers(0, 2 * PAGE), limit=st.integers(1_000, 12_000), wide=st.booleans()
 )
