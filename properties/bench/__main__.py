@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, Final
 
 import wasmtime
+from attrs import frozen
 
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
@@ -129,30 +130,68 @@ def messages() -> None:
     row("a method that changes a page of 1 GiB", f"{big * 1e6:.0f} us", f"{big / small:.2f} x; aim 1.3 x")
 
 
-CALLS: Final = {
-    "msg_arg_data_size": ("(result i32)", "(drop (call $f))", "aim 10 ns"),
-    "msg_arg_data_copy": (
-        "(param i32 i32 i32)",
-        "(call $f (i32.const 0) (i32.const 0) (i32.const 1024))",
-        "1 KiB; aim 25 ns",
-    ),
-    "performance_counter": ("(param i32) (result i64)", "(drop (call $f (i32.const 0)))", ""),
-    "msg_reply_data_append": ("(param i32 i32)", "(call $f (i32.const 0) (i32.const 1))", "1 byte"),
-    "stable64_size": ("(result i64)", "(drop (call $f))", "by the host"),
-    "stable64_read": ("(param i64 i64 i64)", "(call $f (i64.const 0) (i64.const 0) (i64.const 0))", "by the host"),
-    "canister_cycle_balance128": ("(param i32)", "(call $f (i32.const 0))", "by the host"),
-}
+@frozen
+class SystemCall:
+    """A call that is repeated, and what it is measured by."""
+
+    name: str
+    signature: str
+    parameters: str
+    note: str
+    is_hosted: bool = False
+    """The host does it, so fewer calls are enough."""
+
+    @property
+    def imports(self) -> str:
+        """The import of the function, as text."""
+        return f'(import "ic0" "{self.name}" (func $f {self.signature}))'
+
+    @property
+    def call(self) -> str:
+        """The call, as text."""
+        kind, *numbers = self.parameters.split() or [""]
+        call = f"(call $f {' '.join(f'({kind}.const {number})' for number in numbers)})"
+        return f"(drop {call})" if "result" in self.signature else call
+
+
+_READ = "(param i64 i64 i64)"
+SYSTEM_CALLS: Final = (
+    SystemCall("msg_arg_data_size", "(result i32)", "", "aim 10 ns"),
+    SystemCall("msg_arg_data_copy", "(param i32 i32 i32)", "i32 0 0 1024", "1 KiB; aim 25 ns"),
+    SystemCall("performance_counter", "(param i32) (result i64)", "i32 0", ""),
+    SystemCall("canister_cycle_balance128", "(param i32)", "i32 0", ""),
+    SystemCall("msg_reply_data_append", "(param i32 i32)", "i32 0 1", "1 byte"),
+    SystemCall("stable64_size", "(result i64)", "", ""),
+    SystemCall("stable64_read", _READ, "i64 0 5 1", "1 byte; aim 15 ns"),
+    SystemCall("stable64_read", _READ, "i64 0 5 1024", "1 KiB; aim 25 ns"),
+    SystemCall("stable64_write", _READ, "i64 5 0 1", "1 byte"),
+    SystemCall("stable64_write", _READ, "i64 5 0 1024", "1 KiB"),
+    SystemCall("global_timer_set", "(param i64) (result i64)", "i64 0", "by the host", is_hosted=True),
+    SystemCall("certified_data_set", "(param i32 i32)", "i32 0 32", "by the host", is_hosted=True),
+)
+OWN_COPY: Final = "(memory.copy (i32.const 0) (i32.const 2048) (i32.const 1024))"
+
+
+def with_stable_memory(imports: str, body: str, turns: int) -> str:
+    """Runs a body many times, with two pages of stable memory."""
+    grow = '(import "ic0" "stable64_grow" (func $grow (param i64) (result i64)))'
+    return repeated(imports + grow, body, turns, "(drop (call $grow (i64.const 2)))")
 
 
 def system_calls() -> None:
-    """What calls of the System API cost, without the loop around them."""
+    """What calls of the System API cost, without the loop around them, and against copying 1 KiB inside the heap."""
     print("one call of the System API")
-    for name, (signature, call, note) in CALLS.items():
-        imports = f'(import "ic0" "{name}" (func $f {signature}))'
-        turns = TURNS // 10 if "host" in note else TURNS * 10
-        whole = _message(loaded(repeated(imports, call, turns)), b"x" * 2000, 1)
-        loop = _message(loaded(repeated(imports, "", turns)), b"x" * 2000, 1)
-        row(name, f"{(whole - loop) / turns * 1e9:.1f} ns", note)
+    copying = _in_turns("", OWN_COPY, TURNS * 10)
+    row("for comparison, memory.copy of 1 KiB", f"{copying * 1e9:.1f} ns")
+    for one in SYSTEM_CALLS:
+        seconds = _in_turns(one.imports, one.call, TURNS if one.is_hosted else TURNS * 10)
+        row(one.name, f"{seconds * 1e9:.1f} ns", f"{seconds / copying:.1f} x; {one.note}".removesuffix("; "))
+
+
+def _in_turns(imports: str, body: str, turns: int) -> float:
+    """Seconds that a body takes, without the loop around it."""
+    whole, loop = (_message(loaded(with_stable_memory(imports, one, turns)), b"x" * 2000, 1) for one in (body, ""))
+    return (whole - loop) / turns
 
 
 INTERPRETED: Final = """(module (func (export "run") (result i32) (local $i i32) (local $sum i32)

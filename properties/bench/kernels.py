@@ -60,10 +60,11 @@ def one_page(pages: int) -> str:
         (i32.store (i32.const 5000) (i32.add (i32.const 1) (i32.load (i32.const 5000))))))"""
 
 
-def repeated(imports: str, body: str, turns: int) -> str:
-    """Runs a body many times."""
-    return f"""(module {imports} (memory 2) (func (export "canister_update go") (local $i i32) (loop $next {body}
-        (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {turns}))))))"""
+def repeated(imports: str, body: str, turns: int, start: str = "") -> str:
+    """Runs a body many times, after something that is done once."""
+    return f"""(module {imports} (memory 2) (func (export "canister_update go") (local $i i32) {start}
+        (loop $next {body}
+          (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {turns}))))))"""
 
 
 def large(functions: int) -> str:

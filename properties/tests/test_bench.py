@@ -3,6 +3,7 @@
 import wasmtime
 
 from properties.agreement.modules import load_pair, running_canister
+from properties.bench.__main__ import SYSTEM_CALLS, with_stable_memory
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, repeated
 from spec.canister.outcome import Returned
 from spec.profile import load_profile
@@ -21,3 +22,11 @@ def test_programs_that_are_measured_return_on_both_engines() -> None:
         pair = load_pair(bytes(wasmtime.wat2wasm(text)), PROFILE)
         assert pair is not None
         assert isinstance(pair.update("go", pair.initial_state(), running_canister(PROFILE)), Returned)
+
+
+def test_calls_of_the_system_api_that_are_measured_return_on_both_engines() -> None:
+    for one in SYSTEM_CALLS:
+        pair = load_pair(bytes(wasmtime.wat2wasm(with_stable_memory(one.imports, one.call, 3))), PROFILE)
+        assert pair is not None, one
+        outcome = pair.update("go", pair.initial_state(), running_canister(PROFILE), b"x" * 2000)
+        assert isinstance(outcome, Returned), one
