@@ -130,6 +130,7 @@ def _sizes_fit(limits: Limits, arguments: UploadSnapshotMetadataArguments) -> bo
         and arguments.wasm_module_size <= limits.module_size
         and len(arguments.certified_data) <= limits.certified_data
         and len(arguments.globals) <= limits.globals
+        and all(one.bits.bit_length() <= 128 for one in arguments.globals)
     )
 
 

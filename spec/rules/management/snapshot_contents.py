@@ -29,6 +29,9 @@ from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Instructions
 from spec.values.rejects import RejectReason
 
+LONGEST_GLOBAL = 128
+"""The bits of a v128."""
+
 
 @opaque
 def read_metadata_arguments(argument: Blob) -> management.SnapshotArguments | None:
@@ -103,6 +106,7 @@ def is_uploadable(profile: Profile, arguments: management.UploadSnapshotMetadata
         and arguments.stable_memory_size % WASM_PAGE == 0
         and len(arguments.certified_data) <= limits.certified_data
         and len(arguments.globals) <= limits.globals
+        and arguments.globals.every(lambda one: one.bits < 2**LONGEST_GLOBAL)
     )
 
 

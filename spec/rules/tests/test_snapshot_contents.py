@@ -187,6 +187,7 @@ def test_an_uploaded_snapshot_may_replace_another():
         {"stable_memory_size": PAGE + 1},
         {"certified_data": bytes(33)},
         {"globals": List((SnapshotGlobal(GlobalType.I32, 0),) * 1001)},
+        {"globals": List.of(SnapshotGlobal(GlobalType.V128, 2**128))},
     ],
 )
 def test_a_snapshot_that_no_canister_could_have_is_refused(given):

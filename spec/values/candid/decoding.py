@@ -26,6 +26,7 @@ from spec.values.candid.types import (
     check_nesting,
     field_id,
 )
+from spec.values.float32 import float32
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 
 FREE_VALUES_WITHOUT_BYTES: Final[int] = 10_000
@@ -197,7 +198,7 @@ class WireReader:
             case Primitive.INT:
                 return self.signed()
             case Primitive.FLOAT32:
-                return struct.unpack("<f", self.take(4))[0]
+                return float32(int.from_bytes(self.take(4), "little"))
             case Primitive.FLOAT64:
                 return struct.unpack("<d", self.take(8))[0]
             case Primitive.TEXT:

@@ -23,6 +23,7 @@ from spec.values.candid.types import (
     field_id,
     resolved,
 )
+from spec.values.float32 import bits_of_float32
 
 MAGIC = b"DIDL"
 """Every message begins with it."""
@@ -158,7 +159,7 @@ def _primitive(value: CandidValue, primitive: Primitive) -> bytes:
         case Primitive.INT if is_integer:
             return encode_signed(value)
         case Primitive.FLOAT32 if isinstance(value, float):
-            return struct.pack("<f", value)
+            return bits_of_float32(value).to_bytes(4, "little")
         case Primitive.FLOAT64 if isinstance(value, float):
             return struct.pack("<d", value)
         case Primitive.TEXT if isinstance(value, str):

@@ -8,6 +8,7 @@ from attrs import field, frozen
 from spec.values.candid import Case, Primitive, Variant
 from spec.values.canister_terms import GlobalType, HookStatus, SnapshotSource
 from spec.values.containers import List
+from spec.values.float32 import bits_of_float32, float32
 from spec.values.identifiers import Blob, CanisterId, SnapshotId
 from spec.values.management.chunk_store import CHUNK_HASH
 from spec.values.management.shapes import (
@@ -114,7 +115,7 @@ class SnapshotGlobal:
 
     type: GlobalType
     bits: int
-    """The bit pattern, as an unsigned integer."""
+    """The bit pattern, as an unsigned integer. Candid also takes numbers for v128 that have too many bits."""
 
 
 @frozen
@@ -163,7 +164,6 @@ class SnapshotMetadata:
 _FORMATS: Final = {
     GlobalType.I32: ("<I", "<i"),
     GlobalType.I64: ("<Q", "<q"),
-    GlobalType.F32: ("<I", "<f"),
     GlobalType.F64: ("<Q", "<d"),
 }
 """How the bit pattern of a global is packed, and how Candid's value."""
@@ -172,7 +172,9 @@ _FORMATS: Final = {
 def _read_global(case: Case) -> SnapshotGlobal:
     kind = GlobalType(case.label)
     if kind is GlobalType.V128:
-        return SnapshotGlobal(kind, case.value % 2**128)
+        return SnapshotGlobal(kind, case.value)
+    if kind is GlobalType.F32:
+        return SnapshotGlobal(kind, bits_of_float32(case.value))
     bits, value = _FORMATS[kind]
     return SnapshotGlobal(kind, struct.unpack(bits, struct.pack(value, case.value))[0])
 
@@ -180,6 +182,8 @@ def _read_global(case: Case) -> SnapshotGlobal:
 def _write_global(one: SnapshotGlobal) -> Case:
     if one.type is GlobalType.V128:
         return Case("v128", one.bits)
+    if one.type is GlobalType.F32:
+        return Case("f32", float32(one.bits))
     bits, value = _FORMATS[one.type]
     return Case(one.type.value, struct.unpack(value, struct.pack(bits, one.bits))[0])
 

@@ -89,7 +89,9 @@ GLOBALS = List.of(
     SnapshotGlobal(GlobalType.I32, 2**32 - 1),
     SnapshotGlobal(GlobalType.I64, 2**63),
     SnapshotGlobal(GlobalType.F32, 0x3FC00000),
+    SnapshotGlobal(GlobalType.F32, 0xFFA0_0001),
     SnapshotGlobal(GlobalType.F64, 0x8000000000000000),
+    SnapshotGlobal(GlobalType.F64, 0x7FF4_0000_0000_0001),
     SnapshotGlobal(GlobalType.V128, 2**128 - 1),
 )
 
