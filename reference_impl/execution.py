@@ -226,9 +226,7 @@ def execute_pending(instance: Instance) -> None:
         instance.environment(
             canister,
             plan.limit,
-            wasm_memory_limit=plan.wasm_memory_limit,
             context_instructions=context.instructions_used,
-            context_id=message.call_context,
         ),
     )
     used = _charge(instance, canister, code, plan, outcome) + plan.response_fee

@@ -152,7 +152,6 @@ def _run_init(deployment: _Deployment) -> _Result | Reject:
     environment = instance.environment(
         canister,
         deployment.instructions_left,
-        wasm_memory_limit=canister.settings.wasm_memory_limit,
         global_timer=0,
         version=canister.version + 1,
         installing=deployment.installed,
@@ -183,7 +182,6 @@ def _run_upgrade(deployment: _Deployment, mode: UpgradeMode) -> _Result | Reject
     environment = deployment.instance.environment(
         canister,
         max(deployment.instructions_left - before.instructions_used, 0),
-        wasm_memory_limit=canister.settings.wasm_memory_limit,
         global_timer=0,
         version=canister.version + 1,
         installing=deployment.installed,

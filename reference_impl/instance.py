@@ -16,7 +16,7 @@ from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
 from spec.values.containers import List
-from spec.values.identifiers import Blob, CallContextId, CanisterId, Principal, SnapshotId, SubnetId, Text
+from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, SubnetId, Text
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
 
 OPAQUE_ID_ENDING = bytes([1, 1])
@@ -210,14 +210,12 @@ class Instance:
         canister: CanisterRecord,
         instruction_limit: Instructions,
         *,
-        wasm_memory_limit: ByteCount = 0,
         global_timer: Nanoseconds | None = None,
         version: CanisterVersion | None = None,
         installing: InstalledModule | None = None,
         history_size: ByteCount | None = None,
         context_instructions: Instructions = 0,
         replicated: bool = True,
-        context_id: CallContextId | None = None,
     ) -> Environment:
         """What an execution of the canister can read, as it is now where nothing else is given."""
         settings = canister.settings
@@ -245,10 +243,8 @@ class Instance:
             status=simple_status(canister.status),
             canister_version=canister.version if version is None else version,
             environment_variables=settings.environment_variables,
-            wasm_memory_limit=wasm_memory_limit,
             call_context_instructions=context_instructions,
             replicated=replicated,
-            call_context_id=context_id,
         )
 
 

@@ -6,7 +6,7 @@ from spec.profile import Profile
 from spec.values.canister_terms import EnvironmentVariable as EnvironmentVariable
 from spec.values.canister_terms import SimpleStatus as SimpleStatus
 from spec.values.containers import List
-from spec.values.identifiers import ANONYMOUS, Blob, CallContextId, CanisterId, Principal, SubnetId
+from spec.values.identifiers import ANONYMOUS, Blob, Principal, SubnetId
 from spec.values.quantities import (
     ByteCount,
     CanisterVersion,
@@ -36,8 +36,9 @@ class Environment:
     """
     A read-only snapshot of the system for one execution. Source: abstract-behavior, abstract canisters (`Env`).
 
-    Two fields are ours: `profile`, which holds the constants that the interface specification leaves open, and
-    `instruction_limit`, which it leaves unspecified. `environment_variables` is missing there by mistake.
+    Some fields are not in that record. `profile` holds the constants that the interface specification leaves open, and
+    `instruction_limit` is unspecified there; imports need `root_key`, `environment_variables`, `replicated` and
+    `call_context_instructions`.
     """
 
     profile: Profile
@@ -69,13 +70,7 @@ class Environment:
     status: SimpleStatus
     canister_version: CanisterVersion
     environment_variables: List[EnvironmentVariable] = field(factory=List)
-    wasm_memory_limit: ByteCount = 0
-    """The heap may not grow beyond this in update calls; 0 means no limit."""
     call_context_instructions: Instructions = 0
     """What earlier executions of the same call context used, for performance counter 1."""
     replicated: bool = True
     """The execution takes place on all nodes, so its result is agreed."""
-    call_context_id: CallContextId | None = None
-    """The call context in which the execution takes place, for diagnosis only."""
-    known_subnet_canisters: List[CanisterId] = field(factory=List)
-    """Unused by replicated executions; canisters that a composite query may call."""

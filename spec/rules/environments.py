@@ -12,7 +12,6 @@ from spec.state.canister import Canister, Code, simple_status
 from spec.state.origin import Deadline, Expired, FromCanister
 from spec.state.state import State
 from spec.values.checklist import defines
-from spec.values.identifiers import CallContextId
 from spec.values.quantities import Instructions, Nanoseconds
 
 
@@ -23,7 +22,6 @@ def environment_of(
     code: Code,
     limit: Instructions,
     context: CallContext | None = None,
-    context_id: CallContextId | None = None,
 ) -> Environment:
     """`Env`, read from the state before the execution. Source: abstract-behavior, message execution."""
     return Environment(
@@ -49,9 +47,7 @@ def environment_of(
         status=simple_status(canister.status),
         canister_version=canister.version,
         environment_variables=canister.settings.environment_variables,
-        wasm_memory_limit=canister.settings.wasm_memory_limit,
         call_context_instructions=0 if context is None else context.instructions_used,
-        call_context_id=context_id,
     )
 
 

@@ -32,8 +32,9 @@ def with_hook_status(profile: Profile, canister: Canister) -> Canister:
     """
     The canister after it was looked at whether its heap is near the limit.
 
-    This happens right after every message execution and every management call that changes heap or settings; other
-    calls would find what was found before. Source: abstract-behavior, scheduling on low wasm memory hook.
+    This happens right after every execution that is kept, and after every management call that changes heap or
+    settings; failed executions and other calls would find what was found before. Source: abstract-behavior, scheduling
+    on low wasm memory hook.
     """
     return evolve(canister, low_memory_hook=hook_status(profile, canister))
 

@@ -26,7 +26,7 @@ def outcome_of(state: State, canister: Canister, code: Code, message: FuncMessag
     """What running the message gives (`R` of the interface specification)."""
     module = module_of(state.profile, code)
     limit = instruction_limit(state.profile, canister, message.entry_point)
-    environment = environment_of(state, canister, code, limit, context, message.call_context)
+    environment = environment_of(state, canister, code, limit, context)
     match message.entry_point:
         case PublicMethod(method_name, argument) if method_name in module.query_methods:
             return query_as_update(
