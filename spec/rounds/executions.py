@@ -166,7 +166,6 @@ def executed_on_core(core: Core, canister_id: CanisterId) -> Core:
     """A core after its turn with a canister: one execution after another, until something says stop."""
     rounds = core.progress.state.profile.rounds
     before = core.instructions
-    is_any_complete = False
     while core.may_go_on:
         following = next_on_core(core, canister_id)
         if following is None:
@@ -181,10 +180,9 @@ def executed_on_core(core: Core, canister_id: CanisterId) -> Core:
             heap_delta=core.heap_delta + ran.progress.heap_delta - core.progress.heap_delta,
             tasks=tasks,
         )
-        is_any_complete = is_any_complete or ran.is_complete
         if ran.ended_long:
             break
-    if is_any_complete and core.instructions > before:
+    if core.instructions > before:
         core = evolve(core, limit=core.limit - rounds.canister_overhead)
     return core
 

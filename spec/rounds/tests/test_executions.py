@@ -7,6 +7,7 @@ from spec.rules.tests.worlds import A, B, returns, traps, world
 from spec.state.request import Processing, Received, Rejected, Replied
 from spec.transition import Executed
 from spec.values.containers import Map
+from spec.values.identifiers import Principal
 from spec.values.rejects import Reply
 
 LONG = 2 * SLICE + 5
@@ -107,7 +108,7 @@ def test_a_checkpoint_aborts_paused_executions_and_they_begin_anew():
 
 
 def test_few_paused_executions_are_kept_and_the_others_are_aborted():
-    ids = [type(A)(number.to_bytes(8, "big") + b"\x01\x01") for number in range(6)]
+    ids = [Principal(number.to_bytes(8, "big") + b"\x01\x01") for number in range(6)]
     played = busy(*ids, instructions=5 * SLICE)
     played = Played(with_figures(played.state, threads=8, paused_executions=2)).round(*(asking(one) for one in ids))
     assert [long.is_paused for _, long in played.rounds.long_executions.items()] == [True, True] + [False] * 4
@@ -127,3 +128,11 @@ def test_a_round_with_room_for_more_runs_several_slices_one_after_another():
     played = Played(state).round(asking(A))
     assert played.done[0].cores[0] == LONG
     assert played.status(asking(A).request) == Replied(b"done")
+
+
+def test_who_ends_a_long_execution_had_its_share_though_it_was_not_the_first_on_its_core():
+    """Two long executions share a core in the second round."""
+    ids = [Principal(number.to_bytes(8, "big") + b"\x01\x01") for number in range(6)]
+    played = busy(*ids, instructions=SLICE + 5).round(asking(ids[2]), asking(ids[3])).round()
+    assert played.done[1].cores == (10, 0, 0, 0)
+    assert [played.record(one).fully_executed for one in ids] == [1, 1, 2, 2, 0, 0]

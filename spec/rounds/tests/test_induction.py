@@ -111,18 +111,23 @@ def test_a_call_that_waits_for_a_canister_to_stop_is_given_up():
 
 
 def test_a_response_that_has_reached_its_receiver_is_handled_however_late():
-    """The first execution of A is so long that its response waits."""
-    origin = from_canister(deadline=Deadline(NOW + 2 * SECOND))
-    state = world(
-        doing(A, go=returns(3 * SLICE), callback=returns()),
-        messages=(a_call(A, A, origin=from_canister(7)), ResponseMessage(origin, Reply(b""), 0)),
-        call_contexts=contexts(a_context(A, origin=from_canister(7))),
-    )
-    played = Played(state).idle(4)
-    assert played.state.system_time > NOW + 3 * SECOND
-    rules = [rule for number in range(4) for rule in played.rules(number)]
-    assert "callback_invocation" in rules
-    assert "call_expiry_of_message" not in rules
+    """It comes while a long execution of its receiver is paused, in time."""
+    context = a_context(A, origin=from_canister(7))
+    state = world(doing(A, go=returns(3 * SLICE), callback=returns()), call_contexts=contexts(context))
+    played = Played(state).round(asking(A))
+    response = ResponseMessage(from_canister(deadline=Deadline(NOW + 2 * SECOND)), Reply(b""), 0)
+    arrived = evolve(played.state, messages=played.state.messages.append(response))
+    played = Played(arrived, played.rounds).idle(3)
+    assert played.state.system_time == NOW + 4 * SECOND
+    assert "callback_invocation" not in played.rules(0) + played.rules(1)
+    assert played.rules()[0] == "callback_invocation"
+
+
+def test_a_response_that_is_late_on_its_way_is_dropped():
+    context = a_context(A, origin=from_canister(7))
+    response = ResponseMessage(from_canister(deadline=Deadline(NOW)), Reply(b""), 0)
+    state = world(doing(A, callback=returns()), messages=(response,), call_contexts=contexts(context))
+    assert Played(state).round().rules()[:2] == ["call_expiry_of_message", "drop_expired_message"]
 
 
 def test_a_call_whose_long_execution_has_begun_expires_and_goes_on():
