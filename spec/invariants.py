@@ -135,7 +135,7 @@ def has_disjoint_method_names(state: State, canister: Canister) -> bool:
 
 @invariant("Empty canisters have nothing that belongs to code", "inv.canister-parts", "inv.certified-data-size")
 def empty_canisters_have_no_traces_of_code(state: State) -> bool:
-    """Without code a canister has no certified data, no timer and no time of installation; with code it has such a time."""
+    """Without code there are no certified data, no timer and no time of installation; with code there is this time."""
     return state.canisters.every(
         lambda _, canister: (
             canister.certified_data == b"" and canister.global_timer == 0 and canister.installed_at is None
