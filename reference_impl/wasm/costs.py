@@ -14,18 +14,13 @@ BYTES_PER_GLOBAL: Final[ByteCount] = 32
 
 
 @frozen
-class CallPrice:
-    """What a call takes from the balance besides the transferred cycles."""
+class CallPrices:
+    """What calls take from the balance besides the transferred cycles, as far as their size does not matter."""
 
     fee: Cycles
-    """For transmitting the request; burned at once."""
+    """For transmitting an empty request; burned at once."""
     reserve: Cycles
-    """Set aside for the response and its callback."""
-
-    @property
-    def total(self) -> Cycles:
-        """Fee and reserve."""
-        return self.fee + self.reserve
+    """Set aside for the longest response and the most expensive callback."""
 
 
 def scale(amount: Cycles, environment: Environment) -> Cycles:
@@ -40,17 +35,12 @@ def execution_cost(instructions: Instructions, is_64_bit: bool, environment: Env
     return scale(fees.update_message_execution + rate * instructions // 10, environment)
 
 
-def call_fee(payload: ByteCount, environment: Environment) -> Cycles:
-    """What transmitting so many bytes of method name and argument takes."""
-    fees = environment.profile.fees
-    return scale(fees.call, environment) + scale(fees.call_byte * payload, environment)
-
-
-def response_reserve(is_64_bit: bool, environment: Environment) -> Cycles:
-    """What is set aside for the longest response and the most expensive callback."""
+def call_prices(is_64_bit: bool, environment: Environment) -> CallPrices:
+    """What every call takes."""
     fees, limits = environment.profile.fees, environment.profile.limits
     transmission = scale(fees.call_byte * limits.inter_canister_payload, environment)
-    return transmission + execution_cost(limits.message_instructions, is_64_bit, environment)
+    callback = execution_cost(limits.message_instructions, is_64_bit, environment)
+    return CallPrices(scale(fees.call, environment), transmission + callback)
 
 
 def http_request_price(request_size: ByteCount, response_size: ByteCount, environment: Environment) -> Cycles:

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import define, field
 
 from reference_impl.wasm import costs
-from reference_impl.wasm.fast_functions import AVAILABLE, BALANCE, HEAP_SIZE, LOG_SPACE
+from reference_impl.wasm.fast_functions import AVAILABLE, BALANCE, CYCLES_KNOWN, HEAP_SIZE, LOG_SPACE
 from reference_impl.wasm.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.instance import Instance
 from reference_impl.wasm.stable_memory import StableMemory
@@ -68,7 +68,8 @@ class Execution:
     cells: memoryview
     """The cells of the system memory, or such as only the host sees if the module has none."""
     limit: Instructions
-    persistent_globals: int
+    globals_size: ByteCount
+    """What the persistent globals count as memory."""
     argument: Blob = b""
     caller: Caller = field(factory=lambda: Caller(MANAGEMENT_CANISTER))
     reject: Reject | None = None
@@ -97,8 +98,8 @@ class Execution:
     """What the records that the log still holds take."""
     freezing_limits: dict[ByteCount, Cycles] = field(factory=dict)
     """Those computed so far, by the size of memories and globals."""
-    response_reserve: Cycles | None = None
-    """What is set aside for the response to a call, once computed."""
+    call_prices: costs.CallPrices | None = None
+    """What every call takes, once computed."""
 
     @property
     def is_64_bit(self) -> bool:
@@ -221,19 +222,20 @@ class Execution:
 
     def liquid_balance(self) -> Cycles:
         """What may be spent now without freezing the canister; 0 if it is frozen."""
-        globals_size = costs.BYTES_PER_GLOBAL * (self.persistent_globals + 1)
-        size = self.cells[HEAP_SIZE] + self.stable_size + globals_size
+        size = self.cells[HEAP_SIZE] + self.stable_size + self.globals_size
         needed = self.freezing_limits.get(size)
         if needed is None:
             limit = costs.freezing_limit(size, self.environment)
             needed = self.freezing_limits[size] = max(0, limit - self.environment.reserved_balance)
         return max(0, self.balance() - needed)
 
-    def call_price(self, payload: ByteCount) -> costs.CallPrice:
-        """What calling with so many bytes of method name and argument takes."""
-        if self.response_reserve is None:
-            self.response_reserve = costs.response_reserve(self.is_64_bit, self.environment)
-        return costs.CallPrice(costs.call_fee(payload, self.environment), self.response_reserve)
+    def call_price(self, payload: ByteCount) -> tuple[Cycles, Cycles]:
+        """What calling with so many bytes of method name and argument takes: the fee, and what is set aside."""
+        prices = self.call_prices
+        if prices is None:
+            prices = self.call_prices = costs.call_prices(self.is_64_bit, self.environment)
+        environment = self.environment
+        return prices.fee + costs.scale(environment.profile.fees.call_byte * payload, environment), prices.reserve
 
     def accept_cycles(self, most: Cycles) -> Cycles:
         """Moves cycles from the call to the balance, as many as are there."""
@@ -262,6 +264,7 @@ class Execution:
     def show_cycles(self) -> None:
         """Tells the functions inside the module how many cycles there are now."""
         cells = self.cells
+        cells[CYCLES_KNOWN] = 1
         cells[BALANCE], cells[BALANCE + 1] = halves(self.balance())
         cells[AVAILABLE], cells[AVAILABLE + 1] = halves(self.available)
 

@@ -10,6 +10,7 @@ from reference_impl.wasm.encoding import Reader, sections
 from reference_impl.wasm.fast_functions import (
     CHARGED,
     COUNTER_START,
+    CYCLES_KNOWN,
     FAST,
     HEAP_SIZE,
     PARAMETERS,
@@ -131,7 +132,9 @@ def _count(text: FunctionText) -> str:
 
 
 def _amount(number: int, text: FunctionText) -> str:
-    condition = both(text.is_plain, text.in_heap(0, "(i64.const 16)"), text.affordable(text.fixed_cost))
+    condition = both(
+        text.is_plain, cell_32(CYCLES_KNOWN), text.in_heap(0, "(i64.const 16)"), text.affordable(text.fixed_cost)
+    )
     return f"""(if {condition} (then
         {text.charge(text.fixed_cost)}
         (i64.store {HEAP} align=1 {text.address(0)} {cell(number)})
@@ -140,7 +143,8 @@ def _amount(number: int, text: FunctionText) -> str:
 
 
 def _small_amount(number: int, text: FunctionText) -> str:
-    condition = both(text.is_plain, f"(i64.eqz {cell(number + 1)})", text.affordable(text.fixed_cost))
+    fits_64_bits = f"(i64.eqz {cell(number + 1)})"
+    condition = both(text.is_plain, cell_32(CYCLES_KNOWN), fits_64_bits, text.affordable(text.fixed_cost))
     return f"(if {condition} (then {text.charge(text.fixed_cost)} (return {cell(number)})))"
 
 

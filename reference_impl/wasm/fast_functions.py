@@ -40,14 +40,16 @@ ENVIRONMENT_VARIABLES, HAS_CERTIFICATE, ROOT_KEY_SIZE, REJECT_CODE = range(13, 1
 SIGNER_DATA_SIZE, SIGNER_SIZE, METHOD_NAME_SIZE = range(17, 20)
 BALANCE, AVAILABLE, REFUNDED = 20, 22, 24
 """Amounts of cycles take two cells, the lower half first."""
-LOG_CAPACITY, LOG_SPACE = range(26, 28)
-STABLE_PAGES, STABLE_MOST, EPOCH, ACCESSED, MOST_ACCESSED, JOURNAL_LENGTH = range(28, 34)
-CHARGED: Final = 34
+CYCLES_KNOWN: Final = 26
+"""Nothing has moved cycles since the cells of the balance and of what is available were filled."""
+LOG_CAPACITY, LOG_SPACE = range(27, 29)
+STABLE_PAGES, STABLE_MOST, EPOCH, ACCESSED, MOST_ACCESSED, JOURNAL_LENGTH = range(29, 35)
+CHARGED: Final = 35
 """The host is called by a function that has made the charge, and finds the next cells filled."""
-HEAP_SIZE: Final = 35
-RESULT: Final = 36
+HEAP_SIZE: Final = 36
+RESULT: Final = 37
 """What the host gives back."""
-PARAMETERS: Final = 37
+PARAMETERS: Final = 38
 MOST_PARAMETERS: Final = 8
 NUMBER_OF_CELLS: Final = PARAMETERS + MOST_PARAMETERS
 

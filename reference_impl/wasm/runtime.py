@@ -7,6 +7,7 @@ import wasmtime
 from attrs import frozen
 
 from reference_impl.wasm import engine
+from reference_impl.wasm.costs import BYTES_PER_GLOBAL
 from reference_impl.wasm.execution import Ended, Execution
 from reference_impl.wasm.fast_functions import NUMBER_OF_CELLS
 from reference_impl.wasm.instance import CompiledModule, Instance
@@ -180,7 +181,7 @@ def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
         stable_before=state.stable_memory,
         cells=_cells_of_nobody() if instance.system is None else instance.system.cells,
         limit=given.limit,
-        persistent_globals=len(state.globals),
+        globals_size=BYTES_PER_GLOBAL * (len(state.globals) + 1),
         argument=given.argument,
         caller=given.caller,
         reject=given.reject,

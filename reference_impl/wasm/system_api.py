@@ -17,7 +17,7 @@ from reference_impl.wasm import (
 )
 from reference_impl.wasm.engine import define_host_function, give_back, host_parameters, raised_in_host
 from reference_impl.wasm.execution import Execution
-from reference_impl.wasm.fast_functions import CHARGED, HEAP_SIZE, PARAMETERS, RESULT
+from reference_impl.wasm.fast_functions import CHARGED, CYCLES_KNOWN, HEAP_SIZE, PARAMETERS, RESULT
 from reference_impl.wasm.system_api_table import SYSTEM_API, Implementation, SystemFunction
 
 FAMILIES: Final = (
@@ -44,6 +44,11 @@ MOVING_CYCLES: Final = frozenset(
 )
 """Functions that change the balance or what may still be accepted."""
 
+TELLING_CYCLES: Final = frozenset(
+    {"canister_cycle_balance", "canister_cycle_balance128", "msg_cycles_available", "msg_cycles_available128"}
+)
+"""Functions that the module does itself unless cycles have moved since it was told how many there are."""
+
 
 class Active(threading.local):
     """The execution that runs in this thread."""
@@ -66,7 +71,11 @@ def linker(engine: wasmtime.Engine, is_64_bit: bool) -> wasmtime.Linker:
 
 def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> None:
     parameters, result = function.parameters.replace("P", pointer), function.result.replace("P", pointer)
-    run = _telling_of_cycles(function.implementation) if function.name in MOVING_CYCLES else function.implementation
+    run = function.implementation
+    if function.name in MOVING_CYCLES:
+        run = _moving_cycles(run)
+    elif function.name in TELLING_CYCLES:
+        run = _telling_cycles(run)
     from_values = _from_values(function, run, parameters, result)
     from_cells = _from_cells(run, len(parameters))
 
@@ -88,11 +97,18 @@ def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> 
     define_host_function(target, function.name, parameters, result, callback)
 
 
-def _telling_of_cycles(implementation: Implementation) -> Implementation:
+def _moving_cycles(implementation: Implementation) -> Implementation:
     def run(execution: Execution, *parameters: int) -> int | None:
-        given = implementation(execution, *parameters)
+        execution.cells[CYCLES_KNOWN] = 0
+        return implementation(execution, *parameters)
+
+    return run
+
+
+def _telling_cycles(implementation: Implementation) -> Implementation:
+    def run(execution: Execution, *parameters: int) -> int | None:
         execution.show_cycles()
-        return given
+        return implementation(execution, *parameters)
 
     return run
 

@@ -99,21 +99,20 @@ def call_cycles_add(execution: Execution, amount: int) -> None:
 def call_perform(execution: Execution) -> int:
     """Performs the call if the balance covers it without freezing the canister, else drops it."""
     call = _call(execution)
-    price = execution.call_price(call.payload)
-    covered = price.total <= execution.liquid_balance()
-    if not covered:
+    fee, reserve = execution.call_price(call.payload)
+    if fee + reserve > execution.liquid_balance():
         execution.drop_call()
         return CALL_NOT_PERFORMED
     execution.call = None
-    execution.spent += call.cycles + price.total
+    execution.spent += call.cycles + fee + reserve
     execution.performed.append(
         MethodCall(
             callee=call.callee,
             method_name=call.method_name,
             argument=bytes(call.argument),
             transferred_cycles=call.cycles,
-            callback=Callback(call.on_reply, call.on_reject, call.on_cleanup, price.reserve),
-            fee=price.fee,
+            callback=Callback(call.on_reply, call.on_reject, call.on_cleanup, reserve),
+            fee=fee,
             timeout=call.timeout,
         )
     )

@@ -94,7 +94,7 @@ def canister_liquid_cycle_balance128(execution: Execution, destination: int) -> 
 @system_function("llP", "", EVERYWHERE)
 def cost_call(execution: Execution, name_size: int, argument_size: int, destination: int) -> None:
     """Writes what must be above the freezing limit for such a call."""
-    execution.write_cycles(destination, execution.call_price(name_size + argument_size).total)
+    execution.write_cycles(destination, sum(execution.call_price(name_size + argument_size)))
 
 
 @system_function("P", "", EVERYWHERE)

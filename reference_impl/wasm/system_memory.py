@@ -117,6 +117,7 @@ def _header(execution: "Execution") -> bytes:
         *halves(execution.balance()),
         *halves(execution.available),
         *halves(execution.refunded),
+        1,
         log_capacity,
         log_capacity,
     )
