@@ -17,9 +17,9 @@ from spec.rounds.inputs import inputs_of, next_input
 from spec.rounds.iterations import Loop, looped
 from spec.rounds.management import (
     answered_from_outside,
-    installations_resumed,
     is_executable,
     randomness_given,
+    with_installation_resumed,
 )
 from spec.rounds.priority import with_priorities_reset
 from spec.rounds.progress import Progress, adopted, followed
@@ -43,12 +43,11 @@ def execute_round(state: State, rounds: RoundState, batch: Batch) -> tuple[State
     """
     begun = Progress(state, evolve(rounds, number=rounds.number + 1))
     progress = prepared(inducted_batch(adopted(followed(finished_pending(begun))), batch))
-    remembered = tuple(one for one, _ in progress.rounds.long_executions.items())
     progress = answered_from_outside(progress, batch.answers)
     loop = Loop(progress, 0, (0,) * state.profile.rounds.threads)
     if may_execute(progress):
         progress = randomness_given(progress, seeds(batch.randomness, len(progress.rounds.postponed)))
-        loop = looped(installations_resumed(progress, remembered))
+        loop = looped(with_installation_resumed(progress))
         progress = finalized(loop.progress)
     progress = adopted(checkpointed(progress))
     return progress.state, progress.rounds, summary(progress, loop)

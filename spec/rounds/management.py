@@ -104,9 +104,7 @@ def is_executable(progress: Progress, item: Item) -> bool:
         return False
     if call.method_name in EXPENSIVE and budget_left(progress) <= 0:
         return False
-    if call.method_name in INSTALLING and any(
-        one.is_installation for _, one in progress.rounds.long_executions.items()
-    ):
+    if call.method_name in INSTALLING and long_installation(progress) is not None:
         return False
     return response_to(progress, message_id, call) is not None
 
@@ -205,16 +203,18 @@ def installed_slice(progress: Progress, canister_id: CanisterId, instructions: I
     )
 
 
-def installations_resumed(progress: Progress, remembered: tuple[CanisterId, ...]) -> Progress:
-    """After the long installations went on: the first by a slice, the next only if that ended it."""
-    for canister_id in remembered:
-        long = progress.long_execution(canister_id)
-        if long is None or not long.is_installation or budget_left(progress) <= 0:
-            continue
-        progress = installation_resumed(progress, canister_id, long)
-        if progress.long_execution(canister_id) is not None:
-            break
-    return progress
+def long_installation(progress: Progress) -> CanisterId | None:
+    """The canister on which a long installation goes on; there is one at most."""
+    known = progress.rounds.long_executions.items()
+    return next((canister_id for canister_id, long in known if long.is_installation), None)
+
+
+def with_installation_resumed(progress: Progress) -> Progress:
+    """After the long installation went on by a slice, if there is one."""
+    canister_id = long_installation(progress)
+    if canister_id is None:
+        return progress
+    return installation_resumed(progress, canister_id, progress.rounds.long_executions[canister_id])
 
 
 def installation_resumed(progress: Progress, canister_id: CanisterId, long: LongExecution) -> Progress:

@@ -121,6 +121,7 @@ def test_a_response_that_has_reached_its_receiver_is_handled_however_late():
     assert played.state.system_time == NOW + 4 * SECOND
     assert "callback_invocation" not in played.rules(0) + played.rules(1)
     assert played.rules()[0] == "callback_invocation"
+    assert "call_expiry_of_message" not in played.rules(1) + played.rules(2)
 
 
 def test_a_response_that_is_late_on_its_way_is_dropped():
@@ -212,6 +213,17 @@ def test_the_canister_that_a_management_call_is_about_pays_for_it():
     argument = management.encode_arguments(management.CanisterIdArguments(A))
     assert payer_of(a_request(MANAGEMENT_CANISTER, "start_canister", argument)) == A
     assert payer_of(a_request(B)) == B
+
+
+def test_a_fee_that_is_owed_leaves_less_for_the_next_one():
+    """The canister can pay for two requests but not for three, and no payment was made yet."""
+    state = world(doing(A, go=returns(4 * SLICE), settings={"freezing_threshold": 0}))
+    played = Played(state).round(asking(A))
+    poor = evolve(played.state.canisters[A], balance=2 * 1_200_000)
+    requests = [evolve(asking(A, number), size=0) for number in range(1, 4)]
+    played = Played(evolve(played.state, canisters=Map.of([(A, poor)])), played.rounds).round(*requests)
+    assert [played.status(one.request) for one in requests] == [Received(), Received(), None]
+    assert played.record(A).unpaid == 2 * 1_200_000
 
 
 # Delivery
