@@ -47,7 +47,7 @@ def canister_log_trimming(state: State, *, canister_id: CanisterId, kept: Count)
     # CONDITIONS
     canister = existing_canister(state, canister_id)
     require(size_of_log(canister.logs) > LOG_KEPT, "the log is larger than 4 KiB")
-    require(kept >= 1, "the newest record stays, from which numbers go on")
+    require(kept >= 1, "the newest record stays")
     require(kept < len(canister.logs), "there are more records than stay")
     logs = canister.logs.newest(kept)
 
