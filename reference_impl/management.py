@@ -362,6 +362,8 @@ def _delete_canister(instance: Instance, call: ManagementCall, arguments: Canist
         return canister
     if not isinstance(canister.status, Stopped):
         return rejection(RejectReason.CANISTER_NOT_STOPPED)
+    if call.caller == arguments.canister_id:
+        return rejection(RejectReason.NOT_AUTHORIZED)
 
     def apply() -> None:
         instance.delete_canister(canister)

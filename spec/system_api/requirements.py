@@ -205,9 +205,13 @@ def global_violation(module: Module) -> Text | None:
     return None
 
 
-@defines("module.imports", "api-general.pointer-width")
+@defines("module.imports", "api-general.pointer-width", "unspec.env.interface-outlook")
 def import_violation(module: Module) -> Text | None:
-    """Only listed functions are imported, with the right types for the width of pointers."""
+    """
+    Only listed functions are imported, with the right types for the width of pointers.
+
+    So nothing is of the later interface, of module `ic`, at which the section on host references looks out.
+    """
     for entry in module.imports:
         name = f"{entry.module}.{entry.name}"
         row = IMPORTS.get(entry.name) if entry.module == MODULE else None

@@ -311,3 +311,17 @@ def test_a_canister_may_always_ask_for_its_own_status_and_only_for_that():
     logs = told("fetch_canister_logs", ABOUT_A, administers=False, controllers=List())
     assert logs == failing(RejectReason.NOT_AUTHORIZED)
     assert told("list_canisters", b"DIDL\0\0", administers=False) == failing(RejectReason.NOT_AUTHORIZED)
+
+
+@pytest.mark.checklist("unspec.env.wall-clock-query", "unspec.const.max-wall-clock-time-composite-query")
+@pytest.mark.parametrize("unused", [0, -1])
+def test_no_query_fails_for_the_time_that_it_takes_as_long_as_its_instructions_suffice(unused):
+    """All three functions together use what a query may use, or one instruction more."""
+    asks = composite(
+        {
+            "composite_query ask": returns(BUDGET - PRICE - unused - 1_000, new_calls=List.of(calling())),
+            "callback 1": returns(500, response=Reply(b"done")),
+        }
+    )
+    answer = asking(installed(a=asks, b=module(gives=ANSWERS)))
+    assert (answer.response == Reply(b"done")) == (unused == 0)

@@ -207,6 +207,13 @@ def test_admins_list_the_canisters_of_the_subnet_that_they_ask():
     assert listed(ADMIN, Principal(b"no subnet"), Endpoint.SUBNET) is RejectReason.NOT_AUTHORIZED
 
 
+@pytest.mark.checklist("rule.query.list-canisters.canister-endpoint", "mgmt.list-canisters")
+@pytest.mark.parametrize("argument", [b"", b"no Candid", b"DIDL\0\x01\x7e\x01"])
+def test_the_argument_of_lists_is_not_looked_at(argument):
+    answer = asking("list_canisters", argument, ADMIN, a_subnet(0, 1), A)
+    assert isinstance(answer, QueryResponse) and isinstance(answer.response, Reply)
+
+
 @pytest.mark.checklist("rule.query.list-canisters.canister-endpoint", "http.delegation.targets")
 def test_a_delegation_for_lists_names_the_management_canister():
     assert listed(ADMIN, A, targets=List.of(MANAGEMENT_CANISTER)) == [(0, 1), (3, 3)]

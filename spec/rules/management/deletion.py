@@ -109,6 +109,11 @@ def delete_canister(state: State, *, message_id: MessageId) -> Step:
     managed = managed_call(state, message_id, "delete_canister")
     require_controller_or_admin(state, managed.call, managed.canister)
     require(isinstance(managed.canister.status, Stopped), "the canister is stopped", RejectReason.CANISTER_NOT_STOPPED)
+    require(
+        managed.call.caller.principal != managed.canister_id,
+        "the canister does not delete itself",
+        RejectReason.NOT_AUTHORIZED,
+    )
 
     # STATE AFTER
     return Step(

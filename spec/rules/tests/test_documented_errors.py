@@ -3,10 +3,25 @@
 import pytest
 from attrs import evolve
 
+from spec.canister.environment import Caller
 from spec.rules.tests.services import module_with_globals
-from spec.rules.tests.worlds import A, B, a_context, asked, canister, code, fire, from_canister, managing, refusal
-from spec.state.canister import Running, Stopping
+from spec.rules.tests.worlds import (
+    NOW,
+    USER,
+    A,
+    B,
+    a_context,
+    asked,
+    canister,
+    code,
+    fire,
+    from_canister,
+    managing,
+    refusal,
+)
+from spec.state.canister import Running, Stopped, Stopping
 from spec.state.message import ResponseMessage
+from spec.state.origin import Expired
 from spec.transition import Step
 from spec.values import management
 from spec.values.containers import List, Queue
@@ -70,6 +85,17 @@ def test_a_canister_cannot_delete_itself_as_it_is_not_stopped_while_it_waits_for
     found = refusal(state, "delete_canister", message_id=0)
     assert found.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_NOT_STOPPED)
     refusal(state, "stop_completion", canister_id=A)
+
+
+@pytest.mark.checklist("error.delete-self")
+def test_a_canister_that_no_longer_waits_for_the_answer_and_is_stopped_cannot_delete_itself_either():
+    origin = evolve(from_canister(1), deadline=Expired(NOW))
+    call = asked(management.CanisterIdArguments(A), "delete_canister", A, origin=origin)
+    state = managing((A, canister(A, controllers=List.of(A, USER), status=Stopped())), call=call)
+    found = refusal(state, "delete_canister", message_id=0)
+    assert found.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    others = evolve(state, messages=Queue().append(evolve(call, caller=Caller(USER))))
+    assert A not in fire(others, "delete_canister", message_id=0).state.canisters
 
 
 @pytest.mark.checklist("error.snapshot-invalid-ownership")

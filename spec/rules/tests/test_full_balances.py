@@ -35,7 +35,6 @@ from spec.values import management
 from spec.values.quantities import MAXIMUM_CYCLES, Credited, credited
 from spec.values.rejects import Reply
 
-pytestmark = pytest.mark.checklist("inv.cycles.saturating")
 
 FEW = 30
 """For how many cycles there is room in the balances here."""
@@ -52,6 +51,7 @@ def is_full(fired: Step) -> bool:
     return fired.state.canisters[A].balance == MAXIMUM_CYCLES
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_what_fits_is_credited_and_the_rest_is_lost() -> None:
     assert credited(5, 6) == Credited(11, 0)
     assert credited(NEARLY_FULL, FEW) == Credited(MAXIMUM_CYCLES, 0)
@@ -60,6 +60,7 @@ def test_what_fits_is_credited_and_the_rest_is_lost() -> None:
     assert credited(-7, 5) == Credited(-2, 0)
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_a_deposit_fills_the_balance() -> None:
     state = managing(
         (A, canister(A, balance=NEARLY_FULL)),
@@ -71,6 +72,7 @@ def test_a_deposit_fills_the_balance() -> None:
     assert fired.state.messages[1].refunded_cycles == 0  # type: ignore[union-attr]
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_minted_cycles_fill_the_balance() -> None:
     managed = canister(A, balance=NEARLY_FULL)
     state = managing((A, managed), call=asked(management.ProvisionalTopUpArguments(A, FEW + 8)))
@@ -79,6 +81,7 @@ def test_minted_cycles_fill_the_balance() -> None:
     assert (fired.minted[0].cycles, lost(fired)) == (FEW + 8, 8)
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_no_canister_is_created_with_more_than_the_largest_balance() -> None:
     given = management.ProvisionalCreateArguments(MAXIMUM_CYCLES + 9)
     fired = fire(managing(call=asked(given)), "provisional_create_canister_with_cycles", message_id=0, canister_id=A)
@@ -95,6 +98,7 @@ def responding(deleted: bool) -> State:
     )
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_a_refund_fills_the_balance_and_the_callback_sees_all_of_it() -> None:
     fired = fire(responding(deleted=False), "callback_invocation", message_id=0)
     assert is_full(fired)
@@ -102,6 +106,7 @@ def test_a_refund_fills_the_balance_and_the_callback_sees_all_of_it() -> None:
     assert fired.state.messages[0].entry_point == CallbackInvocation(CALLBACK, Reply(b""), 70)  # type: ignore[union-attr]
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_a_refund_to_a_deleted_context_fills_the_balance() -> None:
     fired = fire(responding(deleted=True), "callback_of_deleted_context", message_id=0)
     assert is_full(fired)
@@ -122,6 +127,7 @@ def executing(balance: int, outcome: Any, available: int = 0) -> Step:
     return fire(state, "message_execution", message_id=0)
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 @pytest.mark.parametrize("outcome", [traps(0), returns(0)])
 def test_cycles_set_aside_for_an_execution_find_no_room_if_the_balance_was_filled_meanwhile(outcome: Any) -> None:
     fired = executing(MAXIMUM_CYCLES, outcome)
@@ -129,12 +135,14 @@ def test_cycles_set_aside_for_an_execution_find_no_room_if_the_balance_was_fille
     assert lost(fired) == SET_ASIDE - fired.burned[0].cycles
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_what_an_execution_spends_makes_room_for_what_comes_back_after_it() -> None:
     fired = executing(MAXIMUM_CYCLES, returns(0, cycles_burned=SET_ASIDE))
     assert fired.state.canisters[A].balance == MAXIMUM_CYCLES - fired.burned[0].cycles
     assert lost(fired) == 0
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_what_an_execution_has_lost_does_not_come_back_when_there_is_room() -> None:
     fired = executing(
         MAXIMUM_CYCLES, returns(0, cycles_accepted=50, cycles_lost=50, cycles_burned=2 * SET_ASIDE), available=50
@@ -144,6 +152,7 @@ def test_what_an_execution_has_lost_does_not_come_back_when_there_is_room() -> N
     assert fired.state.call_contexts[0].available_cycles == 0
 
 
+@pytest.mark.checklist("inv.cycles.saturating")
 def test_a_state_with_a_larger_balance_is_found() -> None:
     holds = INVARIANTS["balances_fit_into_128_bits"].holds
     assert holds(world((A, canister(A, balance=MAXIMUM_CYCLES))))

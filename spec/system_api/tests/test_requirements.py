@@ -145,6 +145,21 @@ def test_a_module_that_does_not_is_told_why(raw: Raw, text: str, told: str) -> N
     assert told in (defect(raw(f"(module {text})")) or "taken")
 
 
+@pytest.mark.checklist("unspec.env.interface-outlook")
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('(import "ic" "msg_reply" (func (param externref)))', "no system function ic.msg_reply"),
+        ('(import "ic0" "msg_reply" (func (param externref)))', "ic0.msg_reply has type"),
+        ('(import "ic0" "msg_caller" (func (result externref)))', "no system function ic0.msg_caller"),
+        ('(func (export "canister_init") (param externref))', "has parameters or results"),
+        ('(func (export "canister_update go") (param externref))', "has parameters or results"),
+    ],
+)
+def test_nothing_of_the_later_interface_with_host_references_is_there_yet(raw: Raw, text: str, told: str) -> None:
+    assert told in (defect(raw(f"(module {text})")) or "taken")
+
+
 @pytest.mark.checklist("module.candid-section")
 def test_custom_sections_are_public_or_private(raw: Raw) -> None:
     module = parse_module(
