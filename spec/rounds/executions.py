@@ -107,7 +107,7 @@ def resumed(progress: Progress, canister_id: CanisterId) -> Ran:
     free = progress.with_long_execution(canister_id, None)
     if free.tried(label_of(free, long.beginning)) is None:
         # Reason: its cycles are not there any more; the message is rejected when it is taken again.
-        return ended(free, canister_id, long.instructions - long.executed if long.is_paused else 0)
+        return ended(free, canister_id, 0)
     if long.is_aborted:
         ran = begun(free, canister_id, long.beginning)
         return ended(ran.progress, canister_id, ran.instructions) if ran.is_complete else ran

@@ -112,11 +112,13 @@ def test_a_call_that_waits_for_a_canister_to_stop_is_given_up():
 
 def test_a_response_that_has_reached_its_receiver_is_handled_however_late():
     """It comes while a long execution of its receiver is paused, in time."""
-    context = a_context(A, origin=from_canister(7))
-    state = world(doing(A, go=returns(3 * SLICE), callback=returns()), call_contexts=contexts(context))
-    played = Played(state).round(asking(A))
+    played = Played(world(doing(A, go=returns(3 * SLICE), callback=returns()))).round(asking(A))
     response = ResponseMessage(from_canister(deadline=Deadline(NOW + 2 * SECOND)), Reply(b""), 0)
-    arrived = evolve(played.state, messages=played.state.messages.append(response))
+    arrived = evolve(
+        played.state,
+        messages=played.state.messages.append(response),
+        call_contexts=contexts(a_context(A, origin=from_canister(7))),
+    )
     played = Played(arrived, played.rounds).idle(3)
     assert played.state.system_time == NOW + 4 * SECOND
     assert "callback_invocation" not in played.rules(0) + played.rules(1)
@@ -216,14 +218,14 @@ def test_the_canister_that_a_management_call_is_about_pays_for_it():
 
 
 def test_a_fee_that_is_owed_leaves_less_for_the_next_one():
-    """The canister can pay for two requests but not for three, and no payment was made yet."""
+    """The canister can pay for two requests but not for three, and nothing is paid before all have come."""
     state = world(doing(A, go=returns(4 * SLICE), settings={"freezing_threshold": 0}))
     played = Played(state).round(asking(A))
     poor = evolve(played.state.canisters[A], balance=2 * 1_200_000)
     requests = [evolve(asking(A, number), size=0) for number in range(1, 4)]
     played = Played(evolve(played.state, canisters=Map.of([(A, poor)])), played.rounds).round(*requests)
-    assert [played.status(one.request) for one in requests] == [Received(), Received(), None]
-    assert played.record(A).unpaid == 2 * 1_200_000
+    assert [played.status(one.request) is None for one in requests] == [False, False, True]
+    assert "payment_from_main_balance" in played.rules()
 
 
 # Delivery
