@@ -16,6 +16,9 @@ from spec.values.quantities import Count
 USUAL_STABLE_PAGES: Final[Count] = 65536
 """The room for stable memory that modules have at first, in WebAssembly pages."""
 
+MOST_STABLE_PAGES: Final[Count] = 2**25
+"""The most room there ever is: 2 TiB, above what production allows. A process has addresses for a few dozen."""
+
 _STABLE_PAGES_PER_SYSTEM_PAGE: Final[Count] = 1024
 """Each 4 KiB page of stable memory has 4 bytes in the system memory."""
 

@@ -1,5 +1,6 @@
 """Runs one function of a module on a canister's state."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -7,6 +8,7 @@ import wasmtime
 from attrs import frozen
 
 from reference_impl.wasm import engine
+from reference_impl.wasm.added_memories import MOST_STABLE_PAGES
 from reference_impl.wasm.costs import BYTES_PER_GLOBAL
 from reference_impl.wasm.execution import Ended, Execution
 from reference_impl.wasm.fast_functions import NUMBER_OF_CELLS
@@ -115,12 +117,16 @@ class _CountUnknown(Exception):
 def _in_some_room(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
     """Tries the usual room for stable memory first, if that holds what is there."""
     if compiled.has_room_for(state.stable_memory):
-        try:
+        with contextlib.suppress(StableMemoryOutgrown):
             return _on_some_stack(compiled, state, entry, given)
-        except StableMemoryOutgrown:
-            pass
-    larger = compiled.for_large_stable_memory(given.environment.profile.limits.stable_memory // WASM_PAGE)
-    return _on_some_stack(larger, state, entry, given)
+    wanted = max(state.stable_memory.wasm_pages, given.environment.profile.limits.stable_memory // WASM_PAGE)
+    larger = compiled.for_large_stable_memory(min(wanted, MOST_STABLE_PAGES))
+    if larger.has_room_for(state.stable_memory):
+        with contextlib.suppress(StableMemoryOutgrown):
+            return _on_some_stack(larger, state, entry, given)
+    raise MemoryError(
+        f"an execution has room for {larger.room_for_stable_memory} pages of stable memory and needs more"
+    )
 
 
 def _on_some_stack(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:

@@ -149,7 +149,9 @@ def messages(is_64_bit: bool) -> st.SearchStrategy[bytes]:
     """The argument of a message; most messages first see to it that there is something to work on."""
     start = COMMAND.pack(FILL, 0, 7, 50_000) + COMMAND.pack(GROW, 2, 0, 0)
     large = COMMAND.pack(GROW, FOUR_GIB, 0, 0)
-    last = st.sampled_from([b"", b"", b"", COMMAND.pack(FAIL, 0, 0, 0)])
+    # The second kind of trap is one after which the reference implementation executes again in other code.
+    traps = [COMMAND.pack(FAIL, 0, 0, 0), COMMAND.pack(FILL, 2**20, 0, 10)]
+    last = st.sampled_from([b"", b"", b"", *traps])
     body = st.lists(commands(is_64_bit), max_size=6).map(b"".join)
     return st.builds(lambda *parts: b"".join(parts), st.sampled_from([b"", start, start + large]), body, last)
 

@@ -3,10 +3,12 @@
 import time
 
 import pytest
+import wasmtime
 from attrs import evolve
 
-from reference_impl.wasm.added_memories import USUAL_STABLE_PAGES
+from reference_impl.wasm.added_memories import MOST_STABLE_PAGES, USUAL_STABLE_PAGES
 from reference_impl.wasm.fast_functions import JOURNAL_ENTRIES
+from reference_impl.wasm.module import load_module
 from spec.canister.environment import Caller
 from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
@@ -111,6 +113,17 @@ def test_stable_memory_beyond_the_usual_room_is_used_and_grown(play, profile) ->
     assert state.stable_memory.read(place, 8) == b"contents"
     assert play("get", state, 7).new_state.wasm_memory.read(16, 4) == b"kept"
     assert play("put", state, place + 1) == Trapped(play("put", state, place + 1).instructions_used, TrapReason.TRAPPED)
+
+
+def test_more_stable_memory_than_there_are_addresses_for_is_told_in_one_line(profile, environment) -> None:
+    unbounded = evolve(profile, limits=evolve(profile.limits, stable_memory=2**60))
+    module = load_module(bytes(wasmtime.wat2wasm(MODULE)), unbounded)
+    given = evolve(environment, profile=unbounded)
+    for state, more in ((stable(1), MOST_STABLE_PAGES), (stable(MOST_STABLE_PAGES + 1), 0)):
+        with pytest.raises(MemoryError, match="has room for 33554432 pages of stable memory and needs more"):
+            module.update("grow", state, number(more), Caller(), None, given, 0)
+    grown = module.update("grow", stable(1), number(MOST_STABLE_PAGES - 1), Caller(), None, given, 0)
+    assert grown.new_state.stable_memory.wasm_pages == MOST_STABLE_PAGES
 
 
 def test_nothing_is_loaded_for_a_message_that_does_not_look(load, play) -> None:
