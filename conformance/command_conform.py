@@ -57,11 +57,13 @@ def _pattern(text: str) -> str:
     return text
 
 
-def _profile(text: str) -> str:
+def readable_profile(text: str) -> str:
+    """The name or file of a profile that can be read."""
     try:
-        return load_profile(text).name
+        load_profile(text)
     except ProfileError as problem:
         raise argparse.ArgumentTypeError(str(problem)) from None
+    return text
 
 
 def _command(text: str) -> tuple[str, ...]:
@@ -85,7 +87,6 @@ def _parser() -> VerbParser:
         "--implementation",
         type=_command,
         metavar="CMD",
-        default=bundled_implementation(),
         help="the command that speaks the protocol on its standard input and output; "
         "by default the bundled reference implementation (icspec stdio)",
     )
@@ -94,7 +95,7 @@ def _parser() -> VerbParser:
     parser.add_argument(
         "--environment", type=_environment, default="calm", metavar="NAME", help="calm, loaded(K) or hostile"
     )
-    parser.add_argument("--profile", type=_profile, default="production", metavar="NAME", help="of the specification")
+    add_profile(parser)
     parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
     parser.add_argument("--time-limit", type=_positive, metavar="SECONDS", help="for every verb of the protocol")
     parser.add_argument("--list", action="store_true", help="list the scenarios and do nothing else")
@@ -103,9 +104,21 @@ def _parser() -> VerbParser:
     return parser
 
 
-def bundled_implementation() -> tuple[str, ...]:
-    """The command of the reference implementation, whatever the search path is."""
-    return (sys.executable, "-m", "spec.command_line", "stdio")
+def add_profile(parser: VerbParser) -> None:
+    """Adds the argument that says under which profile scenarios run."""
+    parser.add_argument(
+        "--profile",
+        type=readable_profile,
+        default="production",
+        metavar="NAME|FILE",
+        help="for scenarios that do not need one of their own: that of a bundled profile, or a file NAME.toml, which "
+        "the implementation must know, too",
+    )
+
+
+def bundled_implementation(profile: str = "production") -> tuple[str, ...]:
+    """The command of the reference implementation, whatever the search path is; it knows the profile."""
+    return (sys.executable, "-m", "spec.command_line", "stdio", "--profile", profile)
 
 
 def main(arguments: list[str]) -> int:
@@ -126,7 +139,7 @@ def main(arguments: list[str]) -> int:
             return USAGE_ERROR
     limits = DEFAULT_TIME_LIMITS if given.time_limit is None else TimeLimits.uniform(given.time_limit)
     manner = Manner(environment=given.environment, black_box=given.black_box, profile=given.profile)
-    target = Target(given.implementation, manner, limits)
+    target = Target(given.implementation or bundled_implementation(given.profile), manner, limits)
     try:
         description = describe(target)
     except ImplementationError as problem:

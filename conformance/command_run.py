@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from conformance.command_conform import FAILED, USAGE_ERROR, bundled_implementation
+from conformance.command_conform import FAILED, USAGE_ERROR, add_profile, bundled_implementation
 from conformance.interface import DEFAULT_TIME_LIMITS, ImplementationError
 from conformance.report import case_details
 from conformance.runner import Runner, Target, describe
@@ -24,6 +24,7 @@ from conformance.serve_specification import SpecificationImplementation
 from conformance.stage import STEP
 from conformance.verdicts import Pass
 from spec.command_arguments import VerbParser
+from spec.profile import known_profiles
 
 EXAMPLE = """example:
   icspec run conformance/scenarios/calls.py --only chain
@@ -41,6 +42,7 @@ def _parser() -> VerbParser:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Python file with scenarios")
     parser.add_argument("--only", metavar="TEXT", help="scenarios whose id or title matches this regular expression")
     parser.add_argument("--implementation", metavar="CMD", help="instead of the reference implementation")
+    add_profile(parser)
     parser.add_argument("--spec-only", action="store_true", help="on the specification alone")
     parser.add_argument(
         "--rounds", action="store_true", help="on the specification alone, by the rounds of production, and show them"
@@ -53,15 +55,15 @@ def _print_trace(case: Case) -> None:
         print(f"    {event.text}" if event.actor == STEP else f"  {event.actor} {event.text}")
 
 
-def _on_specification(chosen: Scenario) -> Case:
-    implementation = SpecificationImplementation()
-    return run_scenario(chosen, implementation, implementation.describe(), Manner())
+def _on_specification(chosen: Scenario, manner: Manner) -> Case:
+    implementation = SpecificationImplementation(known_profiles([manner.profile]))
+    return run_scenario(chosen, implementation, implementation.describe(), manner)
 
 
-def _play_by_rounds(chosen: Scenario) -> bool:
-    implementation = RoundsImplementation()
+def _play_by_rounds(chosen: Scenario, manner: Manner) -> bool:
+    implementation = RoundsImplementation(known_profiles([manner.profile]))
     print(f"{chosen.id}: {chosen.title}")
-    case = run_scenario(chosen, implementation, implementation.describe(), Manner())
+    case = run_scenario(chosen, implementation, implementation.describe(), manner)
     for line in trace_by_round(case.transcript, implementation.history):
         print(f"  {line}")
     print(f"  {implementation.name}: {case.verdict.name} ({case.seconds:.2f} s)")
@@ -71,9 +73,9 @@ def _play_by_rounds(chosen: Scenario) -> bool:
     return isinstance(case.verdict, Pass)
 
 
-def _play(chosen: Scenario, on_implementation: Callable[[Scenario], Case] | None) -> bool:
+def _play(chosen: Scenario, manner: Manner, on_implementation: Callable[[Scenario], Case] | None) -> bool:
     print(f"{chosen.id}: {chosen.title}")
-    case = _on_specification(chosen)
+    case = _on_specification(chosen, manner)
     _print_trace(case)
     cases = {"the specification": case}
     if on_implementation is not None:
@@ -86,8 +88,8 @@ def _play(chosen: Scenario, on_implementation: Callable[[Scenario], Case] | None
     return all(isinstance(each.verdict, Pass) for each in cases.values())
 
 
-def _play_all(scenarios: list[Scenario], on_implementation: Callable[[Scenario], Case] | None) -> int:
-    passed = [_play(chosen, on_implementation) for chosen in scenarios]
+def _play_all(scenarios: list[Scenario], manner: Manner, on_implementation: Callable[[Scenario], Case] | None) -> int:
+    passed = [_play(chosen, manner, on_implementation) for chosen in scenarios]
     return 0 if all(passed) else FAILED
 
 
@@ -102,13 +104,15 @@ def main(arguments: list[str]) -> int:
     if not scenarios:
         print("icspec run: no scenario matches", file=sys.stderr)
         return USAGE_ERROR
+    manner = Manner(profile=given.profile)
     if given.rounds:
-        passed = [_play_by_rounds(chosen) for chosen in scenarios]
+        passed = [_play_by_rounds(chosen, manner) for chosen in scenarios]
         return 0 if all(passed) else FAILED
     if given.spec_only:
-        return _play_all(scenarios, None)
-    command = bundled_implementation() if given.implementation is None else tuple(shlex.split(given.implementation))
-    target = Target(command, Manner(), DEFAULT_TIME_LIMITS)
+        return _play_all(scenarios, manner, None)
+    named = given.implementation
+    command = bundled_implementation(given.profile) if named is None else tuple(shlex.split(named))
+    target = Target(command, manner, DEFAULT_TIME_LIMITS)
     try:
         describe(target)
     except ImplementationError as problem:
@@ -116,6 +120,6 @@ def main(arguments: list[str]) -> int:
         return FAILED
     runner = Runner(target)
     try:
-        return _play_all(scenarios, runner.run)
+        return _play_all(scenarios, manner, runner.run)
     finally:
         runner.close()

@@ -9,10 +9,11 @@ GROUP: Final = "icspec.implementations"
 
 USAGE_ERROR: Final = 2
 
-USAGE = """usage: icspec stdio [--spec] [OPTIONS]
+USAGE = """usage: icspec stdio [--spec] [--profile FILE]...
 
 Serves the reference implementation, or with --spec the specification itself, on standard input and output. The
-protocol is described in conformance/PROTOCOL.md. OPTIONS go to the implementation.
+protocol is described in conformance/PROTOCOL.md. Instances may have any of the bundled profiles, or one of those in
+files NAME.toml.
 
 example:
   echo '{"id": 1, "verb": "describe", "arguments": {"protocol": 1}}' | icspec stdio --spec

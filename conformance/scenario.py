@@ -50,6 +50,8 @@ class Scenario:
     needs: Needs = Needs()
     subnet_size: Count = 13
     subnet_admins: tuple[Principal, ...] = ()
+    profile: Text | None = None
+    """The bundled profile that it needs; None if any will do."""
 
 
 _registered: list[Scenario] = []
@@ -62,6 +64,7 @@ def scenario(
     needs: Needs | None = None,
     subnet_size: Count = 13,
     subnet_admins: tuple[Principal, ...] = (),
+    profile: Text | None = None,
 ) -> Callable[[Script], Scenario]:
     """Registers the decorated script; its module is the group and its name the rest of the id."""
 
@@ -75,6 +78,7 @@ def scenario(
             needs=Needs() if needs is None else needs,
             subnet_size=subnet_size,
             subnet_admins=subnet_admins,
+            profile=profile,
         )
         assert all(made.id != other.id for other in _registered), f"two scenarios are called {made.id}"
         _registered.append(made)
@@ -145,6 +149,7 @@ class Manner:
     black_box: bool = False
     """Ignore what the implementation can explain."""
     profile: Text = "production"
+    """The name of a bundled profile, or a file. For scenarios that do not need one of their own."""
     steps: Count = DEFAULT_STEPS
     seconds: float = DEFAULT_SECONDS
 
@@ -168,16 +173,17 @@ class Case:
     """The implementation gave no usable response, so its process is of no more use."""
 
 
-def missing_need(needs: Needs, description: Description, manner: Manner) -> Text | None:
-    """Why a scenario cannot be run on an implementation; None if it can."""
+def missing_need(chosen: Scenario, description: Description, manner: Manner, profile: Text) -> Text | None:
+    """Why a scenario cannot be run on an implementation, under the profile of this name; None if it can."""
+    needs = chosen.needs
     if manner.black_box and needs.capabilities:
         return "the implementation is judged as a black box"
     for capability in sorted(needs.capabilities - description.capabilities, key=lambda each: each.value):
         return f"the implementation does not offer {capability.value!r}"
     if needs.deterministic and description.instance is not InstanceKind.DETERMINISTIC:
         return "the implementation moves by itself"
-    if needs.exact_costs and manner.profile not in description.profiles:
-        return f"the implementation does not follow the profile {manner.profile!r} to the last cycle"
+    if (needs.exact_costs or chosen.profile is not None) and profile not in description.profiles:
+        return f"the implementation does not follow the profile {profile!r} to the last cycle"
     return None
 
 
@@ -196,19 +202,20 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
     judge: Judge | None = None
     verdict: Verdict
     try:
-        missing = missing_need(chosen.needs, description, manner)
+        profile = load_profile(chosen.profile or manner.profile)
+        missing = missing_need(chosen, description, manner, profile.name)
         if missing is not None:
             raise Judged(NotApplicable(missing))
         terms = Terms(
-            profile=load_profile(manner.profile),
+            profile=profile,
             subnet_size=chosen.subnet_size,
             subnet_admins=chosen.subnet_admins,
             environment=manner.environment,
-            costs_are_exact=manner.profile in description.profiles,
+            costs_are_exact=profile.name in description.profiles,
             steps=manner.steps,
             seconds=manner.seconds,
         )
-        instance = implementation.reset(manner.profile, chosen.subnet_size, START, chosen.subnet_admins)
+        instance = implementation.reset(profile.name, chosen.subnet_size, START, chosen.subnet_admins)
         if Capability.EXPLAIN in description.capabilities and not manner.black_box:
             judge = Replay(terms, instance, implementation, description.capabilities)
         else:

@@ -1,7 +1,7 @@
 """The specification itself as an implementation that goes by rounds: `spec.machine` with the policy of production."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from conformance.interface import Advanced, Claim, Instance, Scheduled
@@ -9,6 +9,7 @@ from conformance.serve_specification import SpecificationImplementation
 from conformance.serving import serve
 from conformance.stage import STEP, Event
 from spec.machine import OUTSIDE, candidates, step
+from spec.profile import Profile
 from spec.rounds import Batch, Round, RoundState, execute_round, is_quiet
 from spec.rounds.management import OUTSIDE_METHODS
 from spec.state.label import Label
@@ -32,8 +33,8 @@ class RoundsImplementation(SpecificationImplementation):
 
     name = "the specification, by rounds"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, profiles: Mapping[Text, Profile] | None = None) -> None:
+        super().__init__(profiles)
         self._rounds = RoundState()
         self.history: list[Round | None] = []
         """The rounds since the last reset; None for a transition that a scenario has asked for between them."""

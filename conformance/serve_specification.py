@@ -2,7 +2,7 @@
 
 import hashlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -27,8 +27,9 @@ from conformance.judge import Terms, first_state, status_in, submission
 from conformance.moves import Silence
 from conformance.reading import query_in, values_in
 from conformance.serving import serve
+from spec.command_arguments import VerbParser
 from spec.machine import step, submission_label
-from spec.profile import ProfileError, load_profile
+from spec.profile import Profile, ProfileError, known_profiles
 from spec.rounds import next_label
 from spec.state.digest import state_digest
 from spec.state.label import Label
@@ -60,7 +61,8 @@ class SpecificationImplementation:
     capabilities: frozenset[Capability] = frozenset(Capability)
     name = "the specification"
 
-    def __init__(self) -> None:
+    def __init__(self, profiles: Mapping[Text, Profile] | None = None) -> None:
+        self._profiles = known_profiles() if profiles is None else profiles
         self._state: State | None = None
         self._claims: list[Claim] = []
 
@@ -82,7 +84,7 @@ class SpecificationImplementation:
             name=self.name,
             version=own,
             interface_specification=INTERFACE_SPECIFICATION,
-            profiles=("production",),
+            profiles=tuple(sorted(self._profiles)),
             capabilities=self.capabilities,
             instance=InstanceKind.DETERMINISTIC,
         )
@@ -90,10 +92,9 @@ class SpecificationImplementation:
     def reset(
         self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
     ) -> Instance:
-        try:
-            terms = Terms(load_profile(profile), subnet_size, tuple(subnet_admins))
-        except ProfileError as problem:
-            raise Unsupported(str(problem)) from None
+        if profile not in self._profiles:
+            raise Unsupported(f"{profile}: no such profile; there are {', '.join(sorted(self._profiles))}")
+        terms = Terms(self._profiles[profile], subnet_size, tuple(subnet_admins))
         instance = Instance(SUBNET_ID, ROOT_KEY, system_time)
         self._state = first_state(terms, instance)
         self._claims = []
@@ -185,11 +186,15 @@ class SpecificationImplementation:
 
 
 def main(arguments: list[str]) -> int:
-    """Serves the specification on standard input and output."""
-    if arguments:
-        print(f"icspec stdio --spec takes no arguments, not {arguments[0]!r}", file=sys.stderr)
+    """Serves the specification on standard input and output. More profiles than the bundled ones may be given."""
+    parser = VerbParser(prog="icspec stdio --spec")
+    parser.add_argument("--profile", action="append", default=[], metavar="NAME|FILE")
+    try:
+        profiles = known_profiles(parser.parse_args(arguments).profile)
+    except ProfileError as problem:
+        print(f"icspec stdio: {problem}", file=sys.stderr)
         return 2
-    serve(SpecificationImplementation(), sys.stdin.buffer, sys.stdout.buffer)
+    serve(SpecificationImplementation(profiles), sys.stdin.buffer, sys.stdout.buffer)
     return 0
 
 

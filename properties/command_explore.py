@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 from properties.exploration.explorer import Exploration, World, explore
-from properties.exploration.worlds import WORLDS
+from properties.exploration.worlds import WORLDS, NoSuchWorld
 from spec.command_arguments import VerbParser
+from spec.profile import Profile, ProfileError, load_profile
 from spec.values.quantities import Count
 
 PROGRESS_EVERY = 500
@@ -26,7 +27,12 @@ def main(arguments: list[str]) -> int:
         print(f"icspec explore: no world is named {options.world!r}; there are {', '.join(WORLDS)}", file=sys.stderr)
         return 2
     worlds = list(WORLDS.values()) if options.world is None else [WORLDS[options.world]]
-    rows = [_row(world, options.depth, options.most_states, quiet=options.json) for world in worlds]
+    try:
+        profile = load_profile(options.profile)
+        rows = [_row(world, profile, options.depth, options.most_states, quiet=options.json) for world in worlds]
+    except (ProfileError, NoSuchWorld) as problem:
+        print(f"icspec explore: {problem}", file=sys.stderr)
+        return 2
     if options.json:
         print(json.dumps({"worlds": rows}, indent=2))
     violated = any(row["violation"] is not None for row in rows)
@@ -42,6 +48,7 @@ def _parser() -> VerbParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--world", metavar="NAME", help="one world; by default all of them")
+    parser.add_argument("--profile", metavar="NAME|FILE", default="small-world", help="whose limits and charges hold")
     parser.add_argument("--depth", metavar="N", type=int, help="follow schedules of at most N steps")
     parser.add_argument("--most-states", metavar="N", type=int, default=200_000, help="give up beyond so many states")
     parser.add_argument("--list", action="store_true", help="list the worlds and do nothing else")
@@ -49,7 +56,7 @@ def _parser() -> VerbParser:
     return parser
 
 
-def _row(world: World, depth: Count | None, most_states: Count, *, quiet: bool) -> dict[str, Any]:
+def _row(world: World, profile: Profile, depth: Count | None, most_states: Count, *, quiet: bool) -> dict[str, Any]:
     began = time.monotonic()
     last = 0
 
@@ -59,7 +66,7 @@ def _row(world: World, depth: Count | None, most_states: Count, *, quiet: bool) 
             last = states
             print(f"\r{world.name}: {states} states, {length} steps deep", end="", file=sys.stderr)
 
-    found = explore(world, depth=depth, most_states=most_states, progress=progress)
+    found = explore(world, profile=profile, depth=depth, most_states=most_states, progress=progress)
     if last:
         print("\r", end="", file=sys.stderr)
     seconds = round(time.monotonic() - began, 2)

@@ -1,6 +1,6 @@
 """The reference implementation as a service: the verbs of the conformance protocol on plain Python values."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -12,7 +12,7 @@ from reference_impl.observations import Accepted, ClaimedStep, Observation, Refu
 from reference_impl.queries import Query
 from reference_impl.state_reads import Path, read_values
 from reference_impl.wasm.module import load_module
-from spec.profile import PROFILES, ProfileError, load_profile
+from spec.profile import Profile, known_profiles
 from spec.state.canister import Subnet
 from spec.state.digest import state_digest
 from spec.state.label import Label
@@ -94,8 +94,9 @@ class Scheduled:
 class Service:
     """One instance at a time. Every verb but `describe` and `reset` needs an instance: `NotSupported` before that."""
 
-    def __init__(self, loader: Loader = load_module) -> None:
+    def __init__(self, loader: Loader = load_module, profiles: Mapping[Text, Profile] | None = None) -> None:
         self._loader = loader
+        self._profiles = known_profiles() if profiles is None else profiles
         self._engine: Engine | None = None
 
     @property
@@ -115,18 +116,15 @@ class Service:
             name="icspec reference implementation",
             version=own_version,
             interface_specification=INTERFACE_SPECIFICATION,
-            profiles=tuple(sorted(path.stem for path in PROFILES.glob("*.toml"))),
+            profiles=tuple(sorted(self._profiles)),
             capabilities=("explain", "schedule", "state"),
         )
 
     def reset(self, configuration: Configuration) -> Identity:
         """Forgets the instance and starts one without canisters. Raises `NotSupported` for an unknown profile."""
-        if configuration.profile not in self.describe().profiles:
+        profile = self._profiles.get(configuration.profile)
+        if profile is None:
             raise NotSupported(f"there is no profile {configuration.profile!r}")
-        try:
-            profile = load_profile(configuration.profile)
-        except ProfileError as problem:
-            raise NotSupported(str(problem)) from None
         if configuration.subnet_size == 0:
             raise NotSupported("a subnet has at least one node")
         admins = List(configuration.subnet_admins)

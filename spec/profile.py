@@ -2,35 +2,49 @@
 The profile: every constant that the interface specification leaves open, without defaults.
 
 A profile is a value. It is part of the state, so a step needs nothing beside state and label, and a proof about a rule
-holds for every profile. `profiles/production.toml` holds the figures of the production system.
+holds for every profile. `profiles/production.toml` holds the figures of the production system;
+`profiles/small-world.toml` makes everything small, so that limits are reached soon and all states can be visited.
 """
 
+import json
 import tomllib
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
-from attrs import fields, frozen
+from attrs import frozen
 
+from spec.profile_schema import document, first_defect
 from spec.values.identifiers import Text
-from spec.values.quantities import ByteCount, Count, Cycles, Instructions, Percent, Seconds
+from spec.values.quantities import ByteCount, Count, Cycles, Instructions, Natural, Percent, Seconds
 
 PROFILES: Final = Path(__file__).parent / "profiles"
+SUFFIX: Final = ".toml"
+
+Divisor = Annotated[int, Natural("items", least=1)]
+"""A number by which something is divided."""
+
+Rate = Annotated[int, Natural("cycles", least=1)]
+"""A price by which something is divided."""
+
+Share = Annotated[int, Natural("percent", most=100)]
+"""A part of a whole."""
 
 
 class ProfileError(Exception):
-    """A profile file does not fit the schema. The message names the file and the key."""
+    """A profile cannot be had. The message is one line, which names the file and the key."""
 
 
 @frozen
 class Fees:
     """Prices on a subnet of the reference size. Source: facts on fees; unit cycles."""
 
-    reference_subnet_size: Count
+    reference_subnet_size: Divisor
     """R: fees scale by subnet size / R."""
     update_message_execution: Cycles
     """The fixed part of every execution."""
-    ten_instructions_wasm32: Cycles
+    ten_instructions_wasm32: Rate
     ten_instructions_wasm64: Cycles
     call: Cycles
     """Request and response together, per call."""
@@ -78,7 +92,7 @@ class Limits:
     """
     install_code_instructions: Instructions
     inspect_message_instructions: Instructions
-    cleanup_reserve: Percent
+    cleanup_reserve: Share
     """Part of the limit of a callback that is kept for the cleanup closure."""
     wasm_memory_32: ByteCount
     wasm_memory_64: ByteCount
@@ -186,7 +200,7 @@ class Rounds:
     Figures of the deterministic round (`spec.rounds`), which no rule reads. Source: facts on the round and on limits.
     """
 
-    threads: Count
+    threads: Divisor
     """On how many cores canisters execute at the same time."""
     round_instructions: Instructions
     """What a core executes in a round at most. The interface specification knows no rounds."""
@@ -194,7 +208,7 @@ class Rounds:
     """An execution that uses more is divided into slices."""
     install_slice_instructions: Instructions
     """Likewise for installing and upgrading code."""
-    management_share: Count
+    management_share: Divisor
     """Expensive management calls have the instructions of a round divided by this, apart from those of the cores."""
     execution_overhead: Instructions
     """Taken from the round after every message and every slice."""
@@ -214,9 +228,9 @@ class Rounds:
     """With a debit of so many instructions of installations a canister pauses; the debit falls by as many."""
     paused_executions: Count
     """How many paused executions are kept between rounds."""
-    checkpoint_interval: Count
+    checkpoint_interval: Divisor
     """In rounds."""
-    priority_reset: Count
+    priority_reset: Divisor
     """After so many rounds all priorities are set to zero."""
     priority_ceiling: Percent
     """A priority above it shrinks."""
@@ -241,36 +255,60 @@ class Profile:
     rounds: Rounds
 
 
-def _section(kind: type, given: Any, place: str) -> Any:
-    if not isinstance(given, dict):
-        raise ProfileError(f"{place}: a table is needed")
-    names = {attribute.name for attribute in fields(kind)}
-    for name in sorted(given.keys() - names):
-        raise ProfileError(f"{place}.{name}: unknown key")
-    for name in sorted(names - given.keys()):
-        raise ProfileError(f"{place}.{name}: missing")
-    for name, value in given.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ProfileError(f"{place}.{name}: {value!r} is not a natural number")
-    return kind(**given)
+TABLES: Final[dict[Text, type]] = {"fees": Fees, "limits": Limits, "defaults": Defaults, "rounds": Rounds}
+"""The tables of a profile file."""
+
+SCHEMA: Final = document("A profile of the executable specification", TABLES)
+"""What profile files must be like. Also written down in `profiles/schema.json`."""
+
+
+def bundled_profiles() -> tuple[Text, ...]:
+    """The names of the profiles that are always there."""
+    return tuple(sorted(path.stem for path in PROFILES.glob(f"*{SUFFIX}")))
 
 
 @cache
-def load_profile(name: str = "production") -> Profile:
-    """Reads a named profile. Raises `ProfileError` for an unknown name, an unknown or missing key, or a bad value."""
-    path = PROFILES / f"{name}.toml"
+def load_profile(given: Text = "production") -> Profile:
+    """
+    Reads a profile: a bundled one by its name, or any other from a file `NAME.toml`.
+
+    Raises `ProfileError` if there is none, or it does not fit the schema.
+    """
+    path = Path(given) if given.endswith(SUFFIX) else PROFILES / f"{given}{SUFFIX}"
+    if path.resolve().parent != PROFILES.resolve() and path.stem in bundled_profiles():
+        raise ProfileError(f"{given}: the name {path.stem!r} is that of a bundled profile")
     try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ProfileError(f"{name}: no such profile") from None
-    except tomllib.TOMLDecodeError as problem:
-        raise ProfileError(f"{path}: {problem}") from None
-    for key in sorted(given.keys() - {"fees", "limits", "defaults", "rounds"}):
-        raise ProfileError(f"{path}: {key}: unknown key")
-    return Profile(
-        name=name,
-        fees=_section(Fees, given.get("fees"), f"{path}: fees"),
-        limits=_section(Limits, given.get("limits"), f"{path}: limits"),
-        defaults=_section(Defaults, given.get("defaults"), f"{path}: defaults"),
-        rounds=_section(Rounds, given.get("rounds"), f"{path}: rounds"),
-    )
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
+        raise ProfileError(_unreadable(given, path, problem)) from None
+    defect = first_defect(SCHEMA, content)
+    if defect is not None:
+        raise ProfileError(f"{path}: {defect}")
+    return Profile(path.stem, **{name: kind(**content[name]) for name, kind in TABLES.items()})
+
+
+def _unreadable(given: Text, path: Path, problem: OSError | ValueError) -> Text:
+    match problem:
+        case FileNotFoundError() if given.endswith(SUFFIX):
+            return f"{given}: there is no such file"
+        case FileNotFoundError():
+            return f"{given}: no such profile; there are {', '.join(bundled_profiles())}, and files NAME{SUFFIX}"
+        case OSError():
+            return f"{given}: it cannot be read: {problem.strerror}"
+        case _:
+            return f"{path}: {problem}"
+
+
+def known_profiles(given: Sequence[Text] = ()) -> dict[Text, Profile]:
+    """The bundled profiles and those given, by their names. Raises `ProfileError`."""
+    profiles = [load_profile(name) for name in (*bundled_profiles(), *given)]
+    return {profile.name: profile for profile in profiles}
+
+
+def main() -> None:
+    """Writes the schema beside the profiles."""
+    (PROFILES / "schema.json").write_text(json.dumps(SCHEMA, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

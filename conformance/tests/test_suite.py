@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from conformance.canisters.library import load
 from conformance.scenario import Case, Manner, all_scenarios, run_scenario
 from conformance.serve_specification import SpecificationImplementation
+from conformance.verdicts import NotApplicable
+from spec.profile import PROFILES, known_profiles, load_profile
+from spec.system_api.module import MalformedModule, parse_module
 from spec.transition import RULES
 
 SCENARIOS = all_scenarios()
@@ -57,3 +61,34 @@ def test_two_runs_of_the_specification_are_equal() -> None:
     chosen = next(each for each in SCENARIOS if each.id == "calls/chain_of_calls")
     first, second = (run_scenario(chosen, implementation, implementation.describe(), Manner()) for _ in range(2))
     assert first.transcript == second.transcript
+
+
+def test_a_scenario_that_needs_a_profile_is_not_applicable_where_it_is_not_followed() -> None:
+    """An implementation that has production's profile only is not judged by other limits."""
+    implementation = SpecificationImplementation({"production": load_profile()})
+    chosen = next(each for each in SCENARIOS if each.id == "small_limits/message_limit")
+    case = run_scenario(chosen, implementation, implementation.describe(), Manner())
+    assert case.verdict == NotApplicable(
+        "the implementation does not follow the profile 'small-world' to the last cycle"
+    )
+
+
+def test_a_run_can_be_under_a_profile_of_a_file(tmp_path: Path) -> None:
+    """Scenarios that do not need a profile of their own run under that one."""
+    path = tmp_path / "few-snapshots.toml"
+    path.write_text((PROFILES / "production.toml").read_text().replace("\nsnapshots = 10\n", "\nsnapshots = 0\n"))
+    implementation = SpecificationImplementation(known_profiles([str(path)]))
+    assert "few-snapshots" in implementation.describe().profiles
+    chosen = next(each for each in SCENARIOS if each.profile is None and each.id.startswith("snapshots/"))
+    case = run_scenario(chosen, implementation, implementation.describe(), Manner(profile=str(path)))
+    assert implementation.current.profile.name == "few-snapshots"
+    assert case.verdict.name != "pass"
+
+
+@pytest.mark.parametrize("name", ["scripted", "scripted_tasks", "scripted_keep"])
+def test_the_scripted_canisters_fit_into_the_small_world_and_leave_something_for_hooks(name: str) -> None:
+    """Installing them is charged for compiling them, for every byte."""
+    small = load_profile("small-world")
+    module = parse_module(load(name), small)
+    assert not isinstance(module, MalformedModule)
+    assert module.instructions_to_compile + 200_000 < small.limits.install_code_instructions

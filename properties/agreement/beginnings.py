@@ -29,17 +29,6 @@ AMOUNTS: Final[tuple[Cycles, ...]] = (10**14, 10**14, 10**14, 10**14, 5 * 10**11
 """What canisters start with: plenty, enough for some executions, and too little."""
 
 
-def small_limits(profile: Profile) -> Profile:
-    """The profile with instruction limits that an endless loop reaches soon."""
-    limits = evolve(
-        profile.limits,
-        message_instructions=60_000,
-        query_instructions=40_000,
-        inspect_message_instructions=40_000,
-    )
-    return evolve(profile, name=f"{profile.name}, small", limits=limits)
-
-
 def crowded(profile: Profile) -> Profile:
     """The profile of subnets with so little memory that canisters reserve cycles for all that they take."""
     limits = evolve(profile.limits, subnet_memory=2**30, subnet_memory_threshold=0)

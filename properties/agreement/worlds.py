@@ -21,7 +21,6 @@ from properties.agreement.beginnings import (
     USERS,
     crowded,
     neighbours,
-    small_limits,
 )
 from properties.agreement.lockstep import SYSTEM_TASKS, Lockstep, enabled_about, enabled_of
 from properties.strategies.management import ManagementCall, controls, management_calls
@@ -112,7 +111,7 @@ class LockstepMachine(RuleBasedStateMachine):
         is_crowded: bool,
     ) -> None:
         """Canisters on two subnets that control each other; most of them have code, if they can pay for it."""
-        profile = small_limits(load_profile())
+        profile = load_profile("small-world")
         profile = crowded(profile) if is_crowded else profile
         self.lockstep = self.build(profile, neighbours(profile, amounts[-1]))
         for canister_id, amount, threshold in zip(CANISTERS, amounts, thresholds, strict=False):

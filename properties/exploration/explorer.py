@@ -12,6 +12,7 @@ from attrs import evolve, field, frozen
 
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
 from spec.machine import enabled, step
+from spec.profile import Profile, load_profile
 from spec.state.canonical import canonical_form
 from spec.state.label import Label
 from spec.state.state import State, total_cycles
@@ -29,7 +30,7 @@ class World:
 
     name: Text
     title: Text
-    begin: Callable[[], State]
+    begin: Callable[[Profile], State]
     also: Choices = field(default=lambda _: [])
     """Spontaneous labels and submissions that belong to this world."""
     without: frozenset[Text] = frozenset()
@@ -68,13 +69,18 @@ class Exploration:
 def explore(
     world: World,
     *,
+    profile: Profile | None = None,
     depth: Count | None = None,
     most_states: Count = 200_000,
     identity: Callable[[State], Hashable] = canonical_form,
     progress: Callable[[Count, Count], None] = lambda _states, _depth: None,
 ) -> Exploration:
-    """Visits every state of a world to a depth, checking all invariants, and stops at the first violation."""
-    first = world.begin()
+    """
+    Visits every state of a world to a depth, checking all invariants, and stops at the first violation.
+
+    The profile is `small-world` if none is given.
+    """
+    first = world.begin(load_profile("small-world") if profile is None else profile)
     seen = {identity(first)}
     waiting: deque[tuple[State, tuple[Label, ...]]] = deque([(first, ())])
     found = Exploration(states=1, steps=0, depth=0, final_states=0, exhausted=True, fired={})

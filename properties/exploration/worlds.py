@@ -25,7 +25,7 @@ from conformance.canisters.scripted import (
 )
 from properties.exploration.explorer import World
 from spec.machine import initial_state, step, submission_label
-from spec.profile import load_profile
+from spec.profile import Profile
 from spec.rounds import settled
 from spec.state.canister import Stopped, Subnet
 from spec.state.label import Label
@@ -43,13 +43,13 @@ FIRST, SECOND = (Principal(number.to_bytes(8, "big") + b"\x01\x01") for number i
 START: Final = 1_700_000_000 * NANOSECONDS_PER_SECOND
 
 
-def small_profile_state() -> State:
-    """An empty world with small instruction limits."""
-    profile = load_profile()
-    limits = evolve(profile.limits, message_instructions=200_000, query_instructions=100_000)
-    return initial_state(
-        evolve(profile, name="small world", limits=limits), Subnet(Principal(b"\x00" * 9 + b"\x01"), 13), START
-    )
+class NoSuchWorld(Exception):
+    """The world cannot be under a profile. The message is one line."""
+
+
+def empty_world(profile: Profile) -> State:
+    """A world without canisters."""
+    return initial_state(profile, Subnet(Principal(b"\x00" * 9 + b"\x01"), 13), START)
 
 
 def submitted(state: State, callee: Principal, method_name: MethodName, argument: Blob, nonce: int) -> State:
@@ -62,9 +62,9 @@ def submitted(state: State, callee: Principal, method_name: MethodName, argument
     return result.state
 
 
-def with_canisters(*modules: Text, cycles: Cycles = 10**14) -> State:
+def with_canisters(profile: Profile, *modules: Text, cycles: Cycles = 10**14) -> State:
     """A world with installed canisters, FIRST, SECOND and so on, in which nothing is going on."""
-    state = small_profile_state()
+    state = empty_world(profile)
     for number, module in enumerate(modules):
         canister_id = Principal(number.to_bytes(8, "big") + b"\x01\x01")
         created = management.ProvisionalCreateArguments(amount=cycles, specified_id=canister_id)
@@ -75,6 +75,9 @@ def with_canisters(*modules: Text, cycles: Cycles = 10**14) -> State:
         ):
             encoded = management.encode_arguments(arguments)
             state = settled(submitted(state, MANAGEMENT_CANISTER, method_name, encoded, 1000 + number))[0]
+    for _, known in state.requests.items():
+        if not isinstance(known.status, Replied):
+            raise NoSuchWorld(f"the profile {profile.name!r} does not let {known.request.method_name} succeed")
     return forgotten(state)
 
 
@@ -100,25 +103,25 @@ def manage(state: State, method_name: MethodName, canister_id: Principal, nonce:
 # Worlds
 
 
-def two_callers() -> State:
+def two_callers(profile: Profile) -> State:
     """Two canisters call each other with cycles, at the same time."""
-    state = with_canisters("scripted", "scripted")
+    state = with_canisters(profile, "scripted", "scripted")
     inner = program(accept_cycles(10**9), reply(bytes_of_u64(counter(0))))
     outer = program(add_to_counter(0), call(SECOND, "update", inner, cycles=2 * 10**9, on_reply=RELAY_REPLY))
     back = program(add_to_counter(0), call(FIRST, "update", inner, cycles=3 * 10**9, on_reply=RELAY_REPLY))
     return submitted(submitted(state, FIRST, "update", outer, 1), SECOND, "update", back, 2)
 
 
-def stop_while_awaiting() -> State:
+def stop_while_awaiting(profile: Profile) -> State:
     """A canister is stopped while it awaits a response of a call that itself calls back."""
-    state = with_canisters("scripted", "scripted")
+    state = with_canisters(profile, "scripted", "scripted")
     outer = program(call(SECOND, "update", program(reply(b"done")), on_reply=RELAY_REPLY, on_reject=RELAY_REJECT))
     return manage(submitted(state, FIRST, "update", outer, 1), "stop_canister", FIRST, 2)
 
 
-def upgrade_between() -> State:
+def upgrade_between(profile: Profile) -> State:
     """A canister is upgraded while a call of its own is under way."""
-    state = with_canisters("scripted", "scripted")
+    state = with_canisters(profile, "scripted", "scripted")
     outer = program(
         stable_append(b"before"),
         call(SECOND, "update", program(reply(b"")), on_reply=program(reply(stable_content()))),
@@ -128,18 +131,18 @@ def upgrade_between() -> State:
     return submitted(asked, MANAGEMENT_CANISTER, "install_code", management.encode_arguments(upgrade), 2)
 
 
-def uninstall_while_awaiting() -> State:
+def uninstall_while_awaiting(profile: Profile) -> State:
     """Code is uninstalled while the canister both owes a response and awaits one that carries cycles."""
-    state = with_canisters("scripted", "scripted")
+    state = with_canisters(profile, "scripted", "scripted")
     outer = program(call(SECOND, "update", program(reply(b"")), cycles=10**9, on_reply=RELAY_REPLY))
     asked = submitted(state, FIRST, "update", outer, 1)
     encoded = management.encode_arguments(management.UninstallCodeArguments(FIRST))
     return submitted(asked, MANAGEMENT_CANISTER, "uninstall_code", encoded, 2)
 
 
-def trap_after_await() -> State:
+def trap_after_await(profile: Profile) -> State:
     """A callback traps and its cleanup runs, beside another call to the same canister."""
-    state = with_canisters("scripted", "scripted")
+    state = with_canisters(profile, "scripted", "scripted")
     outer = program(
         add_to_counter(0),
         call(
@@ -155,9 +158,9 @@ def trap_after_await() -> State:
     return submitted(submitted(state, FIRST, "update", outer, 1), FIRST, "update", other, 2)
 
 
-def trapping_callee() -> State:
+def trapping_callee(profile: Profile) -> State:
     """A callee traps, and the cycles sent with the call come back to a caller that is being called meanwhile."""
-    state = with_canisters("scripted", "scripted")
+    state = with_canisters(profile, "scripted", "scripted")
     failing = program(accept_cycles(7), trap(b"planned"))
     outer = program(
         call(SECOND, "update", failing, cycles=10, on_reply=RELAY_REPLY, on_reject=RELAY_REJECT, on_cleanup=b"")
@@ -165,9 +168,9 @@ def trapping_callee() -> State:
     return submitted(submitted(state, FIRST, "update", outer, 1), FIRST, "update", program(reply(b"")), 2)
 
 
-def bounded_wait() -> State:
+def bounded_wait(profile: Profile) -> State:
     """A bounded-wait call with cycles, which may expire at any time."""
-    state = with_canisters("scripted", "scripted")
+    state = with_canisters(profile, "scripted", "scripted")
     outer = program(
         call(
             SECOND,
@@ -204,9 +207,9 @@ def expiries_and_drops(state: State) -> list[Label]:
     return expiries(state) + drops
 
 
-def low_memory() -> State:
+def low_memory(profile: Profile) -> State:
     """A heap grows beyond its threshold while other calls wait."""
-    state = with_canisters("scripted_tasks")
+    state = with_canisters(profile, "scripted_tasks")
     settings = management.SettingsArguments(wasm_memory_limit=4 * WASM_PAGE, wasm_memory_threshold=WASM_PAGE)
     changed = management.encode_arguments(management.UpdateSettingsArguments(FIRST, settings))
     state = forgotten(settled(submitted(state, MANAGEMENT_CANISTER, "update_settings", changed, 900))[0])
@@ -230,7 +233,7 @@ def stopped_at_the_end(state: State) -> Text | None:
     return everyone_is_answered(state)
 
 
-def _world(name: Text, begin: Callable[[], State], **more: object) -> World:
+def _world(name: Text, begin: Callable[[Profile], State], **more: object) -> World:
     title = (begin.__doc__ or name).strip()
     arguments = {"expects": everyone_is_answered, "without": TASKS, **more}
     return World(name=name, title=title, begin=begin, **arguments)  # type: ignore[arg-type]

@@ -9,15 +9,17 @@ from reference_impl.observations import Refused
 from reference_impl.server import wire
 from reference_impl.server.wire import Json, Malformed, Reader
 from reference_impl.service import Configuration, NotSupported, Service
+from spec.profile import ProfileError, known_profiles
 from spec.state.request import Endpoint
 from spec.values.rejects import Reply
 
 PROTOCOL_VERSION: Final = 1
 USAGE_ERROR: Final = 2
 
-USAGE: Final = """usage: icspec stdio
+USAGE: Final = """usage: icspec stdio [--profile FILE]...
 
 Serves the reference implementation on standard input and output: the conformance protocol, one JSON object a line.
+Instances may have any of the bundled profiles, or one of those in files NAME.toml.
 
 example:
   echo '{"id": 1, "verb": "describe", "arguments": {"protocol": 1}}' | icspec stdio
@@ -206,8 +208,18 @@ def main(arguments: list[str]) -> int:
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
-    if arguments:
-        print(f"icspec stdio: unknown argument {arguments[0]!r}", file=sys.stderr)
+    flags, files = arguments[::2], arguments[1::2]
+    unknown = [flag for flag in flags if flag != "--profile"]
+    if unknown:
+        print(f"icspec stdio: unknown argument {unknown[0]!r}", file=sys.stderr)
         return USAGE_ERROR
-    serve(sys.stdin.buffer, sys.stdout.buffer, Service())
+    if len(files) < len(flags):
+        print("icspec stdio: --profile needs a file", file=sys.stderr)
+        return USAGE_ERROR
+    try:
+        profiles = known_profiles(files)
+    except ProfileError as problem:
+        print(f"icspec stdio: {problem}", file=sys.stderr)
+        return USAGE_ERROR
+    serve(sys.stdin.buffer, sys.stdout.buffer, Service(profiles=profiles))
     return 0

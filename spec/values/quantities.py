@@ -13,12 +13,14 @@ from spec.values.checklist import defines
 
 
 class Natural:
-    """Marks an integer that is never negative, and names its unit."""
+    """Marks an integer that is never negative, and names its unit; constants may have narrower bounds."""
 
-    __slots__ = ("unit",)
+    __slots__ = ("least", "most", "unit")
 
-    def __init__(self, unit: str) -> None:
+    def __init__(self, unit: str, least: int = 0, most: int | None = None) -> None:
         self.unit = unit
+        self.least = least
+        self.most = most
 
 
 Cycles = Annotated[int, Natural("cycles")]

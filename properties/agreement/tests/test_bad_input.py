@@ -20,7 +20,6 @@ from conformance.canisters.scripted import (
     trap,
 )
 from properties.agreement.stage import ALICE, BOB, MUCH, NO_VALUES, Stage
-from properties.agreement.worlds import small_limits
 from spec.profile import load_profile
 from spec.state.request import Rejected, Replied
 from spec.system_api.module import parse_module
@@ -133,7 +132,7 @@ def test_a_hook_that_fails_takes_the_installation_back(mode, failure):
 
 def with_little_left_for_hooks(module):
     """A profile in which an endless loop in a hook of the module ends soon."""
-    profile = small_limits(load_profile())
+    profile = load_profile("small-world")
     instructions = parse_module(module, profile).instructions_to_compile + 200_000
     return evolve(profile, limits=evolve(profile.limits, install_code_instructions=instructions))
 
@@ -285,7 +284,7 @@ def test_settings_beyond_the_limits_are_rejected_and_change_nothing():
 
 
 def test_a_query_that_traps_or_runs_on_is_rejected_and_nobody_pays():
-    stage = Stage(small_limits(load_profile()))
+    stage = Stage(load_profile("small-world"))
     canister_id = stage.installed(load("scripted"))
     before = stage.canister(canister_id)
     failures = {
