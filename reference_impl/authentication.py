@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
+from reference_impl.authenticators import answered_challenge, authenticator_key
 from reference_impl.ingress_history import request_id_of
 from spec.state.request import SignedRequest, Submission
 from spec.values.delegations import Delegation, SignedDelegation
@@ -48,6 +49,9 @@ KINDS: Final[Mapping[Blob, tuple[int, Callable[[Blob, Blob, Blob], None]]]] = {
 
 def made(key: Blob, signature: Blob, message: Blob) -> bool:
     """The key is a user's own, and it made the signature."""
+    authenticator = authenticator_key(key)
+    if authenticator is not None:
+        return answered_challenge(authenticator, signature, message)
     for beginning, (length, check) in KINDS.items():
         if key.startswith(beginning) and len(key) == len(beginning) + length:
             # The last byte of the beginning of an ECDSA key says that its point is not compressed.

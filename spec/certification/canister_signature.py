@@ -24,6 +24,7 @@ from spec.certification.certificate import (
     value_of_tree,
     verify_certificate,
 )
+from spec.certification.der import subject_public_key, subject_public_key_info
 from spec.certification.hash_tree import Found, HashTree, is_well_formed, lookup_path, reconstruct
 from spec.certification.scope import is_in_scope
 from spec.values.checklist import defines
@@ -31,9 +32,6 @@ from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Blob, CanisterId
 
 OBJECT_IDENTIFIER: Final = bytes.fromhex("300c060a2b0601040183b8430102")
 """1.3.6.1.4.1.56387.1.2 as an algorithm identifier in DER."""
-
-SEQUENCE: Final = 0x30
-BIT_STRING: Final = 0x03
 
 NOT_SIGNING: Final = b"cloud_engine"
 """The type of subnets whose canisters cannot sign."""
@@ -58,20 +56,16 @@ class CanisterSignature:
 @defines("cert.canister-signature.public-key")
 def encode_public_key(key: PublicKey) -> Blob:
     """The key in DER."""
-    content = bytes([len(key.canister_id)]) + key.canister_id + key.seed
-    return _der(SEQUENCE, OBJECT_IDENTIFIER + _der(BIT_STRING, b"\0" + content))
+    return subject_public_key_info(OBJECT_IDENTIFIER, bytes([len(key.canister_id)]) + key.canister_id + key.seed)
 
 
 @defines("cert.canister-signature.public-key")
 def decode_public_key(encoded: Blob) -> PublicKey | None:
     """Reads a key in DER; None if it is no key of a canister."""
-    outer = _content(SEQUENCE, encoded)
-    if outer is None or not outer.startswith(OBJECT_IDENTIFIER):
+    content = subject_public_key(OBJECT_IDENTIFIER, encoded)
+    if not content:
         return None
-    content = _content(BIT_STRING, outer[len(OBJECT_IDENTIFIER) :])
-    if content is None or len(content) < 2 or content[0] != 0:
-        return None
-    length, rest = content[1], content[2:]
+    length, rest = content[0], content[1:]
     if length > min(len(rest), MAXIMUM_PRINCIPAL_LENGTH):
         return None
     return PublicKey(CanisterId(rest[:length]), rest[length:])
@@ -134,23 +128,3 @@ def notes(tree: HashTree, seed: Blob, payload: Blob) -> bool:
     """The tree is well formed and tells that the payload is signed under the seed."""
     path = (b"sig", hashlib.sha256(seed).digest(), hashlib.sha256(payload).digest())
     return is_well_formed(tree) and lookup_path(path, tree) == Found(b"")
-
-
-# DER: a tag, a length in its shortest form, and the content.
-
-
-def _der(tag: int, content: Blob) -> Blob:
-    size = len(content)
-    if size < 0x80:
-        return bytes([tag, size]) + content
-    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
-    return bytes([tag, 0x80 | len(length)]) + length + content
-
-
-def _content(tag: int, encoded: Blob) -> Blob | None:
-    """The content of one element that takes all the bytes; None if they are no such element."""
-    if len(encoded) < 2 or encoded[0] != tag:
-        return None
-    length_bytes = encoded[1] & 0x7F if encoded[1] & 0x80 else 0
-    content = encoded[2 + length_bytes :]
-    return content if _der(tag, content) == encoded else None

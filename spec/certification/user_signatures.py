@@ -1,5 +1,5 @@
 """
-Which keys sign for users: plain keys, and keys of canisters.
+Which keys sign for users: their own, plain or of Web Authentication, and keys of canisters.
 
 Source: index, signatures. The rest of the specification is given these functions and knows no kind of key.
 """
@@ -9,14 +9,21 @@ from attrs import frozen
 from spec.certification.canister_signature import decode_public_key, decode_signature, verify_canister_signature
 from spec.certification.certificate import CertificateError, VerifySignature
 from spec.certification.envelope import Keys
+from spec.certification.plain_signatures import verify_plain_signature
+from spec.certification.web_authentication import verify_web_authentication
 from spec.values.identifiers import Blob, CanisterId
+
+
+def verify_own_signature(key: Blob, signature: Blob, message: Blob) -> bool:
+    """A key of a user's own, DER-encoded, made the signature."""
+    return verify_plain_signature(key, signature, message) or verify_web_authentication(key, signature, message)
 
 
 @frozen
 class Verifier:
-    """Verifies plain signatures with one function, and canister signatures with another."""
+    """Verifies signatures by users' own keys with one function, and canister signatures with another."""
 
-    verify_plain: VerifySignature
+    verify_own: VerifySignature
     """For DER-encoded keys; false for kinds of keys that it does not know."""
     root_key: Blob
     """To which the certificates of canister signatures go back, DER-encoded."""
@@ -27,7 +34,7 @@ class Verifier:
         """The DER-encoded key made the signature."""
         canister_key = decode_public_key(key)
         if canister_key is None:
-            return self.verify_plain(key, signature, message)
+            return self.verify_own(key, signature, message)
         try:
             decoded = decode_signature(signature)
         except CertificateError:

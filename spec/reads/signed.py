@@ -12,7 +12,7 @@ from spec.certification.hash_tree import Path
 from spec.reads.answers import Endpoint, QueryRefused, QueryResponse
 from spec.reads.query import query
 from spec.reads.read_state import ReadStateRefused, ReadStateRequest, ReadStateResponse, read_state
-from spec.rules.ingress.authentication import PLAIN_KEYS, authenticated
+from spec.rules.ingress.authentication import OWN_KEYS, authenticated
 from spec.state.request import SignedRequest
 from spec.state.state import State
 from spec.transition import Unspecified
@@ -43,9 +43,9 @@ def signed_query(
     certificate: Blob | None = None,
     endpoint: Endpoint = Endpoint.CANISTER,
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
-    keys: Keys = PLAIN_KEYS,
+    keys: Keys = OWN_KEYS,
 ) -> QueryResponse | QueryRefused | Unspecified:
-    """The answer to a query call, if its sender signed it. `keys` verify signatures; canisters' are not plain."""
+    """The answer to a query call, if its sender signed it. `keys` say which signatures count."""
     answer = authenticated(signed, RequestKind.QUERY, state.system_time, keys)
     if isinstance(answer, NotAuthentic):
         return QueryRefused(RejectReason.NOT_AUTHORIZED)
@@ -58,7 +58,7 @@ def signed_read_state(
     signed: SignedReadStateRequest,
     endpoint: Endpoint,
     effective_id: Principal,
-    keys: Keys = PLAIN_KEYS,
+    keys: Keys = OWN_KEYS,
 ) -> ReadStateResponse | ReadStateRefused:
     """The tree that answers a request, if its sender signed it."""
     envelope = Envelope(

@@ -8,8 +8,7 @@ from spec.certification.envelope import (
     RequestKind,
     verify_envelope,
 )
-from spec.certification.plain_signatures import verify_plain_signature
-from spec.certification.user_signatures import signing_canister
+from spec.certification.user_signatures import signing_canister, verify_own_signature
 from spec.rules.ingress.request_ids import request_content
 from spec.state.request import SignedRequest, Submission
 from spec.state.state import State
@@ -18,19 +17,19 @@ from spec.values.checklist import defines
 from spec.values.identifiers import ANONYMOUS
 from spec.values.quantities import Nanoseconds
 
-PLAIN_KEYS = Keys(verify_plain_signature, signing_canister)
+OWN_KEYS = Keys(verify_own_signature, signing_canister)
 """Canister signatures are not among them: no pairing is computed here."""
 
 
 @defines("rule.submit-call.canister-endpoint", "rule.submit-call.subnet-endpoint")
 def require_authentic(state: State, submission: Submission) -> None:
     """States that the sender signed the request, for the canister that is called."""
-    require(has_plain_keys(submission), "no canister signs: that takes pairings, which whoever vouches computes")
+    require(has_own_keys(submission), "no canister signs: that takes pairings, which whoever vouches computes")
     require(is_authentic(submission, state.system_time), "the envelope is signed by the sender, for the callee")
 
 
 @opaque
-def has_plain_keys(submission: Submission) -> bool:
+def has_own_keys(submission: Submission) -> bool:
     """The keys that sign are users' own, not canisters'."""
     if not isinstance(submission, SignedRequest):
         return True
@@ -48,7 +47,7 @@ def is_authentic(submission: Submission, time: Nanoseconds) -> bool:
 
 
 def authenticated(
-    signed: SignedRequest, kind: RequestKind, time: Nanoseconds, keys: Keys = PLAIN_KEYS
+    signed: SignedRequest, kind: RequestKind, time: Nanoseconds, keys: Keys = OWN_KEYS
 ) -> Authentic | NotAuthentic:
     """For which canisters a call or query is signed by its sender."""
     envelope = Envelope(

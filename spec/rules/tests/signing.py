@@ -1,15 +1,21 @@
 """Users with keys, and requests that they sign."""
 
+import json
 from hashlib import sha256
 
+import cbor2
 from attrs import define, evolve
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256K1, SECP256R1, derive_private_key
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from spec.certification.der import subject_public_key_info
 from spec.certification.envelope import RequestKind, delegation_message, request_message
+from spec.certification.web_authentication import OBJECT_IDENTIFIER, encoded_challenge
 from spec.rules.ingress.request_ids import request_content
 from spec.rules.tests.worlds import NOW, A, B, a_request
 from spec.state.request import Request, SenderInfo, SignedRequest
@@ -42,6 +48,49 @@ class Key:
         return b"".join(number.to_bytes(32, "big") for number in numbers)
 
 
+@define
+class Authenticator(Key):
+    """A key pair of P-256 or RSA that answers challenges."""
+
+    @property
+    def public(self) -> bytes:
+        """A COSE key wrapped in DER."""
+        return subject_public_key_info(OBJECT_IDENTIFIER, cbor2.dumps(cose_key(self.private)))
+
+    def sign(self, message: bytes) -> bytes:
+        """An assertion."""
+        return assertion(self.private, json.dumps({"type": "webauthn.get", "challenge": encoded_challenge(message)}))
+
+
+def cose_key(private: object) -> dict[int, object]:
+    """The public key in COSE."""
+    public = private.public_key()
+    match public:
+        case Ed25519PublicKey():
+            return {1: 1, 3: -8, -1: 6, -2: public.public_bytes_raw()}
+        case RSAPublicKey():
+            numbers = public.public_numbers()
+            return {1: 3, 3: -257, -1: numbers.n.to_bytes(256, "big"), -2: numbers.e.to_bytes(3, "big")}
+        case _:
+            numbers = public.public_numbers()
+            return {1: 2, 3: -7, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
+
+
+def assertion(private: object, client_data: str, **changes: object) -> bytes:
+    """What an authenticator gives for client data."""
+    seen = b"authenticator"
+    signed = seen + sha256(client_data.encode()).digest()
+    match private:
+        case Ed25519PrivateKey():
+            signature = private.sign(signed)
+        case RSAPrivateKey():
+            signature = private.sign(signed, PKCS1v15(), SHA256())
+        case _:
+            signature = private.sign(signed, ECDSA(SHA256()))
+    fields = {"authenticator_data": seen, "client_data_json": client_data, "signature": signature}
+    return cbor2.dumps(cbor2.CBORTag(55799, fields | changes))
+
+
 def key(name: str, curve: object = None) -> Key:
     """A key of Ed25519, or of another curve."""
     secret = sha256(name.encode()).digest()
@@ -51,6 +100,7 @@ def key(name: str, curve: object = None) -> Key:
 
 
 OWNER, SESSION, DEVICE = key("owner"), key("session", SECP256R1()), key("device", SECP256K1())
+PASSKEY = Authenticator(key("passkey", SECP256R1()).private)
 
 
 def delegated(*keys: Key, expiration: int = NOW, **fields: object) -> List[SignedDelegation]:
@@ -100,6 +150,8 @@ def admitted() -> dict[str, SignedRequest]:
         "twenty delegations": signed(request, OWNER, *(key(f"step {number}") for number in range(20))),
         "a key of P-256": signed(evolve(request, sender=SESSION.user), SESSION),
         "a key of secp256k1": signed(evolve(request, sender=DEVICE.user), DEVICE),
+        "a key of an authenticator": signed(evolve(request, sender=PASSKEY.user), PASSKEY),
+        "a delegation by an authenticator": signed(evolve(request, sender=PASSKEY.user), PASSKEY, SESSION),
     }
 
 
@@ -109,6 +161,9 @@ def refused() -> dict[str, SignedRequest]:
     chain = delegated(OWNER, SESSION)
     return {
         "another request": altered(plain),
+        "another request than the authenticator was asked to sign": altered(
+            signed(evolve(request, sender=PASSKEY.user), PASSKEY)
+        ),
         "another sender": evolve(plain, request=evolve(request, sender=SESSION.user)),
         "another key than the sender's": evolve(plain, public_key=SESSION.public),
         "a signature by another key": signed(request, OWNER, SESSION, delegations=List()),
