@@ -96,6 +96,8 @@ class Limits:
     """Part of the limit of a callback that is kept for the cleanup closure."""
     wasm_memory_32: ByteCount
     wasm_memory_64: ByteCount
+    pages_kept_from_old_motoko: Count
+    """How many pages, of 64 KiB, at the end of a heap with 32-bit addresses modules of old Motoko may not use."""
     stable_memory: ByteCount
     """Checklist: `unspec.const.stable-memory-limit`."""
     stable_pages_in_message: Count

@@ -110,6 +110,15 @@ def most_pages(parsed: ParsedModule, limits: Limits) -> int:
     return (limits.wasm_memory_64 if parsed.has_64_bit_memory else limits.wasm_memory_32) // WASM_PAGE
 
 
+def takes_pages_for_upgrades(parsed: ParsedModule, pages: int, limits: Limits) -> bool:
+    """After an execution the heap has so many pages that an old Motoko module could not be upgraded any more."""
+    if parsed.has_64_bit_memory or pages <= most_pages(parsed, limits) - limits.pages_kept_from_old_motoko:
+        return False
+    sections = {name for name, _ in parsed.custom_sections}
+    is_motoko = "canister_update __motoko_async_helper" in parsed.exported_functions()
+    return is_motoko and sections.isdisjoint(f"icp:{kind} motoko:compiler" for kind in ("public", "private"))
+
+
 def _check_memory(parsed: ParsedModule, limits: Limits) -> None:
     pages = parsed.memory.minimum if parsed.memory else 0
     if pages > most_pages(parsed, limits):

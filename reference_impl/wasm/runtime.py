@@ -13,6 +13,7 @@ from reference_impl.wasm.costs import BYTES_PER_GLOBAL
 from reference_impl.wasm.execution import Ended, Execution
 from reference_impl.wasm.fast_functions import NUMBER_OF_CELLS
 from reference_impl.wasm.instance import CompiledModule, Instance
+from reference_impl.wasm.requirements import takes_pages_for_upgrades
 from reference_impl.wasm.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.system_api import ACTIVE, linker
 from reference_impl.wasm.system_api_stable import most_pages_accessed
@@ -161,6 +162,8 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
     executed = execution.executed() - execution.stable_page_charge
     page_charge = execution.stable_page_charge + _heap_charge(execution, end, len(changed))
     used = min(given.limit, executed + page_charge)
+    if takes_pages_for_upgrades(compiled.parsed, instance.memory_size // WASM_PAGE, given.environment.profile.limits):
+        end = Ended()
     outcome = _outcome(state, instance, execution, end, changed, used)
     _put_back(instance, changed, keeps_changes=end is None and _keeps_changes(execution))
     return Finished(outcome, executed, page_charge, execution.has_accepted_message and end is None)

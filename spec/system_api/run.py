@@ -17,7 +17,7 @@ from spec.values.containers import List
 from spec.values.identifiers import Text
 from spec.values.quantities import WASM_PAGE, Count, Instructions
 from spec.wasm.execute import Instance, instantiate
-from spec.wasm.syntax import Module
+from spec.wasm.syntax import ExternalKind, Module
 from spec.wasm.traps import OutOfInstructions, Trap
 
 CHANGED_PAGE_32: Final[Instructions] = 1000
@@ -90,6 +90,30 @@ def maximum_memory_pages(limits: Limits, wasm64: bool) -> Count:
     return (limits.wasm_memory_64 if wasm64 else limits.wasm_memory_32) // WASM_PAGE
 
 
+MOTOKO_HELPER: Final = "canister_update __motoko_async_helper"
+"""All modules that Motoko compiles export it."""
+
+MOTOKO_COMPILER: Final = ("icp:public motoko:compiler", "icp:private motoko:compiler")
+"""The custom section in which compilers after 0.6.20 name themselves."""
+
+
+@defines("error.motoko-reserved-pages")
+def uses_kept_pages(module: Module, heap_pages: Count, limits: Limits) -> bool:
+    """
+    The heap has got so large that a module of an old Motoko compiler could not be upgraded any more.
+
+    Then the execution fails, whatever it did: the last pages are kept for the upgrade. Source: production.
+    """
+    largest = maximum_memory_pages(limits, wasm64=False) - limits.pages_kept_from_old_motoko
+    return not module.has_64_bit_memory and heap_pages > largest and is_of_old_motoko(module)
+
+
+def is_of_old_motoko(module: Module) -> bool:
+    """The module was compiled by Motoko 0.6.20 or older."""
+    is_of_motoko = module.exported(MOTOKO_HELPER, ExternalKind.FUNCTION) is not None
+    return is_of_motoko and all(section.name not in MOTOKO_COMPILER for section in module.custom_sections)
+
+
 def run_function(
     module: Module,
     function: int,
@@ -148,12 +172,15 @@ def _run(
         ending, why = Ending.TRAPS, trap.reason
     except OutOfInstructions:
         ending, why = Ending.OUT_OF_INSTRUCTIONS, f"more than {limit} instructions"
+    heap_charge = _heap_charge(instance, context, ending, wasm64)
+    if instance.memory is not None and uses_kept_pages(module, instance.memory.size // WASM_PAGE, limits):
+        ending, why = Ending.TRAPS, "the heap uses pages that are kept for upgrades of old Motoko"
     return Finished(
         ending=ending,
         why=why,
         limit=limit,
         instructions=limit - instance.counter - execution.stable_page_charge,
-        page_charge=execution.stable_page_charge + _heap_charge(instance, context, ending, wasm64),
+        page_charge=execution.stable_page_charge + heap_charge,
         execution=execution,
         new_state=_state_after(wasm_state, instance, execution) if ending is Ending.RETURNS else wasm_state,
     )
