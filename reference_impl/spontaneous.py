@@ -91,7 +91,7 @@ def canister_log_trimming(instance: Instance, canister_id: CanisterId, kept: Cou
     if canister is None:
         return NO_SUCH_CANISTER
     length = sum(len(entry.content) for entry in canister.logs)
-    if length <= instance.profile.limits.log_capacity or not 0 < kept < len(canister.logs):
+    if length <= instance.profile.limits.log_capacity or not 0 <= kept < len(canister.logs):
         return Refused("the log is not too long, or nothing is forgotten")
     canister.logs = canister.logs[len(canister.logs) - kept :]
     return None

@@ -74,6 +74,12 @@ def test_only_logs_that_are_too_long_are_trimmed(stage, script):
     assert not stage.take("canister_log_trimming", canister_id=canister, kept=5)
     assert stage.take("canister_log_trimming", canister_id=canister, kept=2)
     assert [entry.index for entry in stage.canister(canister).logs] == [3, 4]
+    for _ in range(3):
+        stage.call(canister, "log")
+    assert stage.take("canister_log_trimming", canister_id=canister, kept=0)
+    assert stage.canister(canister).logs.is_empty()
+    stage.call(canister, "log")
+    assert [entry.index for entry in stage.canister(canister).logs] == [8]
 
 
 def test_admins_of_a_subnet_come_and_go(stage):

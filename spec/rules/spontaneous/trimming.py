@@ -43,12 +43,11 @@ def canister_history_trimming(state: State, *, canister_id: CanisterId, kept: Co
 @transition(title="Trimming canister logs", source="abstract-behavior#trimming-canister-logs")
 @defines("unspec.spont.log-trimming", "mgmt.fetch-canister-logs")
 def canister_log_trimming(state: State, *, canister_id: CanisterId, kept: Count) -> Step:
-    """The oldest records of a log larger than 4 KiB may be dropped."""
+    """The oldest records of a log larger than 4 KiB may be dropped, or all of them."""
     # CONDITIONS
     canister = existing_canister(state, canister_id)
     require(size_of_log(canister.logs) > LOG_KEPT, "the log is larger than 4 KiB")
-    require(kept >= 1, "the newest record stays")
-    require(kept < len(canister.logs), "there are more records than stay")
+    require(kept >= 0 and kept < len(canister.logs), "there are more records than stay")
     logs = canister.logs.newest(kept)
 
     # STATE AFTER
