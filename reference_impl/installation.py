@@ -66,6 +66,12 @@ class _Deployment:
         return max(limit - self.module.instructions_to_compile, 0)
 
     @property
+    def prepaid(self) -> Cycles:
+        """What is not the canister's while its hooks run; most of it comes back."""
+        limit = self.instance.profile.limits.install_code_instructions
+        return self.instance.ledger_of(self.canister).execution(limit, self.module.has_64_bit_memory)
+
+    @property
     def history_size(self) -> ByteCount:
         """After the installation."""
         return self.canister.history.size + change_size(self.change)
@@ -108,6 +114,8 @@ def install_code(instance: Instance, call: ManagementCall, arguments: InstallCod
     deployment = _Deployment(
         instance, call, arguments, canister, installed, _change(call, arguments, canister, installed)
     )
+    if instance.liquid(canister) < deployment.prepaid:
+        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     match arguments.mode:
         case UpgradeMode():
             result = _run_upgrade(deployment, arguments.mode)
@@ -156,6 +164,7 @@ def _run_init(deployment: _Deployment) -> _Result | Reject:
         version=canister.version + 1,
         installing=deployment.installed,
         history_size=deployment.history_size,
+        taken=deployment.prepaid,
     )
     start = deployment.module.initial_state(canister.canister_id)
     outcome = deployment.module.init(start, deployment.arguments.arg, deployment.caller, environment)
@@ -186,6 +195,7 @@ def _run_upgrade(deployment: _Deployment, mode: UpgradeMode) -> _Result | Reject
         version=canister.version + 1,
         installing=deployment.installed,
         history_size=deployment.history_size,
+        taken=deployment.prepaid + before.cycles_burned,
     )
     start = deployment.module.upgraded_state(before.new_state, keeps)
     after = deployment.module.post_upgrade(start, deployment.arguments.arg, deployment.caller, environment)
@@ -210,7 +220,9 @@ def _run_pre_upgrade(deployment: _Deployment, mode: UpgradeMode) -> Returned | T
     assert code is not None, "only canisters with code are upgraded"
     if mode.skip_pre_upgrade:
         return Returned(code.wasm_state, 0)
-    environment = deployment.instance.environment(deployment.canister, deployment.instructions_left)
+    environment = deployment.instance.environment(
+        deployment.canister, deployment.instructions_left, taken=deployment.prepaid
+    )
     return code.installed.module.pre_upgrade(code.wasm_state, deployment.caller, environment)
 
 
@@ -229,8 +241,6 @@ def _persistence_fits(deployment: _Deployment, mode: UpgradeMode) -> bool:
 def _bill(deployment: _Deployment, result: _Result) -> _Bill | Reject:
     instance, canister, module = deployment.instance, deployment.canister, deployment.module
     limit = instance.profile.limits.install_code_instructions
-    if instance.liquid(canister) < instance.ledger_of(canister).execution(limit, module.has_64_bit_memory):
-        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     instructions = module.instructions_to_compile + result.hook_instructions
     used = instance.ledger_of(canister).execution_charge(limit, instructions, module.has_64_bit_memory)
     usage = wasm_state_size(result.new_state) + deployment.installed.size

@@ -214,10 +214,15 @@ class Instance:
         version: CanisterVersion | None = None,
         installing: InstalledModule | None = None,
         history_size: ByteCount | None = None,
+        taken: Cycles = 0,
         context_instructions: Instructions = 0,
         replicated: bool = True,
     ) -> Environment:
-        """What an execution of the canister can read, as it is now where nothing else is given."""
+        """
+        What an execution of the canister can read, as it is now where nothing else is given.
+
+        `taken` are cycles of the balance that the execution does not see.
+        """
         settings = canister.settings
         module = installing or (canister.code.installed if canister.code is not None else None)
         return Environment(
@@ -226,7 +231,7 @@ class Instance:
             time=canister.time,
             controllers=settings.controllers,
             global_timer=canister.global_timer if global_timer is None else global_timer,
-            balance=canister.balance,
+            balance=canister.balance - taken,
             reserved_balance=canister.reserved_balance,
             reserved_balance_limit=settings.reserved_balance_limit,
             compute_allocation=settings.compute_allocation,

@@ -27,6 +27,18 @@ from spec.values.quantities import Cycles, Instructions
 from spec.values.rejects import RejectReason
 
 
+@frozen
+class HookUse:
+    """What the hooks of an installation used."""
+
+    instructions: Instructions
+    cycles_burned: Cycles
+    """With `ic0.cycles_burn128`."""
+
+
+NOT_USED = HookUse(0, 0)
+
+
 @opaque
 def install_code_arguments(argument: Blob) -> management.InstallCodeArguments | None:
     """The argument of `install_code`."""
@@ -52,10 +64,11 @@ def install_code(state: State, *, message_id: MessageId) -> Step:
         RejectReason.CANISTER_NOT_EMPTY,
     )
     module = well_formed(state, arguments.wasm_module)
+    require_installation_cycles(state, canister, module)
     prospective = deployed(
         canister, Code(arguments.wasm_module, module.initial_state(arguments.canister_id)), call, arguments
     )
-    environment = environment_for(state, prospective, module, used=0)
+    environment = environment_for(state, prospective, module, NOT_USED)
     outcome = module.init(
         module.initial_state(arguments.canister_id), arguments.arg, Caller(call.caller.principal), environment
     )
@@ -121,11 +134,34 @@ def deployment_mode(mode: management.CanisterInstallMode) -> CodeDeploymentMode:
             return CodeDeploymentMode.UPGRADE
 
 
-def environment_for(state: State, canister: Canister, module: CanisterModule, used: Instructions) -> Environment:
-    """What a hook sees, and the instructions that are left for it after compiling and earlier hooks."""
-    limit = state.profile.limits.install_code_instructions - module.instructions_to_compile - used
+def cycles_of_installation(state: State, canister: Canister, module: CanisterModule) -> Cycles:
+    """What is set aside for installing a module on a canister: the price of the largest installation."""
+    limit = state.profile.limits.install_code_instructions
+    return cycles_per_message(state.profile, module, limit, canister.subnet.subnet_size)
+
+
+@defines("error.install-code-not-enough-cycles")
+def require_installation_cycles(state: State, canister: Canister, module: CanisterModule) -> None:
+    """States that the canister has what is set aside for installing a module."""
+    require(
+        liquid_balance(state.profile, canister) >= cycles_of_installation(state, canister, module),
+        "the cycles for the largest execution are there",
+        RejectReason.CANISTER_OUT_OF_CYCLES,
+    )
+
+
+def environment_for(state: State, canister: Canister, module: CanisterModule, before: HookUse) -> Environment:
+    """
+    What a hook sees, and the instructions that are left for it after compiling and the hook before it.
+
+    Its balance is without what is set aside for the installation, and what the hook before it burned.
+    """
+    limit = state.profile.limits.install_code_instructions - module.instructions_to_compile - before.instructions
     assert isinstance(canister.code, Code)
-    return environment_of(state, canister, canister.code, max(limit, 0))
+    return evolve(
+        environment_of(state, canister, canister.code, max(limit, 0)),
+        balance=canister.balance - cycles_of_installation(state, canister, module) - before.cycles_burned,
+    )
 
 
 def require_returned(outcome: Returned | Trapped) -> Returned:
@@ -137,16 +173,6 @@ def require_returned(outcome: Returned | Trapped) -> Returned:
     return outcome
 
 
-@frozen
-class HookUse:
-    """What the hooks of an installation used."""
-
-    instructions: Instructions
-    cycles_burned: Cycles
-    """With `ic0.cycles_burn128`."""
-
-
-@defines("error.install-code-not-enough-cycles")
 def charged(
     state: State,
     message_id: MessageId,
@@ -167,11 +193,6 @@ def charged(
         fresh,
         balance=before.balance - used - hooks.cycles_burned - reserved,
         reserved_balance=before.reserved_balance + reserved,
-    )
-    require(
-        liquid_balance(state.profile, before) >= cycles_per_message(state.profile, module, limit, size),
-        "the cycles for the largest execution are there",
-        RejectReason.CANISTER_OUT_OF_CYCLES,
     )
     require(
         after.balance >= 0 and liquid_balance(state.profile, after) >= 0,

@@ -7,11 +7,13 @@ from spec.canister.module import CanisterModule
 from spec.canister.outcome import Returned
 from spec.rules.management.arguments import require_controller
 from spec.rules.management.installation import (
+    NOT_USED,
     HookUse,
     charged,
     deployed,
     environment_for,
     installing_call,
+    require_installation_cycles,
     require_returned,
     well_formed,
 )
@@ -48,16 +50,17 @@ def upgrade_code(state: State, *, message_id: MessageId) -> Step:
     old_code = code_of(canister)
     old_module = module_of(state.profile, old_code)
     module = well_formed(state, arguments.wasm_module)
+    require_installation_cycles(state, canister, module)
+    before = prepared(state, canister, old_code, old_module, module, call, mode)
     require(
         persistence_is_allowed(old_module, module, mode.wasm_memory_persistence),
         "the persistence option fits the modules",
         RejectReason.PERSISTENCE_OPTION_NEEDED,
     )
-    before = prepared(state, canister, old_code, old_module, module, call, mode)
     keeps_heap = mode.wasm_memory_persistence == management.WasmMemoryPersistence.KEEP
     start = module.upgraded_state(before.new_state, keeps_heap)
     prospective = deployed(canister, Code(arguments.wasm_module, start), call, arguments)
-    environment = environment_for(state, prospective, module, before.instructions_used)
+    environment = environment_for(state, prospective, module, HookUse(before.instructions_used, before.cycles_burned))
     caller = Caller(call.caller.principal)
     after = require_returned(module.post_upgrade(start, arguments.arg, caller, environment))
     fresh = upgraded(prospective, before, after)
@@ -91,7 +94,7 @@ def prepared(
     """What `canister_pre_upgrade` leaves behind; the old state if it is skipped."""
     if mode.skip_pre_upgrade:
         return Returned(old_code.wasm_state, 0)
-    environment = environment_for(state, canister, module, used=0)
+    environment = environment_for(state, canister, module, NOT_USED)
     caller = Caller(call.caller.principal)
     return require_returned(old_module.pre_upgrade(old_code.wasm_state, caller, environment))
 

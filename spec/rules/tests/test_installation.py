@@ -154,7 +154,7 @@ def test_the_init_hook_sees_the_canister_as_it_will_be():
         time=NOW,
         global_timer=0,
         canister_version=8,
-        balance=RICH,
+        balance=RICH - BUDGET,
         reserved_balance=4,
         memory_usage_raw_module=len(raw_module),
         memory_usage_canister_history=184,
@@ -336,9 +336,26 @@ def test_a_module_that_keeps_its_heap_is_upgraded_on_purpose_only():
         assert reason(upgrading(new, old, mode), UPGRADE) == RejectReason.PERSISTENCE_OPTION_NEEDED
 
 
+@pytest.mark.checklist("rule.mgmt.upgrade.persistence-options", "rule.mgmt.upgrade.pre-upgrade")
+def test_the_hook_of_the_old_code_comes_before_the_question_whether_the_heap_is_kept():
+    old = module(gives={"pre_upgrade": traps()}, private_custom_sections=KEEPING)
+    assert reason(upgrading(module(), old), UPGRADE) == RejectReason.CANISTER_TRAPPED
+
+
+@pytest.mark.checklist("error.install-code-not-enough-cycles", "rule.mgmt.install-code.conditions")
+@pytest.mark.parametrize(("rule", "mode", "hook"), MODES)
+def test_no_hook_runs_if_the_cycles_for_the_largest_installation_are_not_there(rule, mode, hook):
+    new, old = module(gives={hook: traps()}), module(gives={"pre_upgrade": traps()})
+    poor = {"balance": BUDGET - 1, "freezing_threshold": 0}
+    managed = canister(A, Code(old, WasmState(A)) if rule == UPGRADE else Empty(), **poor)
+    assert reason(installing(new, mode, managed), rule) == RejectReason.CANISTER_OUT_OF_CYCLES
+    assert FAKES[new].seen == [] == FAKES[old].seen
+
+
 @pytest.mark.checklist("rule.mgmt.upgrade.pre-upgrade", "rule.mgmt.upgrade.post-upgrade")
 def test_the_hooks_of_an_upgrade_see_the_canister_before_and_after():
-    new, old = module(instructions_to_compile=70), module(gives={"pre_upgrade": returns(1_000, heap=b"changed")})
+    given = {"pre_upgrade": returns(1_000, heap=b"changed", cycles_burned=9)}
+    new, old = module(instructions_to_compile=70), module(gives=given)
     state = upgrading(new, old)
     managed = state.canisters[A]
     fire(state, UPGRADE, message_id=0)
@@ -354,6 +371,7 @@ def test_the_hooks_of_an_upgrade_see_the_canister_before_and_after():
         {"wasm_state": WasmState(A, LinearMemory(), stable), "argument": b"arg", "caller": Caller(USER)},
     )
     limit = PROFILE.limits.install_code_instructions
+    assert [one.balance for one in environments] == [RICH - BUDGET, RICH - BUDGET - 9]
     shown = [
         (
             one.global_timer,
