@@ -15,7 +15,9 @@ from spec.values.management import (
     GetBalanceArguments,
     GetBlockHeadersArguments,
     GetUtxosArguments,
+    HttpHeader,
     HttpRequestArguments,
+    HttpResponse,
     HttpTransform,
     NodeMetricsHistoryArguments,
     RawRandArguments,
@@ -112,6 +114,20 @@ def test_only_own_queries_transform_answers(stage):
         _, (response, _) = stage.relay("http_request", arguments, cycles=10**12, relay=relay)
         assert isinstance(response, Reply) is is_allowed
         assert is_allowed or response.reason is RejectReason.INVALID_OUTCALL
+
+
+def test_only_headers_that_a_server_sent_are_limited(new_stage):
+    class Wordy:
+        def answer(self, call):
+            return {"answer": HttpResponse(200, List((HttpHeader("n", "v"),) * 65))}
+
+    stage = new_stage(world=Wordy())
+    relay, _ = stage.relay("http_request", HttpRequestArguments("https://example.com"), cycles=10**12)
+    for transform, fits in ((None, False), (HttpTransform(relay, "transform"), True)):
+        arguments = HttpRequestArguments("https://example.com", transform=transform)
+        _, (response, _) = stage.relay("http_request", arguments, cycles=10**12, relay=relay)
+        assert isinstance(response, Reply) is fits
+        assert fits or response.reason is RejectReason.OUTSIDE_WORLD_FAILED
 
 
 def test_a_call_that_has_left_holds_up_no_other(stage, script):
