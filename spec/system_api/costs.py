@@ -15,14 +15,14 @@ from spec.fees import (
 from spec.profile import Fees
 from spec.system_api.execution import Execution
 from spec.values.checklist import defines
+from spec.values.management.keys import KNOWN_KEYS
 from spec.values.quantities import Count, Cycles
 
 PRICED: Final = 0
 UNKNOWN_ALGORITHM: Final = 1
 UNKNOWN_KEY: Final = 2
 
-KNOWN_KEYS: Final = frozenset({b"key_1", b"test_key_1"})
-"""The names of the keys of production, for every algorithm. Ours: the interface specification leaves them open."""
+KEY_NAMES: Final = frozenset(name.encode() for name in KNOWN_KEYS)
 
 
 @defines("unspec.fn.cost-functions")
@@ -74,7 +74,7 @@ def _key_cost(
     execution.check_heap(destination, 16)
     if not algorithm_known:
         return UNKNOWN_ALGORITHM
-    if key_name not in KNOWN_KEYS:
+    if key_name not in KEY_NAMES:
         return UNKNOWN_KEY
     environment = execution.environment
     execution.write_cycles(destination, fee(environment.profile.fees, environment.subnet_size))

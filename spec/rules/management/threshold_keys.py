@@ -11,11 +11,9 @@ from spec.transition import Step, opaque, require, transition
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import Blob, MessageId, Text
+from spec.values.management.keys import KNOWN_KEYS
 from spec.values.quantities import ByteCount, Count, Cycles
 from spec.values.rejects import RejectReason, Reply
-
-KNOWN_KEYS = ("key_1", "test_key_1")
-"""The names of the keys of production, for every curve and algorithm. Ours: the text leaves them open."""
 
 DIGEST_BYTES = 32
 CHAIN_CODE_BYTES = 32

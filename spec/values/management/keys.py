@@ -19,6 +19,9 @@ from spec.values.management.shapes import (
     union_shape,
 )
 
+KNOWN_KEYS: Final = ("key_1", "test_key_1")
+"""The names of the keys of production, for every curve and algorithm. Ours: the text leaves them open."""
+
 
 class EcdsaCurve(Enum):
     """The curves of ECDSA keys."""

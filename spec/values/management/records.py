@@ -125,7 +125,7 @@ class UninstallCodeArguments:
 
 @frozen
 class CanisterIdArguments:
-    """Argument of `canister_status`, `start_canister`, `stop_canister`, `delete_canister` and `deposit_cycles`."""
+    """Argument of the methods that take the id of a canister and nothing else."""
 
     canister_id: CanisterId
 
