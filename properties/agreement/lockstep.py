@@ -19,7 +19,7 @@ from spec.profile import Profile, load_profile
 from spec.state.canister import Canister, Subnet
 from spec.state.label import Label
 from spec.state.message import FuncMessage
-from spec.state.request import Request
+from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import (
     RULES,
@@ -132,6 +132,7 @@ class Lockstep:
         method_name: MethodName,
         argument: Blob,
         effective_id: Principal | None = None,
+        endpoint: Endpoint = Endpoint.CANISTER,
     ) -> tuple[RequestId | None, bool]:
         """Submits a request with a fresh nonce; whether it became known, and its id if so."""
         self._nonce += 1
@@ -145,7 +146,7 @@ class Lockstep:
         )
         known_before = set(self.state.requests.keys())
         target = effective_id if effective_id is not None else self.effective_id(request)
-        if not self.take(submission_label(request, target)):
+        if not self.take(submission_label(request, target, endpoint)):
             return None, False
         (request_id,) = set(self.state.requests.keys()) - known_before
         return request_id, True

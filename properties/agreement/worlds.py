@@ -22,7 +22,7 @@ from properties.agreement.beginnings import (
     crowded,
     neighbours,
 )
-from properties.agreement.lockstep import SYSTEM_TASKS, Lockstep, enabled_about, enabled_of
+from properties.agreement.lockstep import SUBNET, SYSTEM_TASKS, Lockstep, enabled_about, enabled_of
 from properties.strategies.management import ManagementCall, controls, management_calls
 from properties.strategies.outside import outside_calls
 from properties.strategies.programs import calling_programs, init_programs, programs
@@ -33,6 +33,7 @@ from spec.rules.resources import liquid_balance
 from spec.state.canister import Canister, Empty, Running, Stopped
 from spec.state.label import Label
 from spec.state.message import CallMessage
+from spec.state.request import Endpoint
 from spec.transition import RULES
 from spec.values import management
 from spec.values.canister_terms import Public
@@ -147,6 +148,17 @@ class LockstepMachine(RuleBasedStateMachine):
     )
     def manage_canister(self, user: Principal, call: ManagementCall) -> None:
         self.manage(call, user)
+
+    @rule(user=st.sampled_from(USERS), is_admin=st.booleans(), is_provisional=st.booleans())
+    def create_at_the_subnet(self, user: Principal, is_admin: bool, is_provisional: bool) -> None:
+        """Somebody creates a canister at the endpoint of the subnet, as its only admin or as nobody."""
+        admins: List[Principal] = List.of(user) if is_admin else List()
+        self.lockstep.take(Label("subnet_admins_change", {"subnet_id": SUBNET.subnet_id, "admins": admins}))
+        method, arguments = "create_canister", management.encode_arguments(management.CreateCanisterArguments())
+        if is_provisional:
+            provisional = management.ProvisionalCreateArguments(amount=0)
+            method, arguments = "provisional_create_canister_with_cycles", management.encode_arguments(provisional)
+        self.lockstep.submit(user, MANAGEMENT_CANISTER, method, arguments, SUBNET.subnet_id, Endpoint.SUBNET)
 
     @rule(call=st.one_of(controls(EVERYBODY), management_calls(EVERYBODY, USERS, MODULES, init_programs())))
     def manage_at_once(self, call: ManagementCall) -> None:
