@@ -1,11 +1,12 @@
 """How the management canister rejects what it is asked, method by method."""
 
-from conformance.canisters.scripted import program, reply
-from conformance.patterns import refuses, rejects, replies_with
+from conformance.canisters.scripted import call, program, reply
+from conformance.patterns import refuses, rejects, replies, replies_with
 from conformance.scenario import scenario
 from conformance.scenarios.management_calls import CANISTER_ERROR, DONE, NOT_FOUND, asking, manage, status_of
 from conformance.scenarios.preparations import controlled_by, scripted, stop
 from conformance.scenarios.requests import NOBODY
+from conformance.scenarios.spontaneous import SCHEDULED
 from conformance.stage import ADMIN, ALICE, BOB, EVE, MUCH, Stage
 from spec.values import management
 from spec.values.identifiers import CanisterId, Principal
@@ -152,6 +153,34 @@ def deleting_itself(stage: Stage) -> None:
     answer = stage.call(canister, asking("delete_canister", management.CanisterIdArguments(canister)))
     stage.expect(answer, CANISTER_ERROR)
     stage.expect(stage.call(canister, program(reply(b"still here"))), replies_with(b"still here"))
+
+
+@scenario(
+    "A canister that gave its call up and was stopped since cannot delete itself either",
+    covers=("error.delete-self", "rule.mgmt.delete-canister", "rule.drop-expired-message"),
+    needs=SCHEDULED,
+)
+def deleting_itself_late(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    own = management.UpdateSettingsArguments(canister, controlled_by(ALICE, canister))
+    stage.expect(stage.manage("update_settings", own, canister), DONE)
+    itself = management.encode_arguments(management.CanisterIdArguments(canister))
+    deleting = call(b"", "delete_canister", itself, timeout_seconds=10, on_reject=program(reply(b"gave up")))
+    sent = stage.send(canister, "update", program(deleting))
+    taken = ["initiate_call", "call_context_creation", "message_execution", "call_expiry_of_message"]
+    taken += ["callback_invocation", "message_execution", "respond_to_user", "call_context_removal"]
+    # When
+    for rule in taken:
+        stage.require(stage.take(rule), "the call expires, and nothing of it is left")
+    stopping = stage.send_managed("stop_canister", management.CanisterIdArguments(canister), canister)
+    for rule in ("initiate_call", "stop_running_canister", "stop_completion"):
+        stage.require(stage.take(rule), "the canister stops before its call is taken")
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(sent), replies_with(b"gave up"))
+    stage.expect(stage.answer(stopping), DONE)
+    stage.expect(stage.about("canister_status", canister), replies())
 
 
 @scenario(
