@@ -86,7 +86,7 @@ class Keys:
     signing_canister: SigningCanister
 
 
-@defines("http.envelope", "http.verify.anonymous", "http.verify.signed")
+@defines("http.envelope", "http.verify.anonymous", "http.verify.signed", "http.sender")
 def verify_envelope(envelope: Envelope, sender: Principal, time: Nanoseconds, keys: Keys) -> Authentic | NotAuthentic:
     """
     For which canisters the envelope is signed by the sender. Source: abstract-behavior, `verify_envelope`.

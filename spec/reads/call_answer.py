@@ -21,6 +21,7 @@ from spec.values.identifiers import Blob, RequestId
 from spec.values.rejects import Reject
 
 
+@defines("http.endpoint.call-v2-canister")
 class CallStyle(IntEnum):
     """Whether the node waits for the call. The value is the version of the endpoint that came first."""
 

@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from spec.certification.envelope import RequestKind
 from spec.state.request import Request
 from spec.transition import opaque
+from spec.values.checklist import defines
 from spec.values.identifiers import RequestId
 from spec.values.request_id import HashedValue, hash_of_map
 
 
 @opaque
+@defines("http.request-id")
 def request_id_of(request: Request) -> RequestId:
     """The representation-independent hash of a call. Source: https-interface, request id."""
     return RequestId(hash_of_map(request_content(request, RequestKind.CALL)))

@@ -20,7 +20,13 @@ from spec.values.rejects import RejectCode, RejectReason
 
 
 @transition(title="API Request submission: call to a canister", source="abstract-behavior#api-request-submission")
-@defines("rule.submit-call.canister-endpoint", "rule.submit-call.regular-canister", "def.effective-canister-id")
+@defines(
+    "rule.submit-call.canister-endpoint",
+    "rule.submit-call.regular-canister",
+    "def.effective-canister-id",
+    "http.effective-id.regular",
+    "http.lifecycle.submit-checks",
+)
 def submit_request(state: State, *, request: Submission, effective_id: Principal) -> Step:
     """A user's call to a running canister that is not frozen, and does not refuse it, becomes known."""
     # CONDITIONS
@@ -56,7 +62,12 @@ def submit_request(state: State, *, request: Submission, effective_id: Principal
     title="API Request submission: call to the management canister",
     source="abstract-behavior#api-request-submission",
 )
-@defines("rule.submit-call.canister-endpoint", "def.effective-canister-id")
+@defines(
+    "rule.submit-call.canister-endpoint",
+    "def.effective-canister-id",
+    "http.effective-id.update-management",
+    "http.lifecycle.submit-checks",
+)
 def submit_management_request(state: State, *, request: Submission, effective_id: Principal) -> Step:
     """A user's call about a canister that is not frozen becomes known, if the user may make it."""
     # CONDITIONS
@@ -102,7 +113,7 @@ def submit_subnet_request(state: State, *, request: Submission, effective_id: Pr
     return received(state, content, effective_id)
 
 
-@defines("rule.submit-call.canister-endpoint", "unspec.env.ingress-expiry-bound")
+@defines("rule.submit-call.canister-endpoint", "unspec.env.ingress-expiry-bound", "http.nonce")
 def require_acceptable_request(state: State, request: Request) -> None:
     """States the conditions that hold for every request."""
     require(len(request.nonce) <= state.profile.limits.nonce, "the nonce is short enough")

@@ -52,7 +52,7 @@ def test_a_request_that_its_sender_did_not_sign_for_the_callee_is_not_received(e
     assert refusal(state, "submit_request", request=envelope, effective_id=A) == NotEnabled(NOT_SIGNED)
 
 
-@pytest.mark.checklist("http.verify.anonymous")
+@pytest.mark.checklist("http.verify.anonymous", "http.sender", "http.lifecycle.submit-checks")
 def test_the_anonymous_user_needs_no_signature_and_has_no_info():
     state = world((A, canister(A)))
     fire(state, "submit_request", request=a_request(sender=ANONYMOUS), effective_id=A)
