@@ -1,14 +1,17 @@
 """Which management calls a user may submit."""
 
+from enum import Enum
+
 from spec.rules.management.arguments import is_subnet_admin
 from spec.rules.management.status import is_admitted
 from spec.state.canister import Canister
 from spec.state.request import Request
 from spec.state.state import State
-from spec.transition import opaque
+from spec.transition import opaque, require
 from spec.values import management
 from spec.values.checklist import defines
-from spec.values.identifiers import CanisterId, Principal, SubnetId
+from spec.values.identifiers import CanisterId, MethodName, Principal, SubnetId
+from spec.values.rejects import RejectReason
 
 CONTROLLER_METHODS = (
     "install_code",
@@ -46,16 +49,16 @@ def managed_canister(request: Request) -> CanisterId | None:
 
 
 @defines("rule.submit-call.mgmt-create-canister", "rule.submit-call.mgmt-provisional-create")
-def may_submit(state: State, request: Request, effective_id: Principal) -> bool:
-    """The user may make this management call as ingress. Source: abstract-behavior, API request submission."""
-    if request.method_name == "provisional_create_canister_with_cycles":
-        return True
+def require_permission(state: State, request: Request, effective_id: Principal) -> None:
+    """States that the user may make this management call. Source: abstract-behavior, API request submission."""
     if request.method_name == "create_canister":
-        return administers_subnet(state, hosting_subnet(state, effective_id), request.sender)
-    managed = managed_canister(request)
-    if managed is None or managed not in state.canisters:
-        return False
-    return may_manage(state, state.canisters[managed], request)
+        require(
+            administers_subnet(state, hosting_subnet(state, effective_id), request.sender),
+            "the user is an admin of the subnet that the effective canister id belongs to",
+            RejectReason.NOT_AUTHORIZED,
+        )
+    elif request.method_name != "provisional_create_canister_with_cycles":
+        require_permission_about_canister(state, request)
 
 
 def hosting_subnet(state: State, effective_id: Principal) -> SubnetId:
@@ -68,23 +71,77 @@ def administers_subnet(state: State, subnet_id: SubnetId, user: Principal) -> bo
     return subnet_id in state.subnet_admins and state.subnet_admins[subnet_id].contains(user)
 
 
+class Callers(Enum):
+    """Which users may make a management call about a canister."""
+
+    CONTROLLERS = "controllers of the canister"
+    CONTROLLERS_AND_ADMINS = "controllers of the canister and admins of its subnet"
+    VIEWERS_OF_SNAPSHOTS = "whom the snapshot visibility admits"
+    VIEWERS_OF_STATUS = "admins of the subnet, and whom the status visibility admits"
+    EVERYBODY = "everybody"
+    NOBODY = "nobody"
+
+
 @defines(
     "rule.submit-call.mgmt-controller-methods",
     "rule.submit-call.mgmt-admin-methods",
     "rule.submit-call.mgmt-canister-status",
 )
-def may_manage(state: State, canister: Canister, request: Request) -> bool:
-    """The user may submit this call about an existing canister."""
-    if request.method_name == "provisional_top_up_canister":
-        return True
-    controls = canister.settings.controllers.contains(request.sender)
-    if request.method_name in CONTROLLER_METHODS:
-        return controls
-    administers = is_subnet_admin(state, canister, request.sender)
-    if request.method_name in ADMIN_METHODS:
-        return controls or administers
-    if request.method_name in SNAPSHOT_READING_METHODS:
-        return is_admitted(canister, canister.settings.snapshot_visibility, request.sender)
-    if request.method_name == "canister_status":
-        return administers or is_admitted(canister, canister.settings.status_visibility, request.sender)
-    return False
+def callers_of(method_name: MethodName) -> Callers:
+    """Which users may call this method of the management canister."""
+    if method_name in CONTROLLER_METHODS:
+        return Callers.CONTROLLERS
+    if method_name in ADMIN_METHODS:
+        return Callers.CONTROLLERS_AND_ADMINS
+    if method_name in SNAPSHOT_READING_METHODS:
+        return Callers.VIEWERS_OF_SNAPSHOTS
+    if method_name == "canister_status":
+        return Callers.VIEWERS_OF_STATUS
+    return Callers.EVERYBODY if method_name == "provisional_top_up_canister" else Callers.NOBODY
+
+
+def require_permission_about_canister(state: State, request: Request) -> None:
+    """States that the call is about an existing canister, and that the user may make it."""
+    managed = managed_canister(request)
+    require(
+        managed is not None and managed in state.canisters,
+        "the call is about a canister that exists",
+        RejectReason.NOT_AUTHORIZED,
+    )
+    assert managed is not None
+    canister, user = state.canisters[managed], request.sender
+    match callers_of(request.method_name):
+        case Callers.CONTROLLERS:
+            require(
+                canister.settings.controllers.contains(user), "the user is a controller", RejectReason.NOT_AUTHORIZED
+            )
+        case Callers.CONTROLLERS_AND_ADMINS:
+            require(
+                is_controller_or_admin(state, canister, user),
+                "the user is a controller or an admin of the subnet",
+                RejectReason.NOT_AUTHORIZED,
+            )
+        case Callers.VIEWERS_OF_SNAPSHOTS:
+            require(
+                is_admitted(canister, canister.settings.snapshot_visibility, user),
+                "the snapshot visibility admits the user",
+                RejectReason.NOT_AUTHORIZED,
+            )
+        case Callers.VIEWERS_OF_STATUS:
+            require(
+                may_see_status(state, canister, user),
+                "the user is an admin of the subnet, or the status visibility admits the user",
+                RejectReason.NOT_AUTHORIZED,
+            )
+        case Callers.NOBODY:
+            require(False, "the method is one that users may call", RejectReason.NOT_AUTHORIZED)
+
+
+def is_controller_or_admin(state: State, canister: Canister, user: Principal) -> bool:
+    """The user is a controller of the canister or an admin of its subnet."""
+    return canister.settings.controllers.contains(user) or is_subnet_admin(state, canister, user)
+
+
+def may_see_status(state: State, canister: Canister, user: Principal) -> bool:
+    """The user is an admin of the subnet of the canister, or its status visibility admits the user."""
+    return is_subnet_admin(state, canister, user) or is_admitted(canister, canister.settings.status_visibility, user)

@@ -6,7 +6,12 @@ from spec.canister.environment import Caller
 from spec.rules.conditions import existing_canister
 from spec.rules.environments import environment_of
 from spec.rules.ingress.authentication import require_authentic
-from spec.rules.ingress.permission import CREATION_METHODS, administers_subnet, managed_canister, may_submit
+from spec.rules.ingress.permission import (
+    CREATION_METHODS,
+    administers_subnet,
+    managed_canister,
+    require_permission,
+)
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.modules import code_of, module_of
 from spec.rules.resources import liquid_balance
@@ -79,11 +84,7 @@ def submit_management_request(state: State, *, request: Submission, effective_id
     require(managed is None or managed == effective_id, "the effective canister id is that of the managed canister")
     if managed is not None and managed in state.canisters:
         require_not_frozen(state, state.canisters[managed])
-    require(
-        may_submit(state, content, effective_id),
-        "the user may call this method of the management canister",
-        RejectReason.NOT_AUTHORIZED,
-    )
+    require_permission(state, content, effective_id)
 
     # STATE AFTER
     return received(state, content, effective_id)
