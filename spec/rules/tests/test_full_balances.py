@@ -35,7 +35,6 @@ from spec.values import management
 from spec.values.quantities import MAXIMUM_CYCLES, Credited, credited
 from spec.values.rejects import Reply
 
-
 FEW = 30
 """For how many cycles there is room in the balances here."""
 NEARLY_FULL = MAXIMUM_CYCLES - FEW

@@ -101,9 +101,7 @@ def test_a_request_may_be_received_at_its_expiry_and_not_later():
     assert late == NotEnabled("the request has not expired", reject)
 
 
-@pytest.mark.checklist(
-    "rule.submit-call.canister-endpoint", "def.effective-canister-id", "http.effective-id.regular"
-)
+@pytest.mark.checklist("rule.submit-call.canister-endpoint", "def.effective-canister-id", "http.effective-id.regular")
 def test_the_effective_canister_id_is_that_of_the_callee():
     state = world((A, canister(A)), (B, canister(B)))
     because = "the effective canister id is that of the callee"
