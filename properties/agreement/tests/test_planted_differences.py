@@ -16,7 +16,7 @@ from properties.agreement.modules import Differ
 from properties.agreement.stage import NO_VALUES, Stage
 from reference_impl.ledger import Ledger
 from reference_impl.queues import MessageQueues
-from reference_impl.wasm import instrument
+from reference_impl.wasm import code_rewriting
 from reference_impl.wasm.module import WasmtimeModule
 from spec.profile import load_profile
 from spec.state.message import ResponseMessage
@@ -70,12 +70,12 @@ def test_without_a_difference_nothing_is_found():
 
 
 def test_a_weight_that_is_off_by_one_is_found(monkeypatch):
-    true_weights = instrument.weights_of_bytes
+    true_weights = code_rewriting.weights_of_bytes
 
     def weights(is_64_bit):
         return [weight + (byte == I32_ADD) for byte, weight in enumerate(true_weights(is_64_bit))]
 
-    monkeypatch.setattr(instrument, "weights_of_bytes", weights)
+    monkeypatch.setattr(code_rewriting, "weights_of_bytes", weights)
     with pytest.raises(Differ, match="instructions_used"):
         play(adding_module(2), load_profile())
 
