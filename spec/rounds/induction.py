@@ -128,12 +128,16 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
 
     Late responses are dropped, and calls to canisters that do not exist are rejected.
     """
-    moving = [one for one in progress.state.messages.ids() if progress.rounds.waiting[one].place in places]
+    moving = [
+        message_id
+        for message_id, message in progress.state.messages.entries
+        if progress.rounds.waiting[message_id].place in places or is_expired(message)
+    ]
     for number in sorted(moving, key=lambda one: (progress.rounds.waiting[one].sender, one)):
         message_id = MessageId(number)
         message = progress.state.messages[message_id]
         receiver = receiver_of(progress.state, message)
-        if isinstance(message, ResponseMessage) and is_expired(message):
+        if is_expired(message):
             progress = progress.take(Label("drop_expired_message", {"message_id": message_id}))
         elif receiver is not None and receiver in (*progress.state.canisters.keys(), MANAGEMENT_CANISTER):
             progress = announced(progress.placed(message_id, Place.INPUT), receiver, message_id)
@@ -142,9 +146,13 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
     return followed(progress)
 
 
-def is_expired(message: ResponseMessage) -> bool:
-    """The caller was told SYS_UNKNOWN already."""
-    return isinstance(message.origin, FromCanister) and isinstance(message.origin.deadline, Expired)
+def is_expired(message: Message) -> bool:
+    """The message is a response whose receiver was told SYS_UNKNOWN already."""
+    return (
+        isinstance(message, ResponseMessage)
+        and isinstance(message.origin, FromCanister)
+        and isinstance(message.origin.deadline, Expired)
+    )
 
 
 def announced(progress: Progress, receiver: CanisterId, message_id: MessageId) -> Progress:

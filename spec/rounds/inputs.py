@@ -14,7 +14,7 @@ from spec.rounds.round_state import Beginning, Place, Rotation, Source, entry
 from spec.rounds.settling import CALL_REJECTIONS
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
-from spec.state.origin import Expired, FromCanister, FromUser
+from spec.state.origin import FromUser
 from spec.values.identifiers import CallContextId, CanisterId, MessageId, Principal, RequestId
 
 Item = tuple[RequestId | None, MessageId | None]
@@ -44,10 +44,9 @@ def inputs_of(progress: Progress, canister_id: CanisterId) -> Inputs:
     def add(source: Source, sender: Principal, item: Item) -> None:
         found[source][sender] = (*found[source].get(sender, ()), item)
 
-    begun = {long.beginning.subject for _, long in rounds.long_executions.items()}
     for message_id, message in state.messages.entries:
         waiting = rounds.waiting[message_id]
-        if waiting.place is not Place.INPUT or message_id in begun or receiver_of(state, message) != canister_id:
+        if waiting.place is not Place.INPUT or receiver_of(state, message) != canister_id:
             continue
         if isinstance(message, CallMessage) and isinstance(message.origin, FromUser):
             effective_id = state.requests[message.origin.request_id].effective_id
@@ -123,8 +122,6 @@ def rules_for(message: Message) -> tuple[str, ...]:
     match message:
         case CallMessage():
             return ("call_context_creation", *CALL_REJECTIONS)
-        case ResponseMessage(origin=FromCanister(deadline=Expired())):
-            return ("drop_expired_message",)
         case ResponseMessage():
             return ("callback_of_deleted_context", "callback_invocation")
         case FuncMessage():

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve
 
-from spec.rounds.executions import Tasks, hook_is_due
+from spec.rounds.executions import Tasks
 from spec.rounds.inputs import label_of, next_input
 from spec.rounds.progress import Progress
 from spec.rounds.round_state import Beginning, Method
@@ -26,7 +26,7 @@ def with_tasks_queued(progress: Progress) -> tuple[Progress, Tasks]:
     """After every canister was looked at for tasks; and the tasks that are queued."""
     tasks: Tasks = {}
     for canister_id in progress.canisters():
-        if progress.long_execution(canister_id) is None and not hook_is_due(progress, canister_id):
+        if progress.long_execution(canister_id) is None:
             due = tasks_due(progress, canister_id)
             if due:
                 progress, tasks[canister_id] = chosen(progress, canister_id, due)
@@ -34,7 +34,7 @@ def with_tasks_queued(progress: Progress) -> tuple[Progress, Tasks]:
 
 
 def tasks_due(progress: Progress, canister_id: CanisterId) -> tuple[Method, ...]:
-    """The tasks that the rules let begin now: exported, due, and with the cycles for them."""
+    """The tasks that the rules let begin now: exported, due, with the cycles for them, and no low-memory hook waits."""
     return tuple(
         method
         for method, rule in RULES_OF_TASKS.items()

@@ -102,7 +102,9 @@ def test_a_checkpoint_aborts_paused_executions_and_they_begin_anew():
     assert played.rounds.long_executions[A].is_aborted
     assert played.record(A).executed_rounds == 0
     state = with_figures(played.state, checkpoint_interval=100)
-    played = Played(state, played.rounds).idle(3)
+    played = Played(state, played.rounds).round()
+    assert played.rounds.long_executions[A].is_paused
+    played = played.idle(2)
     assert played.status(asking(A).request) == Replied(b"done")
     assert [one.cores[0] for one in played.done] == [SLICE, SLICE, 5]
 

@@ -5,6 +5,7 @@ from attrs import evolve
 
 from spec.rounds import Batch, RoundState, execute_round
 from spec.rounds.induction import FREE_SETTINGS_CHANGE, payer_of
+from spec.rounds.round_state import Place, Waiting
 from spec.rounds.tests.playing import NOW, SECOND, SLICE, Played, asking, busy, doing
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.tests.worlds import (
@@ -27,7 +28,7 @@ from spec.rules.tests.worlds import (
 )
 from spec.state.canister import StopCall, Stopping
 from spec.state.message import ResponseMessage
-from spec.state.origin import Deadline
+from spec.state.origin import Deadline, Expired
 from spec.state.request import KnownRequest, Processing, Received, Rejected, Replied
 from spec.values import management
 from spec.values.containers import List, Map
@@ -247,3 +248,11 @@ def test_messages_that_came_without_a_round_are_delivered_in_the_first_one():
         call_contexts=contexts(a_context(A)),
     )
     assert Played(state).round().rules()[:2] == ["call_context_creation", "message_execution"]
+
+
+@pytest.mark.parametrize("place", Place)
+def test_a_response_whose_call_has_expired_is_dropped_wherever_it_is(place):
+    response = ResponseMessage(from_canister(deadline=Expired(NOW)), Reply(b""), 0)
+    rounds = RoundState(waiting=Map.of([(0, Waiting(B, place))]))
+    played = Played(world((A, canister(A)), messages=(response,)), rounds).round()
+    assert played.rules() == ["drop_expired_message"]

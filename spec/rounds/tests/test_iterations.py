@@ -5,6 +5,7 @@ from attrs import evolve
 
 from spec.rounds.finalization import may_execute
 from spec.rounds.iterations import is_rate_limited, start_limit
+from spec.rounds.priority import PERCENT
 from spec.rounds.progress import Progress
 from spec.rounds.round_state import Record, RoundState
 from spec.rounds.tests.playing import NOW, ROUND, SLICE, Played, asking, busy, doing, with_figures
@@ -133,8 +134,10 @@ def test_a_rate_limited_canister_loses_the_priority_of_a_round():
     rounds = RoundState(records=Map.of([(A, record)]))
     assert is_rate_limited(Progress(state, rounds), A)
     assert not is_rate_limited(Progress(state, rounds), B)
-    played = Played(state, rounds).round(asking(B))
-    assert played.record(A).priority < played.record(B).priority + 1
+    played = Played(state, rounds).round()
+    assert [played.record(one).priority for one in (A, B)] == [-50 * PERCENT, 50 * PERCENT]
+    without = Played(state).round()
+    assert [without.record(one).priority for one in (A, B)] == [0, 0]
 
 
 def test_with_too_much_changed_memory_a_round_does_nothing_until_a_checkpoint():
@@ -159,3 +162,18 @@ def test_fully_executed_are_the_first_of_each_core_the_idle_in_front_and_those_t
     state = with_figures(busy(*IDS, instructions=ROUND - SLICE).state, threads=2)
     played = Played(state).round(*(asking(one, number) for one in IDS[1:] for number in range(2)))
     assert [played.record(one).fully_executed for one in IDS] == [1, 1, 1, 0, 0, 0]
+
+
+def test_who_is_first_on_a_core_in_a_later_iteration_has_not_had_its_share_by_that():
+    """B gets two calls in the second iteration, and there is room for one."""
+    calls = returns(1, new_calls=List.of(performed(B), performed(B)))
+    played = Played(world(doing(A, go=calls), doing(B, go=returns(ROUND - SLICE)))).round(asking(A))
+    assert executed(played) == [1, 1]
+    assert [played.record(one).fully_executed for one in (A, B)] == [1, 0]
+
+
+def test_a_round_ends_with_an_iteration_that_used_nothing():
+    calls = returns(0, new_calls=List.of(performed(B)))
+    state = world(doing(A, go=calls), doing(B, go=returns(0)))
+    free = with_figures(state, execution_overhead=0)
+    assert [Played(one).round(asking(A)).done[0].iterations for one in (state, free)] == [3, 1]

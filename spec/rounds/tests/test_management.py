@@ -137,9 +137,12 @@ def test_nothing_else_touches_a_canister_on_which_an_installation_goes_on():
 
 
 def test_one_installation_goes_on_at_a_time():
+    """Even if management instructions are left."""
     played, _ = long_installation()
+    played = Played(with_figures(played.state, management_share=1), played.rounds)
     other = installing(B, module(gives={"init": returns(1)}), management.ReinstallMode(), 1)
     played = played.round(other)
+    assert played.done[0].management_instructions == SLICE
     assert played.status(other.request) == Received()
     assert isinstance(played.idle(2).status(other.request), Replied)
 
