@@ -12,7 +12,7 @@ import spec.rules  # registers the rules
 from spec.profile import Profile
 from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.creation import provisional_create_arguments
-from spec.rules.management.rejection import first_free_canister_id
+from spec.rules.management.rejection import METHODS, first_free_canister_id
 from spec.rules.spontaneous.trimming import CHANGES_KEPT
 from spec.state.canister import Stopped, Stopping, Subnet
 from spec.state.label import Label
@@ -28,6 +28,7 @@ from spec.values.identifiers import (
     Blob,
     CallContextId,
     MessageId,
+    MethodName,
     RequestId,
     SnapshotId,
 )
@@ -115,7 +116,7 @@ def free_variables(body: Callable[..., Step]) -> Mapping[str, Any]:
 
 
 def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None) -> Iterator[Label]:
-    """Labels of a rule with every combination of values that its free variables can have, but for those fixed."""
+    """Labels of a rule with every combination of values that its free variables can have; of those fixed, this one."""
     variables = free_variables(rule.body)
     names = list(variables)
     if names == ["canister_id", "index"]:
@@ -125,7 +126,10 @@ def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None)
                     yield Label(rule.name, {"canister_id": canister_id, "index": index})
         return
     given = fixed or {}
-    choices = ([given[name]] if name in given else values_of(state, rule, name, variables[name]) for name in names)
+    choices = [
+        [one for one in values_of(state, rule, name, variables[name]) if name not in given or one == given[name]]
+        for name in names
+    ]
     for values in product(*choices):
         yield Label(rule.name, dict(zip(names, values, strict=True)))
 
@@ -133,7 +137,7 @@ def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None)
 def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
     """The values that a free variable can have in a state, one standing for all where there are infinitely many."""
     if kind is MessageId:
-        return state.messages.ids()
+        return message_ids(state, METHOD_OF.get(rule.name))
     if kind is RequestId:
         return state.requests.keys()
     if kind is CallContextId:
@@ -166,6 +170,23 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
             clocks = [canister.time for _, canister in state.canisters.items()]
             return [max([state.system_time, *clocks]) + 1]
     raise AssertionError(f"{rule.name}: no values are known for {name}")
+
+
+METHOD_OF: Final[Mapping[str, MethodName]] = {rule.name: name for name, rules in METHODS.items() for rule in rules}
+"""The method of the management canister whose calls a rule answers."""
+
+
+def message_ids(state: State, method_name: MethodName | None) -> list[int]:
+    """The messages, or only the calls to a method of the management canister."""
+    if method_name is None:
+        return state.messages.ids()
+    return [
+        message_id
+        for message_id, message in state.messages.entries
+        if isinstance(message, CallMessage)
+        and message.callee == MANAGEMENT_CANISTER
+        and message.method_name == method_name
+    ]
 
 
 def stands_for_all(rule: Rule, name: str) -> bool:

@@ -7,6 +7,7 @@ Both take the same labels. After each one they must agree on whether it was enab
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import cycle
 from typing import Any
 
 from attrs import evolve
@@ -153,17 +154,27 @@ class Lockstep:
 
     def finish_execution(self) -> None:
         """Executes the message for which a call context was just created, if there is one."""
-        for message_id in self.state.messages.ids():
-            if isinstance(self.state.messages[message_id], FuncMessage):
+        for message_id, message in self.state.messages.entries:
+            if isinstance(message, FuncMessage):
                 assert self.take(Label("message_execution", {"message_id": message_id}))
 
     def settle(self, limit: int = 2000) -> None:
-        """Takes enabled labels, the first of them each time, until none is left but heartbeats and timers."""
-        for _ in range(limit):
-            label = next(enabled_of(self.state, SETTLING), None)
-            if label is None:
+        """
+        Takes enabled labels until none is left but heartbeats and timers.
+
+        One rule is taken for as long as it is enabled, then the next one, since most rules are not.
+        """
+        taken = disabled = 0
+        for name in cycle(SETTLING):
+            disabled += 1
+            while (label := next(enabled_of(self.state, [name]), None)) is not None:
+                assert self.take(label), f"{label} is listed as enabled but is not"
+                self.finish_execution()
+                taken, disabled = taken + 1, 0
+            if disabled > len(SETTLING):
                 return
-            assert self.take(label), f"{label} is listed as enabled but is not"
+            if taken > limit:
+                break
         raise self._disagreement(f"not settled after {limit} labels")
 
     def advance(self, duration: Nanoseconds) -> None:

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from conformance.canisters import ic0
 from conformance.canisters.expressions import Action
-from conformance.canisters.scripted import append_to_slot, call, ignore, program
+from conformance.canisters.scripted import call, ignore, program
 from properties.agreement.beginnings import (
     AMOUNTS,
     CANISTERS,
@@ -23,10 +23,18 @@ from properties.agreement.beginnings import (
     neighbours,
 )
 from properties.agreement.lockstep import SUBNET, SYSTEM_TASKS, Lockstep, enabled_about, enabled_of
-from properties.strategies.management import ManagementCall, controls, management_calls
+from properties.strategies.management import ManagementCall, controls, installations, management_calls
 from properties.strategies.outside import outside_calls
 from properties.strategies.programs import calling_programs, init_programs, programs
-from properties.strategies.services import chunk_calls, creations, information_calls, snapshot_calls
+from properties.strategies.services import (
+    HeldSnapshot,
+    StoredModule,
+    chunk_calls,
+    digest,
+    information_calls,
+    snapshot_calls,
+    uses_of_cycles,
+)
 from spec.machine import SPONTANEOUS, enabled
 from spec.profile import Profile, load_profile
 from spec.rules.resources import liquid_balance
@@ -36,14 +44,14 @@ from spec.state.message import CallMessage
 from spec.state.request import Endpoint
 from spec.transition import RULES
 from spec.values import management
-from spec.values.canister_terms import Public
+from spec.values.canister_terms import Public, SnapshotSource
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal, RequestId
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds, Seconds
 from spec.values.rejects import RejectCode
 
 SETTINGS = (
-    management.SettingsArguments(freezing_threshold=2**40),
+    management.SettingsArguments(freezing_threshold=2**50),
     management.SettingsArguments(freezing_threshold=0, minimum_incoming_canister_call_cycles=0),
     management.SettingsArguments(minimum_incoming_canister_call_cycles=10**9),
     management.SettingsArguments(wasm_memory_limit=2**20, wasm_memory_threshold=2**20),
@@ -52,7 +60,10 @@ SETTINGS = (
 """Frozen; everything may be spent; calls must bring cycles; the heap is nearly full; everybody may look."""
 DURATIONS: tuple[Nanoseconds, ...] = (NANOSECONDS_PER_SECOND, 300 * NANOSECONDS_PER_SECOND)
 """A little time, and so much that calls and requests expire."""
-UNWILLING = ("stop_canister", "uninstall_code", SETTINGS[0], SETTINGS[2])
+BURN_ALL = ignore(ic0.cycles_burn128(2**100))
+WRITE = ic0.debug_print(b"x" * 1000)
+SET_TIMER = ignore(ic0.global_timer_set(1))
+UNWILLING = ("stop_canister", "uninstall_code", SETTINGS[0], SETTINGS[2], BURN_ALL)
 """What makes a canister reject the calls of others."""
 TASKS_WAIT = 8
 """Heartbeats and timers are always possible; they are considered one time in so many."""
@@ -60,6 +71,7 @@ SCHEDULED = 12
 """How many labels one draw takes at most."""
 ENOUGH: Cycles = 2 * 10**13
 """A canister with so many liquid cycles can pay for calls that bring a thousand billion."""
+EXPIRY = ("call_expiry_of_call_context", "call_expiry_of_message", "call_expiry_of_stop_call", "drop_expired_message")
 OF_THE_OUTSIDE = ("outside_call_departure", "outside_call_failure")
 
 fired: Counter[str] = Counter()
@@ -83,7 +95,7 @@ class ByCanister:
     cycles: Cycles
 
 
-CALLING = st.builds(ByCanister, st.sampled_from(EVERYBODY), st.sampled_from([10**12, 10**12, 10**12, 10**8, 0]))
+CALLING = st.builds(ByCanister, st.sampled_from(EVERYBODY), st.sampled_from([*[10**12] * 6, 10**8, 0]))
 ANYBODY = st.one_of(st.builds(ByUser, st.sampled_from((USERS[0], *USERS))), CALLING)
 
 
@@ -160,42 +172,43 @@ class LockstepMachine(RuleBasedStateMachine):
             method, arguments = "provisional_create_canister_with_cycles", management.encode_arguments(provisional)
         self.lockstep.submit(user, MANAGEMENT_CANISTER, method, arguments, SUBNET.subnet_id, Endpoint.SUBNET)
 
-    @rule(call=st.one_of(controls(EVERYBODY), management_calls(EVERYBODY, USERS, MODULES, init_programs())))
+    @rule(
+        call=st.one_of(
+            controls(EVERYBODY),
+            installations(EVERYBODY, MODULES, init_programs()),
+            management_calls(EVERYBODY, USERS, MODULES, init_programs()),
+        )
+    )
     def manage_at_once(self, call: ManagementCall) -> None:
         """A management call overtakes everything else, so that it meets open call contexts."""
         self.overtake(self.manage(call))
 
     # Services of the management canister.
 
-    @rule(who=ANYBODY, draw=st.data(), pick=st.integers(0, 2**16))
-    def use_chunks(self, who: ByUser | ByCanister, draw: st.DataObject, pick: int) -> None:
-        holders = [one for one, canister in self.lockstep.state.canisters.items() if len(canister.chunk_store)]
-        calls = st.lists(chunk_calls(EVERYBODY, MODULES, holders), min_size=1, max_size=3)
-        self.ask(who, draw.draw(calls), pick)
+    @rule(who=ANYBODY, draw=st.data(), count=st.integers(1, 5), pick=st.integers(0, 2**16))
+    def use_chunks(self, who: ByUser | ByCanister, draw: st.DataObject, count: int, pick: int) -> None:
+        for _ in range(count):
+            self.ask(who, [draw.draw(chunk_calls(EVERYBODY, MODULES, self.stored_modules()))], pick)
 
-    @rule(who=ANYBODY, draw=st.data(), pick=st.integers(0, 2**16))
-    def use_snapshots(self, who: ByUser | ByCanister, draw: st.DataObject, pick: int) -> None:
-        held = [
-            (canister_id, snapshot_id)
-            for canister_id, canister in self.lockstep.state.canisters.items()
-            for snapshot_id, _ in canister.snapshots.items()
-        ]
-        calls = st.lists(snapshot_calls(EVERYBODY, MODULES, held), min_size=1, max_size=3)
-        self.ask(who, draw.draw(calls), pick)
+    @rule(who=ANYBODY, draw=st.data(), count=st.integers(1, 5), pick=st.integers(0, 2**16))
+    def use_snapshots(self, who: ByUser | ByCanister, draw: st.DataObject, count: int, pick: int) -> None:
+        for _ in range(count):
+            calls = snapshot_calls(EVERYBODY, MODULES, self.snapshots(), self.snapshots(SnapshotSource.METADATA_UPLOAD))
+            self.ask(who, [draw.draw(calls)], pick)
 
     @rule(
         who=CALLING,
         calls=st.lists(
-            st.one_of(information_calls(EVERYBODY), information_calls(EVERYBODY), creations(), controls(EVERYBODY)),
+            st.one_of(information_calls(EVERYBODY), uses_of_cycles(EVERYBODY), controls(EVERYBODY)),
             min_size=1,
-            max_size=3,
+            max_size=4,
         ),
         pick=st.integers(0, 2**16),
     )
     def ask_for_information(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
         self.ask(who, calls, pick)
 
-    @rule(who=CALLING, calls=st.lists(outside_calls(CANISTERS), min_size=1, max_size=3), pick=st.integers(0, 2**16))
+    @rule(who=CALLING, calls=st.lists(outside_calls(CANISTERS), min_size=1, max_size=4), pick=st.integers(0, 2**16))
     def ask_the_outside_world(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
         self.ask(who, calls, pick)
 
@@ -217,13 +230,13 @@ class LockstepMachine(RuleBasedStateMachine):
 
     @rule(
         canister_id=st.sampled_from(EVERYBODY),
-        action=st.sampled_from([*[ic0.debug_print(b"x" * 2000)] * 3, ignore(ic0.cycles_burn128(2**100))]),
+        action=st.sampled_from([WRITE, BURN_ALL, SET_TIMER, SET_TIMER]),
     )
     def wear_out(self, canister_id: Principal, action: Action) -> None:
-        """A canister writes a long log, or burns what it has above its freezing limit."""
+        """A canister writes a log that is too long, burns what it can, or wants to be woken."""
         able = self.made_able(canister_id)
-        if able is not None:
-            self.overtake(self.lockstep.submit(USERS[0], able, "update", program(action, action, action))[0])
+        for _ in range(5 if action is WRITE else 1):
+            self.run(able, action)
 
     @rule(
         caller=st.sampled_from(EVERYBODY),
@@ -232,14 +245,17 @@ class LockstepMachine(RuleBasedStateMachine):
         pick=st.integers(0, 2**16),
     )
     def call_one_that_is_unwilling(
-        self, caller: Principal, callee: Principal, how: MethodName | management.SettingsArguments, pick: int
+        self, caller: Principal, callee: Principal, how: MethodName | management.SettingsArguments | Action, pick: int
     ) -> None:
-        """A canister is stopped, emptied, frozen or made to demand cycles; then another one calls it with none."""
+        """A canister is stopped, emptied, frozen, made poor or demanding; then another one calls it with no cycles."""
         match how:
             case management.SettingsArguments():
                 self.change_settings(callee, how)
-            case _:
+            case str():
                 self.control(how, callee)
+            case _:
+                self.change_settings(callee, SETTINGS[1])
+                self.run(callee, how)
         self.ask_canister(caller, [(callee, "update", program())], 0, pick)
 
     @rule(
@@ -263,6 +279,45 @@ class LockstepMachine(RuleBasedStateMachine):
             for one in (canister_id, new_canister_id):
                 self.control("start_canister", one)
 
+    @rule(
+        caller=st.sampled_from(EVERYBODY),
+        callee=st.sampled_from(EVERYBODY),
+        what=st.sampled_from(["waits", "runs", "stops"]),
+        pick=st.integers(0, 2**16),
+    )
+    def let_a_call_expire(self, caller: CanisterId, callee: CanisterId, what: str, pick: int) -> None:
+        """The time of a call is over while it waits, while its callee waits for others, or while its callee stops."""
+        waiting = program(call(caller, "update", program()))
+        wanted = (callee, "update", waiting)
+        if what == "stops":
+            self.ask_canister(callee, [(caller, "update", program())], 0, None)
+            argument = management.encode_arguments(management.CanisterIdArguments(callee))
+            wanted = (MANAGEMENT_CANISTER, "stop_canister", argument)
+        self.made_able(callee)
+        self.ask_canister(caller, [wanted], 0, None if what == "waits" else 0, timeout=1)
+        self.lockstep.advance(DURATIONS[1])
+        self.take_some_rule(list(enabled_of(self.lockstep.state, EXPIRY)), pick, pick)
+        self.take_some_rule(list(enabled_of(self.lockstep.state, EXPIRY)), pick, pick)
+
+    @rule(canister_id=st.sampled_from(EVERYBODY), more=st.sampled_from(["stop_canister", "start_canister", ""]))
+    def stop_while_calls_are_open(self, canister_id: CanisterId, more: MethodName) -> None:
+        """A canister stops while it waits for a response; then it is stopped again, or started, or left alone."""
+        self.ask_canister(canister_id, [(canister_id, "update", program())], 0, None)
+        self.control("stop_canister", canister_id)
+        if more:
+            self.control(more, canister_id)
+
+    @rule(amount=st.sampled_from(AMOUNTS), is_deleted=st.booleans())
+    def create(self, amount: Cycles, is_deleted: bool) -> None:
+        """A canister is created; it may be deleted soon."""
+        before = set(self.lockstep.state.canisters.keys())
+        created = management.ProvisionalCreateArguments(amount=amount)
+        self.overtake(self.manage(("provisional_create_canister_with_cycles", management.encode_arguments(created))))
+        for canister_id in set(self.lockstep.state.canisters.keys()) - before:
+            self.control("stop_canister", canister_id)
+            if is_deleted:
+                self.control("delete_canister", canister_id)
+
     # What the system does.
 
     @rule(picks=st.lists(st.integers(0, 2**16), min_size=1, max_size=SCHEDULED))
@@ -279,10 +334,15 @@ class LockstepMachine(RuleBasedStateMachine):
         labels = [one for one in enabled(self.lockstep.state) if one.rule != "heartbeat_context_creation"]
         self.take_some_rule(labels, rule_pick, pick)
 
-    @rule(rule_pick=st.integers(0, 2**16), pick=st.integers(0, 2**16), code=st.sampled_from(RejectCode))
-    def interfere(self, rule_pick: int, pick: int, code: RejectCode) -> None:
-        labels = enabled_of(self.lockstep.state, sorted(SPONTANEOUS))
-        self.take_some_rule([one for one in labels if one.arguments().get("code", code) == code], rule_pick, pick)
+    @rule(
+        rule_picks=st.lists(st.integers(0, 2**16), min_size=1, max_size=4),
+        pick=st.integers(0, 2**16),
+        code=st.sampled_from(RejectCode),
+    )
+    def interfere(self, rule_picks: list[int], pick: int, code: RejectCode) -> None:
+        for rule_pick in rule_picks:
+            labels = enabled_of(self.lockstep.state, sorted(SPONTANEOUS))
+            self.take_some_rule([one for one in labels if one.arguments().get("code", code) == code], rule_pick, pick)
 
     def teardown(self) -> None:
         self.lockstep.settle()
@@ -304,11 +364,29 @@ class LockstepMachine(RuleBasedStateMachine):
         self.overtake(self.manage(("update_settings", management.encode_arguments(changed))))
 
     def control(self, method: MethodName, canister_id: CanisterId) -> None:
-        """A canister is started, stopped or emptied at once."""
+        """A canister is started, stopped, emptied or deleted at once."""
         arguments: management.ManagementArguments = management.CanisterIdArguments(canister_id)
         if method == "uninstall_code":
             arguments = management.UninstallCodeArguments(canister_id)
         self.overtake(self.manage((method, management.encode_arguments(arguments))))
+        for label in list(enabled_of(self.lockstep.state, ["stop_completion"])):
+            self.take_one([label], 0)
+
+    def stored_modules(self) -> list[StoredModule]:
+        """The modules that chunk stores have as one chunk."""
+        canisters = self.lockstep.state.canisters.items()
+        return [
+            (one, module) for one, canister in canisters for module in MODULES if digest(module) in canister.chunk_store
+        ]
+
+    def snapshots(self, *sources: SnapshotSource) -> list[HeldSnapshot]:
+        """The snapshots of all canisters, or those that come from there."""
+        return [
+            (canister_id, snapshot_id)
+            for canister_id, canister in self.lockstep.state.canisters.items()
+            for snapshot_id, snapshot in canister.snapshots.items()
+            if not sources or snapshot.source in sources
+        ]
 
     def has_stopped(self, canister_id: CanisterId) -> bool:
         """The canister exists and is stopped."""
@@ -329,23 +407,31 @@ class LockstepMachine(RuleBasedStateMachine):
         canister_id: CanisterId,
         calls: Sequence[tuple[CanisterId, MethodName, bytes]],
         cycles: Cycles,
-        pick: int,
+        pick: int | None,
+        timeout: Seconds | None = None,
     ) -> None:
-        """A canister makes calls with so many cycles each, and something is done about them at once."""
+        """A canister makes calls with so many cycles each; something is done about them at once, if there is a pick."""
         caller = self.made_able(canister_id)
         if caller is None:
             return
         made = program(
             *(
-                call(callee, method, argument, cycles=cycles, if_refused=append_to_slot(1, b"refused"))
+                call(callee, method, argument, cycles=cycles, timeout_seconds=timeout)
                 for callee, method, argument in calls
             )
         )
         before = self.lockstep.state.messages.next_id
         self.overtake(self.lockstep.submit(USERS[0], caller, "update", made)[0])
+        if pick is None:
+            return
         messages = self.lockstep.state.messages
         for message_id in [one for one in messages.ids() if one > before and isinstance(messages[one], CallMessage)]:
             self.follow(MessageId(message_id), pick)
+
+    def run(self, canister_id: CanisterId | None, action: Action) -> None:
+        """A canister runs an action at once."""
+        if canister_id is not None:
+            self.overtake(self.lockstep.submit(USERS[0], canister_id, "update", program(action))[0])
 
     def made_able(self, canister_id: CanisterId) -> CanisterId | None:
         """The canister, or another one if it does not exist, after all was done so that it can answer calls."""
@@ -396,10 +482,10 @@ class LockstepMachine(RuleBasedStateMachine):
         self.lockstep.finish_execution()
 
     def take_some_rule(self, labels: Sequence[Label], rule_pick: int, pick: int) -> None:
-        """Every rule that can fire is as likely as any other, however many labels it has."""
+        """One that fired least often in this schedule, or any; it does not matter how many labels a rule has."""
         if labels:
-            rules = sorted({label.rule for label in labels})
-            chosen = rules[rule_pick % len(rules)]
+            rules = sorted({label.rule for label in labels}, key=lambda name: (self.lockstep.fired[name], name))
+            chosen = rules[(rule_pick // 2) % len(rules) if rule_pick % 2 else 0]
             self.take_one([label for label in labels if label.rule == chosen], pick)
 
 

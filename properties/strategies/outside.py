@@ -10,8 +10,9 @@ from spec.values import management
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Principal
 
-KEY_NAMES = st.sampled_from(["key_1", "key_1", "key_1", "other"])
-PATHS = st.sampled_from([List[Blob](), List.of(b"path"), List((b"",) * 256)])
+KEY_NAMES = st.sampled_from(["key_1"] * 6 + ["other"])
+PATHS = st.sampled_from([List[Blob](), List.of(b"path")] * 3 + [List((b"",) * 256)])
+"""The last one is too long."""
 ECDSA_KEYS = st.builds(management.EcdsaKeyId, st.just(management.EcdsaCurve.SECP256K1), KEY_NAMES)
 SCHNORR_KEYS = st.builds(management.SchnorrKeyId, st.sampled_from(list(management.SchnorrAlgorithm)), KEY_NAMES)
 VETKD_KEYS = st.builds(management.VetkdKeyId, st.just(management.VetkdCurve.BLS12_381_G2), KEY_NAMES)
@@ -27,15 +28,13 @@ def threshold_keys(canisters: Sequence[CanisterId]) -> list[st.SearchStrategy[Ma
     """Public keys, signatures and derived keys."""
     whose = st.one_of(st.none(), st.none(), st.sampled_from([*canisters, Principal(b"\x04")]))
     tweaks = st.sampled_from(
-        [None, None, *(management.TaprootTweak(root) for root in (b"", bytes(32), b"not so long"))]
+        [*[None] * 4, *(management.TaprootTweak(root) for root in (b"", bytes(32), b"not so long"))]
     )
     return [
         named("ecdsa_public_key", st.builds(management.EcdsaPublicKeyArguments, ECDSA_KEYS, whose, PATHS)),
         named(
             "sign_with_ecdsa",
-            st.builds(
-                management.SignWithEcdsaArguments, st.sampled_from([bytes(32), bytes(32), b""]), ECDSA_KEYS, PATHS
-            ),
+            st.builds(management.SignWithEcdsaArguments, st.sampled_from([bytes(32)] * 4 + [b""]), ECDSA_KEYS, PATHS),
         ),
         named("schnorr_public_key", st.builds(management.SchnorrPublicKeyArguments, SCHNORR_KEYS, whose, PATHS)),
         named(
@@ -48,7 +47,7 @@ def threshold_keys(canisters: Sequence[CanisterId]) -> list[st.SearchStrategy[Ma
             st.builds(
                 management.VetkdDeriveKeyArguments,
                 st.just(b"input"),
-                st.sampled_from([bytes(48), bytes(48), b""]),
+                st.sampled_from([bytes(48)] * 4 + [b""]),
                 VETKD_KEYS,
             ),
         ),
@@ -68,9 +67,9 @@ def http_requests(canisters: Sequence[CanisterId]) -> st.SearchStrategy[Manageme
         "http_request",
         st.builds(
             management.HttpRequestArguments,
-            st.sampled_from(["https://example.org"] * 4 + ["http://example.org", "https://" + "a" * 9000]),
+            st.sampled_from(["https://example.org"] * 6 + ["http://example.org", "https://" + "a" * 9000]),
             st.sampled_from(list(management.HttpMethod)),
-            st.sampled_from([None, 0, 1000, 1000, 2_000_001]),
+            st.sampled_from([None, 0, 1000, 1000, 1000, 2_000_001]),
             body=st.sampled_from([None, b"body"]),
             transform=transforms,
             is_replicated=st.sampled_from([None, True, False]),

@@ -17,6 +17,8 @@ ABSENT: Final[CanisterId] = Principal(b"\x09\x09")
 ODD_SIZES: Final = (0, 1, 100, 65536, 2_000_000, 2_000_001, 2**63)
 HeldSnapshot = tuple[CanisterId, SnapshotId]
 """A canister, and the id of a snapshot that it has or does not have."""
+StoredModule = tuple[CanisterId, Blob]
+"""A canister, and a module that its chunk store has as one chunk, or has not."""
 GLOBALS_OF_SCRIPTED: Final[List[management.SnapshotGlobal]] = List(
     (
         *(management.SnapshotGlobal(GlobalType.I32, number) for number in range(5)),
@@ -42,55 +44,55 @@ def digest(chunk: Blob) -> Blob:
 
 
 def chunk_calls(
-    canisters: Sequence[CanisterId], modules: Sequence[Blob], holders: Sequence[CanisterId] = ()
+    canisters: Sequence[CanisterId], modules: Sequence[Blob], stored: Sequence[StoredModule] = ()
 ) -> st.SearchStrategy[ManagementCall]:
-    """Calls about chunk stores, some of which belong to `holders`. Modules are stored whole or in halves."""
+    """Calls about chunk stores, some of which have modules. Modules are stored whole or in halves."""
     halves = [half for module in modules for half in (module[: len(module) // 2], module[len(module) // 2 :])]
     chunks = st.sampled_from([*modules, *modules, *halves, b"small", bytes(2**20 + 1)])
-    stores = about([*holders, *holders, *canisters])
     only = st.builds(management.CanisterIdArguments, about(canisters))
     return st.one_of(
         named("upload_chunk", st.builds(management.UploadChunkArguments, about(canisters), chunks)),
         named("upload_chunk", st.builds(management.UploadChunkArguments, about(canisters), st.sampled_from(modules))),
         named("clear_chunk_store", only),
         named("stored_chunks", only),
-        chunked_installations(canisters, modules, stores),
-        chunked_installations(canisters, modules, stores),
+        chunked_installations(canisters, modules, stored),
+        chunked_installations(canisters, modules, stored),
     )
 
 
 def chunked_installations(
-    canisters: Sequence[CanisterId], modules: Sequence[Blob], stores: st.SearchStrategy[CanisterId]
+    canisters: Sequence[CanisterId], modules: Sequence[Blob], stored: Sequence[StoredModule]
 ) -> st.SearchStrategy[ManagementCall]:
     """Installations of modules that were stored, whole or in halves, and of what was not."""
-    modes = st.sampled_from([management.InstallMode(), management.ReinstallMode(), management.UpgradeMode()])
+    modes = st.sampled_from([management.ReinstallMode(), management.InstallMode(), *[management.UpgradeMode()] * 2])
 
     def arguments(
-        mode: management.CanisterInstallMode, target: CanisterId, store: CanisterId | None, module: Blob, how: int
+        mode: management.CanisterInstallMode, target: CanisterId | None, found: StoredModule, how: int
     ) -> management.InstallChunkedCodeArguments:
+        store, module = found
         middle = len(module) // 2
         pieces: tuple[Blob, ...] = ((module,), (module,), (module[:middle], module[middle:]), (b"never stored",))[how]
         hashes = List(tuple(digest(one) for one in pieces))
+        if target is None:
+            return management.InstallChunkedCodeArguments(mode, store, digest(module), None, hashes)
         return management.InstallChunkedCodeArguments(mode, target, digest(module), store, hashes)
 
-    given = st.builds(
-        arguments,
-        modes,
-        about(canisters),
-        st.one_of(stores, stores, st.none()),
-        st.sampled_from(modules),
-        st.integers(0, 3),
-    )
+    anywhere = st.tuples(about(canisters), st.sampled_from(modules))
+    known = st.one_of(st.sampled_from(stored), st.sampled_from(stored), anywhere) if stored else anywhere
+    given = st.builds(arguments, modes, st.one_of(st.none(), about(canisters)), known, st.integers(0, 3))
     return named("install_chunked_code", given)
 
 
 def snapshot_calls(
-    canisters: Sequence[CanisterId], modules: Sequence[Blob], held: Sequence[HeldSnapshot]
+    canisters: Sequence[CanisterId],
+    modules: Sequence[Blob],
+    held: Sequence[HeldSnapshot],
+    uploaded: Sequence[HeldSnapshot],
 ) -> st.SearchStrategy[ManagementCall]:
     """Calls that take, load, list, delete, read and upload snapshots; some are about those that exist already."""
     never = [(canister_id, SnapshotId(bytes(7) + b"\x63")) for canister_id in canisters]
-    known = st.sampled_from([*held, *held, *held, *held, *never[:1]] or never)
-    replaced = st.one_of(st.none(), st.none(), known.map(lambda one: one[1]))
+    known = st.sampled_from([*[*held] * 8, *never[:1]])
+    replaced = st.one_of(*[st.none()] * (3 if held else 12), known.map(lambda one: one[1]))
     taken = st.builds(
         management.TakeSnapshotArguments, about(canisters), replaced, st.sampled_from([None, False, True])
     )
@@ -119,13 +121,14 @@ def snapshot_calls(
             "upload_canister_snapshot_data",
             st.builds(
                 lambda one, part, chunk: management.UploadSnapshotDataArguments(one[0], one[1], part, chunk),
-                known,
+                st.sampled_from(uploaded) if uploaded else known,
                 parts_written(),
-                st.sampled_from([b"", b"small", *modules]),
+                st.sampled_from([b"", b"small", b"small", *modules]),
             ),
         ),
     ]
-    return st.one_of(calls)
+    # Without a snapshot, most calls would be about none.
+    return st.one_of(calls) if held else st.one_of(*calls[:2], *calls[:2], *calls[-2:-1], *calls)
 
 
 def parts_read(modules: Sequence[Blob]) -> st.SearchStrategy[management.SnapshotPart]:
@@ -185,7 +188,7 @@ def uploads_of_metadata(
 def information_calls(canisters: Sequence[CanisterId]) -> st.SearchStrategy[ManagementCall]:
     """What canisters learn about canisters, nodes and subnets, and random numbers."""
     numbers = st.one_of(st.none(), st.integers(0, 30))
-    sections = st.sampled_from(["candid:service", "enhanced-orthogonal-persistence", "none"])
+    sections = st.sampled_from(["enhanced-orthogonal-persistence"] * 3 + ["candid:service"])
     times = st.sampled_from(ODD_SIZES)
     return st.one_of(
         named("canister_info", st.builds(management.CanisterInfoArguments, about(canisters), numbers)),
@@ -197,9 +200,12 @@ def information_calls(canisters: Sequence[CanisterId]) -> st.SearchStrategy[Mana
     )
 
 
-def creations() -> st.SearchStrategy[ManagementCall]:
-    """New canisters, for the cycles that the call brings."""
+def uses_of_cycles(canisters: Sequence[CanisterId]) -> st.SearchStrategy[ManagementCall]:
+    """New canisters, and deposits, for the cycles that the call brings."""
     settings = st.sampled_from(
         [management.SettingsArguments(), management.SettingsArguments(freezing_threshold=0, memory_allocation=2**20)]
     )
-    return named("create_canister", st.builds(management.CreateCanisterArguments, settings))
+    return st.one_of(
+        named("create_canister", st.builds(management.CreateCanisterArguments, settings)),
+        named("deposit_cycles", st.builds(management.CanisterIdArguments, about(canisters))),
+    )
