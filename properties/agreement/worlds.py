@@ -23,6 +23,7 @@ from properties.agreement.beginnings import (
     neighbours,
 )
 from properties.agreement.lockstep import SUBNET, SYSTEM_TASKS, Lockstep, enabled_about, enabled_of
+from properties.strategies.labels import labels as any_labels
 from properties.strategies.management import ManagementCall, controls, installations, management_calls
 from properties.strategies.outside import outside_calls
 from properties.strategies.programs import calling_programs, init_programs, programs
@@ -343,6 +344,13 @@ class LockstepMachine(RuleBasedStateMachine):
         for rule_pick in rule_picks:
             labels = enabled_of(self.lockstep.state, sorted(SPONTANEOUS))
             self.take_some_rule([one for one in labels if one.arguments().get("code", code) == code], rule_pick, pick)
+
+    @rule(draw=st.data(), count=st.integers(1, 8))
+    def try_labels(self, draw: st.DataObject, count: int) -> None:
+        """Labels that may be enabled or not; they are refused or taken."""
+        for _ in range(count):
+            self.lockstep.take(draw.draw(any_labels(self.lockstep.state)))
+            self.lockstep.finish_execution()
 
     def teardown(self) -> None:
         self.lockstep.settle()

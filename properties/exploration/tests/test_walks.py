@@ -7,11 +7,18 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from properties.agreement import worlds
 from properties.agreement.lockstep import Disagreement
-from properties.exploration.walks import WalkMachine
+from properties.exploration.walks import WalkMachine, disagreement_about
+from spec import machine
+from spec.machine import enabled
+from spec.state.label import Label
 from spec.transition import RULES, Rule
 
 CHECKS = list(HealthCheck)
 QUICK = settings(max_examples=8, stateful_step_count=30, deadline=None, suppress_health_check=CHECKS, derandomize=True)
+
+
+def begin(walking: WalkMachine) -> None:
+    walking.begin((10**14,) * 5, (0,) * 3, (*worlds.MODULES, worlds.MODULES[0]), b"", False)
 
 
 def test_short_random_walks_violate_no_invariant() -> None:
@@ -35,10 +42,32 @@ def test_a_walk_notices_a_rule_that_creates_cycles(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(wrong, "__signature__", __import__("inspect").signature(right.body), raising=False)
     monkeypatch.setattr(wrong, "__annotations__", right.body.__annotations__)
     monkeypatch.setitem(RULES, "initiate_call", Rule(right.name, right.title, right.source, wrong, False))
-    machine = WalkMachine()
 
     with pytest.raises(Disagreement, match="cycles are not conserved"):
-        machine.begin((10**14,) * 5, (0,) * 3, (*worlds.MODULES, worlds.MODULES[0]), b"", False)
+        begin(WalkMachine())
+
+
+def test_a_walk_notices_a_label_that_fires_and_is_not_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "METHOD_OF", {"install_code": "update_settings"})
+    walking = WalkMachine()
+    begin(walking)
+    waiting = walking.lockstep.state.messages.ids()[0]
+
+    with pytest.raises(Disagreement, match="fires, but `enabled` does not list it"):
+        walking.lockstep.take(Label("install_code", {"message_id": waiting}))
+
+
+def test_listed_labels_and_labels_that_fire_are_the_same() -> None:
+    walking = WalkMachine()
+    begin(walking)
+    state = walking.lockstep.state
+    label = enabled(state, spontaneous=True)[0]
+    other = Label("callback_invocation", {"message_id": 10**6})
+
+    assert disagreement_about(state, label, fires=True) is None
+    assert "is listed but does not fire" in disagreement_about(state, label, fires=False)
+    assert disagreement_about(state, other, fires=False) is None
+    assert "does not list it" in disagreement_about(state, other, fires=True)
 
 
 @pytest.mark.deep
