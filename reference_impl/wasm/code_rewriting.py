@@ -11,6 +11,7 @@ from typing import Final
 
 from attrs import frozen
 
+from reference_impl.wasm.compiling_effort import CompilingEffort
 from reference_impl.wasm.counting_code import (
     MOST_LOCALS,
     CounterInGlobal,
@@ -48,6 +49,10 @@ _CLOSING: Final = re.compile(rb"[\x00\x03-\x05\x0b-\x0f\x12\x13]")
 _BRANCH_TABLE: Final = 0x0E
 _CALL, _CALL_INDIRECT = 0x10, 0x11
 _REWRITTEN: Final = re.compile(rb"[\x10\x11\xfc]")
+_TYPED_BLOCK: Final = re.compile(rb"[\x02-\x04](?![\x40-\x7f]\Z)")
+"""A block whose type has an index; the values that it takes and gives are brought together like locals."""
+_MANY_MERGES: Final = 10_000
+"""Below this the types of blocks are not looked at."""
 _PREFIXED: Final = re.compile(rb"[\xfc\xfd]")
 _MEMORY_INIT, _DATA_DROP, _MEMORY_COPY, _MEMORY_FILL = 8, 9, 10, 11
 _REFUSED_TABLE_INSTRUCTIONS: Final = {12: "table.init", 14: "table.copy", 15: "table.grow", 17: "table.fill"}
@@ -112,6 +117,8 @@ class CodeWriter:
         self.vector_weights = weights_of_vectors(is_64_bit)
         self.segments: dict[bytes, Segment] = {}
         self.fast = places.fast
+        self.effort = CompilingEffort()
+        self.largest_type = max((len(one.parameters) + len(one.results) for one in parsed.types), default=0)
         self.count = 0
         self.drops_data = False
         self.places = places
@@ -138,6 +145,7 @@ class CodeWriter:
         tokens = instructions(body[declared.end :])
         opcodes = bytes(map(itemgetter(0), tokens))
         self._check_limits(tokens, opcodes)
+        self._add_effort(tokens, opcodes, declared.number)
         self.count += len(tokens) + _INJECTED_GROW * opcodes.count(_GROW)
         has_several_segments = _CLOSING.search(opcodes, 0, len(opcodes) - 1) is not None
         if self.is_exact or not has_several_segments or declared.number >= MOST_LOCALS:
@@ -154,6 +162,12 @@ class CodeWriter:
         written = [declared.with_counter(), self.arrive, code.renew, block]
         self._write_segments(written, tokens, opcodes, counter)
         return b"".join(written) + counter.show() + b"\x0b"
+
+    def _add_effort(self, tokens: list[bytes], opcodes: bytes, values: int) -> None:
+        segments = len(_CLOSING.findall(opcodes))
+        if segments * self.largest_type > _MANY_MERGES and any(map(_TYPED_BLOCK.match, tokens)):
+            values += self.largest_type
+        self.effort.add(len(tokens), values, segments)
 
     def _check_limits(self, tokens: list[bytes], opcodes: bytes) -> None:
         if len(tokens) > self.function_instructions:

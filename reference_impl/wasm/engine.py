@@ -19,6 +19,9 @@ What the deepest calls of the largest functions take: a thousand frames with hal
 has no more than a million instructions. Addresses only, until used.
 """
 
+_SINGLE_PASS: Final = 1
+"""The number of the register allocator of one pass in wasmtime."""
+
 SPARE_STACK: Final = 16 * 2**20
 """For the host, beside the large stack."""
 
@@ -55,6 +58,22 @@ def engine() -> wasmtime.Engine:
     Made at first use, not at import: it catches the signals of traps, and whoever asks for those later takes them away.
     """
     return wasmtime.Engine(_config(STACK))
+
+
+@cache
+def _quickly_compiling_engine() -> wasmtime.Engine:
+    """Compiles without optimization, in a time that grows with the code, for `engine` to run."""
+    config = _config(STACK)
+    config.cranelift_opt_level = "none"
+    ffi.wasmtime_config_cranelift_regalloc_algorithm_set(config.ptr(), _SINGLE_PASS)
+    return wasmtime.Engine(config)
+
+
+def compile_module(binary: bytes, is_hard: bool) -> wasmtime.Module:
+    """The module for `engine`. What is hard to compile is compiled quickly and runs slower."""
+    if not is_hard:
+        return wasmtime.Module(engine(), binary)
+    return wasmtime.Module.deserialize(engine(), wasmtime.Module(_quickly_compiling_engine(), binary).serialize())
 
 
 @cache

@@ -80,7 +80,7 @@ class CompiledModule:
         with self.lock:
             if not self.exact:
                 instrumented = instrument(self.parsed, self.bounds, is_exact=True)
-                module = wasmtime.Module(self.linker.engine, instrumented.binary)
+                module = engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
                 self.exact.append(
                     self._variant(instrumented=instrumented, module=module, room_for_stable_memory=USUAL_STABLE_PAGES)
                 )
@@ -95,7 +95,7 @@ class CompiledModule:
         with self.lock:
             if not self.with_more_room:
                 instrumented = evolve(self.instrumented, binary=with_stable_pages(self.instrumented.binary, pages))
-                module = wasmtime.Module(self.linker.engine, instrumented.binary)
+                module = engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
                 self.with_more_room.append(
                     self._variant(instrumented=instrumented, module=module, room_for_stable_memory=pages)
                 )

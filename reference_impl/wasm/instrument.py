@@ -78,6 +78,8 @@ class Instrumented:
     """Some of these use stable memory."""
     is_exact: bool
     """The counter is right after every trap, not only after `unreachable`."""
+    is_hard_to_compile: bool
+    """Optimization may take too long."""
 
 
 _INJECTED_HELPERS: Final = 20 + 46
@@ -273,4 +275,12 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
     order = (TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, ELEMENT, DATA_COUNT, CODE, DATA)
     binary = HEADER + b"".join(section(key, new_sections[key]) for key in order if key in new_sections)
     count = writer.count + _INJECTED_HELPERS + _INSTRUCTIONS_PER_GLOBAL * (len(parsed.globals) + _INJECTED_GLOBALS)
-    return Instrumented(binary, count, writer.drops_data, bool(places.fast), _has_stable_memory(parsed), is_exact)
+    return Instrumented(
+        binary,
+        count,
+        writer.drops_data,
+        bool(places.fast),
+        _has_stable_memory(parsed),
+        is_exact,
+        writer.effort.is_too_large,
+    )

@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from reference_impl.wasm import runtime
 from reference_impl.wasm.code_rewriting import Bounds
 from reference_impl.wasm.encoding import Malformed
-from reference_impl.wasm.engine import accepting_engine, engine
+from reference_impl.wasm.engine import accepting_engine, compile_module, engine
 from reference_impl.wasm.instance import CompiledModule
 from reference_impl.wasm.instrument import instrument
 from reference_impl.wasm.parsed_module import F32, F64, I32, I64, KIND_FUNCTION, V128, ParsedModule, parse
@@ -401,7 +401,7 @@ def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
     bounds = Bounds(most_pages(parsed, limits), limits.function_instructions, limits.function_complexity)
     instrumented = instrument(parsed, bounds)
     try:
-        compiled = wasmtime.Module(engine(), instrumented.binary)
+        compiled = compile_module(instrumented.binary, instrumented.is_hard_to_compile)
     except wasmtime.WasmtimeError as problem:
         raise Malformed(f"the engine cannot compile the module: {_one_line(problem)}") from None
     return WasmtimeModule(
