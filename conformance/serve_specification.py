@@ -1,4 +1,4 @@
-"""The specification itself as an implementation: `spec.machine` with the deterministic policy of `spec.rounds`."""
+"""The specification itself as an implementation: `spec.machine` with the shortest policy of `spec.rounds`."""
 
 import hashlib
 import sys
@@ -48,7 +48,7 @@ ROOT_KEY: Final[Blob] = b"\x30" + hashlib.sha512(b"the root key of the specifica
 """Some bytes: nothing is signed here."""
 
 STEPS_PER_ROUND: Final[Count] = 100
-"""The specification has no rounds; so many steps count as one."""
+"""The shortest policy has no rounds; so many steps count as one."""
 
 
 class SpecificationImplementation:
