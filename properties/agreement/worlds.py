@@ -1,17 +1,17 @@
 """The random world in which specification and reference implementation run in lockstep."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
 from hypothesis import event
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import initialize, rule
 
 from conformance.canisters import ic0
 from conformance.canisters.expressions import Action
 from conformance.canisters.scripted import call, ignore, program
+from properties.agreement.actions import EVERYTHING_MAY_BE_SPENT, Actions, ByCanister, ByUser
 from properties.agreement.beginnings import (
     AMOUNTS,
     CANISTERS,
@@ -22,38 +22,33 @@ from properties.agreement.beginnings import (
     crowded,
     neighbours,
 )
-from properties.agreement.lockstep import SUBNET, SYSTEM_TASKS, Lockstep, enabled_about, enabled_of
+from properties.agreement.lockstep import SUBNET, SYSTEM_TASKS, Lockstep, enabled_of
 from properties.strategies.labels import labels as any_labels
 from properties.strategies.management import ManagementCall, controls, installations, management_calls
 from properties.strategies.outside import outside_calls
 from properties.strategies.programs import calling_programs, init_programs, programs
 from properties.strategies.services import (
-    HeldSnapshot,
-    StoredModule,
     chunk_calls,
-    digest,
     information_calls,
     snapshot_calls,
     uses_of_cycles,
 )
 from spec.machine import SPONTANEOUS, enabled
 from spec.profile import Profile, load_profile
-from spec.rules.resources import liquid_balance
-from spec.state.canister import Canister, Empty, Running, Stopped
+from spec.state.canister import Canister
 from spec.state.label import Label
-from spec.state.message import CallMessage
 from spec.state.request import Endpoint
 from spec.transition import RULES
 from spec.values import management
 from spec.values.canister_terms import Public, SnapshotSource
 from spec.values.containers import List
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal, RequestId
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds, Seconds
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
 from spec.values.rejects import RejectCode
 
 SETTINGS = (
     management.SettingsArguments(freezing_threshold=2**50),
-    management.SettingsArguments(freezing_threshold=0, minimum_incoming_canister_call_cycles=0),
+    EVERYTHING_MAY_BE_SPENT,
     management.SettingsArguments(minimum_incoming_canister_call_cycles=10**9),
     management.SettingsArguments(wasm_memory_limit=2**20, wasm_memory_threshold=2**20),
     management.SettingsArguments(snapshot_visibility=Public(), status_visibility=Public()),
@@ -70,10 +65,8 @@ TASKS_WAIT = 8
 """Heartbeats and timers are always possible; they are considered one time in so many."""
 SCHEDULED = 12
 """How many labels one draw takes at most."""
-ENOUGH: Cycles = 2 * 10**13
-"""A canister with so many liquid cycles can pay for calls that bring a thousand billion."""
+
 EXPIRY = ("call_expiry_of_call_context", "call_expiry_of_message", "call_expiry_of_stop_call", "drop_expired_message")
-OF_THE_OUTSIDE = ("outside_call_departure", "outside_call_failure")
 
 fired: Counter[str] = Counter()
 """Over all runs of this process, how often each rule fired."""
@@ -81,29 +74,12 @@ failed: Counter[str] = Counter()
 """Over all runs of this process, why executions failed."""
 
 
-@frozen
-class ByUser:
-    """Who makes management calls: a user."""
-
-    user: Principal
-
-
-@frozen
-class ByCanister:
-    """Who makes management calls: a canister, with cycles for each."""
-
-    canister_id: CanisterId
-    cycles: Cycles
-
-
 CALLING = st.builds(ByCanister, st.sampled_from(EVERYBODY), st.sampled_from([*[10**12] * 6, 10**8, 0]))
 ANYBODY = st.one_of(st.builds(ByUser, st.sampled_from((USERS[0], *USERS))), CALLING)
 
 
-class LockstepMachine(RuleBasedStateMachine):
+class LockstepMachine(Actions):
     """Users submit, the system schedules in any order, time passes; both sides agree after every label."""
-
-    lockstep: Lockstep
 
     def build(self, profile: Profile, canisters: Mapping[CanisterId, Canister]) -> Lockstep:
         """Both sides at the beginning."""
@@ -255,7 +231,7 @@ class LockstepMachine(RuleBasedStateMachine):
             case str():
                 self.control(how, callee)
             case _:
-                self.change_settings(callee, SETTINGS[1])
+                self.change_settings(callee, EVERYTHING_MAY_BE_SPENT)
                 self.run(callee, how)
         self.ask_canister(caller, [(callee, "update", program())], 0, pick)
 
@@ -358,143 +334,6 @@ class LockstepMachine(RuleBasedStateMachine):
         failed.update(self.lockstep.failures)
         for name in self.lockstep.fired:
             event(f"rule {name}")
-
-    # Steps of the above.
-
-    def manage(self, call: ManagementCall, user: Principal = USERS[0]) -> RequestId | None:
-        """A user submits a management call; its id, if it is known then."""
-        request_id, _ = self.lockstep.submit(user, MANAGEMENT_CANISTER, call[0], call[1])
-        return request_id
-
-    def change_settings(self, canister_id: CanisterId, settings: management.SettingsArguments) -> None:
-        """The settings of a canister change at once."""
-        changed = management.UpdateSettingsArguments(canister_id, settings)
-        self.overtake(self.manage(("update_settings", management.encode_arguments(changed))))
-
-    def control(self, method: MethodName, canister_id: CanisterId) -> None:
-        """A canister is started, stopped, emptied or deleted at once."""
-        arguments: management.ManagementArguments = management.CanisterIdArguments(canister_id)
-        if method == "uninstall_code":
-            arguments = management.UninstallCodeArguments(canister_id)
-        self.overtake(self.manage((method, management.encode_arguments(arguments))))
-        for label in list(enabled_of(self.lockstep.state, ["stop_completion"])):
-            self.take_one([label], 0)
-
-    def stored_modules(self) -> list[StoredModule]:
-        """The modules that chunk stores have as one chunk."""
-        canisters = self.lockstep.state.canisters.items()
-        return [
-            (one, module) for one, canister in canisters for module in MODULES if digest(module) in canister.chunk_store
-        ]
-
-    def snapshots(self, *sources: SnapshotSource) -> list[HeldSnapshot]:
-        """The snapshots of all canisters, or those that come from there."""
-        return [
-            (canister_id, snapshot_id)
-            for canister_id, canister in self.lockstep.state.canisters.items()
-            for snapshot_id, snapshot in canister.snapshots.items()
-            if not sources or snapshot.source in sources
-        ]
-
-    def has_stopped(self, canister_id: CanisterId) -> bool:
-        """The canister exists and is stopped."""
-        canisters = self.lockstep.state.canisters
-        return canister_id in canisters and isinstance(canisters[canister_id].status, Stopped)
-
-    def ask(self, who: ByUser | ByCanister, calls: Sequence[ManagementCall], pick: int) -> None:
-        """Management calls overtake everything else."""
-        match who:
-            case ByUser(user):
-                for one in calls:
-                    self.overtake(self.manage(one, user))
-            case ByCanister(canister_id, cycles):
-                self.ask_canister(canister_id, [(MANAGEMENT_CANISTER, *one) for one in calls], cycles, pick)
-
-    def ask_canister(
-        self,
-        canister_id: CanisterId,
-        calls: Sequence[tuple[CanisterId, MethodName, bytes]],
-        cycles: Cycles,
-        pick: int | None,
-        timeout: Seconds | None = None,
-    ) -> None:
-        """A canister makes calls with so many cycles each; something is done about them at once, if there is a pick."""
-        caller = self.made_able(canister_id)
-        if caller is None:
-            return
-        made = program(
-            *(
-                call(callee, method, argument, cycles=cycles, timeout_seconds=timeout)
-                for callee, method, argument in calls
-            )
-        )
-        before = self.lockstep.state.messages.next_id
-        self.overtake(self.lockstep.submit(USERS[0], caller, "update", made)[0])
-        if pick is None:
-            return
-        messages = self.lockstep.state.messages
-        for message_id in [one for one in messages.ids() if one > before and isinstance(messages[one], CallMessage)]:
-            self.follow(MessageId(message_id), pick)
-
-    def run(self, canister_id: CanisterId | None, action: Action) -> None:
-        """A canister runs an action at once."""
-        if canister_id is not None:
-            self.overtake(self.lockstep.submit(USERS[0], canister_id, "update", program(action))[0])
-
-    def made_able(self, canister_id: CanisterId) -> CanisterId | None:
-        """The canister, or another one if it does not exist, after all was done so that it can answer calls."""
-        canisters = self.lockstep.state.canisters
-        chosen = canister_id if canister_id in canisters else next(iter(canisters.keys()), None)
-        if chosen is None:
-            return None
-        canister = canisters[chosen]
-        if liquid_balance(self.lockstep.profile, canister) < ENOUGH:
-            topped_up = management.ProvisionalTopUpArguments(chosen, AMOUNTS[0])
-            self.overtake(self.manage(("provisional_top_up_canister", management.encode_arguments(topped_up))))
-            if canister.settings.freezing_threshold:
-                self.change_settings(chosen, SETTINGS[1])
-        if isinstance(canister.code, Empty):
-            self.install(chosen, MODULES[0])
-        if not isinstance(canister.status, Running):
-            self.control("start_canister", chosen)
-        return chosen
-
-    def install(self, canister_id: CanisterId, module: Blob, argument: Blob = b"") -> None:
-        """A module is installed at once."""
-        installed = management.InstallCodeArguments(management.InstallMode(), canister_id, module, argument)
-        self.overtake(self.manage(("install_code", management.encode_arguments(installed))))
-
-    def follow(self, message_id: MessageId, pick: int) -> None:
-        """Something is done about a call, until it is answered or must wait; it may leave for the outside world."""
-        for _ in range(2):
-            labels = enabled_about(self.lockstep.state, message_id)
-            if pick % 3 == 0:
-                labels += enabled_about(self.lockstep.state, message_id, OF_THE_OUTSIDE)
-            if message_id not in self.lockstep.state.messages or not labels:
-                return
-            self.take_some_rule(labels, pick, pick)
-
-    def overtake(self, request_id: RequestId | None) -> None:
-        """Starts a request, if it is known, and then takes what can be done about its call."""
-        if request_id is None:
-            return
-        message_id = MessageId(self.lockstep.state.messages.next_id)
-        assert self.lockstep.take(Label("initiate_call", {"request_id": request_id}))
-        about_it = enabled_about(self.lockstep.state, message_id)
-        if about_it:
-            self.take_one(about_it, 0)
-
-    def take_one(self, labels: Sequence[Label], pick: int) -> None:
-        """Takes one of the labels, and what must follow it."""
-        assert self.lockstep.take(labels[pick % len(labels)])
-        self.lockstep.finish_execution()
-
-    def take_some_rule(self, labels: Sequence[Label], rule_pick: int, pick: int) -> None:
-        """One that fired least often in this schedule, or any; it does not matter how many labels a rule has."""
-        if labels:
-            rules = sorted({label.rule for label in labels}, key=lambda name: (self.lockstep.fired[name], name))
-            chosen = rules[(rule_pick // 2) % len(rules) if rule_pick % 2 else 0]
-            self.take_one([label for label in labels if label.rule == chosen], pick)
 
 
 def forget() -> None:
