@@ -67,6 +67,7 @@ SCHEDULED = 12
 """How many labels one draw takes at most."""
 
 EXPIRY = ("call_expiry_of_call_context", "call_expiry_of_message", "call_expiry_of_stop_call", "drop_expired_message")
+"""What becomes of calls whose time is over."""
 
 fired: Counter[str] = Counter()
 """Over all runs of this process, how often each rule fired."""
