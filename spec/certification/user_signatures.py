@@ -6,6 +6,7 @@ Source: index, signatures. The rest of the specification is given these function
 
 from attrs import frozen
 
+from spec.certification.bls_signatures import verify_bls_signature
 from spec.certification.canister_signature import decode_public_key, decode_signature, verify_canister_signature
 from spec.certification.certificate import CertificateError, VerifySignature
 from spec.certification.envelope import Keys
@@ -50,3 +51,8 @@ def signing_canister(key: Blob) -> CanisterId | None:
     """The canister that a DER-encoded key is of; None for keys of other kinds."""
     decoded = decode_public_key(key)
     return None if decoded is None else decoded.canister_id
+
+
+def keys_under(root_key: Blob) -> Keys:
+    """All keys that users may sign with; those of canisters go back to a root key, DER-encoded."""
+    return Verifier(verify_own_signature, root_key, verify_bls_signature).keys()

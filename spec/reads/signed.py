@@ -7,12 +7,13 @@ anonymous user's, or whoever hands it to `query` or `read_state` has authenticat
 
 from attrs import field, frozen
 
-from spec.certification.envelope import Envelope, Keys, NotAuthentic, RequestKind, verify_envelope
+from spec.certification.envelope import Envelope, NotAuthentic, RequestKind, verify_envelope
 from spec.certification.hash_tree import Path
+from spec.certification.user_signatures import keys_under
 from spec.reads.answers import Endpoint, QueryRefused, QueryResponse
 from spec.reads.query import query
 from spec.reads.read_state import ReadStateRefused, ReadStateRequest, ReadStateResponse, read_state
-from spec.rules.ingress.authentication import OWN_KEYS, authenticated
+from spec.rules.ingress.authentication import authenticated
 from spec.state.request import SignedRequest
 from spec.state.state import State
 from spec.transition import Unspecified
@@ -43,10 +44,9 @@ def signed_query(
     certificate: Blob | None = None,
     endpoint: Endpoint = Endpoint.CANISTER,
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
-    keys: Keys = OWN_KEYS,
 ) -> QueryResponse | QueryRefused | Unspecified:
-    """The answer to a query call, if its sender signed it. `keys` say which signatures count."""
-    answer = authenticated(signed, RequestKind.QUERY, state.system_time, keys)
+    """The answer to a query call, if its sender signed it."""
+    answer = authenticated(signed, RequestKind.QUERY, state.system_time, state.root_key)
     if isinstance(answer, NotAuthentic):
         return QueryRefused(RejectReason.NOT_AUTHORIZED)
     return query(state, signed.request, effective_id, certificate, endpoint, answer.targets, metrics)
@@ -58,13 +58,12 @@ def signed_read_state(
     signed: SignedReadStateRequest,
     endpoint: Endpoint,
     effective_id: Principal,
-    keys: Keys = OWN_KEYS,
 ) -> ReadStateResponse | ReadStateRefused:
     """The tree that answers a request, if its sender signed it."""
     envelope = Envelope(
         read_state_content(signed.request), signed.public_key, signed.signature, signed.delegations or None
     )
-    answer = verify_envelope(envelope, signed.request.sender, state.system_time, keys)
+    answer = verify_envelope(envelope, signed.request.sender, state.system_time, keys_under(state.root_key))
     if isinstance(answer, NotAuthentic):
         return ReadStateRefused(RejectReason.NOT_AUTHORIZED)
     return read_state(state, signed.request, endpoint, effective_id, answer.targets)

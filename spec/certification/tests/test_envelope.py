@@ -55,7 +55,7 @@ class Plain:
 
 
 def bls(key, signature, message):
-    """A stand-in for BLS, for which no package is at hand: the signature is the hash of key and message."""
+    """A stand-in for BLS, so that any key can sign: the signature is the hash of key and message."""
     return signature == hashlib.sha256(key + message).digest()
 
 

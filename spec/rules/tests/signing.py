@@ -12,16 +12,21 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPubl
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from py_arkworks_bls12381 import G1Point, G2Point
 
+from spec.certification.bls_signatures import SUITE
+from spec.certification.canister_signature import CanisterSignature, PublicKey, encode_public_key, encode_signature
+from spec.certification.certificate import DER_PREFIX, Certificate, signed_message
 from spec.certification.der import subject_public_key_info
 from spec.certification.envelope import RequestKind, delegation_message, request_message
+from spec.certification.hash_tree import hash_tree, reconstruct
 from spec.certification.web_authentication import OBJECT_IDENTIFIER, encoded_challenge
 from spec.rules.ingress.request_ids import request_content
 from spec.rules.tests.worlds import NOW, A, B, a_request
 from spec.state.request import Request, SenderInfo, SignedRequest
 from spec.values.containers import List
 from spec.values.delegations import Delegation, SignedDelegation
-from spec.values.identifiers import ANONYMOUS, Principal, self_authenticating_id
+from spec.values.identifiers import ANONYMOUS, CanisterId, Principal, self_authenticating_id
 
 
 @define
@@ -60,6 +65,26 @@ class Authenticator(Key):
     def sign(self, message: bytes) -> bytes:
         """An assertion."""
         return assertion(self.private, json.dumps({"type": "webauthn.get", "challenge": encoded_challenge(message)}))
+
+
+@define
+class CanisterKey(Key):
+    """A canister that certifies what it signs, on a subnet whose secret is 1. The secret is the seed of its key."""
+
+    canister_id: CanisterId
+
+    @property
+    def public(self) -> bytes:
+        """DER-encoded."""
+        return encode_public_key(PublicKey(self.canister_id, self.private))
+
+    def sign(self, message: bytes) -> bytes:
+        """A certificate of the tree in which the canister notes the message."""
+        tree = hash_tree({b"sig": {sha256(self.private).digest(): {sha256(message).digest(): b""}}})
+        certified = hash_tree({b"canister": {self.canister_id: {b"certified_data": reconstruct(tree)}}})
+        hashed = G1Point.hash_to_curve(signed_message(certified), SUITE)
+        certificate = Certificate(certified, bytes(hashed.to_compressed_bytes()))
+        return encode_signature(CanisterSignature(certificate, tree))
 
 
 def cose_key(private: object) -> dict[int, object]:
@@ -101,6 +126,9 @@ def key(name: str, curve: object = None) -> Key:
 
 OWNER, SESSION, DEVICE = key("owner"), key("session", SECP256R1()), key("device", SECP256K1())
 PASSKEY = Authenticator(key("passkey", SECP256R1()).private)
+BY_CANISTER = CanisterKey(b"seed", B)
+ROOT_KEY = DER_PREFIX + bytes(G2Point().to_compressed_bytes())
+"""Of the secret 1."""
 
 
 def delegated(*keys: Key, expiration: int = NOW, **fields: object) -> List[SignedDelegation]:

@@ -2,10 +2,11 @@
 
 import pytest
 from attrs import evolve
+from py_arkworks_bls12381 import G2Point, Scalar
 
-from spec.certification.canister_signature import PublicKey, encode_public_key
+from spec.certification.certificate import DER_PREFIX
 from spec.rules.ingress.request_ids import request_id_of
-from spec.rules.tests.signing import OWNER, SESSION, admitted, delegated, refused, signed
+from spec.rules.tests.signing import BY_CANISTER, OWNER, ROOT_KEY, SESSION, admitted, delegated, refused, signed
 from spec.rules.tests.worlds import (
     SUBNET,
     A,
@@ -17,11 +18,11 @@ from spec.rules.tests.worlds import (
     refusal,
     world,
 )
-from spec.state.request import KnownRequest, Received, SenderInfo, SignedRequest
+from spec.state.request import KnownRequest, Received, SenderInfo
 from spec.transition import NotEnabled
 from spec.values import management
 from spec.values.containers import List, Map
-from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, self_authenticating_id
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER
 
 ENVELOPES, REFUSED = admitted(), refused()
 NOT_SIGNED = "the envelope is signed by the sender, for the callee"
@@ -67,12 +68,18 @@ def test_whoever_vouches_for_a_user_of_a_canister_vouches_for_the_info_as_well()
     fire(state, "submit_request", request=request, effective_id=A)
 
 
-def test_signatures_of_canisters_are_left_to_whoever_vouches():
-    of_canister = encode_public_key(PublicKey(A, b"seed"))
-    sender = self_authenticating_id(of_canister)
-    because = "no canister signs: that takes pairings, which whoever vouches computes"
-    directly = SignedRequest(a_request(sender=sender), of_canister, b"signature")
-    assert is_refused(world((A, canister(A))), "submit_request", because, request=directly, effective_id=A)
+@pytest.mark.checklist("http.verify.signed", "cert.bls", "cert.canister-signature.verify-certificate")
+@pytest.mark.parametrize("keys", [(BY_CANISTER,), (BY_CANISTER, SESSION), (OWNER, BY_CANISTER)], ids=len)
+def test_a_canister_signs_for_users_by_certifying_what_it_signs(keys):
+    request = a_request(sender=keys[0].user)
+    state = world((A, canister(A)), root_key=ROOT_KEY)
+    envelope = signed(request, *keys)
+    assert request_id_of(request) in fire(state, "submit_request", request=envelope, effective_id=A).state.requests
+
+    forged = evolve(envelope, signature=signed(evolve(request, argument=b"another"), *keys).signature)
+    assert is_refused(state, "submit_request", NOT_SIGNED, request=forged, effective_id=A)
+    elsewhere = evolve(state, root_key=DER_PREFIX + bytes((G2Point() * Scalar(2)).to_compressed_bytes()))
+    assert is_refused(elsewhere, "submit_request", NOT_SIGNED, request=envelope, effective_id=A)
 
 
 MANAGED = {

@@ -1,0 +1,33 @@
+"""
+BLS signatures of subnets: short ones, on the curve BLS12-381.
+
+The package `py_arkworks_bls12381` computes pairings and hashes to the curve. Source: certification, certificate.
+"""
+
+from typing import Final
+
+from py_arkworks_bls12381 import GT, G1Point, G2Point
+
+from spec.values.checklist import defines
+from spec.values.identifiers import Blob
+
+SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
+"""The name of the scheme, which separates its hashes from those of others."""
+
+
+@defines("cert.bls")
+def verify_bls_signature(key: Blob, signature: Blob, message: Blob) -> bool:
+    """
+    The key (96 bytes, a point of the second group) made the signature (48 bytes, a point of the first) on the message.
+
+    Anything that encodes no point of its group, in its one compressed form, and the neutral element as a key, verify
+    nothing.
+    """
+    try:
+        known, signed = G2Point.from_compressed_bytes(key), G1Point.from_compressed_bytes(signature)
+    except ValueError:
+        return False
+    if known == G2Point.identity() or known.to_compressed_bytes() != key or signed.to_compressed_bytes() != signature:
+        return False
+    hashed = G1Point.hash_to_curve(message, SUITE)
+    return bool(GT.pairing_check([signed, -hashed], [G2Point(), known]))
