@@ -1,7 +1,7 @@
 """
 Certificates: a tree, a signature on its root hash, and perhaps a delegation.
 
-Signatures themselves are outside of the specification: whoever checks a certificate brings the verification function.
+What verifies signatures is an argument of the functions here; `bls_signatures` has what the text asks for.
 Source: certification, certificate, delegation and encoding.
 """
 
