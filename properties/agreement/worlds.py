@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, rule
 
 from conformance.canisters import ic0
 from conformance.canisters.expressions import Action
-from conformance.canisters.scripted import call, ignore, program
+from conformance.canisters.scripted import call, ignore, program, sequence
 from properties.agreement.actions import EVERYTHING_MAY_BE_SPENT, Actions, ByCanister, ByUser
 from properties.agreement.beginnings import (
     AMOUNTS,
@@ -57,7 +57,7 @@ SETTINGS = (
 DURATIONS: tuple[Nanoseconds, ...] = (NANOSECONDS_PER_SECOND, 300 * NANOSECONDS_PER_SECOND)
 """A little time, and so much that calls and requests expire."""
 BURN_ALL = ignore(ic0.cycles_burn128(2**100))
-WRITE = ic0.debug_print(b"x" * 1000)
+WRITE = sequence(*[ic0.debug_print(b"x" * 256)] * 3)
 SET_TIMER = ignore(ic0.global_timer_set(1))
 UNWILLING = ("stop_canister", "uninstall_code", SETTINGS[0], SETTINGS[2], BURN_ALL)
 """What makes a canister reject the calls of others."""
@@ -213,8 +213,9 @@ class LockstepMachine(Actions):
     def wear_out(self, canister_id: Principal, action: Action) -> None:
         """A canister writes a log that is too long, burns what it can, or wants to be woken."""
         able = self.made_able(canister_id)
-        for _ in range(5 if action is WRITE else 1):
+        for _ in range(6 if action is WRITE else 1):
             self.run(able, action)
+        self.take_some_rule(list(enabled_of(self.lockstep.state, ["canister_log_trimming"])), 0, 0)
 
     @rule(
         caller=st.sampled_from(EVERYBODY),
@@ -287,11 +288,12 @@ class LockstepMachine(Actions):
 
     @rule(amount=st.sampled_from(AMOUNTS), is_deleted=st.booleans())
     def create(self, amount: Cycles, is_deleted: bool) -> None:
-        """A canister is created; it may be deleted soon."""
+        """A canister is created and stopped twice; it may be deleted soon."""
         before = set(self.lockstep.state.canisters.keys())
         created = management.ProvisionalCreateArguments(amount=amount)
         self.overtake(self.manage(("provisional_create_canister_with_cycles", management.encode_arguments(created))))
         for canister_id in set(self.lockstep.state.canisters.keys()) - before:
+            self.control("stop_canister", canister_id)
             self.control("stop_canister", canister_id)
             if is_deleted:
                 self.control("delete_canister", canister_id)
