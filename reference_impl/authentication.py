@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from reference_impl.authenticators import answered_challenge, authenticator_key
+from reference_impl.canister_signatures import canister_key, certified
 from reference_impl.ingress_history import request_id_of
-from spec.state.request import SignedRequest, Submission
+from spec.state.request import SenderInfo, SignedRequest, Submission
 from spec.values.delegations import Delegation, SignedDelegation
 from spec.values.identifiers import ANONYMOUS, Blob, self_authenticating_id
 from spec.values.quantities import Nanoseconds
@@ -22,6 +23,7 @@ PERMITTING_CALLS: Final = (None, "all")
 
 REQUEST: Final = b"\x0aic-request"
 DELEGATION: Final = b"\x1aic-request-auth-delegation"
+SENDER_INFO: Final = b"\x0eic-sender-info"
 
 
 def _is_ed25519(point: Blob, signature: Blob, message: Blob) -> None:
@@ -47,8 +49,11 @@ KINDS: Final[Mapping[Blob, tuple[int, Callable[[Blob, Blob, Blob], None]]]] = {
 """How keys of each kind begin in DER, how many bytes follow, and what checks a signature."""
 
 
-def made(key: Blob, signature: Blob, message: Blob) -> bool:
-    """The key is a user's own, and it made the signature."""
+def made(key: Blob, signature: Blob, message: Blob, root_key: Blob) -> bool:
+    """The key made the signature; if it is a canister's, by what goes back to the root key."""
+    of_canister = canister_key(key)
+    if of_canister is not None:
+        return certified(of_canister, signature, message, root_key)
     authenticator = authenticator_key(key)
     if authenticator is not None:
         return answered_challenge(authenticator, signature, message)
@@ -64,7 +69,7 @@ def made(key: Blob, signature: Blob, message: Blob) -> bool:
     return False
 
 
-def refusal_of(submission: Submission, now: Nanoseconds) -> str | None:
+def refusal_of(submission: Submission, now: Nanoseconds, root_key: Blob) -> str | None:
     """Why a request is not known to be the sender's; None if it is, or if whoever submits it vouches for that."""
     if not isinstance(submission, SignedRequest):
         is_well_formed = submission.sender != ANONYMOUS or submission.sender_info is None
@@ -72,28 +77,36 @@ def refusal_of(submission: Submission, now: Nanoseconds) -> str | None:
     request = submission.request
     if request.sender != self_authenticating_id(submission.public_key):
         return "the key is not that of the sender"
-    if request.sender_info is not None:
-        return "only users of canisters have a sender_info"
+    if request.sender_info is not None and not _is_stated(request.sender_info, submission.public_key, root_key):
+        return "the canister of the sender's key did not sign the sender_info"
     signer = submission.public_key
     used = {signer}
     if len(submission.delegations) > MOST_DELEGATIONS:
         return "there are too many delegations"
     for signed in submission.delegations:
-        fault = _fault(signed, signer, now) or _what_forbids(signed.delegation, request.canister_id)
+        fault = _fault(signed, signer, now, root_key) or _what_forbids(signed.delegation, request.canister_id)
         signer = signed.delegation.public_key
         if fault is not None or signer in used:
             return fault or "a key delegates to one that came before"
         used.add(signer)
-    if not made(signer, submission.signature, REQUEST + request_id_of(request)):
+    if not made(signer, submission.signature, REQUEST + request_id_of(request), root_key):
         return "the signature is not that of the key that may sign"
     return None
 
 
-def _fault(signed: SignedDelegation, signer: Blob, now: Nanoseconds) -> str | None:
+def _is_stated(stated: SenderInfo, key: Blob, root_key: Blob) -> bool:
+    """The key is that of a canister, which says this of its user, whoever signs in the user's stead."""
+    of_canister = canister_key(key)
+    if of_canister is None or of_canister.canister_id != stated.signer:
+        return False
+    return certified(of_canister, stated.signature, SENDER_INFO + stated.info, root_key)
+
+
+def _fault(signed: SignedDelegation, signer: Blob, now: Nanoseconds, root_key: Blob) -> str | None:
     delegation = signed.delegation
     if now > delegation.expiration:
         return "a delegation has expired"
-    if not made(signer, signed.signature, DELEGATION + hash_of_map(_fields(delegation))):
+    if not made(signer, signed.signature, DELEGATION + hash_of_map(_fields(delegation)), root_key):
         return "a delegation is not signed by the key before it"
     return None
 

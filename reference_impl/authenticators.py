@@ -11,31 +11,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
+from reference_impl.der import public_key_of
 from spec.values.identifiers import Blob
 
 WRAPPED_COSE: Final = b"\x30\x0c\x06\x0a\x2b\x06\x01\x04\x01\x83\xb8\x43\x01\x01"
+"""The algorithm 1.3.6.1.4.1.56387.1.1 in DER."""
 TAG: Final = b"\xd9\xd9\xf7"
 
 Check = Callable[[Blob, Blob], None]
 """Checks a signature on a message, and raises `InvalidSignature` if it is wrong."""
-
-
-def _with_size(tag: int, content: Blob) -> Blob:
-    size = len(content)
-    if size < 128:
-        return bytes((tag, size)) + content
-    digits = size.to_bytes(1 if size < 256 else 2, "big")
-    return bytes((tag, 128 + len(digits))) + digits + content
-
-
-def _unwrapped(key: Blob) -> Blob | None:
-    """The COSE key in DER: the bytes that give the whole when they are wrapped again."""
-    _, _, rest = key.partition(WRAPPED_COSE)
-    for header in (3, 4, 5):
-        cose = rest[header:]
-        if len(cose) < 2**16 - 64 and _with_size(0x30, WRAPPED_COSE + _with_size(0x03, b"\0" + cose)) == key:
-            return cose
-    return None
 
 
 def _loaded(encoded: Blob) -> dict[Any, Any]:
@@ -48,7 +32,7 @@ def _loaded(encoded: Blob) -> dict[Any, Any]:
 
 def authenticator_key(key: Blob) -> Check | None:
     """What checks signatures by this key, or None if it is no key of an authenticator."""
-    cose = _loaded(_unwrapped(key) or b"\xa0")
+    cose = _loaded(public_key_of(WRAPPED_COSE, key) or b"\xa0")
     parts = {number: cose[number] for number in (-1, -2, -3) if number in cose}
     try:
         match cose.get(1), cose.get(3), parts:

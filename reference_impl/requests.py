@@ -73,7 +73,7 @@ def may_see_status(instance: Instance, canister: CanisterRecord, viewer: Princip
 
 
 def _common_refusal(instance: Instance, submission: Submission) -> Refused | None:
-    fault = refusal_of(submission, instance.system_time)
+    fault = refusal_of(submission, instance.system_time, instance.root_key)
     if fault is not None:
         return Refused(fault)
     request = content_of(submission)

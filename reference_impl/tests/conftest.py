@@ -305,13 +305,13 @@ class Stage:
 def new_stage() -> Callable[[], Stage]:
     """Makes stages without canisters."""
 
-    def make(**more) -> Stage:
+    def make(root_key: bytes = b"root key", **more) -> Stage:
         scripts: dict[bytes, Script] = {}
 
         def load(raw_module, profile):
             return scripts.get(raw_module, MalformedModule("no such script"))
 
-        engine = Engine(load_profile(), SUBNET, START, b"root key", loader=load, **more)
+        engine = Engine(load_profile(), SUBNET, START, root_key, loader=load, **more)
         return Stage(engine, scripts)
 
     return make
