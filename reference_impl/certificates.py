@@ -121,16 +121,16 @@ def described(encoded: Blob) -> Item:
 
 def certificate_of(encoded: Blob) -> Certificate:
     """Reads a certificate."""
-    match described(encoded):
-        case {"delegation": {"subnet_id": bytes(subnet_id), "certificate": bytes(given)}, **others}:
+    whole = described(encoded)
+    match whole:
+        case {"delegation": {"subnet_id": bytes(subnet_id), "certificate": bytes(given)}}:
             inner = described(given)
             if isinstance(inner, dict) and "delegation" in inner:
                 raise ValueError("a delegation rests on a delegation")
-            return _certificate(others, Delegation(subnet_id, _certificate(inner, None)))
+            return _certificate(whole, Delegation(subnet_id, _certificate(inner, None)))
         case {"delegation": _}:
             raise ValueError("not a delegation")
-        case item:
-            return _certificate(item, None)
+    return _certificate(whole, None)
 
 
 def _certificate(item: Item, delegation: Delegation | None) -> Certificate:
