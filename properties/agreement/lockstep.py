@@ -89,12 +89,13 @@ class Lockstep:
         profile: Profile | None = None,
         subnet: Subnet = SUBNET,
         canisters: Mapping[CanisterId, Canister] | None = None,
+        root_key: Blob = b"",
     ) -> None:
-        """`canisters` are there at the beginning; they may live on other subnets."""
+        """`canisters` are there at the beginning; they may live on other subnets. `root_key` is DER-encoded."""
         self.profile = profile or load_profile()
         there = Map.of((canisters or {}).items())
-        self.state: State = evolve(initial_state(self.profile, subnet, START), canisters=there)
-        self.engine = Engine(self.profile, subnet, START, b"", canisters=canisters)
+        self.state: State = evolve(initial_state(self.profile, subnet, START, root_key), canisters=there)
+        self.engine = Engine(self.profile, subnet, START, root_key, canisters=canisters)
         self.schedule: list[Label] = []
         self.fired: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()

@@ -38,8 +38,8 @@ MUCH: Cycles = 10**14
 class Stage:
     """Every action is taken on both sides; the lockstep compares them after every label."""
 
-    def __init__(self, profile: Profile | None = None) -> None:
-        self.lockstep = Lockstep(profile)
+    def __init__(self, profile: Profile | None = None, root_key: Blob = b"") -> None:
+        self.lockstep = Lockstep(profile, root_key=root_key)
 
     @property
     def state(self) -> State:

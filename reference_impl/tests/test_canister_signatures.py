@@ -97,11 +97,16 @@ class Given:
     more: object = field(factory=dict)
     """More fields of the certificate of the root subnet for the other one."""
 
-    def certificate(self):
-        """The certificate of the canister's data."""
+    def told(self):
+        """What the certificate tells."""
         tree = [3, self.certified or tree_of(self.notes).hash]
         for label in reversed(self.at):
             tree = [2, label, tree]
+        return tree
+
+    def certificate(self):
+        """The certificate of the canister's data."""
+        tree = self.told()
         signs = self.signs or (CHILD if self.delegates else self.root)
         if not self.delegates:
             return sealed(tree, signs, self.separator)
@@ -137,13 +142,13 @@ def scoped(*shards):
 
 
 def test_the_key_of_a_canister_tells_the_canister_and_the_seed():
-    for seed in (b"", b"seed", b"x" * 100):
+    for seed in (b"", b"seed", b"x" * 100, b"x" * 130):
         known = canister_key(of_canister(SIGNER, seed))
         assert (known.canister_id, known.seed) == (SIGNER, seed)
     assert canister_key(of_canister(b"", b"seed")).canister_id == b""
 
 
-KEY = of_canister()
+KEY, LONG_KEY = of_canister(), of_canister(seed=b"x" * 130)
 NOT_KEYS = {
     "nothing": b"",
     "one byte": KEY[:1],
@@ -151,6 +156,7 @@ NOT_KEYS = {
     "longer": KEY + b"\0",
     "another algorithm": KEY.replace(bytes.fromhex("b8430102"), bytes.fromhex("b8430101")),
     "a length in two bytes that fits in one": KEY[:1] + b"\x81" + KEY[1:],
+    "a length that begins with zero": b"\x30\x82\x00" + LONG_KEY[2:],
     "a length without end": KEY[:1] + b"\x80" + KEY[2:],
     "a length that ends inside itself": b"\x30\x84\x01",
     "bits that do not count": KEY.replace(b"\x03\x10\x00", b"\x03\x10\x01"),
@@ -326,7 +332,7 @@ def _parts(**changes):
     return {"certificate": Given().certificate(), "tree": grown(NOTES), **changes}
 
 
-def _opened(signature):
+def _opened():
     """The certificate as a string in two pieces, and the tree as a list up to a break."""
     certificate = Given().certificate()
     pieces = b"\x5f" + cbor2.dumps(certificate[:9]) + cbor2.dumps(certificate[9:]) + b"\xff"
@@ -335,15 +341,27 @@ def _opened(signature):
 
 
 def test_cbor_may_be_written_in_several_ways():
-    signature = Given().signature()
-    assert holds(_opened(signature))
+    assert holds(_opened())
     assert holds(described(dict(reversed(_parts().items()))))
     assert holds(described(_parts(more=[1.5, True, None, -7, "text", {1: 2}, cbor2.CBORTag(9, b"")])))
     assert holds(described(_parts(certificate=Given().certificate()[3:])))
 
 
+def test_as_many_items_are_in_each_other_as_in_production():
+    assert holds(Given(notes=_under_forks(121)).signature())
+    assert not holds(Given(notes=_under_forks(122)).signature())
+
+
 def _certificate(item):
     return described(_parts(certificate=cbor2.dumps(item)))
+
+
+def _under_forks(number):
+    """The notes, under as many forks."""
+    tree = grown(NOTES)
+    for _ in range(number):
+        tree = [1, [0], tree]
+    return tree
 
 
 def _in_each_other(levels):
@@ -357,6 +375,10 @@ def _delegating(levels):
     return encoded
 
 
+TREE = b"\x64tree" + cbor2.dumps(grown(NOTES))
+PIECE_OF_TEXT = b"\x78" + cbor2.dumps(Given().certificate())[1:]
+CUT_SHORT = [4, b"h" * 31]
+NOTES_BESIDE_IT = sha256(b"\x10ic-hashtree-fork" + tree_of(grown(NOTES)).hash + b"h" * 31).digest()
 HEAD = b"\xd9\xd9\xf7\xa2\x6bcertificate" + cbor2.dumps(Given().certificate()) + b"\x64tree"
 SEEN_TWICE = b"\x83\x01\xd8\x1c" * 60 + b"\x81\x00" + b"".join(b"\xd8\x1d" + cbor2.dumps(59 - n) for n in range(60))
 MALFORMED = {
@@ -373,7 +395,7 @@ MALFORMED = {
     "a certificate without a signature": _certificate({"tree": [0]}),
     "a certificate without a tree": _certificate({"signature": b""}),
     "a signature that is text": _certificate({"tree": [0], "signature": "text"}),
-    "a delegation that is a number": _certificate({"tree": [0], "signature": b"", "delegation": 1}),
+    "a delegation that is a number": described(_parts(certificate=sealed(Given().told(), ROOT, delegation=1))),
     "a delegation without a subnet": _certificate({"tree": [0], "signature": b"", "delegation": {"certificate": b""}}),
     "a delegation of nothing": _certificate(
         {"tree": [0], "signature": b"", "delegation": {"subnet_id": SUBNET, "certificate": b"\x01"}}
@@ -385,18 +407,18 @@ MALFORMED = {
     "a fork with one side": described(_parts(tree=[1, [0]])),
     "a label that is text": described(_parts(tree=[2, "sig", [0]])),
     "a value that is a number": described(_parts(tree=[3, 1])),
-    "a hash of 31 bytes": described(_parts(tree=[4, b"h" * 31])),
+    "a hash of 31 bytes": Given(notes=[1, grown(NOTES), CUT_SHORT], certified=NOTES_BESIDE_IT).signature(),
     "trees too deep in each other": HEAD + _in_each_other(10_000),
     "a tree inside itself": HEAD + b"\xd8\x1c\x83\x01\xd8\x1d\x00\xd8\x1d\x00",
     "trees that are there twice": HEAD + SEEN_TWICE,
     "a list without end": HEAD + b"\x9f\x01",
     "a list longer than the bytes": HEAD + b"\x9b\x7f\xff\xff\xff\xff\xff\xff\xff\x00",
     "a string longer than the bytes": HEAD + b"\x5b\x7f\xff\xff\xff\xff\xff\xff\xff\x00",
-    "a string of pieces of another kind": HEAD + b"\x5f\x61a\xff",
-    "a length that does not exist": HEAD + b"\x9c\x00",
+    "a string of pieces of another kind": HEAD[:16] + b"\x5f" + PIECE_OF_TEXT + b"\xff" + TREE,
+    "a length that does not exist": b"\xd9\xd9\xf7\xa3\x64more\x1c" + b"\x00" * 16 + HEAD[4:-5] + TREE,
     "a break outside": HEAD + b"\xff",
     "text that is not UTF-8": b"\xd9\xd9\xf7\xa1\x61\xff\x00",
-    "a key that is there twice": b"\xd9\xd9\xf7\xa3\x64tree\x81\x00" + HEAD[4:] + cbor2.dumps(grown(NOTES)),
+    "a key that is there twice": b"\xd9\xd9\xf7\xa3\x64tree\x81\x00" + HEAD[4:-5] + TREE,
 }
 
 
@@ -404,7 +426,7 @@ MALFORMED = {
 @pytest.mark.parametrize("signature", MALFORMED.values(), ids=MALFORMED)
 def test_other_bytes_are_no_signature_and_no_error(signature):
     assert not holds(signature)
-    assert holds(HEAD + cbor2.dumps(grown(NOTES)))
+    assert holds(HEAD[:-5] + TREE)
 
 
 def test_a_certificate_tells_its_delegation():

@@ -6,11 +6,13 @@ checks brings along.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 import cbor2
 from attrs import frozen
 
+from spec.certification.cbor import decode_item
 from spec.certification.certificate import (
     SELF_DESCRIBED,
     SELF_DESCRIBING_TAG,
@@ -84,10 +86,10 @@ def decode_signature(encoded: Blob) -> CanisterSignature:
     if not encoded.startswith(SELF_DESCRIBING_TAG):
         raise CertificateError("not a canister signature: it is not self-described CBOR")
     try:
-        fields: Any = cbor2.loads(encoded.removeprefix(SELF_DESCRIBING_TAG))
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as problem:
-        raise CertificateError(f"not CBOR: {problem}") from None
-    if not isinstance(fields, dict) or not isinstance(fields.get("certificate"), bytes) or "tree" not in fields:
+        fields: Any = decode_item(encoded)
+    except ValueError as problem:
+        raise CertificateError(str(problem)) from None
+    if not isinstance(fields, Mapping) or not isinstance(fields.get("certificate"), bytes) or "tree" not in fields:
         raise CertificateError("not a canister signature: certificate and tree are needed")
     return CanisterSignature(decode_certificate(fields["certificate"]), tree_of_value(fields["tree"]))
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import cbor2
 from attrs import frozen
 
+from spec.certification.cbor import decode_item
 from spec.certification.hash_tree import (
     EMPTY,
     Empty,
@@ -36,6 +37,9 @@ Whether a BLS public key (96 bytes) made a signature on a message: `(key, signat
 
 DER_PREFIX: Final = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100")
 """What stands in front of the 96 bytes of a BLS key in DER, by RFC 5480 with the object identifiers of the chapter."""
+
+HASH_LENGTH: Final = 32
+"""Of SHA-256."""
 
 SELF_DESCRIBED: Final = 55799
 """The CBOR tag that certificates bear."""
@@ -145,9 +149,9 @@ def encode_certificate(certificate: Certificate) -> Blob:
 def decode_certificate(content: Blob) -> Certificate:
     """Reads a certificate. Raises `CertificateError` for anything else."""
     try:
-        value = cbor2.loads(content)
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as problem:
-        raise CertificateError(f"not CBOR: {problem}") from None
+        value = decode_item(content)
+    except ValueError as problem:
+        raise CertificateError(str(problem)) from None
     value = value.value if isinstance(value, cbor2.CBORTag) and value.tag == SELF_DESCRIBED else value
     try:
         delegation = value.get("delegation")
@@ -160,7 +164,7 @@ def decode_certificate(content: Blob) -> Certificate:
                 SubnetId(_blob(delegation["subnet_id"])), decode_certificate(_blob(delegation["certificate"]))
             ),
         )
-    except (AttributeError, KeyError, TypeError, IndexError) as problem:
+    except (AttributeError, KeyError, TypeError, IndexError, RecursionError) as problem:
         raise CertificateError(f"not a certificate: {problem!r}") from None
 
 
@@ -181,6 +185,6 @@ def tree_of_value(value: Any) -> HashTree:
             return Labeled(_blob(label), tree_of_value(subtree))
         case [3, leaf]:
             return Leaf(_blob(leaf))
-        case [4, known]:
-            return Pruned(_blob(known))
+        case [4, known] if len(_blob(known)) == HASH_LENGTH:
+            return Pruned(known)
     raise CertificateError(f"not a certificate: {value!r:.60} is no hash tree")

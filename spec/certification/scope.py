@@ -7,8 +7,7 @@ certified data.
 
 from typing import Any
 
-import cbor2
-
+from spec.certification.cbor import decode_item
 from spec.certification.certificate import SELF_DESCRIBING_TAG, Certificate, Delegation, lookup
 from spec.certification.hash_tree import Found, lookup_values
 from spec.values.checklist import defines
@@ -58,8 +57,8 @@ def certified_data_of(certificate: Certificate, canister_id: CanisterId) -> Blob
 def _ranges(shard: Blob) -> tuple[Range, ...]:
     """The intervals in one shard; none if it is not the encoding of intervals."""
     try:
-        pairs: Any = cbor2.loads(shard.removeprefix(SELF_DESCRIBING_TAG))
-    except (cbor2.CBORDecodeError, ValueError, RecursionError):
+        pairs: Any = decode_item(shard.removeprefix(SELF_DESCRIBING_TAG))
+    except ValueError:
         return ()
     if not isinstance(pairs, list) or not all(_is_range(pair) for pair in pairs):
         return ()
