@@ -18,6 +18,7 @@ SELF_DESCRIBED: Final = 55799
 """The tag of what says of itself that it is CBOR."""
 OPEN: Final = 31
 """In place of a length: what is inside goes on up to a break."""
+NULL: Final = 22
 BREAK: Final = 0xFF
 Part = TypeVar("Part")
 
@@ -32,10 +33,10 @@ class Tagged:
 
 @frozen
 class Unused:
-    """A number with a fraction, or a simple value. No certificate has any."""
+    """A number with a fraction, or a simple value other than null. No certificate has any."""
 
 
-Item = int | Blob | Text | list["Item"] | dict[Text, "Item"] | Tagged | Unused
+Item = int | Blob | Text | list["Item"] | dict[Text, "Item"] | Tagged | Unused | None
 
 
 def read(encoded: Blob) -> Item:
@@ -92,7 +93,7 @@ class _Reader:
                 return Tagged(self.argument(size), self.item(room - 1))
             case _:
                 self.argument(size)
-                return Unused()
+                return None if size == NULL else Unused()
 
     def string(self, kind: int, size: int) -> Blob:
         """A string, in one piece or in several."""

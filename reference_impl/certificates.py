@@ -125,10 +125,10 @@ def certificate_of(encoded: Blob) -> Certificate:
     match whole:
         case {"delegation": {"subnet_id": bytes(subnet_id), "certificate": bytes(given)}}:
             inner = described(given)
-            if isinstance(inner, dict) and "delegation" in inner:
+            if isinstance(inner, dict) and inner.get("delegation") is not None:
                 raise ValueError("a delegation rests on a delegation")
             return _certificate(whole, Delegation(subnet_id, _certificate(inner, None)))
-        case {"delegation": _}:
+        case {"delegation": item} if item is not None:
             raise ValueError("not a delegation")
     return _certificate(whole, None)
 

@@ -345,6 +345,8 @@ def test_cbor_may_be_written_in_several_ways():
     assert holds(described(dict(reversed(_parts().items()))))
     assert holds(described(_parts(more=[1.5, True, None, -7, "text", {1: 2}, cbor2.CBORTag(9, b"")])))
     assert holds(described(_parts(certificate=Given().certificate()[3:])))
+    assert holds(described(_parts(certificate=sealed(Given().told(), ROOT, delegation=None))))
+    assert holds(Given(delegates=True, more={"delegation": None}).signature())
 
 
 def test_as_many_items_are_in_each_other_as_in_production():
@@ -396,6 +398,7 @@ MALFORMED = {
     "a certificate without a tree": _certificate({"signature": b""}),
     "a signature that is text": _certificate({"tree": [0], "signature": "text"}),
     "a delegation that is a number": described(_parts(certificate=sealed(Given().told(), ROOT, delegation=1))),
+    "a delegation that is false": described(_parts(certificate=sealed(Given().told(), ROOT, delegation=False))),
     "a delegation without a subnet": _certificate({"tree": [0], "signature": b"", "delegation": {"certificate": b""}}),
     "a delegation of nothing": _certificate(
         {"tree": [0], "signature": b"", "delegation": {"subnet_id": SUBNET, "certificate": b"\x01"}}

@@ -261,6 +261,48 @@ def test_both_take_trees_of_the_same_depth(stage):
         assert {True, False} == set(verdicts) and verdicts == sorted(verdicts, reverse=True)
 
 
+# Other ways to write the same
+
+
+def in_other_words(way, signed_bytes):
+    """The signature, written in another way."""
+    fields = dict(cbor2.loads(signed_bytes[3:]))
+    match way:
+        case "backwards":
+            fields = dict(reversed(fields.items()))
+        case "with more in it":
+            fields["more"] = [1.5, True, None, -7, "text", {1: 2}]
+        case "a certificate without its tag":
+            fields["certificate"] = fields["certificate"][3:]
+        case "null in place of a delegation":
+            fields["certificate"] = cbor2.dumps({**cbor2.loads(fields["certificate"][3:]), "delegation": None})
+        case "up to a break":
+            parts = b"".join(cbor2.dumps(part) for pair in fields.items() for part in pair)
+            return b"\xd9\xd9\xf7\xbf" + parts + b"\xff"
+        case "long lengths":
+            return b"\xd9\xd9\xf7\xb8\x02" + signed_bytes[4:]
+    return b"\xd9\xd9\xf7" + cbor2.dumps(fields)
+
+
+WAYS = (
+    "backwards",
+    "with more in it",
+    "a certificate without its tag",
+    "null in place of a delegation",
+    "up to a break",
+    "long lengths",
+)
+
+
+@pytest.mark.checklist("cert.canister-signature.signature", "cert.encoding.cbor")
+@pytest.mark.parametrize("way", WAYS)
+def test_both_believe_a_signature_that_is_written_in_another_way(stage, way):
+    envelope = enveloped(30_000 + WAYS.index(way))
+    written = in_other_words(way, envelope.signature)
+    assert written != envelope.signature
+    assert is_believed(stage, evolve(envelope, signature=written))
+
+
 # Bytes that somebody made with care
 
 ROOTED = enveloped(5000)
