@@ -239,6 +239,56 @@ def test_both_take_trees_that_tell_something_else_alike(stage, block):
     assert {True, False} == set(verdicts)
 
 
+def of_type(kind):
+    """The subnet of canister B is of this type."""
+
+    def change(here, tree):
+        if here != "about subnet":
+            return tree
+        told = {b"public_key": public_key(CHILD), **({} if kind is None else {b"type": kind})}
+        return hash_tree({b"canister_ranges": {SUBNET: {B: shard((B, B))}}, b"subnet": {SUBNET: told}})
+
+    return change
+
+
+def noted_beside(other):
+    """The canister notes something else behind the message."""
+
+    def change(here, tree):
+        return Fork(tree, other) if here == "notes" else tree
+
+    return change
+
+
+CHANGES = {
+    "an application subnet": (of_type(b"application"), True),
+    "a subnet of an unknown type": (of_type(b"something new"), True),
+    "a subnet whose canisters do not sign": (of_type(b"cloud_engine"), False),
+    "a subnet without a type": (of_type(None), False),
+    "a larger label behind": (noted_beside(Labeled(b"sigh", EMPTY)), True),
+    "a hash behind": (noted_beside(Pruned(b"h" * 32)), True),
+    "the same label behind": (noted_beside(Labeled(b"sig", EMPTY)), False),
+    "a smaller label behind": (noted_beside(Labeled(b"si", EMPTY)), False),
+    "a value behind": (noted_beside(Leaf(b"")), False),
+}
+
+
+@pytest.mark.checklist("cert.canister-signature.verify-tree", "cert.canister-signature.verify-delegation")
+@pytest.mark.parametrize("name", CHANGES)
+def test_both_know_which_trees_show_a_signature(stage, name):
+    change, is_signed = CHANGES[name]
+    nonce = 40_000 + list(CHANGES).index(name)
+    assert is_believed(stage, enveloped(nonce, delegates=True, change=change)) == is_signed
+
+
+def test_both_know_a_key_only_if_all_its_bits_count(stage):
+    key = SENDER_KEY.replace(b"\x03\x10\x00", b"\x03\x10\x01")
+    request = a_request(sender=self_authenticating_id(key))
+    message = request_message(request_content(request, RequestKind.CALL))
+    assert key != SENDER_KEY
+    assert not is_believed(stage, SignedRequest(request, key, signature(message, delegates=False)))
+
+
 def under_forks(tree, number):
     """The tree, under as many forks."""
     for _ in range(number):
