@@ -358,10 +358,13 @@ class Stage:
         self._must(self.install(canister_id, module, argument))
         return canister_id
 
+    def status(self, canister_id: CanisterId) -> management.CanisterStatusResult:
+        """A canister, as its controller sees it."""
+        return management.decode_canister_status(self._must(self.about("canister_status", canister_id)))
+
     def balance(self, canister_id: CanisterId) -> Cycles:
         """The cycles of a canister, as its controller sees them."""
-        status = management.decode_canister_status(self._must(self.about("canister_status", canister_id)))
-        return status.cycles
+        return self.status(canister_id).cycles
 
     # What a scenario is about
 

@@ -8,7 +8,7 @@ state, and use only arithmetic and comparisons, so proofs run them as they stand
 
 from typing import Final
 
-from spec.profile import Fees, Profile
+from spec.profile import Fees, Limits, Profile
 from spec.values.checklist import defines
 from spec.values.quantities import (
     SECONDS_PER_DAY,
@@ -115,6 +115,20 @@ def cycles_per_response(profile: Profile, wasm64: bool, subnet_size: Count) -> C
     )
 
 
+@defines("error.insufficient-cycles-message-memory")
+def message_memory(limits: Limits, payload: ByteCount, bounded_wait: bool) -> ByteCount:
+    """
+    What a call takes of message memory, if its method name and argument have `payload` bytes together.
+
+    For bounded wait its request. For unbounded wait the request lies in the memory that is kept for the response, of
+    the largest size, and only more than that counts. Source: facts on limits; ours#message-memory.
+    """
+    request = limits.request_record + payload
+    if bounded_wait:
+        return request
+    return larger(request, limits.response_record + limits.inter_canister_payload)
+
+
 def ingress_fee(fees: Fees, message: ByteCount, subnet_size: Count) -> Cycles:
     """The fee for taking in a signed message of a user. The fee of one byte is scaled before it is multiplied."""
     return scale(fees, fees.ingress_message, subnet_size) + scale(fees, fees.ingress_byte, subnet_size) * message
@@ -162,6 +176,25 @@ def freezing_limit(
     """
     idle = idle_cycles_burned_per_day(fees, compute_allocation, memory_allocation, memory_usage, subnet_size)
     return idle * freezing_threshold // SECONDS_PER_DAY
+
+
+def freezing_limit_with_messages(
+    fees: Fees,
+    compute_allocation: Percent,
+    memory_allocation: ByteCount,
+    freezing_threshold: Seconds,
+    memory_usage: ByteCount,
+    message_memory: ByteCount,
+    subnet_size: Count,
+) -> Cycles:
+    """
+    The freezing limit of a canister that also pays for message memory, which no memory allocation covers.
+
+    Source: facts on fees, idle rate; ours#message-memory.
+    """
+    idle = idle_cycles_burned_per_day(fees, compute_allocation, memory_allocation, memory_usage, subnet_size)
+    messages = memory_cost(fees, message_memory, SECONDS_PER_DAY, subnet_size)
+    return (idle + messages) * freezing_threshold // SECONDS_PER_DAY
 
 
 def liquid_balance(balance: Cycles, reserved_balance: Cycles, freezing_limit: Cycles) -> int:

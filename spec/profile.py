@@ -128,6 +128,10 @@ class Limits:
     The largest method name and argument of a call to a canister on the same subnet. Checklist:
     `unspec.const.message-size-limits`.
     """
+    request_record: ByteCount
+    """What a request takes of message memory besides its method name and argument."""
+    response_record: ByteCount
+    """What a response takes of message memory besides its payload."""
     non_replicated_reply: ByteCount
     certified_data: ByteCount
     call_timeout: Seconds

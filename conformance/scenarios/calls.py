@@ -19,7 +19,9 @@ from conformance.patterns import rejects, rejects_with, replies, replies_with
 from conformance.scenario import scenario
 from conformance.scenarios.preparations import scripted
 from conformance.stage import Stage
+from spec.values import management
 from spec.values.identifiers import Blob, CanisterId
+from spec.values.quantities import SECONDS_PER_DAY, ByteCount
 from spec.values.rejects import RejectCode, RejectReason
 
 
@@ -32,6 +34,15 @@ def with_cycles(callee: CanisterId, cycles: int, argument: Blob) -> Blob:
     """A program that sends cycles and replies with what came back."""
     tell = program(reply(ic0.msg_cycles_refunded128()))
     return program(call(callee, "update", argument, cycles=cycles, on_reply=tell, on_reject=tell))
+
+
+def pay_for_memory(stage: Stage, canister: CanisterId, more: ByteCount) -> None:
+    """Sets the freezing threshold such that the canister can just pay for so many bytes more than it uses."""
+    status = stage.status(canister)
+    paid_in_a_day = status.idle_cycles_burned_per_day * (status.memory_size + more) // status.memory_size
+    settings = management.SettingsArguments(freezing_threshold=status.cycles * SECONDS_PER_DAY // paid_in_a_day)
+    arguments = management.UpdateSettingsArguments(canister, settings)
+    stage.expect(stage.manage("update_settings", arguments, canister), replies())
 
 
 @scenario(
@@ -313,6 +324,28 @@ def too_many_cycles(stage: Stage) -> None:
     stage.expect(answer, rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED))
     stage.balance(caller)
     stage.balance(callee)
+
+
+@scenario(
+    "A canister that cannot pay for the memory of a response can make bounded-wait calls only",
+    covers=("error.insufficient-cycles-message-memory", "unspec.fn.system-cannot-call-now", "api.call-perform"),
+)
+def memory_of_response(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage), scripted(stage)
+    pay_for_memory(stage, caller, 2**15)
+    # When
+    answered, refused = program(reply(b"answered")), reply(b"refused")
+    unbounded = program(call(callee, "update", answered, on_reply=RELAY_REPLY, if_refused=refused))
+    bounded = program(
+        call(callee, "update", answered, timeout_seconds=30, on_reply=RELAY_REPLY, if_refused=refused),
+    )
+    # Then
+    stage.expect(stage.call(caller, unbounded), replies_with(b"refused"))
+    stage.expect(stage.call(caller, bounded), replies_with(b"answered"))
+    pay_for_memory(stage, caller, 2**23)
+    stage.expect(stage.call(caller, unbounded), replies_with(b"answered"))
+    stage.balance(caller)
 
 
 @scenario(

@@ -50,8 +50,23 @@ def http_request_price(request_size: ByteCount, response_size: ByteCount, enviro
     return (fees.http_request + fees.http_request_per_node * nodes + sizes) * nodes
 
 
-def freezing_limit(wasm_state_size: ByteCount, environment: Environment) -> Cycles:
-    """What a canister whose memories and globals have this size burns in its freezing threshold if idle."""
+def room_for_call(payload: ByteCount, is_best_effort: bool, environment: Environment) -> ByteCount:
+    """
+    The memory in queues that a call holds until its response has been handled. Source: facts on limits, messages.
+
+    The response of a best-effort call may be dropped, so only others hold room for the longest one; the request lies
+    in the same room.
+    """
+    limits = environment.profile.limits
+    longest_response = 0 if is_best_effort else limits.inter_canister_payload + limits.response_record
+    return max(longest_response, payload + limits.request_record)
+
+
+def freezing_limit(wasm_state_size: ByteCount, messages_size: ByteCount, environment: Environment) -> Cycles:
+    """
+    What a canister burns in its freezing threshold if idle, if its memories and globals have a certain size and so do
+    its messages in queues. Memory allocations are not for messages.
+    """
     usage = (
         wasm_state_size
         + environment.memory_usage_raw_module
@@ -61,6 +76,9 @@ def freezing_limit(wasm_state_size: ByteCount, environment: Environment) -> Cycl
     )
     fees = environment.profile.fees
     billed = max(environment.memory_allocation, usage)
-    memory = scale(billed * fees.storage_per_gib_second * SECONDS_PER_DAY // GIB, environment)
+    memory, messages = (
+        scale(size * fees.storage_per_gib_second * SECONDS_PER_DAY // GIB, environment)
+        for size in (billed, messages_size)
+    )
     allocation = fees.compute_allocation_per_second * SECONDS_PER_DAY * environment.compute_allocation
-    return (memory + scale(allocation, environment)) * environment.freezing_threshold // SECONDS_PER_DAY
+    return (memory + messages + scale(allocation, environment)) * environment.freezing_threshold // SECONDS_PER_DAY

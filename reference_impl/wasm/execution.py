@@ -89,6 +89,8 @@ class Execution:
     """What would have made an amount of cycles too large for 128 bits, and is gone."""
     call: CallUnderConstruction | None = None
     performed: list[MethodCall] = field(factory=list)
+    room_for_performed: ByteCount = 0
+    """The memory in queues that performed calls hold."""
     new_certified_data: Blob | None = None
     new_global_timer: Nanoseconds | None = None
     has_accepted_message: bool = False
@@ -96,8 +98,8 @@ class Execution:
     log_records: deque[ByteCount] = field(factory=deque)
     log_size: ByteCount = 0
     """What the records that the log still holds take."""
-    freezing_limits: dict[ByteCount, Cycles] = field(factory=dict)
-    """Those computed so far, by the size of memories and globals."""
+    freezing_limits: dict[tuple[ByteCount, ByteCount], Cycles] = field(factory=dict)
+    """Those computed so far, by the size of memories and globals and that of messages."""
     call_prices: costs.CallPrices | None = None
     """What every call takes, once computed."""
 
@@ -220,13 +222,13 @@ class Execution:
         attached = self.call.cycles if self.call else 0
         return self.environment.balance + self.accepted - self.overflow - self.burned - self.spent - attached
 
-    def liquid_balance(self) -> Cycles:
-        """What may be spent now without freezing the canister; 0 if it is frozen."""
-        size = self.cells[HEAP_SIZE] + self.stable_size + self.globals_size
-        needed = self.freezing_limits.get(size)
+    def liquid_balance(self, messages_size: ByteCount = 0) -> Cycles:
+        """What may be spent now without freezing the canister, with messages of this size; 0 if it is frozen."""
+        sizes = (self.cells[HEAP_SIZE] + self.stable_size + self.globals_size, messages_size)
+        needed = self.freezing_limits.get(sizes)
         if needed is None:
-            limit = costs.freezing_limit(size, self.environment)
-            needed = self.freezing_limits[size] = max(0, limit - self.environment.reserved_balance)
+            limit = costs.freezing_limit(*sizes, self.environment)
+            needed = self.freezing_limits[sizes] = max(0, limit - self.environment.reserved_balance)
         return max(0, self.balance() - needed)
 
     def call_price(self, payload: ByteCount) -> tuple[Cycles, Cycles]:

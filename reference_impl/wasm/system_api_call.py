@@ -1,5 +1,6 @@
 """System API: calls to other canisters."""
 
+from reference_impl.wasm import costs
 from reference_impl.wasm.execution import CallUnderConstruction, Ended, Execution
 from reference_impl.wasm.system_api_table import per_byte, system_function
 from spec.canister.outcome import Callback, Closure, MethodCall
@@ -97,14 +98,16 @@ def call_cycles_add(execution: Execution, amount: int) -> None:
 
 @system_function("", "i", _CALLING, fixed_cost=5000)
 def call_perform(execution: Execution) -> int:
-    """Performs the call if the balance covers it without freezing the canister, else drops it."""
+    """Performs the call if the balance covers it and its room in queues without freezing the canister, or drops it."""
     call = _call(execution)
     fee, reserve = execution.call_price(call.payload)
-    if fee + reserve > execution.liquid_balance():
+    room = costs.room_for_call(call.payload, call.timeout is not None, execution.environment)
+    if fee + reserve > execution.liquid_balance(execution.room_for_performed + room):
         execution.drop_call()
         return CALL_NOT_PERFORMED
     execution.call = None
     execution.spent += call.cycles + fee + reserve
+    execution.room_for_performed += room
     execution.performed.append(
         MethodCall(
             callee=call.callee,

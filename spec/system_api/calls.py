@@ -3,7 +3,7 @@
 from typing import Final
 
 from spec.canister.outcome import Callback, Closure, MethodCall
-from spec.fees import call_fee, cycles_per_response, smaller
+from spec.fees import call_fee, cycles_per_response, message_memory, smaller
 from spec.system_api.cycles import HIGH
 from spec.system_api.execution import CallUnderConstruction, Execution
 from spec.values.checklist import defines
@@ -84,16 +84,23 @@ def call_cycles_add128(execution: Execution, amount_high: int, amount_low: int) 
     _add_cycles(execution, amount_high * HIGH + amount_low)
 
 
-@defines("inv.call-perform-zero-one-callback", "unspec.fn.system-cannot-call-now")
+@defines(
+    "inv.call-perform-zero-one-callback",
+    "unspec.fn.system-cannot-call-now",
+    "error.insufficient-cycles-message-memory",
+)
 def call_perform(execution: Execution) -> int:
     """
     Whether or not it succeeds, no call is under construction afterwards.
 
     It fails only if the liquid balance, which the attached cycles have left already, does not cover the fee for the
-    request and what has to be set aside for the response.
+    request and what has to be set aside for the response. What is liquid here is above a freezing limit that includes
+    the message memory of this call and of those performed before in this execution. Source: ours#message-memory.
     """
     pending = _under_construction(execution)
     environment = execution.environment
+    memory = message_memory(environment.profile.limits, pending.payload, pending.timeout is not None)
+    memory_of_all = execution.message_memory + memory
     call = MethodCall(
         callee=pending.callee,
         method_name=pending.method_name,
@@ -108,11 +115,12 @@ def call_perform(execution: Execution) -> int:
         fee=call_fee(environment.profile.fees, pending.payload, environment.subnet_size),
         timeout=pending.timeout,
     )
-    if execution.liquid(execution.balance) < call.fee + call.callback.reserved_cycles:
+    if execution.liquid(execution.balance, memory_of_all) < call.fee + call.callback.reserved_cycles:
         execution.drop_pending_call()
         return NOT_PERFORMED
     execution.pending_call = None
     execution.calls.append(call)
+    execution.message_memory = memory_of_all
     return PERFORMED
 
 

@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, MethodCall
 from spec.canister.wasm_state import WasmState
-from spec.fees import freezing_limit, larger, liquid_balance, smaller
+from spec.fees import freezing_limit_with_messages, larger, liquid_balance, smaller
 from spec.system_api.context import REPLICATED, Context
 from spec.system_api.stable_pages import StablePages
 from spec.values.checklist import defines
@@ -94,6 +94,8 @@ class Execution:
     """Those for which there was no room where they were added."""
     pending_call: CallUnderConstruction | None = None
     calls: list[MethodCall] = field(factory=list)
+    message_memory: ByteCount = 0
+    """What these calls take of message memory."""
     new_certified_data: Blob | None = None
     new_global_timer: Nanoseconds | None = None
     message_accepted: bool = False
@@ -212,15 +214,16 @@ class Execution:
             + environment.memory_usage_snapshots
         )
 
-    def liquid(self, balance: Cycles) -> Cycles:
-        """What of a balance may be spent without freezing the canister."""
+    def liquid(self, balance: Cycles, message_memory: ByteCount = 0) -> Cycles:
+        """What of a balance may be spent without freezing the canister, if it pays for so much message memory."""
         environment = self.environment
-        limit = freezing_limit(
+        limit = freezing_limit_with_messages(
             environment.profile.fees,
             environment.compute_allocation,
             environment.memory_allocation,
             environment.freezing_threshold,
             self.memory_usage,
+            message_memory,
             environment.subnet_size,
         )
         return larger(liquid_balance(balance, environment.reserved_balance, limit), 0)

@@ -198,7 +198,7 @@ def test_a_call_that_would_freeze_the_canister_is_not_performed_and_gives_its_cy
     )
     text = go("new add perform balance", body)
     price = 260_000 + 6_000 + 1000 * 2_097_152 + 5_000_000 + 40_000_000_000
-    needed = price + 500 + costs.freezing_limit(65536 + 32, environment)
+    needed = price + 500 + costs.freezing_limit(65536 + 32, 2_097_152 + 144, environment)
     enough = update(text, balance=needed)
     assert (numbers(enough, 120), len(enough.new_calls)) == ([0], 1)
     short = update(text, balance=needed - 1)
@@ -208,14 +208,35 @@ def test_a_call_that_would_freeze_the_canister_is_not_performed_and_gives_its_cy
 def test_the_freezing_limit_follows_the_formula(environment) -> None:
     usage = 65536 + 1000 + 100
     per_day = usage * 317_500 * 86400 // 2**30
-    assert costs.freezing_limit(65536, environment) == per_day * 2_592_000 // 86400
+    assert costs.freezing_limit(65536, 0, environment) == per_day * 2_592_000 // 86400
     allocated = evolve(environment, compute_allocation=2, subnet_size=34, memory_allocation=2**30)
     per_day = 317_500 * 86400 * 34 // 13 + 10_000_000 * 86400 * 2 * 34 // 13
-    assert costs.freezing_limit(65536, allocated) == per_day * 2_592_000 // 86400
+    assert costs.freezing_limit(65536, 0, allocated) == per_day * 2_592_000 // 86400
+    per_day += 317_500 * 86400 // 1024 * 34 // 13
+    assert costs.freezing_limit(65536, 2**20, allocated) == per_day * 2_592_000 // 86400
+
+
+@pytest.mark.checklist("error.insufficient-cycles-message-memory")
+def test_calls_hold_room_in_queues_for_the_longer_of_request_and_response(environment) -> None:
+    sizes = [0, 6, 2_097_120, 2_097_121, 10_485_760]
+    guaranteed = [costs.room_for_call(size, False, environment) for size in sizes]
+    assert guaranteed == [2_097_296, 2_097_296, 2_097_296, 2_097_297, 10_485_936]
+    assert [costs.room_for_call(size, True, environment) for size in sizes] == [size + 176 for size in sizes]
+
+
+def test_the_room_of_performed_calls_counts_for_the_next_only(update, environment) -> None:
+    price = 260_000 + 6_000 + 1000 * 2_097_152 + 5_000_000 + 40_000_000_000
+    room = 2_097_296 + 182
+    needed = 2 * price + costs.freezing_limit(65536 + 32, room, environment)
+    body = f"(drop (call $perform)) {NEW} (call $timeout (i32.const 1)) (i32.store (i32.const 120) (call $perform))"
+    text = go("new timeout perform liquid", NEW + body + "(call $liquid (i32.const 140))")
+    messages = needed - 2 * price - costs.freezing_limit(65536 + 32, 0, environment)
+    assert numbers(update(text, balance=needed), 120, 140) == [0, messages]
+    assert numbers(update(text, balance=needed - 1), 120, 140) == [2, messages + price - 1]
 
 
 def test_cycles_above_the_freezing_limit_can_be_spent_and_no_others(update, environment) -> None:
-    limit = costs.freezing_limit(65536 + 32, environment)
+    limit = costs.freezing_limit(65536 + 32, 0, environment)
     text = go(
         "liquid burn balance",
         """(call $liquid (i32.const 100)) (call $burn (i64.const 1) (i64.const 0) (i32.const 120))

@@ -21,7 +21,9 @@ PERFORM = "(drop (call $call_perform))"
 ADD = "(call $call_cycles_add128 (i64.const 0) (i64.const {}))"
 REPLY_BALANCE = "(call $canister_cycle_balance128 (i32.const 0)) (call $reply (i32.const 0) (i32.const 16))"
 MEMORY = 65_536 + 32 + 1_234
-FREEZING_LIMIT = (MEMORY * 317_500 * 86_400 // 2**30) * 30
+STORAGE_OF_DAY = MEMORY * 317_500 * 86_400 // 2**30
+FREEZING_LIMIT = STORAGE_OF_DAY * 30
+LARGEST_RESPONSE = 144 + 2_097_152
 
 BETWEEN = [
     "(call $call_on_cleanup (i32.const 0) (i32.const 0))",
@@ -35,6 +37,17 @@ BETWEEN = [
 
 def fee(payload: int) -> int:
     return call_fee(PROFILE.fees, payload, 13)
+
+
+def limit_with_messages(*messages: int) -> int:
+    """The freezing limit of a canister whose calls take so many bytes of message memory."""
+    return (STORAGE_OF_DAY + sum(messages) * 317_500 * 86_400 // 2**30) * 30
+
+
+def appended(size: int) -> str:
+    """Appends so many bytes to the argument, in parts for which the heap is large enough."""
+    parts = [65_536] * (size // 65_536) + [size % 65_536]
+    return "".join(f"(call $call_data_append (i32.const 0) (i32.const {part}))" for part in parts)
 
 
 def the_call(argument: bytes = b"", cycles: int = 0, cleanup: Closure | None = None, timeout: Any = None) -> MethodCall:
@@ -125,21 +138,73 @@ def test_a_performed_call_costs_cycles_fee_and_reserve_at_once(replied: Run) -> 
     "inv.call-perform-zero-one-callback",
 )
 def test_a_call_that_the_liquid_balance_does_not_cover_fails(replied: Run, go: Run) -> None:
-    needed = 20 + fee(4) + RESPONSE
+    needed = limit_with_messages(LARGEST_RESPONSE) + 20 + fee(4) + RESPONSE
     perform = NEW + ADD.format(20) + "(call $reply_i32 (call $call_perform))"
-    assert replied(perform, DATA, balance=FREEZING_LIMIT + needed) == bytes(4)
-    assert replied(perform, DATA, balance=FREEZING_LIMIT + needed - 1) == b"\x02\0\0\0"
-    assert replied(perform, DATA, balance=FREEZING_LIMIT + needed - 1, reserved_balance=1) == bytes(4)
-    outcome = go(perform, DATA, balance=FREEZING_LIMIT + needed - 1)
+    assert replied(perform, DATA, balance=needed) == bytes(4)
+    assert replied(perform, DATA, balance=needed - 1) == b"\x02\0\0\0"
+    assert replied(perform, DATA, balance=needed - 1, reserved_balance=1) == bytes(4)
+    outcome = go(perform, DATA, balance=needed - 1)
     assert outcome.new_calls.is_empty()
 
 
 def test_what_performed_calls_took_is_not_there_for_the_next(go: Run) -> None:
-    needed = fee(4) + RESPONSE
-    outcome = go(NEW + PERFORM + NEW + PERFORM, DATA, balance=FREEZING_LIMIT + 2 * needed)
+    needed = limit_with_messages(2 * LARGEST_RESPONSE) + 2 * (fee(4) + RESPONSE)
+    outcome = go(NEW + PERFORM + NEW + PERFORM, DATA, balance=needed)
     assert len(outcome.new_calls) == 2
-    outcome = go(NEW + PERFORM + NEW + PERFORM, DATA, balance=FREEZING_LIMIT + 2 * needed - 1)
+    outcome = go(NEW + PERFORM + NEW + PERFORM, DATA, balance=needed - 1)
     assert len(outcome.new_calls) == 1
+
+
+@pytest.mark.checklist("error.insufficient-cycles-message-memory")
+@pytest.mark.parametrize(
+    ("bounded_wait", "argument", "memory"),
+    [
+        (False, 0, LARGEST_RESPONSE),
+        (False, 2_097_116, LARGEST_RESPONSE),
+        (False, 2_097_117, LARGEST_RESPONSE + 1),
+        (False, 4_194_304, 176 + 4 + 4_194_304),
+        (True, 0, 176 + 4),
+        (True, 2_097_117, 176 + 4 + 2_097_117),
+    ],
+)
+def test_a_call_whose_message_memory_cannot_be_paid_without_freezing_fails(
+    go: Run, bounded_wait: bool, argument: int, memory: int
+) -> None:
+    wait = "(call $call_with_best_effort_response (i32.const 0))" if bounded_wait else ""
+    perform = NEW + wait + appended(argument) + PERFORM
+    needed = limit_with_messages(memory) + fee(4 + argument) + RESPONSE
+    assert len(go(perform, DATA, balance=needed).new_calls) == 1
+    assert len(go(perform, DATA, balance=needed - 1).new_calls) == 0
+
+
+@pytest.mark.checklist("error.insufficient-cycles-message-memory")
+def test_the_message_memory_of_an_execution_adds_up_over_the_calls_that_it_performed(go: Run) -> None:
+    wait = "(call $call_with_best_effort_response (i32.const 9))"
+    calls = NEW + wait + PERFORM + NEW + PERFORM + NEW + wait + appended(50) + PERFORM
+    needed = limit_with_messages(180 + LARGEST_RESPONSE + 230) + 2 * fee(4) + fee(54) + 3 * RESPONSE
+    assert len(go(calls, DATA, balance=needed).new_calls) == 3
+    assert [call.timeout for call in go(calls, DATA, balance=needed - 1).new_calls] == [9, None]
+    # The second is too large a call, takes no memory, and leaves enough for the third.
+    enough_for_two = limit_with_messages(180 + 230) + fee(4) + fee(54) + 2 * RESPONSE
+    assert [call.timeout for call in go(calls, DATA, balance=enough_for_two).new_calls] == [9, 9]
+    assert [call.timeout for call in go(calls, DATA, balance=enough_for_two - 1).new_calls] == [9]
+
+
+@pytest.mark.checklist("error.insufficient-cycles-message-memory")
+def test_a_memory_allocation_does_not_cover_message_memory(go: Run) -> None:
+    allocated = 2**30
+    needed = (allocated + LARGEST_RESPONSE) * 317_500 * 86_400 // 2**30 * 30 + fee(4) + RESPONSE
+    assert len(go(NEW + PERFORM, DATA, balance=needed, memory_allocation=allocated).new_calls) == 1
+    assert len(go(NEW + PERFORM, DATA, balance=needed - 1, memory_allocation=allocated).new_calls) == 0
+
+
+def test_message_memory_leaves_the_liquid_balance_and_the_cost_of_calls_as_they_are(replied: Run) -> None:
+    liquid = "(call $canister_liquid_cycle_balance128 (i32.const 0)) (call $reply (i32.const 0) (i32.const 16))"
+    balance = limit_with_messages(LARGEST_RESPONSE) + fee(4) + RESPONSE
+    left = int.from_bytes(replied(NEW + PERFORM + liquid, DATA, balance=balance), "little")
+    assert left == limit_with_messages(LARGEST_RESPONSE) - FREEZING_LIMIT
+    cost = "(call $cost_call (i64.const 4) (i64.const 0) (i32.const 0)) (call $reply (i32.const 0) (i32.const 16))"
+    assert int.from_bytes(replied(cost), "little") == fee(4) + RESPONSE
 
 
 @pytest.mark.checklist("api.call-perform")
