@@ -53,6 +53,7 @@ from spec.values.rejects import RejectReason
 TRAP_REASONS = {
     TrapReason.TRAPPED: RejectReason.CANISTER_TRAPPED,
     TrapReason.OUT_OF_INSTRUCTIONS: RejectReason.INSTRUCTION_LIMIT_EXCEEDED,
+    TrapReason.SLICE_OVERRUN: RejectReason.SLICE_OVERRUN,
     TrapReason.NO_SUCH_METHOD: RejectReason.METHOD_NOT_FOUND,
 }
 """How a caller is told of a trap."""

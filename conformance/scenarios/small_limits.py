@@ -11,6 +11,7 @@ from conformance.canisters.scripted import (
     bytes_of_u32,
     bytes_of_u64,
     call,
+    filled,
     ignore,
     loop_forever,
     memory_grow,
@@ -90,6 +91,47 @@ def callee_reaches_limit(stage: Stage) -> None:
     stage.expect(answer, replies_with(amount(10**6)))
     stage.balance(caller)
     stage.balance(callee)
+
+
+@scenario(
+    "A single copy that is too large for slices ends a message within its limit, and two smaller ones do not",
+    covers=("error.slice-overrun", "rule.message-execution.rollback"),
+    profile=SMALL,
+)
+def slice_overrun(stage: Stage) -> None:
+    # Given
+    canister = with_content(stage)
+    one_slice = load_profile(SMALL).rounds.slice_instructions
+    half = one_slice * 9 // 10
+    # When
+    at_once = stage.call(canister, program(append_to_slot(0, b" during"), ignore(filled(7, 2 * one_slice)), reply()))
+    in_two = stage.call(canister, program(ignore(filled(7, half)), ignore(filled(7, half)), reply(b"done")))
+    as_query = stage.call(canister, program(ignore(filled(7, 2 * one_slice)), reply()), "query")
+    by_one_node = stage.query(canister, program(ignore(filled(7, 2 * one_slice)), reply()))
+    # Then
+    stage.expect(at_once, rejects(RejectCode.CANISTER_ERROR, RejectReason.SLICE_OVERRUN))
+    stage.expect(in_two, replies_with(b"done"))
+    stage.expect(as_query, rejects(RejectCode.CANISTER_ERROR, RejectReason.SLICE_OVERRUN))
+    stage.expect(by_one_node, OUT_OF_INSTRUCTIONS)
+    still_remembers(stage, canister)
+    stage.balance(canister)
+
+
+@scenario(
+    "An installation may copy at once what is too large for a message, since its slices are larger",
+    covers=("error.slice-overrun", "entry.init"),
+    profile=SMALL,
+)
+def slices_of_init(stage: Stage) -> None:
+    # Given
+    canister = stage.create()
+    large = program(ignore(filled(7, 2 * load_profile(SMALL).rounds.slice_instructions)))
+    # When
+    by_init = stage.install(canister, load("scripted"), large)
+    by_message = stage.call(canister, large)
+    # Then
+    stage.expect(by_init, replies())
+    stage.expect(by_message, rejects(RejectCode.CANISTER_ERROR, RejectReason.SLICE_OVERRUN))
 
 
 @scenario(

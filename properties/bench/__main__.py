@@ -85,7 +85,7 @@ def _metered_and_plain(text: str) -> tuple[float, float]:
 
 
 def _run_metered(instance: Instance) -> None:
-    instance.prepare(2**62, PROFILE.limits.call_stack_depth)
+    instance.prepare(2**62, 2**62, PROFILE.limits.call_stack_depth)
     engine.call(instance.store, instance.function(METHOD), [])
 
 

@@ -67,6 +67,8 @@ class Places:
     counter: int
     depth: int
     exhausted: int
+    limit: int
+    one_slice: int
     charge: int
     fast: dict[int, int]
     """The functions that stand for imported functions, by the indices of those."""

@@ -48,7 +48,7 @@ class Count:
     accounted: Instructions
     """The sum, but not more than the limit."""
     outcome: Text
-    """`returns`, `traps` or `out_of_instructions`."""
+    """`returns`, `traps`, `out_of_instructions` or `overruns_slice`."""
     why: Text
 
 
@@ -89,6 +89,8 @@ def _count(finished: Finished) -> Count:
             outcome, why = "returns", "the function returned"
         case Trapped(reason=TrapReason.OUT_OF_INSTRUCTIONS):
             outcome, why = "out_of_instructions", "the instruction limit was exceeded"
+        case Trapped(reason=TrapReason.SLICE_OVERRUN):
+            outcome, why = "overruns_slice", "a single operation is too large for a slice"
         case Trapped(message=message):
             outcome, why = "traps", f"trapped: {message}" if message else "trapped"
     return Count(finished.executed, finished.page_charge, finished.outcome.instructions_used, outcome, why)

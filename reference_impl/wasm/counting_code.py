@@ -21,11 +21,14 @@ MOST_LOCALS: Final = 50_000
 
 _UNREACHABLE: Final = b"\x00"
 _IF, _END = b"\x04\x40", b"\x0b"
-_I32_ONE, _I64_CONST, _I64_SUB = b"\x41\x01", b"\x42", b"\x7d"
+_I32_CONST, _I64_CONST, _I64_SUB = b"\x41", b"\x42", b"\x7d"
 _BELOW: Final = b"\x53"
 _LOOP_OPCODE, _IF_OPCODE, _ELSE_OPCODE, _END_OPCODE = 0x03, 0x04, 0x05, 0x0B
 _BRANCH, _BRANCH_IF, _BRANCH_TABLE = 0x0C, 0x0D, 0x0E
 _BLOCK: Final = b"\x02"
+
+RUN_OUT, OVERRUN = 1, 2
+"""Why an execution ended in the module: no instructions are left, or a bulk operation is too large for slices."""
 
 
 def _get_global(index: int) -> bytes:
@@ -82,7 +85,7 @@ def segment_of(opcodes: bytes, cost: int) -> Segment:
 
 def run_out(exhausted: int) -> bytes:
     """Ends the execution since it ran out of instructions."""
-    return _I32_ONE + _set_global(exhausted) + _UNREACHABLE
+    return _I32_CONST + signed(RUN_OUT) + _set_global(exhausted) + _UNREACHABLE
 
 
 @frozen

@@ -6,6 +6,7 @@ from typing import Final
 from attrs import define, field
 
 from reference_impl.wasm import costs
+from reference_impl.wasm.charge_code import is_overrun
 from reference_impl.wasm.fast_functions import AVAILABLE, BALANCE, CYCLES_KNOWN, HEAP_SIZE, LOG_SPACE
 from reference_impl.wasm.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.instance import Instance
@@ -68,6 +69,8 @@ class Execution:
     cells: memoryview
     """The cells of the system memory, or such as only the host sees if the module has none."""
     limit: Instructions
+    one_slice: Instructions
+    """How much a slice of the execution holds."""
     globals_size: ByteCount
     """What the persistent globals count as memory."""
     argument: Blob = b""
@@ -148,15 +151,23 @@ class Execution:
         if counter < 0 or amount > HIGHEST:
             raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
         self.instance.counter.set(counter - amount)
+        self._end_if_overrun(counter, amount)
         if counter < amount:
             raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
 
     def charge_in_module(self, amount: Instructions) -> None:
         """Charges as the helper in the module does. Source: facts on instruction weights, rule D4."""
-        counter = max(LOWEST, self.instance.counter.get() - amount) if amount <= HIGHEST else LOWEST
+        before = self.instance.counter.get()
+        counter = max(LOWEST, before - amount) if amount <= HIGHEST else LOWEST
         self.instance.counter.set(counter)
+        self._end_if_overrun(before, amount)
         if counter < 0:
             raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
+
+    def _end_if_overrun(self, counter: int, amount: Instructions) -> None:
+        """Ends the execution if an amount is too large for slices. Source: the same facts, rules T4 and T5."""
+        if is_overrun(self.limit - counter, amount, self.limit, self.one_slice):
+            raise Ended(TrapReason.SLICE_OVERRUN)
 
     def executed(self) -> Instructions:
         """The instructions used so far."""

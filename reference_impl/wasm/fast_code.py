@@ -41,6 +41,8 @@ class FastCode:
 
     counter: int
     """The index of the global that counts down."""
+    one_slice: int
+    """The index of the global that holds what a slice holds."""
     is_64_bit: bool
 
     def bodies(self, functions: list[tuple[str, int]]) -> list[bytes]:
@@ -53,7 +55,7 @@ class FastCode:
         return [reader.take(reader.unsigned()) for _ in range(reader.unsigned())]
 
     def _function(self, name: str, imported: int) -> str:
-        text = FunctionText(SYSTEM_API[name], self.counter, self.is_64_bit)
+        text = FunctionText(SYSTEM_API[name], self.counter, self.one_slice, self.is_64_bit)
         return f"(func {text.signature} {_plain_way(name, text, imported)} {text.call(imported)})"
 
 

@@ -56,6 +56,8 @@ class FunctionText:
     function: SystemFunction
     counter: int
     """The index of the global that counts down."""
+    one_slice: int
+    """The index of the global that holds what a slice holds."""
     is_64_bit: bool
 
     @property
@@ -151,8 +153,10 @@ class FunctionText:
         return f"(i64.const {self.function.fixed_cost})"
 
     def affordable(self, cost: str) -> str:
-        """So many instructions are left."""
-        return f"(i64.ge_s (global.get {self.counter}) {cost})"
+        """So many instructions are left, and they are too few to be too many for slices."""
+        return both(
+            f"(i64.ge_s (global.get {self.counter}) {cost})", f"(i64.gt_s (global.get {self.one_slice}) {cost})"
+        )
 
     def charge(self, cost: str) -> str:
         """Charges the counter."""

@@ -16,6 +16,8 @@ from reference_impl.wasm.instrument import (
     COUNTER,
     DEPTH,
     EXHAUSTED,
+    LIMIT,
+    ONE_SLICE,
     STABLE_MEMORY,
     START_FUNCTION,
     SYSTEM_MEMORY,
@@ -141,6 +143,9 @@ class Instance:
         self.counter = engine.CounterCell(self.store, self._global(COUNTER), 8)
         self._depth = engine.GlobalCell(self.store, self._global(DEPTH), 4)
         self._exhausted = engine.GlobalCell(self.store, self._global(EXHAUSTED), 4)
+        self._limit = engine.GlobalCell(self.store, self._global(LIMIT), 8)
+        self._one_slice = engine.GlobalCell(self.store, self._global(ONE_SLICE), 8)
+        self._limits = (0, 0)
         self._persistent = [
             (
                 engine.GlobalCell(self.store, self._global(global_export(index)), VALUE_SIZES[one.value_type]),
@@ -265,16 +270,20 @@ class Instance:
         """The instance can serve another execution."""
         return self._pages.is_usable() and (self.stable is None or self.stable.is_usable())
 
-    def prepare(self, limit: int, depth: int) -> None:
-        """Sets how many instructions may be executed, and how deep calls may nest."""
+    def prepare(self, limit: int, one_slice: int, depth: int) -> None:
+        """Sets how many instructions may be executed, in all and in a slice, and how deep calls may nest."""
         self.counter.set(limit)
+        if self._limits != (limit, one_slice):
+            self._limit.set(limit)
+            self._one_slice.set(one_slice)
+            self._limits = limit, one_slice
         self._depth.set(depth - 1)
         self._exhausted.set(0)
 
     @property
-    def is_exhausted(self) -> bool:
-        """The execution ran out of instructions."""
-        return self._exhausted.get() == 1
+    def end(self) -> int:
+        """Why the execution ended in the module, as in `counting_code`; 0 if there was no such reason."""
+        return self._exhausted.get()
 
     def function(self, exported: str) -> wasmtime.Func:
         """A function that the original module exports."""

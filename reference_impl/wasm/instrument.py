@@ -10,8 +10,8 @@ from typing import Final
 from attrs import frozen
 
 from reference_impl.wasm.added_memories import USUAL_STABLE_PAGES, added_memories
+from reference_impl.wasm.charge_code import ChargePlaces, charge_body
 from reference_impl.wasm.code_rewriting import Bounds, CodeWriter, Places
-from reference_impl.wasm.counting_code import run_out
 from reference_impl.wasm.encoding import HEADER, Reader, name, section, signed, unsigned, vector
 from reference_impl.wasm.fast_code import FastCode
 from reference_impl.wasm.fast_functions import FAST, uses_stable_memory
@@ -44,7 +44,11 @@ COUNTER: Final = "counter"
 DEPTH: Final = "depth"
 """The exported global that holds how many more calls may nest."""
 EXHAUSTED: Final = "exhausted"
-"""The exported global that is 1 after a run out of instructions."""
+"""The exported global that tells why the execution ended in the module: see `counting_code`."""
+LIMIT: Final = "limit"
+"""The exported global that holds with how many instructions the execution started."""
+ONE_SLICE: Final = "slice"
+"""The exported global that holds how many instructions a slice of the execution holds."""
 THE_MEMORY: Final = "memory"
 SYSTEM_MEMORY: Final = "system"
 STABLE_MEMORY: Final = "stable"
@@ -81,6 +85,9 @@ class Instrumented:
     is_hard_to_compile: bool
     """Optimization may take too long."""
 
+
+_MUTABLE_32, _MUTABLE_64 = b"\x7f\x01\x41\x00\x0b", b"\x7e\x01\x42\x00\x0b"
+_ADDED_GLOBALS: Final = [_MUTABLE_64, _MUTABLE_32, _MUTABLE_32, _MUTABLE_64, _MUTABLE_64]
 
 _INJECTED_HELPERS: Final = 20 + 46
 """The counter helper and the clean page counter, their closing ends included."""
@@ -129,38 +136,14 @@ def _function_type(one: FunctionType) -> bytes:
     )
 
 
-def _charge_helper(places: Places) -> bytes:
-    """
-    Subtracts its argument, counted as unsigned, from the counter, which saturates at the lowest number; gives the
-    argument back. Source: D4.
-    """
-    counter = unsigned(places.counter)
-    lowest = b"\x42" + signed(-(2**63))
-    return (
-        b"\x01\x01\x7e"  # a local for the counter before
-        b"\x23" + counter + b"\x22\x01"  # the counter
-        b"\x20\x00\x7d\x24"
-        + counter  # less the argument
-        # The argument is below 0 as signed number, or the result is above the counter before.
-        + b"\x20\x00\x42\x00\x53\x23"
-        + counter
-        + b"\x20\x01\x55\x72\x04\x40"
-        + lowest
-        + b"\x24"
-        + counter
-        + b"\x0b"
-        b"\x23" + counter + b"\x42\x00\x53\x04\x40" + run_out(places.exhausted) + b"\x0b"
-        b"\x20\x00\x0b"
-    )
-
-
 def _helpers(parsed: ParsedModule, places: Places, first_type: int) -> list[tuple[int, bytes]]:
     """Type index and body of each function that is added."""
-    helpers = [(first_type, _charge_helper(places))]
+    charging = ChargePlaces(places.counter, places.limit, places.one_slice, places.exhausted)
+    helpers = [(first_type, charge_body(charging))]
     if _has_closures(parsed):
         call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 1) + b"\x00\x0b"
         helpers.append((first_type + 2, call))
-    writer = FastCode(places.counter, parsed.has_64_bit_memory)
+    writer = FastCode(places.counter, places.one_slice, parsed.has_64_bit_memory)
     bodies = writer.bodies([(parsed.imports[imported].name, imported) for imported in places.fast])
     helpers += [(parsed.imports[imported].type_index, body) for imported, body in zip(places.fast, bodies, strict=True)]
     return helpers
@@ -214,7 +197,13 @@ def _export_section(parsed: ParsedModule, places: Places, closure_function: int)
     ]
     for index in parsed.persistent_globals():
         exports.append(name(global_export(index)) + bytes([KIND_GLOBAL]) + unsigned(index))
-    for text, index in ((COUNTER, places.counter), (DEPTH, places.depth), (EXHAUSTED, places.exhausted)):
+    for text, index in (
+        (COUNTER, places.counter),
+        (DEPTH, places.depth),
+        (EXHAUSTED, places.exhausted),
+        (LIMIT, places.limit),
+        (ONE_SLICE, places.one_slice),
+    ):
         exports.append(name(text) + bytes([KIND_GLOBAL]) + unsigned(index))
     if parsed.memory:
         exports.append(name(THE_MEMORY) + bytes([KIND_MEMORY, 0]))
@@ -250,6 +239,8 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         counter=first_global,
         depth=first_global + 1,
         exhausted=first_global + 2,
+        limit=first_global + 3,
+        one_slice=first_global + 4,
         charge=first_function,
         fast=_fast_functions(parsed, first_fast),
         wrappers=_wrapper_types(parsed),
@@ -262,7 +253,7 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
     new_sections: dict[int, bytes] = {
         TYPE: _extended(parsed, TYPE, [_function_type(one) for one in _added_types(parsed)]),
         FUNCTION: _extended(parsed, FUNCTION, [unsigned(type_index) for type_index, _ in helpers]),
-        GLOBAL: _extended(parsed, GLOBAL, [b"\x7e\x01\x42\x00\x0b", b"\x7f\x01\x41\x00\x0b", b"\x7f\x01\x41\x00\x0b"]),
+        GLOBAL: _extended(parsed, GLOBAL, _ADDED_GLOBALS),
         EXPORT: _export_section(parsed, places, first_function + 1),
         CODE: vector([unsigned(len(body)) + body for body in bodies]),
     }

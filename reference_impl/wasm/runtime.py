@@ -10,6 +10,7 @@ from attrs import frozen
 from reference_impl.wasm import engine
 from reference_impl.wasm.added_memories import MOST_STABLE_PAGES
 from reference_impl.wasm.costs import BYTES_PER_GLOBAL
+from reference_impl.wasm.counting_code import OVERRUN, RUN_OUT
 from reference_impl.wasm.execution import Ended, Execution
 from reference_impl.wasm.fast_functions import NUMBER_OF_CELLS
 from reference_impl.wasm.instance import CompiledModule, Instance
@@ -17,7 +18,7 @@ from reference_impl.wasm.requirements import takes_pages_for_upgrades
 from reference_impl.wasm.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.system_api import ACTIVE, linker
 from reference_impl.wasm.system_api_stable import most_pages_accessed
-from reference_impl.wasm.system_api_table import Context
+from reference_impl.wasm.system_api_table import REPLICATED, Context
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
@@ -29,6 +30,12 @@ from spec.values.rejects import Reject
 PAGE_CHARGE_32: Final[Instructions] = 1000
 PAGE_CHARGE_64: Final[Instructions] = 4000
 """For each 4 KiB page of the heap that has changed. Source: facts on instruction weights, older page rule."""
+
+INSTALLING: Final = frozenset({Context.START, Context.INIT, Context.PRE_UPGRADE})
+"""Contexts whose slices have the size of those of installations."""
+
+ENDS_IN_MODULE: Final = {RUN_OUT: TrapReason.OUT_OF_INSTRUCTIONS, OVERRUN: TrapReason.SLICE_OVERRUN}
+"""What the module says of its end."""
 
 WITHOUT_CHANGES: Final = frozenset(
     {Context.REPLICATED_QUERY, Context.NON_REPLICATED_QUERY, Context.TRANSFORM, Context.INSPECT_MESSAGE}
@@ -51,6 +58,15 @@ class Given:
     available: Cycles = 0
     refunded: Cycles = 0
     needs_to_respond: bool = True
+
+    @property
+    def one_slice(self) -> Instructions:
+        """How many instructions a slice holds. All of them, where a single node executes."""
+        rounds = self.environment.profile.rounds
+        if self.context not in REPLICATED:
+            return max(1, self.limit)
+        configured = rounds.install_slice_instructions if self.context in INSTALLING else rounds.slice_instructions
+        return max(1, min(self.limit, configured))
 
 
 @frozen
@@ -190,6 +206,7 @@ def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
         stable_before=state.stable_memory,
         cells=_cells_of_nobody() if instance.system is None else instance.system.cells,
         limit=given.limit,
+        one_slice=given.one_slice,
         globals_size=BYTES_PER_GLOBAL * (len(state.globals) + 1),
         argument=given.argument,
         caller=given.caller,
@@ -204,7 +221,7 @@ def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
 
 def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -> Ended | _CountUnknown | None:
     """Runs to the end; None if the function returned."""
-    instance.prepare(given.limit, given.environment.profile.limits.call_stack_depth)
+    instance.prepare(given.limit, given.one_slice, given.environment.profile.limits.call_stack_depth)
     if instance.system is not None:
         instance.system.fill(execution)
     if instance.stable is not None:
@@ -221,7 +238,7 @@ def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -
             raise _StackOverflow
         if ending is engine.End.TRAPPED and not instance.compiled.instrumented.is_exact:
             return _CountUnknown()
-        return Ended(TrapReason.OUT_OF_INSTRUCTIONS if instance.is_exhausted else TrapReason.TRAPPED)
+        return Ended(ENDS_IN_MODULE.get(instance.end, TrapReason.TRAPPED))
     except Ended as end:
         return end
     finally:

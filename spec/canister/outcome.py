@@ -61,6 +61,8 @@ class TrapReason(Enum):
     """A WebAssembly trap, a violated condition of the System API, or `ic0.trap`."""
     OUT_OF_INSTRUCTIONS = "out of instructions"
     """The instruction limit was exceeded."""
+    SLICE_OVERRUN = "slice overrun"
+    """A single operation was charged more than slices of the execution hold."""
     NO_SUCH_METHOD = "no such method"
     """The module has no function for this entry point."""
 

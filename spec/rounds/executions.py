@@ -7,7 +7,9 @@ last one. That is allowed, since a step may come at any time after it is enabled
 the execution sees changes in between: other executions of the canister, management calls about it, its payments and its
 clock all wait. It may differ from production in this: cycles are set aside when the last slice runs, not the first, so
 the balance that others see is higher meanwhile; what the whole subnet uses is that of the last slice; and a slice holds
-exactly its limit, whereas production ends one at the first check after it. An aborted execution is tried anew.
+exactly its limit, whereas production ends one at the first check after it. An aborted execution is tried anew. Whether
+a single copy is too large for slices is decided where instructions are counted (`spec.wasm.metering`), so an execution
+that is tried has ended by then.
 """
 
 from attrs import evolve, frozen

@@ -40,6 +40,8 @@ def contexts(letters: Text) -> frozenset[Context]:
 
 
 UPGRADING: Final = contexts("I G")
+INSTALLING: Final = contexts("I G s")
+"""The executions of an installation, whose slices have a size of their own."""
 QUERYING: Final = contexts("RQ NRQ TQ CQ CRy CRt CC F")
 """Where other limits hold for the stable memory accessed. Source: facts on limits."""
 

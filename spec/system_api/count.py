@@ -34,7 +34,7 @@ class Count:
     accounted: Instructions
     """Both together, at most the limit."""
     outcome: Text
-    """`returns`, `traps` or `out_of_instructions`."""
+    """`returns`, `traps`, `out_of_instructions` or `overruns_slice`."""
     why: Text
     """Why it trapped; empty if it returned."""
 

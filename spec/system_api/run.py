@@ -8,8 +8,8 @@ from attrs import frozen
 
 from spec.canister.outcome import Closure, Outcome, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
-from spec.profile import Limits
-from spec.system_api.context import CHANGES_KEPT, Context
+from spec.profile import Limits, Rounds
+from spec.system_api.context import CHANGES_KEPT, INSTALLING, REPLICATED, Context
 from spec.system_api.execution import Execution, Parameters, start_execution
 from spec.system_api.host import host_functions
 from spec.values.checklist import defines
@@ -18,7 +18,7 @@ from spec.values.identifiers import Text
 from spec.values.quantities import WASM_PAGE, Count, Instructions
 from spec.wasm.execute import Instance, instantiate
 from spec.wasm.syntax import ExternalKind, Module
-from spec.wasm.traps import OutOfInstructions, Trap
+from spec.wasm.traps import OutOfInstructions, SliceOverrun, Trap
 
 CHANGED_PAGE_32: Final[Instructions] = 1000
 CHANGED_PAGE_64: Final[Instructions] = 4000
@@ -31,6 +31,15 @@ class Ending(Enum):
     RETURNS = "returns"
     TRAPS = "traps"
     OUT_OF_INSTRUCTIONS = "out_of_instructions"
+    OVERRUNS_SLICE = "overruns_slice"
+
+
+TRAP_REASONS: Final = {
+    Ending.TRAPS: TrapReason.TRAPPED,
+    Ending.OUT_OF_INSTRUCTIONS: TrapReason.OUT_OF_INSTRUCTIONS,
+    Ending.OVERRUNS_SLICE: TrapReason.SLICE_OVERRUN,
+}
+"""What the rules are told of an invocation that did not return."""
 
 
 @frozen
@@ -73,12 +82,11 @@ class Finished:
             logs=tuple(execution.logs),
         )
 
-    @defines("error.trapped", "error.instruction-limit")
+    @defines("error.trapped", "error.instruction-limit", "error.slice-overrun")
     def _trapped(self) -> Trapped:
-        trapped = self.ending is Ending.TRAPS
         return Trapped(
             instructions_used=self.instructions_used,
-            reason=TrapReason.TRAPPED if trapped else TrapReason.OUT_OF_INSTRUCTIONS,
+            reason=TRAP_REASONS[self.ending],
             message=self.execution.trap_message,
             logs=tuple(self.execution.logs),
         )
@@ -88,6 +96,14 @@ class Finished:
 def maximum_memory_pages(limits: Limits, wasm64: bool) -> Count:
     """How far the heap can grow, in WebAssembly pages."""
     return (limits.wasm_memory_64 if wasm64 else limits.wasm_memory_32) // WASM_PAGE
+
+
+@defines("error.slice-overrun")
+def slice_instructions(context: Context, rounds: Rounds) -> Instructions | None:
+    """How much a slice of an execution holds; None where one node executes, in a single slice."""
+    if context not in REPLICATED:
+        return None
+    return rounds.install_slice_instructions if context in INSTALLING else rounds.slice_instructions
 
 
 MOTOKO_HELPER: Final = "canister_update __motoko_async_helper"
@@ -151,7 +167,8 @@ def _run(
     wasm_state: WasmState,
     limit: Instructions,
 ) -> Finished:
-    limits = parameters.environment.profile.limits
+    profile = parameters.environment.profile
+    limits = profile.limits
     wasm64 = module.has_64_bit_memory
     execution = start_execution(context, parameters, wasm_state, wasm64, limit)
     instance = instantiate(
@@ -162,6 +179,7 @@ def _run(
         globals=wasm_state.globals,
         maximum_call_depth=limits.call_stack_depth,
         maximum_memory_pages=maximum_memory_pages(limits, wasm64),
+        one_slice=slice_instructions(context, profile.rounds),
     )
     execution.instance = instance
     try:
@@ -172,6 +190,8 @@ def _run(
         ending, why = Ending.TRAPS, trap.reason
     except OutOfInstructions:
         ending, why = Ending.OUT_OF_INSTRUCTIONS, f"more than {limit} instructions"
+    except SliceOverrun:
+        ending, why = Ending.OVERRUNS_SLICE, "a single operation is too large for a slice"
     heap_charge = _heap_charge(instance, context, ending, wasm64)
     if instance.memory is not None and uses_kept_pages(module, instance.memory.size // WASM_PAGE, limits):
         ending, why = Ending.TRAPS, "the heap uses pages that are kept for upgrades of old Motoko"

@@ -48,6 +48,7 @@ class RejectReason(Enum):
     CANISTER_DID_NOT_RESPOND = "the canister did not respond"
     CANISTER_TRAPPED = "the canister trapped"
     INSTRUCTION_LIMIT_EXCEEDED = "the execution exceeded its instruction limit"
+    SLICE_OVERRUN = "a single memory operation is too large for a slice"
     CALL_TIMED_OUT = "the call timed out"
     REQUEST_EXPIRED = "the request expired"
     NOT_AUTHORIZED = "the caller may not do this"

@@ -8,7 +8,7 @@ end. Prepared code is kept with the module, so that many instances of one module
 from collections.abc import Callable, Mapping, Sequence
 
 from spec.values.memory import LinearMemory
-from spec.values.quantities import Count
+from spec.values.quantities import Count, Instructions
 from spec.wasm.flat_code import (
     BINARY_STEP,
     BRANCH,
@@ -68,11 +68,13 @@ class Instance(Store):
         initial: InitialState,
         memory: Memory | None,
         counter: int,
+        one_slice: Instructions | None,
         maximum_call_depth: int,
     ) -> None:
         self.module = module
         self.imported = imported
-        self.counter = counter
+        self.counter = self.limit = counter
+        self.one_slice = one_slice
         self.memory = memory
         self.maximum_call_depth = maximum_call_depth
         self.tables = [Table(entry, list(held)) for entry, held in zip(module.tables, initial.tables, strict=True)]
@@ -85,7 +87,7 @@ class Instance(Store):
     # What the embedder asks for
 
     def invoke(self, function_index: int, arguments: Sequence[int]) -> list[int]:
-        """Calls a function with bit patterns; its results likewise. Raises `Trap` or `OutOfInstructions`."""
+        """Calls a function with bit patterns; its results likewise. Raises as in `spec.wasm.traps`."""
         if function_index < len(self.imported):
             return list(self.imported[function_index](self, arguments))
         return self._run(function_index, arguments)
@@ -284,6 +286,7 @@ def instantiate(
     globals: Sequence[int] | None,
     maximum_call_depth: int,
     maximum_memory_pages: int | None,
+    one_slice: Instructions | None = None,
 ) -> Instance:
     """
     A fresh instance of a valid module. The start function is not run: that is an execution of its own.
@@ -298,7 +301,7 @@ def instantiate(
     if module.memories:
         contents = initial_memory(module) if memory is None else memory
         heap = Memory(contents, module.memories[0], maximum_memory_pages)
-    instance = Instance(module, imported, initial, heap, counter, maximum_call_depth)
+    instance = Instance(module, imported, initial, heap, counter, one_slice, maximum_call_depth)
     if globals is not None:
         for index, value in zip(persistent_global_indices(module), globals, strict=True):
             instance.globals[index] = value

@@ -5,7 +5,8 @@ The body of every function of the module is cut into segments. When control reac
 cost is taken from the counter, before the first instruction runs, and nothing is given back. Where control can come
 again without end, at function entries and loop starts, the counter is compared with zero. Bulk operations are also
 charged for each byte or element. Rules are named as in the facts on weights: S1-S10 segments, D1-D6 dynamic charges,
-O1 and O2 the end. Executions are not sliced here.
+O1 and O2 the end, T1-T7 slices. An execution is not paused between its slices here; all that is seen of them is that a
+single dynamic charge may be too large.
 
 There is no rule of its own for some of them. S1: only bodies of the module are metered, as host functions are not
 WebAssembly here. S8: a trap gives nothing back because nothing adds to the counter. S9: every function that the system
@@ -21,6 +22,7 @@ from typing import Final
 
 from attrs import frozen
 
+from spec.values.checklist import defines
 from spec.values.quantities import Instructions
 from spec.wasm.opcodes import BY_NAME, OPCODES
 from spec.wasm.syntax import Expression, Opcode
@@ -153,6 +155,21 @@ def after_dynamic_charge(counter: int, amount: int) -> int:
 def is_exhausted(counter: int) -> bool:
     """Where the counter is compared with zero, the execution ends if it is below zero; zero is fine (S7, O1)."""
     return counter < 0
+
+
+@defines("error.slice-overrun")
+def overruns_slice(limit: Instructions, one_slice: Instructions, counter: int, amount: int) -> bool:
+    """
+    Whether a dynamic charge ends the execution because it is too large for slices (T4, T5).
+
+    After the end of a slice the next one begins, and is shorter by what was charged beyond that end. If nothing is left
+    of it, the execution ends. The last slice, which reaches to the limit, is followed by none: what is charged beyond
+    its end exceeds the limit. The slice in which the charge comes is told by what was charged before.
+    """
+    used = limit - counter
+    slices = max(1, -(-used // one_slice)) if one_slice < limit else 1
+    end_of_slice = slices * one_slice
+    return end_of_slice < limit and used + amount >= end_of_slice + one_slice
 
 
 def accounted(limit: Instructions, counter: int) -> Instructions:

@@ -163,7 +163,7 @@ class LinkedInstance(Instance):
         memory: Memory | None,
         others: list["LinkedInstance"],
     ) -> None:
-        super().__init__(module, imported, initial, memory, COUNTER, CALL_DEPTH)
+        super().__init__(module, imported, initial, memory, COUNTER, None, CALL_DEPTH)
         self.others = others
 
     def owner(self, reference: int) -> tuple["LinkedInstance", int]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, MutableSequence, Sequence
 from typing import Final
 
+from spec.values.quantities import Instructions
 from spec.wasm.memory import Memory
-from spec.wasm.metering import HIGHEST_COUNTER, after_dynamic_charge, is_exhausted
+from spec.wasm.metering import HIGHEST_COUNTER, after_dynamic_charge, is_exhausted, overruns_slice
 from spec.wasm.syntax import Module, TableType
-from spec.wasm.traps import OutOfInstructions, Trap
+from spec.wasm.traps import OutOfInstructions, SliceOverrun, Trap
 from spec.wasm.validate import MAXIMUM_ELEMENTS
 
 UNDEFINED_ELEMENT: Final = "undefined element"
@@ -65,6 +66,10 @@ class Store:
     module: Module
     counter: int
     """Instructions left: a signed 64-bit number."""
+    limit: Instructions
+    """With which the counter started."""
+    one_slice: Instructions | None
+    """How much a slice of the execution holds; None if it is not sliced."""
     memory: Memory | None
     tables: list[Table]
     globals: MutableSequence[int]
@@ -96,6 +101,8 @@ class Store:
 
     def charge_dynamically(self, amount: int) -> None:
         """Charges for a bulk operation, or for stable memory: compared with zero afterwards only (D4, C4)."""
-        self.counter = after_dynamic_charge(self.counter, amount)
+        before, self.counter = self.counter, after_dynamic_charge(self.counter, amount)
+        if self.one_slice is not None and overruns_slice(self.limit, self.one_slice, before, amount):
+            raise SliceOverrun
         if is_exhausted(self.counter):
             raise OutOfInstructions

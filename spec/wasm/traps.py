@@ -11,3 +11,7 @@ class Trap(Exception):
 
 class OutOfInstructions(Exception):
     """The counter was below zero at a place where it is compared with zero."""
+
+
+class SliceOverrun(Exception):
+    """A single charge reached the end of the slice after the one in which it came."""

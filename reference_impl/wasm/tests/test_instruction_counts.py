@@ -151,12 +151,23 @@ def test_the_limit_is_noticed_at_functions_and_loops_only(count) -> None:
     assert (found.outcome, found.instructions, found.accounted) == ("returns", 7, 4)
 
 
-def test_a_size_with_its_top_bit_set_runs_out(count) -> None:
-    body = "i64.const 0 i32.const 0 i64.const -1 memory.fill"
-    assert count(in_update(body, "(memory i64 1)")).outcome == "out_of_instructions"
-    body = "i32.const 0 i32.const 0 i32.const -1 memory.fill"
-    found = count(in_update(body, "(memory 1)"))
-    assert (found.outcome, found.instructions) == ("traps", 104 + 2**32 - 1)
+def test_a_size_with_its_top_bit_set_runs_out(count, profile) -> None:
+    body = in_update("i64.const 0 i32.const 0 i64.const -1 memory.fill", "(memory i64 1)")
+    assert count(body).outcome == "overruns_slice"
+    assert count(body, profile.rounds.slice_instructions).outcome == "out_of_instructions"
+    body = in_update("i32.const 0 i32.const 0 i32.const -1 memory.fill", "(memory 1)")
+    found = count(body)
+    assert (found.outcome, found.instructions) == ("overruns_slice", 104 + 2**32 - 1)
+
+
+@pytest.mark.checklist("error.slice-overrun")
+def test_a_bulk_operation_is_as_large_as_two_slices_less_what_was_used(count, profile) -> None:
+    used, one_slice = 104, profile.rounds.slice_instructions
+    text = in_update("i32.const 0 i32.const 0 i32.const %d memory.fill", "(memory 1)")
+    largest = 2 * one_slice - used - 1
+    found = [count(text % size) for size in (largest, largest + 1)]
+    assert [one.outcome for one in found] == ["traps", "overruns_slice"]
+    assert [one.instructions for one in found] == [2 * one_slice - 1, 2 * one_slice]
 
 
 @pytest.mark.parametrize(("memory", "charge", "access"), [("(memory 1)", 1000, 1), ("(memory i64 1)", 4000, 2)])

@@ -347,9 +347,11 @@ def test_stable_memory_has_its_bounds(update, profile) -> None:
     assert numbers(update(go("grow", body), state=state), 0) == [2**32 - 1]
 
 
-def test_a_charge_that_does_not_fit_runs_out(update) -> None:
-    outcome = update(go("append", "(call $append (i32.const 0) (i32.const -1))"))
-    assert outcome == Trapped(40_000_000_000, TrapReason.OUT_OF_INSTRUCTIONS)
+def test_a_charge_that_does_not_fit_runs_out(update, profile) -> None:
+    body = go("append", "(call $append (i32.const 0) (i32.const -1))")
+    one_slice = profile.rounds.slice_instructions
+    assert update(body) == Trapped(40_000_000_000, TrapReason.SLICE_OVERRUN)
+    assert update(body, instruction_limit=one_slice) == Trapped(one_slice, TrapReason.OUT_OF_INSTRUCTIONS)
 
 
 def test_the_families_fill_the_table() -> None:

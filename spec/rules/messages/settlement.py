@@ -137,6 +137,8 @@ def failure_of_trap(trapped: Trapped) -> FailedExecution:
             return FailedExecution(RejectReason.CANISTER_TRAPPED, trapped.message)
         case TrapReason.OUT_OF_INSTRUCTIONS:
             return FailedExecution(RejectReason.INSTRUCTION_LIMIT_EXCEEDED, trapped.message)
+        case TrapReason.SLICE_OVERRUN:
+            return FailedExecution(RejectReason.SLICE_OVERRUN, trapped.message)
         case TrapReason.NO_SUCH_METHOD:
             return FailedExecution(RejectReason.METHOD_NOT_FOUND, trapped.message)
 

@@ -14,11 +14,13 @@ from spec.wasm.metering import (
     accounted,
     after_dynamic_charge,
     after_segment,
+    overruns_slice,
     segments,
     weight,
 )
 from spec.wasm.opcodes import OPCODES
 from spec.wasm.syntax import ExternalKind
+from spec.wasm.traps import SliceOverrun
 from spec.wasm.validate import validate
 
 LIMIT = 40_000_000_000
@@ -320,3 +322,55 @@ def test_an_imported_function_costs_the_weight_of_the_call_and_what_it_charges(r
     text = """(module (import "ic0" "f" (func $f (param i32) (result i32)))
         (func (export "go") i32.const 50 call $f drop))"""
     assert run(text, host={("ic0", "f"): host}) == ("returns", 1 + 1 + 5 + 1 + 50)
+
+
+ONE_SLICE = 1_000
+
+OVERRUNS = {
+    # (limit, used before): the smallest charge that is too large; None if all that is too large exceeds the limit.
+    (10_000, 0): 2_000,
+    (10_000, 1): 1_999,
+    (10_000, 1_000): 1_000,
+    (10_000, 1_001): 1_999,
+    (10_000, 8_999): 1_001,
+    (10_000, 9_000): 1_000,
+    (10_000, 9_001): None,
+    (10_000, 10_001): None,
+    (1_001, 0): 2_000,
+    (1_000, 0): None,
+    (999, 0): None,
+    (0, 0): None,
+}
+
+
+@pytest.mark.checklist("error.slice-overrun")
+@pytest.mark.parametrize(("limit", "used"), OVERRUNS)
+def test_a_dynamic_charge_is_too_large_from_the_end_of_the_next_slice_on(limit, used):
+    smallest = OVERRUNS[limit, used]
+    for amount in (0, 1, 998, 999, 1_000, 1_001, 1_998, 1_999, 2_000, 2_001, 10_000, 1 << 64):
+        expected = smallest is not None and amount >= smallest
+        assert overruns_slice(limit, ONE_SLICE, limit - used, amount) is expected, amount
+
+
+FILL = '(module (memory 1) (func (export "go") (param i32) i32.const 0 i32.const 7 local.get 0 memory.fill))'
+FILLING = 1 + 3 + 100
+
+
+@pytest.mark.checklist("error.slice-overrun")
+def test_a_bulk_operation_that_is_too_large_for_slices_ends_the_execution(run, make):
+    largest = 2 * ONE_SLICE - FILLING - 1
+    assert run(FILL, largest, counter=10_000, one_slice=ONE_SLICE) == ("returns", 2 * ONE_SLICE - 1)
+    assert run(FILL, largest + 1, counter=10_000) == ("returns", 2 * ONE_SLICE)
+    instance = make(FILL, counter=10_000, one_slice=ONE_SLICE)
+    with pytest.raises(SliceOverrun):
+        instance.invoke(0, (largest + 1,))
+    assert instance.counter == 10_000 - 2 * ONE_SLICE
+    assert instance.memory.read(0, 1) == b"\0"
+
+
+def test_a_charge_of_a_system_function_may_be_too_large_for_slices(make):
+    instance = make('(module (func (export "go")))', counter=10_000, one_slice=ONE_SLICE)
+    instance.charge(1_500)
+    with pytest.raises(SliceOverrun):
+        instance.charge(1_500)
+    assert instance.counter == 7_000
