@@ -169,6 +169,12 @@ SYSTEM_CALLS: Final = (
     SystemCall("global_timer_set", "(param i64) (result i64)", "i64 0", "by the host", is_hosted=True),
     SystemCall("certified_data_set", "(param i32 i32)", "i32 0 32", "by the host", is_hosted=True),
 )
+CALLING: Final = (
+    '(import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))'
+    '(import "ic0" "call_perform" (func $perform (result i32)))'
+)
+CALL: Final = f"(call $new {'(i32.const 0) ' * 8}) (drop (call $perform))"
+CALLS: Final = 2_000
 OWN_COPY: Final = "(memory.copy (i32.const 0) (i32.const 2048) (i32.const 1024))"
 
 
@@ -186,6 +192,8 @@ def system_calls() -> None:
     for one in SYSTEM_CALLS:
         seconds = _in_turns(one.imports, one.call, TURNS if one.is_hosted else TURNS * 10)
         row(one.name, f"{seconds * 1e9:.1f} ns", f"{seconds / copying:.1f} x; {one.note}".removesuffix("; "))
+    calling = _in_turns(CALLING, CALL, CALLS)
+    row("call_new and call_perform", f"{calling * 1e6:.1f} us", f"{calling / copying:.0f} x; by the host; aim 5 us")
 
 
 def _in_turns(imports: str, body: str, turns: int) -> float:

@@ -62,11 +62,8 @@ def room_for_call(payload: ByteCount, is_best_effort: bool, environment: Environ
     return max(longest_response, payload + limits.request_record)
 
 
-def freezing_limit(wasm_state_size: ByteCount, messages_size: ByteCount, environment: Environment) -> Cycles:
-    """
-    What a canister burns in its freezing threshold if idle, if its memories and globals have a certain size and so do
-    its messages in queues. Memory allocations are not for messages.
-    """
+def daily_burn(wasm_state_size: ByteCount, environment: Environment) -> Cycles:
+    """What a canister burns in a day if idle, if its memories and globals have a certain size, without its messages."""
     usage = (
         wasm_state_size
         + environment.memory_usage_raw_module
@@ -76,9 +73,22 @@ def freezing_limit(wasm_state_size: ByteCount, messages_size: ByteCount, environ
     )
     fees = environment.profile.fees
     billed = max(environment.memory_allocation, usage)
-    memory, messages = (
-        scale(size * fees.storage_per_gib_second * SECONDS_PER_DAY // GIB, environment)
-        for size in (billed, messages_size)
-    )
+    memory = scale(billed * fees.storage_per_gib_second * SECONDS_PER_DAY // GIB, environment)
     allocation = fees.compute_allocation_per_second * SECONDS_PER_DAY * environment.compute_allocation
-    return (memory + messages + scale(allocation, environment)) * environment.freezing_threshold // SECONDS_PER_DAY
+    return memory + scale(allocation, environment)
+
+
+def burn_in_freezing_threshold(daily: Cycles, messages_size: ByteCount, environment: Environment) -> Cycles:
+    """
+    What an idle canister burns in its freezing threshold, if it burns so much in a day without its messages in queues,
+    which have a certain size. Memory allocations are not for messages.
+    """
+    if messages_size:
+        per_second = environment.profile.fees.storage_per_gib_second
+        daily += scale(messages_size * per_second * SECONDS_PER_DAY // GIB, environment)
+    return daily * environment.freezing_threshold // SECONDS_PER_DAY
+
+
+def freezing_limit(wasm_state_size: ByteCount, messages_size: ByteCount, environment: Environment) -> Cycles:
+    """What a canister must keep, if its memories and globals have a certain size and so do its messages in queues."""
+    return burn_in_freezing_threshold(daily_burn(wasm_state_size, environment), messages_size, environment)

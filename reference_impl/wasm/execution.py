@@ -101,8 +101,8 @@ class Execution:
     log_records: deque[ByteCount] = field(factory=deque)
     log_size: ByteCount = 0
     """What the records that the log still holds take."""
-    freezing_limits: dict[tuple[ByteCount, ByteCount], Cycles] = field(factory=dict)
-    """Those computed so far, by the size of memories and globals and that of messages."""
+    daily_burns: dict[ByteCount, Cycles] = field(factory=dict)
+    """What is burned in a day without messages, as far as computed, by the size of memories and globals."""
     call_prices: costs.CallPrices | None = None
     """What every call takes, once computed."""
 
@@ -235,11 +235,12 @@ class Execution:
 
     def liquid_balance(self, messages_size: ByteCount = 0) -> Cycles:
         """What may be spent now without freezing the canister, with messages of this size; 0 if it is frozen."""
-        sizes = (self.cells[HEAP_SIZE] + self.stable_size + self.globals_size, messages_size)
-        needed = self.freezing_limits.get(sizes)
-        if needed is None:
-            limit = costs.freezing_limit(*sizes, self.environment)
-            needed = self.freezing_limits[sizes] = max(0, limit - self.environment.reserved_balance)
+        environment, size = self.environment, self.cells[HEAP_SIZE] + self.stable_size + self.globals_size
+        daily = self.daily_burns.get(size)
+        if daily is None:
+            daily = self.daily_burns[size] = costs.daily_burn(size, environment)
+        limit = costs.burn_in_freezing_threshold(daily, messages_size, environment)
+        needed = max(0, limit - environment.reserved_balance)
         return max(0, self.balance() - needed)
 
     def call_price(self, payload: ByteCount) -> tuple[Cycles, Cycles]:

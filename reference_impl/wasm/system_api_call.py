@@ -42,9 +42,9 @@ def call_new(
     Bytes of the method name that are not UTF-8 are replaced: such a method does not exist.
     """
     execution.drop_call()
-    execution.trap_unless(callee_size <= MAXIMUM_PRINCIPAL_LENGTH)
-    execution.trap_unless(name_size <= execution.environment.profile.limits.exported_method_names)
-    _require_payload(execution, name_size)
+    limits = execution.environment.profile.limits
+    longest_name = min(limits.exported_method_names, limits.local_request_payload)
+    execution.trap_unless(callee_size <= MAXIMUM_PRINCIPAL_LENGTH and name_size <= longest_name)
     execution.call = CallUnderConstruction(
         callee=Principal(execution.read(callee_source, callee_size)),
         method_name=execution.read(name_source, name_size).decode(errors="replace"),
@@ -100,8 +100,9 @@ def call_cycles_add(execution: Execution, amount: int) -> None:
 def call_perform(execution: Execution) -> int:
     """Performs the call if the balance covers it and its room in queues without freezing the canister, or drops it."""
     call = _call(execution)
-    fee, reserve = execution.call_price(call.payload)
-    room = costs.room_for_call(call.payload, call.timeout is not None, execution.environment)
+    payload = call.payload
+    fee, reserve = execution.call_price(payload)
+    room = costs.room_for_call(payload, call.timeout is not None, execution.environment)
     if fee + reserve > execution.liquid_balance(execution.room_for_performed + room):
         execution.drop_call()
         return CALL_NOT_PERFORMED
