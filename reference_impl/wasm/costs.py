@@ -87,8 +87,3 @@ def burn_in_freezing_threshold(daily: Cycles, messages_size: ByteCount, environm
         per_second = environment.profile.fees.storage_per_gib_second
         daily += scale(messages_size * per_second * SECONDS_PER_DAY // GIB, environment)
     return daily * environment.freezing_threshold // SECONDS_PER_DAY
-
-
-def freezing_limit(wasm_state_size: ByteCount, messages_size: ByteCount, environment: Environment) -> Cycles:
-    """What a canister must keep, if its memories and globals have a certain size and so do its messages in queues."""
-    return burn_in_freezing_threshold(daily_burn(wasm_state_size, environment), messages_size, environment)
