@@ -27,6 +27,10 @@ def message_execution(instance: Instance, message_id: int) -> Refused | None:
     return None
 
 
+METHOD_OF = {"take_canister_snapshot_and_uninstall": "take_canister_snapshot"}
+"""The method whose calls a transition with choices answers, if it is not named like the transition."""
+
+
 @frozen
 class _ManagementTransition:
     """A transition of the management canister."""
@@ -37,6 +41,8 @@ class _ManagementTransition:
         call = management.management_call(instance, message_id, choices)
         if call is None:
             return Refused("the message is not a call to the management canister that may be taken")
+        if choices and call.message.method_name != METHOD_OF.get(self.rule, self.rule):
+            return Refused("the call is one of another method")
         match management.verdict_on(instance, call):
             case Applies(rule=rule, apply=apply) if rule == self.rule:
                 apply()

@@ -185,9 +185,13 @@ def execution_cost(
 
 @opaque
 def response_fee(profile: Profile, response: Response, subnet_size: Count) -> Cycles:
-    """What transmitting a response costs the canister that made the call."""
+    """
+    What transmitting a response costs the canister that made the call: at most what was set aside for it.
+
+    Where a response may be longer than a payload, the rest is free. Source: facts on fees, response transmission.
+    """
     payload = len(response.data) if isinstance(response, Reply) else 1 + len(response.message.encode())
-    return fees.response_fee(profile.fees, payload, subnet_size)
+    return fees.response_fee(profile.fees, min(payload, profile.limits.inter_canister_payload), subnet_size)
 
 
 @opaque

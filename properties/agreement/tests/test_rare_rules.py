@@ -179,3 +179,15 @@ def test_unbounded_recursion_traps_on_both_sides_at_the_same_count():
     answer = stage.call(canister_id, "update", program(recurse_forever()))
     assert answer.reject.reason == RejectReason.CANISTER_TRAPPED
     assert 0 < before - stage.canister(canister_id).balance < MUCH // 1000
+
+
+def test_an_answer_to_a_call_of_another_method_is_refused_by_both():
+    stage = Stage()
+    argument = management.encode_arguments(management.ProvisionalCreateArguments(amount=1))
+    message_id = stage.state.messages.next_id
+    request_id = submit(stage, MANAGEMENT_CANISTER, "provisional_create_canister_with_cycles", argument)
+    assert stage.lockstep.take(Label("initiate_call", {"request_id": request_id}))
+    for rule, choices in (("raw_rand", {"randomness": bytes(32)}), ("bitcoin_get_balance", {"satoshi": 5})):
+        assert not stage.lockstep.take(Label(rule, {"message_id": message_id, **choices}))
+    stage.lockstep.settle()
+    assert isinstance(status(stage, request_id), Replied)

@@ -4,12 +4,13 @@ import pytest
 from attrs import evolve
 
 from spec.canister.wasm_state import WasmState
-from spec.rules.resources import freezing_limit, idle_cycles_burned_per_day, liquid_balance, memory_usage
+from spec.rules.resources import freezing_limit, idle_cycles_burned_per_day, liquid_balance, memory_usage, response_fee
 from spec.rules.tests.worlds import NOW, PROFILE, USER, A, canister, module
 from spec.state.canister import Code, Empty, Subnet
 from spec.state.history import Change, ChangeFromUser, Creation, recorded
 from spec.values.containers import List, Map
 from spec.values.memory import LinearMemory
+from spec.values.rejects import Reply
 
 GIBIBYTE = 2**30
 DAY = 86_400
@@ -55,3 +56,9 @@ def test_the_reserved_balance_covers_the_freezing_limit_first_and_adds_nothing_b
         freezing_threshold=1,
     )
     assert liquid_balance(PROFILE, paying) == liquid * limit // 100
+
+
+def test_a_response_longer_than_a_payload_costs_what_was_set_aside_for_it() -> None:
+    longest = PROFILE.limits.inter_canister_payload
+    assert response_fee(PROFILE, Reply(bytes(longest - 1)), 13) < response_fee(PROFILE, Reply(bytes(longest)), 13)
+    assert response_fee(PROFILE, Reply(bytes(longest + 20)), 13) == response_fee(PROFILE, Reply(bytes(longest)), 13)
