@@ -332,6 +332,9 @@ class LockstepMachine(Actions):
             self.lockstep.finish_execution()
 
     def teardown(self) -> None:
+        """The world comes to rest, if it was begun at all: the generator may have given up before."""
+        if not hasattr(self, "lockstep"):
+            return
         self.lockstep.settle()
         fired.update(self.lockstep.fired)
         failed.update(self.lockstep.failures)
