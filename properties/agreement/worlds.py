@@ -186,7 +186,7 @@ class LockstepMachine(Actions):
     def ask_for_information(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
         self.ask(who, calls, pick)
 
-    @rule(who=CALLING, calls=st.lists(outside_calls(CANISTERS), min_size=1, max_size=4), pick=st.integers(0, 2**16))
+    @rule(who=CALLING, calls=st.lists(outside_calls(CANISTERS), min_size=2, max_size=6), pick=st.integers(0, 2**16))
     def ask_the_outside_world(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
         self.ask(who, calls, pick)
 

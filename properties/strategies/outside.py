@@ -20,15 +20,21 @@ NETWORKS = st.sampled_from(list(management.BitcoinNetwork))
 
 
 def outside_calls(canisters: Sequence[CanisterId]) -> st.SearchStrategy[ManagementCall]:
-    """Each method with about the same frequency; most arguments can be served."""
-    return st.one_of(*threshold_keys(canisters), http_requests(canisters), http_requests(canisters), *bitcoin_calls())
+    """Each method is about as likely to be served: those with more conditions are called more often."""
+    return st.one_of(
+        *threshold_keys(canisters),
+        *threshold_keys(canisters),
+        http_requests(canisters),
+        http_requests(canisters),
+        *bitcoin_calls(),
+    )
 
 
 def threshold_keys(canisters: Sequence[CanisterId]) -> list[st.SearchStrategy[ManagementCall]]:
     """Public keys, signatures and derived keys."""
     whose = st.one_of(st.none(), st.none(), st.sampled_from([*canisters, Principal(b"\x04")]))
     tweaks = st.sampled_from(
-        [*[None] * 4, *(management.TaprootTweak(root) for root in (b"", bytes(32), b"not so long"))]
+        [*[None] * 9, *(management.TaprootTweak(root) for root in (b"", bytes(32), b"not so long"))]
     )
     return [
         named("ecdsa_public_key", st.builds(management.EcdsaPublicKeyArguments, ECDSA_KEYS, whose, PATHS)),
