@@ -1,6 +1,7 @@
 """What users and canisters of a random world do at once, whatever else waits."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from attrs import frozen
 from hypothesis.stateful import RuleBasedStateMachine
@@ -19,6 +20,8 @@ from spec.values import management
 from spec.values.canister_terms import SnapshotSource
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal, RequestId
 from spec.values.quantities import Cycles, Seconds
+
+Choice = TypeVar("Choice")
 
 EVERYTHING_MAY_BE_SPENT = management.SettingsArguments(freezing_threshold=0, minimum_incoming_canister_call_cycles=0)
 ENOUGH: Cycles = 2 * 10**13
@@ -173,6 +176,14 @@ class Actions(RuleBasedStateMachine):
         """Takes one of the labels, and what must follow it."""
         assert self.lockstep.take(labels[pick % len(labels)])
         self.lockstep.finish_execution()
+
+    def some(self, choices: Sequence[Choice], pick: int) -> Choice:
+        """
+        One of the choices. It depends on how far the schedule is as well.
+
+        Generators like to repeat what they drew; so all choices come in turn all the same.
+        """
+        return choices[(pick * 7919 + len(self.lockstep.schedule) * 104_729) % len(choices)]
 
     def take_some_rule(self, labels: Sequence[Label], rule_pick: int, pick: int) -> None:
         """One that fired least often in this schedule, or any; it does not matter how many labels a rule has."""

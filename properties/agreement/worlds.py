@@ -75,6 +75,7 @@ failed: Counter[str] = Counter()
 """Over all runs of this process, why executions failed."""
 
 
+PICKS = st.integers(0, 2**16)
 CALLING = st.builds(ByCanister, st.sampled_from(EVERYBODY), st.sampled_from([*[10**12] * 6, 10**8, 0]))
 ANYBODY = st.one_of(st.builds(ByUser, st.sampled_from((USERS[0], *USERS))), CALLING)
 
@@ -163,32 +164,28 @@ class LockstepMachine(Actions):
 
     # Services of the management canister.
 
-    @rule(who=ANYBODY, draw=st.data(), count=st.integers(1, 5), pick=st.integers(0, 2**16))
+    @rule(who=ANYBODY, draw=st.data(), count=st.integers(1, 6), pick=PICKS)
     def use_chunks(self, who: ByUser | ByCanister, draw: st.DataObject, count: int, pick: int) -> None:
         for _ in range(count):
-            self.ask(who, [draw.draw(chunk_calls(EVERYBODY, MODULES, self.stored_modules()))], pick)
+            calls = chunk_calls(EVERYBODY, MODULES, self.stored_modules())
+            self.ask(who, [draw.draw(self.some(calls, pick))], pick)
 
-    @rule(who=ANYBODY, draw=st.data(), count=st.integers(1, 5), pick=st.integers(0, 2**16))
+    @rule(who=ANYBODY, draw=st.data(), count=st.integers(1, 6), pick=PICKS)
     def use_snapshots(self, who: ByUser | ByCanister, draw: st.DataObject, count: int, pick: int) -> None:
         for _ in range(count):
             calls = snapshot_calls(EVERYBODY, MODULES, self.snapshots(), self.snapshots(SnapshotSource.METADATA_UPLOAD))
-            self.ask(who, [draw.draw(calls)], pick)
+            self.ask(who, [draw.draw(self.some(calls, pick))], pick)
 
-    @rule(
-        who=CALLING,
-        calls=st.lists(
-            st.one_of(information_calls(EVERYBODY), uses_of_cycles(EVERYBODY), controls(EVERYBODY)),
-            min_size=1,
-            max_size=4,
-        ),
-        pick=st.integers(0, 2**16),
-    )
-    def ask_for_information(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
-        self.ask(who, calls, pick)
+    @rule(who=CALLING, draw=st.data(), count=st.integers(1, 6), pick=PICKS)
+    def ask_for_information(self, who: ByCanister, draw: st.DataObject, count: int, pick: int) -> None:
+        calls = [*information_calls(EVERYBODY), *uses_of_cycles(EVERYBODY), controls(EVERYBODY)]
+        for _ in range(count):
+            self.ask(who, [draw.draw(self.some(calls, pick))], pick)
 
-    @rule(who=CALLING, calls=st.lists(outside_calls(CANISTERS), min_size=2, max_size=6), pick=st.integers(0, 2**16))
-    def ask_the_outside_world(self, who: ByCanister, calls: list[ManagementCall], pick: int) -> None:
-        self.ask(who, calls, pick)
+    @rule(who=CALLING, draw=st.data(), count=st.integers(1, 6), pick=PICKS)
+    def ask_the_outside_world(self, who: ByCanister, draw: st.DataObject, count: int, pick: int) -> None:
+        for _ in range(count):
+            self.ask(who, [draw.draw(self.some(outside_calls(CANISTERS), pick))], pick)
 
     # Situations.
 
@@ -323,6 +320,12 @@ class LockstepMachine(Actions):
         for rule_pick in rule_picks:
             labels = enabled_of(self.lockstep.state, sorted(SPONTANEOUS))
             self.take_some_rule([one for one in labels if one.arguments().get("code", code) == code], rule_pick, pick)
+
+    @rule(canister_id=st.sampled_from(EVERYBODY), pick=PICKS)
+    def give_up_a_request(self, canister_id: CanisterId, pick: int) -> None:
+        """A request is rejected before anything was done about it."""
+        self.manage(("canister_status", management.encode_arguments(management.CanisterIdArguments(canister_id))))
+        self.take_some_rule(list(enabled_of(self.lockstep.state, ["request_rejection"])), 0, pick)
 
     @rule(draw=st.data(), count=st.integers(1, 8))
     def try_labels(self, draw: st.DataObject, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Management calls about chunks, snapshots and information, and calls to the outside world."""
+"""Management calls about chunks, snapshots and information: a strategy for each kind, so that a caller may choose."""
 
 import hashlib
 from collections.abc import Sequence
@@ -45,19 +45,19 @@ def digest(chunk: Blob) -> Blob:
 
 def chunk_calls(
     canisters: Sequence[CanisterId], modules: Sequence[Blob], stored: Sequence[StoredModule] = ()
-) -> st.SearchStrategy[ManagementCall]:
+) -> list[st.SearchStrategy[ManagementCall]]:
     """Calls about chunk stores, some of which have modules. Modules are stored whole or in halves."""
     halves = [half for module in modules for half in (module[: len(module) // 2], module[len(module) // 2 :])]
     chunks = st.sampled_from([*modules, *modules, *halves, b"small", bytes(2**20 + 1)])
     only = st.builds(management.CanisterIdArguments, about(canisters))
-    return st.one_of(
+    return [
         named("upload_chunk", st.builds(management.UploadChunkArguments, about(canisters), chunks)),
         named("upload_chunk", st.builds(management.UploadChunkArguments, about(canisters), st.sampled_from(modules))),
         named("clear_chunk_store", only),
         named("stored_chunks", only),
         chunked_installations(canisters, modules, stored),
         chunked_installations(canisters, modules, stored),
-    )
+    ]
 
 
 def chunked_installations(
@@ -88,7 +88,7 @@ def snapshot_calls(
     modules: Sequence[Blob],
     held: Sequence[HeldSnapshot],
     uploaded: Sequence[HeldSnapshot],
-) -> st.SearchStrategy[ManagementCall]:
+) -> list[st.SearchStrategy[ManagementCall]]:
     """Calls that take, load, list, delete, read and upload snapshots; some are about those that exist already."""
     never = [(canister_id, SnapshotId(bytes(7) + b"\x63")) for canister_id in canisters]
     known = st.sampled_from([*[*held] * 8, *never[:1]])
@@ -128,7 +128,7 @@ def snapshot_calls(
         ),
     ]
     # Without a snapshot, most calls would be about none.
-    return st.one_of(calls) if held else st.one_of(*calls[:2], *calls[:2], *calls[-2:-1], *calls)
+    return calls if held else [*calls[:2], *calls[:2], *calls[-2:-1], *calls]
 
 
 def parts_read(modules: Sequence[Blob]) -> st.SearchStrategy[management.SnapshotPart]:
@@ -185,27 +185,27 @@ def uploads_of_metadata(
     )
 
 
-def information_calls(canisters: Sequence[CanisterId]) -> st.SearchStrategy[ManagementCall]:
+def information_calls(canisters: Sequence[CanisterId]) -> list[st.SearchStrategy[ManagementCall]]:
     """What canisters learn about canisters, nodes and subnets, and random numbers."""
     numbers = st.one_of(st.none(), st.integers(0, 30))
     sections = st.sampled_from(["enhanced-orthogonal-persistence"] * 3 + ["candid:service"])
     times = st.sampled_from(ODD_SIZES)
-    return st.one_of(
+    return [
         named("canister_info", st.builds(management.CanisterInfoArguments, about(canisters), numbers)),
         named("canister_metadata", st.builds(management.CanisterMetadataArguments, about(canisters), sections)),
         named("canister_metrics", st.builds(management.CanisterIdArguments, about(canisters))),
         named("node_metrics_history", st.builds(management.NodeMetricsHistoryArguments, about(canisters), times)),
         named("subnet_info", st.builds(management.SubnetInfoArguments, about(canisters))),
         named("raw_rand", st.just(management.RawRandArguments())),
-    )
+    ]
 
 
-def uses_of_cycles(canisters: Sequence[CanisterId]) -> st.SearchStrategy[ManagementCall]:
+def uses_of_cycles(canisters: Sequence[CanisterId]) -> list[st.SearchStrategy[ManagementCall]]:
     """New canisters, and deposits, for the cycles that the call brings."""
     settings = st.sampled_from(
         [management.SettingsArguments(), management.SettingsArguments(freezing_threshold=0, memory_allocation=2**20)]
     )
-    return st.one_of(
+    return [
         named("create_canister", st.builds(management.CreateCanisterArguments, settings)),
         named("deposit_cycles", st.builds(management.CanisterIdArguments, about(canisters))),
-    )
+    ]

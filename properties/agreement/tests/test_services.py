@@ -60,8 +60,8 @@ def calls_of_users(stage):
     held = [(one, taken) for one, canister in stage.state.canisters.items() for taken, _ in canister.snapshots.items()]
     changes = st.builds(management.UpdateSettingsArguments, st.sampled_from(CANISTERS), SETTINGS)
     return st.one_of(
-        chunk_calls(CANISTERS, (MODULE,), [(A, MODULE), (B, MODULE)]),
-        snapshot_calls(CANISTERS, (MODULE,), held, held),
+        *chunk_calls(CANISTERS, (MODULE,), [(A, MODULE), (B, MODULE)]),
+        *snapshot_calls(CANISTERS, (MODULE,), held, held),
         named("update_settings", changes),
         named("uninstall_code", st.builds(management.UninstallCodeArguments, st.sampled_from(CANISTERS))),
         named("canister_status", st.builds(CanisterIdArguments, st.sampled_from(CANISTERS))),
@@ -76,7 +76,9 @@ def act(stage, draw):
             draw(st.sampled_from([ALICE, ALICE, ALICE, BOB])), MANAGEMENT_CANISTER, method_name, argument
         )
         return
-    calls = st.one_of(calls_of_users(stage), information_calls(CANISTERS), outside_calls((A, B)))
+    calls = st.one_of(
+        calls_of_users(stage), st.one_of(*information_calls(CANISTERS)), st.one_of(*outside_calls((A, B)))
+    )
     method_name, argument = draw(calls)
     cycles = draw(st.sampled_from([0, 10**10, 10**12]))
     relayed = program(call(MANAGEMENT_CANISTER, method_name, argument, cycles=cycles, on_reply=RELAY_REPLY))
