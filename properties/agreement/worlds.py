@@ -10,7 +10,7 @@ from hypothesis.stateful import initialize, rule
 
 from conformance.canisters import ic0
 from conformance.canisters.expressions import Action
-from conformance.canisters.scripted import call, ignore, program, sequence
+from conformance.canisters.scripted import call, ignore, loop_forever, program, sequence
 from properties.agreement.actions import EVERYTHING_MAY_BE_SPENT, Actions, ByCanister, ByUser
 from properties.agreement.beginnings import (
     AMOUNTS,
@@ -205,10 +205,10 @@ class LockstepMachine(Actions):
 
     @rule(
         canister_id=st.sampled_from(EVERYBODY),
-        action=st.sampled_from([WRITE, BURN_ALL, SET_TIMER, SET_TIMER]),
+        action=st.sampled_from([WRITE, BURN_ALL, SET_TIMER, SET_TIMER, loop_forever()]),
     )
     def wear_out(self, canister_id: Principal, action: Action) -> None:
-        """A canister writes a log that is too long, burns what it can, or wants to be woken."""
+        """A canister writes a log that is too long, burns what it can, wants to be woken, or never ends."""
         able = self.made_able(canister_id)
         for _ in range(6 if action is WRITE else 1):
             self.run(able, action)
