@@ -350,7 +350,10 @@ TEXTS: Final = frozenset({"replica_version"})
 def write_choice(rule: Text, name: Text, value: Any) -> Any:
     """The value of a free variable."""
     if name in RESULTS:
-        return write_blob(encode_result(rule, value))
+        try:
+            return write_blob(encode_result(rule, value))
+        except KeyError:
+            raise WireError(f"{rule} has no result") from None
     match value:
         case bytes():
             return write_blob(value)

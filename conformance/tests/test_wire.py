@@ -8,6 +8,8 @@ from hypothesis import strategies as some
 
 from conformance.interface import Claim, Done, Processing, Received, Rejected, Replied, SeenReject, Unknown
 from conformance.wire import (
+    RESULTS,
+    TEXTS,
     Fields,
     WireError,
     read_answer,
@@ -22,6 +24,7 @@ from conformance.wire import (
     write_blob,
     write_claim,
     write_integer,
+    write_label,
     write_request,
 )
 from spec.state.call_context import FailedExecution
@@ -62,7 +65,8 @@ answers = (
 outputs = some.builds(RequestStatusChanged, request_ids, some.none() | some.builds(RepliedStatus, blobs)) | some.builds(
     Executed, principals, naturals, some.none() | some.builds(FailedExecution, reasons, some.text())
 )
-choices = some.dictionaries(some.text(min_size=1, max_size=8), naturals | blobs | requests, max_size=3)
+names = some.text(min_size=1, max_size=8).filter(lambda name: name not in RESULTS | TEXTS)
+choices = some.dictionaries(names, naturals | blobs | requests, max_size=3)
 claims = some.builds(
     Claim, some.builds(Label, some.text(max_size=12), choices), some.lists(outputs, max_size=3).map(tuple)
 )
@@ -151,3 +155,10 @@ def test_an_answer_may_not_have_fields_of_another_status() -> None:
     """A status `received` has no data."""
     with pytest.raises(WireError, match="data"):
         read_answer({"status": "received", "data": "0x"}, "here")
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS))
+def test_a_result_of_a_rule_that_has_none_is_refused(name: str) -> None:
+    """In one line."""
+    with pytest.raises(WireError, match="no_such_rule has no result"):
+        write_label(Label("no_such_rule", {name: 0}))
