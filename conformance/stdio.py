@@ -105,10 +105,6 @@ class Process:
         for line in self._process.stderr:
             self._log.append(line.decode(errors="replace").rstrip())
 
-    def is_running(self) -> bool:
-        """The process has not ended."""
-        return self._process.poll() is None
-
     def kill(self) -> None:
         """Ends the process and what it started."""
         with contextlib.suppress(ProcessLookupError):

@@ -4,8 +4,6 @@ Cycle bookkeeping and resource consumption: memory usage, freezing limit, liquid
 The interface specification leaves the tariffs open; the profile's are production's. A proof about a rule holds for any.
 """
 
-from attrs import evolve
-
 from spec import fees
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.wasm_state import WasmState
@@ -161,11 +159,6 @@ def cycles_to_reserve(state: State, canister_id: CanisterId, after: Canister) ->
         lambda canister: allocated_memory(profile, canister) if canister.subnet.subnet_id == subnet_id else 0
     )
     return fees.storage_reservation(profile, used // fees.EXECUTION_THREADS, growth, after.subnet.subnet_size)
-
-
-def with_code(canister: Canister, code: CanisterCode) -> Canister:
-    """The canister with other code or another state of its code."""
-    return evolve(canister, code=code)
 
 
 @opaque

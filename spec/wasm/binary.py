@@ -13,6 +13,7 @@ from spec.wasm.decoding_limits import (
     MAXIMUM_CUSTOM_SECTIONS,
     MAXIMUM_ELEMENTS_IN_SEGMENTS,
     MAXIMUM_EXPORTS,
+    MAXIMUM_FUNCTION_BODY,
     MAXIMUM_IMPORTS,
     MAXIMUM_PARAMETERS,
     MAXIMUM_RESULTS,
@@ -244,7 +245,11 @@ def local_group(reader: Reader) -> tuple[int, ValueType]:
 
 def function_body(reader: Reader, type_index: int, known: InstructionsOfModule, limits: DecodingLimits) -> Function:
     """One entry of the code section."""
-    body = reader.part(reader.unsigned())
+    start = reader.position
+    size = reader.unsigned()
+    if size > MAXIMUM_FUNCTION_BODY:
+        raise TooLarge(size, "bytes in a function body", MAXIMUM_FUNCTION_BODY, start)
+    body = reader.part(size)
     start = body.position
     groups = body.vector(partial(local_group, body))
     if sum(count for count, _ in groups) >= 1 << 32:

@@ -16,6 +16,9 @@ MAXIMUM_TABLES: Final = 100
 MAXIMUM_SEGMENTS: Final = 100_000
 """Of elements, and of data."""
 
+MAXIMUM_FUNCTION_BODY: Final = 7_654_321
+"""In bytes, locals included."""
+
 MAXIMUM_CONSTANT_INSTRUCTIONS: Final = 1_000
 """Ours: only expressions of one instruction and the end are valid."""
 

@@ -16,12 +16,9 @@ from spec.wasm.syntax import (
     Expression,
     ExternalKind,
     FunctionType,
-    GlobalType,
     Limits,
-    MemoryType,
     Module,
     SegmentMode,
-    TableType,
     ValueType,
 )
 from spec.wasm.validate_code import BodyChecker
@@ -183,12 +180,3 @@ def referable_functions(module: Module) -> frozenset[int]:
     }
     exported = {entry.index for entry in module.exports if entry.kind is ExternalKind.FUNCTION}
     return frozenset(named | exported)
-
-
-ImportedType = TableType | MemoryType | GlobalType | FunctionType
-
-
-def imported_type(module: Module, position: int) -> ImportedType:
-    """The type of an import, by its position among the imports."""
-    description = module.imports[position].description
-    return module.types[description] if isinstance(description, int) else description

@@ -378,6 +378,24 @@ def test_a_module_whose_type_is_too_large_is_refused_by_both(number: int, others
     assert (load_pair(many_exports_of_a_wide_type(number, others), PROFILE) is not None) == is_accepted
 
 
+def four_bytes(number: int) -> bytes:
+    """A number of at most 28 bits in LEB128."""
+    return bytes((0x80 | number & 0x7F, 0x80 | number >> 7 & 0x7F, 0x80 | number >> 14 & 0x7F, number >> 21))
+
+
+def wide_body(size: int) -> bytes:
+    """A module with a function of so many bytes: constants of 16 bytes that are dropped."""
+    constants, rest = divmod(size - 2, 19)
+    body = b"\0" + (b"\xfd\x0c" + bytes(16) + b"\x1a") * constants + b"\x01" * rest + b"\x0b"
+    section = b"\x01" + four_bytes(size) + body
+    return EMPTY + b"\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a" + four_bytes(len(section)) + section
+
+
+def test_a_function_body_of_too_many_bytes_is_refused_by_both() -> None:
+    assert load_pair(wide_body(10_000), PROFILE) is not None
+    assert load_pair(wide_body(7_654_322), PROFILE) is None
+
+
 WHOLE = binary(
     """(module (import "ic0" "msg_reply" (func $r)) (memory 1) (table funcref (elem $f))
     (global (mut i64) (i64.const 5)) (func $f (param i32) (call $r))

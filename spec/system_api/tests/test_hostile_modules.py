@@ -46,6 +46,12 @@ def functions(body: bytes, times: int = 1, types: bytes = vector(NOTHING_TO_NOTH
     return HEADER + section(1, types) + section(3, vector(b"\0", times)) + section(10, vector(sized(body), times))
 
 
+def wide_body(size: int) -> bytes:
+    """A body of so many bytes in less than a million instructions: constants of 16 bytes that are dropped."""
+    constants, rest = divmod(size - 2, 19)
+    return b"\0" + (b"\xfd\x0c" + bytes(16) + b"\x1a") * constants + b"\x01" * rest + b"\x0b"
+
+
 def labels(number: int) -> bytes:
     """A `br_table` with all labels of as many blocks."""
     return b"\x0e" + leb128(number) + b"".join(map(leb128, range(number))) + b"\0"
@@ -73,6 +79,11 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {
         lambda: functions(b"\0" + b"\x01" * 2 * MILLION + b"\x0b"),
         "2000001 instructions in a function; 1000000 are allowed",
     ),
+    "a function body of too many bytes": (
+        lambda: functions(wide_body(7_654_322)),
+        "7654322 bytes in a function body; 7654321 are allowed",
+    ),
+    "a function body of as many bytes as may be": (lambda: functions(wide_body(7_654_321)), None),
     "a code section that is too large": (
         lambda: functions(b"\0" + b"\x01" * 13 * MILLION),
         "bytes in the code section; 12582912 are allowed",
