@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := conform
 .PHONY: conform test prove bench docs lint setup clean
 
-ICSPEC := .venv/bin/python -m spec.command_line
+ICSPEC := .venv/bin/python -m spec.tooling.command_line
 WORKERS ?= auto
 
 conform: .venv/ready
@@ -18,7 +18,7 @@ lint: .venv/ready
 	@.venv/bin/ruff format --quiet --check .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-cache > .venv/imports.log || { cat .venv/imports.log; exit 1; }
-	@.venv/bin/python -m spec.lint
+	@.venv/bin/python -m spec.tooling.lint
 
 prove: .venv/ready
 	@$(ICSPEC) prove

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 
-from reference_impl import abstraction, queries, transitions
-from reference_impl.instance import Instance, Loader
-from reference_impl.observations import Accepted, ClaimedStep, Observation, Refused
-from reference_impl.outside_world import OutsideWorld
-from reference_impl.queries import Query
-from reference_impl.scheduler import Scheduler
-from reference_impl.wasm.module import load_module
+from reference_impl.reads import queries
+from reference_impl.reads.queries import Query
+from reference_impl.rounds import transitions
+from reference_impl.rounds.scheduler import Scheduler
+from reference_impl.subnet.instance import Instance, Loader
+from reference_impl.subnet.observations import Accepted, ClaimedStep, Observation, Refused
+from reference_impl.subnet.outside_world import OutsideWorld
+from reference_impl.trace import abstraction
+from reference_impl.wasm.running.module import load_module
 from spec.profile import Profile
 from spec.state.canister import Canister, Subnet
 from spec.state.label import Label

@@ -203,7 +203,9 @@ class Defaults:
 @frozen
 class Rounds:
     """
-    Figures of the deterministic round (`spec.rounds`), which no rule reads. Source: facts on the round and on limits.
+    Figures of the deterministic round (`spec.production.rounds`), which no rule reads.
+
+    Source: facts on the round and on limits.
     """
 
     threads: Divisor

@@ -7,9 +7,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from conformance import command_conform, command_run, command_stdio
+from conformance.commands import conform as command_conform
+from conformance.commands import run as command_run
+from conformance.commands import stdio as command_stdio
 
-SPECIFICATION = f'"{sys.executable}" -m conformance.serve_specification'
+SPECIFICATION = f'"{sys.executable}" -m conformance.served.specification'
 PLANTED = f'"{sys.executable}" -m conformance.tests.planted.bugs'
 ONE = "a_canister_answers|anonymous_calls"
 
@@ -107,9 +109,9 @@ def test_conform_lists_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
 SCENARIO = """
 from conformance.canisters.library import load
 from conformance.canisters.scripted import program, reply
-from conformance.patterns import replies_with
-from conformance.scenario import scenario
-from conformance.stage import Stage
+from conformance.judging.patterns import replies_with
+from conformance.suite.scenario import scenario
+from conformance.suite.stage import Stage
 
 
 @scenario("A canister of mine replies", covers=())

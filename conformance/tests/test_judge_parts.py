@@ -3,11 +3,10 @@
 import pytest
 from attrs import evolve
 
-from conformance.environment import CALM, HOSTILE, environment_named, loaded
-from conformance.interface import Instance, Processing, Refused, Rejected, Replied, SeenReject
-from conformance.judge import Terms, first_state
-from conformance.moves import bindings_from
-from conformance.patterns import (
+from conformance.judging.environment import CALM, HOSTILE, environment_named, loaded
+from conformance.judging.judge import Terms, first_state
+from conformance.judging.moves import bindings_from
+from conformance.judging.patterns import (
     agrees,
     difference,
     is_unanswered,
@@ -19,6 +18,7 @@ from conformance.patterns import (
     replies_with,
     shown_blob,
 )
+from conformance.protocol.interface import Instance, Processing, Refused, Rejected, Replied, SeenReject
 from spec.canister.environment import Caller
 from spec.canister.outcome import Callback, Closure
 from spec.profile import load_profile

@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from conformance.environment import HOSTILE, loaded
-from conformance.interface import TimeLimits
-from conformance.runner import Runner, Target
-from conformance.scenario import Case, Manner, all_scenarios, run_scenario
-from conformance.serve_specification import SpecificationImplementation
+from conformance.judging.environment import HOSTILE, loaded
+from conformance.protocol.interface import TimeLimits
+from conformance.reporting.runner import Runner, Target
+from conformance.served.specification import SpecificationImplementation
+from conformance.suite.scenario import Case, Manner, all_scenarios, run_scenario
 from conformance.tests.planted.bugs import (
     AnswersTwice,
     BlackBox,

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from conformance import command_run
-from conformance.scenario import Case, Manner, Scenario, all_scenarios, run_scenario
-from conformance.scenarios.management_calls import asking, results_in
-from conformance.scenarios.preparations import scripted
-from conformance.serve_rounds import RoundsImplementation, trace_by_round
-from conformance.serve_specification import SpecificationImplementation
-from conformance.stage import Stage
+from conformance.commands import run as command_run
+from conformance.served.rounds import RoundsImplementation, trace_by_round
+from conformance.served.specification import SpecificationImplementation
+from conformance.suite.scenario import Case, Manner, Scenario, all_scenarios, run_scenario
+from conformance.suite.scenarios.management_calls import asking, results_in
+from conformance.suite.scenarios.preparations import scripted
+from conformance.suite.stage import Stage
 from spec.values import management
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
-CALLS = Path(__file__).parents[1] / "scenarios" / "calls.py"
+CALLS = Path(__file__).parents[1] / "suite" / "scenarios" / "calls.py"
 
 SOME = (
     "calls/chain_of_calls",

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from conformance.interface import BrokeProtocol, Died, InternalError, TimedOut, TimeLimits, Unsupported
-from conformance.serve_specification import SpecificationImplementation
-from conformance.serving import serve
-from conformance.stdio import StdioImplementation
+from conformance.protocol.interface import BrokeProtocol, Died, InternalError, TimedOut, TimeLimits, Unsupported
+from conformance.protocol.serving import serve
+from conformance.protocol.stdio import StdioImplementation
+from conformance.served.specification import SpecificationImplementation
 from spec.values.identifiers import RequestId
 
 QUICK = TimeLimits.uniform(5.0)
@@ -149,7 +149,7 @@ def test_the_server_ends_after_stop() -> None:
 
 def test_the_specification_is_served_as_a_process() -> None:
     """Through `python -m`, as through `icspec stdio --spec`."""
-    process = StdioImplementation([sys.executable, "-m", "conformance.serve_specification"])
+    process = StdioImplementation([sys.executable, "-m", "conformance.served.specification"])
     assert process.describe().name == "the specification"
     instance = process.reset("production", 13, 5, [])
     assert instance.system_time == 5

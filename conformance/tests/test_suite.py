@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from conformance.canisters.library import load
-from conformance.scenario import Case, Manner, all_scenarios, run_scenario
-from conformance.serve_specification import SpecificationImplementation
-from conformance.verdicts import NotApplicable
+from conformance.judging.verdicts import NotApplicable
+from conformance.served.specification import SpecificationImplementation
+from conformance.suite.scenario import Case, Manner, all_scenarios, run_scenario
 from spec.profile import PROFILES, known_profiles, load_profile
 from spec.system_api.module import MalformedModule, parse_module
 from spec.transition import RULES

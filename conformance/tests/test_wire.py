@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from conformance.interface import Claim, Done, Processing, Received, Rejected, Replied, SeenReject, Unknown
-from conformance.wire import (
+from conformance.protocol.interface import Claim, Done, Processing, Received, Rejected, Replied, SeenReject, Unknown
+from conformance.protocol.wire import (
     RESULTS,
     TEXTS,
     Fields,

@@ -5,7 +5,7 @@ from typing import TypeVar
 from attrs import evolve, frozen
 
 from properties.agreement.difference import difference
-from reference_impl.wasm.module import WasmtimeModule, load_module
+from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from spec.canister.environment import Caller, Environment, SimpleStatus
 from spec.canister.module import MalformedModule
 from spec.canister.outcome import Callback, Outcome, Trapped, TrapReason

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from properties.agreement.lockstep import START, Disagreement, Lockstep
-from reference_impl.observations import Refused
-from reference_impl.queries import Query
+from reference_impl.reads.queries import Query
+from reference_impl.subnet.observations import Refused
 from spec.canister.wasm_state import WasmState
 from spec.machine import step, submission_label
 from spec.profile import Profile

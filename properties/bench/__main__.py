@@ -12,13 +12,13 @@ from attrs import frozen
 
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
-from reference_impl.wasm import engine
-from reference_impl.wasm.code_rewriting import Bounds
-from reference_impl.wasm.instance import Instance
-from reference_impl.wasm.instrument import instrument
-from reference_impl.wasm.module import WasmtimeModule, load_module
-from reference_impl.wasm.parsed_module import parse
-from reference_impl.wasm.requirements import most_pages
+from reference_impl.wasm.layout.parsed_module import parse
+from reference_impl.wasm.rewriting.code_rewriting import Bounds
+from reference_impl.wasm.rewriting.instrument import instrument
+from reference_impl.wasm.rewriting.requirements import most_pages
+from reference_impl.wasm.running import engine
+from reference_impl.wasm.running.instance import Instance
+from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from spec.canister.outcome import Returned
 from spec.profile import load_profile
 from spec.values.memory import LinearMemory

@@ -26,7 +26,7 @@ from conformance.canisters.scripted import (
 from properties.exploration.explorer import World
 from spec.machine import initial_state, step, submission_label
 from spec.profile import Profile
-from spec.rounds import settled
+from spec.settling import settled
 from spec.state.canister import Stopped, Subnet
 from spec.state.label import Label
 from spec.state.message import CallMessage, ResponseMessage

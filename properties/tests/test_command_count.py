@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from properties import command_count
-from properties.command_count import AGREED, DIFFERENT, USAGE_ERROR, main
-from reference_impl.wasm.count import Count
+from properties.commands import count as command_count
+from properties.commands.count import AGREED, DIFFERENT, USAGE_ERROR, main
+from reference_impl.wasm.running.count import Count
 from spec.profile import load_profile
 from spec.system_api.requirements import decode_module
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import properties.coverage.join as coverage_join
-from properties.command_coverage import main
+from properties.commands.coverage import main
 from properties.coverage.checklist import Row, read_checklist
 from properties.coverage.join import (
     ExceptionsError,
@@ -70,9 +70,9 @@ def test_functions_and_methods_are_found_by_name():
 
 @pytest.fixture
 def small_checklist(tmp_path, monkeypatch):
-    monkeypatch.setattr("properties.command_coverage.covering_names", lambda: {"r.one": ("f",), "r.two": ("g",)})
-    monkeypatch.setattr("properties.command_coverage.evidence_names", lambda: {"r.one": ("scenario s",)})
-    monkeypatch.setattr("properties.command_coverage.read_exceptions", lambda: {"i.one": "Nobody can see it."})
+    monkeypatch.setattr("properties.commands.coverage.covering_names", lambda: {"r.one": ("f",), "r.two": ("g",)})
+    monkeypatch.setattr("properties.commands.coverage.evidence_names", lambda: {"r.one": ("scenario s",)})
+    monkeypatch.setattr("properties.commands.coverage.read_exceptions", lambda: {"i.one": "Nobody can see it."})
     path = tmp_path / "checklist.json"
     listed = {name: {"id": name, "title": name, "section": "x"} for name in ("r.one", "r.two", "i.one")}
     lists = {"rules": [listed["r.one"], listed["r.two"]], "invariants": [listed["i.one"]]}
@@ -106,7 +106,7 @@ def test_the_table_tells_what_each_missing_row_lacks_and_why(small_checklist, ca
 
 
 def test_an_id_in_no_list_makes_the_command_fail(small_checklist, monkeypatch, capsys):
-    monkeypatch.setattr("properties.command_coverage.evidence_names", lambda: {"r.eleven": ("scenario s",)})
+    monkeypatch.setattr("properties.commands.coverage.evidence_names", lambda: {"r.eleven": ("scenario s",)})
     assert main(["--checklist", str(small_checklist)]) == 1
     assert capsys.readouterr().err == "icspec coverage: in no list: r.eleven (scenario s)\n"
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from properties.command_wast import main
+from properties.commands.wast import main
 
 GOOD = """(module (func (export "one") (result i32) i32.const 1))
 (assert_return (invoke "one") (i32.const 1))

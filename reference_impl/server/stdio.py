@@ -5,10 +5,10 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
-from reference_impl.observations import Refused
 from reference_impl.server import wire
+from reference_impl.server.service import Configuration, NotSupported, Service
 from reference_impl.server.wire import Json, Malformed, Reader
-from reference_impl.service import Configuration, NotSupported, Service
+from reference_impl.subnet.observations import Refused
 from spec.profile import ProfileError, known_profiles
 from spec.state.request import Endpoint
 from spec.values.rejects import Reply

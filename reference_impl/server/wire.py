@@ -8,9 +8,9 @@ field, a missing one or a value of the wrong type is a `Malformed` request.
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
-from reference_impl.observations import Execution, Observation, Refused, StatusChange
-from reference_impl.queries import Query
-from reference_impl.state_reads import status_name
+from reference_impl.reads.queries import Query
+from reference_impl.reads.state_reads import status_name
+from reference_impl.subnet.observations import Execution, Observation, Refused, StatusChange
 from spec.state.label import Label
 from spec.state.request import Endpoint, Rejected, Replied, Request, RequestStatus, SenderInfo
 from spec.values.containers import List

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve, field, frozen
 
 from reference_impl.engine import Engine
-from reference_impl.observations import Accepted, Refused
+from reference_impl.subnet.observations import Accepted, Refused
 from spec.canister.module import MalformedModule
 from spec.canister.outcome import Callback, Closure, MethodCall, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState

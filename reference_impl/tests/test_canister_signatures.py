@@ -7,10 +7,10 @@ import pytest
 from attrs import evolve, field, frozen
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
-from reference_impl.canister_signatures import canister_key, certified
-from reference_impl.certificates import BLS_KEY, SUITE, certificate_of, tree_of, value_at
-from reference_impl.ingress_history import request_id_of
-from reference_impl.observations import Accepted, Refused
+from reference_impl.authentication.canister_signatures import canister_key, certified
+from reference_impl.authentication.certificates import BLS_KEY, SUITE, certificate_of, tree_of, value_at
+from reference_impl.subnet.ingress_history import request_id_of
+from reference_impl.subnet.observations import Accepted, Refused
 from spec.state.request import Request, SenderInfo, SignedRequest
 from spec.values.containers import List
 from spec.values.delegations import Delegation, SignedDelegation

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reference_impl.observations import Purpose
+from reference_impl.subnet.observations import Purpose
 from spec.state.canister import Stopping
 from spec.values.management import EMPTY_RESULT, CanisterIdArguments, encode_arguments
 from spec.values.rejects import RejectCode, RejectReason

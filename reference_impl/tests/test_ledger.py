@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from reference_impl.ledger import Ledger, liquid_balance
+from reference_impl.subnet.ledger import Ledger, liquid_balance
 from spec.profile import load_profile
 from spec.values.quantities import SECONDS_PER_DAY
 from spec.values.rejects import Reject, RejectCode, Reply

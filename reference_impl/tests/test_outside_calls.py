@@ -1,6 +1,6 @@
 """Calls that leave the subnet, and what the management canister tells of canisters, nodes and the subnet."""
 
-from reference_impl.observations import Purpose
+from reference_impl.subnet.observations import Purpose
 from spec.values.changes import CodeDeployment
 from spec.values.containers import List
 from spec.values.management import (

@@ -1,7 +1,7 @@
 """The queues of messages and the counts of open calls."""
 
-from reference_impl.call_contexts import CallContexts, OpenContext
-from reference_impl.queues import MessageQueues
+from reference_impl.subnet.call_contexts import CallContexts, OpenContext
+from reference_impl.subnet.queues import MessageQueues
 from spec.canister.environment import Caller
 from spec.canister.outcome import Callback, Closure
 from spec.state.message import Between, CallMessage, FuncMessage, PublicMethod, ResponseMessage, Unordered

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_impl.observations import Refused
+from reference_impl.subnet.observations import Refused
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import FromCanister

@@ -4,7 +4,7 @@ import pytest
 import wasmtime
 
 from reference_impl.engine import Engine
-from reference_impl.queries import Query
+from reference_impl.reads.queries import Query
 from spec.profile import load_profile
 from spec.state.canister import Subnet
 from spec.state.request import Rejected, Replied, Request

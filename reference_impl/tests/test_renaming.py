@@ -4,8 +4,8 @@ import pytest
 from attrs import evolve
 
 from reference_impl.engine import Engine
-from reference_impl.observations import Refused
-from reference_impl.settings import default_settings
+from reference_impl.management.settings import default_settings
+from reference_impl.subnet.observations import Refused
 from spec.profile import load_profile
 from spec.state.canister import Canister, Code, Empty, Running, Stopped, Subnet
 from spec.state.history import CanisterHistory, Change, ChangeFromUser, CodeUninstall, RenameCanister, RenameTarget

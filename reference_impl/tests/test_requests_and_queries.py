@@ -3,9 +3,9 @@
 import pytest
 from attrs import evolve
 
-from reference_impl.ingress_history import request_id_of
-from reference_impl.observations import Refused
-from reference_impl.queries import Query
+from reference_impl.reads.queries import Query
+from reference_impl.subnet.ingress_history import request_id_of
+from reference_impl.subnet.observations import Refused
 from spec.state.canister import Subnet
 from spec.state.label import Label
 from spec.state.request import Done, Received, Request

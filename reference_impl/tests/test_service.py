@@ -5,8 +5,8 @@ import json
 
 import pytest
 
+from reference_impl.server.service import Configuration, NotSupported, Service
 from reference_impl.server.stdio import main, respond, serve
-from reference_impl.service import Configuration, NotSupported, Service
 from spec.state.digest import state_digest
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 from spec.values.management import ProvisionalCreateArguments, encode_arguments

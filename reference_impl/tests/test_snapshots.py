@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from reference_impl.snapshot_transfer import overwritten
+from reference_impl.management.snapshot_transfer import overwritten
 from spec.state.canister import Empty
 from spec.state.history import LoadSnapshot
 from spec.values.canister_terms import GlobalType, HookStatus

@@ -1,6 +1,6 @@
 """What the system does to canisters at any time."""
 
-from reference_impl.observations import Purpose
+from reference_impl.subnet.observations import Purpose
 from spec.state.canister import Empty
 from spec.values.containers import List
 from spec.values.management import (

@@ -5,9 +5,9 @@ from importlib.metadata import EntryPoint
 
 import pytest
 
-from spec import command_line
-from spec.command_arguments import USAGE_ERROR, VerbParser
-from spec.command_line import main
+from spec.tooling import command_line
+from spec.tooling.command_arguments import USAGE_ERROR, VerbParser
+from spec.tooling.command_line import main
 
 
 def greet(arguments):

@@ -4,8 +4,8 @@ import textwrap
 
 import pytest
 
-from spec.lint import File, findings, findings_in
-from spec.sources import Source
+from spec.tooling.lint import File, findings, findings_in
+from spec.tooling.sources import Source
 
 GOOD = '''
 @transition(title="A title", source="abstract-behavior#a-section")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from spec.sources import OURS, found_in, main, recorded, rule_sources, sections
+from spec.tooling.sources import OURS, found_in, main, recorded, rule_sources, sections
 
 TEXT = """# Top {#top}
 intro

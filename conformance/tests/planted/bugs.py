@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from conformance.canisters.scripted import program, trap
-from conformance.interface import Advanced, Answer, Capability, Rejected, Replied, SeenReject
-from conformance.moves import Bindings, Move, trouble, work
-from conformance.serve_specification import SpecificationImplementation
-from conformance.serving import serve
+from conformance.judging.moves import Bindings, Move, trouble, work
+from conformance.protocol.interface import Advanced, Answer, Capability, Rejected, Replied, SeenReject
+from conformance.protocol.serving import serve
+from conformance.served.specification import SpecificationImplementation
 from spec.canister.outcome import Returned
 from spec.machine import step
 from spec.rules.environments import environment_of

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from properties.agreement.stage import NO_VALUES, Stage
-from reference_impl.wasm.module import load_module
+from reference_impl.wasm.running.module import load_module
 from spec.canister.module import MalformedModule
 from spec.profile import load_profile
 from spec.system_api.module import parse_module

@@ -9,7 +9,7 @@ import wasmtime
 import conformance.canisters.motoko
 from properties.agreement.modules import load_pair, running_canister
 from properties.bench.kernels import KERNELS, large
-from reference_impl.wasm.module import WasmtimeModule, load_module
+from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from spec.canister.outcome import Returned, Trapped
 from spec.profile import load_profile
 

@@ -5,8 +5,8 @@ import wasmtime
 from attrs import evolve
 
 from properties.agreement.stage import ALICE, BOB, START, Stage
-from reference_impl.observations import Refused
-from reference_impl.queries import Query
+from reference_impl.reads.queries import Query
+from reference_impl.subnet.observations import Refused
 from spec.profile import load_profile
 from spec.reads.query import QueryRefused, QueryResponse, query
 from spec.state.request import Request

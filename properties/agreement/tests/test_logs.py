@@ -6,7 +6,7 @@ from conformance.canisters import ic0
 from conformance.canisters.library import load
 from conformance.canisters.scripted import filled, program, reply
 from properties.agreement.stage import ALICE, Stage
-from reference_impl.queries import Query
+from reference_impl.reads.queries import Query
 from spec.reads.query import QueryResponse, query
 from spec.state.request import Rejected, Request
 from spec.values import management

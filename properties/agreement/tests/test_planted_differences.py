@@ -14,10 +14,10 @@ from properties.agreement.generated import play
 from properties.agreement.lockstep import Disagreement
 from properties.agreement.modules import Differ
 from properties.agreement.stage import NO_VALUES, Stage
-from reference_impl.ledger import Ledger
-from reference_impl.queues import MessageQueues
-from reference_impl.wasm import code_rewriting
-from reference_impl.wasm.module import WasmtimeModule
+from reference_impl.subnet.ledger import Ledger
+from reference_impl.subnet.queues import MessageQueues
+from reference_impl.wasm.rewriting import code_rewriting
+from reference_impl.wasm.running.module import WasmtimeModule
 from spec.profile import load_profile
 from spec.state.message import ResponseMessage
 from spec.values.management import UpgradeMode

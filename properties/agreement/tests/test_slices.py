@@ -9,7 +9,7 @@ import wasmtime
 from attrs import evolve
 
 from properties.agreement.modules import ModulePair, load_pair, running_canister
-from reference_impl.wasm.charge_code import is_overrun
+from reference_impl.wasm.rewriting.charge_code import is_overrun
 from spec.canister.environment import Environment
 from spec.canister.outcome import Outcome, Trapped, TrapReason
 from spec.profile import load_profile

@@ -8,8 +8,8 @@ import pytest
 import wasmtime
 from attrs import evolve
 
-from reference_impl.wasm.count import Count, count_export
-from reference_impl.wasm.module import WasmtimeModule, load_module
+from reference_impl.wasm.running.count import Count, count_export
+from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from spec.canister.environment import Caller, Environment, EnvironmentVariable, SimpleStatus
 from spec.canister.module import MalformedModule
 from spec.canister.outcome import Outcome

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import wasmtime
 
-from reference_impl.wasm.instruction_table import (
+from reference_impl.wasm.layout.parsed_module import parse
+from reference_impl.wasm.rewriting.instruction_table import (
     OPCODES,
     weights_of_bulk,
     weights_of_bytes,
     weights_of_vectors,
 )
-from reference_impl.wasm.lexer import instructions, number_after_prefix
-from reference_impl.wasm.parsed_module import parse
+from reference_impl.wasm.rewriting.lexer import instructions, number_after_prefix
 
 
 def in_update(body, before=""):

@@ -6,7 +6,7 @@ import pytest
 import wasmtime
 from attrs import evolve
 
-from reference_impl.wasm.module import load_module
+from reference_impl.wasm.running.module import load_module
 from spec.canister.module import MalformedModule
 
 REFUSED = {

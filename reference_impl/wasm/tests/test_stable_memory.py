@@ -6,9 +6,9 @@ import pytest
 import wasmtime
 from attrs import evolve
 
-from reference_impl.wasm.added_memories import MOST_STABLE_PAGES, USUAL_STABLE_PAGES
-from reference_impl.wasm.fast_functions import JOURNAL_ENTRIES
-from reference_impl.wasm.module import load_module
+from reference_impl.wasm.layout.fast_functions import JOURNAL_ENTRIES
+from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES, USUAL_STABLE_PAGES
+from reference_impl.wasm.running.module import load_module
 from spec.canister.environment import Caller
 from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState

@@ -5,9 +5,9 @@ import tarfile
 import pytest
 import wasmtime
 
+from spec.tooling.wast.script import Report, run_script
+from spec.tooling.wast.script_text import ScriptError, floating, groups
 from spec.wasm.numerics_float import F32_FORMAT, F64_FORMAT
-from spec.wasm.script import Report, run_script
-from spec.wasm.script_text import ScriptError, floating, groups
 
 SCRIPT = r"""
 ;; a comment (; and (; another ;) one ;)

@@ -1,0 +1,125 @@
+"""`icspec run`: plays scenario files on the specification and on an implementation, and prints what happens."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from conformance.commands.conform import FAILED, USAGE_ERROR, add_profile, bundled_implementation
+from conformance.judging.verdicts import Pass
+from conformance.protocol.interface import DEFAULT_TIME_LIMITS, ImplementationError
+from conformance.reporting.report import case_details
+from conformance.reporting.runner import Runner, Target, describe
+from conformance.served.rounds import RoundsImplementation, trace_by_round
+from conformance.served.specification import SpecificationImplementation
+from conformance.suite.scenario import (
+    Case,
+    Manner,
+    Scenario,
+    ScenarioFileError,
+    run_scenario,
+    scenarios_of_file,
+    selected,
+)
+from conformance.suite.stage import STEP
+from spec.profile import known_profiles
+from spec.tooling.command_arguments import VerbParser
+
+EXAMPLE = """example:
+  icspec run conformance/suite/scenarios/calls.py --only chain
+  icspec run conformance/suite/scenarios/calls.py --only chain --rounds
+"""
+
+
+def _parser() -> VerbParser:
+    parser = VerbParser(
+        prog="icspec run",
+        description="Plays scenario files on the specification and on the reference implementation, with a trace.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Python file with scenarios")
+    parser.add_argument("--only", metavar="TEXT", help="scenarios whose id or title matches this regular expression")
+    parser.add_argument("--implementation", metavar="CMD", help="instead of the reference implementation")
+    add_profile(parser)
+    parser.add_argument("--spec-only", action="store_true", help="on the specification alone")
+    parser.add_argument(
+        "--rounds", action="store_true", help="on the specification alone, by the rounds of production, and show them"
+    )
+    return parser
+
+
+def _print_trace(case: Case) -> None:
+    for event in case.transcript:
+        print(f"    {event.text}" if event.actor == STEP else f"  {event.actor} {event.text}")
+
+
+def _on_specification(chosen: Scenario, manner: Manner) -> Case:
+    implementation = SpecificationImplementation(known_profiles([manner.profile]))
+    return run_scenario(chosen, implementation, implementation.describe(), manner)
+
+
+def _play_by_rounds(chosen: Scenario, manner: Manner) -> bool:
+    implementation = RoundsImplementation(known_profiles([manner.profile]))
+    print(f"{chosen.id}: {chosen.title}")
+    case = run_scenario(chosen, implementation, implementation.describe(), manner)
+    for line in trace_by_round(case.transcript, implementation.history):
+        print(f"  {line}")
+    print(f"  {implementation.name}: {case.verdict.name} ({case.seconds:.2f} s)")
+    if not isinstance(case.verdict, Pass):
+        print("\n".join(case_details(case)))
+    print()
+    return isinstance(case.verdict, Pass)
+
+
+def _play(chosen: Scenario, manner: Manner, on_implementation: Callable[[Scenario], Case] | None) -> bool:
+    print(f"{chosen.id}: {chosen.title}")
+    case = _on_specification(chosen, manner)
+    _print_trace(case)
+    cases = {"the specification": case}
+    if on_implementation is not None:
+        cases["the implementation"] = on_implementation(chosen)
+    for name, each in cases.items():
+        print(f"  {name}: {each.verdict.name} ({each.seconds:.2f} s)")
+        if not isinstance(each.verdict, Pass):
+            print("\n".join(case_details(each)))
+    print()
+    return all(isinstance(each.verdict, Pass) for each in cases.values())
+
+
+def _play_all(scenarios: list[Scenario], manner: Manner, on_implementation: Callable[[Scenario], Case] | None) -> int:
+    passed = [_play(chosen, manner, on_implementation) for chosen in scenarios]
+    return 0 if all(passed) else FAILED
+
+
+def main(arguments: list[str]) -> int:
+    """Plays scenario files on the specification and on the reference implementation, and prints the trace."""
+    given = _parser().parse_args(arguments)
+    try:
+        scenarios = [each for path in given.files for each in selected(scenarios_of_file(path), given.only)]
+    except ScenarioFileError as problem:
+        print(f"icspec run: {problem}", file=sys.stderr)
+        return USAGE_ERROR
+    if not scenarios:
+        print("icspec run: no scenario matches", file=sys.stderr)
+        return USAGE_ERROR
+    manner = Manner(profile=given.profile)
+    if given.rounds:
+        passed = [_play_by_rounds(chosen, manner) for chosen in scenarios]
+        return 0 if all(passed) else FAILED
+    if given.spec_only:
+        return _play_all(scenarios, manner, None)
+    named = given.implementation
+    command = bundled_implementation(given.profile) if named is None else tuple(shlex.split(named))
+    target = Target(command, manner, DEFAULT_TIME_LIMITS)
+    try:
+        describe(target)
+    except ImplementationError as problem:
+        print(f"icspec run: {shlex.join(command)}: {problem}", file=sys.stderr)
+        return FAILED
+    runner = Runner(target)
+    try:
+        return _play_all(scenarios, manner, runner.run)
+    finally:
+        runner.close()

@@ -1,0 +1,146 @@
+"""
+What every judge does: it is told what was done to an implementation and what was seen, and objects to what the
+specification does not allow.
+
+Two judges exist. `searching.Search` keeps the states in which a black box may be. `replaying.Replay` follows an
+implementation that says which transitions it took.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Final, Protocol
+
+from attrs import frozen
+
+from conformance.judging.environment import CALM, Environment
+from conformance.judging.patterns import agrees, shown
+from conformance.protocol.interface import (
+    Accepted,
+    Advanced,
+    Answer,
+    Instance,
+    Path,
+    Query,
+    QueryAnswer,
+    Refused,
+    Values,
+)
+from conformance.protocol.wire import answer_of
+from spec.machine import initial_state, step
+from spec.profile import Profile
+from spec.rules.ingress.request_ids import request_id_of
+from spec.state.canister import Subnet
+from spec.state.label import Label
+from spec.state.request import Request
+from spec.state.state import State
+from spec.transition import NotEnabled, Step, Unspecified
+from spec.values.containers import List, Map
+from spec.values.identifiers import Principal, RequestId, Text
+from spec.values.quantities import Count
+
+DEFAULT_STEPS: Final[Count] = 20_000
+"""How many steps of the specification a scenario may take before it counts as inconclusive."""
+
+DEFAULT_SECONDS: Final = 90.0
+"""How long the judge may think about one scenario."""
+
+
+@frozen
+class Terms:
+    """On what terms an implementation is judged."""
+
+    profile: Profile
+    subnet_size: Count
+    subnet_admins: tuple[Principal, ...] = ()
+    environment: Environment = CALM
+    costs_are_exact: bool = True
+    """The implementation follows the profile to the last cycle."""
+    steps: Count = DEFAULT_STEPS
+    seconds: float = DEFAULT_SECONDS
+
+
+class Judge(Protocol):
+    """A judge of one instance. Each method raises `verdicts.Judged` if what it is told is not allowed."""
+
+    def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
+        """A request was handed in, which is this label."""
+        ...
+
+    def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
+        """The system came to rest, and these are the answers so far."""
+        ...
+
+    def answered(self, request_id: RequestId, seen: Answer) -> None:
+        """A request that was asked for again has this status."""
+        ...
+
+    def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
+        """A query was asked."""
+        ...
+
+    def was_read(
+        self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
+    ) -> None:
+        """The certified state was read."""
+        ...
+
+    @property
+    def effort(self) -> Mapping[str, int]:
+        """How much the judge had to do, for the report."""
+        ...
+
+    def new_steps(self) -> Sequence[Text]:
+        """The steps that were certainly taken since the last time, in words."""
+        ...
+
+    @property
+    def fired(self) -> Set[str]:
+        """The names of the rules that fired."""
+        ...
+
+
+def first_state(terms: Terms, instance: Instance) -> State:
+    """The specification's state of a new instance."""
+    subnet = Subnet(instance.subnet_id, terms.subnet_size)
+    state = initial_state(terms.profile, subnet, instance.system_time, instance.root_key)
+    if not terms.subnet_admins:
+        return state
+    return State(
+        profile=state.profile,
+        root_key=state.root_key,
+        system_time=state.system_time,
+        subnet=state.subnet,
+        subnet_admins=Map.of([(instance.subnet_id, List.of(*terms.subnet_admins))]),
+    )
+
+
+def submission(state: State, request: Request, label: Label) -> tuple[Accepted | Refused, State] | Text:
+    """What handing in a request by a label shows, and the state after; a text if the specification is silent."""
+    match step(state, label):
+        case Step() as fired:
+            return Accepted(request_id_of(request)), fired.state
+        case NotEnabled(reject=None):
+            return Refused(), state
+        case NotEnabled(reject=reject):
+            assert reject is not None
+            return Refused(int(reject.code), reject.reason), state
+        case Unspecified(because):
+            return because
+
+
+def status_in(state: State, request_id: RequestId) -> Answer:
+    """The status of a request in a state."""
+    return answer_of(state.requests[request_id].status if request_id in state.requests else None)
+
+
+def submission_agrees(allowed: Accepted | Refused, seen: Accepted | Refused) -> bool:
+    """The request was taken in or refused as the specification says."""
+    match allowed, seen:
+        case Refused(), Refused():
+            return agrees(allowed, seen)
+        case _:
+            return allowed == seen
+
+
+def shown_submission(seen: Accepted | Refused) -> Text:
+    """The outcome of a submission in words."""
+    return "accepted" if isinstance(seen, Accepted) else shown(seen)

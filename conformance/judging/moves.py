@@ -1,0 +1,205 @@
+"""
+The transitions that the judge has to consider in a state.
+
+`forced` transitions commute with everything else that may happen, so they are taken at once and alone. Of the others,
+the `work`, each order may matter. `trouble` is what the system may do of its own accord.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from attrs import asdict, frozen
+
+from spec.machine import candidates, step
+from spec.rules.management.answers import ANSWERS
+from spec.settling import FOLLOWING, ORDER
+from spec.state.canister import Stopping
+from spec.state.label import Label
+from spec.state.message import CallMessage, FuncMessage
+from spec.state.state import State
+from spec.transition import RULES, Step, Unspecified
+from spec.values import management
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Text
+
+Move = tuple[Label, Step]
+"""A label and what it does."""
+
+FORCED: Final = (*FOLLOWING, "initiate_call")
+"""Rules that stay enabled until they fire, and whose effect nothing else can see before the scenario comes to rest."""
+
+DISTURBED_BY_MANAGEMENT: Final = frozenset({"call_context_starvation", "stop_completion"})
+"""Forced rules that a pending call to one of the methods below can overtake, with another result."""
+
+DISTURBING_METHODS: Final = frozenset({"uninstall_code", "start_canister", "stop_canister", "delete_canister"})
+
+WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", *FORCED))
+"""Rules that process what waits. A system at rest can take none of them."""
+
+TROUBLE: Final = frozenset(
+    {"request_rejection", "spontaneous_call_rejection", "stop_call_rejection", "outside_call_failure"}
+)
+"""Rules that the environment has to admit."""
+
+RANDOM_REPLY: Final = re.compile(rb"DIDL\x01\x6d\x7b\x01\x00\x20(.{32})", re.DOTALL)
+"""Candid of a blob of 32 bytes, as `raw_rand` replies it."""
+
+
+@frozen
+class Bindings:
+    """Values of free variables that the implementation chose and showed."""
+
+    canister_ids: tuple[CanisterId, ...] = ()
+    randomness: tuple[Blob, ...] = ()
+    replies: tuple[Blob, ...] = ()
+    """Any of them may be the answer of the outside world, or tell the id of a snapshot."""
+
+
+def bindings_from(replies: Iterable[Blob]) -> Bindings:
+    """The canister ids and random bytes that replies show; a canister may have relayed them."""
+    canister_ids: list[CanisterId] = []
+    shown_replies = list(replies)
+    randomness: list[Blob] = []
+    for reply in shown_replies:
+        randomness += RANDOM_REPLY.findall(reply)
+        if len(reply) == 32:
+            randomness.append(reply)
+        try:
+            canister_ids.append(management.decode_canister_id_result(reply))
+        except ValueError:
+            continue
+    return Bindings(
+        tuple(dict.fromkeys(canister_ids)), tuple(dict.fromkeys(randomness)), tuple(dict.fromkeys(shown_replies))
+    )
+
+
+TAKING: Final = ("take_canister_snapshot", "take_canister_snapshot_and_uninstall")
+
+RECORDS: Final = ("ecdsa_public_key", "schnorr_public_key", "subnet_info")
+"""Methods whose result is a record of several free variables; that of the others is one free variable."""
+
+
+def _chosen(rule: Text, reply: Blob) -> dict[str, Any] | None:
+    """The free variables with which a rule would have given a reply; None if it could not."""
+    method_name = "take_canister_snapshot" if rule in TAKING else rule
+    try:
+        result = management.decode_result(method_name, reply)
+    except (KeyError, ValueError):
+        return None
+    if rule in TAKING:
+        return {"snapshot_id": result.id}
+    if rule == "upload_canister_snapshot_metadata":
+        return {"snapshot_id": result}
+    if rule in RECORDS:
+        return asdict(result, recurse=False)
+    names = list(ANSWERS.get(rule, {}))
+    return {names[0]: result} if names else None
+
+
+def _as_replied(labels: Iterable[Label], rule: Text, replies: tuple[Blob, ...]) -> Iterator[Label]:
+    """The labels, with the values that replies show in front of the one that stands for all others."""
+    for label in labels:
+        for reply in replies:
+            chosen = _chosen(rule, reply)
+            if chosen is not None:
+                yield Label(label.rule, {**label.arguments(), **chosen})
+        yield label
+
+
+class Silence(Exception):
+    """The specification is silent about something that may have happened."""
+
+
+def _taken(state: State, labels: Iterable[Label]) -> Iterator[Move]:
+    for label in labels:
+        match step(state, label):
+            case Step() as fired:
+                yield label, fired
+            case Unspecified(because):
+                raise Silence(f"{label.rule}: {because}")
+
+
+def is_disturbed(state: State) -> bool:
+    """A call waits that can overtake the forced rules that it disturbs."""
+    return not state.messages.none(
+        lambda message: (
+            isinstance(message, CallMessage)
+            and message.callee == MANAGEMENT_CANISTER
+            and message.method_name in DISTURBING_METHODS
+        )
+    )
+
+
+def forced_move(state: State) -> Move | None:
+    """A transition that can be taken at once without loss, if there is one."""
+    for message_id, message in state.messages.entries:
+        if isinstance(message, FuncMessage):
+            return next(_taken(state, [Label("message_execution", {"message_id": message_id})]), None)
+    disturbed = is_disturbed(state)
+    for name in FORCED:
+        if not (disturbed and name in DISTURBED_BY_MANAGEMENT):
+            for move in _taken(state, candidates(state, RULES[name])):
+                return move
+    return None
+
+
+def _bound(labels: Iterable[Label], variable: Text, values: tuple[bytes, ...]) -> Iterator[Label]:
+    """The labels, with the values that were seen in front of the one that stands for all others."""
+    for label in labels:
+        for value in values:
+            yield Label(label.rule, {**label.arguments(), variable: value})
+        yield label
+
+
+def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
+    labels = candidates(state, RULES[rule])
+    match rule:
+        case "create_canister" | "provisional_create_canister_with_cycles":
+            return dict.fromkeys(_bound(labels, "canister_id", bindings.canister_ids))
+        case "raw_rand":
+            return _bound(labels, "randomness", bindings.randomness)
+        case _ if rule in (*TAKING, "upload_canister_snapshot_metadata") or rule in ANSWERS:
+            return dict.fromkeys(_as_replied(labels, rule, bindings.replies))
+        case _:
+            return labels
+
+
+def work(state: State, bindings: Bindings) -> Iterator[Move]:
+    """The transitions that process what waits, in any order."""
+    names = WORK if not is_disturbed(state) else (*WORK, *sorted(DISTURBED_BY_MANAGEMENT))
+    for name in names:
+        yield from _taken(state, _labels(state, name, bindings))
+
+
+def trouble(state: State) -> Iterator[Move]:
+    """The rejections for which the system needs no reason."""
+    if any(isinstance(message, CallMessage) for message in state.messages):
+        yield from _taken(state, candidates(state, RULES["spontaneous_call_rejection"]))
+        yield from _taken(state, candidates(state, RULES["outside_call_failure"]))
+    if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
+        yield from _taken(state, candidates(state, RULES["stop_call_rejection"]))
+
+
+def heartbeats(state: State, but_not: frozenset[CanisterId]) -> Iterator[tuple[CanisterId, Step]]:
+    """The heartbeats that may begin, which nothing obliges the system to, of all canisters but some."""
+    for label, fired in _taken(state, candidates(state, RULES["heartbeat_context_creation"])):
+        canister_id = label.arguments()["canister_id"]
+        if canister_id not in but_not:
+            yield canister_id, fired
+
+
+def is_at_rest(state: State) -> Text | None:
+    """None if nothing is left to do, else a transition that could be taken."""
+    move = forced_move(state) or next(work(state, Bindings()), None)
+    return None if move is None else shown_label(move[0])
+
+
+def shown_label(label: Label) -> Text:
+    """A label in words: its rule and choices, blobs shortened."""
+
+    def value(choice: object) -> str:
+        if isinstance(choice, bytes):
+            return f"0x{choice.hex()}" if len(choice) <= 32 else f"0x{choice[:32].hex()}..."
+        return str(choice) if isinstance(choice, int) else "(...)"
+
+    return f"{label.rule}({', '.join(f'{name}={value(choice)}' for name, choice in label.choices)})"

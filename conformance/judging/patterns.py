@@ -1,0 +1,166 @@
+"""Patterns of answers: what a scenario says about what is seen."""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import frozen
+
+from conformance.protocol.interface import (
+    Done,
+    Processing,
+    Received,
+    Refused,
+    Rejected,
+    Replied,
+    SeenReject,
+    Unknown,
+)
+from spec.values.identifiers import Blob, Text
+from spec.values.rejects import RejectCode, RejectReason
+
+Seen = Unknown | Received | Processing | Done | Replied | Rejected | Refused
+"""What a scenario can see of a request or a query."""
+
+SHOWN_BYTES = 64
+"""How much of a blob is shown to people."""
+
+
+@frozen
+class Pattern:
+    """A set of answers, with words for it."""
+
+    words: Text
+    """Completes the sentence "the answer ..."."""
+    admits: Callable[[Seen], bool]
+
+    def __or__(self, other: "Pattern") -> "Pattern":
+        return Pattern(f"{self.words}, or {other.words}", lambda seen: self.admits(seen) or other.admits(seen))
+
+
+def replies() -> Pattern:
+    """Any reply."""
+    return Pattern("is a reply", lambda seen: isinstance(seen, Replied))
+
+
+def replies_with(content: Blob) -> Pattern:
+    """This reply."""
+    return Pattern(f"is the reply {shown_blob(content)}", lambda seen: seen == Replied(content))
+
+
+def replies_where(words: Text, holds: Callable[[Blob], bool]) -> Pattern:
+    """A reply for which something holds; a reply that cannot be read is none of them."""
+
+    def admits(seen: Seen) -> bool:
+        try:
+            return isinstance(seen, Replied) and holds(seen.data)
+        except ValueError:
+            return False
+
+    return Pattern(f"is a reply {words}", admits)
+
+
+def rejects(code: RejectCode, reason: RejectReason | None = None) -> Pattern:
+    """A reject with this code, and this reason if the implementation tells reasons."""
+
+    def admits(seen: Seen) -> bool:
+        if not isinstance(seen, Rejected) or seen.reject.code != code:
+            return False
+        return reason is None or seen.reject.reason is None or seen.reject.reason == reason
+
+    return Pattern(f"is the reject {code.name}" + ("" if reason is None else f" {reason.name}"), admits)
+
+
+def rejects_with(message: Text) -> Pattern:
+    """A reject that the canister itself gave."""
+
+    def admits(seen: Seen) -> bool:
+        return (
+            isinstance(seen, Rejected)
+            and seen.reject.code == RejectCode.CANISTER_REJECT
+            and seen.reject.message == message
+        )
+
+    return Pattern(f"is the canister's own reject {message!r}", admits)
+
+
+def refuses(reason: RejectReason | None = None) -> Pattern:
+    """The request or query is not taken in."""
+
+    def admits(seen: Seen) -> bool:
+        return isinstance(seen, Refused) and (reason is None or seen.reason is None or seen.reason == reason)
+
+    return Pattern("is a refusal" + ("" if reason is None else f" {reason.name}"), admits)
+
+
+def is_unanswered() -> Pattern:
+    """There is no answer yet."""
+    return Pattern("is not there yet", lambda seen: isinstance(seen, Received | Processing))
+
+
+# Comparing what is seen with what the specification says
+
+
+def agrees(allowed: Seen, seen: Seen, costs_are_exact: bool = True) -> bool:
+    """
+    What is seen is what the specification says.
+
+    Reasons are compared if the implementation tells them; texts only where they are the canister's. Without exact costs
+    replies may differ in their numbers.
+    """
+    match allowed, seen:
+        case Rejected(one), Rejected(other):
+            return rejects_agree(one, other)
+        case Refused(code, reason), Refused(seen_code, seen_reason):
+            return _agree_if_known(code, seen_code) and _agree_if_known(reason, seen_reason)
+        case Replied(), Replied() if not costs_are_exact:
+            return len(allowed.data) == len(seen.data) or allowed.data[:4] == seen.data[:4] == b"DIDL"
+        case _:
+            return allowed == seen
+
+
+def rejects_agree(allowed: SeenReject, seen: SeenReject) -> bool:
+    """The codes are equal, and so are reason and the canister's own text as far as they are known."""
+    if allowed.code != seen.code or not _agree_if_known(allowed.reason, seen.reason):
+        return False
+    return allowed.reason != RejectReason.EXPLICIT or allowed.message == seen.message
+
+
+def _agree_if_known(allowed: Any, seen: Any) -> bool:
+    return allowed is None or seen is None or allowed == seen
+
+
+# For people
+
+
+def shown_blob(content: Blob) -> Text:
+    """A blob, cut where it is long; as text where it is one."""
+    if content and content.isascii() and content.decode("ascii").isprintable():
+        return repr(content[:SHOWN_BYTES].decode("ascii")) + ("..." if len(content) > SHOWN_BYTES else "")
+    if len(content) <= SHOWN_BYTES:
+        return "0x" + content.hex()
+    return f"0x{content[:SHOWN_BYTES].hex()}... ({len(content)} bytes)"
+
+
+def difference(allowed: Blob, seen: Blob) -> Text:
+    """Where two blobs begin to differ, with some bytes from there."""
+    pairs = enumerate(zip(allowed, seen, strict=False))
+    at = next((index for index, (one, other) in pairs if one != other), min(len(allowed), len(seen)))
+    return (
+        f"the first difference is at byte {at} of {len(seen)} (allowed: {len(allowed)}): "
+        f"{seen[at : at + 16].hex() or 'the end'}, not {allowed[at : at + 16].hex() or 'the end'}"
+    )
+
+
+def shown(seen: Seen) -> Text:
+    """An answer in words."""
+    match seen:
+        case Replied(data):
+            return f"reply {shown_blob(data)}"
+        case Rejected(reject):
+            reason = "" if reject.reason is None else f" {reject.reason.name}"
+            return f"reject {RejectCode(reject.code).name}{reason} ({reject.message[:200]})"
+        case Refused(code, reason):
+            named = [] if code is None else [RejectCode(code).name if code in set(RejectCode) else str(code)]
+            return " ".join(["refused", *named, *([] if reason is None else [reason.name])])
+        case _:
+            return type(seen).__name__.lower()

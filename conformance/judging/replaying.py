@@ -1,0 +1,203 @@
+"""Judges an implementation that says which transitions it took, by taking the same ones."""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
+
+from conformance.judging.judge import (
+    Terms,
+    first_state,
+    shown_submission,
+    status_in,
+    submission,
+    submission_agrees,
+)
+from conformance.judging.moves import TROUBLE, Silence, is_at_rest, shown_label
+from conformance.judging.patterns import agrees, difference, shown
+from conformance.judging.reading import query_in, shown_values, values_in
+from conformance.judging.verdicts import fail, inconclusive
+from conformance.protocol.interface import (
+    Accepted,
+    Advanced,
+    Answer,
+    Capability,
+    Implementation,
+    Instance,
+    Path,
+    Query,
+    QueryAnswer,
+    Refused,
+    Scheduled,
+    Values,
+)
+from conformance.protocol.wire import answer_of
+from spec.machine import OUTSIDE, candidates, step
+from spec.state.digest import state_digest
+from spec.state.label import Label
+from spec.state.request import Replied, Request
+from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
+from spec.values.identifiers import Principal, RequestId, Text
+
+
+class Replay:
+    """The judge of an implementation that explains itself."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        instance: Instance,
+        implementation: Implementation,
+        capabilities: frozenset[Capability],
+    ) -> None:
+        self._terms = terms
+        self._implementation = implementation
+        self._gives_state = Capability.STATE in capabilities and terms.costs_are_exact
+        self._state = first_state(terms, instance)
+        self._steps = 0
+        self._instructions = 0
+        self._rejections = 0
+        self._fired: set[str] = set()
+        self._new_steps: list[Text] = []
+        self._compare_state("at the start")
+
+    @property
+    def effort(self) -> Mapping[str, int]:
+        return {"steps": self._steps, "instructions": self._instructions}
+
+    @property
+    def fired(self) -> Set[str]:
+        return self._fired
+
+    def new_steps(self) -> Sequence[Text]:
+        steps, self._new_steps = self._new_steps, []
+        return steps
+
+    def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
+        outcome = submission(self._state, request, label)
+        if isinstance(outcome, str):
+            raise inconclusive(f"the specification is silent: {outcome}")
+        allowed, _ = outcome
+        if not submission_agrees(allowed, seen):
+            what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
+            raise fail(f"{what}, which the specification does not allow", (shown_submission(allowed),))
+        self._follow([label] if isinstance(seen, Accepted) else [])
+
+    def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
+        self._follow([])
+        if self._state.system_time != advanced.system_time:
+            raise fail(
+                f"the system time is {advanced.system_time}", (f"{self._state.system_time}, by the steps it claims",)
+            )
+        possible = is_at_rest(self._state) if advanced.is_quiescent else None
+        if possible is not None:
+            raise fail("the implementation says that nothing is left to do", (possible,))
+        for request_id, seen in answers.items():
+            self.answered(request_id, seen)
+        self._compare_state("at rest")
+
+    def answered(self, request_id: RequestId, seen: Answer) -> None:
+        allowed = status_in(self._state, request_id)
+        if not agrees(allowed, seen):
+            raise fail(
+                f"a request shows {shown(seen)}, which does not follow from the steps claimed", (shown(allowed),)
+            )
+
+    def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
+        try:
+            allowed = query_in(self._state, query, effective_id)
+        except Silence as silence:
+            raise inconclusive(f"the specification is silent: {silence}") from None
+        if not agrees(allowed, seen, self._terms.costs_are_exact):
+            raise fail(f"the query {query.method_name!r} gave {shown(seen)}", (shown(allowed),))
+
+    def was_read(
+        self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
+    ) -> None:
+        allowed = values_in(self._state, sender, effective_id, paths)
+        if allowed != seen and not (isinstance(allowed, Refused) and isinstance(seen, Refused)):
+            raise fail(f"reading gave {shown_values(seen)}", (shown_values(allowed),))
+
+    def scheduled(self, label: Label, seen: Scheduled) -> None:
+        """The implementation was told to take a transition. It is not held against the environment."""
+        can_be_taken = isinstance(step(self._state, label), Step)
+        if can_be_taken != (seen.stopped_by is None):
+            allowed = "that it is taken" if can_be_taken else "that it cannot be taken"
+            raise fail(f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}", (allowed,))
+        claims = self._implementation.explain()
+        if [claim.label for claim in claims] != ([label] if can_be_taken else []):
+            raise fail(f"told to take {shown_label(label)}, it claims {len(claims)} transitions")
+        for claim in claims:
+            self._rejections -= label.rule in TROUBLE
+            self._take(claim.label, claim.outputs)
+
+    def possible(self, rule: Text) -> Sequence[Label]:
+        """The labels of a rule that can be taken now."""
+        labels = candidates(self._state, RULES[rule])
+        return [label for label in labels if isinstance(step(self._state, label), Step)]
+
+    def _follow(self, submissions: list[Label]) -> None:
+        """Takes the transitions that the implementation claims; of the submissions, just the given ones."""
+        claims = self._implementation.explain()
+        claimed = [claim.label for claim in claims if claim.label.rule in OUTSIDE]
+        if claimed != submissions:
+            shown_claims = ", ".join(shown_label(label) for label in claimed) or "none"
+            raise fail(
+                f"the implementation claims other submissions than were made: {shown_claims}",
+                tuple(shown_label(label) for label in submissions),
+            )
+        for claim in claims:
+            self._take(claim.label, claim.outputs)
+
+    def _take(self, label: Label, outputs: tuple[Output, ...]) -> None:
+        self._rejections += label.rule in TROUBLE
+        if not self._terms.environment.admits(self._rejections):
+            raise fail(f"more rejections without reason than the environment {self._terms.environment.name} admits")
+        place = f"step {self._steps}, {shown_label(label)}"
+        try:
+            result = step(self._state, label)
+        except ValueError as problem:
+            raise fail(f"{place}: {problem}") from None
+        match result:
+            case NotEnabled(condition):
+                raise fail(f"{place}: not enabled: it does not hold that {condition}")
+            case Unspecified(because):
+                raise inconclusive(f"{place}: the specification is silent: {because}")
+            case Step():
+                self._compare_outputs(place, result.outputs, outputs)
+                self._state = result.state
+        self._steps += 1
+        self._fired.add(label.rule)
+        executed = [shown_output(each) for each in result.outputs if isinstance(each, Executed)]
+        self._new_steps.append("; ".join([shown_label(label), *executed]))
+        self._instructions += sum(each.instructions for each in result.outputs if isinstance(each, Executed))
+
+    def _compare_outputs(self, place: Text, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:
+        if allowed != seen:
+            raise fail(
+                f"{place}: shows {'; '.join(map(shown_output, seen)) or 'nothing'}",
+                ("; ".join(map(shown_output, allowed)) or "nothing", *differences(allowed, seen)),
+            )
+
+    def _compare_state(self, when: Text) -> None:
+        if not self._gives_state:
+            return
+        seen, allowed = self._implementation.state(), state_digest(self._state)
+        if seen != allowed:
+            raise fail(f"{when}: the state has the digest {seen.hex()}", (allowed.hex(),))
+
+
+def differences(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:
+    """Where replies differ that should be equal."""
+    for one, other in zip(allowed, seen, strict=False):
+        match one, other:
+            case RequestStatusChanged(status=Replied(first)), RequestStatusChanged(status=Replied(second)):
+                if first != second:
+                    yield difference(first, second)
+
+
+def shown_output(output: Output) -> Text:
+    """What a step showed, in words."""
+    match output:
+        case RequestStatusChanged(request_id, status):
+            return f"request {request_id.hex()[:8]}: {shown(answer_of(status))}"
+        case Executed(canister_id, instructions, failure):
+            failed = "" if failure is None else f", failed: {failure.reason.name} {failure.message}"
+            return f"canister {canister_id.hex()} used {instructions} instructions{failed}"

@@ -1,0 +1,289 @@
+"""
+Judges a black box by the set of specification states that it may be in.
+
+The set is produced on demand: as long as the first state found explains what is seen, no other is computed; when
+something is seen that it cannot explain, the search goes on where it stopped. A verdict `fail` comes only after all
+orders were tried.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from conformance.judging.judge import (
+    Terms,
+    first_state,
+    shown_submission,
+    status_in,
+    submission,
+    submission_agrees,
+)
+from conformance.judging.moves import (
+    Bindings,
+    Move,
+    Silence,
+    bindings_from,
+    forced_move,
+    heartbeats,
+    trouble,
+    work,
+)
+from conformance.judging.patterns import agrees, shown
+from conformance.judging.reading import query_in, shown_values, values_in
+from conformance.judging.verdicts import fail, inconclusive
+from conformance.protocol.interface import (
+    Accepted,
+    Advanced,
+    Answer,
+    Instance,
+    Path,
+    Processing,
+    Query,
+    QueryAnswer,
+    Received,
+    Refused,
+    Replied,
+    Values,
+)
+from spec.machine import step
+from spec.state.canonical import canonical_form
+from spec.state.label import Label
+from spec.state.request import Request
+from spec.state.state import State
+from spec.transition import Step
+from spec.values.identifiers import CanisterId, Principal, RequestId, Text
+from spec.values.quantities import Count, Nanoseconds
+
+SHOWN_ALTERNATIVES: Final = 8
+"""How many allowed outcomes a failure lists."""
+
+
+@frozen
+class Candidate:
+    """A state in which the implementation may be."""
+
+    state: State
+    rejections: Count = 0
+    """How many rejections without reason led here."""
+    beaten: frozenset[CanisterId] = frozenset()
+    """Whose heartbeat ran since the system was last at rest: at most one of each is considered."""
+
+
+@frozen
+class Candidates:
+    """A sequence of candidates that is computed as far as somebody looks, and then kept."""
+
+    source: Iterator[Candidate]
+    known: list[Candidate] = field(factory=list)
+
+    def __iter__(self) -> Iterator[Candidate]:
+        index = 0
+        while True:
+            while index >= len(self.known):
+                following = next(self.source, None)
+                if following is None:
+                    return
+                self.known.append(following)
+            yield self.known[index]
+            index += 1
+
+    def is_empty(self) -> bool:
+        """There is no candidate."""
+        return next(iter(self), None) is None
+
+
+class Search:
+    """The judge of a black box."""
+
+    def __init__(self, terms: Terms, instance: Instance) -> None:
+        self._terms = terms
+        self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
+        self._steps = 0
+        self._states = 0
+        self._fired: set[str] = set()
+        self._deadline = time.monotonic() + terms.seconds
+        self._allowed: dict[Text, None] = {}
+        self._silences: dict[Text, None] = {}
+
+    @property
+    def effort(self) -> Mapping[str, int]:
+        return {"steps": self._steps, "states": self._states}
+
+    @property
+    def fired(self) -> Set[str]:
+        return self._fired
+
+    def new_steps(self) -> Sequence[Text]:
+        """A black box does not tell its steps."""
+        return ()
+
+    # What was done and seen
+
+    def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
+        def after(candidate: Candidate) -> Iterator[Candidate]:
+            outcome = submission(candidate.state, request, label)
+            if isinstance(outcome, str):
+                self._silences[outcome] = None
+                return
+            allowed, state = outcome
+            if submission_agrees(allowed, seen):
+                self._fired.add(label.rule)
+                yield evolve(candidate, state=state)
+            else:
+                self._allowed[shown_submission(allowed)] = None
+
+        self._keep(after, f"the submission of {request.method_name!r} was {shown_submission(seen)}")
+
+    def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
+        replies = [answer.data for answer in answers.values() if isinstance(answer, Replied)]
+        bindings = bindings_from(replies)
+        visited: set[Hashable] = set()
+
+        def after(candidate: Candidate) -> Iterator[Candidate]:
+            now = with_time(candidate.state, advanced.system_time)
+            later = evolve(candidate, state=now, beaten=frozenset())
+            for rested in self._rested(later, answers, bindings, visited):
+                if self._shows(rested.state, answers, final_only=False):
+                    yield rested
+
+        what = ", ".join(shown(answer) for answer in answers.values()) or "no answer"
+        self._keep(after, f"the system came to rest with {what}")
+
+    def answered(self, request_id: RequestId, seen: Answer) -> None:
+        def after(candidate: Candidate) -> Iterator[Candidate]:
+            if self._shows(candidate.state, {request_id: seen}, final_only=False):
+                yield candidate
+
+        self._keep(after, f"a request that was asked for again shows {shown(seen)}")
+
+    def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
+        def after(candidate: Candidate) -> Iterator[Candidate]:
+            try:
+                allowed = query_in(candidate.state, query, effective_id)
+            except Silence as silence:
+                self._silences[str(silence)] = None
+                return
+            if agrees(allowed, seen, self._terms.costs_are_exact):
+                yield candidate
+            else:
+                self._allowed[shown(allowed)] = None
+
+        self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}")
+
+    def was_read(
+        self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
+    ) -> None:
+        def after(candidate: Candidate) -> Iterator[Candidate]:
+            allowed = values_in(candidate.state, sender, effective_id, paths)
+            if allowed == seen or (isinstance(allowed, Refused) and isinstance(seen, Refused)):
+                yield candidate
+            else:
+                self._allowed[shown_values(allowed)] = None
+
+        self._keep(after, f"reading gave {shown_values(seen)}")
+
+    # The set of states
+
+    def _keep(self, after: Callable[[Candidate], Iterator[Candidate]], what: Text) -> None:
+        """Goes on with the candidates that show what was seen, of which there must be one."""
+        before = self._candidates
+        self._allowed.clear()
+        self._candidates = Candidates(chain.from_iterable(map(after, before)))
+        if not self._candidates.is_empty():
+            return
+        if self._silences:
+            raise inconclusive(f"the specification is silent: {'; '.join(self._silences)}")
+        allowed = tuple(self._allowed)
+        more = len(allowed) - SHOWN_ALTERNATIVES
+        listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
+        raise fail(f"{what}, which the specification does not allow", listed)
+
+    def _shows(self, state: State, answers: Mapping[RequestId, Answer], final_only: bool) -> bool:
+        """The requests have the statuses that were seen; final ones only, if more may still happen."""
+        shows = True
+        for request_id, seen in answers.items():
+            allowed = status_in(state, request_id)
+            if final_only and isinstance(allowed, Received | Processing):
+                continue
+            if not agrees(allowed, seen, self._terms.costs_are_exact):
+                self._allowed[shown(allowed)] = None
+                shows = False
+        return shows
+
+    def _count(self, label: Label) -> None:
+        self._steps += 1
+        self._fired.add(label.rule)
+        if self._steps > self._terms.steps:
+            raise inconclusive(f"the budget of {self._terms.steps} steps is used up")
+        if time.monotonic() > self._deadline:
+            raise inconclusive(f"the budget of {self._terms.seconds:g} seconds is used up")
+
+    def _rested(
+        self,
+        start: Candidate,
+        answers: Mapping[RequestId, Answer],
+        bindings: Bindings,
+        visited: set[Hashable],
+    ) -> Iterator[Candidate]:
+        """The candidates at rest that can follow, depth first; those that showed another answer are left out."""
+        waiting: list[Iterator[Candidate]] = [iter([start])]
+        while waiting:
+            candidate = next(waiting[-1], None)
+            if candidate is None:
+                waiting.pop()
+                continue
+            candidate = self._without_forced(candidate)
+            key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten)
+            if key in visited or not self._shows(candidate.state, answers, final_only=True):
+                continue
+            visited.add(key)
+            self._states += 1
+            following = self._following(candidate, work(candidate.state, bindings), 0)
+            first = next(following, None)
+            others = chain(self._beating(candidate), self._troubled(candidate))
+            if first is None:
+                yield candidate
+                waiting.append(others)
+            else:
+                waiting.append(chain([first], following, others))
+
+    def _without_forced(self, candidate: Candidate) -> Candidate:
+        state = candidate.state
+        while (move := forced_move(state)) is not None:
+            self._count(move[0])
+            state = move[1].state
+        return evolve(candidate, state=state)
+
+    def _following(self, candidate: Candidate, moves: Iterable[Move], rejections: Count) -> Iterator[Candidate]:
+        try:
+            for label, fired in moves:
+                self._count(label)
+                yield evolve(candidate, state=fired.state, rejections=candidate.rejections + rejections)
+        except Silence as silence:
+            self._silences[str(silence)] = None
+
+    def _beating(self, candidate: Candidate) -> Iterator[Candidate]:
+        for canister_id, fired in heartbeats(candidate.state, candidate.beaten):
+            self._steps += 1
+            self._fired.add("heartbeat_context_creation")
+            yield evolve(candidate, state=fired.state, beaten=candidate.beaten | {canister_id})
+
+    def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
+        if self._terms.environment.admits(candidate.rejections + 1):
+            yield from self._following(candidate, trouble(candidate.state), 1)
+
+
+def with_time(state: State, now: Nanoseconds) -> State:
+    """The state in which all clocks show this time, unless they show a later one."""
+    labels = [Label("system_time_progress", {"time": now})]
+    labels += [
+        Label("canister_time_progress", {"canister_id": each, "time": now}) for each, _ in state.canisters.items()
+    ]
+    for label in labels:
+        fired = step(state, label)
+        if isinstance(fired, Step):
+            state = fired.state
+    return state

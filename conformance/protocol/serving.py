@@ -1,0 +1,216 @@
+"""Serves an implementation that is a Python object: the other side of `stdio`."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import IO, Any, Final
+
+from conformance.protocol.interface import (
+    PROTOCOL_VERSION,
+    Accepted,
+    Implementation,
+    Query,
+    Refused,
+    Rejected,
+    Replied,
+    Unsupported,
+    Values,
+)
+from conformance.protocol.wire import (
+    Fields,
+    WireError,
+    read_blob,
+    read_endpoint,
+    read_label,
+    read_list,
+    read_natural,
+    read_principal,
+    read_request,
+    read_request_id,
+    read_text,
+    write_answer,
+    write_blob,
+    write_claim,
+    write_integer,
+    write_optional_blob,
+    write_output,
+    write_refused,
+    write_seen_reject,
+)
+from spec.state.request import Endpoint
+
+Written = dict[str, Any]
+
+
+def _describe(implementation: Implementation, arguments: Fields) -> Written:
+    version = arguments.take("protocol", read_natural)
+    if version != PROTOCOL_VERSION:
+        raise Unsupported(f"protocol version {version}; this is version {PROTOCOL_VERSION}")
+    description = implementation.describe()
+    return {
+        "protocol": PROTOCOL_VERSION,
+        "name": description.name,
+        "version": description.version,
+        "interface_specification": description.interface_specification,
+        "profiles": list(description.profiles),
+        "capabilities": sorted(capability.value for capability in description.capabilities),
+        "instance": description.instance.value,
+    }
+
+
+def _reset(implementation: Implementation, arguments: Fields) -> Written:
+    instance = implementation.reset(
+        profile=arguments.take("profile", read_text),
+        subnet_size=arguments.take("subnet_size", read_natural),
+        system_time=arguments.take("system_time", read_natural),
+        subnet_admins=arguments.take("subnet_admins", lambda value, place: read_list(value, place, read_principal)),
+    )
+    return {
+        "subnet_id": write_blob(instance.subnet_id),
+        "root_key": write_blob(instance.root_key),
+        "system_time": write_integer(instance.system_time),
+    }
+
+
+def _submit(implementation: Implementation, arguments: Fields) -> Written:
+    result = implementation.submit(
+        arguments.take("request", read_request),
+        arguments.take("effective_id", read_principal),
+        arguments.take_optional("endpoint", read_endpoint) or Endpoint.CANISTER,
+    )
+    match result:
+        case Accepted(request_id):
+            return {"accepted": {"request_id": write_blob(request_id)}}
+        case Refused():
+            return {"refused": write_refused(result)}
+
+
+def _answer(implementation: Implementation, arguments: Fields) -> Written:
+    return write_answer(implementation.answer(arguments.take("request_id", read_request_id)))
+
+
+def _read_query(value: Any, place: str) -> Query:
+    fields = Fields(value, place)
+    query = Query(
+        nonce=fields.take("nonce", read_blob),
+        ingress_expiry=fields.take("ingress_expiry", read_natural),
+        sender=fields.take("sender", read_principal),
+        canister_id=fields.take("canister_id", read_principal),
+        method_name=fields.take("method_name", read_text),
+        argument=fields.take("argument", read_blob),
+    )
+    fields.close()
+    return query
+
+
+def _query(implementation: Implementation, arguments: Fields) -> Written:
+    result = implementation.query(arguments.take("query", _read_query), arguments.take("effective_id", read_principal))
+    match result:
+        case Replied(data):
+            return {"replied": {"data": write_blob(data)}}
+        case Rejected(reject):
+            return {"rejected": write_seen_reject(reject)}
+        case Refused():
+            return {"refused": write_refused(result)}
+
+
+def _read_path(value: Any, place: str) -> tuple[bytes, ...]:
+    return read_list(value, place, read_blob)
+
+
+def _read(implementation: Implementation, arguments: Fields) -> Written:
+    result = implementation.read(
+        arguments.take("sender", read_principal),
+        arguments.take("effective_id", read_principal),
+        arguments.take("paths", lambda value, place: read_list(value, place, _read_path)),
+    )
+    match result:
+        case Values(values):
+            return {"values": [write_optional_blob(value) for value in values]}
+        case Refused():
+            return {"refused": write_refused(result)}
+
+
+def _advance(implementation: Implementation, arguments: Fields) -> Written:
+    advanced = implementation.advance(
+        arguments.take("rounds", read_natural), arguments.take("nanoseconds", read_natural)
+    )
+    return {
+        "rounds": advanced.rounds,
+        "quiescent": advanced.is_quiescent,
+        "system_time": write_integer(advanced.system_time),
+    }
+
+
+def _stop(implementation: Implementation, arguments: Fields) -> Written:
+    implementation.stop()
+    return {}
+
+
+def _explain(implementation: Implementation, arguments: Fields) -> Written:
+    return {"labels": [write_claim(claim) for claim in implementation.explain()]}
+
+
+def _state(implementation: Implementation, arguments: Fields) -> Written:
+    return {"digest": write_blob(implementation.state())}
+
+
+def _schedule(implementation: Implementation, arguments: Fields) -> Written:
+    labels = arguments.take("labels", lambda value, place: read_list(value, place, read_label))
+    scheduled = implementation.schedule(labels)
+    return {
+        "taken": len(scheduled.outputs),
+        "outputs": [[write_output(output) for output in outputs] for outputs in scheduled.outputs],
+        "stopped_by": scheduled.stopped_by,
+    }
+
+
+Handler = Callable[[Implementation, Fields], Written]
+
+VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
+    "describe": (_describe, ("protocol",)),
+    "reset": (_reset, ("profile", "subnet_size", "system_time", "subnet_admins")),
+    "submit": (_submit, ("request", "effective_id", "endpoint")),
+    "answer": (_answer, ("request_id",)),
+    "query": (_query, ("query", "effective_id")),
+    "read": (_read, ("sender", "effective_id", "paths")),
+    "advance": (_advance, ("rounds", "nanoseconds")),
+    "stop": (_stop, ()),
+    "explain": (_explain, ()),
+    "state": (_state, ()),
+    "schedule": (_schedule, ("labels",)),
+}
+"""What answers each verb, and the fields of its arguments, which are checked before anything is done."""
+
+
+def _respond(implementation: Implementation, line: bytes) -> tuple[Written, bool]:
+    """The response to a line, and whether it was the last."""
+    frame_id: int | None = None
+    try:
+        frame = Fields(json.loads(line), "frame")
+        frame_id = frame.take("id", read_natural)
+        verb = frame.take("verb", read_text)
+        arguments = frame.take("arguments", Fields)
+        frame.close()
+        if verb not in VERBS:
+            raise Unsupported(f"there is no verb {verb!r}")
+        handler, names = VERBS[verb]
+        arguments.allow_only(names)
+        result = handler(implementation, arguments)
+        return {"id": frame_id, "result": result}, verb == "stop"
+    except (WireError, json.JSONDecodeError, UnicodeDecodeError) as problem:
+        return {"id": frame_id, "error": {"kind": "malformed", "text": str(problem)}}, False
+    except Unsupported as problem:
+        return {"id": frame_id, "error": {"kind": "unsupported", "text": str(problem)}}, False
+    except Exception as problem:
+        text = f"{type(problem).__name__}: {problem}"
+        return {"id": frame_id, "error": {"kind": "internal", "text": text}}, False
+
+
+def serve(implementation: Implementation, requests: IO[bytes], responses: IO[bytes]) -> None:
+    """Answers requests until `stop` or the end of the input."""
+    for line in requests:
+        response, is_last = _respond(implementation, line)
+        responses.write(json.dumps(response, separators=(",", ":")).encode() + b"\n")
+        responses.flush()
+        if is_last:
+            return

@@ -1,0 +1,140 @@
+"""The specification itself as an implementation that goes by rounds: `spec.machine` with the policy of production."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from conformance.protocol.interface import Advanced, Claim, Instance, Scheduled
+from conformance.protocol.serving import serve
+from conformance.served.specification import SpecificationImplementation
+from conformance.suite.stage import STEP, Event
+from spec.machine import OUTSIDE, candidates, step
+from spec.production.rounds import Batch, Round, RoundState, execute_round, is_quiet
+from spec.production.rounds.management import OUTSIDE_METHODS
+from spec.profile import Profile
+from spec.state.label import Label
+from spec.state.message import CallMessage, Unordered
+from spec.state.state import State
+from spec.transition import RULES, Step
+from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, Text
+from spec.values.quantities import Count, Nanoseconds
+
+CLOCKS: Final = ("system_time_progress", "canister_time_progress")
+"""Rules that a trace leaves out: every round with a later time begins with them."""
+
+
+class RoundsImplementation(SpecificationImplementation):
+    """
+    One instance of the specification that goes by rounds.
+
+    The outside world answers what waits for it at the beginning of the next round, with the first answer that the rules
+    admit.
+    """
+
+    name = "the specification, by rounds"
+
+    def __init__(self, profiles: Mapping[Text, Profile] | None = None) -> None:
+        super().__init__(profiles)
+        self._rounds = RoundState()
+        self.history: list[Round | None] = []
+        """The rounds since the last reset; None for a transition that a scenario has asked for between them."""
+
+    def reset(
+        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+    ) -> Instance:
+        self._rounds = RoundState()
+        self.history = []
+        return super().reset(profile, subnet_size, system_time, subnet_admins)
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        time = self.current.system_time + nanoseconds
+        for done in range(1, rounds + 1):
+            batch = Batch(time, answers=outside_answers(self.current))
+            before = self.current
+            self._state, self._rounds, what = execute_round(before, self._rounds, batch)
+            self._claims += claims_of(before, what)
+            self.history.append(what)
+            if is_quiet(self.current, self._rounds) and not outside_answers(self.current):
+                return Advanced(done, True, self.current.system_time)
+        return Advanced(rounds, False, self.current.system_time)
+
+    def schedule(self, labels: Sequence[Label]) -> Scheduled:
+        scheduled = super().schedule(labels)
+        self.history += [None] * len(scheduled.outputs)
+        return scheduled
+
+
+def claims_of(before: State, what: Round) -> list[Claim]:
+    """The labels of a round with what each of them showed."""
+    claims = []
+    for label in what.labels:
+        fired = step(before, label)
+        assert isinstance(fired, Step)
+        claims.append(Claim(label, fired.outputs))
+        before = fired.state
+    return claims
+
+
+def outside_answers(state: State) -> tuple[Label, ...]:
+    """An answer to every call that waits for the outside world."""
+    found = []
+    for message_id, message in state.messages.entries:
+        if is_outside(message):
+            assert isinstance(message, CallMessage)
+            labels = candidates(state, RULES[message.method_name])
+            mine = (label for label in labels if label.arguments()["message_id"] == message_id)
+            found += [label for label in mine if isinstance(step(state, label), Step)][:1]
+    return tuple(found)
+
+
+def is_outside(message: object) -> bool:
+    """The message is a call that waits for the outside world."""
+    return (
+        isinstance(message, CallMessage)
+        and message.callee == MANAGEMENT_CANISTER
+        and isinstance(message.queue, Unordered)
+        and message.method_name in OUTSIDE_METHODS
+    )
+
+
+# Traces
+
+
+def heading(what: Round) -> list[Text]:
+    """What a round did beside its labels: where how much was executed, and the slices that end no execution."""
+    cores = ", ".join(f"{used:,}" for used in what.cores)
+    lines = [f"round {what.number}: {what.iterations} iterations, instructions of the cores {cores}"]
+    if what.management_instructions:
+        lines.append(f"  the management canister: {what.management_instructions:,} instructions")
+    return lines + [f"  a slice of {canister_id.hex()}: {used:,} instructions" for canister_id, used in what.slices]
+
+
+def trace_by_round(transcript: Sequence[Event], history: Sequence[Round | None]) -> Iterator[Text]:
+    """The lines of a transcript, in which the labels of each round stand below its heading; clocks are left out."""
+    following, left = iter(history), 0
+    for event in transcript:
+        if event.actor != STEP:
+            yield f"{event.actor} {event.text}"
+        elif event.text.startswith(tuple(OUTSIDE)):
+            yield f"  {event.text}"
+        else:
+            while left == 0:
+                current = next(following)
+                left = 1 if current is None else len(current.labels)
+                yield from (f"  {line}" for line in ([] if current is None else heading(current)))
+            left -= 1
+            if not event.text.startswith(CLOCKS):
+                yield f"    {event.text}"
+
+
+def main(arguments: list[str]) -> int:
+    """Serves the specification, by rounds, on standard input and output."""
+    if arguments:
+        print(f"python -m conformance.served.rounds takes no arguments, not {arguments[0]!r}", file=sys.stderr)
+        return 2
+    serve(RoundsImplementation(), sys.stdin.buffer, sys.stdout.buffer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,202 @@
+"""The specification itself as an implementation: `spec.machine` with the shortest policy."""
+
+import hashlib
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from conformance.judging.judge import Terms, first_state, status_in, submission
+from conformance.judging.moves import Silence
+from conformance.judging.reading import query_in, values_in
+from conformance.protocol.interface import (
+    Accepted,
+    Advanced,
+    Answer,
+    Capability,
+    Claim,
+    Description,
+    Instance,
+    InstanceKind,
+    Path,
+    Query,
+    QueryAnswer,
+    Refused,
+    Scheduled,
+    Unsupported,
+    Values,
+)
+from conformance.protocol.serving import serve
+from spec.machine import step, submission_label
+from spec.profile import Profile, ProfileError, known_profiles
+from spec.settling import next_label
+from spec.state.digest import state_digest
+from spec.state.label import Label
+from spec.state.request import Endpoint, Request
+from spec.state.state import State
+from spec.tooling.command_arguments import VerbParser
+from spec.transition import NotEnabled, Output, Step, Unspecified
+from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text
+from spec.values.quantities import Count, Nanoseconds
+
+INTERFACE_SPECIFICATION: Final = "0.66.0"
+
+SUBNET_ID: Final = SubnetId(Principal(hashlib.sha224(b"the subnet of the specification").digest() + b"\x02"))
+"""A self-authenticating id, as subnets have."""
+
+ROOT_KEY: Final[Blob] = b"\x30" + hashlib.sha512(b"the root key of the specification").digest()
+"""Some bytes: nothing is signed here."""
+
+STEPS_PER_ROUND: Final[Count] = 100
+"""The shortest policy has no rounds; so many steps count as one."""
+
+
+class SpecificationImplementation:
+    """
+    One instance of the specification.
+
+    Planted-bug implementations override `taken` (what a transition does), `next` (which one comes next) or a verb.
+    """
+
+    capabilities: frozenset[Capability] = frozenset(Capability)
+    name = "the specification"
+
+    def __init__(self, profiles: Mapping[Text, Profile] | None = None) -> None:
+        self._profiles = known_profiles() if profiles is None else profiles
+        self._state: State | None = None
+        self._claims: list[Claim] = []
+
+    @property
+    def current(self) -> State:
+        """The state of the instance."""
+        if self._state is None:
+            raise Unsupported("reset comes first")
+        return self._state
+
+    # The verbs
+
+    def describe(self) -> Description:
+        try:
+            own = version("icspec")
+        except PackageNotFoundError:
+            own = "unknown"
+        return Description(
+            name=self.name,
+            version=own,
+            interface_specification=INTERFACE_SPECIFICATION,
+            profiles=tuple(sorted(self._profiles)),
+            capabilities=self.capabilities,
+            instance=InstanceKind.DETERMINISTIC,
+        )
+
+    def reset(
+        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+    ) -> Instance:
+        if profile not in self._profiles:
+            raise Unsupported(f"{profile}: no such profile; there are {', '.join(sorted(self._profiles))}")
+        terms = Terms(self._profiles[profile], subnet_size, tuple(subnet_admins))
+        instance = Instance(SUBNET_ID, ROOT_KEY, system_time)
+        self._state = first_state(terms, instance)
+        self._claims = []
+        return instance
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        label = submission_label(request, effective_id, endpoint)
+        outcome = submission(self.current, request, label)
+        if isinstance(outcome, str):
+            raise RuntimeError(f"the specification is silent: {outcome}")
+        seen, _ = outcome
+        if isinstance(seen, Accepted):
+            result = step(self.current, label)
+            assert isinstance(result, Step)
+            self.take(label, result)
+        return seen
+
+    def answer(self, request_id: RequestId) -> Answer:
+        return status_in(self.current, request_id)
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        try:
+            return query_in(self.current, query, effective_id)
+        except Silence as silence:
+            raise RuntimeError(f"the specification is silent: {silence}") from None
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
+        return values_in(self.current, sender, effective_id, paths)
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        if nanoseconds:
+            self._set_clocks(self.current.system_time + nanoseconds)
+        taken = 0
+        while taken < rounds * STEPS_PER_ROUND:
+            move = self.next()
+            if move is None:
+                return Advanced(-(-taken // STEPS_PER_ROUND), True, self.current.system_time)
+            self.take(*move)
+            taken += 1
+        return Advanced(rounds, False, self.current.system_time)
+
+    def stop(self) -> None:
+        self._state = None
+
+    def explain(self) -> Sequence[Claim]:
+        claims, self._claims = self._claims, []
+        return claims
+
+    def state(self) -> Blob:
+        return state_digest(self.current)
+
+    def schedule(self, labels: Sequence[Label]) -> Scheduled:
+        outputs: list[tuple[Output, ...]] = []
+        for label in labels:
+            match step(self.current, label):
+                case Step() as fired:
+                    self.take(label, fired)
+                    outputs.append(fired.outputs)
+                case NotEnabled(condition):
+                    return Scheduled(tuple(outputs), f"it does not hold that {condition}")
+                case Unspecified(because):
+                    return Scheduled(tuple(outputs), f"the specification is silent: {because}")
+        return Scheduled(tuple(outputs), None)
+
+    # What a planted bug changes
+
+    def next(self) -> tuple[Label, Step] | None:
+        """The transition that comes next; None if nothing is left to do."""
+        return next_label(self.current)
+
+    def taken(self, label: Label, fired: Step) -> State:
+        """The state after a transition."""
+        return fired.state
+
+    # Helpers
+
+    def take(self, label: Label, fired: Step) -> None:
+        """Takes a transition and remembers that."""
+        self._state = self.taken(label, fired)
+        self._claims.append(Claim(label, fired.outputs))
+
+    def _set_clocks(self, now: Nanoseconds) -> None:
+        labels = [Label("system_time_progress", {"time": now})]
+        for canister_id, _ in self.current.canisters.items():
+            labels.append(Label("canister_time_progress", {"canister_id": canister_id, "time": now}))
+        self.schedule(labels)
+
+
+def main(arguments: list[str]) -> int:
+    """Serves the specification on standard input and output. More profiles than the bundled ones may be given."""
+    parser = VerbParser(prog="icspec stdio --spec")
+    parser.add_argument("--profile", action="append", default=[], metavar="NAME|FILE")
+    try:
+        profiles = known_profiles(parser.parse_args(arguments).profile)
+    except ProfileError as problem:
+        print(f"icspec stdio: {problem}", file=sys.stderr)
+        return 2
+    serve(SpecificationImplementation(profiles), sys.stdin.buffer, sys.stdout.buffer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

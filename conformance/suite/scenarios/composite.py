@@ -1,0 +1,263 @@
+"""Composite queries, and what the management canister tells to queries."""
+
+from conformance.canisters import ic0
+from conformance.canisters.scripted import (
+    RELAY_REJECT,
+    RELAY_REPLY,
+    REPLY_REJECT_CODE,
+    append_to_slot,
+    bytes_of_u32,
+    call,
+    program,
+    reject,
+    reply,
+    slot,
+    trap,
+)
+from conformance.judging.patterns import refuses, rejects, rejects_with, replies, replies_where, replies_with
+from conformance.protocol.interface import QueryAnswer
+from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.lifecycle import about
+from conformance.suite.scenarios.management_calls import CANISTER_ERROR, NOT_FOUND, update_settings
+from conformance.suite.scenarios.preparations import freeze, scripted, stop
+from conformance.suite.scenarios.requests import NOBODY
+from conformance.suite.stage import ALICE, BOB, EVE, Stage
+from spec.values import management
+from spec.values.canister_terms import AllowedViewers, Public
+from spec.values.containers import List
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, Principal, Text
+from spec.values.rejects import RejectCode, RejectReason
+
+COMPOSITE = ("entry.composite-query", "rule.query.composite-calls")
+
+
+def asked(stage: Stage, canister: CanisterId, method_name: Text, sender: Principal = ALICE) -> QueryAnswer:
+    """A query to the management canister about a canister."""
+    query = management.encode_arguments(management.CanisterIdArguments(canister))
+    return stage.query(MANAGEMENT_CANISTER, query, method_name, sender, effective_id=canister)
+
+
+@scenario(
+    "A composite query calls queries of other canisters and answers with what it heard",
+    covers=(*COMPOSITE, "rule.query.composite-callbacks", "entry.composite-callbacks"),
+)
+def composite(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    # When
+    inner = program(reply(ic0.msg_caller()))
+    answer = stage.query(first, program(call(second, "query", inner, on_reply=RELAY_REPLY)), "composite")
+    # Then
+    stage.expect(answer, replies_with(first))
+
+
+@scenario("A composite query calls composite queries", covers=COMPOSITE)
+def nested(stage: Stage) -> None:
+    # Given
+    canisters = [scripted(stage) for _ in range(3)]
+    argument = program(reply(b"at the bottom"))
+    # When
+    for index, canister in enumerate(reversed(canisters[1:])):
+        method_name = "composite" if index else "query"
+        argument = program(call(canister, method_name, argument, on_reply=RELAY_REPLY))
+    # Then
+    stage.expect(stage.query(canisters[0], argument, "composite"), replies_with(b"at the bottom"))
+
+
+@scenario(
+    "Nothing that composite queries and their callbacks wrote is kept", covers=(*COMPOSITE, "inv.query-discards-state")
+)
+def keeps_nothing(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    noting = program(append_to_slot(0, b"callback"), reply(slot(0)))
+    # When
+    inner = program(append_to_slot(0, b"inner"), reply())
+    calling = program(append_to_slot(0, b"outer "), call(second, "query", inner, on_reply=noting))
+    answer = stage.query(first, calling, "composite")
+    # Then
+    stage.expect(answer, replies_with(b"outer callback"))
+    for canister in (first, second):
+        stage.expect(stage.query(canister, program(reply(slot(0)))), replies_with(b""))
+
+
+@scenario("A composite query cannot call update methods", covers=COMPOSITE)
+def no_updates(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    # When
+    calling = program(call(second, "update", program(reply()), on_reject=REPLY_REJECT_CODE))
+    # Then
+    stage.expect(stage.query(first, calling, "composite"), CANISTER_ERROR)
+
+
+@scenario("A reject of the callee reaches the composite query with its text", covers=COMPOSITE)
+def reject_in_composite(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    # When
+    calling = program(call(second, "query", program(reject(b"no, thanks")), on_reject=RELAY_REJECT))
+    # Then
+    stage.expect(stage.query(first, calling, "composite"), rejects_with("no, thanks"))
+
+
+@scenario("A trap of the callee reaches the composite query as a canister error", covers=COMPOSITE)
+def trap_in_composite(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    # When
+    calling = program(call(second, "query", trap(b"no").code, on_reject=REPLY_REJECT_CODE))
+    # Then
+    stage.expect(stage.query(first, calling, "composite"), CANISTER_ERROR)
+
+
+@scenario("A composite query that neither answers nor waits for anything is rejected", covers=COMPOSITE)
+def unanswered(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    # Then
+    calling = program(call(second, "query", program(reply()), on_reply=program(append_to_slot(0, b"x"))))
+    stage.expect(stage.query(first, calling, "composite"), rejects(RejectCode.CANISTER_ERROR))
+
+
+@scenario(
+    "After a trap in its callback, a composite query runs its cleanup", covers=("rule.query.composite-callbacks",)
+)
+def cleanup_in_composite(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    failing = call(
+        second, "query", program(reply()), on_reply=trap(b"no").code, on_cleanup=program(append_to_slot(0, b"x"))
+    )
+    # Then
+    stage.expect(stage.query(first, program(failing), "composite"), rejects(RejectCode.CANISTER_ERROR))
+
+
+@scenario(
+    "A composite query cannot be called as an update, by users or canisters",
+    covers=("entry.composite-query", "inv.composite-not-replicated"),
+)
+def not_replicated(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage), scripted(stage)
+    # Then
+    by_user = stage.call(callee, program(reply()), "composite")
+    stage.expect(by_user, rejects(RejectCode.CANISTER_ERROR, RejectReason.METHOD_NOT_FOUND))
+    by_canister = program(call(callee, "composite", program(reply()), on_reject=REPLY_REJECT_CODE))
+    stage.expect(stage.call(caller, by_canister), CANISTER_ERROR)
+
+
+@scenario("Queries between canisters see no cycles and no replicated execution", covers=COMPOSITE)
+def composite_context(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # When
+    answer = stage.query(canister, program(reply(bytes_of_u32(ic0.in_replicated_execution()))), "composite")
+    sending = program(call(canister, "query", program(reply()), cycles=1, on_reply=RELAY_REPLY))
+    # Then
+    stage.expect(answer, replies_with(bytes(4)))
+    stage.expect(stage.query(canister, sending, "composite"), rejects(RejectCode.CANISTER_ERROR))
+
+
+@scenario(
+    "A composite query that calls a canister which cannot answer is told so",
+    covers=("rule.query.preconditions", *COMPOSITE),
+)
+def callees_that_cannot(stage: Stage) -> None:
+    # Given
+    canister, stopped, empty = scripted(stage), scripted(stage), stage.create()
+    stop(stage, stopped)
+    # Then
+    for callee in (stopped, empty, NOBODY):
+        calling = program(call(callee, "query", program(reply()), on_reply=RELAY_REPLY, on_reject=REPLY_REJECT_CODE))
+        stage.expect(stage.query(canister, calling, "composite"), CANISTER_ERROR | NOT_FOUND)
+
+
+@scenario("A frozen canister answers no queries", covers=("rule.query.preconditions", "seed2.freezing-threshold"))
+def frozen_query(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    freeze(stage, canister)
+    # Then
+    stage.expect(
+        stage.query(canister, program(reply())), rejects(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
+    )
+
+
+# The management canister
+
+
+@scenario(
+    "Controllers fetch the log of a canister: what it printed and why it trapped",
+    covers=("rule.query.fetch-canister-logs", "mgmt.fetch-canister-logs", "inv.logs-replicated-only"),
+)
+def logs(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    stage.call(canister, program(ic0.debug_print(b"first"), ic0.debug_print(b"second"), reply()))
+    stage.call(canister, trap(b"the end").code)
+    stage.query(canister, program(ic0.debug_print(b"never kept"), reply()))
+    # When
+    records = asked(stage, canister, "fetch_canister_logs")
+    # Then
+    stage.expect(records, replies_where("with two records", lambda data: b"first" in data and b"second" in data))
+    stage.expect(records, replies_where("without the query's", lambda data: b"never kept" not in data))
+
+
+@scenario(
+    "Logs are for controllers, for viewers, or for everybody, as set",
+    covers=("setting.log-visibility", "rule.query.fetch-canister-logs", "mgmt-general.visibility"),
+)
+def log_visibility(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # Then
+    stage.expect(asked(stage, canister, "fetch_canister_logs", EVE), refuses())
+    update_settings(stage, canister, log_visibility=AllowedViewers(List.of(EVE)))
+    stage.expect(asked(stage, canister, "fetch_canister_logs", EVE), replies())
+    stage.expect(asked(stage, canister, "fetch_canister_logs", BOB), refuses())
+    update_settings(stage, canister, log_visibility=Public())
+    stage.expect(asked(stage, canister, "fetch_canister_logs", BOB), replies())
+
+
+@scenario(
+    "The status of a canister can be queried by whom its visibility admits",
+    covers=("rule.mgmt.canister-status.query", "mgmt.canister-status"),
+)
+def status_query(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # Then
+    stage.expect(asked(stage, canister, "canister_status"), replies())
+    stage.expect(asked(stage, canister, "canister_status", EVE), refuses())
+
+
+@scenario(
+    "Only a few methods of the management canister can be queried",
+    covers=("rule.query.submission", "mgmt-general.facade"),
+)
+def no_queries(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # Then
+    for method_name in ("start_canister", "canister_info", "raw_rand", "no_such_method"):
+        stage.expect(asked(stage, canister, method_name), refuses())
+
+
+@scenario(
+    "A composite query asks the management canister for its own status",
+    covers=("rule.query.composite-management-calls", "unspec.value.composite-management-rejects"),
+)
+def own_status(stage: Stage) -> None:
+    # Given
+    canister, other = scripted(stage), scripted(stage)
+    # When
+    own = program(call(b"", "canister_status", about(canister), on_reply=RELAY_REPLY, on_reject=REPLY_REJECT_CODE))
+    foreign = program(call(b"", "canister_status", about(other), on_reply=RELAY_REPLY, on_reject=REPLY_REJECT_CODE))
+    random = program(call(b"", "raw_rand", b"DIDL\0\0", on_reply=RELAY_REPLY, on_reject=REPLY_REJECT_CODE))
+    # Then
+    stage.expect(
+        stage.query(canister, own, "composite"), replies_where("with a status", lambda data: data[:4] == b"DIDL")
+    )
+    stage.expect(stage.query(canister, foreign, "composite"), CANISTER_ERROR)
+    stage.expect(stage.query(canister, random, "composite"), CANISTER_ERROR)

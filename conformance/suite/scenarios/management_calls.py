@@ -1,0 +1,68 @@
+"""What scenarios about management methods share."""
+
+from typing import Any
+
+from conformance.canisters.scripted import (
+    RELAY_REPLY,
+    REPLY_REJECT_CODE,
+    call,
+    program,
+)
+from conformance.judging.patterns import Pattern, Seen, replies_where, replies_with
+from conformance.protocol.interface import Replied
+from conformance.suite.stage import Stage
+from spec.values import management
+from spec.values.identifiers import Blob, CanisterId, Text
+from spec.values.rejects import RejectCode
+
+DONE = replies_with(management.EMPTY_RESULT)
+
+
+def asking(method_name: Text, argument: Blob | management.AnyArguments, cycles: int = 0) -> Blob:
+    """A program that calls the management canister and relays its reply, or replies with the reject code."""
+    encoded = argument if isinstance(argument, bytes) else management.encode_arguments(argument)
+    return program(call(b"", method_name, encoded, cycles=cycles, on_reply=RELAY_REPLY, on_reject=REPLY_REJECT_CODE))
+
+
+def told(code: RejectCode) -> Pattern:
+    """The canister was told a reject with this code."""
+    return replies_with(int(code).to_bytes(4, "little"))
+
+
+CANISTER_ERROR = told(RejectCode.CANISTER_ERROR)
+NOT_FOUND = told(RejectCode.DESTINATION_INVALID)
+
+
+def results_in(method_name: Text, expected: Any) -> Pattern:
+    """The reply is this result of a method."""
+    return replies_where(
+        f"with {expected!r:.80}", lambda data: bool(management.decode_result(method_name, data) == expected)
+    )
+
+
+def result_of(method_name: Text, seen: Seen) -> Any:
+    """The result in a reply. Raises `ValueError` if there is none, as a scenario that goes on with it cannot."""
+    if not isinstance(seen, Replied):
+        raise ValueError(f"{method_name} gave no result")
+    return management.decode_result(method_name, seen.data)
+
+
+def manage(
+    stage: Stage, canister: CanisterId, method_name: Text, arguments: management.AnyArguments, **other: Any
+) -> Seen:
+    """A user's call to a management method about a canister."""
+    return stage.manage(method_name, management.encode_arguments(arguments), canister, **other)
+
+
+def update_settings(stage: Stage, canister: CanisterId, **settings: Any) -> Seen:
+    """Changes settings of a canister."""
+    arguments = management.UpdateSettingsArguments(canister, management.SettingsArguments(**settings))
+    return stage.manage("update_settings", arguments, canister)
+
+
+def status_of(stage: Stage, canister: CanisterId) -> management.CanisterStatusResult:
+    """The status of a canister, as its controller sees it."""
+    seen = stage.about("canister_status", canister)
+    if not isinstance(seen, Replied):
+        raise ValueError("the status was not given")
+    return management.decode_canister_status(seen.data)

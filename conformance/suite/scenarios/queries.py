@@ -1,0 +1,112 @@
+"""Query calls."""
+
+from conformance.canisters import ic0
+from conformance.canisters.scripted import append_to_slot, bytes_of_u32, program, reject, reply, slot, trap
+from conformance.judging.patterns import refuses, rejects, rejects_with, replies_with
+from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.preparations import freeze, scripted, stop
+from conformance.suite.scenarios.requests import NOBODY
+from conformance.suite.stage import BOB, Stage
+from spec.values.rejects import RejectCode, RejectReason
+
+
+@scenario(
+    "A query sees the state, answers at once, and changes nothing",
+    covers=(
+        "rule.query.method-execution",
+        "rule.query.submission",
+        "inv.query-discards-state",
+        "seed1.query-no-state-change",
+    ),
+)
+def query_changes_nothing(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    stage.call(canister, program(append_to_slot(0, b"state"), reply()))
+    # When
+    seen = stage.query(canister, program(append_to_slot(0, b" changed"), reply(slot(0))))
+    # Then
+    stage.expect(seen, replies_with(b"state changed"))
+    stage.expect(stage.query(canister, program(reply(slot(0)))), replies_with(b"state"))
+    stage.balance(canister)
+
+
+@scenario("A query sees its caller", covers=("api.msg-caller-copy", "rule.query.method-execution"))
+def query_sees_caller(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # Then
+    stage.expect(stage.query(canister, program(reply(ic0.msg_caller())), sender=BOB), replies_with(BOB))
+
+
+@scenario(
+    "A query runs outside replicated execution, an update call and a query method called as update inside",
+    covers=("api.in-replicated-execution", "entry.mode-matrix"),
+)
+def replicated_execution(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    tell = program(reply(bytes_of_u32(ic0.in_replicated_execution())))
+    # Then
+    stage.expect(stage.query(canister, tell), replies_with(bytes(4)))
+    stage.expect(stage.call(canister, tell), replies_with(b"\x01\0\0\0"))
+    stage.expect(stage.call(canister, tell, "query"), replies_with(b"\x01\0\0\0"))
+
+
+@scenario(
+    "A query that rejects, traps or does not answer is rejected accordingly",
+    covers=("rule.query.method-execution", "entry.query"),
+)
+def failing_queries(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # Then
+    stage.expect(stage.query(canister, program(reject(b"not today"))), rejects_with("not today"))
+    stage.expect(
+        stage.query(canister, program(trap(b"no"))),
+        rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED),
+    )
+    stage.expect(
+        stage.query(canister, program()), rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_DID_NOT_RESPOND)
+    )
+
+
+@scenario(
+    "Queries to canisters that cannot answer are rejected",
+    covers=("rule.query.preconditions", "error.method-not-found"),
+)
+def queries_without_answer(stage: Stage) -> None:
+    # Given
+    empty, stopped, frozen = stage.create(), scripted(stage), scripted(stage)
+    stop(stage, stopped)
+    freeze(stage, frozen)
+    ask = program(reply())
+    # Then
+    stage.expect(stage.query(NOBODY, ask), rejects(RejectCode.DESTINATION_INVALID))
+    stage.expect(stage.query(empty, ask), rejects(RejectCode.CANISTER_ERROR))
+    stage.expect(stage.query(stopped, ask), rejects(RejectCode.CANISTER_ERROR))
+    stage.expect(stage.query(frozen, ask), rejects(RejectCode.SYS_TRANSIENT))
+
+
+@scenario(
+    "An update method cannot be queried, nor a method that does not exist",
+    covers=("rule.query.preconditions", "error.method-not-found"),
+)
+def no_such_query(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # Then
+    not_found = rejects(RejectCode.CANISTER_ERROR, RejectReason.METHOD_NOT_FOUND)
+    stage.expect(stage.query(canister, program(reply()), "update"), not_found)
+    stage.expect(stage.query(canister, program(reply()), "no_such_method"), not_found)
+
+
+@scenario(
+    "A query at the endpoint of another canister is refused",
+    covers=("rule.query.submission", "def.effective-canister-id"),
+)
+def query_at_wrong_endpoint(stage: Stage) -> None:
+    # Given
+    canister, other = scripted(stage), scripted(stage)
+    # Then
+    stage.expect(stage.query(canister, program(reply()), effective_id=other), refuses())

@@ -1,0 +1,173 @@
+"""What the system does of its own accord. The implementation is told to do it, so it has to take schedules."""
+
+from conformance.canisters import ic0
+from conformance.canisters.scripted import (
+    append_to_slot,
+    bytes_of_u32,
+    call,
+    concat,
+    program,
+    reply,
+    set_heartbeat,
+    slot,
+    trap,
+)
+from conformance.judging.patterns import rejects, replies_with
+from conformance.protocol.interface import Capability, Done, Needs, Unknown
+from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.lifecycle import stopping_canister
+from conformance.suite.scenarios.preparations import scripted
+from conformance.suite.stage import Stage
+from spec.values.identifiers import CanisterId
+from spec.values.rejects import RejectCode, RejectReason
+
+SCHEDULED = Needs(capabilities=frozenset({Capability.SCHEDULE, Capability.EXPLAIN}), deterministic=True)
+
+
+def beat(stage: Stage, canister: CanisterId) -> bool:
+    """Has the heartbeat of a canister run, and says if it did."""
+    ran = stage.take("heartbeat_context_creation", canister_id=canister) and stage.take("message_execution")
+    stage.settle()
+    return ran
+
+
+@scenario(
+    "The heartbeat runs whenever the system lets it, is charged, and keeps its effects",
+    covers=("entry.heartbeat", "rule.call-context-creation.heartbeat", "rule.message-execution.heartbeat"),
+    needs=SCHEDULED,
+)
+def heartbeat(stage: Stage) -> None:
+    # Given
+    beating = set_heartbeat(program(append_to_slot(0, b"beat ")))
+    canister = scripted(stage, program(beating), name="scripted_tasks")
+    # When
+    before = stage.call(canister, program(reply(slot(0))))
+    taken = beat(stage, canister)
+    # Then
+    stage.require(taken, "the heartbeat ran")
+    after = stage.call(canister, program(reply(slot(0))))
+    stage.require(before != after, "the heartbeat left its mark")
+    stage.balance(canister)
+
+
+@scenario(
+    "A heartbeat that traps is charged and leaves no trace; a canister without one has none",
+    covers=("rule.message-execution.heartbeat", "entry.trap-discards", "inv.system-task-context"),
+    needs=SCHEDULED,
+)
+def trapping_heartbeat(stage: Stage) -> None:
+    # Given
+    failing = set_heartbeat(program(append_to_slot(0, b"lost"), trap(b"in the heartbeat")))
+    canister, without = scripted(stage, program(failing), name="scripted_tasks"), scripted(stage)
+    # When
+    taken = beat(stage, canister)
+    # Then
+    stage.require(taken, "the heartbeat ran")
+    stage.require(not stage.take("heartbeat_context_creation", canister_id=without, context_id=99), "it has none")
+    stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b""))
+    stage.balance(canister)
+    stage.balance(without)
+
+
+@scenario(
+    "The system may reject a request before it starts",
+    covers=("rule.request-rejection", "inv.ingress.status-monotone"),
+    needs=SCHEDULED,
+)
+def request_rejected(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    sent = stage.send(canister, "update", program(append_to_slot(0, b"never"), reply()))
+    # When
+    stage.take("request_rejection", request_id=sent.request_id, code=RejectCode.SYS_TRANSIENT)
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(sent), rejects(RejectCode.SYS_TRANSIENT, RejectReason.SYSTEM_OVERLOADED))
+    stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b""))
+
+
+@scenario(
+    "The system may reject a call before it starts; the cycles come back",
+    covers=("rule.spontaneous-call-rejection", "inv.prop-10-cycles-conserved"),
+    needs=SCHEDULED,
+)
+def call_rejected(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage), scripted(stage)
+    tell = program(reply(concat(bytes_of_u32(ic0.msg_reject_code()), ic0.msg_cycles_refunded128())))
+    sent = stage.send(caller, "update", program(call(callee, "update", program(reply()), cycles=77, on_reject=tell)))
+    # When
+    stage.take("initiate_call", request_id=sent.request_id)
+    stage.take("call_context_creation")
+    stage.take("message_execution")
+    stage.take("spontaneous_call_rejection", code=RejectCode.SYS_FATAL)
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(sent), replies_with((1).to_bytes(4, "little") + (77).to_bytes(16, "little")))
+    stage.balance(caller)
+
+
+@scenario(
+    "Only the caller of a bounded-wait call may be told that the outcome is unknown",
+    covers=("inv.sys-unknown-only-bounded-wait", "rule.spontaneous-call-rejection"),
+    needs=SCHEDULED,
+)
+def unknown_outcome(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage), scripted(stage)
+    tell = program(reply(bytes_of_u32(ic0.msg_reject_code())))
+    unbounded = program(call(callee, "update", program(reply()), on_reply=program(reply(b"answered"))))
+    bounded = program(call(callee, "update", program(reply()), timeout_seconds=10, on_reject=tell))
+    # When
+    taken = []
+    answers = []
+    for argument in (unbounded, bounded):
+        sent = stage.send(caller, "update", argument)
+        for rule in ("initiate_call", "call_context_creation", "message_execution"):
+            stage.take(rule)
+        taken.append(stage.take("spontaneous_call_rejection", code=RejectCode.SYS_UNKNOWN))
+        stage.settle()
+        answers.append(stage.answer(sent))
+    # Then
+    stage.require(taken == [False, True], "only the bounded-wait call can end so")
+    stage.expect(answers[0], replies_with(b"answered"))
+    stage.expect(answers[1], replies_with((6).to_bytes(4, "little")))
+
+
+@scenario(
+    "The system may reject a call that waits for a canister to stop",
+    covers=("rule.mgmt.stop-canister.reject-pending",),
+    needs=SCHEDULED,
+)
+def stop_call_rejected(stage: Stage) -> None:
+    # Given
+    canister, helper, sent = stopping_canister(stage)
+    # When
+    stage.take("stop_call_rejection", canister_id=canister, index=0)
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(sent), replies_with((2).to_bytes(4, "little")))
+    stage.balance(canister)
+    stage.balance(helper)
+
+
+@scenario(
+    "The answer to a request may be forgotten, and later the request",
+    covers=("rule.request-cleanup.done", "rule.request-cleanup.delete", "inv.ingress.status-monotone"),
+    needs=SCHEDULED,
+)
+def forgotten_request(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    sent = stage.send(canister, "update", program(reply(b"the answer")))
+    stage.settle()
+    # When
+    too_early = stage.take("request_deletion", request_id=sent.request_id)
+    stage.take("request_done", request_id=sent.request_id)
+    done = stage.ask_again(sent)
+    stage.settle(seconds=1_000)
+    stage.take("request_deletion", request_id=sent.request_id)  # Unless the system has done it by now.
+    # Then
+    stage.require(not too_early, "a request is forgotten only after it expired")
+    stage.require(done == Done(), "the answer is forgotten first")
+    stage.require(stage.ask_again(sent) == Unknown(), "then the request")

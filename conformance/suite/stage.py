@@ -1,0 +1,418 @@
+"""
+The stage on which a scenario plays: it acts on the implementation, tells the judge, and keeps a transcript.
+
+A scenario says what users do. What may come of it is the judge's affair; `expect` only pins what a scenario is about.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from attrs import frozen
+
+from conformance.judging.judge import Judge, Terms
+from conformance.judging.moves import shown_label
+from conformance.judging.patterns import Pattern, Seen, replies, shown, shown_blob
+from conformance.judging.reading import shown_values
+from conformance.judging.replaying import Replay
+from conformance.judging.verdicts import fail, inconclusive
+from conformance.protocol.interface import (
+    Accepted,
+    Advanced,
+    Answer,
+    Description,
+    Implementation,
+    Instance,
+    InstanceKind,
+    Path,
+    Processing,
+    Query,
+    QueryAnswer,
+    Received,
+    Refused,
+    Replied,
+    Values,
+)
+from spec.machine import submission_label
+from spec.state.label import Label
+from spec.state.request import Endpoint, Request
+from spec.values import management
+from spec.values.identifiers import (
+    ANONYMOUS,
+    MANAGEMENT_CANISTER,
+    Blob,
+    CanisterId,
+    MethodName,
+    Principal,
+    RequestId,
+    SubnetId,
+    Text,
+)
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Cycles, Nanoseconds, Seconds
+
+
+def user(name: Text) -> Principal:
+    """The principal of a user: as long and as ending as those derived from a public key."""
+    return Principal(hashlib.sha224(f"user {name}".encode()).digest() + b"\x02")
+
+
+ALICE: Final = user("alice")
+BOB: Final = user("bob")
+EVE: Final = user("eve")
+ADMIN: Final = user("admin")
+"""The admin of the subnet, in scenarios that have one."""
+
+USERS: Final[Mapping[Principal, Text]] = {
+    ALICE: "alice",
+    BOB: "bob",
+    EVE: "eve",
+    ADMIN: "the admin",
+    ANONYMOUS: "anonymous",
+}
+
+START: Final[Nanoseconds] = 1_750_000_000 * NANOSECONDS_PER_SECOND
+"""The system time at which scenarios begin, in June 2025."""
+
+REQUEST_LIFETIME: Final[Seconds] = 240
+"""How long requests of scenarios are good for. Source: clients' habits; at most 5 minutes are allowed."""
+
+ROUNDS_AT_ONCE: Final[Count] = 20
+"""How many rounds `settle` asks for at a time."""
+
+SETTLING_ROUNDS: Final[Count] = 400
+"""After so many the system counts as not coming to rest."""
+
+SETTLING_SECONDS: Final = 60.0
+"""Likewise after so long."""
+
+MUCH: Final[Cycles] = 10**14
+"""Enough for anything that a scenario does."""
+
+
+STEP: Final = "step"
+"""The actor of transcript lines that tell a transition."""
+
+
+@frozen
+class Sent:
+    """A request that was handed in."""
+
+    request: Request
+    request_id: RequestId | None
+    """None if it was refused."""
+    refusal: Refused | None
+
+
+@frozen
+class Event:
+    """One line of a transcript."""
+
+    actor: Text
+    text: Text
+
+
+class Stage:
+    """One run of a scenario on one implementation."""
+
+    def __init__(
+        self,
+        implementation: Implementation,
+        description: Description,
+        judge: Judge,
+        terms: Terms,
+        instance: Instance,
+    ) -> None:
+        self._implementation = implementation
+        self._description = description
+        self._judge = judge
+        self._terms = terms
+        self._instance = instance
+        self._now = instance.system_time
+        self._nonce = 0
+        self._open: dict[RequestId, Sent] = {}
+        self._answers: dict[RequestId, Answer] = {}
+        self._names: dict[CanisterId, Text] = {}
+        self.transcript: list[Event] = []
+
+    @property
+    def subnet_id(self) -> SubnetId:
+        """The subnet on which all happens."""
+        return self._instance.subnet_id
+
+    # What users do
+
+    def send(
+        self,
+        canister_id: CanisterId,
+        method_name: MethodName,
+        argument: Blob,
+        *,
+        sender: Principal = ALICE,
+        effective_id: Principal | None = None,
+        endpoint: Endpoint = Endpoint.CANISTER,
+        ingress_expiry: Nanoseconds | None = None,
+    ) -> Sent:
+        """Hands in an update call, and does not wait for anything."""
+        self._nonce += 1
+        request = Request(
+            nonce=self._nonce.to_bytes(8, "big"),
+            ingress_expiry=self._expiry() if ingress_expiry is None else ingress_expiry,
+            sender=sender,
+            canister_id=canister_id,
+            method_name=method_name,
+            argument=argument,
+        )
+        return self.resend(request, canister_id if effective_id is None else effective_id, endpoint)
+
+    def resend(self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER) -> Sent:
+        """Hands in a request as it is."""
+        place = self.name(request.canister_id)
+        self._note(
+            USERS.get(request.sender, "somebody"),
+            f"calls {place}.{request.method_name}({shown_blob(request.argument)})",
+        )
+        seen = self._implementation.submit(request, effective_id, endpoint)
+        self._judge.submitted(request, submission_label(request, effective_id, endpoint), seen)
+        self._note_steps()
+        match seen:
+            case Accepted(request_id):
+                sent = Sent(request, request_id, None)
+                self._open[request_id] = sent
+                return sent
+            case Refused():
+                self._note("the system", shown(seen))
+                return Sent(request, None, seen)
+
+    def settle(self, seconds: Seconds = 0) -> None:
+        """Lets time pass, and the system process everything that it can."""
+        advanced = self._advance(seconds * NANOSECONDS_PER_SECOND)
+        answers = {request_id: self._implementation.answer(request_id) for request_id in self._open}
+        self._judge.settled(advanced, answers)
+        self._note_steps()
+        for request_id, answer in answers.items():
+            if not isinstance(answer, Received | Processing):
+                self._note("the system", f"answers {self._open.pop(request_id).request.method_name}: {shown(answer)}")
+            self._answers[request_id] = answer
+
+    def _advance(self, nanoseconds: Nanoseconds) -> Advanced:
+        deadline = time.monotonic() + SETTLING_SECONDS
+        for attempt in range(SETTLING_ROUNDS // ROUNDS_AT_ONCE):
+            advanced = self._implementation.advance(ROUNDS_AT_ONCE, 0 if attempt else nanoseconds)
+            self._now = advanced.system_time
+            if advanced.is_quiescent or (self._is_live and self._all_answered()):
+                return advanced
+            if time.monotonic() > deadline:
+                raise inconclusive(f"the system does not come to rest within {SETTLING_SECONDS:g} seconds")
+        raise inconclusive(f"the system does not come to rest within {SETTLING_ROUNDS} rounds")
+
+    def answer(self, sent: Sent) -> Seen:
+        """What is known of a request after the last `settle`."""
+        if sent.refusal is not None:
+            return sent.refusal
+        assert sent.request_id is not None
+        return self._answers.get(sent.request_id, Received())
+
+    def ask_again(self, sent: Sent) -> Seen:
+        """Asks the implementation once more for the status of a request."""
+        assert sent.request_id is not None, "the request was accepted"
+        answer = self._implementation.answer(sent.request_id)
+        self._judge.answered(sent.request_id, answer)
+        return answer
+
+    def call(
+        self, canister_id: CanisterId, argument: Blob, method_name: MethodName = "update", sender: Principal = ALICE
+    ) -> Seen:
+        """An update call, with its answer once the system is at rest."""
+        sent = self.send(canister_id, method_name, argument, sender=sender)
+        self.settle()
+        return self.answer(sent)
+
+    def query(
+        self,
+        canister_id: CanisterId,
+        argument: Blob,
+        method_name: MethodName = "query",
+        sender: Principal = ALICE,
+        effective_id: Principal | None = None,
+    ) -> QueryAnswer:
+        """A query call."""
+        self._nonce += 1
+        query = Query(self._nonce.to_bytes(8, "big"), self._expiry(), sender, canister_id, method_name, argument)
+        effective = canister_id if effective_id is None else effective_id
+        self._note(
+            USERS.get(sender, "somebody"),
+            f"queries {self.name(canister_id)}.{method_name}({shown_blob(argument)})",
+        )
+        seen = self._implementation.query(query, effective)
+        self._note("the system", f"answers: {shown(seen)}")
+        self._judge.queried(query, effective, seen)
+        return seen
+
+    def read(self, effective_id: Principal, paths: Sequence[Path], sender: Principal = ALICE) -> Values | Refused:
+        """Reads from the certified state."""
+        seen = self._implementation.read(sender, effective_id, paths)
+        self._note(USERS.get(sender, "somebody"), f"reads {shown_values(seen)}")
+        self._judge.was_read(sender, effective_id, paths, seen)
+        return seen
+
+    def take(self, rule: Text, **choices: Any) -> bool:
+        """
+        Tells the implementation to take a transition, and says if it did; it must `schedule` and `explain`.
+
+        Choices that are not given are those of the first label of the rule that is possible with those given, or else
+        that is possible at all.
+        """
+        judge = self._judge
+        assert isinstance(judge, Replay), "labels name hidden ids, which only an implementation that explains shares"
+        possible = judge.possible(rule)
+        fitting = [label for label in possible if choices.items() <= label.arguments().items()]
+        others = {} if fitting or not possible else possible[0].arguments()
+        label = fitting[0] if fitting else Label(rule, others | choices)
+        seen = self._implementation.schedule([label])
+        judge.scheduled(label, seen)
+        self._note("the scenario", f"has {shown_label(label)} taken: {seen.stopped_by or 'done'}")
+        self._note_steps()
+        return seen.stopped_by is None
+
+    # The management canister
+
+    def send_managed(
+        self,
+        method_name: MethodName,
+        argument: Blob | management.ManagementArguments,
+        canister_id: CanisterId = MANAGEMENT_CANISTER,
+        sender: Principal = ALICE,
+    ) -> Sent:
+        """A call to the management canister about a canister."""
+        encoded = argument if isinstance(argument, bytes) else management.encode_arguments(argument)
+        return self.send(MANAGEMENT_CANISTER, method_name, encoded, sender=sender, effective_id=canister_id)
+
+    def manage(
+        self,
+        method_name: MethodName,
+        argument: Blob | management.ManagementArguments,
+        canister_id: CanisterId = MANAGEMENT_CANISTER,
+        sender: Principal = ALICE,
+    ) -> Seen:
+        """A call to the management canister, with its answer."""
+        sent = self.send_managed(method_name, argument, canister_id, sender)
+        self.settle()
+        return self.answer(sent)
+
+    def about(self, method_name: MethodName, canister_id: CanisterId, sender: Principal = ALICE) -> Seen:
+        """A management method that takes a canister id and nothing else."""
+        return self.manage(method_name, management.CanisterIdArguments(canister_id), canister_id, sender)
+
+    def create(
+        self,
+        cycles: Cycles | None = MUCH,
+        settings: management.SettingsArguments | None = None,
+        sender: Principal = ALICE,
+        name: Text | None = None,
+    ) -> CanisterId:
+        """A new canister without code."""
+        arguments = management.ProvisionalCreateArguments(
+            amount=cycles,
+            settings=management.SettingsArguments() if settings is None else settings,
+            specified_id=None,
+            sender_canister_version=None,
+        )
+        created = self._must(self.manage("provisional_create_canister_with_cycles", arguments, sender=sender))
+        canister_id = management.decode_canister_id_result(created)
+        self._names[canister_id] = name or f"canister {len(self._names) + 1}"
+        return canister_id
+
+    def install(
+        self,
+        canister_id: CanisterId,
+        module: Blob,
+        argument: Blob = b"",
+        mode: management.CanisterInstallMode | None = None,
+        sender: Principal = ALICE,
+    ) -> Seen:
+        """Installs code."""
+        return self.manage(
+            "install_code",
+            management.InstallCodeArguments(
+                mode=management.InstallMode() if mode is None else mode,
+                canister_id=canister_id,
+                wasm_module=module,
+                arg=argument,
+                sender_canister_version=None,
+            ),
+            canister_id,
+            sender,
+        )
+
+    def create_with_code(
+        self,
+        module: Blob,
+        argument: Blob = b"",
+        cycles: Cycles | None = MUCH,
+        settings: management.SettingsArguments | None = None,
+        name: Text | None = None,
+    ) -> CanisterId:
+        """A new canister with code, which runs."""
+        canister_id = self.create(cycles, settings, name=name)
+        self._must(self.install(canister_id, module, argument))
+        return canister_id
+
+    def status(self, canister_id: CanisterId) -> management.CanisterStatusResult:
+        """A canister, as its controller sees it."""
+        return management.decode_canister_status(self._must(self.about("canister_status", canister_id)))
+
+    def balance(self, canister_id: CanisterId) -> Cycles:
+        """The cycles of a canister, as its controller sees them."""
+        return self.status(canister_id).cycles
+
+    # What a scenario is about
+
+    def expect(self, seen: Seen, pattern: Pattern) -> None:
+        """Pins what the scenario is about. Holds in a calm environment only: trouble may come first in others."""
+        if self._terms.environment.is_calm and not pattern.admits(seen):
+            raise fail(f"the answer is {shown(seen)}", (f"an answer that {pattern.words}",))
+
+    def require(self, holds: bool, words: Text) -> None:
+        """Pins a fact about what was seen, under the same condition."""
+        if self._terms.environment.is_calm and not holds:
+            raise fail(f"it does not hold that {words}")
+
+    @property
+    def now(self) -> Nanoseconds:
+        """The system time."""
+        return self._now
+
+    def name(self, canister_id: CanisterId) -> Text:
+        """What the transcript calls a canister."""
+        if canister_id == MANAGEMENT_CANISTER:
+            return "management"
+        return self._names.get(canister_id, f"0x{canister_id.hex()}")
+
+    # Helpers
+
+    @property
+    def _is_live(self) -> bool:
+        return self._description.instance is InstanceKind.LIVE
+
+    def _all_answered(self) -> bool:
+        return not any(
+            isinstance(self._implementation.answer(request_id), Received | Processing) for request_id in self._open
+        )
+
+    def _expiry(self) -> Nanoseconds:
+        return self._now + REQUEST_LIFETIME * NANOSECONDS_PER_SECOND
+
+    def _note(self, actor: Text, text: Text) -> None:
+        self.transcript.append(Event(actor, text))
+
+    def _note_steps(self) -> None:
+        for text in self._judge.new_steps():
+            self._note(STEP, text)
+
+    def _must(self, seen: Seen) -> Blob:
+        if isinstance(seen, Replied):
+            return seen.data
+        if not self._terms.environment.is_calm:
+            raise inconclusive(f"trouble came before the scenario's point: {shown(seen)}")
+        raise fail(f"a preparation was answered with {shown(seen)}", (f"an answer that {replies().words}",))

@@ -1,0 +1,105 @@
+"""`icspec explore`: all interleavings of a small world, invariants checked after each step."""
+
+import argparse
+import json
+import sys
+import time
+from typing import Any
+
+from properties.exploration.explorer import Exploration, World, explore
+from properties.exploration.worlds import WORLDS, NoSuchWorld
+from spec.profile import Profile, ProfileError, load_profile
+from spec.tooling.command_arguments import VerbParser
+from spec.values.quantities import Count
+
+PROGRESS_EVERY = 500
+"""How many states lie between two reports of progress."""
+
+
+def main(arguments: list[str]) -> int:
+    """Explores one world or all of them. The exit code is 0 if nothing was violated and everything was visited."""
+    options = _parser().parse_args(arguments)
+    if options.list:
+        for world in WORLDS.values():
+            print(f"{world.name:26} {world.title}")
+        return 0
+    if options.world not in (None, *WORLDS):
+        print(f"icspec explore: no world is named {options.world!r}; there are {', '.join(WORLDS)}", file=sys.stderr)
+        return 2
+    worlds = list(WORLDS.values()) if options.world is None else [WORLDS[options.world]]
+    try:
+        profile = load_profile(options.profile)
+        rows = [_row(world, profile, options.depth, options.most_states, quiet=options.json) for world in worlds]
+    except (ProfileError, NoSuchWorld) as problem:
+        print(f"icspec explore: {problem}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps({"worlds": rows}, indent=2))
+    violated = any(row["violation"] is not None for row in rows)
+    unfinished = options.depth is None and not all(row["exhausted"] for row in rows)
+    return 1 if violated or unfinished else 0
+
+
+def _parser() -> VerbParser:
+    parser = VerbParser(
+        prog="icspec explore",
+        description="Visits every state of a small world, and checks all invariants and the conservation of cycles.",
+        epilog="example:\n  icspec explore --world two-callers\n  icspec explore --world two-callers --depth 8 --json",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--world", metavar="NAME", help="one world; by default all of them")
+    parser.add_argument("--profile", metavar="NAME|FILE", default="small-world", help="whose limits and charges hold")
+    parser.add_argument("--depth", metavar="N", type=int, help="follow schedules of at most N steps")
+    parser.add_argument("--most-states", metavar="N", type=int, default=200_000, help="give up beyond so many states")
+    parser.add_argument("--list", action="store_true", help="list the worlds and do nothing else")
+    parser.add_argument("--json", action="store_true", help="print a report for machines")
+    return parser
+
+
+def _row(world: World, profile: Profile, depth: Count | None, most_states: Count, *, quiet: bool) -> dict[str, Any]:
+    began = time.monotonic()
+    last = 0
+
+    def progress(states: Count, length: Count) -> None:
+        nonlocal last
+        if not quiet and sys.stderr.isatty() and states - last >= PROGRESS_EVERY:
+            last = states
+            print(f"\r{world.name}: {states} states, {length} steps deep", end="", file=sys.stderr)
+
+    found = explore(world, profile=profile, depth=depth, most_states=most_states, progress=progress)
+    if last:
+        print("\r", end="", file=sys.stderr)
+    seconds = round(time.monotonic() - began, 2)
+    if not quiet:
+        _print(world, found, seconds)
+    return {
+        "world": world.name,
+        "states": found.states,
+        "steps": found.steps,
+        "depth": found.depth,
+        "final_states": found.final_states,
+        "exhausted": found.exhausted,
+        "fired": found.fired,
+        "seconds": seconds,
+        "violation": None
+        if found.violation is None
+        else {"what": found.violation.what, "schedule": [str(label) for label in found.violation.schedule]},
+    }
+
+
+def _print(world: World, found: Exploration, seconds: float) -> None:
+    visited = "all visited" if found.exhausted else "not all visited"
+    print(
+        f"{world.name}: {found.states} states, {visited}, {found.steps} steps, longest schedule {found.depth}, "
+        f"{found.final_states} final, {seconds} s"
+    )
+    if found.violation is not None:
+        print(f"  {found.violation.what}\n  by the schedule")
+        for number, label in enumerate(found.violation.schedule, 1):
+            choices = ", ".join(f"{name}={_brief(value)}" for name, value in label.choices)
+            print(f"    {number}. {label.rule}({choices})")
+
+
+def _brief(value: Any) -> str:
+    text = f"0x{value.hex()}" if isinstance(value, bytes) else str(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

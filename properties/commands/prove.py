@@ -1,0 +1,188 @@
+"""`icspec prove`: proves of every rule that it keeps the invariants."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import spec.rules  # noqa: F401  (registers the rules)
+from properties.proof.counterexample import Counterexample
+from properties.proof.proof import Export, RuleReport, Verdict, prove_rule
+from properties.proof.second_solver import confirms, is_installed
+from spec.invariants import INVARIANTS, STEP_INVARIANTS
+from spec.tooling.command_arguments import VerbParser
+from spec.transition import RULES
+
+EXAMPLE = """examples:
+  icspec prove                                   every rule
+  icspec prove --rule deposit_cycles             one rule
+  icspec prove --json proofs.json --smtlib DIR   a report for machines, and the obligations for any SMT solver
+"""
+
+FAILED, USAGE_ERROR = 1, 2
+"""Exit codes: not everything is proved; the command line makes no sense."""
+
+COUNTEREXAMPLES_SHOWN = 3
+"""For each rule; the others are in the JSON report."""
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def _parser() -> VerbParser:
+    parser = VerbParser(
+        prog="icspec prove",
+        description="Runs each rule's own text on unknown values and proves, of every path, that cycles are conserved, "
+        "that every invariant is kept, and that no natural number becomes negative.",
+        epilog=EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rule", action="append", metavar="NAME", help="only this rule; can be given several times")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="how many at a time; by default one a core")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
+    parser.add_argument(
+        "--smtlib", type=Path, metavar="DIR", help="write each obligation as SMT-LIB; `unsat` is proved"
+    )
+    parser.add_argument("--recheck", action="store_true", help="ask a second solver, cvc5, about each; takes long")
+    parser.add_argument(
+        "--list", action="store_true", help="list rules and what is proved of them, and do nothing else"
+    )
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Proves of every rule that it conserves cycles and keeps the invariants."""
+    given = _parser().parse_args(arguments)
+    names = given.rule or list(RULES)
+    for name in names:
+        if name not in RULES:
+            print(f"icspec prove: there is no rule {name!r}", file=sys.stderr)
+            return USAGE_ERROR
+    if given.list:
+        _list(names)
+        return 0
+    if given.json is not None and not given.json.absolute().parent.is_dir():
+        print(f"icspec prove: {given.json}: there is no directory {given.json.parent}", file=sys.stderr)
+        return USAGE_ERROR
+    if given.recheck and not is_installed():
+        print("icspec prove: --recheck needs the package cvc5 (pip install 'icspec[recheck]')", file=sys.stderr)
+        return USAGE_ERROR
+    if given.smtlib is not None:
+        try:
+            given.smtlib.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            print(f"icspec prove: {given.smtlib}: {problem.strerror}", file=sys.stderr)
+            return USAGE_ERROR
+    started = time.monotonic()
+    reports = []
+    for report in prove_all(names, given.workers or os.cpu_count() or 1, given.smtlib, given.recheck):
+        _show(report)
+        reports.append(report)
+    summary = summary_of(reports, time.monotonic() - started)
+    if given.json is not None:
+        given.json.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print(
+        "\n{rules} rules, {paths} paths, {obligations} obligations: "
+        "{proved} proved, {failed} failed, {unknown} unknown in {seconds} seconds".format(**summary)
+    )
+    return 0 if summary["proved"] == summary["obligations"] else FAILED
+
+
+def _list(names: list[str]) -> None:
+    print("of every rule:\n  cycles are conserved\n  naturals are not negative\n  some path fires")
+    titles = {each.name: each.title for each in INVARIANTS.values()}
+    titles |= {each.name: each.title for each in STEP_INVARIANTS.values()}
+    for name, title in titles.items():
+        print(f"  {name}: {title}")
+    print("rules:")
+    for name in names:
+        print(f"  {name}: {RULES[name].title}")
+
+
+def prove_all(
+    names: list[str], workers: int, directory: Path | None = None, recheck: bool = False
+) -> Iterator[RuleReport]:
+    """Proves rules, several at a time; reports come in the order of the names."""
+    if workers == 1 or len(names) == 1:
+        yield from (_prove_one(name, directory, recheck) for name in names)
+        return
+    with ProcessPoolExecutor(min(workers, len(names))) as pool:
+        yield from pool.map(_prove_one, names, [directory] * len(names), [recheck] * len(names))
+
+
+def _prove_one(name: str, directory: Path | None, recheck: bool) -> RuleReport:
+    export = None if directory is None else _writer(directory)
+    return prove_rule(RULES[name], export=export, confirms=confirms if recheck else None)
+
+
+def _writer(directory: Path) -> Export:
+    def write(rule: str, path: int, obligation: str, text: str) -> None:
+        file = directory / f"{rule}-{path}-{obligation.replace(' ', '_')}.smt2"
+        file.write_text(text, encoding="utf-8")
+
+    return write
+
+
+def _show(report: RuleReport) -> None:
+    verdict = "proved" if report.is_proved else "FAILED"
+    print(
+        f"{verdict}  {report.rule}: {report.paths} paths, {report.firing_paths} fire, "
+        f"{len(report.obligations)} obligations, {report.seconds:.1f} s",
+        flush=True,
+    )
+    told: set[str] = set()
+    for obligation in report.obligations:
+        if obligation.verdict is Verdict.PROVED or obligation.name in told or len(told) == COUNTEREXAMPLES_SHOWN:
+            continue
+        told.add(obligation.name)
+        print(f"    {obligation.verdict.value}: {obligation.name}")
+        for line in _lines(obligation.counterexample):
+            print(f"        {line}")
+
+
+def _lines(counterexample: Counterexample | None) -> Iterator[str]:
+    if counterexample is not None:
+        yield from (f"where {condition}" for condition in counterexample.conditions)
+        yield from counterexample.values
+
+
+def summary_of(reports: list[RuleReport], seconds: float) -> dict[str, Any]:
+    """The report for machines."""
+    return {
+        "rules": len(reports),
+        "paths": sum(report.paths for report in reports),
+        "obligations": sum(len(report.obligations) for report in reports),
+        **{verdict.value: sum(report.count(verdict) for report in reports) for verdict in Verdict},
+        "seconds": round(seconds, 1),
+        "rows": [_row(report) for report in reports],
+    }
+
+
+def _row(report: RuleReport) -> dict[str, Any]:
+    return {
+        "rule": report.rule,
+        "paths": report.paths,
+        "firing_paths": report.firing_paths,
+        "obligations": len(report.obligations),
+        **{verdict.value: report.count(verdict) for verdict in Verdict},
+        "seconds": round(report.seconds, 2),
+        "failures": [
+            {
+                "obligation": obligation.name,
+                "path": obligation.path,
+                "verdict": obligation.verdict.value,
+                "counterexample": list(_lines(obligation.counterexample)),
+            }
+            for obligation in report.obligations
+            if obligation.verdict is not Verdict.PROVED
+        ],
+    }

@@ -1,0 +1,34 @@
+"""`icspec prove` tells people and machines what is proved."""
+
+import json
+
+from properties.commands.prove import main
+from spec.transition import RULES
+
+
+def test_a_report_counts_what_it_lists(tmp_path, capsys):
+    report = tmp_path / "proofs.json"
+    rules = ["--rule", "system_time_progress", "--rule", "request_done"]
+    assert main([*rules, "--json", str(report), "--smtlib", str(tmp_path / "obligations")]) == 0
+    found = json.loads(report.read_text())
+    assert found["rules"] == 2
+    assert found["proved"] == found["obligations"] == sum(row["obligations"] for row in found["rows"])
+    assert found["failed"] == found["unknown"] == 0
+    assert len(list((tmp_path / "obligations").iterdir())) == found["obligations"] - found["rules"]
+    assert "2 rules" in capsys.readouterr().out
+
+
+def test_an_unknown_rule_is_told_in_one_line(capsys):
+    assert main(["--rule", "no_such_rule"]) == 2
+    assert capsys.readouterr().err == "icspec prove: there is no rule 'no_such_rule'\n"
+
+
+def test_a_report_into_a_missing_directory_is_refused(tmp_path, capsys):
+    assert main(["--json", str(tmp_path / "missing" / "proofs.json")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_the_list_names_every_rule(capsys):
+    assert main(["--list"]) == 0
+    printed = capsys.readouterr().out
+    assert [name for name in RULES if f"  {name}: " not in printed] == []

@@ -1,0 +1,70 @@
+"""The proofs find planted mistakes in every rule."""
+
+from itertools import islice
+
+import pytest
+
+import spec.rules  # noqa: F401
+from properties.proof.planted import Mistake, mistakes_in, prove_with
+from properties.proof.proof import RuleReport
+from spec.transition import RULES
+
+TRIED = 40
+"""So many mistakes of a rule are tried until one is found."""
+
+MUST_BE_FOUND = [
+    ("deposit_cycles", "deposit_cycles", "`balance` is nothing", "cycles are conserved"),
+    ("deposit_cycles", "deposit_cycles", "message_id is not removed", "cycles are conserved"),
+    ("delete_canister", "delete_canister", "`burned` is forgotten", "cycles are conserved"),
+    (
+        "delete_canister",
+        "delete_canister",
+        "'the canister is stopped' is not required",
+        "call_contexts_belong_to_canisters",
+    ),
+    ("delete_canister", "delete_canister", "`deleted_canisters` is forgotten", "canisters_disappear_by_deletion"),
+    ("stop_completion", "stop_completion", "'the canister has no call context' is not required", "stopped_canisters"),
+    ("call_context_removal", "call_context_removal", "'no call, response, context or stop call", "refer_to_existing"),
+    ("call_context_starvation", "call_context_starvation", "`available_cycles` is forgotten", "cycles are conserved"),
+    ("call_context_starvation", "call_context_starvation", "`needs_to_respond` is forgotten", "cycles are conserved"),
+    ("uninstall_code", "deleted_context", "`available_cycles` is forgotten", "cycles are conserved"),
+    ("uninstall_code", "deleted_context", "`needs_to_respond` is forgotten", "deleted_contexts_owe_no_response"),
+    ("message_execution", "with_answered_context", "`available_cycles` is forgotten", "cycles are conserved"),
+    ("request_done", "request_done", "'the request was answered' is not required", "requests_move_forward"),
+    ("canister_time_progress", "canister_time_progress", "'the time is later", "canister_time_does_not_decrease"),
+    ("stop_running_canister", "with_status", "has the wrong sign", "canister_version_does_not_decrease"),
+    ("take_canister_snapshot", "require_room", "'there may be one more snapshot' is not required", "snapshots_are_few"),
+    ("upload_chunk", "with_chunk", "'the chunk store has room", "chunk_stores_are_bounded"),
+    ("upload_chunk", "with_chunk", "'the chunk is not too large' is not required", "chunk_stores_are_bounded"),
+]
+"""Rule, function, mistake, and the obligation that fails because of it."""
+
+
+def failures(report: RuleReport) -> list[str]:
+    return [each.name for each in report.obligations if each.verdict.value != "proved"]
+
+
+@pytest.mark.parametrize(("rule", "function", "what", "obligation"), MUST_BE_FOUND)
+def test_a_mistake_breaks_the_obligation_that_it_should(rule: str, function: str, what: str, obligation: str) -> None:
+    mistakes = [each for each in mistakes_in(RULES[rule]) if each.function == function and what in each.what]
+    assert mistakes, f"{rule} has no such mistake any more"
+    found = [name for each in mistakes for name in every_failure(rule, each)]
+    assert any(obligation in name for name in found), found
+
+
+def every_failure(rule: str, mistake: Mistake) -> list[str]:
+    return failures(prove_with(RULES[rule], mistake))
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_some_mistake_in_every_rule_is_found(name: str) -> None:
+    assert any(failures(prove_with(RULES[name], mistake)) for mistake in islice(mistakes_in(RULES[name]), TRIED))
+
+
+def test_a_counterexample_tells_conditions_and_values() -> None:
+    mistake = next(each for each in mistakes_in(RULES["deposit_cycles"]) if "`balance` is nothing" in each.what)
+    report = prove_with(RULES["deposit_cycles"], mistake)
+    failure = next(each for each in report.obligations if each.verdict.value == "failed")
+    assert failure.counterexample is not None
+    assert "the canister exists" in failure.counterexample.conditions
+    assert any("balance" in line and line.endswith("-> 0") for line in failure.counterexample.values)

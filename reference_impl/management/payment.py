@@ -1,0 +1,47 @@
+"""Paying for methods of the management canister that run no code."""
+
+from attrs import frozen
+
+from reference_impl.management.verdicts import rejection
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.ledger import liquid_balance
+from reference_impl.subnet.observations import Purpose
+from spec.values.quantities import ByteCount, Cycles, Instructions
+from spec.values.rejects import Reject, RejectReason
+
+
+@frozen
+class Payment:
+    """What a canister pays and reserves."""
+
+    used: Cycles
+    reserved: Cycles
+
+
+def affordable(instance: Instance, canister: CanisterRecord, used: Cycles, usage_after: ByteCount) -> Payment | Reject:
+    """The payment that leaves the canister using so much memory, if the canister is not frozen after it."""
+    reserved = instance.reservation(canister, canister.settings.memory_allocation, usage_after)
+    balance = canister.balance - used - reserved
+    reserved_balance = canister.reserved_balance + reserved
+    if balance < 0:
+        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
+    if reserved_balance > canister.settings.reserved_balance_limit:
+        return rejection(RejectReason.RESERVATION_LIMIT_EXCEEDED)
+    if liquid_balance(balance, reserved_balance, instance.freezing_limit(canister, usage_after)) < 0:
+        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
+    return Payment(used, reserved)
+
+
+def affordable_instructions(
+    instance: Instance, canister: CanisterRecord, instructions: Instructions, usage_after: ByteCount
+) -> Payment | Reject:
+    """The payment for work that counts like so many instructions."""
+    return affordable(instance, canister, instance.ledger_of(canister).management(instructions), usage_after)
+
+
+def pay(instance: Instance, canister: CanisterRecord, payment: Payment) -> None:
+    """The canister pays."""
+    canister.balance -= payment.used + payment.reserved
+    canister.reserved_balance += payment.reserved
+    instance.burn(canister, payment.used, Purpose.EXECUTION)

@@ -1,0 +1,106 @@
+"""What the management canister makes of a call: a transition that applies, or a reject."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.instance import Instance
+from spec.state.history import ChangeFromCanister, ChangeFromUser, ChangeOrigin
+from spec.state.message import CallMessage, ResponseMessage
+from spec.state.origin import FromUser
+from spec.values.identifiers import Blob, CanisterId, Principal, Text
+from spec.values.management import EMPTY_RESULT
+from spec.values.quantities import CanisterVersion, Cycles
+from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
+
+
+@frozen
+class ManagementCall:
+    """A call that the management canister is about to handle."""
+
+    message_id: int
+    message: CallMessage
+    choices: Mapping[Text, Any] = field(factory=dict)
+    """The free variables that were chosen, besides the message; the engine chooses those that are missing."""
+
+    @property
+    def caller(self) -> Principal:
+        """Who made the call."""
+        return self.message.caller.principal
+
+
+@frozen
+class Applies:
+    """A transition fits the call."""
+
+    rule: Text
+    apply: Callable[[], None]
+    """Takes the transition."""
+    choices: tuple[tuple[Text, object], ...] = ()
+    """Its free variables besides the message."""
+
+
+@frozen
+class DoesNotFit:
+    """The free variables that were chosen do not fit the call."""
+
+    because: Text
+
+
+@frozen
+class WorldFailed:
+    """The outside world, asked by the engine itself, gives no answer that fits."""
+
+    code: RejectCode
+
+
+Verdict = Applies | Reject | DoesNotFit | WorldFailed
+
+
+def rejection(reason: RejectReason, code: RejectCode = RejectCode.CANISTER_ERROR, detail: Text = "") -> Reject:
+    """A reject of the management canister."""
+    return system_reject(code, reason, detail)
+
+
+def finish(instance: Instance, call: ManagementCall, data: Blob = EMPTY_RESULT, refund: Cycles | None = None) -> None:
+    """Takes the call out and replies; all its cycles go back unless said otherwise."""
+    instance.messages.remove(call.message_id)
+    refunded = call.message.transferred_cycles if refund is None else refund
+    instance.messages.append(ResponseMessage(call.message.origin, Reply(data), refunded))
+
+
+def change_origin(call: ManagementCall, told_version: CanisterVersion | None) -> ChangeOrigin:
+    """Who made a change, for the history."""
+    if isinstance(call.message.origin, FromUser):
+        return ChangeFromUser(call.caller)
+    return ChangeFromCanister(call.caller, told_version)
+
+
+def existing_canister(instance: Instance, canister_id: CanisterId) -> CanisterRecord | Reject:
+    """The canister, if it exists."""
+    canister = instance.canisters.get(canister_id)
+    if canister is None:
+        return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+    return canister
+
+
+def controlled_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
+    """The canister, if it exists and the caller is a controller."""
+    canister = existing_canister(instance, canister_id)
+    if isinstance(canister, Reject):
+        return canister
+    if not canister.is_controlled_by(call.caller):
+        return rejection(RejectReason.NOT_AUTHORIZED)
+    return canister
+
+
+def administered_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
+    """The canister, if it exists and the caller is a controller or a subnet admin."""
+    canister = existing_canister(instance, canister_id)
+    if isinstance(canister, Reject):
+        return canister
+    if not canister.is_controlled_by(call.caller) and not instance.administers(call.caller, canister):
+        return rejection(RejectReason.NOT_AUTHORIZED)
+    return canister

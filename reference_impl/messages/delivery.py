@@ -1,0 +1,288 @@
+"""Calls and responses: what becomes of each, up to the function that handles it."""
+
+from collections.abc import Callable
+
+from reference_impl.messages.execution import message_limit
+from reference_impl.messages.requests import stopped_reason
+from reference_impl.subnet.call_contexts import OpenContext
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.observations import Refused
+from spec.state.canister import HookStatus, Running
+from spec.state.message import (
+    CallbackInvocation,
+    CallMessage,
+    FuncMessage,
+    PublicMethod,
+    ResponseMessage,
+    Unordered,
+)
+from spec.state.origin import Deadline, Expired, FromCanister
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId
+from spec.values.quantities import Cycles
+from spec.values.rejects import RejectCode, RejectReason, system_reject
+
+NO_SUCH_CALL = Refused("the message is not a call that may be taken")
+
+
+def waiting_call(instance: Instance, message_id: int) -> CallMessage | None:
+    """The call with this id, if no older one of the same sender to the same receiver waits."""
+    message = instance.messages.get(message_id)
+    if isinstance(message, CallMessage) and instance.messages.is_eligible(message_id):
+        return message
+    return None
+
+
+def _call_to_canister(instance: Instance, message_id: int) -> CallMessage | None:
+    message = waiting_call(instance, message_id)
+    return None if message is None or message.callee == MANAGEMENT_CANISTER else message
+
+
+def answer_call(instance: Instance, message_id: int, code: RejectCode, reason: RejectReason) -> None:
+    """Takes a call out and rejects it; all its cycles go back."""
+    message = instance.messages.remove(message_id)
+    assert isinstance(message, CallMessage)
+    reject = system_reject(code, reason)
+    instance.messages.append(ResponseMessage(message.origin, reject, message.transferred_cycles))
+
+
+def cost_of_start(instance: Instance, canister: CanisterRecord, method_name: str | None) -> Cycles:
+    """What is set aside before a method, or a system task if None, of a canister with code runs."""
+    assert canister.code is not None
+    limit = instance.profile.limits.message_instructions
+    if method_name is not None:
+        limit = message_limit(instance, canister.code, method_name)
+    return instance.ledger_of(canister).execution(limit, canister.code.installed.module.has_64_bit_memory)
+
+
+def brings_too_few_cycles(canister: CanisterRecord, message: CallMessage) -> bool:
+    """The call of another canister brings fewer cycles than the canister demands."""
+    minimum = canister.settings.minimum_incoming_canister_call_cycles
+    is_from_other = isinstance(message.origin, FromCanister) and message.caller.principal != message.callee
+    return is_from_other and message.transferred_cycles < minimum
+
+
+def reject_call_to_missing_canister(instance: Instance, message_id: int) -> Refused | None:
+    """Rejects a call to a canister that does not exist."""
+    message = _call_to_canister(instance, message_id)
+    if message is None or message.callee in instance.canisters:
+        return NO_SUCH_CALL
+    answer_call(instance, message_id, RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
+    return None
+
+
+def reject_call_to_empty_canister(instance: Instance, message_id: int) -> Refused | None:
+    """Rejects a call to a canister without code."""
+    message = _call_to_canister(instance, message_id)
+    canister = None if message is None else instance.canisters.get(message.callee)
+    if canister is None or canister.code is not None:
+        return NO_SUCH_CALL
+    answer_call(instance, message_id, RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE)
+    return None
+
+
+def _callee_with_code(instance: Instance, message_id: int) -> tuple[CallMessage, CanisterRecord] | None:
+    message = _call_to_canister(instance, message_id)
+    if message is None:
+        return None
+    canister = instance.canisters.get(message.callee)
+    if canister is None or canister.code is None:
+        return None
+    return message, canister
+
+
+def reject_call_to_stopped_canister(instance: Instance, message_id: int) -> Refused | None:
+    """Rejects a call to a canister that is stopping or stopped."""
+    found = _callee_with_code(instance, message_id)
+    if found is None or isinstance(found[1].status, Running):
+        return NO_SUCH_CALL
+    answer_call(instance, message_id, RejectCode.CANISTER_ERROR, stopped_reason(found[1]))
+    return None
+
+
+def reject_call_to_frozen_canister(instance: Instance, message_id: int) -> Refused | None:
+    """Rejects a call to a frozen canister."""
+    found = _callee_with_code(instance, message_id)
+    if found is None or instance.liquid(found[1]) >= 0:
+        return NO_SUCH_CALL
+    answer_call(instance, message_id, RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
+    return None
+
+
+def reject_call_with_insufficient_cycles(instance: Instance, message_id: int) -> Refused | None:
+    """Rejects a call that brings fewer cycles than the canister demands, with or without code."""
+    message = _call_to_canister(instance, message_id)
+    canister = None if message is None else instance.canisters.get(message.callee)
+    if message is None or canister is None or not brings_too_few_cycles(canister, message):
+        return NO_SUCH_CALL
+    answer_call(instance, message_id, RejectCode.CANISTER_ERROR, RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
+    return None
+
+
+def reject_call_to_canister_out_of_cycles(instance: Instance, message_id: int) -> Refused | None:
+    """Rejects a call that a running canister cannot set enough aside for, though it is not frozen."""
+    found = _callee_with_code(instance, message_id)
+    if found is None:
+        return NO_SUCH_CALL
+    message, canister = found
+    if not isinstance(canister.status, Running):
+        return NO_SUCH_CALL
+    if not 0 <= instance.liquid(canister) < cost_of_start(instance, canister, message.method_name):
+        return NO_SUCH_CALL
+    answer_call(instance, message_id, RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_OUT_OF_CYCLES)
+    return None
+
+
+REJECTIONS: tuple[tuple[str, Callable[[Instance, int], Refused | None]], ...] = (
+    ("reject_call_to_missing_canister", reject_call_to_missing_canister),
+    ("reject_call_to_empty_canister", reject_call_to_empty_canister),
+    ("reject_call_to_stopped_canister", reject_call_to_stopped_canister),
+    ("reject_call_to_frozen_canister", reject_call_to_frozen_canister),
+    ("reject_call_with_insufficient_cycles", reject_call_with_insufficient_cycles),
+    ("reject_call_to_canister_out_of_cycles", reject_call_to_canister_out_of_cycles),
+)
+"""The rejections of calls to canisters, in the order in which they are tried."""
+
+
+def applicable_rejection(instance: Instance, message_id: int) -> str | None:
+    """The first rejection that fits an eligible call to a canister; None if the call may start."""
+    message = instance.messages[message_id]
+    assert isinstance(message, CallMessage)
+    canister = instance.canisters.get(message.callee)
+    if canister is None:
+        return "reject_call_to_missing_canister"
+    if canister.code is None:
+        return "reject_call_to_empty_canister"
+    if not isinstance(canister.status, Running):
+        return "reject_call_to_stopped_canister"
+    liquid = instance.liquid(canister)
+    if liquid < 0:
+        return "reject_call_to_frozen_canister"
+    if brings_too_few_cycles(canister, message):
+        return "reject_call_with_insufficient_cycles"
+    if liquid < cost_of_start(instance, canister, message.method_name):
+        return "reject_call_to_canister_out_of_cycles"
+    return None
+
+
+def spontaneous_call_rejection(instance: Instance, message_id: int, code: int) -> Refused | None:
+    """Rejects any call, as the system may at any time."""
+    message = instance.messages.get(message_id)
+    if not isinstance(message, CallMessage):
+        return Refused("the message is not a call")
+    if code not in tuple(RejectCode):
+        return Refused("there is no such reject code")
+    if code == RejectCode.SYS_UNKNOWN and not _waits_with_bound(message):
+        return Refused("SYS_UNKNOWN is for callers that wait with a bound")
+    answer_call(instance, message_id, RejectCode(code), RejectReason.SYSTEM_OVERLOADED)
+    return None
+
+
+def _waits_with_bound(message: CallMessage) -> bool:
+    return isinstance(message.origin, FromCanister) and isinstance(message.origin.deadline, Deadline | Expired)
+
+
+def call_context_creation(instance: Instance, message_id: int, context_id: CallContextId) -> Refused | None:
+    """Opens a call context for a call; the function that handles it is pending then."""
+    message = _call_to_canister(instance, message_id)
+    if message is None:
+        return NO_SUCH_CALL
+    if context_id in instance.contexts:
+        return Refused("the call context id is taken")
+    rejection = applicable_rejection(instance, message_id)
+    if rejection is not None:
+        return Refused(f"the call is rejected: {rejection}")
+    canister = instance.canisters[message.callee]
+    if canister.low_memory_hook is HookStatus.READY:
+        return Refused("the low-memory hook runs first")
+    set_aside = cost_of_start(instance, canister, message.method_name)
+    canister.balance -= set_aside
+    context = OpenContext(
+        message.callee, message.origin, message.caller, needs_to_respond=True, cycles=message.transferred_cycles
+    )
+    instance.contexts.open(context_id, context)
+    function = FuncMessage(
+        call_context=context_id,
+        caller=message.caller,
+        receiver=message.callee,
+        entry_point=PublicMethod(message.method_name, message.argument),
+        queue=message.queue,
+        reserved_cycles=set_aside,
+    )
+    instance.messages.start(message_id, function)
+    return None
+
+
+def _response_to_canister(instance: Instance, message_id: int) -> tuple[ResponseMessage, FromCanister] | None:
+    message = instance.messages.get(message_id)
+    if not isinstance(message, ResponseMessage) or not isinstance(message.origin, FromCanister):
+        return None
+    return None if isinstance(message.origin.deadline, Expired) else (message, message.origin)
+
+
+def callback_invocation(instance: Instance, message_id: int) -> Refused | None:
+    """Hands a response to the canister that made the call; its callback is pending then."""
+    found = _response_to_canister(instance, message_id)
+    if found is None or instance.contexts[found[1].calling_context].deleted:
+        return Refused("the message is not a response to a call context that is alive")
+    message, origin = found
+    context = instance.contexts[origin.calling_context]
+    canister = instance.canisters[context.canister]
+    instance.credit(canister, message.refunded_cycles)
+    instance.contexts.call_answered(origin.calling_context)
+    function = FuncMessage(
+        call_context=origin.calling_context,
+        caller=context.caller,
+        receiver=context.canister,
+        entry_point=CallbackInvocation(origin.callback, message.response, message.refunded_cycles),
+        queue=Unordered(),
+        reserved_cycles=origin.callback.reserved_cycles,
+    )
+    instance.messages.start(message_id, function)
+    return None
+
+
+def is_for_deleted_context(instance: Instance, message_id: int) -> bool:
+    """The message is a response to a canister whose call context was deleted."""
+    found = _response_to_canister(instance, message_id)
+    return found is not None and instance.contexts[found[1].calling_context].deleted
+
+
+def callback_of_deleted_context(instance: Instance, message_id: int) -> Refused | None:
+    """Gives back the cycles of a response whose call context was deleted; no code runs."""
+    found = _response_to_canister(instance, message_id)
+    if found is None or not is_for_deleted_context(instance, message_id):
+        return Refused("the message is not a response to a deleted call context")
+    message, origin = found
+    canister = instance.canisters[instance.contexts[origin.calling_context].canister]
+    instance.credit(canister, message.refunded_cycles + origin.callback.reserved_cycles)
+    instance.contexts.call_answered(origin.calling_context)
+    instance.messages.remove(message_id)
+    return None
+
+
+def call_context_starvation(instance: Instance, context_id: CallContextId) -> Refused | None:
+    """Rejects a call that can get no response any more."""
+    if context_id not in instance.contexts or not instance.contexts.is_unreferenced(context_id):
+        return Refused("the call context does not exist or waits for a response")
+    context = instance.contexts[context_id]
+    if not context.needs_to_respond:
+        return Refused("the call context owes no response")
+    failure = context.last_failure
+    if failure is None:
+        reject = system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_DID_NOT_RESPOND)
+    else:
+        reject = system_reject(RejectCode.CANISTER_ERROR, failure.reason, failure.message)
+    instance.messages.append(ResponseMessage(context.origin, reject, context.available_cycles))
+    context.close()
+    return None
+
+
+def call_context_removal(instance: Instance, context_id: CallContextId) -> Refused | None:
+    """Forgets a call context that owes nothing and waits for nothing."""
+    if context_id not in instance.contexts or not instance.contexts.is_unreferenced(context_id):
+        return Refused("the call context does not exist or waits for a response")
+    if instance.contexts[context_id].needs_to_respond:
+        return Refused("the call context owes a response")
+    instance.contexts.remove(context_id)
+    return None

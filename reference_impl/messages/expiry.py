@@ -1,0 +1,90 @@
+"""Bounded-wait calls: their makers are told that the outcome is unknown, and what comes later is dropped."""
+
+from attrs import evolve
+
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.observations import Purpose, Refused
+from spec.state.canister import Stopping
+from spec.state.message import CallMessage, ResponseMessage
+from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
+from spec.values.identifiers import CallContextId, CanisterId
+from spec.values.quantities import Nanoseconds
+from spec.values.rejects import RejectCode, RejectReason, system_reject
+
+NO_DEADLINE = Refused("nobody waits with a deadline there")
+
+
+def deadline_of(origin: CallOrigin) -> Nanoseconds | None:
+    """Until when the maker of a call waits, if it waits with a bound and was not told yet that it waits in vain."""
+    match origin:
+        case FromCanister(deadline=Deadline(time=time)):
+            return time
+        case _:
+            return None
+
+
+def _expire(instance: Instance, origin: CallOrigin) -> FromCanister:
+    """Answers the call with SYS_UNKNOWN; the result is its origin from now on. It must have a deadline."""
+    time = deadline_of(origin)
+    assert isinstance(origin, FromCanister) and time is not None
+    reject = system_reject(RejectCode.SYS_UNKNOWN, RejectReason.CALL_TIMED_OUT)
+    # The answer takes the place of the call as what the calling context waits for, so its count stays.
+    instance.messages.append(ResponseMessage(evolve(origin, deadline=NoDeadline()), reject, 0))
+    return evolve(origin, deadline=Expired(time))
+
+
+def call_expiry_of_message(instance: Instance, message_id: int) -> Refused | None:
+    """Gives up on a call that was not started, or on a response that was not delivered."""
+    message = instance.messages.get(message_id)
+    if not isinstance(message, CallMessage | ResponseMessage) or deadline_of(message.origin) is None:
+        return NO_DEADLINE
+    instance.messages.replace(message_id, evolve(message, origin=_expire(instance, message.origin)))
+    return None
+
+
+def call_expiry_of_call_context(instance: Instance, context_id: CallContextId) -> Refused | None:
+    """Gives up on a call that is being processed."""
+    if context_id not in instance.contexts:
+        return NO_DEADLINE
+    context = instance.contexts[context_id]
+    if not context.needs_to_respond or deadline_of(context.origin) is None:
+        return NO_DEADLINE
+    context.origin = _expire(instance, context.origin)
+    return None
+
+
+def call_expiry_of_stop_call(instance: Instance, canister_id: CanisterId, index: int) -> Refused | None:
+    """Gives up on a call that waits for a canister to stop."""
+    canister = instance.canisters.get(canister_id)
+    if canister is None or not isinstance(canister.status, Stopping):
+        return NO_DEADLINE
+    calls = canister.status.stop_calls
+    if not 0 <= index < len(calls):
+        return NO_DEADLINE
+    waiting = calls.items[index]
+    if deadline_of(waiting.origin) is None:
+        return NO_DEADLINE
+    expired = evolve(waiting, origin=_expire(instance, waiting.origin))
+    instance.set_status(canister, Stopping(calls.replace(index, expired)))
+    return None
+
+
+def is_expired(instance: Instance, message_id: int) -> bool:
+    """The message is a call or a response that nobody waits for any more."""
+    message = instance.messages.get(message_id)
+    return (
+        isinstance(message, CallMessage | ResponseMessage)
+        and isinstance(message.origin, FromCanister)
+        and isinstance(message.origin.deadline, Expired)
+    )
+
+
+def drop_expired_message(instance: Instance, message_id: int) -> Refused | None:
+    """Drops a call or a response that nobody waits for any more; its cycles are lost."""
+    if not is_expired(instance, message_id):
+        return Refused("the message is not one that nobody waits for")
+    message = instance.messages.remove(message_id)
+    lost = message.transferred_cycles if isinstance(message, CallMessage) else 0
+    lost += message.refunded_cycles if isinstance(message, ResponseMessage) else 0
+    instance.recorder.burned(lost, Purpose.LOST)
+    return None

@@ -1,0 +1,282 @@
+"""Requests of users: taking them in, starting them, answering them, forgetting them."""
+
+from reference_impl.authentication.requests import refusal_of
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.ingress_history import request_id_of
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.observations import Accepted, Refused
+from spec.canister.environment import Caller
+from spec.state.canister import AllowedViewers, Controllers, Public, Running, Stopped, Visibility
+from spec.state.message import CallMessage, ResponseMessage, Unordered
+from spec.state.origin import FromUser
+from spec.state.request import Done, Processing, Received, Rejected, Replied, Request, Submission, content_of
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal, RequestId
+from spec.values.management import InstallChunkedCodeArguments, decode_arguments
+from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
+
+FOR_CONTROLLERS = frozenset(
+    {
+        "install_code",
+        "update_settings",
+        "install_chunked_code",
+        "upload_chunk",
+        "stored_chunks",
+        "clear_chunk_store",
+        "take_canister_snapshot",
+        "load_canister_snapshot",
+        "delete_canister_snapshot",
+        "upload_canister_snapshot_metadata",
+        "upload_canister_snapshot_data",
+    }
+)
+"""Management methods that only controllers of the canister may call as users."""
+FOR_CONTROLLERS_AND_ADMINS = frozenset(
+    {"start_canister", "stop_canister", "uninstall_code", "delete_canister", "canister_metrics"}
+)
+"""Management methods that controllers of the canister and subnet admins may call as users."""
+FOR_VIEWERS_OF_SNAPSHOTS = frozenset(
+    {"list_canister_snapshots", "read_canister_snapshot_metadata", "read_canister_snapshot_data"}
+)
+"""Management methods that those may call as users to whom the canister shows its snapshots."""
+
+
+def refused(code: RejectCode, reason: RejectReason) -> Refused:
+    """A refusal that can be told to whoever asked."""
+    return Refused(reason.value, system_reject(code, reason))
+
+
+FROZEN = refused(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
+"""No request may be about a frozen canister, whether it goes there or to the management canister."""
+
+
+def caller_of(request: Request) -> Caller:
+    """The caller that a canister sees: the sender, and what a canister signature says of it."""
+    if request.sender_info is None:
+        return Caller(request.sender)
+    return Caller(request.sender, request.sender_info.info, request.sender_info.signer)
+
+
+def admits(visibility: Visibility, canister: CanisterRecord, viewer: Principal) -> bool:
+    """The viewer is one of those who may see something of the canister."""
+    match visibility:
+        case Public():
+            return True
+        case Controllers():
+            return canister.is_controlled_by(viewer)
+        case AllowedViewers():
+            return canister.is_controlled_by(viewer) or visibility.viewers.contains(viewer)
+
+
+def may_see_status(instance: Instance, canister: CanisterRecord, viewer: Principal) -> bool:
+    """The viewer may ask for the status: an admin, or whom the visibility admits. The canister itself is apart."""
+    return instance.administers(viewer, canister) or admits(canister.settings.status_visibility, canister, viewer)
+
+
+def _common_refusal(instance: Instance, submission: Submission) -> Refused | None:
+    fault = refusal_of(submission, instance.system_time, instance.root_key)
+    if fault is not None:
+        return Refused(fault)
+    request = content_of(submission)
+    if len(request.nonce) > instance.profile.limits.nonce:
+        return Refused("the nonce is too long")
+    if request_id_of(request) in instance.ingress:
+        return Refused("the request is known already")
+    if instance.system_time > request.ingress_expiry:
+        return refused(RejectCode.SYS_TRANSIENT, RejectReason.REQUEST_EXPIRED)
+    return None
+
+
+def _take_in(instance: Instance, request: Request, effective_id: Principal) -> Accepted:
+    request_id = request_id_of(request)
+    instance.ingress.receive(request_id, request, effective_id)
+    instance.recorder.status(request_id, Received())
+    return Accepted(request_id)
+
+
+def submit_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+    """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
+    common, request = _common_refusal(instance, request), content_of(request)
+    if request.canister_id == MANAGEMENT_CANISTER:
+        return Refused("the request is for the management canister")
+    if common is not None:
+        return common
+    if effective_id != request.canister_id:
+        return Refused("the effective canister id is not that of the callee")
+    canister = instance.canisters.get(request.canister_id)
+    if canister is None:
+        return refused(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
+    refusal = _refusal_of_canister(instance, canister)
+    if refusal is not None:
+        return refusal
+    if not _inspection_accepts(instance, canister, request):
+        return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
+    return _take_in(instance, request, effective_id)
+
+
+def _refusal_of_canister(instance: Instance, canister: CanisterRecord) -> Refused | None:
+    if instance.liquid(canister) < 0:
+        return FROZEN
+    if canister.code is None:
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE)
+    if not isinstance(canister.status, Running):
+        return refused(RejectCode.CANISTER_ERROR, stopped_reason(canister))
+    return None
+
+
+def stopped_reason(canister: CanisterRecord) -> RejectReason:
+    """Why a canister that is not running takes no call."""
+    if isinstance(canister.status, Stopped):
+        return RejectReason.CANISTER_STOPPED
+    return RejectReason.CANISTER_STOPPING
+
+
+def _inspection_accepts(instance: Instance, canister: CanisterRecord, request: Request) -> bool:
+    assert canister.code is not None
+    limit = instance.profile.limits.inspect_message_instructions
+    return canister.code.installed.module.inspect_message(
+        request.method_name,
+        canister.code.wasm_state,
+        request.argument,
+        caller_of(request),
+        instance.environment(canister, limit, replicated=False),
+    )
+
+
+def submit_management_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+    """Takes in an update call to the management canister, if the sender may make it."""
+    common, request = _common_refusal(instance, request), content_of(request)
+    if request.canister_id != MANAGEMENT_CANISTER:
+        return Refused("the request is not for the management canister")
+    refusal = common or _management_refusal(instance, request, effective_id)
+    return refusal if refusal is not None else _take_in(instance, request, effective_id)
+
+
+def submit_subnet_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+    """Takes in an update call at the subnet endpoint, where admins create canisters and do nothing else."""
+    common, content = _common_refusal(instance, request), content_of(request)
+    if common is not None:
+        return common
+    creates = content.method_name in ("create_canister", "provisional_create_canister_with_cycles")
+    if content.canister_id != MANAGEMENT_CANISTER or not creates:
+        return Refused("only calls that create canisters have an effective subnet id")
+    if effective_id != instance.subnet.subnet_id:
+        return Refused("the effective subnet id is not that of this subnet")
+    if not instance.is_subnet_admin(content.sender):
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    return _take_in(instance, content, effective_id)
+
+
+def _management_refusal(instance: Instance, request: Request, effective_id: Principal) -> Refused | None:
+    method, sender = request.method_name, request.sender
+    arguments = decode_arguments(method, request.argument)
+    match arguments:
+        case InstallChunkedCodeArguments(target_canister=about):
+            return _refusal_about(instance, method, sender, about, effective_id)
+        case object(canister_id=bytes(about)):
+            return _refusal_about(instance, method, sender, Principal(about), effective_id)
+        case _ if method == "provisional_create_canister_with_cycles":
+            return None
+        case _ if method == "create_canister" and _administers_at(instance, sender, effective_id):
+            return None
+        case _:
+            return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+
+
+def _administers_at(instance: Instance, sender: Principal, effective_id: Principal) -> bool:
+    canister = instance.canisters.get(effective_id)
+    return instance.is_subnet_admin(sender) if canister is None else instance.administers(sender, canister)
+
+
+def _refusal_about(
+    instance: Instance, method: MethodName, sender: Principal, about: CanisterId, effective_id: Principal
+) -> Refused | None:
+    if effective_id != about:
+        return Refused("the effective canister id is not that of the canister concerned")
+    canister = instance.canisters.get(about)
+    if canister is None:
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    if instance.liquid(canister) < 0:
+        return FROZEN
+    may = {
+        **dict.fromkeys(FOR_CONTROLLERS, canister.is_controlled_by(sender)),
+        **dict.fromkeys(
+            FOR_CONTROLLERS_AND_ADMINS, canister.is_controlled_by(sender) or instance.administers(sender, canister)
+        ),
+        **dict.fromkeys(FOR_VIEWERS_OF_SNAPSHOTS, admits(canister.settings.snapshot_visibility, canister, sender)),
+        "canister_status": may_see_status(instance, canister, sender),
+        "provisional_top_up_canister": True,
+    }
+    if not may.get(method, False):
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    return None
+
+
+def request_rejection(instance: Instance, request_id: RequestId, code: int) -> Refused | None:
+    """Rejects a request that is not started."""
+    if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Received):
+        return Refused("the request is not one that waits to be started")
+    if code not in (RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT):
+        return Refused("the system rejects requests with SYS_FATAL or SYS_TRANSIENT")
+    _answer(instance, request_id, system_reject(RejectCode(code), RejectReason.SYSTEM_OVERLOADED))
+    return None
+
+
+def initiate_call(instance: Instance, request_id: RequestId) -> Refused | None:
+    """Starts a request: its call enters in front of all messages."""
+    if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Received):
+        return Refused("the request is not one that waits to be started")
+    request = instance.ingress[request_id].request
+    if instance.system_time > request.ingress_expiry:
+        return Refused("the request has expired")
+    instance.messages.prepend(
+        CallMessage(
+            origin=FromUser(request_id),
+            caller=caller_of(request),
+            callee=request.canister_id,
+            method_name=request.method_name,
+            argument=request.argument,
+            transferred_cycles=0,
+            queue=Unordered(),
+        )
+    )
+    instance.ingress.change(request_id, Processing())
+    instance.recorder.status(request_id, Processing())
+    return None
+
+
+def _answer(instance: Instance, request_id: RequestId, response: Reply | Reject) -> None:
+    status = Replied(response.data) if isinstance(response, Reply) else Rejected(response)
+    instance.ingress.change(request_id, status)
+    instance.recorder.status(request_id, status)
+
+
+def respond_to_user(instance: Instance, message_id: int) -> Refused | None:
+    """Takes the response to a user's call as the answer to the request."""
+    message = instance.messages.get(message_id)
+    if not isinstance(message, ResponseMessage) or not isinstance(message.origin, FromUser):
+        return Refused("the message is not a response to a user")
+    assert message.refunded_cycles == 0, "users send no cycles"
+    instance.messages.remove(message_id)
+    _answer(instance, message.origin.request_id, message.response)
+    return None
+
+
+def request_done(instance: Instance, request_id: RequestId) -> Refused | None:
+    """Drops the answer to a request and keeps only that there was one."""
+    if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Replied | Rejected):
+        return Refused("the request is not answered")
+    instance.ingress.change(request_id, Done())
+    instance.recorder.status(request_id, Done())
+    return None
+
+
+def request_deletion(instance: Instance, request_id: RequestId) -> Refused | None:
+    """Forgets an answered request after it expired."""
+    known = instance.ingress.get(request_id)
+    if known is None or not isinstance(known.status, Replied | Rejected | Done):
+        return Refused("the request is not answered")
+    if known.request.ingress_expiry >= instance.system_time:
+        return Refused("the request has not expired")
+    instance.ingress.forget(request_id)
+    instance.recorder.status(request_id, None)
+    return None

@@ -1,0 +1,121 @@
+"""System tasks: heartbeats, global timers and low-memory hooks, up to the function that is then pending."""
+
+from reference_impl.messages.delivery import cost_of_start
+from reference_impl.subnet.call_contexts import OpenContext
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.observations import Refused
+from spec.canister.environment import Caller
+from spec.state.canister import HookStatus, Running
+from spec.state.message import Between, FuncMessage, GlobalTimer, Heartbeat, OnLowWasmMemory
+from spec.state.origin import FromSystemTask
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId
+
+HOOK_FIRST = Refused("the low-memory hook runs first")
+
+
+def _task_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+    if canister is None or canister.code is None or not isinstance(canister.status, Running):
+        return Refused("the canister does not run")
+    if instance.liquid(canister) < cost_of_start(instance, canister, None):
+        return Refused("the canister has not enough cycles for a system task")
+    return None
+
+
+def _start_task(
+    instance: Instance,
+    canister: CanisterRecord,
+    context_id: CallContextId,
+    task: Heartbeat | GlobalTimer | OnLowWasmMemory,
+) -> None:
+    set_aside = cost_of_start(instance, canister, None)
+    canister.balance -= set_aside
+    caller = Caller(MANAGEMENT_CANISTER)
+    context = OpenContext(canister.canister_id, FromSystemTask(), caller, needs_to_respond=False, cycles=0)
+    instance.contexts.open(context_id, context)
+    instance.messages.prepend(
+        FuncMessage(
+            call_context=context_id,
+            caller=caller,
+            receiver=canister.canister_id,
+            entry_point=task,
+            queue=Between(MANAGEMENT_CANISTER, canister.canister_id),
+            reserved_cycles=set_aside,
+        )
+    )
+
+
+def heartbeat_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+    """Why the heartbeat of a canister cannot run now."""
+    refusal = _task_refusal(instance, canister)
+    if refusal is not None or canister is None or canister.code is None:
+        return refusal
+    if canister.low_memory_hook is HookStatus.READY:
+        return HOOK_FIRST
+    return None if canister.code.installed.module.has_heartbeat else Refused("the canister exports no heartbeat")
+
+
+def heartbeat_context_creation(
+    instance: Instance, canister_id: CanisterId, context_id: CallContextId
+) -> Refused | None:
+    """Opens a call context for the heartbeat of a canister."""
+    canister = instance.canisters.get(canister_id)
+    refusal = heartbeat_refusal(instance, canister)
+    if refusal is not None or canister is None:
+        return refusal
+    if context_id in instance.contexts:
+        return Refused("the call context id is taken")
+    _start_task(instance, canister, context_id, Heartbeat())
+    return None
+
+
+def timer_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+    """Why the global timer of a canister cannot run now."""
+    refusal = _task_refusal(instance, canister)
+    if refusal is not None or canister is None or canister.code is None:
+        return refusal
+    if canister.low_memory_hook is HookStatus.READY:
+        return HOOK_FIRST
+    if not canister.code.installed.module.has_global_timer:
+        return Refused("the canister exports no global timer")
+    if not 0 < canister.global_timer <= canister.time:
+        return Refused("the global timer is not due")
+    return None
+
+
+def global_timer_context_creation(
+    instance: Instance, canister_id: CanisterId, context_id: CallContextId
+) -> Refused | None:
+    """Switches the timer of a canister off and opens a call context for it."""
+    canister = instance.canisters.get(canister_id)
+    refusal = timer_refusal(instance, canister)
+    if refusal is not None or canister is None:
+        return refusal
+    if context_id in instance.contexts:
+        return Refused("the call context id is taken")
+    canister.global_timer = 0
+    _start_task(instance, canister, context_id, GlobalTimer())
+    return None
+
+
+def hook_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+    """Why the low-memory hook of a canister cannot run now. Whether the module exports it is not asked."""
+    refusal = _task_refusal(instance, canister)
+    if refusal is not None or canister is None:
+        return refusal
+    return None if canister.low_memory_hook is HookStatus.READY else Refused("the low-memory hook is not due")
+
+
+def on_low_wasm_memory_context_creation(
+    instance: Instance, canister_id: CanisterId, context_id: CallContextId
+) -> Refused | None:
+    """Opens a call context for the low-memory hook of a canister; it does not run again until memory was enough."""
+    canister = instance.canisters.get(canister_id)
+    refusal = hook_refusal(instance, canister)
+    if refusal is not None or canister is None:
+        return refusal
+    if context_id in instance.contexts:
+        return Refused("the call context id is taken")
+    instance.set_hook(canister, HookStatus.EXECUTED)
+    _start_task(instance, canister, context_id, OnLowWasmMemory())
+    return None

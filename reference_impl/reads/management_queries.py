@@ -1,0 +1,95 @@
+"""What the management canister tells to queries, of users and of composite query methods."""
+
+from reference_impl.management.methods import status_of
+from reference_impl.messages.requests import admits, may_see_status
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.instance import Instance
+from spec.state.canister import LogRecord
+from spec.values.containers import List
+from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
+from spec.values.management import (
+    CanisterIdArguments,
+    CanisterIdRange,
+    CanisterLogRecord,
+    CyclesConsumed,
+    decode_arguments,
+    encode_canister_status,
+    encode_result,
+)
+from spec.values.rejects import RejectReason, Reply
+
+LISTING = "list_canisters"
+TELLING = ("canister_status", "canister_metrics", "fetch_canister_logs")
+NUMBER_SIZE = 8
+NUMBERED = b"\x01\x01"
+
+
+def canister_in(argument: Blob) -> CanisterId | None:
+    """The canister that a query is about. All methods that are about one take the argument of `canister_status`."""
+    arguments = decode_arguments("canister_status", argument)
+    return arguments.canister_id if isinstance(arguments, CanisterIdArguments) else None
+
+
+def answer(instance: Instance, asker: Principal, method: MethodName, argument: Blob) -> Reply | RejectReason:
+    """The reply, or why there is none."""
+    if method == LISTING:
+        return _list(instance) if instance.is_subnet_admin(asker) else RejectReason.NOT_AUTHORIZED
+    if method not in TELLING:
+        return RejectReason.MANAGEMENT_METHOD_NOT_FOUND
+    about = canister_in(argument)
+    if about is None:
+        return RejectReason.INVALID_ARGUMENT
+    canister = instance.canisters.get(about)
+    if canister is None:
+        return RejectReason.CANISTER_NOT_FOUND
+    if not _may_ask(instance, canister, asker, method):
+        return RejectReason.NOT_AUTHORIZED
+    return _tell(instance, canister, method)
+
+
+def _may_ask(instance: Instance, canister: CanisterRecord, asker: Principal, method: MethodName) -> bool:
+    if method == "canister_status":
+        return may_see_status(instance, canister, asker)
+    if method == "canister_metrics":
+        return canister.is_controlled_by(asker) or instance.administers(asker, canister)
+    return admits(canister.settings.log_visibility, canister, asker)
+
+
+def _tell(instance: Instance, canister: CanisterRecord, method: MethodName) -> Reply:
+    if method == "canister_status":
+        return Reply(encode_canister_status(status_of(instance, canister)))
+    if method == "canister_metrics":
+        return Reply(encode_result(method, CyclesConsumed(**canister.consumed)))
+    records = [CanisterLogRecord(one.index, one.timestamp, one.content) for one in _young_logs(instance, canister)]
+    return Reply(encode_result(method, List(tuple(records))))
+
+
+def _young_logs(instance: Instance, canister: CanisterRecord) -> list[LogRecord]:
+    """The end of the log that is not longer than a log should be."""
+    space, start = instance.profile.limits.log_capacity, len(canister.logs)
+    while start > 0 and len(canister.logs[start - 1].content) <= space:
+        start -= 1
+        space -= len(canister.logs[start].content)
+    return canister.logs[start:]
+
+
+def _list(instance: Instance) -> Reply:
+    """Runs of numbered ids become ranges; ids of another form are ranges by themselves."""
+    ranges: list[CanisterIdRange] = []
+    for canister_id in sorted(_own_canisters(instance)):
+        if ranges and canister_id == _successor(ranges[-1].end):
+            ranges[-1] = CanisterIdRange(ranges[-1].start, canister_id)
+        else:
+            ranges.append(CanisterIdRange(canister_id, canister_id))
+    return Reply(encode_result(LISTING, List(tuple(ranges))))
+
+
+def _own_canisters(instance: Instance) -> list[CanisterId]:
+    return [one for one, canister in instance.canisters.items() if canister.subnet == instance.subnet]
+
+
+def _successor(canister_id: CanisterId) -> Blob | None:
+    number, rest = canister_id[:NUMBER_SIZE], canister_id[NUMBER_SIZE:]
+    if rest != NUMBERED or number == b"\xff" * NUMBER_SIZE:
+        return None
+    return (int.from_bytes(number, "big") + 1).to_bytes(NUMBER_SIZE, "big") + rest

@@ -1,0 +1,143 @@
+"""What a user may read of the state, path by path. Source: index, the system state tree; abstract-behavior, reads."""
+
+from collections.abc import Sequence
+
+import cbor2
+
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.ingress_history import KnownCall
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.observations import Refused
+from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
+from spec.values.identifiers import Blob, Principal, RequestId
+
+Path = Sequence[Blob]
+
+CBOR_SELF_DESCRIBED = 55799
+REQUEST_STATUS_LEAVES = frozenset({b"status", b"reply", b"reject_code", b"reject_message", b"error_code"})
+CANISTER_LEAVES = frozenset({b"module_hash", b"controllers", b"canister_creation_timestamp", b"last_install_timestamp"})
+
+
+def _natural(number: int) -> Blob:
+    """Unsigned LEB128, as the state tree writes natural numbers."""
+    encoded = bytearray()
+    while True:
+        number, low = number >> 7, number & 0x7F
+        encoded.append(low | (0x80 if number else 0))
+        if not number:
+            return bytes(encoded)
+
+
+def read_values(
+    instance: Instance, sender: Principal, effective_id: Principal, paths: Sequence[Path]
+) -> list[Blob | None] | Refused:
+    """The value at each path, None where there is none. If the sender may not read one of them, nothing is told."""
+    for path in paths:
+        if not _may_read(instance, sender, effective_id, tuple(path)):
+            return Refused(f"the path /{'/'.join(map(_shown, path))} may not be read")
+    return [_value(instance, tuple(path)) for path in paths]
+
+
+def _shown(label: Blob) -> str:
+    return label.decode() if label.isascii() and label.decode().isprintable() else label.hex()
+
+
+def _may_read(instance: Instance, sender: Principal, effective_id: Principal, path: tuple[Blob, ...]) -> bool:
+    match path:
+        case (b"time",) | (b"subnet",) | (b"subnet", _):
+            return True
+        case (b"subnet", _, b"public_key" | b"type"):
+            return True
+        case (b"request_status", request_id):
+            return _may_read_request(instance, sender, effective_id, RequestId(request_id))
+        case (b"request_status", request_id, leaf) if leaf in REQUEST_STATUS_LEAVES:
+            return _may_read_request(instance, sender, effective_id, RequestId(request_id))
+        case (b"canister", canister_id, leaf) if leaf in CANISTER_LEAVES:
+            return canister_id == effective_id
+        case (b"canister", canister_id, b"metadata", name):
+            return canister_id == effective_id and _may_read_metadata(instance, sender, Principal(canister_id), name)
+        case _:
+            return False
+
+
+def _may_read_request(instance: Instance, sender: Principal, effective_id: Principal, request_id: RequestId) -> bool:
+    known = instance.ingress.get(request_id)
+    return known is None or (known.request.sender == sender and known.effective_id == effective_id)
+
+
+def _may_read_metadata(instance: Instance, sender: Principal, canister_id: Principal, name: Blob) -> bool:
+    try:
+        text = name.decode()
+    except UnicodeDecodeError:
+        return False
+    canister = instance.canisters.get(canister_id)
+    if canister is None or canister.code is None:
+        return True
+    module = canister.code.installed.module
+    if text in module.public_custom_sections:
+        return True
+    return text not in module.private_custom_sections or canister.is_controlled_by(sender)
+
+
+def _value(instance: Instance, path: tuple[Blob, ...]) -> Blob | None:
+    match path:
+        case (b"time",):
+            return _natural(instance.system_time)
+        case (b"subnet", subnet_id, b"public_key") if subnet_id == instance.subnet.subnet_id:
+            return instance.root_key
+        case (b"subnet", subnet_id, b"type") if subnet_id == instance.subnet.subnet_id:
+            return b"application"
+        case (b"request_status", request_id, leaf):
+            known = instance.ingress.get(RequestId(request_id))
+            return None if known is None else _request_leaf(known, leaf)
+        case (b"canister", canister_id, *rest):
+            canister = instance.canisters.get(Principal(canister_id))
+            return None if canister is None else _canister_leaf(canister, tuple(rest))
+        case _:
+            return None
+
+
+def status_name(status: RequestStatus) -> str:
+    """How the state tree names a status."""
+    names = {
+        Received: "received",
+        Processing: "processing",
+        Rejected: "rejected",
+        Replied: "replied",
+        Done: "done",
+    }
+    return names[type(status)]
+
+
+def _request_leaf(known: KnownCall, leaf: Blob) -> Blob | None:
+    match leaf, known.status:
+        case b"status", status:
+            return status_name(status).encode()
+        case b"reply", Replied(data=data):
+            return data
+        case b"reject_code", Rejected(reject=reject):
+            return _natural(reject.code)
+        case b"reject_message", Rejected(reject=reject):
+            return reject.message.encode()
+        case _:
+            return None
+
+
+def _canister_leaf(canister: CanisterRecord, path: tuple[Blob, ...]) -> Blob | None:
+    code = canister.code
+    match path:
+        case (b"controllers",):
+            encoded: bytes = cbor2.dumps(cbor2.CBORTag(CBOR_SELF_DESCRIBED, list(canister.settings.controllers)))
+            return encoded
+        case (b"canister_creation_timestamp",):
+            return _natural(canister.created_at)
+        case (b"module_hash",) if code is not None:
+            return code.installed.hash
+        case (b"last_install_timestamp",) if canister.installed_at is not None:
+            return _natural(canister.installed_at)
+        case (b"metadata", name) if code is not None:
+            module, text = code.installed.module, name.decode()
+            sections = dict([*module.public_custom_sections.items(), *module.private_custom_sections.items()])
+            return sections.get(text)
+        case _:
+            return None

@@ -1,0 +1,225 @@
+"""
+The order in which the engine takes what may be taken: rounds.
+
+A round starts the requests that came in, handles all calls to the management canister, delivers the responses that
+wait, and gives each canister, starting with another one each round, a turn for its tasks and some of its calls.
+Whatever needs no choice (answers to users, contexts that starve or go away, canisters that have stopped) follows at
+once.
+"""
+
+from collections.abc import Iterable
+
+from reference_impl.messages import delivery, expiry, tasks
+from reference_impl.rounds import transitions
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.observations import Refused
+from spec.state.canister import HookStatus, Stopping
+from spec.state.label import Label
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, RequestId
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
+from spec.values.rejects import RejectCode
+
+CALLS_PER_TURN = 10
+"""So many calls a canister handles in one round."""
+STOP_TIMEOUT: Nanoseconds = 300 * NANOSECONDS_PER_SECOND
+"""So long a call may wait for a canister to stop. Ours; the interface specification leaves it open."""
+
+
+class Scheduler:
+    """Drives an instance from round to round."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._instance = instance
+        self.rounds = 0
+        """How many rounds there were."""
+
+    def _take(self, rule: str, **choices: object) -> None:
+        outcome = transitions.take(self._instance, Label(rule, choices))
+        assert not isinstance(outcome, Refused), f"{rule}: {outcome}"
+
+    @property
+    def is_quiescent(self) -> bool:
+        """Nothing is left to do without new input, and before time progresses."""
+        instance = self._instance
+        if instance.ingress.received() or self._handles_a_message():
+            return False
+        if instance.contexts.next_unreferenced() is not None or any(map(self._has_stopped, instance.stopping)):
+            return False
+        return not any(map(self._due_tasks, list(instance.with_tasks))) and not self._hooks_that_run()
+
+    def _handles_a_message(self) -> bool:
+        """Some message can be handled: all but calls that a low-memory hook, which cannot run now, holds up."""
+        messages = self._instance.messages
+        return (
+            messages.pending_function is not None
+            or messages.waiting_responses > 0
+            or messages.next_user_response() is not None
+            or messages.waiting_calls(MANAGEMENT_CANISTER) > 0
+            or any(map(self._takes_a_call, messages.receivers()))
+        )
+
+    def _takes_a_call(self, receiver: CanisterId) -> bool:
+        """Some call that waits for the receiver can be started or rejected."""
+        instance = self._instance
+        canister = instance.canisters.get(receiver)
+        if canister is None or canister.low_memory_hook is not HookStatus.READY:
+            return True
+        eligible = instance.messages.eligible_calls(receiver)
+        return any(delivery.applicable_rejection(instance, message_id) for message_id in eligible)
+
+    def _hooks_that_run(self) -> list[CanisterId]:
+        """The canisters whose low-memory hook is ready and can run."""
+        canisters = self._instance.canisters
+        return [one for one in self._instance.hooks_due if tasks.hook_refusal(self._instance, canisters[one]) is None]
+
+    def finish_pending(self) -> None:
+        """Runs the function that chosen transitions left pending, if there is one: nothing else comes before it."""
+        if self._instance.messages.pending_function is not None:
+            self._execute()
+
+    def _has_stopped(self, canister_id: CanisterId) -> bool:
+        """A stopping canister has no call contexts left."""
+        return not self._instance.contexts.has_open(canister_id)
+
+    def expire(self) -> None:
+        """Gives up on the calls that have waited too long by the system's clock."""
+        now = self._instance.system_time
+        self._expire_messages(now)
+        self._expire_contexts(now)
+        for canister_id in list(self._instance.stopping):
+            self._expire_stop_calls(canister_id, now)
+
+    def _expire_messages(self, now: Nanoseconds) -> None:
+        messages = self._instance.messages
+        for message_id in messages.with_deadline():
+            time = expiry.deadline_of(messages.origin(message_id))
+            if time is not None and time <= now:
+                self._take("call_expiry_of_message", message_id=message_id)
+                self._take("drop_expired_message", message_id=message_id)
+
+    def _expire_contexts(self, now: Nanoseconds) -> None:
+        contexts = self._instance.contexts
+        for context_id in sorted(contexts):
+            time = expiry.deadline_of(contexts[context_id].origin)
+            if contexts[context_id].needs_to_respond and time is not None and time <= now:
+                self._take("call_expiry_of_call_context", context_id=context_id)
+
+    def _expire_stop_calls(self, canister_id: CanisterId, now: Nanoseconds) -> None:
+        canister = self._instance.canisters[canister_id]
+        assert isinstance(canister.status, Stopping)
+        for index, waiting in enumerate(canister.status.stop_calls):
+            time = expiry.deadline_of(waiting.origin)
+            if time is not None and time <= now:
+                self._take("call_expiry_of_stop_call", canister_id=canister_id, index=index)
+        while canister.stop_calls_since and canister.stop_calls_since[0] + STOP_TIMEOUT <= now:
+            self._take("stop_call_rejection", canister_id=canister_id, index=0)
+
+    def round(self) -> None:
+        """One round."""
+        instance = self._instance
+        self.finish_pending()
+        self._settle()
+        for request_id in instance.ingress.received():
+            self._start_request(request_id)
+        self._handle_management_calls()
+        for _ in range(instance.messages.waiting_responses):
+            self._deliver_response()
+        for canister_id in self._turns({*instance.messages.receivers(), *instance.with_tasks}):
+            self._run_tasks(canister_id)
+            for _ in range(min(instance.messages.waiting_calls(canister_id), CALLS_PER_TURN)):
+                self._handle_call(canister_id)
+        self._settle()
+        self.rounds += 1
+
+    def _turns(self, canister_ids: Iterable[CanisterId]) -> list[CanisterId]:
+        in_order = sorted(canister_ids)
+        first = self.rounds % len(in_order) if in_order else 0
+        return in_order[first:] + in_order[:first]
+
+    def _start_request(self, request_id: RequestId) -> None:
+        if self._instance.system_time > self._instance.ingress[request_id].request.ingress_expiry:
+            self._take("request_rejection", request_id=request_id, code=RejectCode.SYS_TRANSIENT)
+        else:
+            self._take("initiate_call", request_id=request_id)
+
+    def _handle_management_calls(self) -> None:
+        while (message_id := self._instance.messages.next_call(MANAGEMENT_CANISTER)) is not None:
+            transitions.take_management_call(self._instance, message_id)
+            self._settle()
+
+    def _execute(self) -> None:
+        self._take("message_execution", message_id=self._instance.messages.pending_function)
+        self._settle()
+
+    def _deliver_response(self) -> None:
+        instance = self._instance
+        message_id = instance.messages.next_response()
+        if message_id is None:
+            return
+        if expiry.is_expired(instance, message_id):
+            self._take("drop_expired_message", message_id=message_id)
+        elif delivery.is_for_deleted_context(instance, message_id):
+            self._take("callback_of_deleted_context", message_id=message_id)
+            self._settle()
+        else:
+            self._take("callback_invocation", message_id=message_id)
+            self._execute()
+
+    def _due_tasks(self, canister_id: CanisterId) -> list[str]:
+        """The tasks of a canister that are due, by the name of the transition that starts each."""
+        instance = self._instance
+        canister = instance.canisters[canister_id]
+        due = []
+        if tasks.timer_refusal(instance, canister) is None:
+            due.append("global_timer_context_creation")
+        if canister.heartbeat_at != canister.time and tasks.heartbeat_refusal(instance, canister) is None:
+            due.append("heartbeat_context_creation")
+        return due
+
+    def _run_tasks(self, canister_id: CanisterId) -> None:
+        if canister_id not in self._instance.with_tasks:
+            return
+        canister = self._instance.canisters[canister_id]
+        for task in self._due_tasks(canister_id):
+            if task not in self._due_tasks(canister_id):
+                continue
+            self._take(task, canister_id=canister_id, context_id=self._instance.contexts.next_id)
+            self._execute()
+            if task == "heartbeat_context_creation":
+                canister.heartbeat_at = canister.time
+
+    def _handle_call(self, canister_id: CanisterId) -> None:
+        instance = self._instance
+        message_id = instance.messages.next_call(canister_id)
+        if message_id is None:
+            return
+        rejection = delivery.applicable_rejection(instance, message_id)
+        if rejection is not None:
+            self._take(rejection, message_id=message_id)
+            self._settle()
+            return
+        if canister_id in instance.hooks_due:
+            return  # Its low-memory hook goes first, and cannot run now.
+        self._take("call_context_creation", message_id=message_id, context_id=instance.contexts.next_id)
+        self._execute()
+
+    def _settle(self) -> None:
+        """Takes what follows without any choice: what runs no code, and low-memory hooks."""
+        self._settle_without_code()
+        while due := self._hooks_that_run():
+            context_id = self._instance.contexts.next_id
+            self._take("on_low_wasm_memory_context_creation", canister_id=due[0], context_id=context_id)
+            self._take("message_execution", message_id=self._instance.messages.pending_function)
+            self._settle_without_code()
+
+    def _settle_without_code(self) -> None:
+        instance = self._instance
+        while (context_id := instance.contexts.next_unreferenced()) is not None:
+            if instance.contexts[context_id].needs_to_respond:
+                self._take("call_context_starvation", context_id=context_id)
+            self._take("call_context_removal", context_id=context_id)
+        for canister_id in list(instance.stopping):
+            if self._has_stopped(canister_id):
+                self._take("stop_completion", canister_id=canister_id)
+        while (message_id := instance.messages.next_user_response()) is not None:
+            self._take("respond_to_user", message_id=message_id)

@@ -1,0 +1,157 @@
+"""Taking one named transition with given choices."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from reference_impl.management import methods as management
+from reference_impl.management import outside_calls
+from reference_impl.management.verdicts import Applies, DoesNotFit, WorldFailed
+from reference_impl.messages import delivery, expiry, requests, tasks
+from reference_impl.messages.execution import execute_pending
+from reference_impl.rounds import renaming, spontaneous
+from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.observations import Accepted, Refused
+from spec.state.label import Label
+from spec.values.rejects import Reject
+
+Outcome = Accepted | Refused | None
+Handler = Callable[..., Outcome]
+
+REJECTION = "management_call_rejection"
+
+
+def message_execution(instance: Instance, message_id: int) -> Refused | None:
+    """Runs the function that is pending."""
+    if instance.messages.pending_function is None or instance.messages.pending_function != message_id:
+        return Refused("the message is not a function that is about to run")
+    execute_pending(instance)
+    return None
+
+
+METHOD_OF = {"take_canister_snapshot_and_uninstall": "take_canister_snapshot"}
+"""The method whose calls a transition with choices answers, if it is not named like the transition."""
+
+
+@frozen
+class _ManagementTransition:
+    """A transition of the management canister."""
+
+    rule: str
+
+    def __call__(self, instance: Instance, message_id: int, **choices: object) -> Refused | None:
+        call = management.management_call(instance, message_id, choices)
+        if call is None:
+            return Refused("the message is not a call to the management canister that may be taken")
+        if choices and call.message.method_name != METHOD_OF.get(self.rule, self.rule):
+            return Refused("the call is one of another method")
+        match management.verdict_on(instance, call):
+            case Applies(rule=rule, apply=apply) if rule == self.rule:
+                apply()
+                return None
+            case Applies(rule=rule):
+                return Refused(f"for this call the transition is {rule}")
+            case Reject() as reject if self.rule == REJECTION:
+                management.reject_management_call(instance, call, reject)
+                return None
+            case Reject() as reject:
+                return Refused(f"the call is rejected: {reject.message}", reject)
+            case WorldFailed():
+                return Refused("the outside world does not answer")
+            case DoesNotFit(because=because):
+                return Refused(because)
+
+
+@frozen
+class _Transition:
+    choices: tuple[str, ...]
+    handler: Handler
+
+
+def _management_transitions() -> dict[str, _Transition]:
+    return {
+        rule: _Transition(("message_id", *management.CHOICES.get(rule, ())), _ManagementTransition(rule))
+        for rule in sorted({*management.TRANSITIONS, REJECTION})
+    }
+
+
+TRANSITIONS: Mapping[str, _Transition] = {
+    "submit_request": _Transition(("request", "effective_id"), requests.submit_request),
+    "submit_management_request": _Transition(("request", "effective_id"), requests.submit_management_request),
+    "submit_subnet_request": _Transition(("request", "effective_id"), requests.submit_subnet_request),
+    "request_rejection": _Transition(("request_id", "code"), requests.request_rejection),
+    "initiate_call": _Transition(("request_id",), requests.initiate_call),
+    **{name: _Transition(("message_id",), handler) for name, handler in delivery.REJECTIONS},
+    "spontaneous_call_rejection": _Transition(("message_id", "code"), delivery.spontaneous_call_rejection),
+    "call_context_creation": _Transition(("message_id", "context_id"), delivery.call_context_creation),
+    "heartbeat_context_creation": _Transition(("canister_id", "context_id"), tasks.heartbeat_context_creation),
+    "global_timer_context_creation": _Transition(("canister_id", "context_id"), tasks.global_timer_context_creation),
+    "on_low_wasm_memory_context_creation": _Transition(
+        ("canister_id", "context_id"), tasks.on_low_wasm_memory_context_creation
+    ),
+    "message_execution": _Transition(("message_id",), message_execution),
+    "callback_invocation": _Transition(("message_id",), delivery.callback_invocation),
+    "callback_of_deleted_context": _Transition(("message_id",), delivery.callback_of_deleted_context),
+    "call_context_starvation": _Transition(("context_id",), delivery.call_context_starvation),
+    "call_context_removal": _Transition(("context_id",), delivery.call_context_removal),
+    "respond_to_user": _Transition(("message_id",), requests.respond_to_user),
+    "request_done": _Transition(("request_id",), requests.request_done),
+    "request_deletion": _Transition(("request_id",), requests.request_deletion),
+    "call_expiry_of_message": _Transition(("message_id",), expiry.call_expiry_of_message),
+    "call_expiry_of_call_context": _Transition(("context_id",), expiry.call_expiry_of_call_context),
+    "call_expiry_of_stop_call": _Transition(("canister_id", "index"), expiry.call_expiry_of_stop_call),
+    "drop_expired_message": _Transition(("message_id",), expiry.drop_expired_message),
+    "canister_time_progress": _Transition(("canister_id", "time"), spontaneous.canister_time_progress),
+    "system_time_progress": _Transition(("time",), spontaneous.system_time_progress),
+    "payment_from_reserved_balance": _Transition(("canister_id", "balance"), spontaneous.payment_from_reserved_balance),
+    "payment_from_main_balance": _Transition(("canister_id", "balance"), spontaneous.payment_from_main_balance),
+    "canister_out_of_cycles": _Transition(("canister_id",), spontaneous.canister_out_of_cycles),
+    "canister_version_increment": _Transition(("canister_id", "version"), spontaneous.canister_version_increment),
+    "canister_history_trimming": _Transition(("canister_id", "kept"), spontaneous.canister_history_trimming),
+    "canister_log_trimming": _Transition(("canister_id", "kept"), spontaneous.canister_log_trimming),
+    "subnet_admins_change": _Transition(("subnet_id", "admins"), spontaneous.subnet_admins_change),
+    "canister_renaming": _Transition(
+        ("canister_id", "new_canister_id", "orchestrator", "orchestrator_version", "caller"),
+        renaming.canister_renaming,
+    ),
+    "outside_call_failure": _Transition(("message_id", "code"), outside_calls.outside_call_failure),
+    "outside_call_departure": _Transition(("message_id",), outside_calls.outside_call_departure),
+    "stop_completion": _Transition(("canister_id",), management.stop_completion),
+    "stop_call_rejection": _Transition(("canister_id", "index"), management.stop_call_rejection),
+    **_management_transitions(),
+}
+"""Every transition that the engine knows, by the name that labels use."""
+
+
+def take(instance: Instance, label: Label) -> Outcome:
+    """Takes exactly the transition that a label names; `Refused` if it cannot be taken, and then nothing changed."""
+    transition = TRANSITIONS.get(label.rule)
+    if transition is None:
+        return Refused(f"there is no transition {label.rule}")
+    choices: dict[str, Any] = label.arguments()
+    if set(choices) != set(transition.choices):
+        return Refused(f"{label.rule} needs the choices {', '.join(transition.choices)}")
+    if label.rule != "message_execution" and instance.messages.pending_function is not None:
+        return Refused("a function is pending and runs first")
+    outcome = transition.handler(instance, **choices)
+    if not isinstance(outcome, Refused):
+        instance.recorder.close(label)
+    return outcome
+
+
+def take_management_call(instance: Instance, message_id: int) -> None:
+    """Handles a call to the management canister in the one way that fits it."""
+    call = management.management_call(instance, message_id, {})
+    assert call is not None, "the queue gave a call for the management canister"
+    match management.verdict_on(instance, call):
+        case Applies(rule=rule, apply=apply, choices=choices):
+            apply()
+            instance.recorder.close(Label(rule, {"message_id": message_id, **dict(choices)}))
+        case Reject() as reject:
+            management.reject_management_call(instance, call, reject)
+            instance.recorder.close(Label(REJECTION, {"message_id": message_id}))
+        case WorldFailed(code=code):
+            take(instance, Label("outside_call_failure", {"message_id": message_id, "code": int(code)}))
+        case DoesNotFit(because=because):
+            raise AssertionError(f"the engine's own choices fit: {because}")

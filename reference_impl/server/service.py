@@ -1,0 +1,183 @@
+"""The reference implementation as a service: the verbs of the conformance protocol on plain Python values."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from attrs import frozen
+
+from reference_impl.engine import Engine
+from reference_impl.reads.queries import Query
+from reference_impl.reads.state_reads import Path, read_values
+from reference_impl.subnet.instance import Loader
+from reference_impl.subnet.observations import Accepted, ClaimedStep, Observation, Refused
+from reference_impl.wasm.running.module import load_module
+from spec.profile import Profile, known_profiles
+from spec.state.canister import Subnet
+from spec.state.digest import state_digest
+from spec.state.label import Label
+from spec.state.request import Endpoint, Request, RequestStatus
+from spec.values.containers import List
+from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text, self_authenticating_id
+from spec.values.quantities import Count, Nanoseconds
+from spec.values.rejects import Response
+
+INTERFACE_SPECIFICATION: Final = "0.66.0"
+
+ROOT_KEY: Final[Blob] = bytes.fromhex(
+    "308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100"
+    "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
+    "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
+)
+"""
+The DER encoding of the generator of BLS12-381's second group, which is the public key of the secret 1.
+
+An instance for development has no secrets: anyone can sign for it.
+"""
+
+SUBNET_ID: Final[SubnetId] = self_authenticating_id(ROOT_KEY)
+
+
+class NotSupported(Exception):
+    """What is asked for is not there. The message is one line."""
+
+
+@frozen
+class Description:
+    """What the implementation is and can do."""
+
+    name: Text
+    version: Text
+    interface_specification: Text
+    profiles: tuple[Text, ...]
+    capabilities: tuple[Text, ...]
+
+
+@frozen
+class Configuration:
+    """What an instance starts with."""
+
+    profile: Text
+    subnet_size: Count
+    system_time: Nanoseconds
+    subnet_admins: tuple[Principal, ...] = ()
+
+
+@frozen
+class Identity:
+    """What the implementation chose for an instance."""
+
+    subnet_id: SubnetId
+    root_key: Blob
+    system_time: Nanoseconds
+
+
+@frozen
+class Advanced:
+    """How far an instance came."""
+
+    rounds: Count
+    is_quiescent: bool
+    system_time: Nanoseconds
+
+
+@frozen
+class Scheduled:
+    """Which of the transitions that were asked for were taken."""
+
+    outputs: tuple[tuple[Observation, ...], ...]
+    """What each that was taken showed."""
+    stopped_by: Text | None
+    """Why the next one could not be taken."""
+
+
+class Service:
+    """One instance at a time. Every verb but `describe` and `reset` needs an instance: `NotSupported` before that."""
+
+    def __init__(self, loader: Loader = load_module, profiles: Mapping[Text, Profile] | None = None) -> None:
+        self._loader = loader
+        self._profiles = known_profiles() if profiles is None else profiles
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine of the instance."""
+        if self._engine is None:
+            raise NotSupported("there is no instance before the first reset")
+        return self._engine
+
+    def describe(self) -> Description:
+        """What this implementation is."""
+        try:
+            own_version = version("icspec")
+        except PackageNotFoundError:
+            own_version = "unknown"
+        return Description(
+            name="icspec reference implementation",
+            version=own_version,
+            interface_specification=INTERFACE_SPECIFICATION,
+            profiles=tuple(sorted(self._profiles)),
+            capabilities=("explain", "schedule", "state"),
+        )
+
+    def reset(self, configuration: Configuration) -> Identity:
+        """Forgets the instance and starts one without canisters. Raises `NotSupported` for an unknown profile."""
+        profile = self._profiles.get(configuration.profile)
+        if profile is None:
+            raise NotSupported(f"there is no profile {configuration.profile!r}")
+        if configuration.subnet_size == 0:
+            raise NotSupported("a subnet has at least one node")
+        admins = List(configuration.subnet_admins)
+        self._engine = Engine(
+            profile,
+            Subnet(SUBNET_ID, configuration.subnet_size),
+            configuration.system_time,
+            ROOT_KEY,
+            subnet_admins={} if admins.is_empty() else {SUBNET_ID: admins},
+            loader=self._loader,
+        )
+        return Identity(SUBNET_ID, ROOT_KEY, configuration.system_time)
+
+    def submit(self, request: Request, effective_id: Principal, endpoint: Endpoint) -> Accepted | Refused:
+        """Hands in an update call, for whose sender the other side of the protocol vouches."""
+        return self.engine.submit(request, effective_id, endpoint)
+
+    def answer(self, request_id: RequestId) -> RequestStatus | None:
+        """How far a request is; None if it is not known."""
+        return self.engine.request_status(request_id)
+
+    def query(self, query: Query, effective_id: Principal) -> Response | Refused:
+        """Evaluates a non-replicated query."""
+        return self.engine.query(query, effective_id)
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> list[Blob | None] | Refused:
+        """The value at each path of the state tree, None where there is none."""
+        return read_values(self.engine.instance, sender, effective_id, paths)
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        """Lets time progress, then runs rounds until nothing is left to do, so many at most."""
+        self.engine.advance(nanoseconds)
+        done = self.engine.drain(rounds)
+        return Advanced(done, self.engine.is_quiescent, self.engine.instance.system_time)
+
+    def stop(self) -> None:
+        """Drops the instance."""
+        self._engine = None
+
+    def explain(self) -> list[ClaimedStep]:
+        """The transitions taken since the last call, submissions included."""
+        return self.engine.explain()
+
+    def state(self) -> Blob:
+        """The digest of the specification's state that the instance is in, 32 bytes."""
+        return state_digest(self.engine.abstract())
+
+    def schedule(self, labels: Sequence[Label]) -> Scheduled:
+        """Takes these transitions in this order, up to the first that cannot be taken."""
+        outputs: list[tuple[Observation, ...]] = []
+        for label in labels:
+            outcome = self.engine.take(label)
+            if isinstance(outcome, Refused):
+                return Scheduled(tuple(outputs), outcome.because)
+            outputs.append(self.engine.last_shown)
+        return Scheduled(tuple(outputs), None)

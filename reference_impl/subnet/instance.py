@@ -1,0 +1,258 @@
+"""Everything that the engine holds, and the questions that several of its parts ask."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from reference_impl.subnet.call_contexts import CallContexts
+from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode, InstalledModule, empty_canister
+from reference_impl.subnet.ingress_history import IngressHistory
+from reference_impl.subnet.ledger import Ledger, liquid_balance
+from reference_impl.subnet.observations import Purpose, Recorder
+from reference_impl.subnet.outside_world import DeterministicWorld, OutsideWorld
+from reference_impl.subnet.queues import MessageQueues
+from spec.canister.environment import Environment
+from spec.canister.module import CanisterModule, MalformedModule
+from spec.canister.wasm_state import WasmState
+from spec.profile import Profile
+from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
+from spec.values.containers import List
+from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, SubnetId, Text
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
+
+OPAQUE_ID_ENDING = bytes([1, 1])
+"""Ids that the subnet assigns are 8 bytes of a number and these two. Source: index, principals, opaque ids."""
+
+USES: dict[Purpose, Text] = {
+    Purpose.EXECUTION: "instructions",
+    Purpose.TRANSMISSION: "request_and_response_transmission",
+    Purpose.CREATION: "canister_creation",
+    Purpose.REQUESTED: "burned_cycles",
+    Purpose.RESOURCES: "memory",
+}
+"""The field of `canister_metrics` that counts what a canister was charged for a purpose."""
+
+Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
+"""Turns the bytes of a module into the module."""
+
+
+class Instance:
+    """
+    A subnet with its canisters, messages, call contexts and requests. Everything in it is changed in place.
+
+    Canisters of other subnets may be there from the beginning. They run like the others, at their own subnets' prices.
+    """
+
+    def __init__(
+        self,
+        profile: Profile,
+        subnet: Subnet,
+        system_time: Nanoseconds,
+        root_key: Blob,
+        *,
+        loader: Loader,
+        subnet_admins: dict[SubnetId, List[Principal]] | None = None,
+        world: OutsideWorld | None = None,
+        canisters: Mapping[CanisterId, Canister] | None = None,
+    ) -> None:
+        self.profile = profile
+        self.world: OutsideWorld = DeterministicWorld() if world is None else world
+        self.subnet = subnet
+        self.system_time = system_time
+        self.root_key = root_key
+        self.subnet_admins = dict(subnet_admins or {})
+        self.ledger = Ledger(profile, subnet.subnet_size)
+        """The prices of the subnet on which canisters are created."""
+        self.canisters: dict[CanisterId, CanisterRecord] = {}
+        self.deleted_canisters: dict[CanisterId, None] = {}
+        """Ids that may not be used again, in the order of deletion."""
+        self.stopping: dict[CanisterId, None] = {}
+        """The canisters that are stopping."""
+        self.with_tasks: dict[CanisterId, None] = {}
+        """The canisters whose code exports a heartbeat or a global timer."""
+        self.hooks_due: dict[CanisterId, None] = {}
+        """The canisters whose low-memory hook is ready to run."""
+        self.used_snapshot_ids: dict[SnapshotId, None] = {}
+        """Every id that a snapshot ever had, in the order in which they were given."""
+        self._next_canister_number = 0
+        self.contexts = CallContexts()
+        self.messages = MessageQueues()
+        self.ingress = IngressHistory()
+        self.recorder = Recorder()
+        self.memory_in_use: Counter[SubnetId] = Counter()
+        """What the canisters use, or have allocated, of each subnet's memory, in bytes."""
+        self._loader = loader
+        self._modules: dict[Blob, InstalledModule | MalformedModule] = {}
+        for canister_id, canister in (canisters or {}).items():
+            self.add_canister(empty_canister(canister_id, canister))
+
+    def ledger_of(self, canister: CanisterRecord) -> Ledger:
+        """The prices of the subnet on which a canister lives."""
+        nodes = canister.subnet.subnet_size
+        return self.ledger if nodes == self.subnet.subnet_size else Ledger(self.profile, nodes)
+
+    def load(self, raw_module: Blob) -> InstalledModule | MalformedModule:
+        """The module with these bytes; the same object each time."""
+        known = self._modules.get(raw_module)
+        if known is None:
+            loaded = self._loader(raw_module, self.profile)
+            known = loaded if isinstance(loaded, MalformedModule) else InstalledModule(raw_module, loaded)
+            self._modules[raw_module] = known
+        return known
+
+    def is_free(self, canister_id: CanisterId) -> bool:
+        """No canister has or ever had this id."""
+        return canister_id not in self.canisters and canister_id not in self.deleted_canisters
+
+    def next_canister_id(self) -> CanisterId:
+        """The first id in the subnet's range that was never used."""
+        while True:
+            canister_id = Principal(self._next_canister_number.to_bytes(8, "big") + OPAQUE_ID_ENDING)
+            if self.is_free(canister_id):
+                return canister_id
+            self._next_canister_number += 1
+
+    def add_canister(self, canister: CanisterRecord) -> None:
+        """A canister is there from now on, with its code and its hook."""
+        self.canisters[canister.canister_id] = canister
+        self.set_code(canister, canister.code)
+        self.set_hook(canister, canister.low_memory_hook)
+        self.recount_memory(canister)
+
+    def delete_canister(self, canister: CanisterRecord) -> None:
+        """A canister leaves; its id is never used again."""
+        del self.canisters[canister.canister_id]
+        self.deleted_canisters[canister.canister_id] = None
+        self.with_tasks.pop(canister.canister_id, None)
+        self.hooks_due.pop(canister.canister_id, None)
+        self._count_memory(canister, 0)
+
+    def set_status(self, canister: CanisterRecord, status: CanisterStatus) -> None:
+        """The canister gets another status."""
+        canister.status = status
+        if isinstance(status, Stopping):
+            self.stopping[canister.canister_id] = None
+        else:
+            self.stopping.pop(canister.canister_id, None)
+
+    def set_hook(self, canister: CanisterRecord, status: HookStatus) -> None:
+        """The low-memory hook of the canister gets another status."""
+        canister.low_memory_hook = status
+        if status is HookStatus.READY:
+            self.hooks_due[canister.canister_id] = None
+        else:
+            self.hooks_due.pop(canister.canister_id, None)
+
+    def next_snapshot_id(self, canister_id: CanisterId) -> SnapshotId:
+        """An id that no snapshot ever had: a number and the id of the canister."""
+        number = len(self.used_snapshot_ids)
+        while (snapshot_id := SnapshotId(number.to_bytes(8, "big") + canister_id)) in self.used_snapshot_ids:
+            number += 1
+        return snapshot_id
+
+    def burn(self, canister: CanisterRecord, cycles: Cycles, purpose: Purpose, use: Text | None = None) -> None:
+        """Notes cycles that a canister was charged and that left the system. The balance is left to the caller."""
+        self.recorder.burned(cycles, purpose)
+        counted = USES.get(purpose) if use is None else use
+        if counted is not None:
+            canister.consumed[counted] = canister.consumed.get(counted, 0) + cycles
+
+    def credit(self, canister: CanisterRecord, cycles: Cycles) -> None:
+        """Adds cycles to the balance of a canister. What 128 bits cannot hold leaves the system."""
+        kept = min(cycles, MAXIMUM_CYCLES - canister.balance)
+        canister.balance += kept
+        self.recorder.burned(cycles - kept, Purpose.LOST)
+
+    def set_code(self, canister: CanisterRecord, code: InstalledCode | None) -> None:
+        """The canister gets other code, or none. Recounting its memory is left to the caller."""
+        canister.code = code
+        if code is not None and (code.installed.module.has_heartbeat or code.installed.module.has_global_timer):
+            self.with_tasks[canister.canister_id] = None
+        else:
+            self.with_tasks.pop(canister.canister_id, None)
+
+    def is_subnet_admin(self, principal: Principal, subnet_id: SubnetId | None = None) -> bool:
+        """The principal is an admin of a subnet; of the instance's own, if none is named."""
+        administered = self.subnet.subnet_id if subnet_id is None else subnet_id
+        return self.subnet_admins.get(administered, List[Principal]()).contains(principal)
+
+    def administers(self, principal: Principal, canister: CanisterRecord) -> bool:
+        """The principal is an admin of the subnet on which a canister lives."""
+        return self.is_subnet_admin(principal, canister.subnet.subnet_id)
+
+    def recount_memory(self, canister: CanisterRecord) -> None:
+        """Brings its subnet's use of memory up to date after a change of the canister."""
+        self._count_memory(canister, max(canister.settings.memory_allocation, canister.memory_usage()))
+
+    def _count_memory(self, canister: CanisterRecord, counted: ByteCount) -> None:
+        self.memory_in_use[canister.subnet.subnet_id] += counted - canister.counted_on_subnet
+        canister.counted_on_subnet = counted
+
+    def reservation(self, canister: CanisterRecord, allocation: ByteCount, usage: ByteCount) -> Cycles:
+        """What must be reserved if the canister is to have this allocation and this usage."""
+        growth = max(allocation, usage) - canister.counted_on_subnet
+        return self.ledger_of(canister).reservation(self.memory_in_use[canister.subnet.subnet_id], growth)
+
+    def freezing_limit(self, canister: CanisterRecord, usage: ByteCount | None = None) -> Cycles:
+        """The freezing limit of a canister, with its memory usage now or the one given."""
+        return self.ledger_of(canister).freezing_limit(
+            canister.settings.compute_allocation,
+            canister.settings.memory_allocation,
+            canister.memory_usage() if usage is None else usage,
+            canister.settings.freezing_threshold,
+        )
+
+    def liquid(self, canister: CanisterRecord) -> Cycles:
+        """The liquid balance of a canister."""
+        return liquid_balance(canister.balance, canister.reserved_balance, self.freezing_limit(canister))
+
+    def environment(
+        self,
+        canister: CanisterRecord,
+        instruction_limit: Instructions,
+        *,
+        global_timer: Nanoseconds | None = None,
+        version: CanisterVersion | None = None,
+        installing: InstalledModule | None = None,
+        history_size: ByteCount | None = None,
+        taken: Cycles = 0,
+        context_instructions: Instructions = 0,
+        replicated: bool = True,
+    ) -> Environment:
+        """
+        What an execution of the canister can read, as it is now where nothing else is given.
+
+        `taken` are cycles of the balance that the execution does not see.
+        """
+        settings = canister.settings
+        module = installing or (canister.code.installed if canister.code is not None else None)
+        return Environment(
+            profile=self.profile,
+            instruction_limit=instruction_limit,
+            time=canister.time,
+            controllers=settings.controllers,
+            global_timer=canister.global_timer if global_timer is None else global_timer,
+            balance=canister.balance - taken,
+            reserved_balance=canister.reserved_balance,
+            reserved_balance_limit=settings.reserved_balance_limit,
+            compute_allocation=settings.compute_allocation,
+            memory_allocation=settings.memory_allocation,
+            memory_usage_raw_module=0 if module is None else module.size,
+            memory_usage_canister_history=canister.history.size if history_size is None else history_size,
+            memory_usage_chunk_store=canister.chunk_store_size,
+            memory_usage_snapshots=canister.snapshots_size,
+            freezing_threshold=settings.freezing_threshold,
+            subnet_id=canister.subnet.subnet_id,
+            subnet_size=canister.subnet.subnet_size,
+            root_key=self.root_key,
+            certificate=None,
+            status=simple_status(canister.status),
+            canister_version=canister.version if version is None else version,
+            environment_variables=settings.environment_variables,
+            call_context_instructions=context_instructions,
+            replicated=replicated,
+        )
+
+
+def heap_size(wasm_state: WasmState) -> ByteCount:
+    """The size of the heap in bytes."""
+    return wasm_state.wasm_memory.size

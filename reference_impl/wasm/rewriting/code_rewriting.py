@@ -1,0 +1,273 @@
+"""
+Rewrites the bodies of functions, so that they charge for themselves and count how deep calls nest.
+
+Source: facts on instruction weights, rules S1 to S10, D1 to D6 and G2.
+"""
+
+import re
+from itertools import pairwise
+from operator import itemgetter
+from typing import Final
+
+from attrs import frozen
+
+from reference_impl.wasm.layout.encoding import Malformed, Reader, unsigned
+from reference_impl.wasm.layout.parsed_module import I64, FunctionType, ParsedModule
+from reference_impl.wasm.rewriting.compiling_effort import CompilingEffort
+from reference_impl.wasm.rewriting.counting_code import (
+    MOST_LOCALS,
+    CounterInGlobal,
+    CounterInLocal,
+    LocalCode,
+    Segment,
+    segment_of,
+)
+from reference_impl.wasm.rewriting.instruction_table import (
+    COMPLEXITY_OF_BULK,
+    COMPLEXITY_OF_BYTES,
+    COMPLEXITY_OF_VECTORS,
+    weights_of_bulk,
+    weights_of_bytes,
+    weights_of_vectors,
+)
+from reference_impl.wasm.rewriting.lexer import instructions, number_after_prefix
+
+
+@frozen
+class Bounds:
+    """What the code of a module may be and do."""
+
+    memory_pages: int
+    """The memory may not grow beyond this."""
+    function_instructions: int
+    function_complexity: int
+
+
+_GROW: Final = 0x40
+_CLOSING: Final = re.compile(rb"[\x00\x03-\x05\x0b-\x0f\x12\x13]")
+"""loop, if, else, end, br, br_if, br_table, return, unreachable, return_call, return_call_indirect. Source: S3."""
+_BRANCH_TABLE: Final = 0x0E
+_CALL, _CALL_INDIRECT = 0x10, 0x11
+_REWRITTEN: Final = re.compile(rb"[\x10\x11\xfc]")
+_TYPED_BLOCK: Final = re.compile(rb"[\x02-\x04](?![\x40-\x7f]\Z)")
+"""A block whose type has an index; the values that it takes and gives are brought together like locals."""
+_MANY_MERGES: Final = 10_000
+"""Below this the types of blocks are not looked at."""
+_PREFIXED: Final = re.compile(rb"[\xfc\xfd]")
+_MEMORY_INIT, _DATA_DROP, _MEMORY_COPY, _MEMORY_FILL = 8, 9, 10, 11
+_REFUSED_TABLE_INSTRUCTIONS: Final = {12: "table.init", 14: "table.copy", 15: "table.grow", 17: "table.fill"}
+_INJECTED_UNCHECKED, _INJECTED_CHECKED = 4, 10
+_INJECTED_DYNAMIC_32_BIT, _INJECTED_DYNAMIC_64_BIT, _INJECTED_GROW = 3, 1, 3
+
+
+@frozen
+class Places:
+    """Indices of what is added to the module."""
+
+    counter: int
+    depth: int
+    exhausted: int
+    limit: int
+    one_slice: int
+    charge: int
+    fast: dict[int, int]
+    """The functions that stand for imported functions, by the indices of those."""
+    wrappers: dict[bytes, bytes]
+    """The type of a block without parameters, by its results."""
+
+
+@frozen
+class _Locals:
+    """The declarations of the locals of a function."""
+
+    groups: int
+    declarations: bytes
+    number: int
+    """Parameters included."""
+    end: int
+    """Where the code starts in the body."""
+
+    def with_counter(self) -> bytes:
+        """The declarations, with a local for the counter at the end."""
+        return unsigned(self.groups + 1) + self.declarations + bytes([1, I64])
+
+
+def _locals(body: bytes, parameters: int) -> _Locals:
+    reader, number = Reader(body), parameters
+    groups = reader.unsigned()
+    start = reader.position
+    for _ in range(groups):
+        number += reader.unsigned()
+        reader.byte()
+    return _Locals(groups, body[start : reader.position], number, reader.position)
+
+
+class CodeWriter:
+    """Rewrites the function bodies of one module, and adds up what compilation is charged for."""
+
+    def __init__(self, parsed: ParsedModule, places: Places, bounds: Bounds, is_exact: bool) -> None:
+        is_64_bit = parsed.has_64_bit_memory
+        self.is_exact = is_exact
+        self.imported_functions = len(parsed.imports)
+        self.function_instructions = bounds.function_instructions
+        self.complexity = bounds.function_complexity
+        weights = weights_of_bytes(is_64_bit)
+        # This weight does not fit a byte, so it is added apart.
+        self.grow_weight, weights[_GROW] = weights[_GROW], 0
+        self.weights = bytes(weights)
+        self.bulk_weights = weights_of_bulk(is_64_bit)
+        self.vector_weights = weights_of_vectors(is_64_bit)
+        self.segments: dict[bytes, Segment] = {}
+        self.fast = places.fast
+        self.effort = CompilingEffort()
+        self.largest_type = max((len(one.parameters) + len(one.results) for one in parsed.types), default=0)
+        self.count = 0
+        self.drops_data = False
+        self.places = places
+        self.in_global = CounterInGlobal(places.counter, places.exhausted)
+        self.in_locals: dict[int, LocalCode] = {}
+        # A local for the depth would make calls slower: it must be saved across them.
+        depth = unsigned(places.depth)
+        descend = b"\x23" + depth + b"\x41\x01\x6b\x24" + depth
+        self.enter = b"\x23" + depth + b"\x45\x04\x40\x00\x0b" + descend
+        self.enter_indirectly = self.enter
+        self.arrive = b""
+        if parsed.has_imports_in_table:
+            # What is called is known only in the callee, and calls of imported functions do not nest.
+            self.enter_indirectly = descend
+            self.arrive = b"\x23" + depth + b"\x41\x00\x48\x04\x40\x00\x0b"
+        self.leave = b"\x23" + depth + b"\x41\x01\x6a\x24" + depth
+        charge = b"\x10" + unsigned(places.charge)
+        self.charge_32 = b"\xad" + charge + b"\xa7"
+        self.charge_64 = charge if is_64_bit else self.charge_32
+
+    def body(self, body: bytes, function_type: FunctionType) -> bytes:
+        """A function body that charges for itself."""
+        declared = _locals(body, len(function_type.parameters))
+        tokens = instructions(body[declared.end :])
+        opcodes = bytes(map(itemgetter(0), tokens))
+        self._check_limits(tokens, opcodes)
+        self._add_effort(tokens, opcodes, declared.number)
+        self.count += len(tokens) + _INJECTED_GROW * opcodes.count(_GROW)
+        has_several_segments = _CLOSING.search(opcodes, 0, len(opcodes) - 1) is not None
+        if self.is_exact or not has_several_segments or declared.number >= MOST_LOCALS:
+            written = [body[: declared.end], self.arrive]
+            self._write_segments(written, tokens, opcodes, self.in_global)
+            return b"".join(written)
+        code = self.in_locals.get(declared.number)
+        if code is None:
+            code = LocalCode(declared.number, self.places.counter, self.places.exhausted)
+            self.in_locals[declared.number] = code
+        counter = CounterInLocal(code, _BRANCH_TABLE in opcodes)
+        # Branches to the end of the function come to the end of a block, after which the counter is shown.
+        block = b"\x02" + self.places.wrappers[function_type.results]
+        written = [declared.with_counter(), self.arrive, code.renew, block]
+        self._write_segments(written, tokens, opcodes, counter)
+        return b"".join(written) + counter.show() + b"\x0b"
+
+    def _add_effort(self, tokens: list[bytes], opcodes: bytes, values: int) -> None:
+        segments = len(_CLOSING.findall(opcodes))
+        if segments * self.largest_type > _MANY_MERGES and any(map(_TYPED_BLOCK.match, tokens)):
+            values += self.largest_type
+        self.effort.add(len(tokens), values, segments)
+
+    def _check_limits(self, tokens: list[bytes], opcodes: bytes) -> None:
+        if len(tokens) > self.function_instructions:
+            raise Malformed(f"a function has {len(tokens)} instructions, more than {self.function_instructions}")
+        points = sum(opcodes.translate(COMPLEXITY_OF_BYTES))
+        for match in _PREFIXED.finditer(opcodes):
+            token = tokens[match.start()]
+            is_bulk = token[0] == 0xFC
+            points += COMPLEXITY_OF_BULK[number_after_prefix(token)] if is_bulk else COMPLEXITY_OF_VECTORS
+        if points > self.complexity:
+            raise Malformed(f"a function has the complexity {points}, more than {self.complexity}")
+        if b"\x26" in opcodes:
+            raise Malformed("the instruction table.set is not allowed")
+
+    def _rewrite(
+        self, tokens: list[bytes], opcodes: bytes, counter: CounterInGlobal | CounterInLocal
+    ) -> dict[int, bytes]:
+        """Guards calls against nesting too deep; gives the code that charges for bulk operations, by position."""
+        dynamic = {}
+        nested: list[int] = []
+        for match in _REWRITTEN.finditer(opcodes):
+            position = match.start()
+            token = tokens[position]
+            if token[0] == _CALL and (callee := Reader(token, 1).unsigned()) < self.imported_functions:
+                tokens[position] = b"\x10" + unsigned(self.fast.get(callee, callee)) + counter.renew
+            elif token[0] in (_CALL, _CALL_INDIRECT):
+                nested.append(position)
+            else:
+                charge = self._dynamic_charge(number_after_prefix(token))
+                if charge:
+                    dynamic[position] = charge + counter.renew
+        self._guard(nested, tokens, opcodes, counter.renew)
+        return dynamic
+
+    def _guard(self, nested: list[int], tokens: list[bytes], opcodes: bytes, renew: bytes) -> None:
+        """Counts the depth of calls. Between calls in one segment it may stay as deep as the first one went."""
+        is_deeper = False
+        for position, following in pairwise([*nested, len(opcodes)]):
+            token = tokens[position]
+            enter = self.enter if token[0] == _CALL else self.enter_indirectly
+            stays = _CLOSING.search(opcodes, position, following) is None
+            tokens[position] = (b"" if is_deeper else enter) + token + (b"" if stays else self.leave) + renew
+            is_deeper = stays
+
+    def _dynamic_charge(self, number: int) -> bytes:
+        """The code that charges for the bulk operation with this number after its prefix; empty if none does."""
+        if number in _REFUSED_TABLE_INSTRUCTIONS:
+            raise Malformed(f"the instruction {_REFUSED_TABLE_INSTRUCTIONS[number]} is not allowed")
+        if number == _DATA_DROP:
+            self.drops_data = True
+        if number not in (_MEMORY_INIT, _MEMORY_COPY, _MEMORY_FILL):
+            return b""
+        charge = self.charge_32 if number == _MEMORY_INIT else self.charge_64
+        self.count += _INJECTED_DYNAMIC_32_BIT if charge is self.charge_32 else _INJECTED_DYNAMIC_64_BIT
+        return charge
+
+    def _write_segments(
+        self,
+        written: list[bytes],
+        tokens: list[bytes],
+        opcodes: bytes,
+        counter: CounterInGlobal | CounterInLocal,
+    ) -> None:
+        dynamic = self._rewrite(tokens, opcodes, counter)
+        extra = {match.start(): self._prefixed_weight(tokens[match.start()]) for match in _PREFIXED.finditer(opcodes)}
+        for position in dynamic:
+            extra.setdefault(position, 0)
+        start, cost, is_checked = 0, 1, True
+        for match in _CLOSING.finditer(opcodes):
+            end = match.end()
+            segment = self._segment(opcodes[start:end])
+            cost += segment.cost
+            charged_inside = []
+            if extra:
+                inside = [position for position in range(start, end) if position in extra]
+                cost += sum(extra[position] for position in inside)
+                charged_inside = [position for position in inside if position != start and position in dynamic]
+            # Source: D5. At one position, the dynamic charge comes before that of the segment.
+            if start in dynamic:
+                written += (counter.show(), dynamic[start])
+            if is_checked or cost:
+                self.count += _INJECTED_CHECKED if is_checked else _INJECTED_UNCHECKED
+            written.append(counter.charge(cost, is_checked, segment, bool(charged_inside)))
+            for position in charged_inside:
+                written.extend(tokens[start:position])
+                written.append(dynamic[position])
+                start = position
+            written.extend(tokens[start : end - 1])
+            written += (counter.close(tokens[end - 1]), tokens[end - 1])
+            start, cost, is_checked = end, 0, segment.begins_loop
+
+    def _segment(self, opcodes: bytes) -> Segment:
+        segment = self.segments.get(opcodes)
+        if segment is None:
+            cost = sum(opcodes.translate(self.weights)) + self.grow_weight * opcodes.count(_GROW)
+            segment = self.segments[opcodes] = segment_of(opcodes, cost)
+        return segment
+
+    def _prefixed_weight(self, token: bytes) -> int:
+        number = number_after_prefix(token)
+        return self.bulk_weights[number] if token[0] == 0xFC else self.vector_weights[number]

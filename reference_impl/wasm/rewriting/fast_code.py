@@ -1,0 +1,165 @@
+"""The code of the system functions that run inside the module, written as WebAssembly text."""
+
+from typing import assert_never
+
+import wasmtime
+from attrs import frozen
+
+from reference_impl.wasm.layout.encoding import Reader, sections
+from reference_impl.wasm.layout.fast_functions import (
+    CHARGED,
+    COUNTER_START,
+    CYCLES_KNOWN,
+    FAST,
+    HEAP_SIZE,
+    PARAMETERS,
+    REPLY,
+    REPLY_LENGTH,
+    REPLY_ROOM,
+    RESULT,
+    Amount,
+    Append,
+    Copy,
+    Counter,
+    Hosted,
+    Number,
+    SmallAmount,
+    StableGrow,
+    StableRead,
+    StableSize,
+    StableWrite,
+)
+from reference_impl.wasm.layout.parsed_module import CODE
+from reference_impl.wasm.rewriting import fast_stable_code
+from reference_impl.wasm.rewriting.fast_text import HEAP, SYSTEM, FunctionText, both, cell, cell_32, fits, set_cell
+from reference_impl.wasm.system_api.table import SYSTEM_API
+
+
+@frozen
+class FastCode:
+    """Writes the functions of one module."""
+
+    counter: int
+    """The index of the global that counts down."""
+    one_slice: int
+    """The index of the global that holds what a slice holds."""
+    is_64_bit: bool
+
+    def bodies(self, functions: list[tuple[str, int]]) -> list[bytes]:
+        """The bodies of functions, each given by its name and the index of the imported function in its place."""
+        if not functions:
+            return []
+        text = " ".join(self._function(name, imported) for name, imported in functions)
+        found = sections(bytes(wasmtime.wat2wasm(f"(module {text})")))
+        reader = Reader(next(one.content for one in found if one.section_id == CODE))
+        return [reader.take(reader.unsigned()) for _ in range(reader.unsigned())]
+
+    def _function(self, name: str, imported: int) -> str:
+        text = FunctionText(SYSTEM_API[name], self.counter, self.one_slice, self.is_64_bit)
+        return f"(func {text.signature} {_plain_way(name, text, imported)} {text.call(imported)})"
+
+
+def _plain_way(name: str, text: FunctionText, imported: int) -> str:
+    match FAST[name]:
+        case Number(number):
+            return _number(number, text)
+        case Copy(place, size_cell):
+            return _copy(place, size_cell, text)
+        case Append():
+            return _append(text)
+        case Counter():
+            return _count(text)
+        case Amount(number):
+            return _amount(number, text)
+        case SmallAmount(number):
+            return _small_amount(number, text)
+        case Hosted():
+            return _hosted(text, imported)
+        case StableSize():
+            return fast_stable_code.size(text)
+        case StableGrow():
+            return fast_stable_code.grow(text)
+        case StableRead():
+            return fast_stable_code.read(text)
+        case StableWrite():
+            return fast_stable_code.write(text)
+        case unknown:
+            assert_never(unknown)
+
+
+def _number(number: int, text: FunctionText) -> str:
+    given = cell(number) if text.gives_64_bits else cell_32(number)
+    return f"""(if {both(text.is_plain, text.affordable(text.fixed_cost))} (then
+        {text.charge(text.fixed_cost)} (return {given})))"""
+
+
+def _copy(place: int, size_cell: int, text: FunctionText) -> str:
+    size = "(local.get $size)"
+    condition = both(
+        text.is_plain,
+        fits(text.wide(1), size, cell(size_cell)),
+        text.in_heap(0, size),
+        text.affordable(text.cost(size)),
+    )
+    source = f"(i32.add {text.narrow(1)} (i32.const {place}))"
+    return f"""(local $size i64) (local.set $size {text.wide(2)})
+        (if {condition} (then
+          {text.charge(text.cost(size))}
+          (memory.copy {HEAP} {SYSTEM} {text.address(0)} {source} {text.narrow(2)})
+          (return)))"""
+
+
+def _append(text: FunctionText) -> str:
+    size = "(local.get $size)"
+    cost = text.cost(size, factor=50)
+    condition = both(
+        text.is_plain, f"(i64.le_u {size} {cell(REPLY_ROOM)})", text.in_heap(0, size), text.affordable(cost)
+    )
+    destination = f"(i32.add {cell_32(REPLY_LENGTH)} (i32.const {REPLY}))"
+    return f"""(local $size i64) (local.set $size {text.wide(1)})
+        (if {condition} (then
+          {text.charge(cost)}
+          (memory.copy {SYSTEM} {HEAP} {destination} {text.address(0)} {text.narrow(1)})
+          {set_cell(REPLY_LENGTH, f"(i64.add {cell(REPLY_LENGTH)} {size})")}
+          {set_cell(REPLY_ROOM, f"(i64.sub {cell(REPLY_ROOM)} {size})")}
+          (return)))"""
+
+
+def _count(text: FunctionText) -> str:
+    is_known = f"(i64.le_u {text.wide(0)} (i64.const 1))"
+    start = cell(COUNTER_START).replace("(i32.const 0)", "(i32.shl (local.get 0) (i32.const 3))")
+    return f"""(if {both(text.is_plain, is_known, text.affordable(text.fixed_cost))} (then
+        {text.charge(text.fixed_cost)}
+        (return (i64.sub {start} (global.get {text.counter})))))"""
+
+
+def _amount(number: int, text: FunctionText) -> str:
+    condition = both(
+        text.is_plain, cell_32(CYCLES_KNOWN), text.in_heap(0, "(i64.const 16)"), text.affordable(text.fixed_cost)
+    )
+    return f"""(if {condition} (then
+        {text.charge(text.fixed_cost)}
+        (i64.store {HEAP} align=1 {text.address(0)} {cell(number)})
+        (i64.store {HEAP} offset=8 align=1 {text.address(0)} {cell(number + 1)})
+        (return)))"""
+
+
+def _small_amount(number: int, text: FunctionText) -> str:
+    fits_64_bits = f"(i64.eqz {cell(number + 1)})"
+    condition = both(text.is_plain, cell_32(CYCLES_KNOWN), fits_64_bits, text.affordable(text.fixed_cost))
+    return f"(if {condition} (then {text.charge(text.fixed_cost)} (return {cell(number)})))"
+
+
+def _hosted(text: FunctionText, imported: int) -> str:
+    cost = text.cost_of_parameters()
+    parameters = range(len(text.function.parameters))
+    # Sizes below this cannot make the cost overflow.
+    moderate = [f"(i64.le_u {text.wide(index)} (i64.const {2**40}))" for index in text.sizes]
+    given = "".join(set_cell(PARAMETERS + index, text.wide(index)) for index in parameters)
+    result = {"": "", "i32": f"(drop) {cell_32(RESULT)}", "i64": f"(drop) {cell(RESULT)}"}[text.result]
+    return f"""(if {both(text.is_plain, *moderate, text.affordable(cost))} (then
+        {text.charge(cost)}
+        {given}
+        {set_cell(HEAP_SIZE, text.heap_size())}
+        {set_cell(CHARGED, "(i64.const 1)")}
+        {text.call(imported)} {result} (return)))"""

@@ -1,0 +1,277 @@
+"""
+Rewrites a module once, so that it counts its instructions and its state can be read and set.
+
+Function, global and data indices stay as they are: what is added comes last. A run out of instructions ends the
+execution inside the module, which sets a flag.
+"""
+
+from typing import Final
+
+from attrs import frozen
+
+from reference_impl.wasm.layout.encoding import HEADER, Reader, name, section, signed, unsigned, vector
+from reference_impl.wasm.layout.fast_functions import FAST, uses_stable_memory
+from reference_impl.wasm.layout.parsed_module import (
+    CODE,
+    DATA,
+    DATA_COUNT,
+    ELEMENT,
+    EXPORT,
+    FUNCREF,
+    FUNCTION,
+    GLOBAL,
+    I32,
+    I64,
+    IMPORT,
+    KIND_FUNCTION,
+    KIND_GLOBAL,
+    KIND_MEMORY,
+    KIND_TABLE,
+    MEMORY,
+    TABLE,
+    TYPE,
+    FunctionType,
+    ParsedModule,
+)
+from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, added_memories
+from reference_impl.wasm.rewriting.charge_code import ChargePlaces, charge_body
+from reference_impl.wasm.rewriting.code_rewriting import Bounds, CodeWriter, Places
+from reference_impl.wasm.rewriting.fast_code import FastCode
+from spec.values.quantities import Instructions
+
+COUNTER: Final = "counter"
+"""The exported global that holds the instructions left."""
+DEPTH: Final = "depth"
+"""The exported global that holds how many more calls may nest."""
+EXHAUSTED: Final = "exhausted"
+"""The exported global that tells why the execution ended in the module: see `counting_code`."""
+LIMIT: Final = "limit"
+"""The exported global that holds with how many instructions the execution started."""
+ONE_SLICE: Final = "slice"
+"""The exported global that holds how many instructions a slice of the execution holds."""
+THE_MEMORY: Final = "memory"
+SYSTEM_MEMORY: Final = "system"
+STABLE_MEMORY: Final = "stable"
+START_FUNCTION: Final = "start"
+CALL_CLOSURE: Final = "closure"
+"""The exported function that calls the function at an index of table 0 with one argument."""
+
+
+def function_export(index: int) -> str:
+    """The name under which an exported function of the original module is exported."""
+    return f"function:{index}"
+
+
+def global_export(index: int) -> str:
+    """The name under which a persistent global is exported."""
+    return f"global:{index}"
+
+
+@frozen
+class Instrumented:
+    """A rewritten module."""
+
+    binary: bytes
+    instructions_in_instrumented_code: Instructions
+    """What compilation is charged for. Source: facts on weights, compilation."""
+    drops_data: bool
+    """The module contains `data.drop`, so an instance cannot serve a second execution."""
+    has_system_memory: bool
+    """Some system functions run inside the module."""
+    has_stable_memory: bool
+    """Some of these use stable memory."""
+    is_exact: bool
+    """The counter is right after every trap, not only after `unreachable`."""
+    is_hard_to_compile: bool
+    """Optimization may take too long."""
+
+
+_MUTABLE_32, _MUTABLE_64 = b"\x7f\x01\x41\x00\x0b", b"\x7e\x01\x42\x00\x0b"
+_ADDED_GLOBALS: Final = [_MUTABLE_64, _MUTABLE_32, _MUTABLE_32, _MUTABLE_64, _MUTABLE_64]
+
+_INJECTED_HELPERS: Final = 20 + 46
+"""The counter helper and the clean page counter, their closing ends included."""
+_INJECTED_GLOBALS: Final = 3
+_INSTRUCTIONS_PER_GLOBAL: Final = 2
+
+
+def _closure_type(parsed: ParsedModule) -> FunctionType:
+    return FunctionType(bytes([I64 if parsed.has_64_bit_memory else I32]), b"")
+
+
+def _added_types(parsed: ParsedModule) -> list[FunctionType]:
+    closure = _closure_type(parsed)
+    is_64_bit_table = bool(parsed.tables) and parsed.tables[0].limits.is_64_bit
+    index = bytes([I64 if is_64_bit_table else I32])
+    return [
+        FunctionType(bytes([I64]), bytes([I64])),
+        closure,
+        FunctionType(index + closure.parameters, b""),
+        *(FunctionType(b"", results) for results in _several_results(parsed)),
+    ]
+
+
+_TYPES_BEFORE_RESULTS: Final = 3
+
+
+def _several_results(parsed: ParsedModule) -> list[bytes]:
+    """The lists of more than one result that functions of the module give."""
+    return sorted(
+        {one.results for index in set(parsed.function_types) if len((one := parsed.types[index]).results) > 1}
+    )
+
+
+def _wrapper_types(parsed: ParsedModule) -> dict[bytes, bytes]:
+    """The type of a block without parameters, by its results."""
+    first = len(parsed.types) + _TYPES_BEFORE_RESULTS
+    several = {results: signed(first + place) for place, results in enumerate(_several_results(parsed))}
+    return {b"": b"\x40"} | {one.results: one.results for one in parsed.types if len(one.results) == 1} | several
+
+
+def _function_type(one: FunctionType) -> bytes:
+    return (
+        b"\x60"
+        + vector([one.parameters[i : i + 1] for i in range(len(one.parameters))])
+        + vector([one.results[i : i + 1] for i in range(len(one.results))])
+    )
+
+
+def _helpers(parsed: ParsedModule, places: Places, first_type: int) -> list[tuple[int, bytes]]:
+    """Type index and body of each function that is added."""
+    charging = ChargePlaces(places.counter, places.limit, places.one_slice, places.exhausted)
+    helpers = [(first_type, charge_body(charging))]
+    if _has_closures(parsed):
+        call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 1) + b"\x00\x0b"
+        helpers.append((first_type + 2, call))
+    writer = FastCode(places.counter, places.one_slice, parsed.has_64_bit_memory)
+    bodies = writer.bodies([(parsed.imports[imported].name, imported) for imported in places.fast])
+    helpers += [(parsed.imports[imported].type_index, body) for imported, body in zip(places.fast, bodies, strict=True)]
+    return helpers
+
+
+def _fast_functions(parsed: ParsedModule, first: int) -> dict[int, int]:
+    """Indices for the functions that stand for imported ones, by the indices of those."""
+    imported = [index for index, one in enumerate(parsed.imports) if one.name in FAST]
+    return {index: first + place for place, index in enumerate(imported)}
+
+
+def _has_stable_memory(parsed: ParsedModule) -> bool:
+    return any(uses_stable_memory(one.name) for one in parsed.imports)
+
+
+def _has_closures(parsed: ParsedModule) -> bool:
+    return bool(parsed.tables) and parsed.tables[0].reference_type == FUNCREF
+
+
+_NO_MEMORY: Final = b"\x01\x00\x00"
+"""Stands for the memory of a module that has none, so that the others have their indices."""
+
+
+def _memory_section(parsed: ParsedModule, most_pages: int, has_system_memory: bool) -> bytes:
+    """The memory with its maximum cut to what the profile allows, so that memory.grow beyond it gives -1."""
+    memories = [_NO_MEMORY]
+    if parsed.memory:
+        declared = parsed.memory.maximum
+        maximum = most_pages if declared is None else min(declared, most_pages)
+        flags = 1 | (4 if parsed.memory.is_64_bit else 0)
+        memories = [bytes([flags]) + unsigned(parsed.memory.minimum) + unsigned(maximum)]
+    if has_system_memory:
+        memories += added_memories(USUAL_STABLE_PAGES if _has_stable_memory(parsed) else 0)
+    return vector(memories)
+
+
+def _data_section(parsed: ParsedModule) -> bytes:
+    """Active segments become passive and empty: after instantiation that is what they are, and the indices stay."""
+    return vector(
+        [
+            b"\x01" + (unsigned(len(segment.content)) + segment.content if segment.offset is None else b"\x00")
+            for segment in parsed.data_segments
+        ]
+    )
+
+
+def _export_section(parsed: ParsedModule, places: Places, closure_function: int) -> bytes:
+    exports = [
+        name(function_export(index)) + bytes([KIND_FUNCTION]) + unsigned(index)
+        for index in sorted(set(parsed.exported_functions().values()))
+    ]
+    for index in parsed.persistent_globals():
+        exports.append(name(global_export(index)) + bytes([KIND_GLOBAL]) + unsigned(index))
+    for text, index in (
+        (COUNTER, places.counter),
+        (DEPTH, places.depth),
+        (EXHAUSTED, places.exhausted),
+        (LIMIT, places.limit),
+        (ONE_SLICE, places.one_slice),
+    ):
+        exports.append(name(text) + bytes([KIND_GLOBAL]) + unsigned(index))
+    if parsed.memory:
+        exports.append(name(THE_MEMORY) + bytes([KIND_MEMORY, 0]))
+    if places.fast:
+        exports.append(name(SYSTEM_MEMORY) + bytes([KIND_MEMORY, 1]))
+    if _has_stable_memory(parsed):
+        exports.append(name(STABLE_MEMORY) + bytes([KIND_MEMORY, 2]))
+    if parsed.tables:
+        exports.append(name("table") + bytes([KIND_TABLE, 0]))
+    if parsed.start is not None:
+        exports.append(name(START_FUNCTION) + bytes([KIND_FUNCTION]) + unsigned(parsed.start))
+    if _has_closures(parsed):
+        exports.append(name(CALL_CLOSURE) + bytes([KIND_FUNCTION]) + unsigned(closure_function))
+    return vector(exports)
+
+
+def _extended(parsed: ParsedModule, section_id: int, more: list[bytes]) -> bytes:
+    """The content of a section that is a vector, with more items at its end."""
+    reader = Reader(parsed.raw_sections.get(section_id, b"\x00"))
+    count = reader.unsigned()
+    return unsigned(count + len(more)) + reader.content[reader.position :] + b"".join(more)
+
+
+def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> Instrumented:
+    """
+    Rewrites a valid module. Code that is exact has the right count after every trap and is slower. Raises `Malformed`
+    for a forbidden instruction and for a function that exceeds the bounds.
+    """
+    first_function = len(parsed.imports) + len(parsed.function_types)
+    first_global = len(parsed.globals)
+    first_fast = first_function + (2 if _has_closures(parsed) else 1)
+    places = Places(
+        counter=first_global,
+        depth=first_global + 1,
+        exhausted=first_global + 2,
+        limit=first_global + 3,
+        one_slice=first_global + 4,
+        charge=first_function,
+        fast=_fast_functions(parsed, first_fast),
+        wrappers=_wrapper_types(parsed),
+    )
+    writer = CodeWriter(parsed, places, bounds, is_exact)
+    helpers = _helpers(parsed, places, len(parsed.types))
+    types = [parsed.types[index] for index in parsed.function_types]
+    bodies = [writer.body(body, one) for body, one in zip(parsed.bodies, types, strict=True)]
+    bodies += [body for _, body in helpers]
+    new_sections: dict[int, bytes] = {
+        TYPE: _extended(parsed, TYPE, [_function_type(one) for one in _added_types(parsed)]),
+        FUNCTION: _extended(parsed, FUNCTION, [unsigned(type_index) for type_index, _ in helpers]),
+        GLOBAL: _extended(parsed, GLOBAL, _ADDED_GLOBALS),
+        EXPORT: _export_section(parsed, places, first_function + 1),
+        CODE: vector([unsigned(len(body)) + body for body in bodies]),
+    }
+    if parsed.memory or places.fast:
+        new_sections[MEMORY] = _memory_section(parsed, bounds.memory_pages, bool(places.fast))
+    if parsed.data_segments:
+        new_sections[DATA] = _data_section(parsed)
+    kept = {key: parsed.raw_sections[key] for key in (IMPORT, TABLE, ELEMENT, DATA_COUNT) if key in parsed.raw_sections}
+    new_sections.update(kept)
+    order = (TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, ELEMENT, DATA_COUNT, CODE, DATA)
+    binary = HEADER + b"".join(section(key, new_sections[key]) for key in order if key in new_sections)
+    count = writer.count + _INJECTED_HELPERS + _INSTRUCTIONS_PER_GLOBAL * (len(parsed.globals) + _INJECTED_GLOBALS)
+    return Instrumented(
+        binary,
+        count,
+        writer.drops_data,
+        bool(places.fast),
+        _has_stable_memory(parsed),
+        is_exact,
+        writer.effort.is_too_large,
+    )

@@ -1,0 +1,307 @@
+"""A running instance of a rewritten module, and the memory and globals in it."""
+
+import ctypes
+import threading
+from typing import Any, Final
+
+import wasmtime
+from attrs import evolve, field, frozen
+from wasmtime import _ffi as ffi
+
+from reference_impl.wasm.layout.parsed_module import VALUE_SIZES, ParsedModule
+from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, with_stable_pages
+from reference_impl.wasm.rewriting.code_rewriting import Bounds
+from reference_impl.wasm.rewriting.instrument import (
+    CALL_CLOSURE,
+    COUNTER,
+    DEPTH,
+    EXHAUSTED,
+    LIMIT,
+    ONE_SLICE,
+    STABLE_MEMORY,
+    START_FUNCTION,
+    SYSTEM_MEMORY,
+    THE_MEMORY,
+    Instrumented,
+    function_export,
+    global_export,
+    instrument,
+)
+from reference_impl.wasm.running import engine
+from reference_impl.wasm.running.page_tracking import page_tracking
+from reference_impl.wasm.running.stable_memory import StableMemory
+from reference_impl.wasm.running.system_memory import SystemMemory
+from spec.values.memory import LinearMemory
+from spec.values.quantities import WASM_PAGE, ByteCount, Count
+
+_memory_data: Final = engine.native("wasmtime_memory_data", ctypes.c_void_p, 2)
+_memory_data_size: Final = engine.native("wasmtime_memory_data_size", ctypes.c_size_t, 2)
+
+NO_MEMORY: Final = LinearMemory()
+
+KEPT_INSTANCES: Final = 4
+"""How many idle instances of one module are kept for reuse."""
+
+
+@frozen(eq=False)
+class CompiledModule:
+    """A module, rewritten and compiled, with its idle instances."""
+
+    parsed: ParsedModule
+    bounds: Bounds
+    instrumented: Instrumented
+    module: wasmtime.Module
+    linker: wasmtime.Linker
+    idle: list["Instance"] = field(factory=list)
+    lock: threading.Lock = field(factory=threading.Lock)
+    exported_functions: dict[str, int] = field(init=False)
+    """The indices of the exported functions, by name."""
+    room_for_stable_memory: Count = USUAL_STABLE_PAGES
+    """In WebAssembly pages."""
+    with_more_room: list["CompiledModule"] = field(factory=list)
+    """At most one: the same module with room for the largest stable memory."""
+    with_large_stack: list["CompiledModule"] = field(factory=list)
+    """At most one: the same module for threads with a large stack."""
+    exact: list["CompiledModule"] = field(factory=list)
+    """At most one: the module rewritten so that the counter is right after every trap."""
+
+    @exported_functions.default
+    def _exported_functions(self) -> dict[str, int]:
+        return self.parsed.exported_functions()
+
+    def for_large_stack(self, linker: wasmtime.Linker) -> "CompiledModule":
+        """The same module for threads with a large stack."""
+        with self.lock:
+            if not self.with_large_stack:
+                module = wasmtime.Module.deserialize(engine.large_stack_engine(), self.module.serialize())
+                self.with_large_stack.append(self._variant(module=module, linker=linker))
+            return self.with_large_stack[0]
+
+    def counting_exactly(self) -> "CompiledModule":
+        """The module rewritten so that the counter is right after every trap; compiled at first use."""
+        with self.lock:
+            if not self.exact:
+                instrumented = instrument(self.parsed, self.bounds, is_exact=True)
+                module = engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
+                self.exact.append(
+                    self._variant(instrumented=instrumented, module=module, room_for_stable_memory=USUAL_STABLE_PAGES)
+                )
+            return self.exact[0]
+
+    def has_room_for(self, stable_memory: LinearMemory) -> bool:
+        """Instances can hold this stable memory, or never use it."""
+        return stable_memory.wasm_pages <= self.room_for_stable_memory or not self.instrumented.has_stable_memory
+
+    def for_large_stable_memory(self, pages: Count) -> "CompiledModule":
+        """The same module with room for a stable memory of so many pages, the most that the profile allows."""
+        with self.lock:
+            if not self.with_more_room:
+                instrumented = evolve(self.instrumented, binary=with_stable_pages(self.instrumented.binary, pages))
+                module = engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
+                self.with_more_room.append(
+                    self._variant(instrumented=instrumented, module=module, room_for_stable_memory=pages)
+                )
+            return self.with_more_room[0]
+
+    def _variant(self, **changes: Any) -> "CompiledModule":
+        """A module like this one, with instances of its own."""
+        own: dict[str, Any] = {"idle": [], "lock": threading.Lock()}
+        return evolve(self, **own, with_large_stack=[], exact=[], with_more_room=[], **changes)
+
+    def take_instance(self, heap: LinearMemory, stable_memory: LinearMemory = NO_MEMORY) -> "Instance":
+        """An instance that no other execution uses, if possible one that holds these memories already."""
+        with self.lock:
+            # Memories cannot shrink.
+            fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages and one.is_usable()]
+            if fitting:
+                holding = [one for one in fitting if one.heap.contents is heap.contents] or fitting
+                chosen = next((one for one in holding if one.holds_stable(stable_memory)), holding[0])
+                self.idle.remove(chosen)
+                return chosen
+        return Instance(self)
+
+    def give_back(self, instance: "Instance") -> None:
+        """Keeps an instance for reuse."""
+        if not instance.is_usable():
+            return
+        with self.lock:
+            self.idle.append(instance)
+            # Addresses for large stable memories are few.
+            if len(self.idle) > (KEPT_INSTANCES if self.room_for_stable_memory <= USUAL_STABLE_PAGES else 1):
+                self.idle.pop(0)
+
+
+class Instance:
+    """An instance. One execution at a time uses it."""
+
+    def __init__(self, compiled: CompiledModule) -> None:
+        self.compiled = compiled
+        self.store = wasmtime.Store(compiled.linker.engine)
+        self._instance = compiled.linker.instantiate(self.store, compiled.module)
+        self._exports = self._instance.exports(self.store)
+        parsed = compiled.parsed
+        self.counter = engine.CounterCell(self.store, self._global(COUNTER), 8)
+        self._depth = engine.GlobalCell(self.store, self._global(DEPTH), 4)
+        self._exhausted = engine.GlobalCell(self.store, self._global(EXHAUSTED), 4)
+        self._limit = engine.GlobalCell(self.store, self._global(LIMIT), 8)
+        self._one_slice = engine.GlobalCell(self.store, self._global(ONE_SLICE), 8)
+        self._limits = (0, 0)
+        self._persistent = [
+            (
+                engine.GlobalCell(self.store, self._global(global_export(index)), VALUE_SIZES[one.value_type]),
+                one.is_mutable,
+            )
+            for index in parsed.persistent_globals()
+            for one in [parsed.globals[index]]
+        ]
+        memory = self._exports[THE_MEMORY] if parsed.memory else None
+        assert memory is None or isinstance(memory, wasmtime.Memory)
+        self._memory = memory._memory if memory else None
+        self._memory_addresses = (
+            engine.context_address(self.store),
+            ctypes.addressof(self._memory) if self._memory is not None else 0,
+        )
+        self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
+        """What the functions inside the module use, if there are any."""
+        self.stable = self._stable_memory(self.system) if compiled.instrumented.has_stable_memory else None
+        self.heap = LinearMemory(parsed.memory.minimum if parsed.memory else 0)
+        self._view = memoryview(b"")
+        self._pages = page_tracking()
+
+    def _system_memory(self) -> SystemMemory:
+        return SystemMemory(self._base_of(SYSTEM_MEMORY))
+
+    def _stable_memory(self, system: SystemMemory | None) -> StableMemory:
+        assert system is not None
+        return StableMemory(system, self._base_of(STABLE_MEMORY), self.compiled.room_for_stable_memory)
+
+    def _base_of(self, name: str) -> int:
+        """Where a memory is that cannot grow, so that it stays there."""
+        memory = self._exports[name]
+        assert isinstance(memory, wasmtime.Memory)
+        return _memory_data(engine.context_address(self.store), ctypes.addressof(memory._memory)) or 0
+
+    def _global(self, name: str) -> wasmtime.Global:
+        cell = self._exports[name]
+        assert isinstance(cell, wasmtime.Global)
+        return cell
+
+    def _base(self) -> int:
+        return _memory_data(*self._memory_addresses) or 0
+
+    @property
+    def memory_size(self) -> ByteCount:
+        """The size of the heap now."""
+        if self._memory is None:
+            return 0
+        return int(_memory_data_size(*self._memory_addresses))
+
+    def address(self, place: int) -> int:
+        """Where a place in the heap is in this process, until the heap grows."""
+        return self._base() + place
+
+    def view(self, size: ByteCount) -> memoryview:
+        """The bytes of the heap, whose size now the caller knows."""
+        if len(self._view) != size:
+            # The heap moves only when it grows.
+            self._view = memoryview((ctypes.c_ubyte * size).from_address(self._base())).cast("B")
+        return self._view
+
+    def load(self, heap: LinearMemory, globals_before: tuple[int, ...]) -> bool:
+        """Puts the state of a canister into the instance. False if the heap does not fit the module's memory."""
+        if not self._grow_to(heap.wasm_pages):
+            return False
+        if self._memory is not None and self.heap.contents is not heap.contents:
+            self._pages.load(self._base(), self.heap, heap)
+        self.heap = heap
+        for (cell, is_mutable), bits in zip(self._persistent, globals_before, strict=True):
+            if is_mutable:
+                cell.set(bits)
+        return True
+
+    def _grow_to(self, pages: int) -> bool:
+        missing = pages - self.memory_size // WASM_PAGE
+        if missing <= 0:
+            return missing == 0
+        if self._memory is None:
+            return False
+        before = ctypes.c_uint64()
+        error = ffi.wasmtime_memory_grow(
+            self.store._context(), ctypes.byref(self._memory), missing, ctypes.byref(before)
+        )
+        if error:
+            ffi.wasmtime_error_delete(error)
+        return not error
+
+    def globals_now(self) -> tuple[int, ...]:
+        """The bit patterns of the persistent globals."""
+        return tuple(cell.get() for cell, _ in self._persistent)
+
+    def changed_pages(self) -> dict[int, bytes]:
+        """The 4 KiB pages of the heap that differ from what was loaded."""
+        if self._memory is None:
+            return {}
+        return self._pages.changed(self._base(), self.memory_size, self.heap)
+
+    def keep(self, changed: dict[int, bytes]) -> LinearMemory:
+        """Takes the changes over into the heap that counts as loaded."""
+        size = self.memory_size
+        if self._memory is not None:
+            self._pages.keep(self._base(), size, changed)
+        if changed or size != self.heap.size:
+            self.heap = self.heap.with_pages(size // WASM_PAGE, changed.items())
+        return self.heap
+
+    def undo(self, changed: dict[int, bytes]) -> bool:
+        """Takes the changes back. False if that is impossible since the memory has grown."""
+        if self.stable is not None:
+            self.stable.undo()
+        if self.memory_size != self.heap.size:
+            return False
+        if self._memory is not None:
+            self._pages.undo(self._base(), changed, self.heap)
+        return True
+
+    def holds_stable(self, stable_memory: LinearMemory) -> bool:
+        """No stable memory need be loaded."""
+        return self.stable is None or self.stable.holds(stable_memory)
+
+    def is_usable(self) -> bool:
+        """The instance can serve another execution."""
+        return self._pages.is_usable() and (self.stable is None or self.stable.is_usable())
+
+    def prepare(self, limit: int, one_slice: int, depth: int) -> None:
+        """Sets how many instructions may be executed, in all and in a slice, and how deep calls may nest."""
+        self.counter.set(limit)
+        if self._limits != (limit, one_slice):
+            self._limit.set(limit)
+            self._one_slice.set(one_slice)
+            self._limits = limit, one_slice
+        self._depth.set(depth - 1)
+        self._exhausted.set(0)
+
+    @property
+    def end(self) -> int:
+        """Why the execution ended in the module, as in `counting_code`; 0 if there was no such reason."""
+        return self._exhausted.get()
+
+    def function(self, exported: str) -> wasmtime.Func:
+        """A function that the original module exports."""
+        return self._function(function_export(self.compiled.exported_functions[exported]))
+
+    def start_function(self) -> wasmtime.Func:
+        """The start function, which the module must have."""
+        return self._function(START_FUNCTION)
+
+    def closure_function(self) -> wasmtime.Func | None:
+        """The function that calls functions of the table, if there is a table of functions."""
+        tables = self.compiled.parsed.tables
+        return self._function(CALL_CLOSURE) if tables and CALL_CLOSURE in self._export_names() else None
+
+    def _export_names(self) -> set[str]:
+        return {export.name for export in self.compiled.module.exports}
+
+    def _function(self, name: str) -> wasmtime.Func:
+        function = self._exports[name]
+        assert isinstance(function, wasmtime.Func)
+        return function

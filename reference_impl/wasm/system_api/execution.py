@@ -1,0 +1,302 @@
+"""One execution as the System API sees it: what it was given, what it has done so far."""
+
+from collections import deque
+from typing import Final
+
+from attrs import define, field
+
+from reference_impl.wasm.layout.fast_functions import AVAILABLE, BALANCE, CYCLES_KNOWN, HEAP_SIZE, LOG_SPACE
+from reference_impl.wasm.rewriting.charge_code import is_overrun
+from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
+from reference_impl.wasm.running.instance import Instance
+from reference_impl.wasm.running.stable_memory import StableMemory
+from reference_impl.wasm.running.system_memory import halves
+from reference_impl.wasm.system_api import costs
+from reference_impl.wasm.system_api.table import LOG_SENT, LOG_STORED, REPLICATED, Context
+from spec.canister.environment import Caller, Environment
+from spec.canister.outcome import Closure, MethodCall, TrapReason
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
+from spec.values.memory import LinearMemory
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.rejects import Reject, Response
+
+LOWEST: Final = -(2**63)
+"""Where the counter saturates."""
+HIGHEST: Final = 2**63 - 1
+CYCLES_SIZE: Final[ByteCount] = 16
+LOG_RECORD: Final[ByteCount] = 40
+"""What a log record takes beside its text. Source: facts on System API costs, notes."""
+
+
+class Ended(Exception):
+    """The execution has ended without returning."""
+
+    def __init__(self, reason: TrapReason = TrapReason.TRAPPED, message: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+@define
+class CallUnderConstruction:
+    """What `ic0.call_new` has started."""
+
+    callee: CanisterId
+    method_name: MethodName
+    name_size: ByteCount
+    on_reply: Closure
+    on_reject: Closure
+    on_cleanup: Closure | None = None
+    argument: bytearray = field(factory=bytearray)
+    cycles: Cycles = 0
+    timeout: Seconds | None = None
+
+    @property
+    def payload(self) -> ByteCount:
+        """The bytes of method name and argument."""
+        return self.name_size + len(self.argument)
+
+
+@define(eq=False)
+class Execution:
+    """The state of one execution. Source: abstract-behavior, the execution state."""
+
+    context: Context
+    environment: Environment
+    self_id: CanisterId
+    instance: Instance
+    stable_before: LinearMemory
+    cells: memoryview
+    """The cells of the system memory, or such as only the host sees if the module has none."""
+    limit: Instructions
+    one_slice: Instructions
+    """How much a slice of the execution holds."""
+    globals_size: ByteCount
+    """What the persistent globals count as memory."""
+    argument: Blob = b""
+    caller: Caller = field(factory=lambda: Caller(MANAGEMENT_CANISTER))
+    reject: Reject | None = None
+    method_name: MethodName = ""
+    deadline: Nanoseconds | None = None
+    available: Cycles = 0
+    refunded: Cycles = 0
+    needs_to_respond: bool = True
+
+    reply_data: bytearray = field(factory=bytearray)
+    response: Response | None = None
+    accepted: Cycles = 0
+    burned: Cycles = 0
+    spent: Cycles = 0
+    """What performed calls have taken: transferred cycles, fees and reserves."""
+    overflow: Cycles = 0
+    """What would have made an amount of cycles too large for 128 bits, and is gone."""
+    call: CallUnderConstruction | None = None
+    performed: list[MethodCall] = field(factory=list)
+    room_for_performed: ByteCount = 0
+    """The memory in queues that performed calls hold."""
+    new_certified_data: Blob | None = None
+    new_global_timer: Nanoseconds | None = None
+    has_accepted_message: bool = False
+    logs: list[Blob] = field(factory=list)
+    log_records: deque[ByteCount] = field(factory=deque)
+    log_size: ByteCount = 0
+    """What the records that the log still holds take."""
+    daily_burns: dict[ByteCount, Cycles] = field(factory=dict)
+    """What is burned in a day without messages, as far as computed, by the size of memories and globals."""
+    call_prices: costs.CallPrices | None = None
+    """What every call takes, once computed."""
+
+    @property
+    def is_64_bit(self) -> bool:
+        """The module has a 64-bit memory."""
+        return self.instance.compiled.parsed.has_64_bit_memory
+
+    @property
+    def is_replicated(self) -> bool:
+        """All nodes run this execution."""
+        return self.context in REPLICATED
+
+    @property
+    def largest_response(self) -> ByteCount:
+        """How many bytes a reply or a reject message may have."""
+        limits = self.environment.profile.limits
+        return limits.inter_canister_payload if self.is_replicated else limits.non_replicated_reply
+
+    def trap_unless(self, condition: bool) -> None:
+        """Ends the execution if a condition of the System API does not hold."""
+        if not condition:
+            raise Ended
+
+    @property
+    def stable(self) -> StableMemory:
+        """The stable memory, which the module must use."""
+        assert self.instance.stable is not None
+        return self.instance.stable
+
+    @property
+    def stable_size(self) -> ByteCount:
+        """The size of stable memory now."""
+        return self.stable_before.size if self.instance.stable is None else self.instance.stable.size
+
+    @property
+    def stable_page_charge(self) -> Instructions:
+        """What pages of stable memory that were written have been charged for."""
+        return 0 if self.instance.stable is None else PAGE_CHARGE * self.instance.stable.pages_written
+
+    # INSTRUCTIONS
+
+    def charge(self, amount: Instructions) -> None:
+        """Charges for a system function. Source: facts on System API costs, rule C2."""
+        counter = self.instance.counter.get()
+        if counter < 0 or amount > HIGHEST:
+            raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
+        self.instance.counter.set(counter - amount)
+        self._end_if_overrun(counter, amount)
+        if counter < amount:
+            raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
+
+    def charge_in_module(self, amount: Instructions) -> None:
+        """Charges as the helper in the module does. Source: facts on instruction weights, rule D4."""
+        before = self.instance.counter.get()
+        counter = max(LOWEST, before - amount) if amount <= HIGHEST else LOWEST
+        self.instance.counter.set(counter)
+        self._end_if_overrun(before, amount)
+        if counter < 0:
+            raise Ended(TrapReason.OUT_OF_INSTRUCTIONS)
+
+    def _end_if_overrun(self, counter: int, amount: Instructions) -> None:
+        """Ends the execution if an amount is too large for slices. Source: the same facts, rules T4 and T5."""
+        if is_overrun(self.limit - counter, amount, self.limit, self.one_slice):
+            raise Ended(TrapReason.SLICE_OVERRUN)
+
+    def executed(self) -> Instructions:
+        """The instructions used so far."""
+        return self.limit - self.instance.counter.get()
+
+    # MEMORY
+
+    def read(self, source: int, size: int) -> Blob:
+        """Bytes of the heap; a trap if they do not lie inside."""
+        heap_size = self.cells[HEAP_SIZE]
+        if source + size > heap_size:
+            raise Ended
+        return bytes(self.instance.view(heap_size)[source : source + size])
+
+    def read_text(self, source: int, size: int) -> str:
+        """Text from the heap; a trap if it does not lie inside or is not valid UTF-8."""
+        try:
+            return self.read(source, size).decode()
+        except UnicodeDecodeError:
+            raise Ended from None
+
+    def write(self, destination: int, content: Blob) -> None:
+        """Puts bytes into the heap; a trap if they do not lie inside."""
+        heap_size = self.cells[HEAP_SIZE]
+        if destination + len(content) > heap_size:
+            raise Ended
+        self.instance.view(heap_size)[destination : destination + len(content)] = content
+
+    def copy(self, destination: int, offset: int, size: int, source: Blob) -> None:
+        """Copies a part of a blob into the heap. Source: canister-interface, blob-typed arguments and results."""
+        if offset + size > len(source):
+            raise Ended
+        self.write(destination, source[offset : offset + size])
+
+    def write_cycles(self, destination: int, amount: Cycles) -> None:
+        """Writes an amount of cycles as 16 bytes, little-endian."""
+        self.write(destination, min(amount, MAXIMUM_CYCLES).to_bytes(CYCLES_SIZE, "little"))
+
+    # REPLY
+
+    def gather_reply(self) -> None:
+        """Takes over what has been appended to the reply inside the module."""
+        if self.instance.system is not None:
+            self.reply_data += self.instance.system.take_reply()
+
+    def append_to_reply(self, content: Blob) -> None:
+        """Appends to the reply, whose length the caller has checked."""
+        self.reply_data += content
+        if self.instance.system is not None:
+            self.instance.system.leave_room(self.largest_response - len(self.reply_data))
+
+    def respond(self, response: Response) -> None:
+        """Responds; cycles not accepted go back."""
+        self.response = response
+        self.available = 0
+        if self.instance.system is not None:
+            self.instance.system.close_reply()
+
+    # CYCLES
+
+    def balance(self) -> Cycles:
+        """The balance now. Source: canister-interface, canister_cycle_balance128."""
+        attached = self.call.cycles if self.call else 0
+        return self.environment.balance + self.accepted - self.overflow - self.burned - self.spent - attached
+
+    def liquid_balance(self, messages_size: ByteCount = 0) -> Cycles:
+        """What may be spent now without freezing the canister, with messages of this size; 0 if it is frozen."""
+        environment, size = self.environment, self.cells[HEAP_SIZE] + self.stable_size + self.globals_size
+        daily = self.daily_burns.get(size)
+        if daily is None:
+            daily = self.daily_burns[size] = costs.daily_burn(size, environment)
+        limit = costs.burn_in_freezing_threshold(daily, messages_size, environment)
+        needed = max(0, limit - environment.reserved_balance)
+        return max(0, self.balance() - needed)
+
+    def call_price(self, payload: ByteCount) -> tuple[Cycles, Cycles]:
+        """What calling with so many bytes of method name and argument takes: the fee, and what is set aside."""
+        prices = self.call_prices
+        if prices is None:
+            prices = self.call_prices = costs.call_prices(self.is_64_bit, self.environment)
+        environment = self.environment
+        return prices.fee + costs.scale(environment.profile.fees.call_byte * payload, environment), prices.reserve
+
+    def accept_cycles(self, most: Cycles) -> Cycles:
+        """Moves cycles from the call to the balance, as many as are there."""
+        amount = min(most, self.available)
+        self._spill(amount, onto=self.balance())
+        self.available -= amount
+        self.accepted += amount
+        return amount
+
+    def attach_cycles(self, call: CallUnderConstruction, amount: Cycles) -> None:
+        """Moves cycles from the balance onto a call."""
+        self._spill(amount, onto=call.cycles)
+        call.cycles = min(call.cycles + amount, MAXIMUM_CYCLES)
+
+    def drop_call(self) -> None:
+        """Gives up the call under construction, if there is one; the balance gets its cycles back."""
+        if self.call is not None:
+            self._spill(self.call.cycles, onto=self.balance())
+            self.call = None
+
+    def _spill(self, amount: Cycles, onto: Cycles) -> None:
+        room = MAXIMUM_CYCLES - onto
+        if amount > room:
+            self.overflow += amount - room
+
+    def show_cycles(self) -> None:
+        """Tells the functions inside the module how many cycles there are now."""
+        cells = self.cells
+        cells[CYCLES_KNOWN] = 1
+        cells[BALANCE], cells[BALANCE + 1] = halves(self.balance())
+        cells[AVAILABLE], cells[AVAILABLE + 1] = halves(self.available)
+
+    # LOG
+
+    def log_cost(self, size: int) -> Instructions:
+        """What writing so many bytes into the log costs. Source: facts on System API costs, debug_print."""
+        capacity = self.environment.profile.limits.log_capacity
+        return LOG_STORED * min(size, capacity) + LOG_SENT * min(size, capacity - self.log_size)
+
+    def log(self, text: Blob) -> None:
+        """Adds to the log, which only replicated executions have, and makes room by dropping the oldest records."""
+        limits = self.environment.profile.limits
+        kept = text[: min(limits.log_message, max(0, limits.log_capacity - LOG_RECORD))]
+        self.log_records.append(LOG_RECORD + len(kept))
+        self.log_size += LOG_RECORD + len(kept)
+        while self.log_size > limits.log_capacity:
+            self.log_size -= self.log_records.popleft()
+        self.cells[LOG_SPACE] = limits.log_capacity - self.log_size
+        if self.is_replicated:
+            self.logs.append(kept)

@@ -1,0 +1,148 @@
+"""The System API as functions that an instance imports."""
+
+import threading
+from collections.abc import Callable
+from functools import cache
+from operator import itemgetter
+from typing import Final
+
+import wasmtime
+
+from reference_impl.wasm.layout.fast_functions import CHARGED, CYCLES_KNOWN, HEAP_SIZE, PARAMETERS, RESULT
+from reference_impl.wasm.running.engine import define_host_function, give_back, host_parameters, raised_in_host
+from reference_impl.wasm.system_api import call as system_api_call
+from reference_impl.wasm.system_api import canister as system_api_canister
+from reference_impl.wasm.system_api import cycles as system_api_cycles
+from reference_impl.wasm.system_api import message as system_api_message
+from reference_impl.wasm.system_api import stable as system_api_stable
+from reference_impl.wasm.system_api.execution import Execution
+from reference_impl.wasm.system_api.table import SYSTEM_API, Implementation, SystemFunction
+
+FAMILIES: Final = (
+    system_api_call,
+    system_api_canister,
+    system_api_cycles,
+    system_api_message,
+    system_api_stable,
+)
+"""The modules that fill the table."""
+
+MOVING_CYCLES: Final = frozenset(
+    {
+        "call_new",
+        "call_cycles_add",
+        "call_cycles_add128",
+        "call_perform",
+        "msg_cycles_accept",
+        "msg_cycles_accept128",
+        "cycles_burn128",
+        "msg_reply",
+        "msg_reject",
+    }
+)
+"""Functions that change the balance or what may still be accepted."""
+
+TELLING_CYCLES: Final = frozenset(
+    {"canister_cycle_balance", "canister_cycle_balance128", "msg_cycles_available", "msg_cycles_available128"}
+)
+"""Functions that the module does itself unless cycles have moved since it was told how many there are."""
+
+
+class Active(threading.local):
+    """The execution that runs in this thread."""
+
+    execution: Execution | None = None
+
+
+ACTIVE: Final = Active()
+
+
+@cache
+def linker(engine: wasmtime.Engine, is_64_bit: bool) -> wasmtime.Linker:
+    """Gives modules with a memory of this width their imports."""
+    new = wasmtime.Linker(engine)
+    for function in SYSTEM_API.values():
+        if not (is_64_bit and function.only_32_bit):
+            _define(new, function, "l" if is_64_bit else "i")
+    return new
+
+
+def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> None:
+    parameters, result = function.parameters.replace("P", pointer), function.result.replace("P", pointer)
+    run = function.implementation
+    if function.name in MOVING_CYCLES:
+        run = _moving_cycles(run)
+    elif function.name in TELLING_CYCLES:
+        run = _telling_cycles(run)
+    from_values = _from_values(function, run, parameters, result)
+    from_cells = _from_cells(run, len(parameters))
+
+    def callback(_data: int, _caller: int, values: int, _count: int) -> int:
+        try:
+            execution = ACTIVE.execution
+            assert execution
+            cells = execution.cells
+            if not cells[CHARGED]:
+                return from_values(execution, values)
+            cells[CHARGED] = 0
+            given = from_cells(execution, cells)
+            if given is not None:
+                cells[RESULT] = given
+            return 0
+        except BaseException as problem:
+            return raised_in_host(problem)
+
+    define_host_function(target, function.name, parameters, result, callback)
+
+
+def _moving_cycles(implementation: Implementation) -> Implementation:
+    def run(execution: Execution, *parameters: int) -> int | None:
+        execution.cells[CYCLES_KNOWN] = 0
+        return implementation(execution, *parameters)
+
+    return run
+
+
+def _telling_cycles(implementation: Implementation) -> Implementation:
+    def run(execution: Execution, *parameters: int) -> int | None:
+        execution.show_cycles()
+        return implementation(execution, *parameters)
+
+    return run
+
+
+def _from_values(
+    function: SystemFunction, run: Implementation, parameters: str, result: str
+) -> Callable[[Execution, int], int]:
+    """The function as it is when nothing has been done inside the module. It reads and writes the engine's values."""
+    fixed, cost, contexts, charges_itself = (
+        function.fixed_cost,
+        function.cost,
+        function.contexts,
+        function.charges_itself,
+    )
+    read = host_parameters(parameters)
+
+    def called(execution: Execution, values: int) -> int:
+        given = read(values)
+        execution.cells[HEAP_SIZE] = execution.instance.memory_size
+        # Source: facts on System API costs, rules C1 and C5: first the charge, then everything else.
+        if not charges_itself:
+            execution.charge(fixed + cost(execution, given) if cost else fixed)
+        execution.trap_unless(execution.context in contexts)
+        gives = run(execution, *given)
+        if gives is not None:
+            give_back(values, gives, result)
+        return 0
+
+    return called
+
+
+def _from_cells(run: Implementation, parameters: int) -> Callable[[Execution, memoryview], int | None]:
+    """The function as it is when it is allowed and paid for, with its parameters in cells."""
+    if parameters == 0:
+        return lambda execution, cells: run(execution)
+    if parameters == 1:
+        return lambda execution, cells: run(execution, cells[PARAMETERS])
+    take = itemgetter(*range(PARAMETERS, PARAMETERS + parameters))
+    return lambda execution, cells: run(execution, *take(cells))

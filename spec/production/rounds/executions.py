@@ -1,0 +1,202 @@
+"""
+Executions on a core, whole or in slices.
+
+In the rules an execution is one step. Here it takes as long as its instructions ask for: it is tried to learn them; if
+they are more than a slice, it occupies its canister for as many slices as they fill, and its labels are taken with the
+last one. That is allowed, since a step may come at any time after it is enabled, and it is faithful, since nothing that
+the execution sees changes in between: other executions of the canister, management calls about it, its payments and its
+clock all wait. It may differ from production in this: cycles are set aside when the last slice runs, not the first, so
+the balance that others see is higher meanwhile; what the whole subnet uses is that of the last slice; and a slice holds
+exactly its limit, whereas production ends one at the first check after it. An aborted execution is tried anew. Whether
+a single copy is too large for slices is decided where instructions are counted (`spec.wasm.metering`), so an execution
+that is tried has ended by then.
+"""
+
+from attrs import evolve, frozen
+
+from spec.production.rounds.inputs import beginning_of, label_of, next_input, started
+from spec.production.rounds.progress import Progress, changed_memory, executed_instructions, followed
+from spec.production.rounds.round_state import Beginning, LongExecution
+from spec.state.canister import HookStatus
+from spec.state.label import Label
+from spec.state.message import FuncMessage
+from spec.values.identifiers import CanisterId
+from spec.values.quantities import ByteCount, Instructions
+
+HOOK = "on_low_wasm_memory_context_creation"
+
+Tasks = dict[CanisterId, tuple[str, ...]]
+"""The rules of the tasks that are queued in a round, by canister."""
+
+
+@frozen
+class Ran:
+    """A message, a task or a slice was executed."""
+
+    progress: Progress
+    instructions: Instructions
+    is_complete: bool = True
+    """The execution came to its end."""
+    ended_long: bool = False
+    """It was the last slice of a long execution."""
+
+
+@frozen
+class Core:
+    """A core within an iteration."""
+
+    progress: Progress
+    limit: int
+    """How many instructions are left; nothing begins at zero or below."""
+    instructions: Instructions = 0
+    """Executed so far."""
+    heap_delta: ByteCount = 0
+    tasks: Tasks = {}
+
+    @property
+    def may_go_on(self) -> bool:
+        """Another message, task or slice may begin."""
+        return self.limit > 0 and self.heap_delta < self.progress.state.profile.rounds.heap_delta_in_iteration
+
+
+def attempted(progress: Progress, beginning: Beginning, canister_id: CanisterId) -> Progress:
+    """After an execution, all of it, and what follows from it."""
+    after = finished_pending(progress.take(label_of(progress, beginning)))
+    changed = changed_memory(progress.state, after.state, canister_id)
+    if changed:
+        record = after.record(canister_id)
+        after = after.with_record(canister_id, evolve(record, heap_delta_debit=record.heap_delta_debit + changed))
+        rounds = evolve(after.rounds, heap_delta=after.rounds.heap_delta + changed)
+        after = evolve(after, rounds=rounds, heap_delta=after.heap_delta + changed)
+    return followed(after)
+
+
+def finished_pending(progress: Progress) -> Progress:
+    """After the function that a call context was created for, if there is one."""
+    for message_id, message in progress.state.messages.entries:
+        if isinstance(message, FuncMessage):
+            return progress.take(Label("message_execution", {"message_id": message_id}))
+    return progress
+
+
+def used_since(before: Progress, after: Progress) -> Instructions:
+    """What code used in the labels that were taken in between."""
+    return executed_instructions(after.outputs[len(before.outputs) :])
+
+
+def begun(progress: Progress, canister_id: CanisterId, beginning: Beginning) -> Ran:
+    """An execution is done, or its first slice is."""
+    after = attempted(progress, beginning, canister_id)
+    instructions = used_since(progress, after)
+    one_slice = progress.state.profile.rounds.slice_instructions
+    if instructions <= one_slice:
+        return Ran(after, instructions)
+    long = LongExecution(beginning, instructions, one_slice)
+    return sliced(progress.with_long_execution(canister_id, long), canister_id, one_slice)
+
+
+def sliced(progress: Progress, canister_id: CanisterId, instructions: Instructions) -> Ran:
+    """A slice of a long execution is done, and more of them come."""
+    slices = (*progress.slices, (canister_id, instructions))
+    shared = progress.fully_executed | {canister_id}
+    return Ran(evolve(progress, slices=slices, fully_executed=shared), instructions, is_complete=False)
+
+
+def resumed(progress: Progress, canister_id: CanisterId) -> Ran:
+    """A long execution goes on for a slice, or begins anew after it was aborted."""
+    long = progress.long_execution(canister_id)
+    assert long is not None
+    free = progress.with_long_execution(canister_id, None)
+    if free.tried(label_of(free, long.beginning)) is None:
+        # Reason: its cycles are not there any more; the message is rejected when it is taken again.
+        return ended(free, canister_id, 0)
+    if long.is_aborted:
+        ran = begun(free, canister_id, long.beginning)
+        return ended(ran.progress, canister_id, ran.instructions) if ran.is_complete else ran
+    one_slice = progress.state.profile.rounds.slice_instructions
+    left = long.instructions - long.executed
+    if left > one_slice:
+        more = evolve(long, executed=long.executed + one_slice)
+        return sliced(progress.with_long_execution(canister_id, more), canister_id, one_slice)
+    return ended(attempted(free, long.beginning, canister_id), canister_id, left)
+
+
+def ended(progress: Progress, canister_id: CanisterId, instructions: Instructions) -> Ran:
+    """A long execution came to its end: its canister rests until the next round."""
+    shared = progress.fully_executed
+    if progress.record(canister_id).long_since is not None:
+        shared = shared | {canister_id}
+    after = evolve(progress, done_for_now=progress.done_for_now | {canister_id}, fully_executed=shared)
+    return Ran(after, instructions, ended_long=True)
+
+
+def next_on_core(core: Core, canister_id: CanisterId) -> tuple[Ran, Tasks] | None:
+    """The next execution of a canister: a long one, the low-memory hook, a task, or an input. None if it has none."""
+    progress = core.progress
+    if progress.long_execution(canister_id) is not None:
+        return resumed(progress, canister_id), core.tasks
+    hook = Beginning(HOOK, canister_id)
+    if hook_is_due(progress, canister_id) and progress.tried(label_of(progress, hook)) is not None:
+        return begun(progress, canister_id, hook), core.tasks
+    queued = core.tasks.get(canister_id, ())
+    if queued:
+        return task_run(progress, canister_id, queued[0]), {**core.tasks, canister_id: queued[1:]}
+    chosen = next_input(progress, canister_id)
+    if chosen is None:
+        return None
+    record = evolve(progress.record(canister_id), rotation=chosen.rotation)
+    progress, message_id = started(progress.with_record(canister_id, record), chosen.item)
+    beginning = beginning_of(progress, message_id)
+    assert beginning is not None
+    return begun(progress, canister_id, beginning), core.tasks
+
+
+def hook_is_due(progress: Progress, canister_id: CanisterId) -> bool:
+    """The low-memory hook of the canister waits."""
+    return progress.state.canisters[canister_id].low_memory_hook is HookStatus.READY
+
+
+def task_run(progress: Progress, canister_id: CanisterId, rule: str) -> Ran:
+    """A queued task is done; it is dropped if it cannot begin any more."""
+    task = Beginning(rule, canister_id)
+    if progress.tried(label_of(progress, task)) is None:
+        return Ran(progress, 0)
+    return begun(progress, canister_id, task)
+
+
+def executed_on_core(core: Core, canister_id: CanisterId) -> Core:
+    """A core after its turn with a canister: one execution after another, until something says stop."""
+    rounds = core.progress.state.profile.rounds
+    before = core.instructions
+    while core.may_go_on:
+        following = next_on_core(core, canister_id)
+        if following is None:
+            shared = core.progress.fully_executed | {canister_id}
+            core = evolve(core, progress=evolve(core.progress, fully_executed=shared))
+            break
+        ran, tasks = following
+        core = Core(
+            progress=ran.progress,
+            limit=core.limit - ran.instructions - rounds.execution_overhead,
+            instructions=core.instructions + ran.instructions,
+            heap_delta=core.heap_delta + ran.progress.heap_delta - core.progress.heap_delta,
+            tasks=tasks,
+        )
+        if ran.ended_long:
+            break
+    if core.instructions > before:
+        core = evolve(core, limit=core.limit - rounds.canister_overhead)
+    return core
+
+
+def has_work(progress: Progress, canister_id: CanisterId, tasks: Tasks) -> bool:
+    """The canister has something to execute."""
+    long = progress.long_execution(canister_id)
+    if long is not None:
+        return not long.is_installation
+    hook = label_of(progress, Beginning(HOOK, canister_id))
+    return (
+        bool(tasks.get(canister_id))
+        or (hook_is_due(progress, canister_id) and progress.tried(hook) is not None)
+        or next_input(progress, canister_id) is not None
+    )

@@ -1,0 +1,112 @@
+"""
+The end of a round: answers to users, canisters that have stopped, payments, priorities, paused executions.
+
+Source: facts on the round, execute_round E9 to E11. Signatures get nothing here: what they need comes from outside.
+"""
+
+from attrs import evolve
+
+from spec.production.rounds.payments import resources_paid
+from spec.production.rounds.priority import order, with_new_priorities
+from spec.production.rounds.progress import Progress, followed, is_stopping, stop_times
+from spec.state.label import Label
+from spec.state.message import ResponseMessage
+from spec.state.origin import FromUser
+from spec.values.containers import Map
+from spec.values.identifiers import CanisterId
+from spec.values.quantities import NANOSECONDS_PER_SECOND
+
+
+def users_answered(progress: Progress) -> Progress:
+    """After the responses to users became the statuses of their requests."""
+    for message_id, message in progress.state.messages.entries:
+        if isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser):
+            progress = progress.take_if_enabled(Label("respond_to_user", {"message_id": message_id}))
+    return progress
+
+
+def finalized(progress: Progress) -> Progress:
+    """After the end of a round in which canisters could execute."""
+    progress = users_answered(stop_calls_rejected(canisters_stopped(users_answered(progress))))
+    progress = requests_forgotten(progress)
+    return with_few_paused(with_new_priorities(resources_paid(progress)))
+
+
+def canisters_stopped(progress: Progress) -> Progress:
+    """After the stopping canisters have stopped that have no call context left."""
+    for canister_id in progress.canisters():
+        if is_stopping(progress.state, canister_id):
+            progress = progress.take_if_enabled(Label("stop_completion", {"canister_id": canister_id}))
+    return followed(progress)
+
+
+def stop_calls_rejected(progress: Progress) -> Progress:
+    """After calls were rejected that have waited too long for a canister to stop; and when the others began to wait."""
+    timeout = progress.state.profile.rounds.stop_timeout * NANOSECONDS_PER_SECOND
+    since: dict[CanisterId, tuple[int, ...]] = {}
+    for canister_id in progress.canisters():
+        if is_stopping(progress.state, canister_id):
+            times = stop_times(progress, canister_id)
+            for index in reversed(range(len(times))):
+                if times[index] + timeout < progress.state.system_time:
+                    choices = {"canister_id": canister_id, "index": index}
+                    progress = progress.take(Label("stop_call_rejection", choices))
+                    times = times[:index] + times[index + 1 :]
+            since[canister_id] = times
+    return followed(evolve(progress, rounds=evolve(progress.rounds, stop_calls=Map.of(since.items()))))
+
+
+def requests_forgotten(progress: Progress) -> Progress:
+    """After requests were forgotten that have expired, and were answered long ago."""
+    lifetime = progress.state.profile.rounds.answer_lifetime * NANOSECONDS_PER_SECOND
+    for request_id, answered in progress.rounds.answered.items():
+        if answered + lifetime < progress.state.system_time:
+            progress = progress.take_if_enabled(Label("request_deletion", {"request_id": request_id}))
+    return progress
+
+
+# Checkpoints and paused executions
+
+
+def is_checkpoint(progress: Progress) -> bool:
+    """The round ends with a checkpoint."""
+    return progress.rounds.number % progress.state.profile.rounds.checkpoint_interval == 0
+
+
+def may_execute(progress: Progress) -> bool:
+    """
+    Less memory has changed since the last checkpoint than is scheduled by now.
+
+    A reserve is there at once; the rest of the capacity comes evenly until the next checkpoint.
+    """
+    rounds = progress.state.profile.rounds
+    reserve = min(rounds.heap_delta_reserve, rounds.heap_delta_capacity // 2)
+    left = -progress.rounds.number % rounds.checkpoint_interval
+    kept_back = (rounds.heap_delta_capacity - reserve) * left // rounds.checkpoint_interval
+    return progress.rounds.heap_delta < rounds.heap_delta_capacity - kept_back
+
+
+def checkpointed(progress: Progress) -> Progress:
+    """After a checkpoint, if there is one: all paused executions are aborted, and changed memory counts anew."""
+    if not is_checkpoint(progress):
+        return progress
+    for canister_id, _ in progress.rounds.long_executions.items():
+        progress = aborted(progress, canister_id)
+    return evolve(progress, rounds=evolve(progress.rounds, heap_delta=0))
+
+
+def with_few_paused(progress: Progress) -> Progress:
+    """After paused executions were aborted but for the first few in the order of long executions."""
+    paused = [one for one in order(progress).long if progress.is_paused(one)]
+    for canister_id in paused[progress.state.profile.rounds.paused_executions :]:
+        progress = aborted(progress, canister_id)
+    return progress
+
+
+def aborted(progress: Progress, canister_id: CanisterId) -> Progress:
+    """After a paused execution lost what it had done; the rounds that it had cost nothing."""
+    long = progress.long_execution(canister_id)
+    assert long is not None
+    record = evolve(progress.record(canister_id), executed_rounds=0)
+    after = evolve(long, executed=0, is_aborted=True)
+    return progress.with_record(canister_id, record).with_long_execution(canister_id, after)

@@ -1,0 +1,250 @@
+"""
+The beginning of a round: time, what has timed out, what is delivered, and the requests of the block.
+
+Source: facts on the round, batch A1 to A8 and execute_round E1. Three steps of it have no counterpart in the rules: the
+topology but for subnet admins, splits of a subnet, and query statistics. There are no streams of other subnets either:
+what a canister sends to another subnet, or to the management canister, is delivered in the next round.
+"""
+
+from attrs import evolve
+
+from spec import fees
+from spec.machine import submission_label
+from spec.production.rounds.inputs import source_of
+from spec.production.rounds.management import OUTSIDE_METHODS, canister_concerned
+from spec.production.rounds.payments import paid_later_or_now
+from spec.production.rounds.progress import Progress, followed, receiver_of
+from spec.production.rounds.round_state import Ingress, Place, Rotation, entry
+from spec.rules.resources import liquid_balance
+from spec.rules.spontaneous.resources import admins_of
+from spec.state.canister import Stopping
+from spec.state.label import Label
+from spec.state.message import CallMessage, Message, ResponseMessage, Unordered
+from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, FromUser
+from spec.state.request import Request
+from spec.transition import RequestStatusChanged
+from spec.values.containers import List, Map
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, Principal, SubnetId
+from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount, Nanoseconds
+from spec.values.rejects import RejectCode
+
+FREE_SETTINGS_CHANGE: ByteCount = 338
+"""Changing settings with so long an argument costs nothing at induction. Source: facts on fees, ingress_payer."""
+
+
+def at_time(progress: Progress, time: Nanoseconds) -> Progress:
+    """
+    After the clocks were set to the time of the batch, if it is later than theirs.
+
+    The clock of a canister with a paused execution stands still: its execution sees the time at which it began.
+    """
+    if time > progress.state.system_time:
+        progress = progress.take(Label("system_time_progress", {"time": time}))
+    now = progress.state.system_time
+    for canister_id in progress.canisters():
+        if progress.state.canisters[canister_id].time < now and not progress.is_paused(canister_id):
+            progress = progress.take(Label("canister_time_progress", {"canister_id": canister_id, "time": now}))
+    return progress
+
+
+def with_admins(progress: Progress, admins: Map[SubnetId, List[Principal]]) -> Progress:
+    """After the admins of subnets were set to those of the registry; others have none."""
+    for subnet_id in sorted({*admins.keys(), *progress.state.subnet_admins.keys()}):
+        wanted: List[Principal] = admins[subnet_id] if subnet_id in admins else List()
+        if wanted != admins_of(progress.state, subnet_id):
+            progress = progress.take(Label("subnet_admins_change", {"subnet_id": subnet_id, "admins": wanted}))
+    return progress
+
+
+# Time-outs
+
+
+def is_over(progress: Progress, origin: CallOrigin) -> bool:
+    """The deadline of a call has passed, in whole seconds; nobody was told so far."""
+    second = progress.state.system_time // NANOSECONDS_PER_SECOND * NANOSECONDS_PER_SECOND
+    return isinstance(origin, FromCanister) and isinstance(origin.deadline, Deadline) and origin.deadline.time < second
+
+
+def timed_out(progress: Progress) -> Progress:
+    """
+    After calls were given up on whose deadline has passed: messages first, then calls in progress, then stop calls.
+
+    A response that has reached its receiver is handled however late it is.
+    """
+    for message_id in late_messages(progress):
+        progress = progress.take(Label("call_expiry_of_message", {"message_id": message_id}))
+        if not is_under_way(progress, message_id):
+            progress = progress.take(Label("drop_expired_message", {"message_id": message_id}))
+    for context_id, context in progress.state.call_contexts.items():
+        if context.needs_to_respond and is_over(progress, context.origin):
+            progress = progress.take(Label("call_expiry_of_call_context", {"context_id": context_id}))
+    for canister_id in progress.canisters():
+        status = progress.state.canisters[canister_id].status
+        calls = status.stop_calls.items if isinstance(status, Stopping) else ()
+        for index, call in enumerate(calls):
+            if is_over(progress, call.origin):
+                choices = {"canister_id": canister_id, "index": index}
+                progress = progress.take(Label("call_expiry_of_stop_call", choices))
+    return followed(progress)
+
+
+def late_messages(progress: Progress) -> list[MessageId]:
+    """The messages whose time is over, by their receivers; those to the management canister come last."""
+
+    def rank(entry: tuple[int, Message]) -> tuple[bool, bytes, int]:
+        receiver = receiver_of(progress.state, entry[1]) or MANAGEMENT_CANISTER
+        return receiver == MANAGEMENT_CANISTER, receiver, entry[0]
+
+    late = [
+        (message_id, message)
+        for message_id, message in progress.state.messages.entries
+        if isinstance(message, CallMessage | ResponseMessage) and is_over(progress, message.origin)
+    ]
+    return [
+        MessageId(message_id)
+        for message_id, message in sorted(late, key=rank)
+        if isinstance(message, CallMessage) or progress.rounds.waiting[message_id].place is not Place.INPUT
+    ]
+
+
+def is_under_way(progress: Progress, message_id: MessageId) -> bool:
+    """The message is no longer in a queue: its long execution, or the outside world, has it."""
+    message = progress.state.messages[message_id]
+    begun = {long.beginning.subject for _, long in progress.rounds.long_executions.items()}
+    return message_id in begun | {*progress.rounds.postponed} or (
+        isinstance(message, CallMessage)
+        and message.method_name in OUTSIDE_METHODS
+        and message.callee == MANAGEMENT_CANISTER
+        and isinstance(message.queue, Unordered)
+    )
+
+
+# Delivery
+
+
+def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
+    """
+    After the messages at some places have reached their receivers.
+
+    Late responses are dropped, and calls to canisters that do not exist are rejected.
+    """
+    moving = [
+        message_id
+        for message_id, message in progress.state.messages.entries
+        if progress.rounds.waiting[message_id].place in places or is_expired(message)
+    ]
+    for number in sorted(moving, key=lambda one: (progress.rounds.waiting[one].sender, one)):
+        message_id = MessageId(number)
+        message = progress.state.messages[message_id]
+        receiver = receiver_of(progress.state, message)
+        if is_expired(message):
+            progress = progress.take(Label("drop_expired_message", {"message_id": message_id}))
+        elif receiver is not None and receiver in (*progress.state.canisters.keys(), MANAGEMENT_CANISTER):
+            progress = announced(progress.placed(message_id, Place.INPUT), receiver, message_id)
+        elif isinstance(message, CallMessage):
+            progress = progress.take_if_enabled(Label("reject_call_to_missing_canister", {"message_id": message_id}))
+    return followed(progress)
+
+
+def is_expired(message: Message) -> bool:
+    """The message is a response whose receiver was told SYS_UNKNOWN already."""
+    return (
+        isinstance(message, ResponseMessage)
+        and isinstance(message.origin, FromCanister)
+        and isinstance(message.origin.deadline, Expired)
+    )
+
+
+def announced(progress: Progress, receiver: CanisterId, message_id: MessageId) -> Progress:
+    """With the sender of a message at the end of the receiver's ring of senders, if it is not in it."""
+    message = progress.state.messages[message_id]
+    sender = progress.rounds.waiting[message_id].sender
+    if isinstance(message, CallMessage) and isinstance(message.origin, FromUser):
+        return progress
+    name = source_of(progress, sender).value
+    if receiver == MANAGEMENT_CANISTER:
+        turned = with_sender(progress.rounds.management, name, sender)
+        return evolve(progress, rounds=evolve(progress.rounds, management=turned))
+    record = progress.record(receiver)
+    return progress.with_record(receiver, evolve(record, rotation=with_sender(record.rotation, name, sender)))
+
+
+def with_sender(rotation: Rotation, name: str, sender: CanisterId) -> Rotation:
+    """The rotation in which a sender has a turn, the last one if it had none."""
+    ring = entry(rotation.rings, name, ())
+    return rotation if sender in ring else evolve(rotation, rings=rotation.rings.set(name, (*ring, sender)))
+
+
+# Requests
+
+
+def inducted(progress: Progress, ingress: tuple[Ingress, ...]) -> Progress:
+    """
+    After the requests of the block became known, in order, and were paid for.
+
+    One that the rules do not admit, or whose canister cannot pay, leaves no trace; production may show it as failed.
+    """
+    for one in ingress:
+        label = submission_label(one.request, one.effective_id)
+        fired = progress.tried(label)
+        payer, fee = payer_and_fee(progress, one)
+        if fired is None or (payer is not None and not can_pay(progress, payer, fee)):
+            continue
+        shown = fired.outputs[0]
+        assert isinstance(shown, RequestStatusChanged)
+        progress = progress.took(label, fired)
+        progress = evolve(
+            progress, rounds=evolve(progress.rounds, ingress=(*progress.rounds.ingress, shown.request_id))
+        )
+        if payer is not None:
+            progress = paid_later_or_now(progress, payer, fee)
+    return requests_to_missing_canisters_rejected(progress)
+
+
+def payer_and_fee(progress: Progress, ingress: Ingress) -> tuple[CanisterId | None, int]:
+    """Who pays for taking a request in, and how much; nobody if there is no such canister, or it costs nothing."""
+    payer = payer_of(ingress.request)
+    if ingress.size is None or payer is None or payer not in progress.state.canisters:
+        return None, 0
+    size = progress.state.canisters[payer].subnet.subnet_size
+    return payer, fees.ingress_fee(progress.state.profile.fees, ingress.size, size)
+
+
+def payer_of(request: Request) -> CanisterId | None:
+    """The canister that pays for a request. Source: facts on fees, ingress_payer."""
+    if request.canister_id != MANAGEMENT_CANISTER:
+        return request.canister_id
+    if request.method_name == "update_settings" and len(request.argument) <= FREE_SETTINGS_CHANGE:
+        return None
+    return canister_concerned(request.method_name, request.argument)
+
+
+def can_pay(progress: Progress, canister_id: CanisterId, fee: int) -> bool:
+    """The canister is not frozen by paying a fee."""
+    canister = progress.state.canisters[canister_id]
+    return liquid_balance(progress.state.profile, canister) - progress.record(canister_id).unpaid >= fee
+
+
+def requests_to_missing_canisters_rejected(progress: Progress) -> Progress:
+    """After requests to canisters that do not exist were rejected; they have nobody to wait for."""
+    for request_id in progress.rounds.ingress:
+        receiver = progress.state.requests[request_id].request.canister_id
+        if receiver == MANAGEMENT_CANISTER or receiver in progress.state.canisters:
+            continue
+        message_id = progress.state.messages.next_id
+        progress = progress.take(Label("initiate_call", {"request_id": request_id}))
+        progress = progress.take(Label("reject_call_to_missing_canister", {"message_id": message_id}))
+        waits = tuple(one for one in progress.rounds.ingress if one != request_id)
+        progress = evolve(progress, rounds=evolve(progress.rounds, ingress=waits))
+    return progress
+
+
+def without_expired_requests(progress: Progress) -> Progress:
+    """After requests were rejected that can no longer be started. One that expires just now stays."""
+    for request_id in progress.rounds.ingress:
+        if progress.state.requests[request_id].request.ingress_expiry < progress.state.system_time:
+            choices = {"request_id": request_id, "code": RejectCode.SYS_TRANSIENT}
+            progress = progress.take(Label("request_rejection", choices))
+            waits = tuple(one for one in progress.rounds.ingress if one != request_id)
+            progress = evolve(progress, rounds=evolve(progress.rounds, ingress=waits))
+    return progress

@@ -1,0 +1,257 @@
+"""
+Calls to the management canister in a round: which of them are executed, and the answers of the outside world.
+
+They come before the canisters in every iteration, as many as can be executed. Those that take long use a budget of
+their own; an installation may be divided into slices, and one at most goes on at a time. A call that fails counts no
+instructions, because the rules do not say how far it got.
+"""
+
+from typing import Any, Final
+
+from attrs import evolve
+
+from spec.fees import INSTRUCTIONS_OF_RATE
+from spec.production.rounds.executions import used_since
+from spec.production.rounds.inputs import Item, choose, inputs_of, started
+from spec.production.rounds.progress import Progress, changed_memory, followed
+from spec.production.rounds.round_state import Beginning, LongExecution
+from spec.rules.management.outside import FREE_METHODS, PRICED_METHODS
+from spec.rules.management.rejection import METHODS, some_choices
+from spec.state.label import Label
+from spec.state.message import CallMessage
+from spec.transition import BurnReason, Rule, Step
+from spec.values import management
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName
+from spec.values.quantities import Instructions
+
+SNAPSHOT_WRITING: Final = (
+    "take_canister_snapshot",
+    "load_canister_snapshot",
+    "upload_canister_snapshot_metadata",
+    "upload_canister_snapshot_data",
+)
+INSTALLING: Final = ("install_code", "install_chunked_code")
+
+EXPENSIVE: Final = frozenset(
+    (
+        *INSTALLING,
+        *SNAPSHOT_WRITING,
+        "upload_chunk",
+        "read_canister_snapshot_metadata",
+        "read_canister_snapshot_data",
+    )
+)
+"""
+Methods that wait for a round with management instructions left. Source: facts on the round, management methods, where
+`fetch_canister_logs` is one of them; here it is a query only.
+"""
+
+NOT_WHILE_ABORTED: Final = frozenset(
+    (
+        *INSTALLING,
+        *SNAPSHOT_WRITING,
+        "upload_chunk",
+        "start_canister",
+        "stop_canister",
+        "uninstall_code",
+        "clear_chunk_store",
+        "delete_canister_snapshot",
+        "delete_canister",
+    )
+)
+"""Methods that wait until an aborted execution of the canister has come to its end. Source: likewise."""
+
+OUTSIDE_METHODS: Final = FREE_METHODS + PRICED_METHODS
+
+OUTSIDE_RULES: Final = frozenset(("outside_call_failure", *OUTSIDE_METHODS))
+"""The rules whose labels come from outside. Each method has one rule, of its own name."""
+
+
+def canister_concerned(method_name: MethodName, argument: Blob) -> CanisterId | None:
+    """The canister that a management call is about, if its argument names one."""
+    arguments = management.decode_arguments(method_name, argument) if method_name in METHODS else None
+    found = getattr(arguments, "target_canister", None) or getattr(arguments, "canister_id", None)
+    return None if found is None else CanisterId(found)
+
+
+def budget_left(progress: Progress) -> int:
+    """How many management instructions are left in the round; the last call may take more than there is."""
+    rounds = progress.state.profile.rounds
+    return rounds.round_instructions // rounds.management_share - progress.management_instructions
+
+
+def managed(progress: Progress) -> Progress:
+    """After all calls to the management canister that can be executed now."""
+    while True:
+        inputs = inputs_of(progress, MANAGEMENT_CANISTER)
+
+        def may_be_taken(item: Item, now: Progress = progress) -> bool:
+            return is_executable(now, item)
+
+        chosen = choose(inputs, progress.rounds.management, may_be_taken)
+        if chosen is None:
+            return progress
+        turned = evolve(progress, rounds=evolve(progress.rounds, management=chosen.rotation))
+        progress = handled(*started(turned, chosen.item))
+
+
+def is_executable(progress: Progress, item: Item) -> bool:
+    """A call can be executed now: neither its canister, nor the budget, nor a call before it is in the way."""
+    progress, message_id = started(progress, item)
+    call = progress.state.messages[message_id]
+    assert isinstance(call, CallMessage)
+    if message_id in progress.rounds.postponed or may_not_touch(progress, call):
+        return False
+    if call.method_name in EXPENSIVE and budget_left(progress) <= 0:
+        return False
+    if call.method_name in INSTALLING and long_installation(progress) is not None:
+        return False
+    return response_to(progress, message_id, call) is not None
+
+
+def may_not_touch(progress: Progress, call: CallMessage) -> bool:
+    """The canister that a call is about is in a long execution or installation that the call would disturb."""
+    canister_id = canister_concerned(call.method_name, call.argument)
+    long = None if canister_id is None else progress.long_execution(canister_id)
+    if long is None:
+        return False
+    return long.is_paused or long.is_installation or call.method_name in NOT_WHILE_ABORTED
+
+
+def response_to(progress: Progress, message_id: MessageId, call: CallMessage) -> Label | None:
+    """The label that handles a call: its rule, its rejection, or its departure to the outside world."""
+    labels = [Label("management_call_rejection", {"message_id": message_id})]
+    if call.method_name in OUTSIDE_METHODS:
+        labels.append(Label("outside_call_departure", {"message_id": message_id}))
+    else:
+        labels += [label_for(progress, message_id, rule) for rule in METHODS.get(call.method_name, ())]
+    return next((label for label in labels if progress.tried(label) is not None), None)
+
+
+def label_for(progress: Progress, message_id: MessageId, rule: Rule) -> Label:
+    """The label of a method's rule: free ids are the first ones, other choices the first that the rules know."""
+    choices: dict[str, Any] = {"message_id": message_id, **some_choices(progress.state, message_id, rule)}
+    return Label(rule.name, choices)
+
+
+def handled(progress: Progress, message_id: MessageId) -> Progress:
+    """After a call was executed, or begun, or put off until the next round."""
+    call = progress.state.messages[message_id]
+    assert isinstance(call, CallMessage)
+    label = response_to(progress, message_id, call)
+    assert label is not None
+    if label.rule == "raw_rand":
+        postponed = (*progress.rounds.postponed, message_id)
+        return evolve(progress, rounds=evolve(progress.rounds, postponed=postponed))
+    canister_id = canister_concerned(call.method_name, call.argument)
+    if label.rule in ("install_code", "upgrade_code"):
+        assert canister_id is not None
+        return installing(progress, canister_id, Beginning(label.rule, message_id))
+    fired = progress.tried(label)
+    assert fired is not None
+    after = followed(progress.took(label, fired))
+    if label.rule in ("start_stopping_canister", "stop_running_canister"):
+        assert canister_id is not None
+        stop_calls = after.rounds.stop_calls.set(canister_id, ())
+        after = evolve(after, rounds=evolve(after.rounds, stop_calls=stop_calls))
+    used = instructions_paid(progress, fired) if call.method_name in EXPENSIVE else 0
+    return evolve(after, management_instructions=after.management_instructions + used)
+
+
+def instructions_paid(progress: Progress, fired: Step) -> Instructions:
+    """The instructions of a management call, from what its canister was charged for them."""
+    fees = progress.state.profile.fees
+    cycles = sum(burned.cycles for burned in fired.burned if burned.reason is BurnReason.EXECUTION)
+    unscaled = cycles * fees.reference_subnet_size // progress.state.subnet.subnet_size
+    return unscaled * INSTRUCTIONS_OF_RATE // fees.ten_instructions_wasm32
+
+
+# Installations
+
+
+def installing(progress: Progress, canister_id: CanisterId, beginning: Beginning) -> Progress:
+    """After an installation, or its first slice."""
+    after = installed(progress, canister_id, beginning)
+    instructions = used_since(progress, after)
+    one_slice = progress.state.profile.rounds.install_slice_instructions
+    if instructions <= one_slice:
+        return evolve(after, management_instructions=after.management_instructions + instructions)
+    long = LongExecution(beginning, instructions, one_slice, is_installation=True)
+    return installed_slice(progress.with_long_execution(canister_id, long), canister_id, one_slice)
+
+
+def installed(progress: Progress, canister_id: CanisterId, beginning: Beginning) -> Progress:
+    """After the whole of an installation; its instructions and its memory are added to the canister's debits."""
+    after = progress.take(Label(beginning.rule, {"message_id": beginning.subject}))
+    changed = changed_memory(progress.state, after.state, canister_id)
+    record = after.record(canister_id)
+    record = evolve(
+        record,
+        install_debit=record.install_debit + used_since(progress, after),
+        heap_delta_debit=record.heap_delta_debit + changed,
+    )
+    rounds = evolve(after.rounds, heap_delta=after.rounds.heap_delta + changed)
+    return followed(evolve(after, rounds=rounds).with_record(canister_id, record))
+
+
+def installed_slice(progress: Progress, canister_id: CanisterId, instructions: Instructions) -> Progress:
+    """After a slice of an installation that goes on."""
+    return evolve(
+        progress,
+        slices=(*progress.slices, (canister_id, instructions)),
+        management_instructions=progress.management_instructions + instructions,
+    )
+
+
+def long_installation(progress: Progress) -> CanisterId | None:
+    """The canister on which a long installation goes on; there is one at most."""
+    known = progress.rounds.long_executions.items()
+    return next((canister_id for canister_id, long in known if long.is_installation), None)
+
+
+def with_installation_resumed(progress: Progress) -> Progress:
+    """After the long installation went on by a slice, if there is one."""
+    canister_id = long_installation(progress)
+    if canister_id is None:
+        return progress
+    return installation_resumed(progress, canister_id, progress.rounds.long_executions[canister_id])
+
+
+def installation_resumed(progress: Progress, canister_id: CanisterId, long: LongExecution) -> Progress:
+    """After a long installation went on, or began anew."""
+    free = progress.with_long_execution(canister_id, None)
+    label = Label(long.beginning.rule, {"message_id": long.beginning.subject})
+    if free.tried(label) is None:
+        # Reason: it cannot succeed any more; the call is rejected when it is taken again.
+        return free
+    if long.is_aborted:
+        return installing(free, canister_id, long.beginning)
+    one_slice = progress.state.profile.rounds.install_slice_instructions
+    left = long.instructions - long.executed
+    if left > one_slice:
+        more = evolve(long, executed=long.executed + one_slice)
+        return installed_slice(progress.with_long_execution(canister_id, more), canister_id, one_slice)
+    after = installed(free, canister_id, long.beginning)
+    return evolve(after, management_instructions=after.management_instructions + left)
+
+
+# The outside world
+
+
+def answered_from_outside(progress: Progress, answers: tuple[Label, ...]) -> Progress:
+    """After the answers of the outside world; one whose call is gone is passed over."""
+    for label in answers:
+        if label.rule not in OUTSIDE_RULES:
+            raise ValueError(f"the outside world does not answer with {label.rule}")
+        progress = followed(progress.take_if_enabled(label))
+    return progress
+
+
+def randomness_given(progress: Progress, seeds: tuple[Blob, ...]) -> Progress:
+    """After the calls for randomness of earlier rounds were answered, in order, each with bytes of its own."""
+    waiting = progress.rounds.postponed
+    progress = evolve(progress, rounds=evolve(progress.rounds, postponed=()))
+    for message_id, randomness in zip(waiting, seeds, strict=True):
+        label = Label("raw_rand", {"message_id": message_id, "randomness": randomness})
+        progress = followed(progress.take_if_enabled(label))
+    return progress

@@ -1,0 +1,79 @@
+"""
+What canisters pay over time: storage and compute, and the requests that came to them.
+
+The rules let a balance fall at any time by any amount, the reserved balance first. So the fee of a request is taken
+from the reserved balance, too, whereas production takes it from the balance alone. Source: facts on fees.
+"""
+
+from attrs import evolve
+
+from spec import fees
+from spec.production.rounds.progress import Progress, followed
+from spec.rules.resources import allocated_memory
+from spec.state.canister import Empty
+from spec.state.label import Label
+from spec.values.identifiers import CanisterId
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Seconds
+
+
+def paid(progress: Progress, canister_id: CanisterId, amount: Cycles) -> Progress:
+    """After a canister has paid an amount, or all that it has."""
+    canister = progress.state.canisters[canister_id]
+    reserved = min(amount, canister.reserved_balance)
+    if reserved:
+        choices = {"canister_id": canister_id, "balance": canister.reserved_balance - reserved}
+        progress = progress.take(Label("payment_from_reserved_balance", choices))
+    rest = min(amount - reserved, canister.balance)
+    if rest:
+        choices = {"canister_id": canister_id, "balance": canister.balance - rest}
+        progress = progress.take(Label("payment_from_main_balance", choices))
+    return progress
+
+
+def paid_later_or_now(progress: Progress, canister_id: CanisterId, amount: Cycles) -> Progress:
+    """After an amount was paid; a canister with a paused execution owes it, since its balance may not change."""
+    if not progress.is_paused(canister_id):
+        return paid(progress, canister_id, amount)
+    record = progress.record(canister_id)
+    return progress.with_record(canister_id, evolve(record, unpaid=record.unpaid + amount))
+
+
+def resources_paid(progress: Progress) -> Progress:
+    """
+    After the canisters have paid for storage and compute. One that cannot loses its code.
+
+    A canister pays when enough time has passed, and not while its execution is paused.
+    """
+    for canister_id in progress.canisters():
+        if progress.is_paused(canister_id):
+            continue
+        record = progress.record(canister_id)
+        progress = paid(progress, canister_id, record.unpaid)
+        progress = progress.with_record(canister_id, evolve(record, unpaid=0))
+        seconds = (progress.state.system_time - record.charged_until) // NANOSECONDS_PER_SECOND
+        if seconds < progress.state.profile.rounds.charge_interval:
+            continue
+        progress = paid_for(progress, canister_id, seconds)
+        charged = evolve(progress.record(canister_id), charged_until=progress.state.system_time)
+        progress = progress.with_record(canister_id, charged)
+    return followed(progress)
+
+
+def paid_for(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> Progress:
+    """After a canister has paid for some time, and lost its code if it could not."""
+    canister = progress.state.canisters[canister_id]
+    price = price_of(progress, canister_id, seconds)
+    progress = paid(progress, canister_id, price)
+    has_something = not isinstance(canister.code, Empty) or canister.settings.compute_allocation > 0
+    if price > canister.balance + canister.reserved_balance and has_something:
+        return progress.take(Label("canister_out_of_cycles", {"canister_id": canister_id}))
+    return progress
+
+
+def price_of(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> Cycles:
+    """The price of storage and compute for some time. The memory of messages has no price in the rules."""
+    state = progress.state
+    canister = state.canisters[canister_id]
+    size = canister.subnet.subnet_size
+    memory = fees.memory_cost(state.profile.fees, allocated_memory(state.profile, canister), seconds, size)
+    return memory + fees.compute_cost(state.profile.fees, canister.settings.compute_allocation, seconds, size)
