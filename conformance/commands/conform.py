@@ -20,8 +20,9 @@ from conformance.reporting.report import (
     write_json,
     write_junit,
 )
-from conformance.reporting.runner import Target, default_workers, describe, run_all
-from conformance.suite.scenario import Case, Manner, all_scenarios, selected
+from conformance.running.case import Case, Manner
+from conformance.running.processes import Target, default_workers, describe, run_all
+from conformance.suite.loading import all_scenarios, selected
 from spec.profile import ProfileError, load_profile
 from spec.tooling.command_arguments import VerbParser
 

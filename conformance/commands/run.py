@@ -9,20 +9,16 @@ from pathlib import Path
 from conformance.commands.conform import FAILED, USAGE_ERROR, add_profile, bundled_implementation
 from conformance.judging.verdicts import Pass
 from conformance.protocol.interface import DEFAULT_TIME_LIMITS, ImplementationError
+from conformance.reporting.by_round import trace_by_round
 from conformance.reporting.report import case_details
-from conformance.reporting.runner import Runner, Target, describe
-from conformance.served.rounds import RoundsImplementation, trace_by_round
+from conformance.running.case import Case, Manner
+from conformance.running.processes import Runner, Target, describe
+from conformance.running.run import run_scenario
+from conformance.served.rounds import RoundsImplementation
 from conformance.served.specification import SpecificationImplementation
-from conformance.suite.scenario import (
-    Case,
-    Manner,
-    Scenario,
-    ScenarioFileError,
-    run_scenario,
-    scenarios_of_file,
-    selected,
-)
-from conformance.suite.stage import STEP
+from conformance.suite.loading import ScenarioFileError, scenarios_of_file, selected
+from conformance.suite.scenario import Scenario
+from conformance.suite.transcript import STEP
 from spec.profile import known_profiles
 from spec.tooling.command_arguments import VerbParser
 

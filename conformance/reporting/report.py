@@ -12,7 +12,7 @@ from attrs import frozen
 
 from conformance.judging.verdicts import VERDICT_NAMES, Fail, Pass
 from conformance.protocol.interface import Description
-from conformance.suite.scenario import Case, Manner
+from conformance.running.case import Case, Manner
 from spec.transition import RULES
 from spec.values.identifiers import Text
 

@@ -1,14 +1,12 @@
 """The specification itself as an implementation that goes by rounds: `spec.machine` with the policy of production."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
 
 from conformance.protocol.interface import Advanced, Claim, Instance, Scheduled
 from conformance.protocol.serving import serve
 from conformance.served.specification import SpecificationImplementation
-from conformance.suite.stage import STEP, Event
-from spec.machine import OUTSIDE, candidates, step
+from spec.machine import candidates, step
 from spec.production.rounds import Batch, Round, RoundState, execute_round, is_quiet
 from spec.production.rounds.management import OUTSIDE_METHODS
 from spec.profile import Profile
@@ -18,9 +16,6 @@ from spec.state.state import State
 from spec.transition import RULES, Step
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, Text
 from spec.values.quantities import Count, Nanoseconds
-
-CLOCKS: Final = ("system_time_progress", "canister_time_progress")
-"""Rules that a trace leaves out: every round with a later time begins with them."""
 
 
 class RoundsImplementation(SpecificationImplementation):
@@ -95,36 +90,6 @@ def is_outside(message: object) -> bool:
         and isinstance(message.queue, Unordered)
         and message.method_name in OUTSIDE_METHODS
     )
-
-
-# Traces
-
-
-def heading(what: Round) -> list[Text]:
-    """What a round did beside its labels: where how much was executed, and the slices that end no execution."""
-    cores = ", ".join(f"{used:,}" for used in what.cores)
-    lines = [f"round {what.number}: {what.iterations} iterations, instructions of the cores {cores}"]
-    if what.management_instructions:
-        lines.append(f"  the management canister: {what.management_instructions:,} instructions")
-    return lines + [f"  a slice of {canister_id.hex()}: {used:,} instructions" for canister_id, used in what.slices]
-
-
-def trace_by_round(transcript: Sequence[Event], history: Sequence[Round | None]) -> Iterator[Text]:
-    """The lines of a transcript, in which the labels of each round stand below its heading; clocks are left out."""
-    following, left = iter(history), 0
-    for event in transcript:
-        if event.actor != STEP:
-            yield f"{event.actor} {event.text}"
-        elif event.text.startswith(tuple(OUTSIDE)):
-            yield f"  {event.text}"
-        else:
-            while left == 0:
-                current = next(following)
-                left = 1 if current is None else len(current.labels)
-                yield from (f"  {line}" for line in ([] if current is None else heading(current)))
-            left -= 1
-            if not event.text.startswith(CLOCKS):
-                yield f"    {event.text}"
 
 
 def main(arguments: list[str]) -> int:

@@ -34,6 +34,7 @@ from conformance.protocol.interface import (
     Replied,
     Values,
 )
+from conformance.suite.transcript import STEP, Event
 from spec.machine import submission_label
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request
@@ -90,10 +91,6 @@ MUCH: Final[Cycles] = 10**14
 """Enough for anything that a scenario does."""
 
 
-STEP: Final = "step"
-"""The actor of transcript lines that tell a transition."""
-
-
 @frozen
 class Sent:
     """A request that was handed in."""
@@ -102,14 +99,6 @@ class Sent:
     request_id: RequestId | None
     """None if it was refused."""
     refusal: Refused | None
-
-
-@frozen
-class Event:
-    """One line of a transcript."""
-
-    actor: Text
-    text: Text
 
 
 class Stage:

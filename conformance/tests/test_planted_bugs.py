@@ -6,9 +6,11 @@ import pytest
 
 from conformance.judging.environment import HOSTILE, loaded
 from conformance.protocol.interface import TimeLimits
-from conformance.reporting.runner import Runner, Target
+from conformance.running.case import Case, Manner
+from conformance.running.processes import Runner, Target
+from conformance.running.run import run_scenario
 from conformance.served.specification import SpecificationImplementation
-from conformance.suite.scenario import Case, Manner, all_scenarios, run_scenario
+from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import (
     AnswersTwice,
     BlackBox,

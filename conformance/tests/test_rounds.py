@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 
 from conformance.commands import run as command_run
-from conformance.served.rounds import RoundsImplementation, trace_by_round
+from conformance.reporting.by_round import trace_by_round
+from conformance.running.case import Case, Manner
+from conformance.running.run import run_scenario
+from conformance.served.rounds import RoundsImplementation
 from conformance.served.specification import SpecificationImplementation
-from conformance.suite.scenario import Case, Manner, Scenario, all_scenarios, run_scenario
+from conformance.suite.loading import all_scenarios
+from conformance.suite.scenario import Scenario
 from conformance.suite.scenarios.management_calls import asking, results_in
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage

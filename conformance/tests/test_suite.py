@@ -7,8 +7,10 @@ import pytest
 
 from conformance.canisters.library import load
 from conformance.judging.verdicts import NotApplicable
+from conformance.running.case import Case, Manner
+from conformance.running.run import run_scenario
 from conformance.served.specification import SpecificationImplementation
-from conformance.suite.scenario import Case, Manner, all_scenarios, run_scenario
+from conformance.suite.loading import all_scenarios
 from spec.profile import PROFILES, known_profiles, load_profile
 from spec.system_api.module import MalformedModule, parse_module
 from spec.transition import RULES

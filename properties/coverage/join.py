@@ -14,7 +14,7 @@ from typing import Final
 from attrs import frozen
 
 import spec.rules  # noqa: F401  (registers the rules)
-from conformance.suite.scenario import all_scenarios
+from conformance.suite.loading import all_scenarios
 from properties.coverage.checklist import Row
 from properties.coverage.marks import ROOT, Mark, definitions, tests
 from spec.invariants import INVARIANTS, STEP_INVARIANTS, Invariant, StepInvariant

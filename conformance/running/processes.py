@@ -16,7 +16,10 @@ from conformance.protocol.interface import (
     TimeLimits,
 )
 from conformance.protocol.stdio import StdioImplementation
-from conformance.suite.scenario import Case, Manner, Scenario, all_scenarios, run_scenario
+from conformance.running.case import Case, Manner
+from conformance.running.run import run_scenario
+from conformance.suite.loading import all_scenarios
+from conformance.suite.scenario import Scenario
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 

@@ -1,0 +1,44 @@
+"""In which manner scenarios are run, and what comes of one."""
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+from conformance.judging.environment import CALM, Environment
+from conformance.judging.judge import DEFAULT_SECONDS, DEFAULT_STEPS
+from conformance.judging.verdicts import Verdict
+from conformance.suite.transcript import Event
+from spec.values.identifiers import Text
+from spec.values.quantities import Count
+
+
+@frozen
+class Manner:
+    """In which manner a run judges."""
+
+    environment: Environment = CALM
+    black_box: bool = False
+    """Ignore what the implementation can explain."""
+    profile: Text = "production"
+    """The name of a bundled profile, or a file. For scenarios that do not need one of their own."""
+    steps: Count = DEFAULT_STEPS
+    seconds: float = DEFAULT_SECONDS
+
+
+@frozen
+class Case:
+    """The verdict on one scenario."""
+
+    id: Text
+    title: Text
+    covers: tuple[Text, ...]
+    verdict: Verdict
+    seconds: float
+    judged_by: Text
+    """`replay` or `search`, or nothing if it did not come to that."""
+    effort: Mapping[str, int]
+    fired: tuple[Text, ...]
+    """The rules of the specification that fired, by name."""
+    transcript: tuple[Event, ...]
+    is_broken: bool
+    """The implementation gave no usable response, so its process is of no more use."""

@@ -1,0 +1,96 @@
+"""One scenario on one implementation, up to its verdict."""
+
+import time
+import traceback
+from pathlib import Path
+
+from conformance.judging.judge import Judge, Terms
+from conformance.judging.replaying import Replay
+from conformance.judging.searching import Search
+from conformance.judging.verdicts import Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
+from conformance.protocol.interface import (
+    Capability,
+    Description,
+    Implementation,
+    ImplementationError,
+    InstanceKind,
+    Unsupported,
+)
+from conformance.running.case import Case, Manner
+from conformance.suite.scenario import Scenario
+from conformance.suite.stage import START, Stage
+from spec.profile import load_profile
+from spec.values.identifiers import Text
+
+
+def missing_need(chosen: Scenario, description: Description, manner: Manner, profile: Text) -> Text | None:
+    """Why a scenario cannot be run on an implementation, under the profile of this name; None if it can."""
+    needs = chosen.needs
+    if manner.black_box and needs.capabilities:
+        return "the implementation is judged as a black box"
+    for capability in sorted(needs.capabilities - description.capabilities, key=lambda each: each.value):
+        return f"the implementation does not offer {capability.value!r}"
+    if needs.deterministic and description.instance is not InstanceKind.DETERMINISTIC:
+        return "the implementation moves by itself"
+    if (needs.exact_costs or chosen.profile is not None) and profile not in description.profiles:
+        return f"the implementation does not follow the profile {profile!r} to the last cycle"
+    return None
+
+
+def _shown_problem(problem: Exception) -> Text:
+    """What went wrong, and in which line."""
+    frames = traceback.extract_tb(problem.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(problem).__name__}: {problem}{place}"
+
+
+def run_scenario(chosen: Scenario, implementation: Implementation, description: Description, manner: Manner) -> Case:
+    """Runs a scenario. What goes wrong with the implementation becomes a verdict."""
+    started = time.monotonic()
+    is_broken = False
+    stage: Stage | None = None
+    judge: Judge | None = None
+    verdict: Verdict
+    try:
+        profile = load_profile(chosen.profile or manner.profile)
+        missing = missing_need(chosen, description, manner, profile.name)
+        if missing is not None:
+            raise Judged(NotApplicable(missing))
+        terms = Terms(
+            profile=profile,
+            subnet_size=chosen.subnet_size,
+            subnet_admins=chosen.subnet_admins,
+            environment=manner.environment,
+            costs_are_exact=profile.name in description.profiles,
+            steps=manner.steps,
+            seconds=manner.seconds,
+        )
+        instance = implementation.reset(profile.name, chosen.subnet_size, START, chosen.subnet_admins)
+        if Capability.EXPLAIN in description.capabilities and not manner.black_box:
+            judge = Replay(terms, instance, implementation, description.capabilities)
+        else:
+            judge = Search(terms, instance)
+        stage = Stage(implementation, description, judge, terms, instance)
+        chosen.script(stage)
+        verdict = Pass()
+    except Judged as judged:
+        verdict = judged.verdict
+    except Unsupported as problem:
+        verdict = NotApplicable(str(problem))
+    except ImplementationError as problem:
+        verdict, is_broken = Fail(str(problem)), True
+    except Exception as problem:
+        # Reason: a mistake of the harness or of the scenario is never held against the implementation.
+        verdict = Inconclusive(f"the scenario itself failed: {_shown_problem(problem)}")
+    return Case(
+        id=chosen.id,
+        title=chosen.title,
+        covers=chosen.covers,
+        verdict=verdict,
+        seconds=time.monotonic() - started,
+        judged_by={Replay: "replay", Search: "search"}.get(type(judge), ""),
+        effort={} if judge is None else dict(judge.effort),
+        fired=() if judge is None else tuple(sorted(judge.fired)),
+        transcript=() if stage is None else tuple(stage.transcript),
+        is_broken=is_broken,
+    )
