@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
-from inspect import get_annotations, signature
+from inspect import Parameter, get_annotations, signature
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from attrs import frozen
 
@@ -79,16 +79,40 @@ def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
     Raises `ValueError` for an unknown rule, for other variables than the rule has, and for a number that is no reject
     code.
     """
-    rule = RULES.get(label.rule)
-    if rule is None:
-        raise ValueError(f"no rule is named {label.rule!r}")
-    choices = label.arguments()
+    return RULES[label.rule](state, **choices_of(label)) if label.rule in RULES else _unknown_rule(label)
+
+
+def _unknown_rule(label: Label) -> NoReturn:
+    raise ValueError(f"no rule is named {label.rule!r}")
+
+
+def choices_of(label: Label) -> dict[str, Any]:
+    """
+    All free variables of the rule with their values, those that the label omits with their defaults.
+
+    Raises `ValueError` as `step` does.
+    """
+    rule = RULES[label.rule] if label.rule in RULES else _unknown_rule(label)
     expected = free_variables(rule.body)
+    given = label.arguments()
+    choices = {**defaults_of(rule.body), **given}
     if choices.keys() != expected.keys():
-        raise ValueError(f"{label.rule} has the free variables {sorted(expected)}, not {sorted(choices)}")
+        raise ValueError(f"{label.rule} has the free variables {sorted(expected)}, not {sorted(given)}")
     # A schedule may give reject codes as numbers.
     codes = {name: RejectCode(choices[name]) for name, kind in expected.items() if kind is RejectCode}
-    return rule(state, **(choices | codes))
+    return choices | codes
+
+
+def canonical_label(label: Label) -> Label:
+    """
+    The label that means the same and omits every free variable that has its default.
+
+    Two labels mean the same step exactly if their canonical labels are equal. Raises `ValueError` as `step` does.
+    """
+    choices = choices_of(label)
+    defaults = defaults_of(RULES[label.rule].body)
+    kept = {name: value for name, value in choices.items() if name not in defaults or value != defaults[name]}
+    return Label(label.rule, kept)
 
 
 @defines(
@@ -115,8 +139,15 @@ def free_variables(body: Callable[..., Step]) -> Mapping[str, Any]:
     return {name: annotations[name] for name in signature(body).parameters if name != "state"}
 
 
+@cache
+def defaults_of(body: Callable[..., Step]) -> Mapping[str, Any]:
+    """The values of the free variables that a label may omit."""
+    parameters = signature(body).parameters.values()
+    return {each.name: each.default for each in parameters if each.default is not Parameter.empty}
+
+
 def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None) -> Iterator[Label]:
-    """Labels of a rule with every combination of values that its free variables can have; of those fixed, this one."""
+    """Canonical labels of a rule with every combination of values of its free variables; of those fixed, this one."""
     variables = free_variables(rule.body)
     names = list(variables)
     if names == ["canister_id", "index"]:
@@ -131,7 +162,7 @@ def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None)
         for name in names
     ]
     for values in product(*choices):
-        yield Label(rule.name, dict(zip(names, values, strict=True)))
+        yield canonical_label(Label(rule.name, dict(zip(names, values, strict=True))))
 
 
 def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
@@ -169,6 +200,8 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
         case "time":
             clocks = [canister.time for _, canister in state.canisters.items()]
             return [max([state.system_time, *clocks]) + 1]
+    if name in defaults_of(rule.body):
+        return [defaults_of(rule.body)[name]]
     raise AssertionError(f"{rule.name}: no values are known for {name}")
 
 
@@ -259,4 +292,14 @@ def submission_label(request: Submission, effective_id: Any, endpoint: Endpoint 
     return Label(rule, {"request": request, "effective_id": effective_id})
 
 
-__all__ = ["candidates", "enabled", "initial_state", "run", "spec", "step", "submission_label"]
+__all__ = [
+    "candidates",
+    "canonical_label",
+    "choices_of",
+    "enabled",
+    "initial_state",
+    "run",
+    "spec",
+    "step",
+    "submission_label",
+]

@@ -29,7 +29,7 @@ from conformance.protocol.interface import (
     Values,
 )
 from conformance.protocol.wire import answer_of
-from spec.machine import OUTSIDE, candidates, step
+from spec.machine import OUTSIDE, candidates, canonical_label, step
 from spec.state.digest import state_digest
 from spec.state.label import Label
 from spec.state.request import Replied, Request
@@ -122,7 +122,7 @@ class Replay:
             allowed = "that it is taken" if can_be_taken else "that it cannot be taken"
             raise fail(f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}", (allowed,))
         claims = self._implementation.explain()
-        if [claim.label for claim in claims] != ([label] if can_be_taken else []):
+        if [same_label(claim.label) for claim in claims] != ([same_label(label)] if can_be_taken else []):
             raise fail(f"told to take {shown_label(label)}, it claims {len(claims)} transitions")
         for claim in claims:
             self._rejections -= label.rule in TROUBLE
@@ -136,8 +136,8 @@ class Replay:
     def _follow(self, submissions: list[Label]) -> None:
         """Takes the transitions that the implementation claims; of the submissions, just the given ones."""
         claims = self._implementation.explain()
-        claimed = [claim.label for claim in claims if claim.label.rule in OUTSIDE]
-        if claimed != submissions:
+        claimed = [same_label(claim.label) for claim in claims if claim.label.rule in OUTSIDE]
+        if claimed != list(map(same_label, submissions)):
             shown_claims = ", ".join(shown_label(label) for label in claimed) or "none"
             raise fail(
                 f"the implementation claims other submissions than were made: {shown_claims}",
@@ -182,6 +182,14 @@ class Replay:
         seen, allowed = self._implementation.state(), state_digest(self._state)
         if seen != allowed:
             raise fail(f"{when}: the state has the digest {seen.hex()}", (allowed.hex(),))
+
+
+def same_label(label: Label) -> Label:
+    """The canonical form of a label; a label that makes no sense stays as it is, and is not taken."""
+    try:
+        return canonical_label(label)
+    except ValueError:
+        return label
 
 
 def differences(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:

@@ -357,10 +357,10 @@ def write_choice(rule: Text, name: Text, value: Any) -> Any:
     match value:
         case bytes():
             return write_blob(value)
+        case bool() | str():
+            return value
         case int():
             return write_integer(value)
-        case str():
-            return value
         case List():
             return [write_choice(rule, name, each) for each in value]
         case Request():
@@ -378,6 +378,8 @@ def read_choice(rule: Text, name: Text, value: Any, place: str) -> Any:
             raise WireError(f"{place}: a reply of {rule} is needed") from None
     if name in TEXTS:
         return read_text(value, place)
+    if isinstance(value, bool):
+        return value
     if isinstance(value, list):
         return List(read_list(value, place, read_principal))
     if isinstance(value, dict):

@@ -35,7 +35,7 @@ from conformance.protocol.interface import (
     Values,
 )
 from conformance.suite.transcript import STEP, Event
-from spec.machine import submission_label
+from spec.machine import choices_of, submission_label
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.values import management
@@ -255,7 +255,7 @@ class Stage:
         judge = self._judge
         assert isinstance(judge, Replay), "labels name hidden ids, which only an implementation that explains shares"
         possible = judge.possible(rule)
-        fitting = [label for label in possible if choices.items() <= label.arguments().items()]
+        fitting = [label for label in possible if choices.items() <= choices_of(label).items()]
         others = {} if fitting or not possible else possible[0].arguments()
         label = fitting[0] if fitting else Label(rule, others | choices)
         seen = self._implementation.schedule([label])

@@ -46,10 +46,12 @@ def source_line(rule: Rule, function: Function) -> str:
 
 
 def choices(function: Function) -> Iterator[str]:
-    """The free variables with their types."""
+    """The free variables with their types, and what those have that a label may omit."""
     for choice in function.tree.args.kwonlyargs:
         kind = "" if choice.annotation is None else ast.unparse(choice.annotation)
-        yield f"- {code(choice.arg)}: {code(kind)}"
+        default = function.defaults.get(choice.arg)
+        omitted = "" if default is None else f", {code(ast.unparse(default))} if the label omits it"
+        yield f"- {code(choice.arg)}: {code(kind)}{omitted}"
 
 
 def words(function: Function) -> Iterator[str]:

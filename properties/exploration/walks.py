@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from properties.agreement.lockstep import SUBNET, Disagreement, Lockstep, enabled_of
 from properties.agreement.worlds import LockstepMachine
 from properties.exploration.explorer import violated
-from spec.machine import OUTSIDE, candidates, enabled, stands_for_all, step
+from spec.machine import OUTSIDE, candidates, choices_of, enabled, stands_for_all, step
 from spec.profile import Profile
 from spec.state.canister import Canister, Subnet
 from spec.state.label import Label
@@ -75,9 +75,9 @@ def disagreement_about(state: State, label: Label, *, fires: bool) -> str | None
     rule = RULES[label.rule]
     if not fires:
         return f"{label} is listed but does not fire" if label in enabled_of(state, [label.rule]) else None
-    listed_values = {name: value for name, value in label.choices if not stands_for_all(rule, name)}
+    listed_values = {name: value for name, value in choices_of(label).items() if not stands_for_all(rule, name)}
     for one in candidates(state, rule, listed_values):
-        if listed_values.items() <= one.arguments().items() and isinstance(step(state, one), Step):
+        if listed_values.items() <= choices_of(one).items() and isinstance(step(state, one), Step):
             return None
     return f"{label} fires, but `enabled` does not list it"
 

@@ -67,6 +67,8 @@ class _ManagementTransition:
 class _Transition:
     choices: tuple[str, ...]
     handler: Handler
+    defaults: Mapping[str, object] = {}
+    """What choices have that a label may omit."""
 
 
 def _management_transitions() -> dict[str, _Transition]:
@@ -129,7 +131,7 @@ def take(instance: Instance, label: Label) -> Outcome:
     transition = TRANSITIONS.get(label.rule)
     if transition is None:
         return Refused(f"there is no transition {label.rule}")
-    choices: dict[str, Any] = label.arguments()
+    choices: dict[str, Any] = {**transition.defaults, **label.arguments()}
     if set(choices) != set(transition.choices):
         return Refused(f"{label.rule} needs the choices {', '.join(transition.choices)}")
     if label.rule != "message_execution" and instance.messages.pending_function is not None:

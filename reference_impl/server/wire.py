@@ -41,6 +41,13 @@ def integer_of(value: Json, place: str) -> int:
     raise Malformed(f"{place}: a natural number is needed")
 
 
+def truth_of(value: Json, place: str) -> bool:
+    """A truth value."""
+    if not isinstance(value, bool):
+        raise Malformed(f"{place}: true or false is needed")
+    return value
+
+
 def text_of(value: Json, place: str) -> str:
     """A text."""
     if not isinstance(value, str):

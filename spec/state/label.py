@@ -20,8 +20,12 @@ class Label:
     rule: str
     """The name of the rule."""
     choices: tuple[tuple[str, Any], ...] = field(default=(), converter=_sorted_choices)
-    """The free variables by name, sorted; given as a mapping or as pairs."""
+    """
+    The free variables by name, sorted; given as a mapping or as pairs.
+
+    One that has a default in its rule may be omitted, and then has it; `spec.machine.canonical_label` omits all such.
+    """
 
     def arguments(self) -> dict[str, Any]:
-        """The free variables as keyword arguments."""
+        """The free variables that are given, as keyword arguments."""
         return dict(self.choices)

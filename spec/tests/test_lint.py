@@ -31,6 +31,7 @@ def test_the_rules_have_no_faults():
 
 def test_a_good_rule_has_no_faults():
     assert faults(GOOD) == []
+    assert faults(GOOD.replace("message_id: MessageId", "message_id: MessageId = 0")) == []
     assert faults(GOOD.replace("abstract-behavior#a-section", "ours#our-entry")) == []
 
 
@@ -40,7 +41,11 @@ def test_a_good_rule_has_no_faults():
         ("What is true.", "what", "the docstring does not begin with a sentence"),
         ("*, message_id: MessageId", "message_id: MessageId", "does not begin with `state: State` and a star"),
         ("message_id: MessageId", "message_id", "the choice message_id has no type"),
-        ("message_id: MessageId", "message_id: MessageId = 0", "a choice has a default"),
+        (
+            "message_id: MessageId",
+            "message_id: MessageId = len(b'')",
+            "the default of the choice message_id is no constant",
+        ),
         ("-> Step", "-> State", "does not return a Step"),
         ("    # CONDITIONS\n", "", "does not have `# CONDITIONS` and then `# STATE AFTER`"),
         ("# STATE AFTER", "# CONDITIONS", "does not have `# CONDITIONS` and then `# STATE AFTER`"),

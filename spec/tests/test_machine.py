@@ -3,7 +3,18 @@
 import pytest
 from attrs import evolve, fields
 
-from spec.machine import OUTSIDE, SPONTANEOUS, candidates, enabled, initial_state, run, step, submission_label
+from spec.machine import (
+    OUTSIDE,
+    SPONTANEOUS,
+    candidates,
+    canonical_label,
+    choices_of,
+    enabled,
+    initial_state,
+    run,
+    step,
+    submission_label,
+)
 from spec.rules.tests.worlds import (
     NOW,
     PROFILE,
@@ -32,7 +43,7 @@ from spec.state.label import Label
 from spec.state.message import ResponseMessage
 from spec.state.request import Processing, Replied
 from spec.state.state import State
-from spec.transition import RULES, NotEnabled, RequestStatusChanged, Step
+from spec.transition import RULES, NotEnabled, RequestStatusChanged, Rule, Step
 from spec.values import management
 from spec.values.containers import List, Map, Queue
 from spec.values.identifiers import MANAGEMENT_CANISTER
@@ -158,6 +169,49 @@ def test_labels_that_make_no_sense_are_mistakes_of_the_caller():
         step(world(), Label("no_such_rule"))
     with pytest.raises(ValueError, match="initiate_call has the free variables"):
         step(world(), Label("initiate_call", {"message_id": 0}))
+
+
+def a_rule_with_a_default(
+    state: State, *, time: int, code: RejectCode = RejectCode.SYS_FATAL, is_told: bool = False
+) -> Step:
+    """Shows its choices by the system time."""
+    return Step(evolve(state, system_time=time + 10 * code + is_told))
+
+
+@pytest.fixture
+def rule_with_defaults(monkeypatch):
+    """A rule of its own, for the time of a test."""
+    rule = Rule("a_rule_with_a_default", "A title", "ours#nothing", a_rule_with_a_default, False)
+    monkeypatch.setitem(RULES, rule.name, rule)
+    return rule
+
+
+def test_a_label_may_omit_what_has_a_default(rule_with_defaults):
+    def time_after(**choices):
+        return step(worlds()["nothing"], Label(rule_with_defaults.name, choices)).state.system_time
+
+    assert time_after(time=100) == time_after(time=100, code=1, is_told=False) == 110
+    assert time_after(time=100, code=2) == 120
+    assert time_after(time=100, is_told=True) == 111
+    with pytest.raises(ValueError, match="has the free variables"):
+        time_after(code=2)
+
+
+def test_labels_that_mean_the_same_have_one_canonical_form(rule_with_defaults):
+    omitting, spelled_out = (
+        Label(rule_with_defaults.name, {"time": 100} | others)
+        for others in ({}, {"code": RejectCode.SYS_FATAL, "is_told": False})
+    )
+    assert canonical_label(spelled_out) == canonical_label(omitting) == omitting
+    different = Label(rule_with_defaults.name, {"time": 100, "is_told": True})
+    assert canonical_label(different) == different
+    assert choices_of(omitting) == spelled_out.arguments()
+
+
+def test_candidates_omit_what_has_its_default_and_list_every_other_value(rule_with_defaults):
+    listed = list(candidates(worlds()["nothing"], rule_with_defaults))
+    assert [label.arguments().get("code", "omitted") for label in listed] == ["omitted", 2, 3, 4, 5, 6]
+    assert {label.arguments().get("is_told", "omitted") for label in listed} == {"omitted"}
 
 
 def test_a_reject_code_may_be_given_as_its_number():

@@ -192,8 +192,9 @@ def signature_findings(file: File, rule: ast.FunctionDef) -> Iterator[Finding]:
     for choice in arguments.kwonlyargs:
         if choice.annotation is None:
             yield file.finding(rule, f"{rule.name}: the choice {choice.arg} has no type")
-    if any(default is not None for default in arguments.kw_defaults):
-        yield file.finding(rule, f"{rule.name}: a choice has a default")
+    for choice, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        if default is not None and not isinstance(default, ast.Constant | ast.Name | ast.Attribute):
+            yield file.finding(rule, f"{rule.name}: the default of the choice {choice.arg} is no constant")
     if rule.returns is None or ast.unparse(rule.returns) != "Step":
         yield file.finding(rule, f"{rule.name} does not return a Step")
 
