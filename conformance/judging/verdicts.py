@@ -1,5 +1,7 @@
 """Verdicts on a scenario."""
 
+from enum import Enum
+
 from attrs import frozen
 
 from spec.values.identifiers import Text
@@ -21,6 +23,8 @@ class Fail:
     why: Text
     allowed: tuple[Text, ...] = ()
     """What the specification would have allowed there."""
+    rules: tuple[Text, ...] = ()
+    """The names of the rules that do not allow it, as far as the judge can tell."""
 
 
 @frozen
@@ -45,6 +49,15 @@ VERDICT_NAMES = (Pass.name, Fail.name, Inconclusive.name, NotApplicable.name)
 """In the order in which they are counted."""
 
 
+class AsProduction(Enum):
+    """Whether an implementation does what production does where the interface specification leaves it open."""
+
+    YES = "yes"
+    NO = "no"
+    NOT_CLAIMED = "not_claimed"
+    """The implementation does not claim it, or it did not come to that."""
+
+
 class Judged(Exception):
     """Ends a scenario with a verdict."""
 
@@ -53,9 +66,9 @@ class Judged(Exception):
         self.verdict = verdict
 
 
-def fail(why: Text, allowed: tuple[Text, ...] = ()) -> Judged:
+def fail(why: Text, allowed: tuple[Text, ...] = (), rules: tuple[Text, ...] = ()) -> Judged:
     """Ends a scenario: something seen is not allowed."""
-    return Judged(Fail(why, allowed))
+    return Judged(Fail(why, allowed, rules))
 
 
 def inconclusive(why: Text) -> Judged:

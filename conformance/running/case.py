@@ -6,7 +6,7 @@ from attrs import frozen
 
 from conformance.judging.environment import CALM, Environment
 from conformance.judging.judge import DEFAULT_SECONDS, DEFAULT_STEPS
-from conformance.judging.verdicts import Verdict
+from conformance.judging.verdicts import AsProduction, Verdict
 from conformance.suite.transcript import Event
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
@@ -33,6 +33,7 @@ class Case:
     title: Text
     covers: tuple[Text, ...]
     verdict: Verdict
+    """Whether what was seen is allowed."""
     seconds: float
     judged_by: Text
     """`replay` or `search`, or nothing if it did not come to that."""
@@ -42,3 +43,7 @@ class Case:
     transcript: tuple[Event, ...]
     is_broken: bool
     """The implementation gave no usable response, so its process is of no more use."""
+    as_production: AsProduction = AsProduction.NOT_CLAIMED
+    """Whether what was seen is what production does."""
+    departures: tuple[Text, ...] = ()
+    """Where what was seen is not what production does."""
