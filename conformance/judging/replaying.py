@@ -12,7 +12,7 @@ from conformance.judging.judge import (
 )
 from conformance.judging.moves import TROUBLE, Silence, is_at_rest, shown_label
 from conformance.judging.patterns import agrees, difference, shown
-from conformance.judging.reading import query_in, shown_values, values_in
+from conformance.judging.reading import metrics_told, query_in, shown_values, values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
 from conformance.protocol.interface import (
     Accepted,
@@ -102,7 +102,7 @@ class Replay:
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         try:
-            allowed = query_in(self._state, query, effective_id)
+            allowed = query_in(self._state, query, effective_id, metrics=metrics_told(query, seen))
         except Silence as silence:
             raise inconclusive(f"the specification is silent: {silence}") from None
         if not agrees(allowed, seen, self._terms.costs_are_exact):
@@ -112,7 +112,7 @@ class Replay:
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
         allowed = values_in(self._state, sender, effective_id, paths)
-        if allowed != seen and not (isinstance(allowed, Refused) and isinstance(seen, Refused)):
+        if not values_agree(self._state, paths, allowed, seen):
             raise fail(f"reading gave {shown_values(seen)}", (shown_values(allowed),))
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:

@@ -32,7 +32,7 @@ from conformance.judging.moves import (
     work,
 )
 from conformance.judging.patterns import agrees, shown
-from conformance.judging.reading import query_in, shown_values, values_in
+from conformance.judging.reading import metrics_told, query_in, shown_values, values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
 from conformance.protocol.interface import (
     Accepted,
@@ -162,7 +162,7 @@ class Search:
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         def after(candidate: Candidate) -> Iterator[Candidate]:
             try:
-                allowed = query_in(candidate.state, query, effective_id)
+                allowed = query_in(candidate.state, query, effective_id, metrics=metrics_told(query, seen))
             except Silence as silence:
                 self._silences[str(silence)] = None
                 return
@@ -178,7 +178,7 @@ class Search:
     ) -> None:
         def after(candidate: Candidate) -> Iterator[Candidate]:
             allowed = values_in(candidate.state, sender, effective_id, paths)
-            if allowed == seen or (isinstance(allowed, Refused) and isinstance(seen, Refused)):
+            if values_agree(candidate.state, paths, allowed, seen):
                 yield candidate
             else:
                 self._allowed[shown_values(allowed)] = None

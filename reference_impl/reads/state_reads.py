@@ -9,12 +9,13 @@ from reference_impl.subnet.ingress_history import KnownCall
 from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Refused
 from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
-from spec.values.identifiers import Blob, Principal, RequestId
+from spec.values.identifiers import Blob, Principal, RequestId, self_authenticating_id
 
 Path = Sequence[Blob]
 
 CBOR_SELF_DESCRIBED = 55799
 REQUEST_STATUS_LEAVES = frozenset({b"status", b"reply", b"reject_code", b"reject_message", b"error_code"})
+BOUNDARY_NODE_LEAVES = frozenset({b"domain", b"ipv4_address", b"ipv6_address"})
 CANISTER_LEAVES = frozenset({b"module_hash", b"controllers", b"canister_creation_timestamp", b"last_install_timestamp"})
 
 
@@ -44,10 +45,16 @@ def _shown(label: Blob) -> str:
 
 def _may_read(instance: Instance, sender: Principal, effective_id: Principal, path: tuple[Blob, ...]) -> bool:
     match path:
-        case (b"time",) | (b"subnet",) | (b"subnet", _):
+        case (b"time",) | (b"subnet",) | (b"subnet", _) | (b"api_boundary_nodes",) | (b"api_boundary_nodes", _):
             return True
-        case (b"subnet", _, b"public_key" | b"type"):
+        case (b"subnet", _, b"public_key" | b"type" | b"node") | (b"subnet", _, b"node", _):
             return True
+        case (b"subnet", _, b"node", _, b"public_key"):
+            return True
+        case (b"subnet", subnet_id, b"canister_ranges"):
+            return subnet_id == self_authenticating_id(instance.root_key)
+        case (b"api_boundary_nodes", _, leaf):
+            return leaf in BOUNDARY_NODE_LEAVES
         case (b"request_status", request_id):
             return _may_read_request(instance, sender, effective_id, RequestId(request_id))
         case (b"request_status", request_id, leaf) if leaf in REQUEST_STATUS_LEAVES:
