@@ -12,7 +12,8 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from conformance.judging.environment import CALM, Environment
-from conformance.judging.patterns import agrees, shown
+from conformance.judging.patterns import agrees
+from conformance.judging.wording import shown
 from conformance.protocol.interface import (
     Accepted,
     Advanced,

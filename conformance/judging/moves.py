@@ -11,6 +11,8 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
+from conformance.judging.candid_text import shown_principal
+from conformance.judging.wording import shown_blob, shown_code
 from spec.machine import candidates, step
 from spec.rules.management.answers import ANSWERS
 from spec.settling import FOLLOWING, ORDER
@@ -21,6 +23,7 @@ from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Text
+from spec.values.rejects import RejectCode
 
 Move = tuple[Label, Step]
 """A label and what it does."""
@@ -194,12 +197,18 @@ def is_at_rest(state: State) -> Text | None:
     return None if move is None else shown_label(move[0])
 
 
-def shown_label(label: Label) -> Text:
-    """A label in words: its rule and choices, blobs shortened."""
+PRINCIPALS: Final = frozenset({"caller", "canister_id", "effective_id", "new_canister_id", "orchestrator", "subnet_id"})
+"""Free variables whose values are principals."""
 
-    def value(choice: object) -> str:
+
+def shown_label(label: Label) -> Text:
+    """A label in words: its rule and choices, principals as text, reject codes by name, blobs shortened."""
+
+    def value(name: Text, choice: object) -> str:
         if isinstance(choice, bytes):
-            return f"0x{choice.hex()}" if len(choice) <= 32 else f"0x{choice[:32].hex()}..."
+            return shown_principal(choice) if name in PRINCIPALS else shown_blob(choice)
+        if isinstance(choice, RejectCode):
+            return shown_code(choice)
         return str(choice) if isinstance(choice, int) else "(...)"
 
-    return f"{label.rule}({', '.join(f'{name}={value(choice)}' for name, choice in label.choices)})"
+    return f"{label.rule}({', '.join(f'{name}={value(name, choice)}' for name, choice in label.choices)})"

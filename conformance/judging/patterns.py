@@ -5,24 +5,18 @@ from typing import Any
 
 from attrs import frozen
 
+from conformance.judging.wording import shown_blob, shown_code
 from conformance.protocol.interface import (
-    Done,
     Processing,
     Received,
     Refused,
     Rejected,
     Replied,
+    Seen,
     SeenReject,
-    Unknown,
 )
 from spec.values.identifiers import Blob, Text
 from spec.values.rejects import RejectCode, RejectReason
-
-Seen = Unknown | Received | Processing | Done | Replied | Rejected | Refused
-"""What a scenario can see of a request or a query."""
-
-SHOWN_BYTES = 64
-"""How much of a blob is shown to people."""
 
 
 @frozen
@@ -67,7 +61,7 @@ def rejects(code: RejectCode, reason: RejectReason | None = None) -> Pattern:
             return False
         return reason is None or seen.reject.reason is None or seen.reject.reason == reason
 
-    return Pattern(f"is the reject {code.name}" + ("" if reason is None else f" {reason.name}"), admits)
+    return Pattern(f"is the reject {shown_code(code)}" + ("" if reason is None else f" {reason.name}"), admits)
 
 
 def rejects_with(message: Text) -> Pattern:
@@ -127,40 +121,3 @@ def rejects_agree(allowed: SeenReject, seen: SeenReject) -> bool:
 
 def _agree_if_known(allowed: Any, seen: Any) -> bool:
     return allowed is None or seen is None or allowed == seen
-
-
-# For people
-
-
-def shown_blob(content: Blob) -> Text:
-    """A blob, cut where it is long; as text where it is one."""
-    if content and content.isascii() and content.decode("ascii").isprintable():
-        return repr(content[:SHOWN_BYTES].decode("ascii")) + ("..." if len(content) > SHOWN_BYTES else "")
-    if len(content) <= SHOWN_BYTES:
-        return "0x" + content.hex()
-    return f"0x{content[:SHOWN_BYTES].hex()}... ({len(content)} bytes)"
-
-
-def difference(allowed: Blob, seen: Blob) -> Text:
-    """Where two blobs begin to differ, with some bytes from there."""
-    pairs = enumerate(zip(allowed, seen, strict=False))
-    at = next((index for index, (one, other) in pairs if one != other), min(len(allowed), len(seen)))
-    return (
-        f"the first difference is at byte {at} of {len(seen)} (allowed: {len(allowed)}): "
-        f"{seen[at : at + 16].hex() or 'the end'}, not {allowed[at : at + 16].hex() or 'the end'}"
-    )
-
-
-def shown(seen: Seen) -> Text:
-    """An answer in words."""
-    match seen:
-        case Replied(data):
-            return f"reply {shown_blob(data)}"
-        case Rejected(reject):
-            reason = "" if reject.reason is None else f" {reject.reason.name}"
-            return f"reject {RejectCode(reject.code).name}{reason} ({reject.message[:200]})"
-        case Refused(code, reason):
-            named = [] if code is None else [RejectCode(code).name if code in set(RejectCode) else str(code)]
-            return " ".join(["refused", *named, *([] if reason is None else [reason.name])])
-        case _:
-            return type(seen).__name__.lower()

@@ -9,7 +9,7 @@ from typing import Final
 
 from conformance.judging.moves import Silence
 from conformance.protocol.interface import Path, Query, QueryAnswer, Refused, Rejected, Replied, Values
-from conformance.protocol.wire import seen, write_optional_blob
+from conformance.protocol.wire import seen
 from spec.certification.hash_tree import Found, HashTree, lookup_path
 from spec.reads.management_query import managed_by_query
 from spec.reads.query import QueryRefused, QueryResponse, query
@@ -20,7 +20,7 @@ from spec.state.state import State
 from spec.transition import Unspecified
 from spec.values import management
 from spec.values.containers import List, Map
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId, Text
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
 from spec.values.management import CyclesConsumed
 from spec.values.rejects import RejectReason, Reply
 
@@ -113,12 +113,3 @@ def status_is_rejected(state: State, request_id: RequestId, *, of_the_system: bo
     if not isinstance(status, RejectedStatus):
         return False
     return not of_the_system or status.reject.reason is not RejectReason.EXPLICIT
-
-
-def shown_values(values: Values | Refused) -> Text:
-    """What was read, in words."""
-    match values:
-        case Values(read):
-            return ", ".join(write_optional_blob(value) or "nothing" for value in read)
-        case Refused():
-            return "a refusal"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 
+from conformance.judging.candid_text import shown_principal
 from conformance.judging.judge import (
     Terms,
     first_state,
@@ -11,9 +12,10 @@ from conformance.judging.judge import (
     submission_agrees,
 )
 from conformance.judging.moves import TROUBLE, Silence, is_at_rest, shown_label
-from conformance.judging.patterns import agrees, difference, shown
-from conformance.judging.reading import metrics_told, query_in, shown_values, values_agree, values_in
+from conformance.judging.patterns import agrees
+from conformance.judging.reading import metrics_told, query_in, values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
+from conformance.judging.wording import differences, shown, shown_values
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -113,7 +115,7 @@ class Replay:
     ) -> None:
         allowed = values_in(self._state, sender, effective_id, paths)
         if not values_agree(self._state, paths, allowed, seen):
-            raise fail(f"reading gave {shown_values(seen)}", (shown_values(allowed),))
+            raise fail(f"reading gave {shown_values(seen, paths)}", (shown_values(allowed, paths),))
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:
         """The implementation was told to take a transition. It is not held against the environment."""
@@ -173,7 +175,7 @@ class Replay:
         if allowed != seen:
             raise fail(
                 f"{place}: shows {'; '.join(map(shown_output, seen)) or 'nothing'}",
-                ("; ".join(map(shown_output, allowed)) or "nothing", *differences(allowed, seen)),
+                ("; ".join(map(shown_output, allowed)) or "nothing", *differing_replies(allowed, seen)),
             )
 
     def _compare_state(self, when: Text) -> None:
@@ -192,13 +194,12 @@ def same_label(label: Label) -> Label:
         return label
 
 
-def differences(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:
+def differing_replies(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:
     """Where replies differ that should be equal."""
     for one, other in zip(allowed, seen, strict=False):
         match one, other:
             case RequestStatusChanged(status=Replied(first)), RequestStatusChanged(status=Replied(second)):
-                if first != second:
-                    yield difference(first, second)
+                yield from differences(first, second)
 
 
 def shown_output(output: Output) -> Text:
@@ -208,4 +209,4 @@ def shown_output(output: Output) -> Text:
             return f"request {request_id.hex()[:8]}: {shown(answer_of(status))}"
         case Executed(canister_id, instructions, failure):
             failed = "" if failure is None else f", failed: {failure.reason.name} {failure.message}"
-            return f"canister {canister_id.hex()} used {instructions} instructions{failed}"
+            return f"canister {shown_principal(canister_id)} used {instructions} instructions{failed}"

@@ -31,9 +31,10 @@ from conformance.judging.moves import (
     trouble,
     work,
 )
-from conformance.judging.patterns import agrees, shown
-from conformance.judging.reading import metrics_told, query_in, shown_values, values_agree, values_in
+from conformance.judging.patterns import agrees
+from conformance.judging.reading import metrics_told, query_in, values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
+from conformance.judging.wording import shown, shown_values
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -181,9 +182,9 @@ class Search:
             if values_agree(candidate.state, paths, allowed, seen):
                 yield candidate
             else:
-                self._allowed[shown_values(allowed)] = None
+                self._allowed[shown_values(allowed, paths)] = None
 
-        self._keep(after, f"reading gave {shown_values(seen)}")
+        self._keep(after, f"reading gave {shown_values(seen, paths)}")
 
     # The set of states
 

@@ -2,7 +2,7 @@
 What an implementation under test looks like to the judge: eight verbs and three optional capabilities.
 
 `PROTOCOL.md` gives the same in JSON. Adapters (`stdio`) turn calls of these methods into what an implementation
-understands; the specification itself implements it in `serve_specification`.
+understands; the specification itself implements it in `conformance.served.specification`.
 """
 
 from collections.abc import Sequence
@@ -156,6 +156,9 @@ Answer = Unknown | Received | Processing | Done | Replied | Rejected
 
 QueryAnswer = Replied | Rejected | Refused
 """What a query gives."""
+
+Seen = Answer | Refused
+"""What a scenario can see of a request or a query."""
 
 
 @frozen

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from conformance.judging.candid_text import shown_principal
 from conformance.suite.transcript import STEP, Event
 from spec.machine import OUTSIDE
 from spec.production.rounds import Round
@@ -18,7 +19,9 @@ def heading(what: Round) -> list[Text]:
     lines = [f"round {what.number}: {what.iterations} iterations, instructions of the cores {cores}"]
     if what.management_instructions:
         lines.append(f"  the management canister: {what.management_instructions:,} instructions")
-    return lines + [f"  a slice of {canister_id.hex()}: {used:,} instructions" for canister_id, used in what.slices]
+    return lines + [
+        f"  a slice of {shown_principal(canister_id)}: {used:,} instructions" for canister_id, used in what.slices
+    ]
 
 
 def trace_by_round(transcript: Sequence[Event], history: Sequence[Round | None]) -> Iterator[Text]:

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from attrs import frozen
 
+from conformance.judging.candid_text import MANAGEMENT_NAMES, candid_text, names_of_module, shown_principal
 from conformance.judging.judge import Judge, Terms
 from conformance.judging.moves import shown_label
-from conformance.judging.patterns import Pattern, Seen, replies, shown, shown_blob
-from conformance.judging.reading import shown_values
+from conformance.judging.patterns import Pattern, replies
 from conformance.judging.replaying import Replay
 from conformance.judging.verdicts import fail, inconclusive
+from conformance.judging.wording import shown, shown_blob, shown_values
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -32,6 +33,7 @@ from conformance.protocol.interface import (
     Received,
     Refused,
     Replied,
+    Seen,
     Values,
 )
 from conformance.suite.transcript import STEP, Event
@@ -122,6 +124,7 @@ class Stage:
         self._open: dict[RequestId, Sent] = {}
         self._answers: dict[RequestId, Answer] = {}
         self._names: dict[CanisterId, Text] = {}
+        self._field_names: dict[int, Text] = dict(MANAGEMENT_NAMES)
         self.transcript: list[Event] = []
 
     @property
@@ -159,7 +162,7 @@ class Stage:
         place = self.name(request.canister_id)
         self._note(
             USERS.get(request.sender, "somebody"),
-            f"calls {place}.{request.method_name}({shown_blob(request.argument)})",
+            f"calls {place}.{request.method_name}{self._shown_argument(request.argument)}",
         )
         seen = self._implementation.submit(request, effective_id, endpoint)
         self._judge.submitted(request, submission_label(request, effective_id, endpoint), seen)
@@ -181,7 +184,8 @@ class Stage:
         self._note_steps()
         for request_id, answer in answers.items():
             if not isinstance(answer, Received | Processing):
-                self._note("the system", f"answers {self._open.pop(request_id).request.method_name}: {shown(answer)}")
+                method_name = self._open.pop(request_id).request.method_name
+                self._note("the system", f"answers {method_name}: {shown(answer, self._field_names)}")
             self._answers[request_id] = answer
 
     def _advance(self, nanoseconds: Nanoseconds) -> Advanced:
@@ -231,17 +235,17 @@ class Stage:
         effective = canister_id if effective_id is None else effective_id
         self._note(
             USERS.get(sender, "somebody"),
-            f"queries {self.name(canister_id)}.{method_name}({shown_blob(argument)})",
+            f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(argument)}",
         )
         seen = self._implementation.query(query, effective)
-        self._note("the system", f"answers: {shown(seen)}")
+        self._note("the system", f"answers: {shown(seen, self._field_names)}")
         self._judge.queried(query, effective, seen)
         return seen
 
     def read(self, effective_id: Principal, paths: Sequence[Path], sender: Principal = ALICE) -> Values | Refused:
         """Reads from the certified state."""
         seen = self._implementation.read(sender, effective_id, paths)
-        self._note(USERS.get(sender, "somebody"), f"reads {shown_values(seen)}")
+        self._note(USERS.get(sender, "somebody"), f"reads {shown_values(seen, paths)}")
         self._judge.was_read(sender, effective_id, paths, seen)
         return seen
 
@@ -321,6 +325,7 @@ class Stage:
         sender: Principal = ALICE,
     ) -> Seen:
         """Installs code."""
+        self._field_names |= names_of_module(module)
         return self.manage(
             "install_code",
             management.InstallCodeArguments(
@@ -376,7 +381,7 @@ class Stage:
         """What the transcript calls a canister."""
         if canister_id == MANAGEMENT_CANISTER:
             return "management"
-        return self._names.get(canister_id, f"0x{canister_id.hex()}")
+        return self._names.get(canister_id) or shown_principal(canister_id)
 
     # Helpers
 
@@ -391,6 +396,9 @@ class Stage:
 
     def _expiry(self) -> Nanoseconds:
         return self._now + REQUEST_LIFETIME * NANOSECONDS_PER_SECOND
+
+    def _shown_argument(self, argument: Blob) -> Text:
+        return candid_text(argument, self._field_names) or f"({shown_blob(argument)})"
 
     def _note(self, actor: Text, text: Text) -> None:
         self.transcript.append(Event(actor, text))

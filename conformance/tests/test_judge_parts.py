@@ -8,7 +8,6 @@ from conformance.judging.judge import Terms, first_state
 from conformance.judging.moves import bindings_from
 from conformance.judging.patterns import (
     agrees,
-    difference,
     is_unanswered,
     refuses,
     rejects,
@@ -16,7 +15,6 @@ from conformance.judging.patterns import (
     replies,
     replies_where,
     replies_with,
-    shown_blob,
 )
 from conformance.protocol.interface import Instance, Processing, Refused, Rejected, Replied, SeenReject
 from spec.canister.environment import Caller
@@ -88,14 +86,6 @@ def test_reasons_are_compared_if_they_are_known_and_texts_if_they_are_the_canist
     assert not agrees(own, Rejected(SeenReject(4, RejectReason.EXPLICIT, "yes")))
     assert agrees(Refused(3, None), Refused(None, None))
     assert not agrees(Refused(3, None), Refused(2, None))
-
-
-def test_blobs_are_shown_as_text_where_they_are_text() -> None:
-    """Long ones are cut."""
-    assert shown_blob(b"hello") == "'hello'"
-    assert shown_blob(b"\x00\x01") == "0x0001"
-    assert shown_blob(bytes(100)).endswith("... (100 bytes)")
-    assert "byte 2 of 3 (allowed: 4): 63, not 6463" in difference(b"abdc", b"abc")
 
 
 def test_canister_ids_and_random_bytes_are_found_in_replies() -> None:

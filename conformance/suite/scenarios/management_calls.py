@@ -8,8 +8,8 @@ from conformance.canisters.scripted import (
     call,
     program,
 )
-from conformance.judging.patterns import Pattern, Seen, replies_where, replies_with
-from conformance.protocol.interface import Replied
+from conformance.judging.patterns import Pattern, replies_where, replies_with
+from conformance.protocol.interface import Replied, Seen
 from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.identifiers import Blob, CanisterId, Text

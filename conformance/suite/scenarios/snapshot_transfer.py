@@ -8,7 +8,8 @@ from conformance.canisters.scripted import (
     stable_append,
     stable_content,
 )
-from conformance.judging.patterns import Seen, replies, replies_with
+from conformance.judging.patterns import replies, replies_with
+from conformance.protocol.interface import Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest, stored, upload
 from conformance.suite.scenarios.management_calls import (

@@ -14,7 +14,8 @@ from conformance.canisters.scripted import (
     stable_append,
     stable_content,
 )
-from conformance.judging.patterns import Seen, refuses, rejects, replies, replies_with
+from conformance.judging.patterns import refuses, rejects, replies, replies_with
+from conformance.protocol.interface import Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.management_calls import (

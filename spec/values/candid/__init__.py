@@ -43,6 +43,7 @@ __all__ = [
     "Func",
     "FunctionAnnotation",
     "FunctionReference",
+    "Message",
     "Opt",
     "Primitive",
     "Record",
@@ -55,6 +56,7 @@ __all__ = [
     "encode",
     "field_id",
     "is_subtype",
+    "read_as_sent",
 ]
 
 
@@ -84,3 +86,23 @@ def decode(
     except DoesNotFit as mismatch:
         return CandidError(str(mismatch))
     return tuple(read[index] for index in range(len(types)))
+
+
+@frozen
+class Message:
+    """A message as its sender typed it. Fields have their ids as labels: names are not sent."""
+
+    types: tuple[CandidType, ...]
+    values: tuple[CandidValue, ...]
+    definitions: Definitions
+    """What the `Defined` types among the types stand for."""
+
+
+def read_as_sent(blob: bytes) -> Message | CandidError:
+    """The values of a message, read at the types that it bears itself."""
+    reader = WireReader(blob)
+    try:
+        types, values = reader.message()
+    except MalformedCandid as malformed:
+        return CandidError(str(malformed))
+    return Message(tuple(types), tuple(values), dict(enumerate(reader.table)))

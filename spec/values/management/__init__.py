@@ -5,7 +5,13 @@ Both engines and every tool read and write them here. Source: management-caniste
 """
 
 from spec.values.canister_terms import WasmMemoryPersistence
-from spec.values.management.arguments import MANAGEMENT_METHODS, AnyArguments, decode_arguments, encode_arguments
+from spec.values.management.arguments import (
+    ARGUMENT_TYPES,
+    MANAGEMENT_METHODS,
+    AnyArguments,
+    decode_arguments,
+    encode_arguments,
+)
 from spec.values.management.bitcoin import (
     BitcoinNetwork,
     BlockHeadersResult,
@@ -72,6 +78,7 @@ from spec.values.management.records import (
 )
 from spec.values.management.results import (
     EMPTY_RESULT,
+    RESULT_TYPES,
     decode_blob_result,
     decode_canister_id_result,
     decode_canister_status,
@@ -99,6 +106,7 @@ from spec.values.management.snapshots import (
 )
 
 __all__ = [
+    "ARGUMENT_TYPES",
     "AnyArguments",
     "BitcoinNetwork",
     "BlockHeadersResult",
@@ -145,6 +153,7 @@ __all__ = [
     "ProvisionalTopUpArguments",
     "PublicKeyResult",
     "QueryStatistics",
+    "RESULT_TYPES",
     "RawRandArguments",
     "ReadSnapshotDataArguments",
     "ReinstallMode",

@@ -112,6 +112,12 @@ _SHAPES: Final[Mapping[MethodName, Shape]] = {
 }
 """The other methods that take one record."""
 
+ARGUMENT_TYPES: Final[Mapping[MethodName, CandidType]] = {
+    **{name: candid_type for name, (candid_type, _) in _RECORDS.items()},
+    **{name: shape.candid_type for name, shape in _SHAPES.items()},
+}
+"""The type of what each method takes, but for `raw_rand`, which takes nothing."""
+
 AnyArguments = (
     ManagementArguments
     | chunk_store.UploadChunkArguments

@@ -28,6 +28,15 @@ _SHAPES: Final[Mapping[MethodName, Shape]] = {
 }
 """The results of methods that have one, but for those with functions of their own here."""
 
+RESULT_TYPES: Final[Mapping[MethodName, CandidType]] = {
+    "canister_status": CANISTER_STATUS_RESULT,
+    "create_canister": CANISTER_ID,
+    "provisional_create_canister_with_cycles": CANISTER_ID,
+    "raw_rand": BLOB,
+    **{name: shape.candid_type for name, shape in _SHAPES.items()},
+}
+"""The type of what each method replies, but for those that reply nothing."""
+
 
 def encode_result(method_name: MethodName, value: Any) -> Blob:
     """
