@@ -12,7 +12,7 @@ from typing import Final
 from attrs import frozen
 
 from spec.canister.module import MalformedModule
-from spec.rules.management.settings import hash_of_blob
+from spec.rules.hashes import hash_of_blob
 from spec.rules.modules import module_or_defect
 from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Code, Empty, StopCall, Stopped, Stopping

@@ -136,11 +136,43 @@ def require(
     """
     States one condition of a rule, in words.
 
+    `require_present` and `require_kind` state that a value is there, or is of some class, and give it.
     `otherwise`, `code` and `detail` say with which reject a management call fails if the condition does not hold; a
     condition without them makes the call wait.
     """
     if not holds:
         raise _ConditionFailed(condition, None if otherwise is None else system_reject(code, otherwise, detail))
+
+
+Present = TypeVar("Present")
+Kind = TypeVar("Kind")
+
+
+def require_present(
+    value: Present | None,
+    condition: Text,
+    otherwise: RejectReason | None = None,
+    code: RejectCode = RejectCode.CANISTER_ERROR,
+    detail: Text = "",
+) -> Present:
+    """The value. States, as `require` does, that it is not None."""
+    require(value is not None, condition, otherwise, code, detail)
+    assert value is not None
+    return value
+
+
+def require_kind(
+    value: object,
+    kind: type[Kind],
+    condition: Text,
+    otherwise: RejectReason | None = None,
+    code: RejectCode = RejectCode.CANISTER_ERROR,
+    detail: Text = "",
+) -> Kind:
+    """The value. States, as `require` does, that it is of this class."""
+    require(isinstance(value, kind), condition, otherwise, code, detail)
+    assert isinstance(value, kind)
+    return value
 
 
 def unspecified(because: Text) -> None:

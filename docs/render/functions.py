@@ -11,7 +11,10 @@ from attrs import frozen
 
 from spec.transition import OPAQUE, Rule
 
-STATING: Final[frozenset[str]] = frozenset({"require", "unspecified"})
+NARROWING: Final[frozenset[str]] = frozenset({"require_present", "require_kind"})
+"""The functions that state something of a value and give it."""
+
+STATING: Final[frozenset[str]] = NARROWING | {"require", "unspecified"}
 """The functions with which conditions are stated."""
 
 
@@ -88,6 +91,11 @@ def calls_in(tree: ast.AST) -> Iterator[ast.Call]:
     """The calls inside a tree, in the order of the text."""
     found = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     yield from sorted(found, key=lambda call: (call.lineno, call.col_offset))
+
+
+def narrows(call: ast.AST) -> bool:
+    """The call states something of a value and gives it."""
+    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in NARROWING
 
 
 @cache

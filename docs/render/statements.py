@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
-from docs.render.functions import Function, called, states_conditions
+from docs.render.functions import Function, called, narrows, states_conditions
 from docs.render.outline import Line, code, sentence
 
 DEEPEST: Final[int] = 6
@@ -97,6 +97,9 @@ def lines_of(statement: ast.stmt, scope: Scope) -> Iterator[Line]:
             yield Line(f"the specification is silent: {_words(because)}")
         case ast.Expr(value=ast.Call() as call):
             yield followed(call, scope, "")
+        case ast.Assign(targets=[target], value=ast.Call() as call) if narrows(call):
+            yield assignment(scope.text(target), call.args[0], scope)
+            yield condition(stated(call, of=target), scope)
         case ast.Assign(targets=[target], value=value):
             yield assignment(scope.text(target), value, scope)
         case ast.AnnAssign(target=target, value=ast.expr() as value):
@@ -133,9 +136,30 @@ def condition(call: ast.expr, scope: Scope) -> Line:
     reject_code = rest[1] if len(rest) > 1 else named.get("code")
     text = f"{_words(words)}: {scope.text(holds)}"
     if reason is None or not scope.tells_rejects:
-        return Line(text)
+        return Line(text, stated_inside(holds, scope))
     told = scope.text(reason) if reject_code is None else f"{scope.text(reject_code)}, {scope.text(reason)}"
-    return Line(f"{text} (else the call is rejected: {told})")
+    return Line(f"{text} (else the call is rejected: {told})", stated_inside(holds, scope))
+
+
+def stated_inside(value: ast.expr, scope: Scope, before: str = "where ") -> Iterator[Line]:
+    """The conditions that are stated by the calls inside an expression."""
+    for node in ast.walk(value):
+        if isinstance(node, ast.Call):
+            target = called(node, scope.function)
+            if narrows(node):
+                yield condition(stated(node, of=node.args[0]), scope)
+            elif target is not None and states_conditions(target):
+                yield followed(node, scope, before)
+
+
+def stated(call: ast.Call, of: ast.expr) -> ast.Call:
+    """The condition that a narrowing call states of a value, as a call of `require`."""
+    assert isinstance(call.func, ast.Name)
+    if call.func.id == "require_present":
+        holds: ast.expr = ast.Compare(of, [ast.IsNot()], [ast.Constant(None)])
+        return ast.Call(ast.Name("require", ast.Load()), [holds, *call.args[1:]], call.keywords)
+    holds = ast.Call(ast.Name("isinstance", ast.Load()), [of, call.args[1]], [])
+    return ast.Call(ast.Name("require", ast.Load()), [holds, *call.args[2:]], call.keywords)
 
 
 def assignment(target: str, value: ast.expr, scope: Scope) -> Line:
@@ -146,7 +170,7 @@ def assignment(target: str, value: ast.expr, scope: Scope) -> Line:
             return followed(value, scope, f"let {target} be ")
         if _makes(value, scope, "Step") or _makes(value, scope, "State"):
             return Line(f"let {target} be as follows", _into(value, scope))
-    return Line(f"let {target} = {scope.text(value)}")
+    return Line(f"let {target} = {scope.text(value)}", stated_inside(value, scope))
 
 
 def followed(call: ast.Call, scope: Scope, before: str) -> Line:
@@ -174,7 +198,7 @@ def conditions_of(function: Function, scope: Scope) -> list[Line]:
 def _states(statement: ast.Return, scope: Scope) -> bool:
     """Making the result states a condition too."""
     return any(
-        (target := called(node, scope.function)) is not None and states_conditions(target)
+        narrows(node) or ((target := called(node, scope.function)) is not None and states_conditions(target))
         for node in ast.walk(statement)
         if isinstance(node, ast.Call)
     )
@@ -200,10 +224,7 @@ def result(value: ast.expr, scope: Scope) -> Iterator[Line]:
 def _other_result(value: ast.expr, scope: Scope) -> Iterator[Line]:
     if scope.tells_results:
         yield Line(f"gives {scope.text(value)}")
-    for call in (node for node in ast.walk(value) if isinstance(node, ast.Call)):
-        target = called(call, scope.function)
-        if target is not None and states_conditions(target):
-            yield followed(call, scope, "where " if scope.tells_results else "")
+    yield from stated_inside(value, scope, "where " if scope.tells_results else "")
 
 
 def _is_step(scope: Scope) -> bool:

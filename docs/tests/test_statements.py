@@ -25,6 +25,17 @@ def test_a_condition_has_its_words_its_formula_and_its_reject():
     ]
 
 
+def test_a_value_that_must_be_there_or_of_a_kind_gets_its_name_and_then_its_condition():
+    assert told('a = require_present(f(b), "there is one", RejectReason.X)') == [
+        "- let `a` = `f(b)`",
+        "- there is one: `a is not None` (else the call is rejected: `RejectReason.X`)",
+    ]
+    assert told('a = require_kind(b.status, Running, "it runs")') == [
+        "- let `a` = `b.status`",
+        "- it runs: `isinstance(a, Running)`",
+    ]
+
+
 def test_changes_of_containers_are_told_one_by_one():
     step = (
         "return Step(evolve(state, messages=state.messages.remove(k).append(m), canisters=state.canisters.set(k, c)))"

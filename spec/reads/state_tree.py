@@ -4,12 +4,12 @@ The system state tree: what users can read with proof.
 Source: index, the system state tree; abstract-behavior, certified state reads (`state_tree`).
 """
 
-import hashlib
 from typing import Final
 
 import cbor2
 
 from spec.certification.hash_tree import Label, LabeledTree
+from spec.rules.hashes import hash_of_blob
 from spec.rules.modules import module_of
 from spec.state.canister import Canister, Code
 from spec.state.network import ApiBoundaryNode, CanisterRange, SubnetRecord
@@ -128,6 +128,6 @@ def canister_tree(state: State, canister: Canister) -> LabeledTree:
     if isinstance(canister.code, Code):
         module = module_of(state.profile, canister.code)
         sections = module.public_custom_sections.items() + module.private_custom_sections.items()
-        tree[b"module_hash"] = hashlib.sha256(canister.code.raw_module).digest()
+        tree[b"module_hash"] = hash_of_blob(canister.code.raw_module)
         tree[b"metadata"] = {name.encode(): content for name, content in sections}
     return tree

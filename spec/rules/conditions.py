@@ -3,42 +3,39 @@
 from attrs import evolve
 
 from spec.state.call_context import CallContext
-from spec.state.canister import Canister
-from spec.state.message import CallMessage, FuncMessage, QueueName, ResponseMessage, Unordered
+from spec.state.canister import Canister, Stopping
+from spec.state.message import CallMessage, FuncMessage, Message, QueueName, ResponseMessage, Unordered
 from spec.state.origin import Expired, FromCanister
 from spec.state.state import State
-from spec.transition import Step, require
+from spec.transition import Step, require, require_kind
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
 from spec.values.rejects import RejectCode, RejectReason, Response
 
 
+def existing_message(state: State, message_id: MessageId) -> Message:
+    """The message with this id."""
+    require(message_id in state.messages, "the message exists")
+    return state.messages[message_id]
+
+
 def call_message(state: State, message_id: MessageId) -> CallMessage:
     """The call under this id."""
-    require(message_id in state.messages, "the message exists")
-    message = state.messages[message_id]
-    require(isinstance(message, CallMessage), "the message is a call")
-    assert isinstance(message, CallMessage)
-    return message
+    message = existing_message(state, message_id)
+    return require_kind(message, CallMessage, "the message is a call")
 
 
 def func_message(state: State, message_id: MessageId) -> FuncMessage:
     """The function about to run under this id."""
-    require(message_id in state.messages, "the message exists")
-    message = state.messages[message_id]
-    require(isinstance(message, FuncMessage), "the message is a function about to run")
-    assert isinstance(message, FuncMessage)
-    return message
+    message = existing_message(state, message_id)
+    return require_kind(message, FuncMessage, "the message is a function about to run")
 
 
 @defines("inv.order.responses-unordered", "unspec.order.responses")
 def response_message(state: State, message_id: MessageId) -> ResponseMessage:
     """The response under this id."""
-    require(message_id in state.messages, "the message exists")
-    message = state.messages[message_id]
-    require(isinstance(message, ResponseMessage), "the message is a response")
-    assert isinstance(message, ResponseMessage)
-    return message
+    message = existing_message(state, message_id)
+    return require_kind(message, ResponseMessage, "the message is a response")
 
 
 @defines("def.message-eligibility", "inv.prop-03-fifo-per-pair")
@@ -72,6 +69,11 @@ def existing_canister(state: State, canister_id: CanisterId) -> Canister:
         RejectCode.DESTINATION_INVALID,
     )
     return state.canisters[canister_id]
+
+
+def require_stopping(canister: Canister) -> Stopping:
+    """The status of a canister, which must be stopping."""
+    return require_kind(canister.status, Stopping, "the canister is stopping")
 
 
 def existing_context(state: State, context_id: CallContextId) -> CallContext:

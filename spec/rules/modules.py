@@ -4,7 +4,7 @@ from spec.canister.module import CanisterModule, MalformedModule
 from spec.profile import Profile
 from spec.state.canister import Canister, Code
 from spec.system_api.module import parse_module
-from spec.transition import opaque, require
+from spec.transition import opaque, require_kind
 from spec.values.checklist import defines
 from spec.values.identifiers import Blob
 from spec.values.rejects import RejectReason
@@ -26,6 +26,4 @@ def module_of(profile: Profile, code: Code) -> CanisterModule:
 
 def code_of(canister: Canister) -> Code:
     """The code of a canister, which must have one."""
-    require(isinstance(canister.code, Code), "the canister has code", RejectReason.CANISTER_HAS_NO_CODE)
-    assert isinstance(canister.code, Code)
-    return canister.code
+    return require_kind(canister.code, Code, "the canister has code", RejectReason.CANISTER_HAS_NO_CODE)

@@ -66,6 +66,12 @@ def test_a_good_rule_has_no_faults():
         ("\n    # STATE", "    first = next(iter(state.messages))\n\n    # STATE", "calls next()"),
         ("\n    # STATE", "    raise ValueError\n\n    # STATE", "contains raise"),
         ("\n    # STATE", "    def inner() -> None:\n        pass\n\n    # STATE", "a function of its own"),
+        ("\n    # STATE", "    require(a is not None, 'a')\n    assert a is not None\n\n    # STATE", "asserts what"),
+        (
+            "    return Step",
+            "    require_kind(a, A, '')\n    return Step",
+            "states a condition after `# STATE AFTER`",
+        ),
         ("\n    # STATE", "    pass\n" * 45 + "\n    # STATE", "lines, more than 45"),
     ],
 )

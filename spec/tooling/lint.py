@@ -10,6 +10,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -84,6 +85,9 @@ FORBIDDEN_CALLS: Final[frozenset[str]] = frozenset(
 )
 """Functions that hide a loop, or that an unknown value cannot go through."""
 
+
+STATING: Final[frozenset[str]] = frozenset({"require", "require_present", "require_kind"})
+"""Functions that state a condition of a rule."""
 
 FREE: Final[dict[str, str]] = {
     "first_reject": "it asks the other rules, a list that does not depend on the state",
@@ -171,6 +175,7 @@ def function_findings(file: File, function: ast.FunctionDef) -> Iterator[Finding
     length = lines_of(function) - (lines_of(function.body[0]) if ast.get_docstring(function) else 0)
     if length > LONGEST_FUNCTION:
         yield file.finding(function, f"{function.name} has {length} lines, more than {LONGEST_FUNCTION}")
+    yield from repeated_findings(file, function)
     if function.name in FREE:
         return
     for node in ast.walk(function):
@@ -181,6 +186,20 @@ def function_findings(file: File, function: ast.FunctionDef) -> Iterator[Finding
                 yield file.finding(node, f"{function.name} calls {name}()")
             case ast.FunctionDef() if node is not function:
                 yield file.finding(node, f"{function.name} contains a function of its own")
+
+
+def repeated_findings(file: File, function: ast.FunctionDef) -> Iterator[Finding]:
+    """A condition that narrows a value is stated once, and not asserted again for the type checker."""
+    for node in ast.walk(function):
+        statements = getattr(node, "body", None)
+        for pair in pairwise(statements if isinstance(statements, list) else ()):
+            match pair:
+                case (
+                    ast.Expr(value=ast.Call(func=ast.Name(id="require"), args=[holds, *_])),
+                    ast.Assert(test=ast.Call() | ast.Compare() as test) as asserted,
+                ) if ast.unparse(holds) == ast.unparse(test):
+                    what = "asserts what `require_present` or `require_kind` states and gives"
+                    yield file.finding(asserted, f"{function.name} {what}")
 
 
 def signature_findings(file: File, rule: ast.FunctionDef) -> Iterator[Finding]:
@@ -213,7 +232,7 @@ def part_findings(file: File, rule: ast.FunctionDef) -> Iterator[Finding]:
         yield file.finding(first, f"{rule.name} does something before `{CONDITIONS}`")
     for node in ast.walk(rule):
         match node:
-            case ast.Call(func=ast.Name(id="require")) if node.lineno > state_after:
+            case ast.Call(func=ast.Name(id=name)) if name in STATING and node.lineno > state_after:
                 yield file.finding(node, f"{rule.name} states a condition after `{STATE_AFTER}`")
             case ast.Return() if node.lineno < state_after:
                 yield file.finding(node, f"{rule.name} returns before `{STATE_AFTER}`")

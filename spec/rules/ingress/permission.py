@@ -7,7 +7,7 @@ from spec.rules.management.status import is_admitted
 from spec.state.canister import Canister
 from spec.state.request import Request
 from spec.state.state import State
-from spec.transition import opaque, require
+from spec.transition import opaque, require, require_present
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId, MethodName, Principal, SubnetId
@@ -102,13 +102,8 @@ def callers_of(method_name: MethodName) -> Callers:
 
 def require_permission_about_canister(state: State, request: Request) -> None:
     """States that the call is about an existing canister, and that the user may make it."""
-    managed = managed_canister(request)
-    require(
-        managed is not None and managed in state.canisters,
-        "the call is about a canister that exists",
-        RejectReason.NOT_AUTHORIZED,
-    )
-    assert managed is not None
+    managed = require_present(managed_canister(request), "the call is about a canister", RejectReason.NOT_AUTHORIZED)
+    require(managed in state.canisters, "the canister exists", RejectReason.NOT_AUTHORIZED)
     canister, user = state.canisters[managed], request.sender
     match callers_of(request.method_name):
         case Callers.CONTROLLERS:

@@ -8,7 +8,7 @@ from spec.state.message import CallMessage, Unordered
 from spec.state.origin import FromUser
 from spec.state.request import Done, KnownRequest, Processing, Received, Rejected, Replied, RequestStatus
 from spec.state.state import State
-from spec.transition import RequestStatusChanged, Step, require, transition
+from spec.transition import RequestStatusChanged, Step, require, require_kind, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import MessageId, RequestId
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, Response, system_reject
@@ -63,9 +63,7 @@ def respond_to_user(state: State, *, message_id: MessageId) -> Step:
     """The response to a user's call becomes the status of the request."""
     # CONDITIONS
     response = response_message(state, message_id)
-    origin = response.origin
-    require(isinstance(origin, FromUser), "a user made the call")
-    assert isinstance(origin, FromUser)
+    origin = require_kind(response.origin, FromUser, "a user made the call")
     known = known_request(state, origin.request_id)
     require(isinstance(known.status, Processing), "the request is being processed")
     shown = with_status(state, origin.request_id, known, status_of(response.response))

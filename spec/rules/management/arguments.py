@@ -1,5 +1,7 @@
 """Calls to the management canister: taking one, decoding its argument, finding the canister it is about."""
 
+from typing import TypeVar
+
 from attrs import frozen
 
 from spec.rules.conditions import answered, eligible_call, existing_canister
@@ -8,7 +10,7 @@ from spec.state.history import ChangeFromCanister, ChangeFromUser, ChangeOrigin
 from spec.state.message import CallMessage
 from spec.state.origin import FromUser
 from spec.state.state import State
-from spec.transition import Step, opaque, require
+from spec.transition import Step, opaque, require, require_present
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal
@@ -22,6 +24,14 @@ def management_call(state: State, message_id: MessageId, method_name: MethodName
     require(call.callee == MANAGEMENT_CANISTER, "the callee is the management canister")
     require(call.method_name == method_name, "the call is to this method")
     return call
+
+
+Arguments = TypeVar("Arguments")
+
+
+def decoded(arguments: Arguments | None) -> Arguments:
+    """The argument of a management call, which must decode."""
+    return require_present(arguments, "the argument decodes", RejectReason.INVALID_ARGUMENT)
 
 
 @opaque
@@ -44,9 +54,7 @@ class ManagedCall:
 def managed_call(state: State, message_id: MessageId, method_name: MethodName) -> ManagedCall:
     """A call to a method that takes the id of an existing canister and nothing else."""
     call = management_call(state, message_id, method_name)
-    arguments = canister_id_arguments(method_name, call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(canister_id_arguments(method_name, call.argument))
     return ManagedCall(call, arguments.canister_id, existing_canister(state, arguments.canister_id))
 
 

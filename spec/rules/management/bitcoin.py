@@ -1,6 +1,6 @@
 """The Bitcoin interface, which is deprecated. All answers come from outside, for free."""
 
-from spec.rules.management.arguments import management_call, reply
+from spec.rules.management.arguments import decoded, management_call, reply
 from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
@@ -124,9 +124,7 @@ def require_confirmations(number: Count) -> None:
 def get_utxos_call(state: State, message_id: MessageId) -> tuple[CallMessage, management.GetUtxosArguments]:
     """A call to `bitcoin_get_utxos` that can be served, and its argument."""
     call = management_call(state, message_id, "bitcoin_get_utxos")
-    arguments = get_utxos_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(get_utxos_arguments(call.argument))
     require_confirmations(confirmations_of(arguments))
     return call, arguments
 
@@ -134,9 +132,7 @@ def get_utxos_call(state: State, message_id: MessageId) -> tuple[CallMessage, ma
 def get_balance_call(state: State, message_id: MessageId) -> CallMessage:
     """A call to `bitcoin_get_balance` that can be served."""
     call = management_call(state, message_id, "bitcoin_get_balance")
-    arguments = get_balance_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(get_balance_arguments(call.argument))
     require_confirmations(0 if arguments.min_confirmations is None else arguments.min_confirmations)
     return call
 
@@ -144,25 +140,21 @@ def get_balance_call(state: State, message_id: MessageId) -> CallMessage:
 def send_transaction_call(state: State, message_id: MessageId) -> CallMessage:
     """A call to `bitcoin_send_transaction` that can be served."""
     call = management_call(state, message_id, "bitcoin_send_transaction")
-    arguments = send_transaction_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    decoded(send_transaction_arguments(call.argument))
     return call
 
 
 def fee_percentiles_call(state: State, message_id: MessageId) -> CallMessage:
     """A call to `bitcoin_get_current_fee_percentiles` that can be served."""
     call = management_call(state, message_id, "bitcoin_get_current_fee_percentiles")
-    arguments = fee_percentiles_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    decoded(fee_percentiles_arguments(call.argument))
     return call
 
 
 def block_headers_call(state: State, message_id: MessageId) -> tuple[CallMessage, management.GetBlockHeadersArguments]:
     """A call to `bitcoin_get_block_headers` that can be served, and its argument."""
     call = management_call(state, message_id, "bitcoin_get_block_headers")
-    arguments = block_headers_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(block_headers_arguments(call.argument))
     require(
         arguments.end_height is None or arguments.start_height <= arguments.end_height,
         "the range does not end before it starts",

@@ -3,13 +3,13 @@
 from attrs import evolve
 
 from spec.rules.conditions import existing_canister
-from spec.rules.management.arguments import managed_call, management_call, replied, reply, require_controller
+from spec.rules.hashes import hash_of_blob
+from spec.rules.management.arguments import decoded, managed_call, management_call, replied, reply, require_controller
 from spec.rules.management.payments import cost_for, paid
-from spec.rules.management.settings import hash_of_blob
 from spec.state.canister import Canister
 from spec.state.message import CallMessage
 from spec.state.state import State
-from spec.transition import Burned, BurnReason, Step, opaque, require, transition
+from spec.transition import Burned, BurnReason, Step, opaque, require, require_present, transition
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List, Map
@@ -76,9 +76,7 @@ def upload_chunk(state: State, *, message_id: MessageId) -> Step:
     """A chunk is stored under its hash."""
     # CONDITIONS
     call = management_call(state, message_id, "upload_chunk")
-    arguments = upload_chunk_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(upload_chunk_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller_or_itself(call, arguments.canister_id, canister)
     chunk_hash = hash_of_blob(arguments.chunk)
@@ -142,9 +140,7 @@ def install_chunked_code(state: State, *, message_id: MessageId) -> Step:
     """Chunks are put together to a module; the call becomes one to `install_code`, at the same place."""
     # CONDITIONS
     call = management_call(state, message_id, "install_chunked_code")
-    arguments = install_chunked_code_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(install_chunked_code_arguments(call.argument))
     target = existing_canister(state, arguments.target_canister)
     require_controller(call, target)
     store_id = arguments.target_canister if arguments.store_canister is None else arguments.store_canister
@@ -156,9 +152,11 @@ def install_chunked_code(state: State, *, message_id: MessageId) -> Step:
         "there are not too many chunks",
         RejectReason.INVALID_ARGUMENT,
     )
-    raw_module = assembled_module(store.chunk_store, arguments.chunk_hashes_list)
-    require(raw_module is not None, "all chunks are in the store", RejectReason.CHUNK_NOT_FOUND)
-    assert raw_module is not None
+    raw_module = require_present(
+        assembled_module(store.chunk_store, arguments.chunk_hashes_list),
+        "all chunks are in the store",
+        RejectReason.CHUNK_NOT_FOUND,
+    )
     require(
         hash_of_blob(raw_module) == arguments.wasm_module_hash,
         "the module has the hash given",

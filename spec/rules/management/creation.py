@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from spec.rules.management.arguments import change_origin, management_call
+from spec.rules.management.arguments import change_origin, decoded, management_call
 from spec.rules.management.settings import (
     changed_settings,
     default_settings,
@@ -71,9 +71,7 @@ def create_canister(state: State, *, message_id: MessageId, canister_id: Caniste
     """A canister without code is created; the cycles sent with the call, less the fee, are its balance."""
     # CONDITIONS
     call = management_call(state, message_id, "create_canister")
-    arguments = create_canister_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(create_canister_arguments(call.argument))
     require_free_id(state, canister_id)
     fee = fee_of_creation(state)
     require(call.transferred_cycles >= fee, "the fee is attached", RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
@@ -102,9 +100,7 @@ def provisional_create_canister_with_cycles(state: State, *, message_id: Message
     """On a development instance, a canister is created whose cycles come out of nothing."""
     # CONDITIONS
     call = management_call(state, message_id, "provisional_create_canister_with_cycles")
-    arguments = provisional_create_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(provisional_create_arguments(call.argument))
     require(
         arguments.specified_id is None or arguments.specified_id == canister_id,
         "the id is the one that was asked for",

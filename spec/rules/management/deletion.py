@@ -5,6 +5,7 @@ from attrs import evolve
 from spec.rules.conditions import existing_canister
 from spec.rules.management.arguments import (
     change_origin,
+    decoded,
     managed_call,
     management_call,
     replied,
@@ -39,9 +40,7 @@ def uninstall_code(state: State, *, message_id: MessageId) -> Step:
     """
     # CONDITIONS
     call = management_call(state, message_id, "uninstall_code")
-    arguments = uninstall_code_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(uninstall_code_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller_or_admin(state, call, canister)
     origin = change_origin(call, arguments.sender_canister_version)

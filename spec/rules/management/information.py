@@ -1,13 +1,13 @@
 """What canisters learn about canisters, nodes and subnets."""
 
 from spec.rules.conditions import existing_canister
-from spec.rules.management.arguments import managed_call, management_call, reply, require_controller_or_admin
-from spec.rules.management.settings import hash_of_blob
+from spec.rules.hashes import hash_of_blob
+from spec.rules.management.arguments import decoded, managed_call, management_call, reply, require_controller_or_admin
 from spec.rules.modules import code_of, module_of
 from spec.state.canister import Canister, Code
 from spec.state.history import Change
 from spec.state.state import State
-from spec.transition import Step, opaque, require, transition
+from spec.transition import Step, opaque, require, require_present, transition
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List
@@ -127,9 +127,7 @@ def canister_info(state: State, *, message_id: MessageId) -> Step:
     """A canister learns the latest changes, the module hash and the controllers of any canister."""
     # CONDITIONS
     call = management_call(state, message_id, "canister_info")
-    arguments = canister_info_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(canister_info_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
 
     # STATE AFTER
@@ -142,14 +140,14 @@ def canister_metadata(state: State, *, message_id: MessageId) -> Step:
     """A canister reads a public custom section of any canister, or a private one of a canister that it controls."""
     # CONDITIONS
     call = management_call(state, message_id, "canister_metadata")
-    arguments = canister_metadata_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(canister_metadata_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     code = code_of(canister)
-    content = visible_section(state, canister, code, arguments.name, call.caller.principal)
-    require(content is not None, "the caller may see such a section", RejectReason.METADATA_NOT_FOUND)
-    assert content is not None
+    content = require_present(
+        visible_section(state, canister, code, arguments.name, call.caller.principal),
+        "the caller may see such a section",
+        RejectReason.METADATA_NOT_FOUND,
+    )
 
     # STATE AFTER
     return reply(state, message_id, call, encoded_section(content))
@@ -185,9 +183,7 @@ def node_metrics_history(state: State, *, message_id: MessageId, samples: List[m
     """A canister learns how the nodes of a subnet did. The samples come from outside."""
     # CONDITIONS
     call = management_call(state, message_id, "node_metrics_history")
-    arguments = node_metrics_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(node_metrics_arguments(call.argument))
     require(is_admissible_history(samples, arguments.start_at_timestamp_nanos), "the samples keep within the limits")
 
     # STATE AFTER
@@ -200,8 +196,7 @@ def subnet_info(state: State, *, message_id: MessageId, replica_version: Text, r
     """A canister learns which versions a subnet uses. They come from outside."""
     # CONDITIONS
     call = management_call(state, message_id, "subnet_info")
-    arguments = subnet_info_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
+    decoded(subnet_info_arguments(call.argument))
     require(registry_version >= 0, "the version is a number of the registry")
 
     # STATE AFTER

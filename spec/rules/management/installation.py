@@ -7,8 +7,8 @@ from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.outcome import Returned, Trapped
 from spec.rules.conditions import existing_canister
 from spec.rules.environments import environment_of
-from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
-from spec.rules.management.settings import hash_of_blob
+from spec.rules.hashes import hash_of_blob
+from spec.rules.management.arguments import change_origin, decoded, management_call, replied, require_controller
 from spec.rules.messages.effects import certified_data_after, global_timer_after, with_logs
 from spec.rules.messages.low_memory_hook import with_hook_status
 from spec.rules.messages.settlement import failure_of_trap
@@ -90,9 +90,7 @@ def installing_call(
 ) -> tuple[CallMessage, management.InstallCodeArguments, Canister]:
     """A call to `install_code`, its argument, and the canister that it is about."""
     call = management_call(state, message_id, "install_code")
-    arguments = install_code_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(install_code_arguments(call.argument))
     return call, arguments, existing_canister(state, arguments.canister_id)
 
 

@@ -2,14 +2,15 @@
 
 from attrs import evolve
 
-from spec.rules.conditions import existing_canister
-from spec.rules.management.arguments import managed_call, replied, require_controller_or_admin
+from spec.rules.conditions import existing_canister, require_stopping
+from spec.rules.management.arguments import ManagedCall, managed_call, replied, require_controller_or_admin
 from spec.state.canister import Canister, Running, StopCall, Stopped, Stopping
 from spec.state.message import Message, ResponseMessage
 from spec.state.state import State
 from spec.transition import Step, require, transition
 from spec.values.checklist import defines
-from spec.values.identifiers import CanisterId, MessageId
+from spec.values.containers import List
+from spec.values.identifiers import CanisterId, MessageId, MethodName
 from spec.values.management import EMPTY_RESULT
 from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason, Reply, Response, system_reject
@@ -23,19 +24,11 @@ from spec.values.rejects import RejectCode, RejectReason, Reply, Response, syste
 def stop_running_canister(state: State, *, message_id: MessageId) -> Step:
     """A running canister begins to stop; the call is answered when it has stopped."""
     # CONDITIONS
-    managed = managed_call(state, message_id, "stop_canister")
-    require_controller_or_admin(state, managed.call, managed.canister)
+    managed = lifecycle_call(state, message_id, "stop_canister")
     require(isinstance(managed.canister.status, Running), "the canister is running")
-    waiting = Stopping().stop_calls.append(StopCall(managed.call.origin, managed.call.transferred_cycles))
 
     # STATE AFTER
-    return Step(
-        evolve(
-            state,
-            messages=state.messages.remove(message_id),
-            canisters=state.canisters.set(managed.canister_id, with_status(managed.canister, Stopping(waiting))),
-        )
-    )
+    return Step(waiting_to_stop(state, message_id, managed, Stopping().stop_calls))
 
 
 @transition(
@@ -46,21 +39,11 @@ def stop_running_canister(state: State, *, message_id: MessageId) -> Step:
 def stop_stopping_canister(state: State, *, message_id: MessageId) -> Step:
     """One more call waits for a canister that is stopping already."""
     # CONDITIONS
-    managed = managed_call(state, message_id, "stop_canister")
-    require_controller_or_admin(state, managed.call, managed.canister)
-    status = managed.canister.status
-    require(isinstance(status, Stopping), "the canister is stopping")
-    assert isinstance(status, Stopping)
-    waiting = status.stop_calls.append(StopCall(managed.call.origin, managed.call.transferred_cycles))
+    managed = lifecycle_call(state, message_id, "stop_canister")
+    status = require_stopping(managed.canister)
 
     # STATE AFTER
-    return Step(
-        evolve(
-            state,
-            messages=state.messages.remove(message_id),
-            canisters=state.canisters.set(managed.canister_id, with_status(managed.canister, Stopping(waiting))),
-        )
-    )
+    return Step(waiting_to_stop(state, message_id, managed, status.stop_calls))
 
 
 @transition(
@@ -71,8 +54,7 @@ def stop_stopping_canister(state: State, *, message_id: MessageId) -> Step:
 def stop_stopped_canister(state: State, *, message_id: MessageId) -> Step:
     """Stopping a stopped canister succeeds at once."""
     # CONDITIONS
-    managed = managed_call(state, message_id, "stop_canister")
-    require_controller_or_admin(state, managed.call, managed.canister)
+    managed = lifecycle_call(state, message_id, "stop_canister")
     require(isinstance(managed.canister.status, Stopped), "the canister is stopped")
 
     # STATE AFTER
@@ -93,9 +75,7 @@ def stop_completion(state: State, *, canister_id: CanisterId) -> Step:
     """A stopping canister without open call contexts is stopped, and everybody who waits for that is answered."""
     # CONDITIONS
     canister = existing_canister(state, canister_id)
-    status = canister.status
-    require(isinstance(status, Stopping), "the canister is stopping")
-    assert isinstance(status, Stopping)
+    status = require_stopping(canister)
     require(
         state.call_contexts.none(lambda _, context: context.canister == canister_id),
         "the canister has no call context",
@@ -120,9 +100,7 @@ def stop_call_rejection(state: State, *, canister_id: CanisterId, index: Count) 
     """The system may reject a call that waits for a canister to stop, for instance after a time-out."""
     # CONDITIONS
     canister = existing_canister(state, canister_id)
-    status = canister.status
-    require(isinstance(status, Stopping), "the canister is stopping")
-    assert isinstance(status, Stopping)
+    status = require_stopping(canister)
     require(index >= 0 and index < len(status.stop_calls), "the call waits")
     call, others = status.stop_calls.take(index)
 
@@ -146,8 +124,7 @@ def stop_call_rejection(state: State, *, canister_id: CanisterId, index: Count) 
 def start_canister(state: State, *, message_id: MessageId) -> Step:
     """A stopped canister runs again; starting a running one only raises its version."""
     # CONDITIONS
-    managed = managed_call(state, message_id, "start_canister")
-    require_controller_or_admin(state, managed.call, managed.canister)
+    managed = lifecycle_call(state, message_id, "start_canister")
     require(not isinstance(managed.canister.status, Stopping), "the canister is not stopping")
 
     # STATE AFTER
@@ -167,11 +144,8 @@ def start_canister(state: State, *, message_id: MessageId) -> Step:
 def start_stopping_canister(state: State, *, message_id: MessageId) -> Step:
     """A canister that was stopping runs on, and everybody who waits for it to stop gets a reject."""
     # CONDITIONS
-    managed = managed_call(state, message_id, "start_canister")
-    require_controller_or_admin(state, managed.call, managed.canister)
-    status = managed.canister.status
-    require(isinstance(status, Stopping), "the canister is stopping")
-    assert isinstance(status, Stopping)
+    managed = lifecycle_call(state, message_id, "start_canister")
+    status = require_stopping(managed.canister)
     restarted = system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_RESTARTED)
     after = replied(state, message_id, managed.call)
 
@@ -182,6 +156,24 @@ def start_stopping_canister(state: State, *, message_id: MessageId) -> Step:
             canisters=state.canisters.set(managed.canister_id, with_status(managed.canister, Running())),
             messages=after.messages.extend(status.stop_calls.map(lambda call: answer_to(call, restarted))),
         )
+    )
+
+
+def lifecycle_call(state: State, message_id: MessageId, method_name: MethodName) -> ManagedCall:
+    """A call to stop or start a canister, by a controller or an admin of the subnet."""
+    managed = managed_call(state, message_id, method_name)
+    require_controller_or_admin(state, managed.call, managed.canister)
+    return managed
+
+
+def waiting_to_stop(state: State, message_id: MessageId, managed: ManagedCall, others: List[StopCall]) -> State:
+    """The state in which a call is the last that waits for its canister to stop."""
+    call = StopCall(managed.call.origin, managed.call.transferred_cycles)
+    stopping = with_status(managed.canister, Stopping(others.append(call)))
+    return evolve(
+        state,
+        messages=state.messages.remove(message_id),
+        canisters=state.canisters.set(managed.canister_id, stopping),
     )
 
 

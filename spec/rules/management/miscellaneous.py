@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from spec.rules.conditions import existing_canister
-from spec.rules.management.arguments import managed_call, management_call, replied, reply
+from spec.rules.management.arguments import decoded, managed_call, management_call, replied, reply
 from spec.state.message import ResponseMessage
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Minted, MintReason, Step, opaque, require, transition
@@ -76,9 +76,7 @@ def provisional_top_up_canister(state: State, *, message_id: MessageId) -> Step:
     """On a development instance, cycles for a canister come out of nothing."""
     # CONDITIONS
     call = management_call(state, message_id, "provisional_top_up_canister")
-    arguments = top_up_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(top_up_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     deposit = credited(canister.balance, arguments.amount)
 

@@ -2,7 +2,7 @@
 
 from spec import fees
 from spec.profile import Limits, Profile
-from spec.rules.management.arguments import management_call
+from spec.rules.management.arguments import decoded, management_call
 from spec.rules.management.services import require_fee, served
 from spec.rules.modules import module_of
 from spec.state.canister import Code
@@ -113,9 +113,7 @@ def http_request_call(
 ) -> tuple[CallMessage, management.HttpRequestArguments, Cycles]:
     """A call to `http_request` that can be served, its argument and its fee."""
     call = management_call(state, message_id, "http_request")
-    arguments = http_request_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(http_request_arguments(call.argument))
     require_allowed_request(state.profile.limits, arguments)
     require(
         arguments.transform is None or is_transform_of(state, call.caller.principal, arguments.transform),

@@ -88,7 +88,7 @@ from spec.rules.management.threshold_keys import (
 from spec.rules.management.upgrade import upgrade_code
 from spec.state.message import CallMessage
 from spec.state.state import State
-from spec.transition import NotEnabled, Rule, Step, opaque, require, transition
+from spec.transition import NotEnabled, Rule, Step, opaque, require, require_present, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, MethodName, Principal
 from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
@@ -156,9 +156,9 @@ def management_call_rejection(state: State, *, message_id: MessageId) -> Step:
     # CONDITIONS
     call = eligible_call(state, message_id)
     require(call.callee == MANAGEMENT_CANISTER, "the callee is the management canister")
-    reject = first_reject(state, message_id, call.method_name)
-    require(reject is not None, "a condition of the method does not hold")
-    assert reject is not None
+    reject = require_present(
+        first_reject(state, message_id, call.method_name), "a condition of the method does not hold"
+    )
 
     # STATE AFTER
     return answer(state, message_id, reject)

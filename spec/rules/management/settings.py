@@ -1,13 +1,11 @@
 """Canister settings: defaults, changes, limits."""
 
-import hashlib
-
 from attrs import evolve
 
 from spec.canister.environment import EnvironmentVariable
 from spec.profile import Profile
 from spec.rules.conditions import existing_canister
-from spec.rules.management.arguments import change_origin, management_call, replied, require_controller
+from spec.rules.management.arguments import change_origin, decoded, management_call, replied, require_controller
 from spec.rules.messages.low_memory_hook import with_hook_status
 from spec.rules.resources import cycles_to_reserve, liquid_balance
 from spec.state.canister import AllowedViewers, Canister, Code, Controllers, Settings, Visibility
@@ -160,21 +158,13 @@ def environment_variables_hash(variables: List[EnvironmentVariable]) -> Blob:
     return hash_of_map({variable.name: variable.value for variable in variables})
 
 
-@opaque
-def hash_of_blob(content: Blob) -> Blob:
-    """SHA-256."""
-    return hashlib.sha256(content).digest()
-
-
 @transition(title="Changing settings", source="abstract-behavior#ic-management-canister-changing-settings")
 @defines("error.reserved-limit-too-low")
 def update_settings(state: State, *, message_id: MessageId) -> Step:
     """A controller changes some settings of a canister."""
     # CONDITIONS
     call = management_call(state, message_id, "update_settings")
-    arguments = update_settings_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(update_settings_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
     settings = changed_settings(canister.settings, arguments.settings)

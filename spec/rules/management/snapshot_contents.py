@@ -5,10 +5,10 @@ from attrs import evolve, frozen
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.rules.conditions import existing_canister
-from spec.rules.management.arguments import management_call, replied, reply, require_controller
+from spec.rules.hashes import hash_of_blob
+from spec.rules.management.arguments import decoded, management_call, replied, reply, require_controller
 from spec.rules.management.chunk_store import with_chunk
 from spec.rules.management.payments import cost_for, paid
-from spec.rules.management.settings import hash_of_blob
 from spec.rules.management.snapshots import (
     cost_of_snapshot,
     delete_snapshot_arguments,
@@ -21,7 +21,7 @@ from spec.rules.management.status import require_visible
 from spec.state.canister import Canister
 from spec.state.snapshot import Snapshot, SnapshotSource
 from spec.state.state import State
-from spec.transition import Burned, BurnReason, Step, opaque, require, transition
+from spec.transition import Burned, BurnReason, Step, opaque, require, require_present, transition
 from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
@@ -191,9 +191,7 @@ def read_canister_snapshot_metadata(state: State, *, message_id: MessageId) -> S
     """Whom the snapshot visibility admits learns what a snapshot consists of."""
     # CONDITIONS
     call = management_call(state, message_id, "read_canister_snapshot_metadata")
-    arguments = read_metadata_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(read_metadata_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_visible(call, canister, canister.settings.snapshot_visibility)
     snapshot = existing_snapshot(canister, arguments.snapshot_id)
@@ -207,9 +205,7 @@ def read_canister_snapshot_data(state: State, *, message_id: MessageId) -> Step:
     """Whom the snapshot visibility admits reads bytes of a snapshot; the canister pays."""
     # CONDITIONS
     call = management_call(state, message_id, "read_canister_snapshot_data")
-    arguments = read_data_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(read_data_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_visible(call, canister, canister.settings.snapshot_visibility)
     snapshot = existing_snapshot(canister, arguments.snapshot_id)
@@ -224,15 +220,14 @@ def read_canister_snapshot_data(state: State, *, message_id: MessageId) -> Step:
         "the chunk is in the snapshot",
         RejectReason.CHUNK_NOT_FOUND,
     )
-    require(content is not None, "the range is inside", RejectReason.OUT_OF_RANGE)
-    assert content is not None
-    used = cost_for(state, canister, state.profile.limits.snapshot_data_instructions + len(content))
+    read = require_present(content, "the range is inside", RejectReason.OUT_OF_RANGE)
+    used = cost_for(state, canister, state.profile.limits.snapshot_data_instructions + len(read))
     after = paid(state, arguments.canister_id, canister, used)
 
     # STATE AFTER
     return Step(
         evolve(
-            replied(state, message_id, call, encoded_data(content)),
+            replied(state, message_id, call, encoded_data(read)),
             canisters=state.canisters.set(arguments.canister_id, after),
         ),
         burned=(Burned(used, BurnReason.EXECUTION),),
@@ -247,9 +242,7 @@ def upload_canister_snapshot_metadata(state: State, *, message_id: MessageId, sn
     """A controller creates a snapshot whose module and memories are filled later."""
     # CONDITIONS
     call = management_call(state, message_id, "upload_canister_snapshot_metadata")
-    arguments = upload_metadata_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(upload_metadata_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
     require_fresh_id(state, snapshot_id)
@@ -279,9 +272,7 @@ def upload_canister_snapshot_data(state: State, *, message_id: MessageId) -> Ste
     """A controller fills a part of a snapshot that was created by uploading."""
     # CONDITIONS
     call = management_call(state, message_id, "upload_canister_snapshot_data")
-    arguments = upload_data_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(upload_data_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
     snapshot = existing_snapshot(canister, arguments.snapshot_id)
@@ -312,9 +303,9 @@ def filled_snapshot(state: State, snapshot: Snapshot, arguments: management.Uplo
         "not too much is written at once",
         RejectReason.INVALID_ARGUMENT,
     )
-    filled = with_bytes(snapshot, arguments.kind, arguments.chunk)
-    require(filled is not None, "the range is inside", RejectReason.OUT_OF_RANGE)
-    assert filled is not None
+    filled = require_present(
+        with_bytes(snapshot, arguments.kind, arguments.chunk), "the range is inside", RejectReason.OUT_OF_RANGE
+    )
     return evolve(snapshot, raw_module=filled.raw_module, wasm_state=filled.wasm_state)
 
 

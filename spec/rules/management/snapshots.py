@@ -6,6 +6,7 @@ from spec.canister.module import CanisterModule
 from spec.rules.conditions import existing_canister
 from spec.rules.management.arguments import (
     change_origin,
+    decoded,
     managed_call,
     management_call,
     replied,
@@ -25,7 +26,7 @@ from spec.state.history import Change, ChangeOrigin, LoadSnapshot, recorded
 from spec.state.message import CallMessage
 from spec.state.snapshot import Snapshot, SnapshotSource
 from spec.state.state import State
-from spec.transition import Burned, BurnReason, Step, opaque, require, transition
+from spec.transition import Burned, BurnReason, Step, opaque, require, require_present, transition
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List, Map
@@ -142,9 +143,7 @@ def take_canister_snapshot_and_uninstall(state: State, *, message_id: MessageId,
 def taking_call(state: State, message_id: MessageId) -> tuple[CallMessage, management.TakeSnapshotArguments, Canister]:
     """A call to `take_canister_snapshot`, its argument, and the canister that it is about."""
     call = management_call(state, message_id, "take_canister_snapshot")
-    arguments = take_snapshot_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(take_snapshot_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
     return call, arguments, canister
@@ -212,14 +211,12 @@ def load_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
     """A canister becomes what a snapshot holds, of itself or of another canister on its subnet."""
     # CONDITIONS
     call = management_call(state, message_id, "load_canister_snapshot")
-    arguments = load_snapshot_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(load_snapshot_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
-    owner_id = owner_of_snapshot(state, arguments.snapshot_id)
-    require(owner_id is not None, "a canister has the snapshot", RejectReason.SNAPSHOT_NOT_FOUND)
-    assert owner_id is not None
+    owner_id = require_present(
+        owner_of_snapshot(state, arguments.snapshot_id), "a canister has the snapshot", RejectReason.SNAPSHOT_NOT_FOUND
+    )
     owner = existing_canister(state, owner_id)
     snapshot = existing_snapshot(owner, arguments.snapshot_id)
     require_same_subnet(canister, owner)
@@ -331,9 +328,7 @@ def delete_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
     """A controller removes a snapshot."""
     # CONDITIONS
     call = management_call(state, message_id, "delete_canister_snapshot")
-    arguments = delete_snapshot_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(delete_snapshot_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
     existing_snapshot(canister, arguments.snapshot_id)

@@ -1,7 +1,7 @@
 """Canister status."""
 
+from spec.rules.hashes import hash_of_blob
 from spec.rules.management.arguments import is_subnet_admin, managed_call, reply
-from spec.rules.management.settings import hash_of_blob
 from spec.rules.resources import (
     idle_cycles_burned_per_day,
     memory_usage,

@@ -2,7 +2,7 @@
 
 from spec import fees
 from spec.profile import Profile
-from spec.rules.management.arguments import management_call, reply
+from spec.rules.management.arguments import decoded, management_call, reply
 from spec.rules.management.creation import is_system_assigned
 from spec.rules.management.services import require_fee, served
 from spec.state.message import CallMessage
@@ -161,9 +161,7 @@ def require_length(content: Blob, length: ByteCount, condition: Text) -> None:
 def ecdsa_public_key_call(state: State, message_id: MessageId) -> CallMessage:
     """A call to `ecdsa_public_key` that can be served."""
     call = management_call(state, message_id, "ecdsa_public_key")
-    arguments = ecdsa_public_key_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(ecdsa_public_key_arguments(call.argument))
     require_path(state, len(arguments.derivation_path))
     require_known_key(arguments.key_id.name)
     return call
@@ -172,9 +170,7 @@ def ecdsa_public_key_call(state: State, message_id: MessageId) -> CallMessage:
 def sign_with_ecdsa_call(state: State, message_id: MessageId) -> tuple[CallMessage, Cycles]:
     """A call to `sign_with_ecdsa` that can be served, and its fee."""
     call = management_call(state, message_id, "sign_with_ecdsa")
-    arguments = sign_with_ecdsa_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(sign_with_ecdsa_arguments(call.argument))
     require_path(state, len(arguments.derivation_path))
     require_length(arguments.message_hash, DIGEST_BYTES, "the hash has 32 bytes")
     require_known_key(arguments.key_id.name)
@@ -188,9 +184,7 @@ def schnorr_public_key_call(
 ) -> tuple[CallMessage, management.SchnorrPublicKeyArguments]:
     """A call to `schnorr_public_key` that can be served, and its argument."""
     call = management_call(state, message_id, "schnorr_public_key")
-    arguments = schnorr_public_key_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(schnorr_public_key_arguments(call.argument))
     require_path(state, len(arguments.derivation_path))
     require_known_key(arguments.key_id.name)
     return call, arguments
@@ -199,9 +193,7 @@ def schnorr_public_key_call(
 def sign_with_schnorr_call(state: State, message_id: MessageId) -> tuple[CallMessage, Cycles]:
     """A call to `sign_with_schnorr` that can be served, and its fee."""
     call = management_call(state, message_id, "sign_with_schnorr")
-    arguments = sign_with_schnorr_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(sign_with_schnorr_arguments(call.argument))
     require_path(state, len(arguments.derivation_path))
     require(is_allowed_tweak(arguments), "the tweak is allowed", RejectReason.INVALID_ARGUMENT)
     require_known_key(arguments.key_id.name)
@@ -213,9 +205,7 @@ def sign_with_schnorr_call(state: State, message_id: MessageId) -> tuple[CallMes
 def vetkd_public_key_call(state: State, message_id: MessageId) -> CallMessage:
     """A call to `vetkd_public_key` that can be served."""
     call = management_call(state, message_id, "vetkd_public_key")
-    arguments = vetkd_public_key_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(vetkd_public_key_arguments(call.argument))
     require(
         arguments.canister_id is None or is_system_assigned(arguments.canister_id),
         "the id can be that of a canister",
@@ -228,9 +218,7 @@ def vetkd_public_key_call(state: State, message_id: MessageId) -> CallMessage:
 def vetkd_derive_key_call(state: State, message_id: MessageId) -> tuple[CallMessage, Cycles]:
     """A call to `vetkd_derive_key` that can be served, and its fee."""
     call = management_call(state, message_id, "vetkd_derive_key")
-    arguments = vetkd_derive_key_arguments(call.argument)
-    require(arguments is not None, "the argument decodes", RejectReason.INVALID_ARGUMENT)
-    assert arguments is not None
+    arguments = decoded(vetkd_derive_key_arguments(call.argument))
     require_length(arguments.transport_public_key, G1_BYTES, "the transport key has 48 bytes")
     require_known_key(arguments.key_id.name)
     fee = vetkd_fee(state.profile, state.subnet.subnet_size)

@@ -22,7 +22,7 @@ from spec.rules.modules import code_of, module_of
 from spec.state.canister import Canister, Code
 from spec.state.message import CallMessage
 from spec.state.state import State
-from spec.transition import Step, require, transition
+from spec.transition import Step, require, require_kind, transition
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
@@ -43,9 +43,7 @@ def upgrade_code(state: State, *, message_id: MessageId) -> Step:
     """
     # CONDITIONS
     call, arguments, canister = installing_call(state, message_id)
-    mode = arguments.mode
-    require(isinstance(mode, management.UpgradeMode), "the mode is `upgrade`")
-    assert isinstance(mode, management.UpgradeMode)
+    mode = require_kind(arguments.mode, management.UpgradeMode, "the mode is `upgrade`")
     require_controller(call, canister)
     old_code = code_of(canister)
     old_module = module_of(state.profile, old_code)

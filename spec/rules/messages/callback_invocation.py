@@ -8,7 +8,7 @@ from spec.state.canister import Canister
 from spec.state.message import CallbackInvocation, FuncMessage, ResponseMessage, Unordered
 from spec.state.origin import Expired, FromCanister
 from spec.state.state import State
-from spec.transition import Burned, BurnReason, Step, require, transition
+from spec.transition import Burned, BurnReason, Step, require, require_kind, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
 from spec.values.quantities import credited
@@ -73,9 +73,7 @@ def awaited_response(
 ) -> tuple[ResponseMessage, FromCanister, CallContext, Canister]:
     """A response that a canister awaits: the message, its origin, the calling context and its canister."""
     response = response_message(state, message_id)
-    origin = response.origin
-    require(isinstance(origin, FromCanister), "a canister made the call")
-    assert isinstance(origin, FromCanister)
+    origin = require_kind(response.origin, FromCanister, "a canister made the call")
     require(not isinstance(origin.deadline, Expired), "the call has not expired")
     context = existing_context(state, origin.calling_context)
     return response, origin, context, existing_canister(state, context.canister)

@@ -2,12 +2,12 @@
 
 from attrs import evolve
 
-from spec.rules.conditions import existing_canister, existing_context
+from spec.rules.conditions import existing_canister, existing_context, existing_message, require_stopping
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
 from spec.state.state import State
-from spec.transition import Burned, BurnReason, Step, require, transition
+from spec.transition import Burned, BurnReason, Step, require, require_kind, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId, CanisterId, MessageId
 from spec.values.quantities import Count
@@ -58,9 +58,7 @@ def call_expiry_of_stop_call(state: State, *, canister_id: CanisterId, index: Co
     """A bounded-wait call that waits for a canister to stop may expire at any time."""
     # CONDITIONS
     canister = existing_canister(state, canister_id)
-    status = canister.status
-    require(isinstance(status, Stopping), "the canister is stopping")
-    assert isinstance(status, Stopping)
+    status = require_stopping(canister)
     require(index >= 0 and index < len(status.stop_calls), "the call waits")
     call, _ = status.stop_calls.take(index)
     origin = expiring_origin(call.origin)
@@ -94,8 +92,7 @@ def drop_expired_message(state: State, *, message_id: MessageId) -> Step:
 
 def waiting_message(state: State, message_id: MessageId) -> CallMessage | ResponseMessage:
     """The call or response under this id."""
-    require(message_id in state.messages, "the message exists")
-    message: Message = state.messages[message_id]
+    message = existing_message(state, message_id)
     require(not isinstance(message, FuncMessage), "the message is a call or a response")
     assert not isinstance(message, FuncMessage)
     return message
@@ -103,10 +100,9 @@ def waiting_message(state: State, message_id: MessageId) -> CallMessage | Respon
 
 def expiring_origin(origin: CallOrigin) -> FromCanister:
     """The origin of a bounded-wait call that has not expired."""
-    require(isinstance(origin, FromCanister), "a canister made the call")
-    assert isinstance(origin, FromCanister)
-    require(isinstance(origin.deadline, Deadline), "the call has a deadline and has not expired")
-    return origin
+    made = require_kind(origin, FromCanister, "a canister made the call")
+    require(isinstance(made.deadline, Deadline), "the call has a deadline and has not expired")
+    return made
 
 
 def expired(origin: FromCanister) -> FromCanister:
