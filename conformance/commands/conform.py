@@ -5,11 +5,21 @@ import re
 import shlex
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 from conformance.judging.environment import Environment, environment_named
 from conformance.judging.verdicts import Pass
-from conformance.protocol.interface import DEFAULT_TIME_LIMITS, ImplementationError, TimeLimits
+from conformance.protocol.interface import (
+    DEFAULT_TIME_LIMITS,
+    INTERFACE_SPECIFICATION,
+    CannotStart,
+    Description,
+    Died,
+    ImplementationError,
+    TimeLimits,
+)
+from conformance.protocol.quoting import shown
 from conformance.reporting.report import (
     Report,
     case_details,
@@ -21,7 +31,8 @@ from conformance.reporting.report import (
     write_junit,
 )
 from conformance.running.case import Case, Manner
-from conformance.running.processes import Target, default_workers, describe, run_all
+from conformance.running.processes import Target, cases_without_handshake, describe, nothing_known
+from conformance.running.workers import default_workers, ending_on_signals, run_all
 from conformance.suite.loading import all_scenarios, selected
 from spec.profile import ProfileError, load_profile
 from spec.tooling.command_arguments import VerbParser
@@ -50,7 +61,8 @@ def _environment(text: str) -> Environment:
         raise argparse.ArgumentTypeError(str(problem)) from None
 
 
-def _pattern(text: str) -> str:
+def regular_expression(text: str) -> str:
+    """A regular expression that makes sense."""
     try:
         re.compile(text)
     except re.error as problem:
@@ -67,7 +79,8 @@ def readable_profile(text: str) -> str:
     return text
 
 
-def _command(text: str) -> tuple[str, ...]:
+def command_words(text: str) -> tuple[str, ...]:
+    """The words of a command, split as a shell does."""
     try:
         words = tuple(shlex.split(text))
     except ValueError as problem:
@@ -86,12 +99,12 @@ def _parser() -> VerbParser:
     )
     parser.add_argument(
         "--implementation",
-        type=_command,
+        type=command_words,
         metavar="CMD",
         help="the command that speaks the protocol on its standard input and output; "
         "by default the bundled reference implementation (icspec stdio)",
     )
-    parser.add_argument("--only", type=_pattern, metavar="REGEX", help="scenarios whose id or title matches")
+    parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
     parser.add_argument("--workers", type=_positive, metavar="N", help="how many at a time; by default one a core")
     parser.add_argument(
         "--environment", type=_environment, default="calm", metavar="NAME", help="calm, loaded(K) or hostile"
@@ -141,21 +154,38 @@ def main(arguments: list[str]) -> int:
     limits = DEFAULT_TIME_LIMITS if given.time_limit is None else TimeLimits.uniform(given.time_limit)
     manner = Manner(environment=given.environment, black_box=given.black_box, profile=given.profile)
     target = Target(given.implementation or bundled_implementation(given.profile), manner, limits)
-    try:
-        description = describe(target)
-    except ImplementationError as problem:
-        print(f"icspec conform: {shlex.join(target.command)}: {problem}", file=sys.stderr)
-        return FAILED
-    print(f"{description.name} {description.version}, {len(scenarios)} scenarios, {manner.environment.name}")
     started = time.monotonic()
     cases: list[Case] = []
-    workers = min(given.workers or default_workers(), len(scenarios))
-    for case in run_all(target, scenarios, workers):
-        cases.append(case)
-        _show(case)
+    with ending_on_signals():
+        try:
+            description = describe(target)
+            found = run_all(target, scenarios, min(given.workers or default_workers(), len(scenarios)))
+        except (CannotStart, Died) as problem:
+            print(f"icspec conform: {target.name}: {problem}", file=sys.stderr)
+            return USAGE_ERROR
+        except ImplementationError as problem:
+            description = nothing_known(target)
+            found = cases_without_handshake(scenarios, problem)
+        _introduce(description, len(scenarios), manner)
+        with closing(found):
+            for case in found:
+                cases.append(case)
+                _show(case)
     report = Report(description, manner, tuple(cases), time.monotonic() - started)
     _finish(report, given)
     return 0 if report.is_success else FAILED
+
+
+def _introduce(description: Description, scenarios: int, manner: Manner) -> None:
+    name = shown(f"{description.name} {description.version}".strip())
+    print(f"{name}, {scenarios} scenarios, {manner.environment.name}")
+    if description.interface_specification not in ("", INTERFACE_SPECIFICATION):
+        theirs = shown(description.interface_specification)
+        print(
+            f"icspec conform: warning: it follows version {theirs} of the interface specification, "
+            f"and is judged by version {INTERFACE_SPECIFICATION}",
+            file=sys.stderr,
+        )
 
 
 def _show(case: Case) -> None:

@@ -1,19 +1,27 @@
 """`icspec run`: plays scenario files on the specification and on an implementation, and prints what happens."""
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from conformance.commands.conform import FAILED, USAGE_ERROR, add_profile, bundled_implementation
+from conformance.commands.conform import (
+    FAILED,
+    USAGE_ERROR,
+    add_profile,
+    bundled_implementation,
+    command_words,
+    regular_expression,
+)
 from conformance.judging.verdicts import Pass
-from conformance.protocol.interface import DEFAULT_TIME_LIMITS, ImplementationError
+from conformance.protocol.interface import DEFAULT_TIME_LIMITS, CannotStart, Died, ImplementationError
+from conformance.protocol.quoting import escaped
 from conformance.reporting.by_round import trace_by_round
 from conformance.reporting.report import case_details
 from conformance.running.case import Case, Manner
 from conformance.running.processes import Runner, Target, describe
 from conformance.running.run import run_scenario
+from conformance.running.workers import ending_on_signals
 from conformance.served.rounds import RoundsImplementation
 from conformance.served.specification import SpecificationImplementation
 from conformance.suite.loading import ScenarioFileError, scenarios_of_file, selected
@@ -36,8 +44,10 @@ def _parser() -> VerbParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Python file with scenarios")
-    parser.add_argument("--only", metavar="TEXT", help="scenarios whose id or title matches this regular expression")
-    parser.add_argument("--implementation", metavar="CMD", help="instead of the reference implementation")
+    parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
+    parser.add_argument(
+        "--implementation", type=command_words, metavar="CMD", help="instead of the reference implementation"
+    )
     add_profile(parser)
     parser.add_argument("--spec-only", action="store_true", help="on the specification alone")
     parser.add_argument(
@@ -48,7 +58,7 @@ def _parser() -> VerbParser:
 
 def _print_trace(case: Case) -> None:
     for event in case.transcript:
-        print(f"    {event.text}" if event.actor == STEP else f"  {event.actor} {event.text}")
+        print(escaped(f"    {event.text}" if event.actor == STEP else f"  {event.actor} {event.text}"))
 
 
 def _on_specification(chosen: Scenario, manner: Manner) -> Case:
@@ -61,7 +71,7 @@ def _play_by_rounds(chosen: Scenario, manner: Manner) -> bool:
     print(f"{chosen.id}: {chosen.title}")
     case = run_scenario(chosen, implementation, implementation.describe(), manner)
     for line in trace_by_round(case.transcript, implementation.history):
-        print(f"  {line}")
+        print(escaped(f"  {line}"))
     print(f"  {implementation.name}: {case.verdict.name} ({case.seconds:.2f} s)")
     if not isinstance(case.verdict, Pass):
         print("\n".join(case_details(case)))
@@ -106,16 +116,19 @@ def main(arguments: list[str]) -> int:
         return 0 if all(passed) else FAILED
     if given.spec_only:
         return _play_all(scenarios, manner, None)
-    named = given.implementation
-    command = bundled_implementation(given.profile) if named is None else tuple(shlex.split(named))
+    command = given.implementation or bundled_implementation(given.profile)
     target = Target(command, manner, DEFAULT_TIME_LIMITS)
-    try:
-        describe(target)
-    except ImplementationError as problem:
-        print(f"icspec run: {shlex.join(command)}: {problem}", file=sys.stderr)
-        return FAILED
-    runner = Runner(target)
-    try:
-        return _play_all(scenarios, manner, runner.run)
-    finally:
-        runner.close()
+    with ending_on_signals():
+        try:
+            describe(target)
+        except (CannotStart, Died) as problem:
+            print(f"icspec run: {target.name}: {problem}", file=sys.stderr)
+            return USAGE_ERROR
+        except ImplementationError:
+            # Reason: a handshake that breaks the protocol fails each scenario, and is told there.
+            pass
+        runner = Runner(target)
+        try:
+            return _play_all(scenarios, manner, runner.run)
+        finally:
+            runner.close()

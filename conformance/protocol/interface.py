@@ -22,6 +22,10 @@ PROTOCOL_VERSION: Final[int] = 1
 """What `describe` agrees on."""
 
 
+INTERFACE_SPECIFICATION: Final = "0.66.0"
+"""The version of the interface specification by which is judged."""
+
+
 class Capability(Enum):
     """What an implementation may offer beyond the eight verbs."""
 
@@ -44,6 +48,10 @@ class InstanceKind(Enum):
 
 class ImplementationError(Exception):
     """The implementation did not give a usable response. The message says what happened, in one line."""
+
+
+class CannotStart(ImplementationError):
+    """There is no such command, or it cannot be run."""
 
 
 class Died(ImplementationError):

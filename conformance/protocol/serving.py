@@ -1,9 +1,10 @@
 """Serves an implementation that is a Python object: the other side of `stdio`."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Any, Final
 
+from conformance.protocol.frames import MOST_BYTES, WireError, read_frame
 from conformance.protocol.interface import (
     PROTOCOL_VERSION,
     Accepted,
@@ -15,9 +16,9 @@ from conformance.protocol.interface import (
     Unsupported,
     Values,
 )
+from conformance.protocol.quoting import quoted, shown
 from conformance.protocol.wire import (
     Fields,
-    WireError,
     read_blob,
     read_endpoint,
     read_label,
@@ -37,6 +38,9 @@ from conformance.protocol.wire import (
     write_seen_reject,
 )
 from spec.state.request import Endpoint
+
+CHUNK: Final = 2**20
+"""So many bytes of a line that is too long are read at once."""
 
 Written = dict[str, Any]
 
@@ -186,29 +190,42 @@ def _respond(implementation: Implementation, line: bytes) -> tuple[Written, bool
     """The response to a line, and whether it was the last."""
     frame_id: int | None = None
     try:
-        frame = Fields(json.loads(line), "frame")
+        frame = Fields(read_frame(line), "frame")
         frame_id = frame.take("id", read_natural)
         verb = frame.take("verb", read_text)
-        arguments = frame.take("arguments", Fields)
+        arguments = frame.take("arguments", lambda value, _: value)
         frame.close()
         if verb not in VERBS:
-            raise Unsupported(f"there is no verb {verb!r}")
+            raise Unsupported(f"there is no verb {quoted(verb, 60)}")
         handler, names = VERBS[verb]
-        arguments.allow_only(names)
-        result = handler(implementation, arguments)
+        fields = Fields(arguments, "arguments")
+        fields.allow_only(names)
+        result = handler(implementation, fields)
         return {"id": frame_id, "result": result}, verb == "stop"
-    except (WireError, json.JSONDecodeError, UnicodeDecodeError) as problem:
-        return {"id": frame_id, "error": {"kind": "malformed", "text": str(problem)}}, False
+    except WireError as problem:
+        return _error(frame_id, "malformed", str(problem)), False
     except Unsupported as problem:
-        return {"id": frame_id, "error": {"kind": "unsupported", "text": str(problem)}}, False
+        return _error(frame_id, "unsupported", str(problem)), False
     except Exception as problem:
-        text = f"{type(problem).__name__}: {problem}"
-        return {"id": frame_id, "error": {"kind": "internal", "text": text}}, False
+        return _error(frame_id, "internal", f"{type(problem).__name__}: {shown(str(problem))}"), False
+
+
+def _error(frame_id: int | None, kind: str, text: str) -> Written:
+    return {"id": frame_id, "error": {"kind": kind, "text": text}}
+
+
+def _lines(requests: IO[bytes]) -> Iterator[bytes]:
+    """The lines of the input; of one that is too long, as much as shows that it is."""
+    while line := requests.readline(MOST_BYTES + 1):
+        rest = line
+        while rest and not rest.endswith(b"\n"):
+            rest = requests.readline(CHUNK)
+        yield line
 
 
 def serve(implementation: Implementation, requests: IO[bytes], responses: IO[bytes]) -> None:
     """Answers requests until `stop` or the end of the input."""
-    for line in requests:
+    for line in _lines(requests):
         response, is_last = _respond(implementation, line)
         responses.write(json.dumps(response, separators=(",", ":")).encode() + b"\n")
         responses.flush()

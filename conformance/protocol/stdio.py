@@ -1,31 +1,20 @@
 """Reaches an implementation that is a process: newline-delimited JSON on its standard input and output."""
 
-import contextlib
-import json
-import os
-import queue
-import shlex
-import signal
-import subprocess
-import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
+from conformance.protocol.frames import WireError
 from conformance.protocol.interface import (
     DEFAULT_TIME_LIMITS,
     PROTOCOL_VERSION,
     Accepted,
     Advanced,
     Answer,
-    BrokeProtocol,
     Capability,
     Claim,
     Description,
-    Died,
     Instance,
     InstanceKind,
-    InternalError,
     Path,
     Query,
     QueryAnswer,
@@ -33,14 +22,13 @@ from conformance.protocol.interface import (
     Rejected,
     Replied,
     Scheduled,
-    TimedOut,
     TimeLimits,
-    Unsupported,
     Values,
 )
+from conformance.protocol.process import Process
+from conformance.protocol.quoting import quoted_value
 from conformance.protocol.wire import (
     Fields,
-    WireError,
     read_answer,
     read_blob,
     read_claim,
@@ -65,114 +53,21 @@ from spec.transition import Output
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
 
-KEPT_LOG_LINES: Final[int] = 1
-"""How many of the last lines of standard error are shown when the process dies."""
-
 Result = TypeVar("Result")
-
-
-class Process:
-    """One process that speaks the protocol. Every failure ends it."""
-
-    def __init__(self, command: Sequence[str], time_limits: TimeLimits = DEFAULT_TIME_LIMITS) -> None:
-        """Starts the command. Raises `Died` if that is impossible."""
-        self._time_limits = time_limits
-        self._last_id = 0
-        self._lines: queue.Queue[bytes | None] = queue.Queue()
-        self._log: deque[str] = deque(maxlen=KEPT_LOG_LINES)
-        try:
-            self._process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as problem:
-            raise Died(f"cannot start {shlex.join(command)}: {problem.strerror or problem}") from None
-        self._threads = [threading.Thread(target=read, daemon=True) for read in (self._read_lines, self._read_log)]
-        for thread in self._threads:
-            thread.start()
-
-    def _read_lines(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._lines.put(line)
-        self._lines.put(None)
-
-    def _read_log(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._log.append(line.decode(errors="replace").rstrip())
-
-    def kill(self) -> None:
-        """Ends the process and what it started."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        for thread in self._threads:
-            thread.join(timeout=1.0)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    stream.close()
-
-    def request(self, verb: str, arguments: dict[str, Any]) -> Any:
-        """Sends a request and gives the result of its response. Raises `ImplementationError`."""
-        self._last_id += 1
-        frame = json.dumps({"id": self._last_id, "verb": verb, "arguments": arguments}, separators=(",", ":"))
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write(frame.encode() + b"\n")
-            self._process.stdin.flush()
-        except (BrokenPipeError, ValueError):
-            raise self._died(verb) from None
-        limit = self._time_limits.of(verb)
-        try:
-            line = self._lines.get(timeout=limit)
-        except queue.Empty:
-            self.kill()
-            raise TimedOut(f"{verb}: no response within {limit:g} seconds") from None
-        if line is None:
-            raise self._died(verb)
-        return self._result(verb, line)
-
-    def _died(self, verb: str) -> Died:
-        self.kill()
-        log = "; ".join(self._log)
-        return Died(f"{verb}: the process ended with code {self._process.returncode}" + (f": {log}" if log else ""))
-
-    def _result(self, verb: str, line: bytes) -> Any:
-        try:
-            fields = Fields(json.loads(line), verb)
-            answered = fields.take("id", lambda value, place: read_optional(value, place, read_natural))
-            if fields.has("error"):
-                error = fields.take("error", Fields)
-                kind, text = error.take("kind", read_text), error.take("text", read_text)
-                error.close()
-                fields.close()
-                raise (Unsupported if kind == "unsupported" else InternalError)(f"{verb}: {kind}: {text}")
-            result = fields.take("result", lambda value, _: value)
-            fields.close()
-        except (WireError, UnicodeDecodeError, json.JSONDecodeError) as problem:
-            raise BrokeProtocol(f"{verb}: the response does not follow the protocol: {problem}") from None
-        if answered != self._last_id:
-            raise BrokeProtocol(f"{verb}: the response is for request {answered}, not for {self._last_id}")
-        return result
 
 
 def _read_capability(value: Any, place: str) -> Capability:
     try:
         return Capability(read_text(value, place))
     except ValueError:
-        raise WireError(f"{place}: {value!r} is not a capability") from None
+        raise WireError(f"{place}: {quoted_value(value)} is not a capability") from None
 
 
 def _read_instance_kind(value: Any, place: str) -> InstanceKind:
     try:
         return InstanceKind(read_text(value, place))
     except ValueError:
-        raise WireError(f"{place}: {value!r} is not a kind of instance") from None
+        raise WireError(f"{place}: {quoted_value(value)} is not a kind of instance") from None
 
 
 def _read_replied(value: Any, place: str) -> Replied:
@@ -207,15 +102,19 @@ class StdioImplementation:
         """Ends the process without a farewell."""
         self._process.kill()
 
+    @property
+    def is_over(self) -> bool:
+        """The process was ended, so it answers nothing more."""
+        return self._process.is_over
+
     def _request(self, verb: str, arguments: dict[str, Any], read: Callable[[Fields], Result]) -> Result:
-        result = self._process.request(verb, arguments)
-        try:
+        def read_all(result: Any) -> Result:
             fields = Fields(result, verb)
             value = read(fields)
             fields.close()
-        except WireError as problem:
-            raise BrokeProtocol(f"the response does not follow the protocol: {problem}") from None
-        return value
+            return value
+
+        return self._process.request(verb, arguments, read_all)
 
     def describe(self) -> Description:
         def read(fields: Fields) -> Description:
@@ -271,11 +170,8 @@ class StdioImplementation:
         )
 
     def answer(self, request_id: RequestId) -> Answer:
-        result = self._process.request("answer", {"request_id": write_blob(request_id)})
-        try:
-            return read_answer(result, "answer")
-        except WireError as problem:
-            raise BrokeProtocol(f"the response does not follow the protocol: {problem}") from None
+        arguments = {"request_id": write_blob(request_id)}
+        return self._process.request("answer", arguments, lambda result: read_answer(result, "answer"))
 
     def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
         content = {
@@ -326,7 +222,7 @@ class StdioImplementation:
 
     def stop(self) -> None:
         self._request("stop", {}, lambda fields: None)
-        self._process.kill()
+        self._process.expect_end("stop")
 
     def explain(self) -> Sequence[Claim]:
         return self._request(

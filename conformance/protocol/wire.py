@@ -1,9 +1,9 @@
 """Values of the protocol as JSON, both ways. Reading is strict: what `PROTOCOL.md` does not allow is a `WireError`."""
 
-import re
 from collections.abc import Callable, Collection
 from typing import Any, Final, TypeVar
 
+from conformance.protocol.frames import MOST_DIGITS, WireError
 from conformance.protocol.interface import (
     Answer,
     Claim,
@@ -16,6 +16,7 @@ from conformance.protocol.interface import (
     SeenReject,
     Unknown,
 )
+from conformance.protocol.quoting import quoted, quoted_value, shown
 from spec.state.call_context import FailedExecution
 from spec.state.label import Label
 from spec.state.request import Done as DoneStatus
@@ -30,17 +31,13 @@ from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.management import decode_result, encode_result
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
+HEXADECIMAL: Final = frozenset("0123456789abcdef")
+"""The digits of a blob."""
+
 LARGEST_NUMBER: Final[int] = 2**53 - 1
 """Larger integers travel as strings: JSON readers in many languages round them."""
 
-DIGITS: Final = re.compile("-?[0-9]+")
-"""An integer as a string."""
-
 Read = TypeVar("Read")
-
-
-class WireError(Exception):
-    """A value that the protocol does not allow. The message names the place."""
 
 
 # Writing
@@ -59,31 +56,21 @@ def write_blob(value: bytes) -> str:
 # Reading
 
 
-def read_integer(value: Any, place: str) -> int:
-    """An integer in either form."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and DIGITS.fullmatch(value):
-        return int(value)
-    raise WireError(f"{place}: {value!r} is not an integer")
-
-
 def read_natural(value: Any, place: str) -> int:
-    """An integer that is not negative."""
-    number = read_integer(value, place)
-    if number < 0:
-        raise WireError(f"{place}: {number} is negative")
-    return number
+    """A natural number: a number, or a string of decimal digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS:
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise WireError(f"{place}: {quoted_value(value)} is not a natural number")
 
 
 def read_blob(value: Any, place: str) -> bytes:
-    """A blob."""
-    if not isinstance(value, str) or not value.startswith("0x") or value != value.lower():
-        raise WireError(f"{place}: {value!r} is not a blob")
-    try:
-        return bytes.fromhex(value[2:])
-    except ValueError:
-        raise WireError(f"{place}: {value!r} is not a blob") from None
+    """A blob: `0x` and lower-case hexadecimal digits, two a byte."""
+    digits = value.removeprefix("0x") if isinstance(value, str) else None
+    if digits is None or digits == value or len(digits) % 2 or not HEXADECIMAL.issuperset(digits):
+        raise WireError(f"{place}: {quoted_value(value)} is not a blob, 0x and lower-case hexadecimal digits")
+    return bytes.fromhex(digits)
 
 
 def read_principal(value: Any, place: str) -> Principal:
@@ -105,14 +92,14 @@ def read_request_id(value: Any, place: str) -> RequestId:
 def read_text(value: Any, place: str) -> str:
     """A text."""
     if not isinstance(value, str):
-        raise WireError(f"{place}: {value!r} is not a text")
+        raise WireError(f"{place}: {quoted_value(value)} is not a text")
     return value
 
 
 def read_truth(value: Any, place: str) -> bool:
     """True or false."""
     if not isinstance(value, bool):
-        raise WireError(f"{place}: {value!r} is neither true nor false")
+        raise WireError(f"{place}: {quoted_value(value)} is neither true nor false")
     return value
 
 
@@ -140,7 +127,7 @@ class Fields:
     def take(self, name: str, kind: Callable[[Any, str], Read]) -> Read:
         """A field that must be there."""
         if name not in self._values:
-            raise WireError(f"{self._place}: the field {name!r} is missing")
+            raise WireError(f"{self._place}: the field '{name}' is missing")
         return kind(self._values.pop(name), f"{self._place}.{name}")
 
     def take_optional(self, name: str, kind: Callable[[Any, str], Read]) -> Read | None:
@@ -154,7 +141,7 @@ class Fields:
     def allow_only(self, names: Collection[str]) -> None:
         """There are no fields but these."""
         for name in sorted(self._values.keys() - set(names)):
-            raise WireError(f"{self._place}: the field {name!r} is not known")
+            raise WireError(f"{self._place}: the field {quoted(name, 60)} is not known")
 
     def close(self) -> None:
         """All fields have been read."""
@@ -168,7 +155,7 @@ def read_endpoint(value: Any, place: str) -> Endpoint:
     """The name of an endpoint."""
     name = read_text(value, place)
     if name not in {known.value for known in Endpoint}:
-        raise WireError(f"{place}: {name!r} is not an endpoint")
+        raise WireError(f"{place}: {quoted(name)} is not an endpoint")
     return Endpoint(name)
 
 
@@ -226,7 +213,7 @@ def read_reason(value: Any, place: str) -> RejectReason:
     try:
         return RejectReason[read_text(value, place)]
     except KeyError:
-        raise WireError(f"{place}: {value!r} is not a reject reason") from None
+        raise WireError(f"{place}: {quoted_value(value)} is not a reject reason") from None
 
 
 def write_seen_reject(reject: SeenReject) -> dict[str, Any]:
@@ -245,7 +232,7 @@ def read_seen_reject(value: Any, place: str) -> SeenReject:
     )
     fields.close()
     if reject.code not in set(RejectCode):
-        raise WireError(f"{place}.code: {reject.code} is not a reject code")
+        raise WireError(f"{place}.code: {quoted_value(reject.code)} is not a reject code")
     return reject
 
 
@@ -297,7 +284,7 @@ def read_answer(value: Any, place: str) -> Answer:
         case "rejected":
             answer = Rejected(fields.take("reject", read_seen_reject))
         case _:
-            raise WireError(f"{place}.status: {status!r} is not a status")
+            raise WireError(f"{place}.status: {quoted(status)} is not a status")
     fields.close()
     return answer
 
@@ -375,7 +362,7 @@ def read_choice(rule: Text, name: Text, value: Any, place: str) -> Any:
         try:
             return decode_result(rule, read_blob(value, place))
         except (KeyError, ValueError):
-            raise WireError(f"{place}: a reply of {rule} is needed") from None
+            raise WireError(f"{place}: a reply of {quoted(rule, 60)} is needed") from None
     if name in TEXTS:
         return read_text(value, place)
     if isinstance(value, bool):
@@ -401,7 +388,8 @@ def _read_label(fields: Fields, place: str) -> Label:
     if not isinstance(choices, dict):
         raise WireError(f"{place}.choices: an object is needed")
     return Label(
-        rule, {name: read_choice(rule, name, each, f"{place}.choices.{name}") for name, each in choices.items()}
+        rule,
+        {name: read_choice(rule, name, each, f"{place}.choices.{shown(name, 60)}") for name, each in choices.items()},
     )
 
 
@@ -450,7 +438,7 @@ def read_output(value: Any, place: str) -> Output:
                 failure=fields.take_optional("failure", _read_failure),
             )
         case _:
-            raise WireError(f"{place}.kind: {kind!r} is not a kind of output")
+            raise WireError(f"{place}.kind: {quoted(kind)} is not a kind of output")
     fields.close()
     return output
 

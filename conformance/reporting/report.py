@@ -12,6 +12,7 @@ from attrs import frozen
 
 from conformance.judging.verdicts import VERDICT_NAMES, Fail, Pass
 from conformance.protocol.interface import Description
+from conformance.protocol.quoting import escaped
 from conformance.running.case import Case, Manner
 from spec.transition import RULES
 from spec.values.identifiers import Text
@@ -66,7 +67,7 @@ def case_details(case: Case) -> list[Text]:
     lines += [f"    allowed: {allowed}" for allowed in _allowed(case)]
     if isinstance(case.verdict, Fail):
         lines += [f"    | {event.actor} {event.text}" for event in case.transcript[-SHOWN_EVENTS:]]
-    return lines
+    return [escaped(line) for line in lines]
 
 
 def table(report: Report) -> list[Text]:
@@ -135,7 +136,7 @@ def write_junit(report: Report, path: Path) -> None:
     counts = report.counts
     suite = ElementTree.Element(
         "testsuite",
-        name=f"conformance of {report.description.name}",
+        name=f"conformance of {escaped(report.description.name)}",
         tests=str(len(report.cases)),
         failures=str(counts[Fail.name]),
         skipped=str(counts["inconclusive"] + counts["not_applicable"]),
@@ -147,17 +148,12 @@ def write_junit(report: Report, path: Path) -> None:
             suite, "testcase", classname=group, name=f"{name}: {case.title}", time=f"{case.seconds:.3f}"
         )
         if isinstance(case.verdict, Fail):
-            failure = ElementTree.SubElement(element, "failure", message=_printable(case.verdict.why))
-            failure.text = _printable("\n".join(case_details(case)))
+            failure = ElementTree.SubElement(element, "failure", message=escaped(case.verdict.why))
+            failure.text = "\n".join(case_details(case))
         elif not isinstance(case.verdict, Pass):
-            message = _printable(f"{case.verdict.name}: {case.verdict.why}")
+            message = escaped(f"{case.verdict.name}: {case.verdict.why}")
             ElementTree.SubElement(element, "skipped", message=message)
     ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
-
-
-def _printable(text: Text) -> Text:
-    """XML has no control characters."""
-    return "".join(letter if letter >= " " or letter in "\n\t" else "?" for letter in text)
 
 
 STYLE = """
@@ -169,12 +165,17 @@ pre { white-space: pre-wrap; background: #f4f4f4; padding: .5em; }
 """
 
 
+def _html(text: Text) -> Text:
+    """A text that may come from outside, in a page."""
+    return html.escape(escaped(text))
+
+
 def write_html(report: Report, path: Path) -> None:
     """Writes the report as a page, with the transcript of every case."""
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'>",
-        f"<title>Conformance of {html.escape(report.description.name)}</title><style>{STYLE}</style>",
-        f"<h1>Conformance of {html.escape(report.description.name)} {html.escape(report.description.version)}</h1>",
+        f"<title>Conformance of {_html(report.description.name)}</title><style>{STYLE}</style>",
+        f"<h1>Conformance of {_html(report.description.name)} {_html(report.description.version)}</h1>",
         f"<p>{html.escape(summary(report))}; environment {html.escape(report.manner.environment.name)}, "
         f"profile {html.escape(report.manner.profile)}.</p>",
     ]
@@ -195,7 +196,7 @@ def _html_of_case(case: Case) -> Text:
     return (
         f"<details{opened}><summary><span class='{case.verdict.name}'>{case.verdict.name.replace('_', ' ')}</span> "
         f"{html.escape(case.title)} <small>{html.escape(case.id)}, {case.seconds:.2f} s</small></summary>"
-        f"<pre>{html.escape(chr(10).join(lines))}</pre>"
+        f"<pre>{chr(10).join(map(_html, lines))}</pre>"
         f"<p><small>Shows: {html.escape(', '.join(case.covers))}. "
         f"Rules: {html.escape(', '.join(case.fired))}.</small></p>"
         "</details>"

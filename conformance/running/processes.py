@@ -1,27 +1,31 @@
-"""Runs scenarios on an implementation that is a command: in one process, or in several at a time."""
+"""Runs scenarios, one after the other, on an implementation that is a command."""
 
-import atexit
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import contextlib
+import shlex
+from collections.abc import Generator, Sequence
+from typing import Final
 
 from attrs import frozen
 
-from conformance.judging.verdicts import Fail
+from conformance.judging.verdicts import Fail, NotApplicable
 from conformance.protocol.interface import (
     DEFAULT_TIME_LIMITS,
     Description,
     ImplementationError,
     InstanceKind,
     TimeLimits,
+    Unsupported,
 )
+from conformance.protocol.quoting import shown
 from conformance.protocol.stdio import StdioImplementation
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
-from conformance.suite.loading import all_scenarios
 from conformance.suite.scenario import Scenario
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
+
+MOST_FAILED_STARTS: Final[Count] = 3
+"""After so many handshakes in a row that failed no other is tried: each may take its whole time limit."""
 
 
 @frozen
@@ -32,16 +36,35 @@ class Target:
     manner: Manner = Manner()
     time_limits: TimeLimits = DEFAULT_TIME_LIMITS
 
+    @property
+    def name(self) -> Text:
+        """The command as it is typed."""
+        return shown(shlex.join(self.command))
+
 
 def describe(target: Target) -> Description:
     """Starts the command, asks what it is, and stops it. Raises `ImplementationError`."""
     implementation = StdioImplementation(target.command, target.time_limits)
     try:
         description = implementation.describe()
-        implementation.stop()
+        with contextlib.suppress(ImplementationError):
+            # Reason: whether it ends as it should is for a scenario to judge.
+            implementation.stop()
         return description
     finally:
         implementation.close()
+
+
+def nothing_known(target: Target) -> Description:
+    """What is known of an implementation whose handshake failed."""
+    return Description(
+        name=target.name,
+        version="",
+        interface_specification="",
+        profiles=(),
+        capabilities=frozenset(),
+        instance=InstanceKind.DETERMINISTIC,
+    )
 
 
 class Runner:
@@ -51,6 +74,8 @@ class Runner:
         self._target = target
         self._process: StdioImplementation | None = None
         self._description: Description | None = None
+        self._failed_starts: Count = 0
+        self._last_problem: ImplementationError | None = None
 
     def run(self, chosen: Scenario) -> Case:
         """Runs one scenario."""
@@ -58,9 +83,12 @@ class Runner:
             process, description = self._ready()
         except ImplementationError as problem:
             self.close()
-            return _case_without_process(chosen, problem)
+            self._failed_starts += 1
+            self._last_problem = problem
+            return case_without_handshake(chosen, problem)
+        self._failed_starts = 0
         case = run_scenario(chosen, process, description, self._target.manner)
-        if case.is_broken or description.instance is InstanceKind.LIVE:
+        if case.is_broken or process.is_over or description.instance is InstanceKind.LIVE:
             self.close()
         return case
 
@@ -71,6 +99,8 @@ class Runner:
             self._process = None
 
     def _ready(self) -> tuple[StdioImplementation, Description]:
+        if self._last_problem is not None and self._failed_starts >= MOST_FAILED_STARTS:
+            raise self._last_problem
         if self._process is None:
             self._process = StdioImplementation(self._target.command, self._target.time_limits)
             self._description = self._process.describe()
@@ -78,12 +108,13 @@ class Runner:
         return self._process, self._description
 
 
-def _case_without_process(chosen: Scenario, problem: ImplementationError) -> Case:
+def case_without_handshake(chosen: Scenario, problem: ImplementationError) -> Case:
+    """The case of a scenario that was not begun, because the handshake failed."""
     return Case(
         id=chosen.id,
         title=chosen.title,
         covers=chosen.covers,
-        verdict=Fail(str(problem)),
+        verdict=NotApplicable(str(problem)) if isinstance(problem, Unsupported) else Fail(str(problem)),
         seconds=0.0,
         judged_by="",
         effort={},
@@ -93,38 +124,7 @@ def _case_without_process(chosen: Scenario, problem: ImplementationError) -> Cas
     )
 
 
-def run_all(target: Target, scenarios: Sequence[Scenario], workers: Count = 1) -> Iterator[Case]:
-    """The cases as they become known. With several workers the scenarios must be those of the suite."""
-    if workers <= 1:
-        runner = Runner(target)
-        try:
-            for chosen in scenarios:
-                yield runner.run(chosen)
-        finally:
-            runner.close()
-        return
-    with ProcessPoolExecutor(workers, initializer=_start_worker, initargs=(target,)) as pool:
-        for done in as_completed([pool.submit(_run_in_worker, chosen.id) for chosen in scenarios]):
-            yield done.result()
-
-
-def default_workers() -> Count:
-    """One worker a core, as far as this process may use them."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-_worker: tuple[Runner, dict[Text, Scenario]] | None = None
-"""What a worker process keeps between scenarios."""
-
-
-def _start_worker(target: Target) -> None:
-    global _worker
-    runner = Runner(target)
-    atexit.register(runner.close)
-    _worker = runner, {chosen.id: chosen for chosen in all_scenarios()}
-
-
-def _run_in_worker(scenario_id: Text) -> Case:
-    assert _worker is not None, "the worker was started"
-    runner, scenarios = _worker
-    return runner.run(scenarios[scenario_id])
+def cases_without_handshake(scenarios: Sequence[Scenario], problem: ImplementationError) -> Generator[Case, None, None]:
+    """The cases of scenarios none of which can be begun."""
+    for chosen in scenarios:
+        yield case_without_handshake(chosen, problem)

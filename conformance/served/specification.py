@@ -10,6 +10,7 @@ from conformance.judging.judge import Terms, first_state, status_in, submission
 from conformance.judging.moves import Silence
 from conformance.judging.reading import query_in, values_in
 from conformance.protocol.interface import (
+    INTERFACE_SPECIFICATION,
     Accepted,
     Advanced,
     Answer,
@@ -26,6 +27,7 @@ from conformance.protocol.interface import (
     Unsupported,
     Values,
 )
+from conformance.protocol.quoting import quoted
 from conformance.protocol.serving import serve
 from spec.machine import step, submission_label
 from spec.profile import Profile, ProfileError, known_profiles
@@ -38,8 +40,6 @@ from spec.tooling.command_arguments import VerbParser
 from spec.transition import NotEnabled, Output, Step, Unspecified
 from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text
 from spec.values.quantities import Count, Nanoseconds
-
-INTERFACE_SPECIFICATION: Final = "0.66.0"
 
 SUBNET_ID: Final = SubnetId(Principal(hashlib.sha224(b"the subnet of the specification").digest() + b"\x02"))
 """A self-authenticating id, as subnets have."""
@@ -93,7 +93,7 @@ class SpecificationImplementation:
         self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
     ) -> Instance:
         if profile not in self._profiles:
-            raise Unsupported(f"{profile}: no such profile; there are {', '.join(sorted(self._profiles))}")
+            raise Unsupported(f"{quoted(profile, 60)}: no such profile; there are {', '.join(sorted(self._profiles))}")
         terms = Terms(self._profiles[profile], subnet_size, tuple(subnet_admins))
         instance = Instance(SUBNET_ID, ROOT_KEY, system_time)
         self._state = first_state(terms, instance)

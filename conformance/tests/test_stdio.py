@@ -6,7 +6,15 @@ import sys
 
 import pytest
 
-from conformance.protocol.interface import BrokeProtocol, Died, InternalError, TimedOut, TimeLimits, Unsupported
+from conformance.protocol.interface import (
+    BrokeProtocol,
+    CannotStart,
+    Died,
+    InternalError,
+    TimedOut,
+    TimeLimits,
+    Unsupported,
+)
 from conformance.protocol.serving import serve
 from conformance.protocol.stdio import StdioImplementation
 from conformance.served.specification import SpecificationImplementation
@@ -88,7 +96,7 @@ def test_a_process_that_ends_is_told_with_the_last_line_of_its_log() -> None:
 
 def test_a_command_that_does_not_exist_is_told() -> None:
     """By its name."""
-    with pytest.raises(Died, match="cannot start no-such-command-here"):
+    with pytest.raises(CannotStart, match="cannot start no-such-command-here"):
         StdioImplementation(["no-such-command-here"])
 
 

@@ -1,0 +1,195 @@
+"""
+Runs scenarios, several at a time: each worker is a process of its own, with a process of the implementation.
+
+Whatever ends the run (its end, an error, Ctrl-C, a signal) ends the workers and all that they started.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Generator, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, Final, NoReturn
+
+from attrs import define, field
+
+from conformance.judging.verdicts import Inconclusive
+from conformance.protocol.process import descendants, end_all_processes
+from conformance.running.case import Case
+from conformance.running.processes import Runner, Target
+from conformance.suite.loading import all_scenarios
+from conformance.suite.scenario import Scenario
+from spec.values.quantities import Count
+
+SECONDS_TO_END: Final = 1.0
+"""So long workers may take to end when they are told to."""
+
+ENDED_BY_SIGNAL: Final = 128
+"""Added to the number of the signal, this is the exit code of a process that a signal ended, as shells have it."""
+
+
+class Terminated(SystemExit):
+    """The run was told to end."""
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP raise `Terminated`, as Ctrl-C raises `KeyboardInterrupt`."""
+
+    def end(number: int, frame: FrameType | None) -> NoReturn:
+        raise Terminated(ENDED_BY_SIGNAL + number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run_all(target: Target, scenarios: Sequence[Scenario], workers: Count = 1) -> Generator[Case, None, None]:
+    """The cases as they become known. With several workers the scenarios must be those of the suite."""
+    if workers <= 1:
+        runner = Runner(target)
+        try:
+            for chosen in scenarios:
+                yield runner.run(chosen)
+        finally:
+            runner.close()
+        return
+    running: list[_Worker] = []
+    try:
+        running += [_Worker.start(target) for _ in range(workers)]
+        yield from _run_in(running, scenarios, target)
+    finally:
+        _end(running)
+
+
+def default_workers() -> Count:
+    """One worker a core, as far as this process may use them."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@define
+class _Worker:
+    """A worker as the judge sees it."""
+
+    process: BaseProcess
+    connection: "Connection[Any, Any]"
+    scenario: Scenario | None = field(default=None)
+    """What it is at."""
+
+    @staticmethod
+    def start(target: Target) -> "_Worker":
+        ours, theirs = multiprocessing.Pipe()
+        process = multiprocessing.Process(target=_work, args=(target, theirs, os.getpid()), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def begin(self, chosen: Scenario) -> None:
+        """Hands it a scenario."""
+        self.scenario = chosen
+        with contextlib.suppress(OSError):
+            self.connection.send(chosen.id)
+
+    def result(self) -> Case | None:
+        """The case that it hands back; None if it has ended."""
+        try:
+            case: Case = self.connection.recv()
+        except (EOFError, OSError):
+            return None
+        return case
+
+
+def _run_in(workers: list[_Worker], scenarios: Sequence[Scenario], target: Target) -> Iterator[Case]:
+    waiting = list(reversed(scenarios))
+    for worker in workers:
+        if waiting:
+            worker.begin(waiting.pop())
+    while busy := {worker.connection: worker for worker in workers if worker.scenario is not None}:
+        for connection in wait(list(busy)):
+            worker = busy[connection]  # type: ignore[index]
+            chosen, worker.scenario = worker.scenario, None
+            assert chosen is not None
+            case = worker.result()
+            if case is None:
+                case = _case_of_lost_worker(chosen, worker)
+                workers.remove(worker)
+                _end([worker])
+                worker = _Worker.start(target)
+                workers.append(worker)
+            if waiting:
+                worker.begin(waiting.pop())
+            yield case
+
+
+def _case_of_lost_worker(chosen: Scenario, worker: _Worker) -> Case:
+    worker.process.join(SECONDS_TO_END)
+    return Case(
+        id=chosen.id,
+        title=chosen.title,
+        covers=chosen.covers,
+        # Reason: what the judge's own process does is never held against the implementation.
+        verdict=Inconclusive(f"the judge's worker ended with code {worker.process.exitcode}"),
+        seconds=0.0,
+        judged_by="",
+        effort={},
+        fired=(),
+        transcript=(),
+        is_broken=True,
+    )
+
+
+def _end(workers: Sequence[_Worker]) -> None:
+    """Ends workers with all that they started: those that do not end by themselves, by force."""
+    for worker in workers:
+        worker.process.terminate()
+    deadline = time.monotonic() + SECONDS_TO_END
+    for worker in workers:
+        worker.process.join(max(0.0, deadline - time.monotonic()))
+        if worker.process.is_alive():
+            left = list(descendants(worker.process.pid or 0))
+            worker.process.kill()
+            for each in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(each, signal.SIGKILL)
+        worker.connection.close()
+
+
+# In a worker
+
+
+def _work(target: Target, connection: "Connection[Any, Any]", judge: int) -> None:
+    """Runs the scenarios whose ids come in, until the judge ends."""
+    # Reason: Ctrl-C reaches every process of the terminal; the judge alone decides what follows from it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_worker)
+    scenarios = {chosen.id: chosen for chosen in all_scenarios()}
+    runner = Runner(target)
+    try:
+        while _judge_lives(connection, judge):
+            connection.send(runner.run(scenarios[connection.recv()]))
+    except (EOFError, OSError):
+        # Reason: the judge has gone, and with it whoever wanted to know.
+        pass
+    finally:
+        runner.close()
+
+
+def _judge_lives(connection: "Connection[Any, Any]", judge: int) -> bool:
+    """Waits for a scenario. A worker started after this one may hold the pipe open, so the judge itself is watched."""
+    while not connection.poll(1.0):
+        if os.getppid() != judge:
+            return False
+    return True
+
+
+def _end_worker(number: int, frame: FrameType | None) -> NoReturn:
+    end_all_processes()
+    os._exit(ENDED_BY_SIGNAL + number)
