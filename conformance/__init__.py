@@ -1,0 +1,117 @@
+"""
+Judges implementations of the Internet Computer by its specification.
+
+What is listed here is all that scenarios and experiments need; `docs/how-to/write-a-scenario.md` shows it at work. What
+it is made of may move.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from conformance.canisters import ic0, library, scripted
+    from conformance.canisters.scripted import program
+    from conformance.judging.environment import CALM, HOSTILE, Environment, loaded
+    from conformance.judging.patterns import (
+        Pattern,
+        is_unanswered,
+        refuses,
+        rejects,
+        rejects_with,
+        replies,
+        replies_where,
+        replies_with,
+    )
+    from conformance.judging.verdicts import Fail, Inconclusive, NotApplicable, Pass, Verdict
+    from conformance.protocol.interface import Capability, Implementation, Needs
+    from conformance.protocol.stdio import StdioImplementation
+    from conformance.running.case import Case, Manner
+    from conformance.running.run import judge
+    from conformance.served.specification import SpecificationImplementation
+    from conformance.suite.loading import all_scenarios, scenarios_of_file
+    from conformance.suite.scenario import Scenario, scenario
+    from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, MUCH, Sent, Stage
+
+__all__ = [
+    "ADMIN",
+    "ALICE",
+    "BOB",
+    "CALM",
+    "Capability",
+    "Case",
+    "EVE",
+    "Environment",
+    "Fail",
+    "HOSTILE",
+    "Implementation",
+    "Inconclusive",
+    "MUCH",
+    "Manner",
+    "Needs",
+    "NotApplicable",
+    "Pass",
+    "Pattern",
+    "Scenario",
+    "Sent",
+    "SpecificationImplementation",
+    "Stage",
+    "StdioImplementation",
+    "Verdict",
+    "all_scenarios",
+    "ic0",
+    "is_unanswered",
+    "judge",
+    "library",
+    "loaded",
+    "program",
+    "refuses",
+    "rejects",
+    "rejects_with",
+    "replies",
+    "replies_where",
+    "replies_with",
+    "scenario",
+    "scenarios_of_file",
+    "scripted",
+]
+
+_HOMES: Final = {
+    "conformance.canisters": ("ic0", "library", "scripted"),
+    "conformance.canisters.scripted": ("program",),
+    "conformance.judging.environment": ("CALM", "HOSTILE", "Environment", "loaded"),
+    "conformance.judging.patterns": (
+        "Pattern",
+        "is_unanswered",
+        "refuses",
+        "rejects",
+        "rejects_with",
+        "replies",
+        "replies_where",
+        "replies_with",
+    ),
+    "conformance.judging.verdicts": ("Fail", "Inconclusive", "NotApplicable", "Pass", "Verdict"),
+    "conformance.protocol.interface": ("Capability", "Implementation", "Needs"),
+    "conformance.protocol.stdio": ("StdioImplementation",),
+    "conformance.running.case": ("Case", "Manner"),
+    "conformance.running.run": ("judge",),
+    "conformance.served.specification": ("SpecificationImplementation",),
+    "conformance.suite.loading": ("all_scenarios", "scenarios_of_file"),
+    "conformance.suite.scenario": ("Scenario", "scenario"),
+    "conformance.suite.stage": ("ADMIN", "ALICE", "BOB", "EVE", "MUCH", "Sent", "Stage"),
+}
+"""
+Where each name stands. It is imported when it is asked for: whoever wants the scripted canister alone, or serves an
+implementation, does not load the judge.
+"""
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            module = import_module(home)
+            return import_module(f"{home}.{name}") if not hasattr(module, name) else getattr(module, name)
+    raise AttributeError(f"conformance has no public name {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -94,3 +94,8 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         transcript=() if stage is None else tuple(stage.transcript),
         is_broken=is_broken,
     )
+
+
+def judge(chosen: Scenario, implementation: Implementation, manner: Manner | None = None) -> Case:
+    """Asks an implementation what it is, and runs a scenario on it."""
+    return run_scenario(chosen, implementation, implementation.describe(), Manner() if manner is None else manner)

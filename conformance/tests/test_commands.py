@@ -107,17 +107,13 @@ def test_conform_lists_scenarios(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 SCENARIO = """
-from conformance.canisters.library import load
-from conformance.canisters.scripted import program, reply
-from conformance.judging.patterns import replies_with
-from conformance.suite.scenario import scenario
-from conformance.suite.stage import Stage
+from conformance import Stage, library, program, replies_with, scenario, scripted
 
 
 @scenario("A canister of mine replies", covers=())
 def mine(stage: Stage) -> None:
-    canister = stage.create_with_code(load("scripted"))
-    stage.expect(stage.call(canister, program(reply(b"mine"))), replies_with(b"REPLY"))
+    canister = stage.create_with_code(library.load("scripted"))
+    stage.expect(stage.call(canister, program(scripted.reply(b"mine"))), replies_with(b"REPLY"))
 """
 
 
