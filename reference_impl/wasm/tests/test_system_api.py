@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from reference_impl.wasm.layout.system_functions import SYSTEM_API, Context
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api import functions as system_api
-from reference_impl.wasm.system_api.table import SYSTEM_API, Context
 from spec.canister.environment import Caller
 from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
