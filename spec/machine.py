@@ -12,7 +12,7 @@ import spec.rules  # registers the rules
 from spec.profile import Profile
 from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.creation import provisional_create_arguments
-from spec.rules.management.rejection import METHODS, first_free_canister_id
+from spec.rules.management.rejection import METHODS, first_free_canister_id, first_reject
 from spec.rules.spontaneous.trimming import CHANGES_KEPT
 from spec.state.canister import Stopped, Stopping, Subnet
 from spec.state.label import Label
@@ -31,6 +31,7 @@ from spec.values.identifiers import (
     MethodName,
     RequestId,
     SnapshotId,
+    Text,
 )
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode
@@ -150,6 +151,9 @@ def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None)
     """Canonical labels of a rule with every combination of values of its free variables; of those fixed, this one."""
     variables = free_variables(rule.body)
     names = list(variables)
+    if rule.name == "management_call_rejection":
+        yield from rejections(state, rule.name, fixed or {})
+        return
     if names == ["canister_id", "index"]:
         for canister_id, canister in state.canisters.items():
             if isinstance(canister.status, Stopping):
@@ -165,6 +169,18 @@ def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None)
         yield canonical_label(Label(rule.name, dict(zip(names, values, strict=True))))
 
 
+def rejections(state: State, rule_name: Text, fixed: Mapping[str, Any]) -> Iterator[Label]:
+    """The rejections of management calls that fail, with every code, production's first."""
+    for message_id, message in state.messages.entries:
+        if isinstance(message, CallMessage) and message.callee == MANAGEMENT_CANISTER:
+            reject = first_reject(state, MessageId(message_id), message.method_name)
+            codes = [] if reject is None else [reject.code, *(code for code in RejectCode if code != reject.code)]
+            for code in codes:
+                choices = {"message_id": message_id, "code": code}
+                if fixed.items() <= choices.items():
+                    yield Label(rule_name, choices)
+
+
 def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
     """The values that a free variable can have in a state, one standing for all where there are infinitely many."""
     if kind is MessageId:
@@ -175,7 +191,8 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
         fresh = max(state.call_contexts.keys(), default=-1) + 1
         return [fresh] if rule.name.endswith("context_creation") else state.call_contexts.keys()
     if kind is RejectCode:
-        return list(RejectCode)
+        first = [defaults_of(rule.body)[name]] if name in defaults_of(rule.body) else []
+        return [*first, *(code for code in RejectCode if code not in first)]
     if kind is SnapshotId:
         return [free_snapshot_id(state)]
     if rule.name in ANSWERS:

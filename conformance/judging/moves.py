@@ -14,6 +14,7 @@ from attrs import asdict, frozen
 from conformance.judging.candid_text import shown_principal
 from conformance.judging.wording import shown_blob, shown_code
 from spec.machine import candidates, step
+from spec.production.choices import POLICIES, departure
 from spec.rules.management.answers import ANSWERS
 from spec.settling import FOLLOWING, ORDER
 from spec.state.canister import Stopping
@@ -163,6 +164,8 @@ def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
             return _bound(labels, "randomness", bindings.randomness)
         case _ if rule in (*TAKING, "upload_canister_snapshot_metadata") or rule in ANSWERS:
             return dict.fromkeys(_as_replied(labels, rule, bindings.replies))
+        case _ if rule in POLICIES:
+            return (label for label in labels if departure(state, label) is None)
         case _:
             return labels
 

@@ -7,14 +7,13 @@ orders were tried.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Final
 
 from attrs import evolve, field, frozen
 
 from conformance.judging.judge import (
-    FiredRules,
     Terms,
     first_state,
     shown_submission,
@@ -105,7 +104,7 @@ class Search:
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
         self._steps = 0
         self._states = 0
-        self._fired = FiredRules()
+        self._fired: set[str] = set()
         self._deadline = time.monotonic() + terms.seconds
         self._allowed: dict[Text, None] = {}
         self._silences: dict[Text, None] = {}
@@ -115,7 +114,7 @@ class Search:
         return {"steps": self._steps, "states": self._states}
 
     @property
-    def fired(self) -> FiredRules:
+    def fired(self) -> Set[str]:
         return self._fired
 
     def new_steps(self) -> Sequence[Text]:
@@ -137,8 +136,7 @@ class Search:
             else:
                 self._allowed[shown_submission(allowed)] = None
 
-        what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
-        self._keep(after, what, (label.rule,))
+        self._keep(after, f"the submission of {request.method_name!r} was {shown_submission(seen)}")
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         replies = [answer.data for answer in answers.values() if isinstance(answer, Replied)]
@@ -174,7 +172,7 @@ class Search:
             else:
                 self._allowed[shown(allowed)] = None
 
-        self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}", ("query",))
+        self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}")
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
@@ -186,14 +184,12 @@ class Search:
             else:
                 self._allowed[shown_values(allowed, paths)] = None
 
-        self._keep(after, f"reading gave {shown_values(seen, paths)}", ("read_state",))
+        self._keep(after, f"reading gave {shown_values(seen, paths)}")
 
     # The set of states
 
-    def _keep(
-        self, after: Callable[[Candidate], Iterator[Candidate]], what: Text, rules: tuple[Text, ...] = ()
-    ) -> None:
-        """Goes on with the candidates that show what was seen, of which there must be one by these rules."""
+    def _keep(self, after: Callable[[Candidate], Iterator[Candidate]], what: Text) -> None:
+        """Goes on with the candidates that show what was seen, of which there must be one."""
         before = self._candidates
         self._allowed.clear()
         self._candidates = Candidates(chain.from_iterable(map(after, before)))
@@ -204,7 +200,7 @@ class Search:
         allowed = tuple(self._allowed)
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
-        raise fail(f"{what}, which the specification does not allow", listed, rules)
+        raise fail(f"{what}, which the specification does not allow", listed)
 
     def _shows(self, state: State, answers: Mapping[RequestId, Answer], final_only: bool) -> bool:
         """The requests have the statuses that were seen; final ones only, if more may still happen."""

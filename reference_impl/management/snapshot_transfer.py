@@ -24,7 +24,7 @@ from reference_impl.management.verdicts import (
     rejection,
 )
 from reference_impl.subnet.canister_record import CHUNK_SIZE, CanisterRecord, snapshot_size
-from reference_impl.subnet.subnet_instance import SubnetInstance
+from reference_impl.subnet.instance import Instance
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits
 from spec.state.snapshot import Snapshot, SnapshotSource
@@ -45,7 +45,7 @@ from spec.values.management import (
 )
 from spec.values.memory import LinearMemory
 from spec.values.quantities import OS_PAGE, WASM_PAGE, ByteCount
-from spec.values.rejects import Reject, RejectReason
+from spec.values.rejects import Reject, RejectCode, RejectReason
 
 
 def _found(canister: CanisterRecord | Reject, arguments: Any) -> tuple[CanisterRecord, Snapshot] | Reject:
@@ -53,10 +53,14 @@ def _found(canister: CanisterRecord | Reject, arguments: Any) -> tuple[CanisterR
     if isinstance(canister, Reject):
         return canister
     snapshot = canister.snapshots.get(arguments.snapshot_id)
-    return rejection(RejectReason.SNAPSHOT_NOT_FOUND) if snapshot is None else (canister, snapshot)
+    return (
+        rejection(RejectReason.SNAPSHOT_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+        if snapshot is None
+        else (canister, snapshot)
+    )
 
 
-def _read_metadata(instance: SubnetInstance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
+def _read_metadata(instance: Instance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
     found = _found(visible_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
@@ -106,7 +110,7 @@ def _whole_size(snapshot: Snapshot, part: ModulePart | HeapPart | StableMemoryPa
     return len(snapshot.raw_module) if isinstance(part, ModulePart) else _memory(snapshot, part).size
 
 
-def _read_data(instance: SubnetInstance, call: ManagementCall, arguments: ReadSnapshotDataArguments) -> Verdict:
+def _read_data(instance: Instance, call: ManagementCall, arguments: ReadSnapshotDataArguments) -> Verdict:
     found = _found(visible_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
@@ -159,9 +163,7 @@ def _blank_snapshot(canister: CanisterRecord, arguments: UploadSnapshotMetadataA
     )
 
 
-def _upload_metadata(
-    instance: SubnetInstance, call: ManagementCall, arguments: UploadSnapshotMetadataArguments
-) -> Verdict:
+def _upload_metadata(instance: Instance, call: ManagementCall, arguments: UploadSnapshotMetadataArguments) -> Verdict:
     canister = controlled_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -228,7 +230,7 @@ def _with_part(limits: Limits, snapshot: Snapshot, arguments: UploadSnapshotData
             return evolve(snapshot, wasm_state=evolve(state, stable_memory=memory))
 
 
-def _upload_data(instance: SubnetInstance, call: ManagementCall, arguments: UploadSnapshotDataArguments) -> Verdict:
+def _upload_data(instance: Instance, call: ManagementCall, arguments: UploadSnapshotDataArguments) -> Verdict:
     found = _found(controlled_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
@@ -255,7 +257,7 @@ def _upload_data(instance: SubnetInstance, call: ManagementCall, arguments: Uplo
     return Applies("upload_canister_snapshot_data", apply)
 
 
-METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Verdict]] = {
+METHODS: Mapping[MethodName, Callable[[Instance, ManagementCall, Any], Verdict]] = {
     "read_canister_snapshot_metadata": _read_metadata,
     "read_canister_snapshot_data": _read_data,
     "upload_canister_snapshot_metadata": _upload_metadata,

@@ -3,18 +3,18 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from reference_impl.management import methods as management
 from reference_impl.management import outside_calls
 from reference_impl.management.verdicts import Applies, DoesNotFit, WorldFailed
 from reference_impl.messages import delivery, expiry, requests, tasks
-from reference_impl.messages.message_execution import execute_pending
+from reference_impl.messages.execution import execute_pending
 from reference_impl.rounds import renaming, spontaneous
+from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Accepted, Refused
-from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.label import Label
-from spec.values.rejects import Reject
+from spec.values.rejects import Reject, RejectCode
 
 Outcome = Accepted | Refused | None
 Handler = Callable[..., Outcome]
@@ -22,7 +22,7 @@ Handler = Callable[..., Outcome]
 REJECTION = "management_call_rejection"
 
 
-def message_execution(instance: SubnetInstance, message_id: int) -> Refused | None:
+def message_execution(instance: Instance, message_id: int) -> Refused | None:
     """Runs the function that is pending."""
     if instance.messages.pending_function is None or instance.messages.pending_function != message_id:
         return Refused("the message is not a function that is about to run")
@@ -40,7 +40,7 @@ class _ManagementTransition:
 
     rule: str
 
-    def __call__(self, instance: SubnetInstance, message_id: int, **choices: object) -> Refused | None:
+    def __call__(self, instance: Instance, message_id: int, **choices: object) -> Refused | None:
         call = management.management_call(instance, message_id, choices)
         if call is None:
             return Refused("the message is not a call to the management canister that may be taken")
@@ -52,15 +52,26 @@ class _ManagementTransition:
                 return None
             case Applies(rule=rule):
                 return Refused(f"for this call the transition is {rule}")
-            case Reject() as reject if self.rule == REJECTION:
-                management.reject_management_call(instance, call, reject)
-                return None
             case Reject() as reject:
                 return Refused(f"the call is rejected: {reject.message}", reject)
             case WorldFailed():
                 return Refused("the outside world does not answer")
             case DoesNotFit(because=because):
                 return Refused(because)
+
+
+def management_call_rejection(instance: Instance, message_id: int, code: int) -> Refused | None:
+    """Rejects a call that the management canister cannot serve, with any code."""
+    call = management.management_call(instance, message_id, {})
+    if call is None:
+        return Refused("the message is not a call to the management canister that may be taken")
+    verdict = management.verdict_on(instance, call)
+    if not isinstance(verdict, Reject):
+        return Refused("nothing is wrong with the call")
+    fault = delivery.code_fault(call.message, code)
+    if fault is None:
+        management.reject_management_call(instance, call, evolve(verdict, code=RejectCode(code)))
+    return fault
 
 
 @frozen
@@ -74,8 +85,17 @@ class _Transition:
 def _management_transitions() -> dict[str, _Transition]:
     return {
         rule: _Transition(("message_id", *management.CHOICES.get(rule, ())), _ManagementTransition(rule))
-        for rule in sorted({*management.TRANSITIONS, REJECTION})
-    }
+        for rule in sorted(management.TRANSITIONS)
+    } | {REJECTION: _Transition(("message_id", "code"), management_call_rejection)}
+
+
+def _call_rejection(name: str, handler: Handler) -> _Transition:
+    code = delivery.OPEN_CODES.get(name)
+    return (
+        _Transition(("message_id",), handler)
+        if code is None
+        else _Transition(("message_id", "code"), handler, {"code": code})
+    )
 
 
 TRANSITIONS: Mapping[str, _Transition] = {
@@ -84,7 +104,7 @@ TRANSITIONS: Mapping[str, _Transition] = {
     "submit_subnet_request": _Transition(("request", "effective_id"), requests.submit_subnet_request),
     "request_rejection": _Transition(("request_id", "code"), requests.request_rejection),
     "initiate_call": _Transition(("request_id",), requests.initiate_call),
-    **{name: _Transition(("message_id",), handler) for name, handler in delivery.REJECTIONS},
+    **{name: _call_rejection(name, handler) for name, handler in delivery.REJECTIONS},
     "spontaneous_call_rejection": _Transition(("message_id", "code"), delivery.spontaneous_call_rejection),
     "call_context_creation": _Transition(("message_id", "context_id"), delivery.call_context_creation),
     "heartbeat_context_creation": _Transition(("canister_id", "context_id"), tasks.heartbeat_context_creation),
@@ -126,7 +146,7 @@ TRANSITIONS: Mapping[str, _Transition] = {
 """Every transition that the engine knows, by the name that labels use."""
 
 
-def take(instance: SubnetInstance, label: Label) -> Outcome:
+def take(instance: Instance, label: Label) -> Outcome:
     """Takes exactly the transition that a label names; `Refused` if it cannot be taken, and then nothing changed."""
     transition = TRANSITIONS.get(label.rule)
     if transition is None:
@@ -142,7 +162,7 @@ def take(instance: SubnetInstance, label: Label) -> Outcome:
     return outcome
 
 
-def take_management_call(instance: SubnetInstance, message_id: int) -> None:
+def take_management_call(instance: Instance, message_id: int) -> None:
     """Handles a call to the management canister in the one way that fits it."""
     call = management.management_call(instance, message_id, {})
     assert call is not None, "the queue gave a call for the management canister"
@@ -152,7 +172,7 @@ def take_management_call(instance: SubnetInstance, message_id: int) -> None:
             instance.recorder.close(Label(rule, {"message_id": message_id, **dict(choices)}))
         case Reject() as reject:
             management.reject_management_call(instance, call, reject)
-            instance.recorder.close(Label(REJECTION, {"message_id": message_id}))
+            instance.recorder.close(Label(REJECTION, {"message_id": message_id, "code": int(reject.code)}))
         case WorldFailed(code=code):
             take(instance, Label("outside_call_failure", {"message_id": message_id, "code": int(code)}))
         case DoesNotFit(because=because):

@@ -146,12 +146,12 @@ def test_a_call_that_has_left_holds_up_no_other(stage, script):
     stage.take("call_context_creation", message_id=message, context_id=0)
     stage.take("message_execution", message_id=message)
     signing, telling = message + 1, message + 2
-    assert not stage.take("management_call_rejection", message_id=telling)
+    assert not stage.take("management_call_rejection", message_id=telling, code=4)
     assert not stage.take("outside_call_departure", message_id=telling)
     assert stage.take("outside_call_departure", message_id=signing)
     assert not stage.take("outside_call_departure", message_id=signing)
-    assert stage.take("management_call_rejection", message_id=telling)
-    assert stage.take("management_call_rejection", message_id=signing)
+    assert stage.take("management_call_rejection", message_id=telling, code=4)
+    assert stage.take("management_call_rejection", message_id=signing, code=4)
 
 
 def test_information_about_a_canister(stage, counter):

@@ -5,7 +5,7 @@ from attrs import evolve
 from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Stopping
 from spec.state.message import CallMessage, FuncMessage, Message, QueueName, ResponseMessage, Unordered
-from spec.state.origin import Expired, FromCanister
+from spec.state.origin import Expired, FromCanister, NoDeadline
 from spec.state.state import State
 from spec.transition import Step, require, require_kind
 from spec.values.checklist import defines
@@ -74,6 +74,20 @@ def existing_canister(state: State, canister_id: CanisterId) -> Canister:
 def require_stopping(canister: Canister) -> Stopping:
     """The status of a canister, which must be stopping."""
     return require_kind(canister.status, Stopping, "the canister is stopping")
+
+
+@defines("inv.sys-unknown-only-bounded-wait")
+def waits_with_bound(call: CallMessage) -> bool:
+    """The maker of the call set a time-out."""
+    return isinstance(call.origin, FromCanister) and not isinstance(call.origin.deadline, NoDeadline)
+
+
+def require_admitted_code(call: CallMessage, code: RejectCode) -> None:
+    """States that a rejection whose code the text leaves open may bear this one."""
+    require(
+        code != RejectCode.SYS_UNKNOWN or waits_with_bound(call),
+        "only the caller of a bounded-wait call may see SYS_UNKNOWN",
+    )
 
 
 def existing_context(state: State, context_id: CallContextId) -> CallContext:

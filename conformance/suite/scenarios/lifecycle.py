@@ -12,7 +12,7 @@ from conformance.canisters.scripted import (
     reply,
     slot,
 )
-from conformance.judging.patterns import Pattern, is_unanswered, refuses, rejects, replies_where, replies_with
+from conformance.judging.patterns import Pattern, fails, is_unanswered, refuses, rejects, replies_where, replies_with
 from conformance.protocol.interface import Replied
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
@@ -83,8 +83,8 @@ def specified_id(stage: Stage) -> None:
     no_canister_id = stage.manage("provisional_create_canister_with_cycles", taken)
     # Then
     stage.expect(first, replies_with(management.encode_canister_id_result(NOBODY)))
-    stage.expect(second, rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_ID_TAKEN))
-    stage.expect(no_canister_id, rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_ID_TAKEN))
+    stage.expect(second, fails(RejectReason.CANISTER_ID_TAKEN))
+    stage.expect(no_canister_id, fails(RejectReason.CANISTER_ID_TAKEN))
 
 
 @scenario(
@@ -258,12 +258,12 @@ def delete(stage: Stage) -> None:
     stop(stage, canister)
     stage.expect(stage.about("delete_canister", canister), DONE)
     # Then
-    stage.expect(running, rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_NOT_STOPPED))
+    stage.expect(running, fails(RejectReason.CANISTER_NOT_STOPPED))
     stage.expect(stage.answer(stage.send(canister, "update", program(reply()))), refuses())
     again = management.ProvisionalCreateArguments(amount=MUCH, specified_id=canister)
     stage.expect(
         stage.manage("provisional_create_canister_with_cycles", again),
-        rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_ID_TAKEN),
+        fails(RejectReason.CANISTER_ID_TAKEN),
     )
 
 
@@ -395,7 +395,7 @@ def bad_settings(stage: Stage) -> None:
     ]
     # Then
     for answer in answers:
-        stage.expect(answer, rejects(RejectCode.CANISTER_ERROR) | refuses())
+        stage.expect(answer, fails() | refuses())
     stage.about("canister_status", canister)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from conformance.canisters.library import load
 from conformance.canisters.scripted import program, reply
-from conformance.judging.patterns import rejects, replies_with
+from conformance.judging.patterns import fails, rejects, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.management_calls import DONE, status_of
@@ -89,7 +89,7 @@ def _refused(name: Text, title: Text, covers: tuple[Text, ...], bad: Blob) -> No
         # When
         answer = stage.install(canister, bad)
         # Then
-        stage.expect(answer, rejects(RejectCode.CANISTER_ERROR, RejectReason.INVALID_MODULE))
+        stage.expect(answer, fails(RejectReason.INVALID_MODULE))
         stage.require(status_of(stage, canister).module_hash is None, "nothing is installed")
 
     script.__name__ = name
@@ -358,7 +358,7 @@ def start_function(stage: Stage) -> None:
     trapped = stage.install(canister, trapping)
     fine = stage.install(canister, module(functions=[NOTHING], start=0))
     # Then
-    stage.expect(trapped, rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED))
+    stage.expect(trapped, fails(RejectReason.CANISTER_TRAPPED))
     stage.expect(fine, DONE)
 
 
@@ -370,7 +370,7 @@ def start_without_system(stage: Stage) -> None:
     canister = stage.create()
     calling = module(imports=[(b"ic0", b"msg_reply", UNIT)], functions=[(UNIT, b"\x10\x00")], start=1)
     # Then
-    stage.expect(stage.install(canister, calling), rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED))
+    stage.expect(stage.install(canister, calling), fails(RejectReason.CANISTER_TRAPPED))
 
 
 @scenario(
@@ -423,6 +423,6 @@ def refused_upgrade(stage: Stage) -> None:
     reinstall = stage.install(canister, b"no module", mode=management.ReinstallMode())
     # Then
     for answer in (upgrade, reinstall):
-        stage.expect(answer, rejects(RejectCode.CANISTER_ERROR, RejectReason.INVALID_MODULE))
+        stage.expect(answer, fails(RejectReason.INVALID_MODULE))
     stage.expect(stage.call(canister, program(reply(b"as it was"))), replies_with(b"as it was"))
     stage.require(status_of(stage, canister).module_hash == digest(load("scripted")), "the module is as it was")

@@ -6,14 +6,13 @@ from attrs import evolve
 
 from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u64, ignore, memory_grow, program, reply, spin
-from conformance.judging.patterns import refuses, rejects, replies, replies_with
+from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     CANISTER_ERROR,
     DONE,
     NOT_FOUND,
     asking,
-    in_order,
     status_of,
     update_settings,
 )
@@ -24,9 +23,9 @@ from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Controllers, EnvironmentVariable, Public
 from spec.values.containers import List
 from spec.values.identifiers import Text
-from spec.values.rejects import RejectCode, RejectReason
+from spec.values.rejects import RejectReason
 
-INVALID = rejects(RejectCode.CANISTER_ERROR, RejectReason.INVALID_SETTINGS)
+INVALID = fails(RejectReason.INVALID_SETTINGS)
 UPDATING = ("rule.mgmt.update-settings.conditions", "mgmt.update-settings")
 
 
@@ -41,7 +40,7 @@ def _kept(name: Text, title: Text, covers: tuple[Text, ...], **settings: Any) ->
         stage.expect(update_settings(stage, canister, **settings), DONE)
         # Then
         after = status_of(stage, canister).settings
-        stage.require(in_order(evolve(before, **settings)) == in_order(after), "the others are as they were")
+        stage.require(evolve(before, **settings) == after, "the others are as they were")
 
     script.__name__ = name
     scenario(title, covers=(*covers, "rule.mgmt.update-settings.effects"))(script)
@@ -60,7 +59,7 @@ def _refused(name: Text, title: Text, covers: tuple[Text, ...], **settings: Any)
         created = stage.manage("provisional_create_canister_with_cycles", arguments)
         # Then
         for answer in (changed, created):
-            stage.expect(answer, rejects(RejectCode.CANISTER_ERROR) | refuses())
+            stage.expect(answer, fails() | refuses())
         stage.require(status_of(stage, canister).settings == before.settings, "nothing changed")
 
     script.__name__ = name
@@ -216,7 +215,7 @@ def above_reserved_limit(stage: Stage) -> None:
     # When
     answer = update_settings(stage, canister, memory_allocation=10**12)
     # Then
-    stage.expect(answer, rejects(RejectCode.CANISTER_ERROR, RejectReason.RESERVATION_LIMIT_EXCEEDED))
+    stage.expect(answer, fails(RejectReason.RESERVATION_LIMIT_EXCEEDED))
     stage.require(status_of(stage, canister).settings.memory_allocation == 0, "nothing is allocated")
 
 
@@ -231,7 +230,7 @@ def limit_below_reserved(stage: Stage) -> None:
     # Then
     stage.expect(
         update_settings(stage, canister, reserved_cycles_limit=1),
-        rejects(RejectCode.CANISTER_ERROR, RejectReason.RESERVATION_LIMIT_EXCEEDED),
+        fails(RejectReason.RESERVATION_LIMIT_EXCEEDED),
     )
     stage.about("canister_status", canister)
 
@@ -246,7 +245,7 @@ def unpaid_allocation(stage: Stage) -> None:
     # Then
     for settings in ({"memory_allocation": 2**36}, {"compute_allocation": 100}):
         answer = update_settings(stage, canister, **settings)
-        stage.expect(answer, rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_OUT_OF_CYCLES))
+        stage.expect(answer, fails(RejectReason.CANISTER_OUT_OF_CYCLES))
 
 
 @scenario(
@@ -279,7 +278,7 @@ def heap_limit(stage: Stage) -> None:
     update = stage.call(canister, growing)
     query = stage.query(canister, growing)
     # Then
-    stage.expect(update, rejects(RejectCode.CANISTER_ERROR, RejectReason.MEMORY_LIMIT_EXCEEDED))
+    stage.expect(update, fails(RejectReason.MEMORY_LIMIT_EXCEEDED))
     stage.expect(query, replies())
     stage.balance(canister)
 
@@ -294,7 +293,7 @@ def unpaid_growth(stage: Stage) -> None:
     # When
     answer = stage.call(canister, program(reply(bytes_of_u64(ic0.stable64_grow(2**20)))))
     # Then
-    stage.expect(answer, rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_OUT_OF_CYCLES))
+    stage.expect(answer, fails(RejectReason.CANISTER_OUT_OF_CYCLES))
     stage.balance(canister)
 
 

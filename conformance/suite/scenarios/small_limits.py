@@ -23,7 +23,7 @@ from conformance.canisters.scripted import (
     slot,
     spin,
 )
-from conformance.judging.patterns import refuses, rejects, replies, replies_with
+from conformance.judging.patterns import fails, refuses, rejects, replies, replies_with
 from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.calls import amount
@@ -282,7 +282,7 @@ def snapshots_limit(stage: Stage) -> None:
     # When
     answer = take(stage, canister)
     # Then
-    stage.expect(answer, rejects(RejectCode.CANISTER_ERROR, RejectReason.SNAPSHOT_LIMIT_EXCEEDED))
+    stage.expect(answer, fails(RejectReason.SNAPSHOT_LIMIT_EXCEEDED))
 
 
 @scenario(

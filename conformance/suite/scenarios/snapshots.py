@@ -14,7 +14,7 @@ from conformance.canisters.scripted import (
     stable_append,
     stable_content,
 )
-from conformance.judging.patterns import refuses, rejects, replies, replies_with
+from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.protocol.interface import Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
@@ -34,7 +34,7 @@ from spec.values.canister_terms import AllowedViewers, Public
 from spec.values.changes import LoadSnapshot
 from spec.values.containers import List
 from spec.values.identifiers import CanisterId, SnapshotId, Text
-from spec.values.rejects import RejectCode, RejectReason
+from spec.values.rejects import RejectReason
 
 PAGE = 65_536
 WRONG = SnapshotId(b"no such snapshot")
@@ -82,8 +82,8 @@ def metadata(stage: Stage, canister: CanisterId, snapshot: SnapshotId) -> manage
 
 
 def refused_with(reason: RejectReason) -> Callable[[Stage, Seen], None]:
-    """Expects the reject of a canister error."""
-    return lambda stage, seen: stage.expect(seen, rejects(RejectCode.CANISTER_ERROR, reason))
+    """Expects a reject for this reason."""
+    return lambda stage, seen: stage.expect(seen, fails(reason))
 
 
 @scenario(

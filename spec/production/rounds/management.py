@@ -16,13 +16,15 @@ from spec.production.rounds.inputs import Item, choose, inputs_of, started
 from spec.production.rounds.progress import Progress, changed_memory, followed
 from spec.production.rounds.round_state import Beginning, LongExecution
 from spec.rules.management.outside import FREE_METHODS, PRICED_METHODS
-from spec.rules.management.rejection import METHODS, some_choices
+from spec.rules.management.rejection import METHODS, first_reject, some_choices
 from spec.state.label import Label
 from spec.state.message import CallMessage
+from spec.state.state import State
 from spec.transition import BurnReason, Rule, Step
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName
 from spec.values.quantities import Instructions
+from spec.values.rejects import RejectCode
 
 SNAPSHOT_WRITING: Final = (
     "take_canister_snapshot",
@@ -120,12 +122,19 @@ def may_not_touch(progress: Progress, call: CallMessage) -> bool:
 
 def response_to(progress: Progress, message_id: MessageId, call: CallMessage) -> Label | None:
     """The label that handles a call: its rule, its rejection, or its departure to the outside world."""
-    labels = [Label("management_call_rejection", {"message_id": message_id})]
+    labels = [rejection_of(progress.state, message_id, call)]
     if call.method_name in OUTSIDE_METHODS:
         labels.append(Label("outside_call_departure", {"message_id": message_id}))
     else:
         labels += [label_for(progress, message_id, rule) for rule in METHODS.get(call.method_name, ())]
     return next((label for label in labels if progress.tried(label) is not None), None)
+
+
+def rejection_of(state: State, message_id: MessageId, call: CallMessage) -> Label:
+    """The label that rejects a call as production does, if it has to be rejected."""
+    reject = first_reject(state, message_id, call.method_name)
+    code = RejectCode.CANISTER_ERROR if reject is None else reject.code
+    return Label("management_call_rejection", {"message_id": message_id, "code": code})
 
 
 def label_for(progress: Progress, message_id: MessageId, rule: Rule) -> Label:

@@ -25,7 +25,7 @@ The methods of the management canister, and what becomes of calls that fail.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spec.rules.conditions import answer, eligible_call
+from spec.rules.conditions import answer, eligible_call, require_admitted_code
 from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.bitcoin import (
     bitcoin_get_balance,
@@ -151,22 +151,23 @@ SNAPSHOT_MAKERS: Final = (
 
 @transition(title="Management calls that fail are rejected", source="ours#management-call-rejection")
 @defines("inv.atomic.install-code", "unspec.error.management-conditions", "unspec.error.incomplete")
-def management_call_rejection(state: State, *, message_id: MessageId) -> Step:
-    """A call to the management canister that cannot succeed is rejected for the first condition that does not hold."""
+def management_call_rejection(state: State, *, message_id: MessageId, code: RejectCode) -> Step:
+    """A call to the management canister that cannot succeed is rejected; the first condition that fails says why."""
     # CONDITIONS
     call = eligible_call(state, message_id)
     require(call.callee == MANAGEMENT_CANISTER, "the callee is the management canister")
     reject = require_present(
         first_reject(state, message_id, call.method_name), "a condition of the method does not hold"
     )
+    require_admitted_code(call, code)
 
     # STATE AFTER
-    return answer(state, message_id, reject)
+    return answer(state, message_id, Reject(code, reject.message, reject.reason))
 
 
 @opaque
 def first_reject(state: State, message_id: MessageId, method_name: MethodName) -> Reject | None:
-    """Why no rule for the method is enabled; None if one is."""
+    """Why no rule for the method is enabled, with the code that production gives; None if one is."""
     for name, rules in METHODS.items():
         if method_name == name:
             results = [rule(state, message_id=message_id, **some_choices(state, message_id, rule)) for rule in rules]

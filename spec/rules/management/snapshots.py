@@ -32,7 +32,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
 from spec.values.quantities import CanisterVersion, Cycles
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 
 @opaque
@@ -170,7 +170,12 @@ def require_room(state: State, canister: Canister, replaced: SnapshotId | None) 
 @defines("error.snapshot-not-found", "error.snapshot-invalid-ownership")
 def existing_snapshot(canister: Canister, snapshot_id: SnapshotId) -> Snapshot:
     """The snapshot of this canister with this id."""
-    require(snapshot_id in canister.snapshots, "the canister has the snapshot", RejectReason.SNAPSHOT_NOT_FOUND)
+    require(
+        snapshot_id in canister.snapshots,
+        "the canister has the snapshot",
+        RejectReason.SNAPSHOT_NOT_FOUND,
+        RejectCode.DESTINATION_INVALID,
+    )
     return canister.snapshots[snapshot_id]
 
 
@@ -215,7 +220,10 @@ def load_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
     owner_id = require_present(
-        owner_of_snapshot(state, arguments.snapshot_id), "a canister has the snapshot", RejectReason.SNAPSHOT_NOT_FOUND
+        owner_of_snapshot(state, arguments.snapshot_id),
+        "a canister has the snapshot",
+        RejectReason.SNAPSHOT_NOT_FOUND,
+        RejectCode.DESTINATION_INVALID,
     )
     owner = existing_canister(state, owner_id)
     snapshot = existing_snapshot(owner, arguments.snapshot_id)

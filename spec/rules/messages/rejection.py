@@ -2,12 +2,18 @@
 
 from attrs import evolve
 
-from spec.rules.conditions import answer, call_message, eligible_canister_call, existing_canister
+from spec.rules.conditions import (
+    answer,
+    call_message,
+    eligible_canister_call,
+    existing_canister,
+    require_admitted_code,
+)
 from spec.rules.messages.budgets import cycles_set_aside_for_call
 from spec.rules.resources import liquid_balance
 from spec.state.canister import Code, Empty, Running, Stopping
-from spec.state.message import CallMessage, ResponseMessage
-from spec.state.origin import FromCanister, NoDeadline
+from spec.state.message import ResponseMessage
+from spec.state.origin import FromCanister
 from spec.state.state import State
 from spec.transition import Step, require, transition
 from spec.values.checklist import defines
@@ -17,27 +23,33 @@ from spec.values.rejects import RejectCode, RejectReason, system_reject
 
 @transition(title="Calls to missing canisters are rejected", source="ours#call-to-missing-canister")
 @defines("error.canister-not-found", "unspec.error.nonexistent-canister")
-def reject_call_to_missing_canister(state: State, *, message_id: MessageId) -> Step:
+def reject_call_to_missing_canister(
+    state: State, *, message_id: MessageId, code: RejectCode = RejectCode.DESTINATION_INVALID
+) -> Step:
     """A call to a canister that does not exist is rejected."""
     # CONDITIONS
     call = eligible_canister_call(state, message_id)
     require(call.callee not in state.canisters, "the callee does not exist")
+    require_admitted_code(call, code)
 
     # STATE AFTER
-    return answer(state, message_id, system_reject(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND))
+    return answer(state, message_id, system_reject(code, RejectReason.CANISTER_NOT_FOUND))
 
 
 @transition(title="Calls to empty canisters are rejected", source="ours#call-to-empty-canister")
 @defines("error.wasm-module-not-found", "unspec.error.empty-canister")
-def reject_call_to_empty_canister(state: State, *, message_id: MessageId) -> Step:
+def reject_call_to_empty_canister(
+    state: State, *, message_id: MessageId, code: RejectCode = RejectCode.CANISTER_ERROR
+) -> Step:
     """A call to a canister without code is rejected."""
     # CONDITIONS
     call = eligible_canister_call(state, message_id)
     callee = existing_canister(state, call.callee)
     require(isinstance(callee.code, Empty), "the callee has no code")
+    require_admitted_code(call, code)
 
     # STATE AFTER
-    return answer(state, message_id, system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE))
+    return answer(state, message_id, system_reject(code, RejectReason.CANISTER_HAS_NO_CODE))
 
 
 @transition(
@@ -100,7 +112,9 @@ def reject_call_with_insufficient_cycles(state: State, *, message_id: MessageId)
 
 @transition(title="Calls to canisters out of cycles are rejected", source="ours#call-to-canister-out-of-cycles")
 @defines("unspec.error.low-liquid-balance")
-def reject_call_to_canister_out_of_cycles(state: State, *, message_id: MessageId) -> Step:
+def reject_call_to_canister_out_of_cycles(
+    state: State, *, message_id: MessageId, code: RejectCode = RejectCode.SYS_TRANSIENT
+) -> Step:
     """A call to a canister that cannot set aside the cycles for executing it is rejected."""
     # CONDITIONS
     call = eligible_canister_call(state, message_id)
@@ -113,9 +127,10 @@ def reject_call_to_canister_out_of_cycles(state: State, *, message_id: MessageId
         liquid < cycles_set_aside_for_call(state.profile, callee, call.method_name),
         "the callee cannot set aside the cycles for the execution",
     )
+    require_admitted_code(call, code)
 
     # STATE AFTER
-    return answer(state, message_id, system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_OUT_OF_CYCLES))
+    return answer(state, message_id, system_reject(code, RejectReason.CANISTER_OUT_OF_CYCLES))
 
 
 @transition(title="Spontaneous call rejection", source="abstract-behavior#request-rejection")
@@ -137,10 +152,7 @@ def spontaneous_call_rejection(state: State, *, message_id: MessageId, code: Rej
     """The system can reject any call that was not started, for instance because it is overloaded."""
     # CONDITIONS
     call = call_message(state, message_id)
-    require(
-        code != RejectCode.SYS_UNKNOWN or waits_with_bound(call),
-        "only the caller of a bounded-wait call may see SYS_UNKNOWN",
-    )
+    require_admitted_code(call, code)
 
     # STATE AFTER
     return Step(
@@ -153,9 +165,3 @@ def spontaneous_call_rejection(state: State, *, message_id: MessageId, code: Rej
             ),
         )
     )
-
-
-@defines("inv.sys-unknown-only-bounded-wait")
-def waits_with_bound(call: CallMessage) -> bool:
-    """The maker of the call set a time-out."""
-    return isinstance(call.origin, FromCanister) and not isinstance(call.origin.deadline, NoDeadline)

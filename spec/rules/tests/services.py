@@ -106,13 +106,9 @@ def reply_of(state: State) -> bytes:
 def rejection(state: State) -> RejectReason:
     """Why message 0, a call to the management canister, is rejected; everything is refunded."""
     call = state.messages[0]
-    response, refunded = answer(fire(state, "management_call_rejection", message_id=0).state)
+    code = RejectCode.CANISTER_REJECT
+    response, refunded = answer(fire(state, "management_call_rejection", message_id=0, code=code).state)
     assert isinstance(response, Reject)
-    code = (
-        RejectCode.DESTINATION_INVALID
-        if response.reason is RejectReason.CANISTER_NOT_FOUND
-        else RejectCode.CANISTER_ERROR
-    )
     assert response == system_reject(code, response.reason)
     assert refunded == call.transferred_cycles
     return response.reason

@@ -43,11 +43,11 @@ def calling(callee=None, call=None, **changes):
     )
 
 
-def rejects(state, rule, code, reason, **choices):
+def rejects(state, rule, expected, reason, **choices):
     """The only call is removed, and its rejection with all cycles is the youngest message."""
     fired = fire(state, rule, message_id=0, **choices)
     call = state.messages[0]
-    response = ResponseMessage(call.origin, system_reject(code, reason), call.transferred_cycles)
+    response = ResponseMessage(call.origin, system_reject(expected, reason), call.transferred_cycles)
     return fired == Step(evolve(state, messages=Queue(((1, response),), 2)))
 
 
@@ -69,6 +69,35 @@ def test_a_call_to_an_empty_canister_is_rejected_with_all_its_cycles():
     codes = RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE
     assert rejects(calling(canister(B, Empty())), "reject_call_to_empty_canister", *codes)
     assert is_refused(calling(canister(B)), "reject_call_to_empty_canister", "the callee has no code", message_id=0)
+
+
+OPEN = {
+    "reject_call_to_missing_canister": (None, RejectReason.CANISTER_NOT_FOUND),
+    "reject_call_to_empty_canister": (canister(B, Empty()), RejectReason.CANISTER_HAS_NO_CODE),
+    "reject_call_to_canister_out_of_cycles": (
+        canister(B, balance=1, freezing_threshold=0),
+        RejectReason.CANISTER_OUT_OF_CYCLES,
+    ),
+}
+"""Rejections whose code the text does not state, with a callee that they fit and their reason."""
+
+
+@pytest.mark.checklist(
+    "unspec.error.nonexistent-canister",
+    "unspec.error.empty-canister",
+    "unspec.error.low-liquid-balance",
+    "inv.sys-unknown-only-bounded-wait",
+)
+@pytest.mark.parametrize("rule", OPEN)
+def test_a_rejection_whose_code_the_text_leaves_open_bears_any_but_sys_unknown_is_for_bounded_waits(rule):
+    callee, reason = OPEN[rule]
+    for each in RejectCode:
+        bounded = calling(callee, a_call(origin=from_canister(deadline=Deadline(NOW + 1))))
+        assert rejects(bounded, rule, each, reason, code=each)
+        if each is not RejectCode.SYS_UNKNOWN:
+            assert rejects(calling(callee), rule, each, reason, code=each)
+    because = "only the caller of a bounded-wait call may see SYS_UNKNOWN"
+    assert is_refused(calling(callee), rule, because, message_id=0, code=RejectCode.SYS_UNKNOWN)
 
 
 @pytest.mark.checklist("rule.reject-call.stopped-or-stopping", "inv.stopping-processes-responses")

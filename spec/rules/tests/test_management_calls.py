@@ -7,6 +7,7 @@ from spec.machine import enabled as labels
 from spec.rules.management.rejection import METHODS
 from spec.rules.tests.worlds import (
     NOTHING_LOST,
+    NOW,
     RICH,
     STRANGER,
     USER,
@@ -19,6 +20,7 @@ from spec.rules.tests.worlds import (
     canister,
     contexts,
     fire,
+    from_canister,
     is_refused,
     managing,
     module,
@@ -28,6 +30,7 @@ from spec.rules.tests.worlds import (
 )
 from spec.state.canister import Empty, Running, Stopped, Stopping
 from spec.state.message import Between, ResponseMessage
+from spec.state.origin import Deadline
 from spec.transition import Minted, MintReason, Step
 from spec.values import management
 from spec.values.containers import Queue
@@ -153,9 +156,23 @@ def test_a_management_call_that_fails_is_rejected_with_the_first_reason_and_a_fu
     method_name, argument, caller, code, reason
 ):
     state = managing((A, canister(A)), call=asked(argument, method_name, caller))
-    fired = fire(state, REJECTION, message_id=0)
+    fired = fire(state, REJECTION, message_id=0, code=RejectCode(code))
     response = ResponseMessage(state.messages[0].origin, system_reject(RejectCode(code), reason), 1_000_000)
     assert fired == Step(evolve(state, messages=Queue(((1, response),), 2)))
+
+
+@pytest.mark.checklist("unspec.error.management-conditions", "inv.sys-unknown-only-bounded-wait")
+@pytest.mark.parametrize("code", RejectCode)
+def test_the_code_with_which_a_management_call_is_rejected_may_be_any_but_sys_unknown_is_for_bounded_waits(code):
+    state = managing((A, canister(A)), call=asked(ABOUT_A, "start_canister", STRANGER))
+    bounded = managing((A, canister(A)), call=evolve(state.messages[0], origin=from_canister(deadline=Deadline(NOW))))
+    for each in (state, bounded):
+        if code is RejectCode.SYS_UNKNOWN and each is state:
+            because = "only the caller of a bounded-wait call may see SYS_UNKNOWN"
+            assert is_refused(each, REJECTION, because, message_id=0, code=code)
+        else:
+            fired = fire(each, REJECTION, message_id=0, code=code)
+            assert fired.state.messages[1].response == system_reject(code, RejectReason.NOT_AUTHORIZED)
 
 
 @pytest.mark.checklist("rule.mgmt.install-code.conditions", "inv.atomic.install-code", "inv.atomic.upgrade")
@@ -167,7 +184,7 @@ def test_an_installation_whose_hook_traps_is_rejected_and_changes_and_costs_noth
     managed = canister(A, Empty() if hook == "init" else None)
     arguments = management.InstallCodeArguments(mode, A, raw_module)
     state = managing((A, managed), call=asked(arguments))
-    fired = fire(state, REJECTION, message_id=0)
+    fired = fire(state, REJECTION, message_id=0, code=RejectCode.CANISTER_ERROR)
     reject = Reject(RejectCode.CANISTER_ERROR, "the canister trapped: ouch", RejectReason.CANISTER_TRAPPED)
     response = ResponseMessage(state.messages[0].origin, reject, 1_000_000)
     assert fired == Step(evolve(state, messages=Queue(((1, response),), 2)))
@@ -177,13 +194,13 @@ def test_an_installation_whose_hook_traps_is_rejected_and_changes_and_costs_noth
 def test_management_calls_wait_for_older_ones_of_the_same_caller():
     call = asked(ABOUT_A, "start_canister", C, queue=Between(C, MANAGEMENT_CANISTER))
     state = world((A, canister(A)), (C, canister(C)), messages=(call, call), call_contexts=contexts(a_context(C)))
-    for rule in ("start_canister", REJECTION):
-        assert is_refused(state, rule, "no older call of the same queue waits", message_id=1)
+    for rule, choices in (("start_canister", {}), (REJECTION, {"code": RejectCode.CANISTER_ERROR})):
+        assert is_refused(state, rule, "no older call of the same queue waits", message_id=1, **choices)
 
 
 def test_management_rules_take_only_calls_to_their_method():
     elsewhere = managing((A, canister(A)), call=a_call(callee=A, method_name="start_canister"))
-    for rule in ("start_canister", REJECTION):
-        assert is_refused(elsewhere, rule, "the callee is the management canister", message_id=0)
+    for rule, choices in (("start_canister", {}), (REJECTION, {"code": RejectCode.CANISTER_ERROR})):
+        assert is_refused(elsewhere, rule, "the callee is the management canister", message_id=0, **choices)
     other = managing((A, canister(A)), call=asked(ABOUT_A, "stop_canister"))
     assert is_refused(other, "start_canister", "the call is to this method", message_id=0)

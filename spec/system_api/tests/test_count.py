@@ -23,7 +23,9 @@ NEEDS_SIMD = {"simd_mul"}
 
 
 def programs() -> list[Any]:
-    path = Path(__file__).parents[3] / "docs" / "facts" / "golden_counts.json"
+    path = Path(__file__).parents[3].parent / "shared" / "facts" / "golden_counts.json"
+    if not path.exists():
+        pytest.skip("the golden counts are not beside the project")
     found: list[Any] = json.loads(path.read_text(encoding="utf-8"))["programs"]
     return found
 

@@ -1,0 +1,89 @@
+"""
+What production chooses where the text leaves a choice: a policy over the free variables of labels.
+
+The verdict about an implementation never depends on it. `departure` says in words where a label chooses otherwise.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import frozen
+
+from spec.machine import canonical_label, choices_of, defaults_of
+from spec.rules.management.rejection import first_reject
+from spec.state.label import Label
+from spec.state.message import CallMessage
+from spec.state.state import State
+from spec.transition import RULES
+from spec.values.identifiers import Text
+from spec.values.rejects import RejectCode
+
+Choices = Mapping[str, Any]
+"""The free variables of a label with their values."""
+
+
+@frozen
+class Policy:
+    """How production chooses one free variable of a rule."""
+
+    says: Text
+    """A verb phrase that the value completes."""
+    choose: Callable[[State, Choices], Any]
+    """The value that production chooses where this label may be taken; None where it is not known."""
+
+
+def code_of_rejection(state: State, choices: Choices) -> RejectCode | None:
+    """The code with which production rejects a management call; None if it does not reject it."""
+    message_id = choices["message_id"]
+    if message_id not in state.messages:
+        return None
+    message = state.messages[message_id]
+    if not isinstance(message, CallMessage):
+        return None
+    reject = first_reject(state, message_id, message.method_name)
+    return None if reject is None else reject.code
+
+
+def by_default(rule: Text, variable: Text) -> Callable[[State, Choices], Any]:
+    """Production chooses what the label has that omits the variable."""
+    return lambda _state, _choices: defaults_of(RULES[rule].body)[variable]
+
+
+REJECTS_WITH: Final = "rejects with"
+
+POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
+    "management_call_rejection": {"code": Policy(REJECTS_WITH, code_of_rejection)},
+    **{
+        rule: {"code": Policy(REJECTS_WITH, by_default(rule, "code"))}
+        for rule in (
+            "reject_call_to_missing_canister",
+            "reject_call_to_empty_canister",
+            "reject_call_to_canister_out_of_cycles",
+        )
+    },
+}
+"""By rule and free variable. What is not listed is no matter of a policy: ids, random bytes, times, who comes next."""
+
+
+def as_production(state: State, label: Label) -> Label:
+    """The label with the choices that production makes, in canonical form."""
+    choices = choices_of(label)
+    chosen = {name: policy.choose(state, choices) for name, policy in POLICIES.get(label.rule, {}).items()}
+    known = {name: value for name, value in chosen.items() if value is not None}
+    return canonical_label(Label(label.rule, {**choices, **known}))
+
+
+def departure(state: State, label: Label) -> Text | None:
+    """None if the label chooses as production does, else in words what production does otherwise."""
+    ours, production = choices_of(label), choices_of(as_production(state, label))
+    differences = [
+        f"{policy.says} {shown(ours[name])}; production: {shown(production[name])}"
+        for name, policy in POLICIES.get(label.rule, {}).items()
+        if ours[name] != production[name]
+    ]
+    return ", ".join(differences) or None
+
+
+def shown(value: Any) -> Text:
+    """The value of a choice in words."""
+    return value.name if isinstance(value, RejectCode) else str(value)
