@@ -1,8 +1,8 @@
 """
 The transitions that the judge has to consider in a state.
 
-`forced` transitions commute with everything else that may happen, so they are taken at once and alone. Of the others,
-the `work`, each order may matter. `trouble` is what the system may do of its own accord.
+Those that commute with everything else that can happen (`spec.commutation`) are `forced`: they are taken at once and
+alone. Of the others, the `work`, each order may matter. `trouble` is what the system may do of its own accord.
 """
 
 import re
@@ -13,31 +13,24 @@ from attrs import asdict, frozen
 
 from conformance.judging.candid_text import shown_principal
 from conformance.judging.wording import shown_blob, shown_code
+from spec.commutation import EAGER, is_undisturbed
 from spec.machine import candidates, step
 from spec.production.choices import POLICIES, departure
 from spec.rules.management.answers import ANSWERS
-from spec.settling import FOLLOWING, ORDER
+from spec.settling import ORDER
 from spec.state.canister import Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage
 from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
 from spec.values import management
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Text
+from spec.values.identifiers import Blob, CanisterId, Text
 from spec.values.rejects import RejectCode
 
 Move = tuple[Label, Step]
 """A label and what it does."""
 
-FORCED: Final = (*FOLLOWING, "initiate_call")
-"""Rules that stay enabled until they fire, and whose effect nothing else can see before the scenario comes to rest."""
-
-DISTURBED_BY_MANAGEMENT: Final = frozenset({"call_context_starvation", "stop_completion"})
-"""Forced rules that a pending call to one of the methods below can overtake, with another result."""
-
-DISTURBING_METHODS: Final = frozenset({"uninstall_code", "start_canister", "stop_canister", "delete_canister"})
-
-WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", *FORCED))
+WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", *EAGER))
 """Rules that process what waits. A system at rest can take none of them."""
 
 TROUBLE: Final = frozenset(
@@ -123,28 +116,18 @@ def _taken(state: State, labels: Iterable[Label]) -> Iterator[Move]:
                 raise Silence(f"{label.rule}: {because}")
 
 
-def is_disturbed(state: State) -> bool:
-    """A call waits that can overtake the forced rules that it disturbs."""
-    return not state.messages.none(
-        lambda message: (
-            isinstance(message, CallMessage)
-            and message.callee == MANAGEMENT_CANISTER
-            and message.method_name in DISTURBING_METHODS
-        )
-    )
-
-
 def forced_move(state: State) -> Move | None:
     """A transition that can be taken at once without loss, if there is one."""
     for message_id, message in state.messages.entries:
         if isinstance(message, FuncMessage):
             return next(_taken(state, [Label("message_execution", {"message_id": message_id})]), None)
-    disturbed = is_disturbed(state)
-    for name in FORCED:
-        if not (disturbed and name in DISTURBED_BY_MANAGEMENT):
-            for move in _taken(state, candidates(state, RULES[name])):
-                return move
-    return None
+    return next((move for move in eager_moves(state) if is_undisturbed(state, move[0])), None)
+
+
+def eager_moves(state: State) -> Iterator[Move]:
+    """The eager transitions that are possible."""
+    for name in EAGER:
+        yield from _taken(state, candidates(state, RULES[name]))
 
 
 def _bound(labels: Iterable[Label], variable: Text, values: tuple[bytes, ...]) -> Iterator[Label]:
@@ -172,8 +155,8 @@ def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
 
 def work(state: State, bindings: Bindings) -> Iterator[Move]:
     """The transitions that process what waits, in any order."""
-    names = WORK if not is_disturbed(state) else (*WORK, *sorted(DISTURBED_BY_MANAGEMENT))
-    for name in names:
+    yield from eager_moves(state)
+    for name in WORK:
         yield from _taken(state, _labels(state, name, bindings))
 
 
