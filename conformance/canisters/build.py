@@ -1,13 +1,15 @@
 """
-Builds the modules of the scripted canister from its source.
+Builds the modules of the scripted canister and of the instruction canister from their sources.
 
-Run `python -m conformance.canisters.build` after a change of `scripted.wat`.
+Run `python -m conformance.canisters.build` after a change of `scripted.wat` or `instructions.py`.
 """
 
 from pathlib import Path
 from typing import Final
 
 import wasmtime
+
+from conformance.canisters import instructions
 
 DIRECTORY: Final[Path] = Path(__file__).parent
 
@@ -26,8 +28,14 @@ VARIANTS: Final[dict[str, str]] = {
 """What each module has in addition to the source."""
 
 
+INSTRUCTIONS: Final[dict[str, int]] = {"instructions_32": 32, "instructions_64": 64}
+"""The instruction canister, by the bits of its addresses."""
+
+
 def build(name: str) -> bytes:
     """The module of that name, compiled, without the names of its functions."""
+    if name in INSTRUCTIONS:
+        return without_names(bytes(wasmtime.wat2wasm(instructions.source(INSTRUCTIONS[name]))))
     source = (DIRECTORY / "scripted.wat").read_text().rstrip()
     return without_names(bytes(wasmtime.wat2wasm(source.removesuffix(")") + VARIANTS[name] + ")")))
 
@@ -60,7 +68,7 @@ def _unsigned(module: bytes, position: int) -> tuple[int, int]:
 
 def main() -> None:
     """Writes every module next to the source."""
-    for name in VARIANTS:
+    for name in (*VARIANTS, *INSTRUCTIONS):
         module = build(name)
         (DIRECTORY / f"{name}.wasm").write_bytes(module)
         print(f"{name}.wasm: {len(module)} bytes")

@@ -12,7 +12,10 @@ SCRIPTED: Final[tuple[str, ...]] = ("scripted", "scripted_tasks", "scripted_keep
 MOTOKO: Final[tuple[str, ...]] = ("counter", "pair", "registry", "awaiter")
 """Compiled from Motoko: 64-bit memory, a start function, a heap that upgrades keep; arguments are Candid."""
 
-NAMES: Final[tuple[str, ...]] = SCRIPTED + MOTOKO
+INSTRUCTIONS: Final[tuple[str, ...]] = ("instructions_32", "instructions_64")
+"""Run every instruction on operands that come as argument, with 32-bit and 64-bit memory."""
+
+NAMES: Final[tuple[str, ...]] = SCRIPTED + INSTRUCTIONS + MOTOKO
 """Every module that `load` knows."""
 
 
@@ -23,7 +26,7 @@ class UnknownCanister(ValueError):
 @cache
 def load(name: str) -> bytes:
     """The binary module of that name. Raises `UnknownCanister` for any other name."""
-    if name in SCRIPTED:
+    if name in SCRIPTED + INSTRUCTIONS:
         return (_DIRECTORY / f"{name}.wasm").read_bytes()
     if name in MOTOKO:
         return (_DIRECTORY / "motoko" / f"{name}.wasm").read_bytes()

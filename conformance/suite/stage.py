@@ -180,13 +180,13 @@ class Stage:
         """Lets time pass, and the system process everything that it can."""
         advanced = self._advance(seconds * NANOSECONDS_PER_SECOND)
         answers = {request_id: self._implementation.answer(request_id) for request_id in self._open}
+        self._answers.update(answers)
         self._judge.settled(advanced, answers)
         self._note_steps()
         for request_id, answer in answers.items():
             if not isinstance(answer, Received | Processing):
                 method_name = self._open.pop(request_id).request.method_name
                 self._note("the system", f"answers {method_name}: {shown(answer, self._field_names)}")
-            self._answers[request_id] = answer
 
     def _advance(self, nanoseconds: Nanoseconds) -> Advanced:
         deadline = time.monotonic() + SETTLING_SECONDS
@@ -241,6 +241,12 @@ class Stage:
         self._note("the system", f"answers: {shown(seen, self._field_names)}")
         self._judge.queried(query, effective, seen)
         return seen
+
+    def probe(self, canister_id: CanisterId, argument: Blob, method_name: MethodName) -> QueryAnswer:
+        """A query that is not judged: after a failure, to find out more about it."""
+        self._nonce += 1
+        query = Query(self._nonce.to_bytes(8, "big"), self._expiry(), ALICE, canister_id, method_name, argument)
+        return self._implementation.query(query, canister_id)
 
     def read(self, effective_id: Principal, paths: Sequence[Path], sender: Principal = ALICE) -> Values | Refused:
         """Reads from the certified state."""
