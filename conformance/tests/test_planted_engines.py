@@ -9,8 +9,9 @@ from conformance.canisters.instruction_results import interpreter
 from conformance.canisters.library import load
 from conformance.canisters.operands import CORNERS, combinations
 from conformance.protocol.interface import TimeLimits
-from conformance.reporting.runner import Runner, Target
-from conformance.suite.scenario import Case, Manner, all_scenarios
+from conformance.running.case import Case, Manner
+from conformance.running.processes import Runner, Target
+from conformance.suite.loading import all_scenarios
 from conformance.suite.scenarios.webassembly import runs_where
 from conformance.tests.planted.engines import ENGINES
 from spec.wasm.opcodes import OPCODES
@@ -39,12 +40,6 @@ def case_of(engine: str) -> Case:
 
 
 QUICK = (
-    "remainder_is_unsigned",
-    "truncation_is_too_strict",
-    "copy_wraps",
-    "table_indices_wrap",
-    "growing_gives_the_new_size",
-)
     "remainder_is_unsigned",
     "truncation_is_too_strict",
     "copy_wraps",

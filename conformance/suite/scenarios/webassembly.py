@@ -19,9 +19,9 @@ from conformance.canisters.instruction_results import (
 from conformance.canisters.instructions import Operation, operations
 from conformance.canisters.library import load
 from conformance.canisters.operands import combinations
-from conformance.judging.patterns import Seen, rejects
+from conformance.judging.patterns import rejects
 from conformance.judging.verdicts import Fail, Judged, fail
-from conformance.protocol.interface import Replied
+from conformance.protocol.interface import Replied, Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.stage import Stage
 from spec.values.identifiers import CanisterId, Text
