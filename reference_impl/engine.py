@@ -6,9 +6,9 @@ from reference_impl.reads import queries
 from reference_impl.reads.queries import Query
 from reference_impl.rounds import transitions
 from reference_impl.rounds.scheduler import Scheduler
-from reference_impl.subnet.instance import Instance, Loader
 from reference_impl.subnet.observations import Accepted, ClaimedStep, Observation, Refused
 from reference_impl.subnet.outside_world import OutsideWorld
+from reference_impl.subnet.subnet_instance import Loader, SubnetInstance
 from reference_impl.trace import abstraction
 from reference_impl.wasm.running.module import load_module
 from spec.profile import Profile
@@ -43,7 +43,7 @@ class Engine:
         canisters: Mapping[CanisterId, Canister] | None = None,
     ) -> None:
         """Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code."""
-        self.instance = Instance(
+        self.instance = SubnetInstance(
             profile,
             subnet,
             system_time,

@@ -6,7 +6,8 @@ Two judges exist. `searching.Search` keeps the states in which a black box may b
 implementation that says which transitions it took.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
+from itertools import islice
 from typing import Final, Protocol
 
 from attrs import frozen
@@ -59,6 +60,31 @@ class Terms:
     seconds: float = DEFAULT_SECONDS
 
 
+class FiredRules(Set[Text]):
+    """The names of the rules that fired, in the order in which each fired last."""
+
+    def __init__(self) -> None:
+        self._names: dict[Text, None] = {}
+
+    def add(self, name: Text) -> None:
+        """A rule fired."""
+        self._names.pop(name, None)
+        self._names[name] = None
+
+    def latest(self, count: Count) -> tuple[Text, ...]:
+        """The rules that fired last, the last one first."""
+        return tuple(islice(reversed(self._names), count))
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names
+
+    def __iter__(self) -> Iterator[Text]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
 class Judge(Protocol):
     """A judge of one instance. Each method raises `verdicts.Judged` if what it is told is not allowed."""
 
@@ -94,8 +120,8 @@ class Judge(Protocol):
         ...
 
     @property
-    def fired(self) -> Set[str]:
-        """The names of the rules that fired."""
+    def fired(self) -> "FiredRules":
+        """The rules that fired."""
         ...
 
 

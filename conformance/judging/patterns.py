@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import frozen
 
+from conformance.judging.candid_replies import say_the_same
 from conformance.judging.wording import shown_blob, shown_code
 from conformance.protocol.interface import (
     Processing,
@@ -15,6 +16,7 @@ from conformance.protocol.interface import (
     Seen,
     SeenReject,
 )
+from spec.values.candid import MAGIC
 from spec.values.identifiers import Blob, Text
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -38,7 +40,10 @@ def replies() -> Pattern:
 
 def replies_with(content: Blob) -> Pattern:
     """This reply."""
-    return Pattern(f"is the reply {shown_blob(content)}", lambda seen: seen == Replied(content))
+    return Pattern(
+        f"is the reply {shown_blob(content)}",
+        lambda seen: isinstance(seen, Replied) and replies_agree(content, seen.data, costs_are_exact=True),
+    )
 
 
 def replies_where(words: Text, holds: Callable[[Blob], bool]) -> Pattern:
@@ -109,18 +114,28 @@ def agrees(allowed: Seen, seen: Seen, costs_are_exact: bool = True) -> bool:
     """
     What is seen is what the specification says.
 
-    Reasons are compared if the implementation tells them; texts only where they are the canister's. Without exact costs
-    replies may differ in their numbers.
+    Reasons are compared if the implementation tells them; texts only where they are the canister's.
     """
     match allowed, seen:
         case Rejected(one), Rejected(other):
             return rejects_agree(one, other)
         case Refused(code, reason), Refused(seen_code, seen_reason):
             return _agree_if_known(code, seen_code) and _agree_if_known(reason, seen_reason)
-        case Replied(), Replied() if not costs_are_exact:
-            return len(allowed.data) == len(seen.data) or allowed.data[:4] == seen.data[:4] == b"DIDL"
+        case Replied(), Replied():
+            return replies_agree(allowed.data, seen.data, costs_are_exact)
         case _:
             return allowed == seen
+
+
+def replies_agree(allowed: Blob, seen: Blob, costs_are_exact: bool) -> bool:
+    """
+    The bytes are equal, or both are Candid and say the same.
+
+    Without exact costs other replies may differ in all but their length: they may be made of numbers.
+    """
+    if allowed == seen or say_the_same(allowed, seen, costs_are_exact):
+        return True
+    return not costs_are_exact and len(allowed) == len(seen) and not allowed.startswith(MAGIC)
 
 
 def rejects_agree(allowed: SeenReject, seen: SeenReject) -> bool:

@@ -1,9 +1,10 @@
 """Judges an implementation that says which transitions it took, by taking the same ones."""
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.judging.candid_text import shown_principal
 from conformance.judging.judge import (
+    FiredRules,
     Terms,
     first_state,
     shown_submission,
@@ -27,14 +28,17 @@ from conformance.protocol.interface import (
     Query,
     QueryAnswer,
     Refused,
+    Replied,
     Scheduled,
+    Seen,
     Values,
 )
 from conformance.protocol.wire import answer_of
 from spec.machine import OUTSIDE, candidates, canonical_label, step
 from spec.state.digest import state_digest
 from spec.state.label import Label
-from spec.state.request import Replied, Request
+from spec.state.request import Replied as RepliedStatus
+from spec.state.request import Request
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import Principal, RequestId, Text
 
@@ -56,7 +60,7 @@ class Replay:
         self._steps = 0
         self._instructions = 0
         self._rejections = 0
-        self._fired: set[str] = set()
+        self._fired = FiredRules()
         self._new_steps: list[Text] = []
         self._compare_state("at the start")
 
@@ -65,7 +69,7 @@ class Replay:
         return {"steps": self._steps, "instructions": self._instructions}
 
     @property
-    def fired(self) -> Set[str]:
+    def fired(self) -> FiredRules:
         return self._fired
 
     def new_steps(self) -> Sequence[Text]:
@@ -79,7 +83,7 @@ class Replay:
         allowed, _ = outcome
         if not submission_agrees(allowed, seen):
             what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
-            raise fail(f"{what}, which the specification does not allow", (shown_submission(allowed),))
+            raise fail(f"{what}, which the specification does not allow", (shown_submission(allowed),), (label.rule,))
         self._follow([label] if isinstance(seen, Accepted) else [])
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
@@ -99,7 +103,8 @@ class Replay:
         allowed = status_in(self._state, request_id)
         if not agrees(allowed, seen):
             raise fail(
-                f"a request shows {shown(seen)}, which does not follow from the steps claimed", (shown(allowed),)
+                f"a request shows {shown(seen)}, which does not follow from the steps claimed",
+                (shown(allowed), *differing_answers(allowed, seen)),
             )
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
@@ -108,14 +113,18 @@ class Replay:
         except Silence as silence:
             raise inconclusive(f"the specification is silent: {silence}") from None
         if not agrees(allowed, seen, self._terms.costs_are_exact):
-            raise fail(f"the query {query.method_name!r} gave {shown(seen)}", (shown(allowed),))
+            raise fail(
+                f"the query {query.method_name!r} gave {shown(seen)}",
+                (shown(allowed), *differing_answers(allowed, seen)),
+                ("query",),
+            )
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
         allowed = values_in(self._state, sender, effective_id, paths)
         if not values_agree(self._state, paths, allowed, seen):
-            raise fail(f"reading gave {shown_values(seen, paths)}", (shown_values(allowed, paths),))
+            raise fail(f"reading gave {shown_values(seen, paths)}", (shown_values(allowed, paths),), ("read_state",))
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:
         """The implementation was told to take a transition. It is not held against the environment."""
@@ -156,14 +165,14 @@ class Replay:
         try:
             result = step(self._state, label)
         except ValueError as problem:
-            raise fail(f"{place}: {problem}") from None
+            raise fail(f"{place}: {problem}", rules=(label.rule,)) from None
         match result:
             case NotEnabled(condition):
-                raise fail(f"{place}: not enabled: it does not hold that {condition}")
+                raise fail(f"{place}: not enabled: it does not hold that {condition}", rules=(label.rule,))
             case Unspecified(because):
                 raise inconclusive(f"{place}: the specification is silent: {because}")
             case Step():
-                self._compare_outputs(place, result.outputs, outputs)
+                self._compare_outputs(place, label.rule, result.outputs, outputs)
                 self._state = result.state
         self._steps += 1
         self._fired.add(label.rule)
@@ -171,11 +180,12 @@ class Replay:
         self._new_steps.append("; ".join([shown_label(label), *executed]))
         self._instructions += sum(each.instructions for each in result.outputs if isinstance(each, Executed))
 
-    def _compare_outputs(self, place: Text, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:
+    def _compare_outputs(self, place: Text, rule: Text, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:
         if allowed != seen:
             raise fail(
                 f"{place}: shows {'; '.join(map(shown_output, seen)) or 'nothing'}",
                 ("; ".join(map(shown_output, allowed)) or "nothing", *differing_replies(allowed, seen)),
+                (rule,),
             )
 
     def _compare_state(self, when: Text) -> None:
@@ -194,11 +204,20 @@ def same_label(label: Label) -> Label:
         return label
 
 
+def differing_answers(allowed: Seen, seen: Seen) -> tuple[Text, ...]:
+    """Where two answers differ that are both replies."""
+    match allowed, seen:
+        case Replied(first), Replied(second):
+            return differences(first, second)
+        case _:
+            return ()
+
+
 def differing_replies(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:
     """Where replies differ that should be equal."""
     for one, other in zip(allowed, seen, strict=False):
         match one, other:
-            case RequestStatusChanged(status=Replied(first)), RequestStatusChanged(status=Replied(second)):
+            case RequestStatusChanged(status=RepliedStatus(first)), RequestStatusChanged(status=RepliedStatus(second)):
                 yield from differences(first, second)
 
 

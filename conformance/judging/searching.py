@@ -7,13 +7,14 @@ orders were tried.
 """
 
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
 from attrs import evolve, field, frozen
 
 from conformance.judging.judge import (
+    FiredRules,
     Terms,
     first_state,
     shown_submission,
@@ -104,7 +105,7 @@ class Search:
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
         self._steps = 0
         self._states = 0
-        self._fired: set[str] = set()
+        self._fired = FiredRules()
         self._deadline = time.monotonic() + terms.seconds
         self._allowed: dict[Text, None] = {}
         self._silences: dict[Text, None] = {}
@@ -114,7 +115,7 @@ class Search:
         return {"steps": self._steps, "states": self._states}
 
     @property
-    def fired(self) -> Set[str]:
+    def fired(self) -> FiredRules:
         return self._fired
 
     def new_steps(self) -> Sequence[Text]:
@@ -136,7 +137,8 @@ class Search:
             else:
                 self._allowed[shown_submission(allowed)] = None
 
-        self._keep(after, f"the submission of {request.method_name!r} was {shown_submission(seen)}")
+        what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
+        self._keep(after, what, (label.rule,))
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         replies = [answer.data for answer in answers.values() if isinstance(answer, Replied)]
@@ -172,7 +174,7 @@ class Search:
             else:
                 self._allowed[shown(allowed)] = None
 
-        self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}")
+        self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}", ("query",))
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
@@ -184,12 +186,14 @@ class Search:
             else:
                 self._allowed[shown_values(allowed, paths)] = None
 
-        self._keep(after, f"reading gave {shown_values(seen, paths)}")
+        self._keep(after, f"reading gave {shown_values(seen, paths)}", ("read_state",))
 
     # The set of states
 
-    def _keep(self, after: Callable[[Candidate], Iterator[Candidate]], what: Text) -> None:
-        """Goes on with the candidates that show what was seen, of which there must be one."""
+    def _keep(
+        self, after: Callable[[Candidate], Iterator[Candidate]], what: Text, rules: tuple[Text, ...] = ()
+    ) -> None:
+        """Goes on with the candidates that show what was seen, of which there must be one by these rules."""
         before = self._candidates
         self._allowed.clear()
         self._candidates = Candidates(chain.from_iterable(map(after, before)))
@@ -200,7 +204,7 @@ class Search:
         allowed = tuple(self._allowed)
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
-        raise fail(f"{what}, which the specification does not allow", listed)
+        raise fail(f"{what}, which the specification does not allow", listed, rules)
 
     def _shows(self, state: State, answers: Mapping[RequestId, Answer], final_only: bool) -> bool:
         """The requests have the statuses that were seen; final ones only, if more may still happen."""

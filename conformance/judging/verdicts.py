@@ -24,7 +24,7 @@ class Fail:
     allowed: tuple[Text, ...] = ()
     """What the specification would have allowed there."""
     rules: tuple[Text, ...] = ()
-    """The names of the rules that do not allow it, as far as the judge can tell."""
+    """The names of the rules that do not allow it, or `query` or `read_state`, as far as the judge can tell."""
 
 
 @frozen

@@ -196,9 +196,8 @@ class Process:
                 self._selector.unregister(self._input)
         line, _, more = bytes(self._unread).partition(b"\n")
         if more:
-            raise self._ended(
-                BrokeProtocol(f"{verb}: more than one line answers: {quoted(more)} comes after the first")
-            )
+            both = quoted(bytes(self._unread))
+            raise self._ended(BrokeProtocol(f"{verb}: more than one line answers: {both}"))
         self._unread.clear()
         return line
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from attrs import frozen
+from attrs import field, frozen
 
 from conformance.judging.environment import CALM, Environment
 from conformance.judging.judge import DEFAULT_SECONDS, DEFAULT_STEPS
@@ -40,6 +40,8 @@ class Case:
     effort: Mapping[str, int]
     fired: tuple[Text, ...]
     """The rules of the specification that fired, by name."""
+    fired_last: tuple[Text, ...] = field(kw_only=True, default=())
+    """Those of them that fired last, the last one first."""
     transcript: tuple[Event, ...]
     is_broken: bool
     """The implementation gave no usable response, so its process is of no more use."""

@@ -3,6 +3,7 @@
 import time
 import traceback
 from pathlib import Path
+from typing import Final
 
 from conformance.judging.judge import Judge, Terms
 from conformance.judging.replaying import Replay
@@ -21,6 +22,9 @@ from conformance.suite.scenario import Scenario
 from conformance.suite.stage import START, Stage
 from spec.profile import load_profile
 from spec.values.identifiers import Text
+
+CONCERNED: Final = 3
+"""A failure whose rule the judge cannot tell concerns so many rules: those that fired last."""
 
 
 def missing_need(chosen: Scenario, description: Description, manner: Manner, profile: Text) -> Text | None:
@@ -91,6 +95,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         judged_by={Replay: "replay", Search: "search"}.get(type(judge), ""),
         effort={} if judge is None else dict(judge.effort),
         fired=() if judge is None else tuple(sorted(judge.fired)),
+        fired_last=() if judge is None else judge.fired.latest(CONCERNED),
         transcript=() if stage is None else tuple(stage.transcript),
         is_broken=is_broken,
     )

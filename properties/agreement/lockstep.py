@@ -14,7 +14,7 @@ from attrs import evolve
 
 from properties.agreement.difference import difference
 from reference_impl.engine import Engine
-from reference_impl.subnet.observations import ClaimedStep, Execution, Observation, Refused, StatusChange
+from reference_impl.subnet.observations import ClaimedStep, ExecutionShown, Observation, Refused, StatusChange
 from spec.machine import OUTSIDE, SPONTANEOUS, candidates, free_variables, initial_state, step, submission_label
 from spec.profile import Profile, load_profile
 from spec.state.canister import Canister, Subnet
@@ -227,7 +227,7 @@ def _observation(output: Output) -> Observation:
         case RequestStatusChanged(request_id, status):
             return StatusChange(request_id, status)
         case Executed(canister_id, instructions, failure):
-            return Execution(canister_id, instructions, failure)
+            return ExecutionShown(canister_id, instructions, failure)
 
 
 def _sums(amounts: tuple[Burned, ...] | tuple[Minted, ...]) -> dict[str, Cycles]:

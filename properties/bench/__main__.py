@@ -12,12 +12,12 @@ from attrs import frozen
 
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
+from reference_impl.wasm.instances import wasmtime_engine as engine
+from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.layout.parsed_module import parse
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
 from reference_impl.wasm.rewriting.instrument import instrument
 from reference_impl.wasm.rewriting.requirements import most_pages
-from reference_impl.wasm.running import engine
-from reference_impl.wasm.running.instance import Instance
 from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from spec.canister.outcome import Returned
 from spec.profile import load_profile
@@ -84,7 +84,7 @@ def _metered_and_plain(text: str) -> tuple[float, float]:
     return min(one for one, _ in times), min(other for _, other in times)
 
 
-def _run_metered(instance: Instance) -> None:
+def _run_metered(instance: WasmtimeInstance) -> None:
     instance.prepare(2**62, 2**62, PROFILE.limits.call_stack_depth)
     engine.call(instance.store, instance.function(METHOD), [])
 

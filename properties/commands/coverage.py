@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from properties.coverage.checklist import ChecklistError, read_checklist
+from properties.coverage.checklist import CHECKLIST, ChecklistError, read_checklist
 from properties.coverage.join import (
     Coverage,
     ExceptionsError,
@@ -21,9 +21,9 @@ from properties.coverage.marks import MarkError
 from spec.tooling.command_arguments import VerbParser
 
 EXAMPLE: Final = """example:
-  icspec coverage --checklist checklist.json
-  icspec coverage --checklist checklist.json --list invariants --rows
-  icspec coverage --checklist checklist.json --json
+  icspec coverage
+  icspec coverage --list invariants --rows
+  icspec coverage --json
 """
 
 UNRESOLVED: Final = 1
@@ -59,12 +59,18 @@ def main(arguments: list[str]) -> int:
 def _parser() -> VerbParser:
     parser = VerbParser(
         prog="icspec coverage",
-        description="Shows which row of a checklist is covered by which rule or definition, and evidenced by which "
+        description="Shows which row of the checklist is covered by which rule or definition, and evidenced by which "
         "test, scenario or proof. The join is read from the marks at definitions and tests.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--checklist", type=Path, metavar="FILE", required=True, help="the checklist, a JSON file")
+    parser.add_argument(
+        "--checklist",
+        type=Path,
+        metavar="FILE",
+        default=CHECKLIST,
+        help="another checklist than that of this repository, a JSON file",
+    )
     parser.add_argument("--list", action="append", metavar="NAME", help="only this list; may be given several times")
     parser.add_argument("--rows", action="store_true", help="also print every row with what says it and what shows it")
     parser.add_argument("--json", action="store_true", help="print a report for machines")

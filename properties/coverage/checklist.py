@@ -8,6 +8,9 @@ from attrs import frozen
 
 from spec.values.identifiers import Text
 
+CHECKLIST: Final = Path(__file__).parents[2] / "docs" / "facts" / "checklist.json"
+"""The one whose rows definitions and tests of this repository name."""
+
 META: Final = "meta"
 """The key beside the lists."""
 

@@ -1,13 +1,12 @@
 """`icspec coverage` joins what is there, and every id that this project names is in the checklist."""
 
 import json
-from pathlib import Path
 
 import pytest
 
 import properties.coverage.join as coverage_join
 from properties.commands.coverage import main
-from properties.coverage.checklist import Row, read_checklist
+from properties.coverage.checklist import CHECKLIST, Row, read_checklist
 from properties.coverage.join import (
     ExceptionsError,
     covering_names,
@@ -17,15 +16,11 @@ from properties.coverage.join import (
     rules_by_section,
 )
 
-CHECKLIST = Path(__file__).parents[2].parent / "shared" / "facts" / "checklist.json"
-needs_checklist = pytest.mark.skipif(not CHECKLIST.exists(), reason="the checklist is not beside this project")
-
 
 def row(id, list="rules", **more):
     return Row(id=id, list=list, title="Title", **{"section": "abstract-behavior.md#nowhere", **more})
 
 
-@needs_checklist
 def test_every_id_that_is_named_is_in_a_list_and_every_exception_is_needed():
     coverage = join(read_checklist(CHECKLIST), covering_names(), evidence_names(), read_exceptions())
     assert coverage.unresolved == ()
@@ -103,6 +98,12 @@ def test_the_table_tells_what_each_missing_row_lacks_and_why(small_checklist, ca
     assert "rules               2       2 (100 %)        1 (50 %)         0" in printed
     assert "  r.two has no evidence\n" in printed
     assert "  i.one has no definition and evidence: Nobody can see it.\n" in printed
+
+
+def test_without_a_path_the_checklist_of_the_repository_is_joined(capsys):
+    assert main(["--json"]) == 0
+    lists = json.loads(capsys.readouterr().out)["lists"]
+    assert sum(counts["rows"] for counts in lists.values()) == len(read_checklist(CHECKLIST)) > 700
 
 
 def test_an_id_in_no_list_makes_the_command_fail(small_checklist, monkeypatch, capsys):

@@ -15,7 +15,7 @@ from reference_impl.management.verdicts import (
     rejection,
 )
 from reference_impl.subnet.canister_record import CHUNK_SIZE, CanisterRecord
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.message import CallMessage
 from spec.values.containers import List
 from spec.values.identifiers import CanisterId, MethodName
@@ -30,7 +30,7 @@ from spec.values.management import (
 from spec.values.rejects import Reject, RejectReason
 
 
-def _with_own_store(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
+def _with_own_store(instance: SubnetInstance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
     """The canister, if it exists and the caller controls it or is it."""
     canister = existing_canister(instance, canister_id)
     if isinstance(canister, Reject):
@@ -40,7 +40,7 @@ def _with_own_store(instance: Instance, call: ManagementCall, canister_id: Canis
     return canister
 
 
-def _upload_chunk(instance: Instance, call: ManagementCall, arguments: UploadChunkArguments) -> Verdict:
+def _upload_chunk(instance: SubnetInstance, call: ManagementCall, arguments: UploadChunkArguments) -> Verdict:
     canister = _with_own_store(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -65,7 +65,7 @@ def _upload_chunk(instance: Instance, call: ManagementCall, arguments: UploadChu
     return Applies("upload_chunk", apply)
 
 
-def _clear_chunk_store(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _clear_chunk_store(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = _with_own_store(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -78,7 +78,7 @@ def _clear_chunk_store(instance: Instance, call: ManagementCall, arguments: Cani
     return Applies("clear_chunk_store", apply)
 
 
-def _stored_chunks(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _stored_chunks(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = _with_own_store(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -86,7 +86,9 @@ def _stored_chunks(instance: Instance, call: ManagementCall, arguments: Canister
     return Applies("stored_chunks", lambda: finish(instance, call, encode_result("stored_chunks", hashes)))
 
 
-def _install_chunked_code(instance: Instance, call: ManagementCall, arguments: InstallChunkedCodeArguments) -> Verdict:
+def _install_chunked_code(
+    instance: SubnetInstance, call: ManagementCall, arguments: InstallChunkedCodeArguments
+) -> Verdict:
     target = controlled_canister(instance, call, arguments.target_canister)
     if isinstance(target, Reject):
         return target
@@ -113,7 +115,7 @@ def _install_chunked_code(instance: Instance, call: ManagementCall, arguments: I
     return Applies("install_chunked_code", lambda: _become_install_code(instance, call, whole))
 
 
-def _become_install_code(instance: Instance, call: ManagementCall, whole: InstallCodeArguments) -> None:
+def _become_install_code(instance: SubnetInstance, call: ManagementCall, whole: InstallCodeArguments) -> None:
     old = call.message
     instance.messages.replace(
         call.message_id,
@@ -129,7 +131,7 @@ def _become_install_code(instance: Instance, call: ManagementCall, whole: Instal
     )
 
 
-METHODS: Mapping[MethodName, Callable[[Instance, ManagementCall, Any], Verdict]] = {
+METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Verdict]] = {
     "upload_chunk": _upload_chunk,
     "clear_chunk_store": _clear_chunk_store,
     "stored_chunks": _stored_chunks,

@@ -15,7 +15,7 @@ from reference_impl.management.verdicts import (
     finish,
     rejection,
 )
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.values.containers import List
 from spec.values.identifiers import MethodName, Text
 from spec.values.management import (
@@ -38,7 +38,7 @@ MOST_SAMPLES = 60
 DAY = SECONDS_PER_DAY * NANOSECONDS_PER_SECOND
 
 
-def _canister_info(instance: Instance, call: ManagementCall, arguments: CanisterInfoArguments) -> Verdict:
+def _canister_info(instance: SubnetInstance, call: ManagementCall, arguments: CanisterInfoArguments) -> Verdict:
     canister = existing_canister(instance, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -53,7 +53,7 @@ def _canister_info(instance: Instance, call: ManagementCall, arguments: Canister
     return Applies("canister_info", lambda: finish(instance, call, encode_result("canister_info", result)))
 
 
-def _canister_metadata(instance: Instance, call: ManagementCall, arguments: CanisterMetadataArguments) -> Verdict:
+def _canister_metadata(instance: SubnetInstance, call: ManagementCall, arguments: CanisterMetadataArguments) -> Verdict:
     canister = existing_canister(instance, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -70,7 +70,7 @@ def _canister_metadata(instance: Instance, call: ManagementCall, arguments: Cani
     return Applies("canister_metadata", lambda: finish(instance, call, reply))
 
 
-def _canister_metrics(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _canister_metrics(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = administered_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -91,7 +91,9 @@ def _samples_fit(samples: List[NodeMetricsSample], arguments: NodeMetricsHistory
     )
 
 
-def _node_metrics_history(instance: Instance, call: ManagementCall, arguments: NodeMetricsHistoryArguments) -> Verdict:
+def _node_metrics_history(
+    instance: SubnetInstance, call: ManagementCall, arguments: NodeMetricsHistoryArguments
+) -> Verdict:
     samples = call.choices["samples"] if call.choices else instance.world.node_metrics(arguments)
     if not _samples_fit(samples, arguments):
         return DoesNotFit("the samples are too many, too early or not one a day")
@@ -99,7 +101,7 @@ def _node_metrics_history(instance: Instance, call: ManagementCall, arguments: N
     return Applies("node_metrics_history", lambda: finish(instance, call, reply), (("samples", samples),))
 
 
-def _subnet_info(instance: Instance, call: ManagementCall, arguments: SubnetInfoArguments) -> Verdict:
+def _subnet_info(instance: SubnetInstance, call: ManagementCall, arguments: SubnetInfoArguments) -> Verdict:
     if call.choices:
         result = SubnetInfoResult(call.choices["replica_version"], call.choices["registry_version"])
     else:
@@ -108,7 +110,7 @@ def _subnet_info(instance: Instance, call: ManagementCall, arguments: SubnetInfo
     return Applies("subnet_info", lambda: finish(instance, call, encode_result("subnet_info", result)), choices)
 
 
-METHODS: Mapping[MethodName, Callable[[Instance, ManagementCall, Any], Verdict]] = {
+METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Verdict]] = {
     "canister_info": _canister_info,
     "canister_metadata": _canister_metadata,
     "canister_metrics": _canister_metrics,

@@ -13,7 +13,7 @@ from reference_impl.management.verdicts import (
     finish,
     rejection,
 )
-from reference_impl.messages.execution import TRAP_REASONS
+from reference_impl.messages.message_execution import TRAP_REASONS
 from reference_impl.subnet.canister_record import (
     CanisterRecord,
     InstalledCode,
@@ -21,10 +21,10 @@ from reference_impl.subnet.canister_record import (
     change_size,
     wasm_state_size,
 )
-from reference_impl.subnet.instance import Instance, heap_size
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import Purpose
+from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from spec.canister.environment import Caller
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.outcome import Returned, Trapped
@@ -44,7 +44,7 @@ KEEPS_ITS_HEAP = "enhanced-orthogonal-persistence"
 class _Deployment:
     """An installation that is being tried."""
 
-    instance: Instance
+    instance: SubnetInstance
     call: ManagementCall
     arguments: InstallCodeArguments
     canister: CanisterRecord
@@ -98,7 +98,7 @@ class _Bill:
     balance: Cycles
 
 
-def install_code(instance: Instance, call: ManagementCall, arguments: InstallCodeArguments) -> Verdict:
+def install_code(instance: SubnetInstance, call: ManagementCall, arguments: InstallCodeArguments) -> Verdict:
     """Tries to install code; nothing changes before the verdict is applied."""
     canister = controlled_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):

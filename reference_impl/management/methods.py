@@ -22,10 +22,10 @@ from reference_impl.management.verdicts import (
 from reference_impl.messages.delivery import waiting_call
 from reference_impl.messages.requests import may_see_status
 from reference_impl.subnet.canister_record import CanisterRecord, change_size, globals_size
-from reference_impl.subnet.instance import Instance, heap_size
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from reference_impl.subnet.system_ids import is_system_assigned
 from spec.state.canister import Running, Settings, StopCall, Stopped, Stopping, simple_status
 from spec.state.history import Change, ControllersChange, Creation
@@ -61,14 +61,14 @@ from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_
 RANDOMNESS_LENGTH = 32
 
 
-def next_randomness(instance: Instance) -> Blob:
+def next_randomness(instance: SubnetInstance) -> Blob:
     """32 bytes that depend on all messages so far. The engine is a development instance: nothing here is secret."""
     seed = instance.root_key + instance.system_time.to_bytes(16, "big") + instance.messages.next_id.to_bytes(16, "big")
     return hashlib.sha256(b"randomness" + seed).digest()
 
 
 def _create(
-    instance: Instance,
+    instance: SubnetInstance,
     call: ManagementCall,
     arguments: CreateCanisterArguments | ProvisionalCreateArguments,
     canister_id: CanisterId,
@@ -98,7 +98,7 @@ def _create(
     return canister
 
 
-def _create_canister(instance: Instance, call: ManagementCall, arguments: CreateCanisterArguments) -> Verdict:
+def _create_canister(instance: SubnetInstance, call: ManagementCall, arguments: CreateCanisterArguments) -> Verdict:
     fee = 0 if instance.subnet_admins.get(instance.subnet.subnet_id) else instance.ledger.creation()
     if call.message.transferred_cycles < fee:
         return rejection(RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
@@ -119,7 +119,9 @@ def _create_canister(instance: Instance, call: ManagementCall, arguments: Create
     return Applies("create_canister", apply, (("canister_id", canister_id),))
 
 
-def _provisional_create(instance: Instance, call: ManagementCall, arguments: ProvisionalCreateArguments) -> Verdict:
+def _provisional_create(
+    instance: SubnetInstance, call: ManagementCall, arguments: ProvisionalCreateArguments
+) -> Verdict:
     wanted = arguments.specified_id
     if wanted is not None and not (is_system_assigned(wanted) and instance.is_free(wanted)):
         return rejection(RejectReason.CANISTER_ID_TAKEN)
@@ -142,7 +144,9 @@ def _provisional_create(instance: Instance, call: ManagementCall, arguments: Pro
     return Applies("provisional_create_canister_with_cycles", apply, (("canister_id", canister_id),))
 
 
-def _provisional_top_up(instance: Instance, call: ManagementCall, arguments: ProvisionalTopUpArguments) -> Verdict:
+def _provisional_top_up(
+    instance: SubnetInstance, call: ManagementCall, arguments: ProvisionalTopUpArguments
+) -> Verdict:
     canister = instance.canisters.get(arguments.canister_id)
     if canister is None:
         return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
@@ -155,7 +159,7 @@ def _provisional_top_up(instance: Instance, call: ManagementCall, arguments: Pro
     return Applies("provisional_top_up_canister", apply)
 
 
-def _deposit_cycles(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _deposit_cycles(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = instance.canisters.get(arguments.canister_id)
     if canister is None:
         return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
@@ -167,7 +171,7 @@ def _deposit_cycles(instance: Instance, call: ManagementCall, arguments: Caniste
     return Applies("deposit_cycles", apply)
 
 
-def _update_settings(instance: Instance, call: ManagementCall, arguments: UpdateSettingsArguments) -> Verdict:
+def _update_settings(instance: SubnetInstance, call: ManagementCall, arguments: UpdateSettingsArguments) -> Verdict:
     canister = controlled_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -205,7 +209,9 @@ def _update_settings(instance: Instance, call: ManagementCall, arguments: Update
     return Applies("update_settings", apply)
 
 
-def _can_afford(instance: Instance, canister: CanisterRecord, new: Settings, usage: int, reserved: Cycles) -> bool:
+def _can_afford(
+    instance: SubnetInstance, canister: CanisterRecord, new: Settings, usage: int, reserved: Cycles
+) -> bool:
     """More resources are only given to a canister that is not frozen with them."""
     old = canister.settings
     grows = new.compute_allocation > old.compute_allocation or new.memory_allocation > old.memory_allocation
@@ -217,7 +223,7 @@ def _can_afford(instance: Instance, canister: CanisterRecord, new: Settings, usa
     return liquid_balance(canister.balance - reserved, canister.reserved_balance + reserved, limit) >= 0
 
 
-def status_of(instance: Instance, canister: CanisterRecord) -> CanisterStatusResult:
+def status_of(instance: SubnetInstance, canister: CanisterRecord) -> CanisterStatusResult:
     """What `canister_status` tells of a canister."""
     code, settings, usage = canister.code, canister.settings, canister.memory_usage()
     metrics = MemoryMetrics(
@@ -247,7 +253,7 @@ def status_of(instance: Instance, canister: CanisterRecord) -> CanisterStatusRes
     )
 
 
-def _canister_status(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _canister_status(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = instance.canisters.get(arguments.canister_id)
     if canister is None:
         return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
@@ -258,7 +264,7 @@ def _canister_status(instance: Instance, call: ManagementCall, arguments: Canist
     )
 
 
-def _uninstall_code(instance: Instance, call: ManagementCall, arguments: UninstallCodeArguments) -> Verdict:
+def _uninstall_code(instance: SubnetInstance, call: ManagementCall, arguments: UninstallCodeArguments) -> Verdict:
     canister = administered_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -276,12 +282,12 @@ def _uninstall_code(instance: Instance, call: ManagementCall, arguments: Uninsta
     return Applies("uninstall_code", apply)
 
 
-def _answer_stop_calls(instance: Instance, calls: List[StopCall], response: Reply | Reject) -> None:
+def _answer_stop_calls(instance: SubnetInstance, calls: List[StopCall], response: Reply | Reject) -> None:
     for waiting in calls:
         instance.messages.append(ResponseMessage(waiting.origin, response, waiting.cycles))
 
 
-def _start_canister(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _start_canister(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = administered_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -299,7 +305,7 @@ def _start_canister(instance: Instance, call: ManagementCall, arguments: Caniste
     return Applies("start_stopping_canister" if isinstance(status, Stopping) else "start_canister", apply)
 
 
-def _stop_canister(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _stop_canister(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = administered_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -321,12 +327,12 @@ def _stop_canister(instance: Instance, call: ManagementCall, arguments: Canister
     return Applies(rule, apply)
 
 
-def _stop_again(instance: Instance, canister: CanisterRecord, call: ManagementCall) -> None:
+def _stop_again(instance: SubnetInstance, canister: CanisterRecord, call: ManagementCall) -> None:
     canister.version += 1
     finish(instance, call)
 
 
-def stop_completion(instance: Instance, canister_id: CanisterId) -> Refused | None:
+def stop_completion(instance: SubnetInstance, canister_id: CanisterId) -> Refused | None:
     """A stopping canister without call contexts is stopped, and who asked for it is told."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not isinstance(canister.status, Stopping):
@@ -341,7 +347,7 @@ def stop_completion(instance: Instance, canister_id: CanisterId) -> Refused | No
     return None
 
 
-def stop_call_rejection(instance: Instance, canister_id: CanisterId, index: int) -> Refused | None:
+def stop_call_rejection(instance: SubnetInstance, canister_id: CanisterId, index: int) -> Refused | None:
     """A call that waits for the canister to stop is told that this takes too long."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not isinstance(canister.status, Stopping):
@@ -356,7 +362,7 @@ def stop_call_rejection(instance: Instance, canister_id: CanisterId, index: int)
     return None
 
 
-def _delete_canister(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _delete_canister(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = administered_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -373,7 +379,7 @@ def _delete_canister(instance: Instance, call: ManagementCall, arguments: Canist
     return Applies("delete_canister", apply)
 
 
-def _raw_rand(instance: Instance, call: ManagementCall, arguments: RawRandArguments) -> Verdict:
+def _raw_rand(instance: SubnetInstance, call: ManagementCall, arguments: RawRandArguments) -> Verdict:
     randomness = call.choices["randomness"] if call.choices else next_randomness(instance)
     if len(randomness) != RANDOMNESS_LENGTH:
         return DoesNotFit("32 random bytes are needed")
@@ -384,7 +390,7 @@ def _raw_rand(instance: Instance, call: ManagementCall, arguments: RawRandArgume
     )
 
 
-Method = Callable[[Instance, ManagementCall, Any], Verdict]
+Method = Callable[[SubnetInstance, ManagementCall, Any], Verdict]
 
 METHODS: Mapping[MethodName, Method] = {
     "create_canister": _create_canister,
@@ -432,7 +438,7 @@ CHOICES: Mapping[Text, tuple[Text, ...]] = {
 """The free variables of each of these transitions besides the message, where there are any."""
 
 
-def verdict_on(instance: Instance, call: ManagementCall) -> Verdict:
+def verdict_on(instance: SubnetInstance, call: ManagementCall) -> Verdict:
     """What becomes of a call; nothing changes before the verdict is applied."""
     method = METHODS.get(call.message.method_name)
     if method is None:
@@ -443,13 +449,13 @@ def verdict_on(instance: Instance, call: ManagementCall) -> Verdict:
     return method(instance, call, arguments)
 
 
-def reject_management_call(instance: Instance, call: ManagementCall, reject: Reject) -> None:
+def reject_management_call(instance: SubnetInstance, call: ManagementCall, reject: Reject) -> None:
     """Takes the call out and rejects it; all its cycles go back."""
     instance.messages.remove(call.message_id)
     instance.messages.append(ResponseMessage(call.message.origin, reject, call.message.transferred_cycles))
 
 
-def management_call(instance: Instance, message_id: int, choices: Mapping[Text, object]) -> ManagementCall | None:
+def management_call(instance: SubnetInstance, message_id: int, choices: Mapping[Text, object]) -> ManagementCall | None:
     """The call with this id, if it is for the management canister and may be taken, with what was chosen for it."""
     message: CallMessage | None = waiting_call(instance, message_id)
     if message is None or message.callee != MANAGEMENT_CANISTER:

@@ -20,9 +20,9 @@ from reference_impl.management.verdicts import (
     rejection,
 )
 from reference_impl.messages.delivery import waiting_call
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Purpose, Refused
 from reference_impl.subnet.outside_world import OutsideCall
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.subnet.system_ids import is_system_assigned
 from spec.profile import Limits
 from spec.state.message import Between, ResponseMessage, Unordered
@@ -83,14 +83,14 @@ class Asked:
     fee: Cycles = 0
 
 
-Question = Callable[[Instance, ManagementCall, Any], Asked | Reject]
+Question = Callable[[SubnetInstance, ManagementCall, Any], Asked | Reject]
 
 INVALID = rejection(RejectReason.INVALID_ARGUMENT)
 NO_KEY = rejection(RejectReason.UNKNOWN_KEY)
 NOT_ALLOWED = rejection(RejectReason.INVALID_OUTCALL)
 
 
-def _path_is_long(instance: Instance, path: List[Blob]) -> bool:
+def _path_is_long(instance: SubnetInstance, path: List[Blob]) -> bool:
     return len(path) > instance.profile.limits.derivation_path
 
 
@@ -102,7 +102,9 @@ def _key_reply(method_name: MethodName) -> Callable[[Choices], Blob]:
     return lambda choices: encode_result(method_name, PublicKeyResult(choices["public_key"], choices["chain_code"]))
 
 
-def _ecdsa_public_key(instance: Instance, call: ManagementCall, arguments: EcdsaPublicKeyArguments) -> Asked | Reject:
+def _ecdsa_public_key(
+    instance: SubnetInstance, call: ManagementCall, arguments: EcdsaPublicKeyArguments
+) -> Asked | Reject:
     if _path_is_long(instance, arguments.derivation_path):
         return INVALID
     if arguments.key_id.name not in KEY_NAMES:
@@ -114,7 +116,7 @@ def _ecdsa_public_key(instance: Instance, call: ManagementCall, arguments: Ecdsa
 
 
 def _schnorr_public_key(
-    instance: Instance, call: ManagementCall, arguments: SchnorrPublicKeyArguments
+    instance: SubnetInstance, call: ManagementCall, arguments: SchnorrPublicKeyArguments
 ) -> Asked | Reject:
     if _path_is_long(instance, arguments.derivation_path):
         return INVALID
@@ -139,7 +141,9 @@ def _blob_of(method_name: MethodName, name: Text, length: ByteCount, fee: Cycles
     )
 
 
-def _sign_with_ecdsa(instance: Instance, call: ManagementCall, arguments: SignWithEcdsaArguments) -> Asked | Reject:
+def _sign_with_ecdsa(
+    instance: SubnetInstance, call: ManagementCall, arguments: SignWithEcdsaArguments
+) -> Asked | Reject:
     if _path_is_long(instance, arguments.derivation_path) or len(arguments.message_hash) != HASH_LENGTH:
         return INVALID
     if arguments.key_id.name not in KEY_NAMES:
@@ -148,7 +152,9 @@ def _sign_with_ecdsa(instance: Instance, call: ManagementCall, arguments: SignWi
     return _blob_of("sign_with_ecdsa", "signature", 64, fee)
 
 
-def _sign_with_schnorr(instance: Instance, call: ManagementCall, arguments: SignWithSchnorrArguments) -> Asked | Reject:
+def _sign_with_schnorr(
+    instance: SubnetInstance, call: ManagementCall, arguments: SignWithSchnorrArguments
+) -> Asked | Reject:
     if _path_is_long(instance, arguments.derivation_path):
         return INVALID
     if arguments.aux is not None:
@@ -161,7 +167,9 @@ def _sign_with_schnorr(instance: Instance, call: ManagementCall, arguments: Sign
     return _blob_of("sign_with_schnorr", "signature", 64, fee)
 
 
-def _vetkd_public_key(instance: Instance, call: ManagementCall, arguments: VetkdPublicKeyArguments) -> Asked | Reject:
+def _vetkd_public_key(
+    instance: SubnetInstance, call: ManagementCall, arguments: VetkdPublicKeyArguments
+) -> Asked | Reject:
     if arguments.canister_id is not None and not is_system_assigned(arguments.canister_id):
         return INVALID
     if arguments.key_id.name not in KEY_NAMES:
@@ -169,7 +177,9 @@ def _vetkd_public_key(instance: Instance, call: ManagementCall, arguments: Vetkd
     return _blob_of("vetkd_public_key", "public_key", 96)
 
 
-def _vetkd_derive_key(instance: Instance, call: ManagementCall, arguments: VetkdDeriveKeyArguments) -> Asked | Reject:
+def _vetkd_derive_key(
+    instance: SubnetInstance, call: ManagementCall, arguments: VetkdDeriveKeyArguments
+) -> Asked | Reject:
     if len(arguments.transport_public_key) != TRANSPORT_KEY_LENGTH:
         return INVALID
     if arguments.key_id.name not in KEY_NAMES:
@@ -190,7 +200,7 @@ def _headers_allowed(limits: Limits, headers: List[HttpHeader]) -> bool:
     )
 
 
-def _outcall_allowed(instance: Instance, call: ManagementCall, arguments: HttpRequestArguments) -> bool:
+def _outcall_allowed(instance: SubnetInstance, call: ManagementCall, arguments: HttpRequestArguments) -> bool:
     limits, url = instance.profile.limits, arguments.url
     return (
         url.startswith(HTTPS)
@@ -203,7 +213,7 @@ def _outcall_allowed(instance: Instance, call: ManagementCall, arguments: HttpRe
     )
 
 
-def _transform_exists(instance: Instance, call: ManagementCall, arguments: HttpRequestArguments) -> bool:
+def _transform_exists(instance: SubnetInstance, call: ManagementCall, arguments: HttpRequestArguments) -> bool:
     transform = arguments.transform
     if transform is None:
         return True
@@ -213,7 +223,7 @@ def _transform_exists(instance: Instance, call: ManagementCall, arguments: HttpR
     return transform.method_name in caller.code.installed.module.query_methods
 
 
-def _http_request(instance: Instance, call: ManagementCall, arguments: HttpRequestArguments) -> Asked | Reject:
+def _http_request(instance: SubnetInstance, call: ManagementCall, arguments: HttpRequestArguments) -> Asked | Reject:
     if not _outcall_allowed(instance, call, arguments):
         return NOT_ALLOWED
     limits, transform = instance.profile.limits, arguments.transform
@@ -240,7 +250,7 @@ def _descends(numbers: Sequence[int]) -> bool:
     return all(earlier >= later for earlier, later in zip(numbers, numbers[1:], strict=False))
 
 
-def _get_utxos(instance: Instance, call: ManagementCall, arguments: GetUtxosArguments) -> Asked | Reject:
+def _get_utxos(instance: SubnetInstance, call: ManagementCall, arguments: GetUtxosArguments) -> Asked | Reject:
     confirmations = arguments.filter.number if isinstance(arguments.filter, Confirmations) else 0
     if confirmations > MOST_CONFIRMATIONS:
         return INVALID
@@ -256,7 +266,7 @@ def _get_utxos(instance: Instance, call: ManagementCall, arguments: GetUtxosArgu
     return Asked(fits, lambda choices: encode_result("bitcoin_get_utxos", choices["answer"]))
 
 
-def _get_balance(instance: Instance, call: ManagementCall, arguments: GetBalanceArguments) -> Asked | Reject:
+def _get_balance(instance: SubnetInstance, call: ManagementCall, arguments: GetBalanceArguments) -> Asked | Reject:
     if (arguments.min_confirmations or 0) > MOST_CONFIRMATIONS:
         return INVALID
     return Asked(
@@ -265,11 +275,15 @@ def _get_balance(instance: Instance, call: ManagementCall, arguments: GetBalance
     )
 
 
-def _send_transaction(instance: Instance, call: ManagementCall, arguments: SendTransactionArguments) -> Asked | Reject:
+def _send_transaction(
+    instance: SubnetInstance, call: ManagementCall, arguments: SendTransactionArguments
+) -> Asked | Reject:
     return Asked(lambda choices: True, lambda choices: EMPTY_RESULT)
 
 
-def _fee_percentiles(instance: Instance, call: ManagementCall, arguments: FeePercentilesArguments) -> Asked | Reject:
+def _fee_percentiles(
+    instance: SubnetInstance, call: ManagementCall, arguments: FeePercentilesArguments
+) -> Asked | Reject:
     def fits(choices: Choices) -> bool:
         percentiles: List[int] = choices["percentiles"]
         return len(percentiles) in (0, 101) and _descends(percentiles.items[::-1])
@@ -277,7 +291,9 @@ def _fee_percentiles(instance: Instance, call: ManagementCall, arguments: FeePer
     return Asked(fits, lambda choices: encode_result("bitcoin_get_current_fee_percentiles", choices["percentiles"]))
 
 
-def _block_headers(instance: Instance, call: ManagementCall, arguments: GetBlockHeadersArguments) -> Asked | Reject:
+def _block_headers(
+    instance: SubnetInstance, call: ManagementCall, arguments: GetBlockHeadersArguments
+) -> Asked | Reject:
     start, end = arguments.start_height, arguments.end_height
     if end is not None and start > end:
         return INVALID
@@ -312,7 +328,7 @@ QUESTIONS: Mapping[MethodName, tuple[Question, tuple[Text, ...]]] = {
 CHOICES: Mapping[Text, tuple[Text, ...]] = {name: choices for name, (_, choices) in QUESTIONS.items()}
 
 
-def _asked(instance: Instance, call: ManagementCall, arguments: object) -> Asked | Reject:
+def _asked(instance: SubnetInstance, call: ManagementCall, arguments: object) -> Asked | Reject:
     """What the call asks, if it may leave the subnet and brings the fee."""
     question, _ = QUESTIONS[call.message.method_name]
     asked = question(instance, call, arguments)
@@ -321,7 +337,7 @@ def _asked(instance: Instance, call: ManagementCall, arguments: object) -> Asked
     return asked
 
 
-def _burn_fee(instance: Instance, call: ManagementCall, fee: Cycles) -> None:
+def _burn_fee(instance: SubnetInstance, call: ManagementCall, fee: Cycles) -> None:
     caller = instance.canisters.get(call.caller)
     if caller is None:
         instance.recorder.burned(fee, Purpose.SERVICES)
@@ -330,10 +346,10 @@ def _burn_fee(instance: Instance, call: ManagementCall, fee: Cycles) -> None:
         instance.burn(caller, fee, Purpose.SERVICES, use)
 
 
-def _method(name: MethodName) -> Callable[[Instance, ManagementCall, Any], Verdict]:
+def _method(name: MethodName) -> Callable[[SubnetInstance, ManagementCall, Any], Verdict]:
     names = CHOICES[name]
 
-    def verdict(instance: Instance, call: ManagementCall, arguments: Any) -> Verdict:
+    def verdict(instance: SubnetInstance, call: ManagementCall, arguments: Any) -> Verdict:
         asked = _asked(instance, call, arguments)
         if isinstance(asked, Reject):
             return asked
@@ -358,7 +374,7 @@ def _method(name: MethodName) -> Callable[[Instance, ManagementCall, Any], Verdi
     return verdict
 
 
-METHODS: Mapping[MethodName, Callable[[Instance, ManagementCall, Any], Verdict]] = {
+METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Verdict]] = {
     name: _method(name) for name in QUESTIONS
 }
 """The methods that leave the subnet."""
@@ -369,14 +385,14 @@ FAILURES = frozenset(
 NOT_OUTSIDE = Refused("the message is not a call that leaves the subnet and may be taken")
 
 
-def _outside_call(instance: Instance, message_id: int) -> ManagementCall | None:
+def _outside_call(instance: SubnetInstance, message_id: int) -> ManagementCall | None:
     message = waiting_call(instance, message_id)
     if message is None or message.callee != MANAGEMENT_CANISTER or message.method_name not in QUESTIONS:
         return None
     return ManagementCall(message_id, message)
 
 
-def outside_call_failure(instance: Instance, message_id: int, code: int) -> Refused | None:
+def outside_call_failure(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
     """The outside world fails to answer a call; the fee is kept."""
     call = _outside_call(instance, message_id)
     if call is None:
@@ -394,7 +410,7 @@ def outside_call_failure(instance: Instance, message_id: int, code: int) -> Refu
     return None
 
 
-def outside_call_departure(instance: Instance, message_id: int) -> Refused | None:
+def outside_call_departure(instance: SubnetInstance, message_id: int) -> Refused | None:
     """A call leaves the subnet, and holds up no other call while it is away."""
     call = _outside_call(instance, message_id)
     if call is None or not isinstance(call.message.queue, Between):

@@ -4,9 +4,9 @@ from attrs import frozen
 
 from reference_impl.management.verdicts import rejection
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.observations import Purpose
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.values.quantities import ByteCount, Cycles, Instructions
 from spec.values.rejects import Reject, RejectReason
 
@@ -19,7 +19,9 @@ class Payment:
     reserved: Cycles
 
 
-def affordable(instance: Instance, canister: CanisterRecord, used: Cycles, usage_after: ByteCount) -> Payment | Reject:
+def affordable(
+    instance: SubnetInstance, canister: CanisterRecord, used: Cycles, usage_after: ByteCount
+) -> Payment | Reject:
     """The payment that leaves the canister using so much memory, if the canister is not frozen after it."""
     reserved = instance.reservation(canister, canister.settings.memory_allocation, usage_after)
     balance = canister.balance - used - reserved
@@ -34,13 +36,13 @@ def affordable(instance: Instance, canister: CanisterRecord, used: Cycles, usage
 
 
 def affordable_instructions(
-    instance: Instance, canister: CanisterRecord, instructions: Instructions, usage_after: ByteCount
+    instance: SubnetInstance, canister: CanisterRecord, instructions: Instructions, usage_after: ByteCount
 ) -> Payment | Reject:
     """The payment for work that counts like so many instructions."""
     return affordable(instance, canister, instance.ledger_of(canister).management(instructions), usage_after)
 
 
-def pay(instance: Instance, canister: CanisterRecord, payment: Payment) -> None:
+def pay(instance: SubnetInstance, canister: CanisterRecord, payment: Payment) -> None:
     """The canister pays."""
     canister.balance -= payment.used + payment.reserved
     canister.reserved_balance += payment.reserved

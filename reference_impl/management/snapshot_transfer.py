@@ -24,7 +24,7 @@ from reference_impl.management.verdicts import (
     rejection,
 )
 from reference_impl.subnet.canister_record import CHUNK_SIZE, CanisterRecord, snapshot_size
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits
 from spec.state.snapshot import Snapshot, SnapshotSource
@@ -60,7 +60,7 @@ def _found(canister: CanisterRecord | Reject, arguments: Any) -> tuple[CanisterR
     )
 
 
-def _read_metadata(instance: Instance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
+def _read_metadata(instance: SubnetInstance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
     found = _found(visible_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
@@ -110,7 +110,7 @@ def _whole_size(snapshot: Snapshot, part: ModulePart | HeapPart | StableMemoryPa
     return len(snapshot.raw_module) if isinstance(part, ModulePart) else _memory(snapshot, part).size
 
 
-def _read_data(instance: Instance, call: ManagementCall, arguments: ReadSnapshotDataArguments) -> Verdict:
+def _read_data(instance: SubnetInstance, call: ManagementCall, arguments: ReadSnapshotDataArguments) -> Verdict:
     found = _found(visible_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
@@ -163,7 +163,9 @@ def _blank_snapshot(canister: CanisterRecord, arguments: UploadSnapshotMetadataA
     )
 
 
-def _upload_metadata(instance: Instance, call: ManagementCall, arguments: UploadSnapshotMetadataArguments) -> Verdict:
+def _upload_metadata(
+    instance: SubnetInstance, call: ManagementCall, arguments: UploadSnapshotMetadataArguments
+) -> Verdict:
     canister = controlled_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -230,7 +232,7 @@ def _with_part(limits: Limits, snapshot: Snapshot, arguments: UploadSnapshotData
             return evolve(snapshot, wasm_state=evolve(state, stable_memory=memory))
 
 
-def _upload_data(instance: Instance, call: ManagementCall, arguments: UploadSnapshotDataArguments) -> Verdict:
+def _upload_data(instance: SubnetInstance, call: ManagementCall, arguments: UploadSnapshotDataArguments) -> Verdict:
     found = _found(controlled_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
@@ -257,7 +259,7 @@ def _upload_data(instance: Instance, call: ManagementCall, arguments: UploadSnap
     return Applies("upload_canister_snapshot_data", apply)
 
 
-METHODS: Mapping[MethodName, Callable[[Instance, ManagementCall, Any], Verdict]] = {
+METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Verdict]] = {
     "read_canister_snapshot_metadata": _read_metadata,
     "read_canister_snapshot_data": _read_data,
     "upload_canister_snapshot_metadata": _upload_metadata,

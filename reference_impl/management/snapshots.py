@@ -28,8 +28,8 @@ from reference_impl.subnet.canister_record import (
     snapshot_size,
     wasm_state_size,
 )
-from reference_impl.subnet.instance import Instance, heap_size
 from reference_impl.subnet.low_memory import is_low_on_memory, look_at_hook
+from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from spec.canister.module import MalformedModule
 from spec.state.canister import HookStatus
 from spec.state.history import Change, LoadSnapshot
@@ -48,7 +48,7 @@ from spec.values.quantities import WASM_PAGE, ByteCount
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
 
-def new_id(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> SnapshotId | DoesNotFit:
+def new_id(instance: SubnetInstance, call: ManagementCall, canister_id: CanisterId) -> SnapshotId | DoesNotFit:
     """The id for a new snapshot: the one chosen if it is fresh, or one of the engine's."""
     if not call.choices:
         return instance.next_snapshot_id(canister_id)
@@ -56,7 +56,9 @@ def new_id(instance: Instance, call: ManagementCall, canister_id: CanisterId) ->
     return DoesNotFit("the snapshot id was used before") if chosen in instance.used_snapshot_ids else chosen
 
 
-def refused_replacement(instance: Instance, canister: CanisterRecord, replaced: SnapshotId | None) -> Reject | None:
+def refused_replacement(
+    instance: SubnetInstance, canister: CanisterRecord, replaced: SnapshotId | None
+) -> Reject | None:
     """Why there is no place for a new snapshot."""
     if replaced is not None:
         return (
@@ -75,7 +77,7 @@ def size_without(canister: CanisterRecord, replaced: SnapshotId | None) -> ByteC
 
 
 def keep_snapshot(
-    instance: Instance,
+    instance: SubnetInstance,
     canister: CanisterRecord,
     snapshot_id: SnapshotId,
     snapshot: Snapshot,
@@ -93,7 +95,9 @@ def summary(snapshot_id: SnapshotId, snapshot: Snapshot) -> SnapshotSummary:
     return SnapshotSummary(snapshot_id, snapshot.taken_at, snapshot_size(snapshot))
 
 
-def visible_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
+def visible_canister(
+    instance: SubnetInstance, call: ManagementCall, canister_id: CanisterId
+) -> CanisterRecord | Reject:
     """The canister, if it exists and the caller may see its snapshots."""
     canister = existing_canister(instance, canister_id)
     if isinstance(canister, Reject):
@@ -118,7 +122,7 @@ def _snapshot_of(canister: CanisterRecord, code: InstalledCode) -> Snapshot:
     )
 
 
-def _take_snapshot(instance: Instance, call: ManagementCall, arguments: TakeSnapshotArguments) -> Verdict:
+def _take_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: TakeSnapshotArguments) -> Verdict:
     canister = controlled_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -158,7 +162,7 @@ def _take_snapshot(instance: Instance, call: ManagementCall, arguments: TakeSnap
     return Applies(rule, apply, (("snapshot_id", snapshot_id),))
 
 
-def _uninstall(instance: Instance, canister: CanisterRecord, change: Change) -> None:
+def _uninstall(instance: SubnetInstance, canister: CanisterRecord, change: Change) -> None:
     canister.history.record(change)
     canister.version += 1
     forget_code(instance, canister)
@@ -177,11 +181,11 @@ class _Loading:
     installed: InstalledModule
 
 
-def _owner_of(instance: Instance, snapshot_id: SnapshotId) -> CanisterRecord | None:
+def _owner_of(instance: SubnetInstance, snapshot_id: SnapshotId) -> CanisterRecord | None:
     return next((one for one in instance.canisters.values() if snapshot_id in one.snapshots), None)
 
 
-def _fits(instance: Instance, loading: _Loading) -> bool:
+def _fits(instance: SubnetInstance, loading: _Loading) -> bool:
     """The module can continue in the state of the snapshot, and the hook is in the status that belongs to it."""
     snapshot, module = loading.snapshot, loading.installed.module
     if module.global_types != snapshot.global_types:
@@ -194,7 +198,7 @@ def _fits(instance: Instance, loading: _Loading) -> bool:
     return is_low == (snapshot.low_memory_hook is not HookStatus.CONDITION_NOT_SATISFIED)
 
 
-def _find(instance: Instance, call: ManagementCall, arguments: LoadSnapshotArguments) -> _Loading | Reject:
+def _find(instance: SubnetInstance, call: ManagementCall, arguments: LoadSnapshotArguments) -> _Loading | Reject:
     target = controlled_canister(instance, call, arguments.canister_id)
     if isinstance(target, Reject):
         return target
@@ -212,7 +216,7 @@ def _find(instance: Instance, call: ManagementCall, arguments: LoadSnapshotArgum
     return _Loading(target, owner, arguments.snapshot_id, snapshot, installed)
 
 
-def _load_payment(instance: Instance, loading: _Loading, change: Change) -> Payment | Reject:
+def _load_payment(instance: SubnetInstance, loading: _Loading, change: Change) -> Payment | Reject:
     target, snapshot, installed = loading.target, loading.snapshot, loading.installed
     limits, is_64_bit = instance.profile.limits, installed.module.has_64_bit_memory
     limit = limits.install_code_instructions
@@ -226,7 +230,7 @@ def _load_payment(instance: Instance, loading: _Loading, change: Change) -> Paym
     )
 
 
-def _load_snapshot(instance: Instance, call: ManagementCall, arguments: LoadSnapshotArguments) -> Verdict:
+def _load_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: LoadSnapshotArguments) -> Verdict:
     loading = _find(instance, call, arguments)
     if isinstance(loading, Reject):
         return loading
@@ -258,7 +262,7 @@ def _load_snapshot(instance: Instance, call: ManagementCall, arguments: LoadSnap
     return Applies("load_canister_snapshot", apply)
 
 
-def _restore(instance: Instance, loading: _Loading) -> None:
+def _restore(instance: SubnetInstance, loading: _Loading) -> None:
     target, snapshot = loading.target, loading.snapshot
     wasm_state = evolve(snapshot.wasm_state, self_id=target.canister_id)
     instance.set_code(target, InstalledCode(loading.installed, wasm_state))
@@ -272,7 +276,7 @@ def _restore(instance: Instance, loading: _Loading) -> None:
             instance.set_hook(target, snapshot.low_memory_hook)
 
 
-def _list_snapshots(instance: Instance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
+def _list_snapshots(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = visible_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -281,7 +285,7 @@ def _list_snapshots(instance: Instance, call: ManagementCall, arguments: Caniste
     return Applies("list_canister_snapshots", lambda: finish(instance, call, reply))
 
 
-def _delete_snapshot(instance: Instance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
+def _delete_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
     canister = controlled_canister(instance, call, arguments.canister_id)
     if isinstance(canister, Reject):
         return canister
@@ -296,7 +300,7 @@ def _delete_snapshot(instance: Instance, call: ManagementCall, arguments: Snapsh
     return Applies("delete_canister_snapshot", apply)
 
 
-METHODS: Mapping[MethodName, Callable[[Instance, ManagementCall, Any], Verdict]] = {
+METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Verdict]] = {
     "take_canister_snapshot": _take_snapshot,
     "load_canister_snapshot": _load_snapshot,
     "list_canister_snapshots": _list_snapshots,

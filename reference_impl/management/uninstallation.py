@@ -2,7 +2,7 @@
 
 from reference_impl.management.verdicts import ManagementCall, change_origin
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.history import Change, CodeUninstall
 from spec.state.message import ResponseMessage
 from spec.values.quantities import CanisterVersion
@@ -17,7 +17,7 @@ def uninstall_change(
     return Change(canister.time, canister.version + 1, origin, CodeUninstall())
 
 
-def forget_code(instance: Instance, canister: CanisterRecord) -> None:
+def forget_code(instance: SubnetInstance, canister: CanisterRecord) -> None:
     """The canister is empty. Its version and its memory's account are left to the caller."""
     instance.set_code(canister, None)
     canister.installed_at = None
@@ -26,7 +26,7 @@ def forget_code(instance: Instance, canister: CanisterRecord) -> None:
     canister.logs.clear()
 
 
-def reject_open_calls(instance: Instance, canister: CanisterRecord) -> None:
+def reject_open_calls(instance: SubnetInstance, canister: CanisterRecord) -> None:
     """Answers all calls that the canister has begun to process; the code that could is gone."""
     reject = system_reject(RejectCode.CANISTER_REJECT, RejectReason.CODE_UNINSTALLED)
     for context_id in instance.contexts.of_canister(canister.canister_id):

@@ -6,7 +6,7 @@ from typing import Any
 from attrs import field, frozen
 
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.history import ChangeFromCanister, ChangeFromUser, ChangeOrigin
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import FromUser
@@ -64,7 +64,9 @@ def rejection(reason: RejectReason, code: RejectCode = RejectCode.CANISTER_ERROR
     return system_reject(code, reason, detail)
 
 
-def finish(instance: Instance, call: ManagementCall, data: Blob = EMPTY_RESULT, refund: Cycles | None = None) -> None:
+def finish(
+    instance: SubnetInstance, call: ManagementCall, data: Blob = EMPTY_RESULT, refund: Cycles | None = None
+) -> None:
     """Takes the call out and replies; all its cycles go back unless said otherwise."""
     instance.messages.remove(call.message_id)
     refunded = call.message.transferred_cycles if refund is None else refund
@@ -78,7 +80,7 @@ def change_origin(call: ManagementCall, told_version: CanisterVersion | None) ->
     return ChangeFromCanister(call.caller, told_version)
 
 
-def existing_canister(instance: Instance, canister_id: CanisterId) -> CanisterRecord | Reject:
+def existing_canister(instance: SubnetInstance, canister_id: CanisterId) -> CanisterRecord | Reject:
     """The canister, if it exists."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
@@ -86,7 +88,9 @@ def existing_canister(instance: Instance, canister_id: CanisterId) -> CanisterRe
     return canister
 
 
-def controlled_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
+def controlled_canister(
+    instance: SubnetInstance, call: ManagementCall, canister_id: CanisterId
+) -> CanisterRecord | Reject:
     """The canister, if it exists and the caller is a controller."""
     canister = existing_canister(instance, canister_id)
     if isinstance(canister, Reject):
@@ -96,7 +100,9 @@ def controlled_canister(instance: Instance, call: ManagementCall, canister_id: C
     return canister
 
 
-def administered_canister(instance: Instance, call: ManagementCall, canister_id: CanisterId) -> CanisterRecord | Reject:
+def administered_canister(
+    instance: SubnetInstance, call: ManagementCall, canister_id: CanisterId
+) -> CanisterRecord | Reject:
     """The canister, if it exists and the caller is a controller or a subnet admin."""
     canister = existing_canister(instance, canister_id)
     if isinstance(canister, Reject):

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Mapping
 
-from reference_impl.messages.execution import message_limit
+from reference_impl.messages.message_execution import message_limit
 from reference_impl.messages.requests import stopped_reason
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Running
 from spec.state.message import (
     CallbackInvocation,
@@ -25,7 +25,7 @@ from spec.values.rejects import RejectCode, RejectReason, system_reject
 NO_SUCH_CALL = Refused("the message is not a call that may be taken")
 
 
-def waiting_call(instance: Instance, message_id: int) -> CallMessage | None:
+def waiting_call(instance: SubnetInstance, message_id: int) -> CallMessage | None:
     """The call with this id, if no older one of the same sender to the same receiver waits."""
     message = instance.messages.get(message_id)
     if isinstance(message, CallMessage) and instance.messages.is_eligible(message_id):
@@ -33,12 +33,12 @@ def waiting_call(instance: Instance, message_id: int) -> CallMessage | None:
     return None
 
 
-def _call_to_canister(instance: Instance, message_id: int) -> CallMessage | None:
+def _call_to_canister(instance: SubnetInstance, message_id: int) -> CallMessage | None:
     message = waiting_call(instance, message_id)
     return None if message is None or message.callee == MANAGEMENT_CANISTER else message
 
 
-def answer_call(instance: Instance, message_id: int, code: RejectCode, reason: RejectReason) -> None:
+def answer_call(instance: SubnetInstance, message_id: int, code: RejectCode, reason: RejectReason) -> None:
     """Takes a call out and rejects it; all its cycles go back."""
     message = instance.messages.remove(message_id)
     assert isinstance(message, CallMessage)
@@ -46,7 +46,7 @@ def answer_call(instance: Instance, message_id: int, code: RejectCode, reason: R
     instance.messages.append(ResponseMessage(message.origin, reject, message.transferred_cycles))
 
 
-def cost_of_start(instance: Instance, canister: CanisterRecord, method_name: str | None) -> Cycles:
+def cost_of_start(instance: SubnetInstance, canister: CanisterRecord, method_name: str | None) -> Cycles:
     """What is set aside before a method, or a system task if None, of a canister with code runs."""
     assert canister.code is not None
     limit = instance.profile.limits.message_instructions
@@ -71,7 +71,7 @@ def code_fault(message: CallMessage, code: int) -> Refused | None:
     return None
 
 
-def _reject_with(instance: Instance, message_id: int, code: int, reason: RejectReason) -> Refused | None:
+def _reject_with(instance: SubnetInstance, message_id: int, code: int, reason: RejectReason) -> Refused | None:
     message = instance.messages[message_id]
     assert isinstance(message, CallMessage)
     fault = code_fault(message, code)
@@ -80,7 +80,7 @@ def _reject_with(instance: Instance, message_id: int, code: int, reason: RejectR
     return fault
 
 
-def reject_call_to_missing_canister(instance: Instance, message_id: int, code: int) -> Refused | None:
+def reject_call_to_missing_canister(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
     """Rejects a call to a canister that does not exist."""
     message = _call_to_canister(instance, message_id)
     if message is None or message.callee in instance.canisters:
@@ -88,7 +88,7 @@ def reject_call_to_missing_canister(instance: Instance, message_id: int, code: i
     return _reject_with(instance, message_id, code, RejectReason.CANISTER_NOT_FOUND)
 
 
-def reject_call_to_empty_canister(instance: Instance, message_id: int, code: int) -> Refused | None:
+def reject_call_to_empty_canister(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
     """Rejects a call to a canister without code."""
     message = _call_to_canister(instance, message_id)
     canister = None if message is None else instance.canisters.get(message.callee)
@@ -97,7 +97,7 @@ def reject_call_to_empty_canister(instance: Instance, message_id: int, code: int
     return _reject_with(instance, message_id, code, RejectReason.CANISTER_HAS_NO_CODE)
 
 
-def _callee_with_code(instance: Instance, message_id: int) -> tuple[CallMessage, CanisterRecord] | None:
+def _callee_with_code(instance: SubnetInstance, message_id: int) -> tuple[CallMessage, CanisterRecord] | None:
     message = _call_to_canister(instance, message_id)
     if message is None:
         return None
@@ -107,7 +107,7 @@ def _callee_with_code(instance: Instance, message_id: int) -> tuple[CallMessage,
     return message, canister
 
 
-def reject_call_to_stopped_canister(instance: Instance, message_id: int) -> Refused | None:
+def reject_call_to_stopped_canister(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Rejects a call to a canister that is stopping or stopped."""
     found = _callee_with_code(instance, message_id)
     if found is None or isinstance(found[1].status, Running):
@@ -116,7 +116,7 @@ def reject_call_to_stopped_canister(instance: Instance, message_id: int) -> Refu
     return None
 
 
-def reject_call_to_frozen_canister(instance: Instance, message_id: int) -> Refused | None:
+def reject_call_to_frozen_canister(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Rejects a call to a frozen canister."""
     found = _callee_with_code(instance, message_id)
     if found is None or instance.liquid(found[1]) >= 0:
@@ -125,7 +125,7 @@ def reject_call_to_frozen_canister(instance: Instance, message_id: int) -> Refus
     return None
 
 
-def reject_call_with_insufficient_cycles(instance: Instance, message_id: int) -> Refused | None:
+def reject_call_with_insufficient_cycles(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Rejects a call that brings fewer cycles than the canister demands, with or without code."""
     message = _call_to_canister(instance, message_id)
     canister = None if message is None else instance.canisters.get(message.callee)
@@ -135,7 +135,7 @@ def reject_call_with_insufficient_cycles(instance: Instance, message_id: int) ->
     return None
 
 
-def reject_call_to_canister_out_of_cycles(instance: Instance, message_id: int, code: int) -> Refused | None:
+def reject_call_to_canister_out_of_cycles(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
     """Rejects a call that a running canister cannot set enough aside for, though it is not frozen."""
     found = _callee_with_code(instance, message_id)
     if found is None:
@@ -167,7 +167,7 @@ REJECTIONS: tuple[tuple[str, Callable[..., Refused | None]], ...] = (
 """The rejections of calls to canisters, in the order in which they are tried."""
 
 
-def applicable_rejection(instance: Instance, message_id: int) -> str | None:
+def applicable_rejection(instance: SubnetInstance, message_id: int) -> str | None:
     """The first rejection that fits an eligible call to a canister; None if the call may start."""
     message = instance.messages[message_id]
     assert isinstance(message, CallMessage)
@@ -188,7 +188,7 @@ def applicable_rejection(instance: Instance, message_id: int) -> str | None:
     return None
 
 
-def spontaneous_call_rejection(instance: Instance, message_id: int, code: int) -> Refused | None:
+def spontaneous_call_rejection(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
     """Rejects any call, as the system may at any time."""
     message = instance.messages.get(message_id)
     if not isinstance(message, CallMessage):
@@ -200,7 +200,7 @@ def _waits_with_bound(message: CallMessage) -> bool:
     return isinstance(message.origin, FromCanister) and isinstance(message.origin.deadline, Deadline | Expired)
 
 
-def call_context_creation(instance: Instance, message_id: int, context_id: CallContextId) -> Refused | None:
+def call_context_creation(instance: SubnetInstance, message_id: int, context_id: CallContextId) -> Refused | None:
     """Opens a call context for a call; the function that handles it is pending then."""
     message = _call_to_canister(instance, message_id)
     if message is None:
@@ -231,14 +231,14 @@ def call_context_creation(instance: Instance, message_id: int, context_id: CallC
     return None
 
 
-def _response_to_canister(instance: Instance, message_id: int) -> tuple[ResponseMessage, FromCanister] | None:
+def _response_to_canister(instance: SubnetInstance, message_id: int) -> tuple[ResponseMessage, FromCanister] | None:
     message = instance.messages.get(message_id)
     if not isinstance(message, ResponseMessage) or not isinstance(message.origin, FromCanister):
         return None
     return None if isinstance(message.origin.deadline, Expired) else (message, message.origin)
 
 
-def callback_invocation(instance: Instance, message_id: int) -> Refused | None:
+def callback_invocation(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Hands a response to the canister that made the call; its callback is pending then."""
     found = _response_to_canister(instance, message_id)
     if found is None or instance.contexts[found[1].calling_context].deleted:
@@ -260,13 +260,13 @@ def callback_invocation(instance: Instance, message_id: int) -> Refused | None:
     return None
 
 
-def is_for_deleted_context(instance: Instance, message_id: int) -> bool:
+def is_for_deleted_context(instance: SubnetInstance, message_id: int) -> bool:
     """The message is a response to a canister whose call context was deleted."""
     found = _response_to_canister(instance, message_id)
     return found is not None and instance.contexts[found[1].calling_context].deleted
 
 
-def callback_of_deleted_context(instance: Instance, message_id: int) -> Refused | None:
+def callback_of_deleted_context(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Gives back the cycles of a response whose call context was deleted; no code runs."""
     found = _response_to_canister(instance, message_id)
     if found is None or not is_for_deleted_context(instance, message_id):
@@ -279,7 +279,7 @@ def callback_of_deleted_context(instance: Instance, message_id: int) -> Refused 
     return None
 
 
-def call_context_starvation(instance: Instance, context_id: CallContextId) -> Refused | None:
+def call_context_starvation(instance: SubnetInstance, context_id: CallContextId) -> Refused | None:
     """Rejects a call that can get no response any more."""
     if context_id not in instance.contexts or not instance.contexts.is_unreferenced(context_id):
         return Refused("the call context does not exist or waits for a response")
@@ -296,7 +296,7 @@ def call_context_starvation(instance: Instance, context_id: CallContextId) -> Re
     return None
 
 
-def call_context_removal(instance: Instance, context_id: CallContextId) -> Refused | None:
+def call_context_removal(instance: SubnetInstance, context_id: CallContextId) -> Refused | None:
     """Forgets a call context that owes nothing and waits for nothing."""
     if context_id not in instance.contexts or not instance.contexts.is_unreferenced(context_id):
         return Refused("the call context does not exist or waits for a response")

@@ -2,8 +2,8 @@
 
 from attrs import evolve
 
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
@@ -23,7 +23,7 @@ def deadline_of(origin: CallOrigin) -> Nanoseconds | None:
             return None
 
 
-def _expire(instance: Instance, origin: CallOrigin) -> FromCanister:
+def _expire(instance: SubnetInstance, origin: CallOrigin) -> FromCanister:
     """Answers the call with SYS_UNKNOWN; the result is its origin from now on. It must have a deadline."""
     time = deadline_of(origin)
     assert isinstance(origin, FromCanister) and time is not None
@@ -33,7 +33,7 @@ def _expire(instance: Instance, origin: CallOrigin) -> FromCanister:
     return evolve(origin, deadline=Expired(time))
 
 
-def call_expiry_of_message(instance: Instance, message_id: int) -> Refused | None:
+def call_expiry_of_message(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Gives up on a call that was not started, or on a response that was not delivered."""
     message = instance.messages.get(message_id)
     if not isinstance(message, CallMessage | ResponseMessage) or deadline_of(message.origin) is None:
@@ -42,7 +42,7 @@ def call_expiry_of_message(instance: Instance, message_id: int) -> Refused | Non
     return None
 
 
-def call_expiry_of_call_context(instance: Instance, context_id: CallContextId) -> Refused | None:
+def call_expiry_of_call_context(instance: SubnetInstance, context_id: CallContextId) -> Refused | None:
     """Gives up on a call that is being processed."""
     if context_id not in instance.contexts:
         return NO_DEADLINE
@@ -53,7 +53,7 @@ def call_expiry_of_call_context(instance: Instance, context_id: CallContextId) -
     return None
 
 
-def call_expiry_of_stop_call(instance: Instance, canister_id: CanisterId, index: int) -> Refused | None:
+def call_expiry_of_stop_call(instance: SubnetInstance, canister_id: CanisterId, index: int) -> Refused | None:
     """Gives up on a call that waits for a canister to stop."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not isinstance(canister.status, Stopping):
@@ -69,7 +69,7 @@ def call_expiry_of_stop_call(instance: Instance, canister_id: CanisterId, index:
     return None
 
 
-def is_expired(instance: Instance, message_id: int) -> bool:
+def is_expired(instance: SubnetInstance, message_id: int) -> bool:
     """The message is a call or a response that nobody waits for any more."""
     message = instance.messages.get(message_id)
     return (
@@ -79,7 +79,7 @@ def is_expired(instance: Instance, message_id: int) -> bool:
     )
 
 
-def drop_expired_message(instance: Instance, message_id: int) -> Refused | None:
+def drop_expired_message(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Drops a call or a response that nobody waits for any more; its cycles are lost."""
     if not is_expired(instance, message_id):
         return Refused("the message is not one that nobody waits for")

@@ -3,8 +3,8 @@
 from reference_impl.authentication.requests import refusal_of
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.ingress_history import request_id_of
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Accepted, Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller
 from spec.state.canister import AllowedViewers, Controllers, Public, Running, Stopped, Visibility
 from spec.state.message import CallMessage, ResponseMessage, Unordered
@@ -67,12 +67,12 @@ def admits(visibility: Visibility, canister: CanisterRecord, viewer: Principal) 
             return canister.is_controlled_by(viewer) or visibility.viewers.contains(viewer)
 
 
-def may_see_status(instance: Instance, canister: CanisterRecord, viewer: Principal) -> bool:
+def may_see_status(instance: SubnetInstance, canister: CanisterRecord, viewer: Principal) -> bool:
     """The viewer may ask for the status: an admin, or whom the visibility admits. The canister itself is apart."""
     return instance.administers(viewer, canister) or admits(canister.settings.status_visibility, canister, viewer)
 
 
-def _common_refusal(instance: Instance, submission: Submission) -> Refused | None:
+def _common_refusal(instance: SubnetInstance, submission: Submission) -> Refused | None:
     fault = refusal_of(submission, instance.system_time, instance.root_key)
     if fault is not None:
         return Refused(fault)
@@ -86,14 +86,14 @@ def _common_refusal(instance: Instance, submission: Submission) -> Refused | Non
     return None
 
 
-def _take_in(instance: Instance, request: Request, effective_id: Principal) -> Accepted:
+def _take_in(instance: SubnetInstance, request: Request, effective_id: Principal) -> Accepted:
     request_id = request_id_of(request)
     instance.ingress.receive(request_id, request, effective_id)
     instance.recorder.status(request_id, Received())
     return Accepted(request_id)
 
 
-def submit_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+def submit_request(instance: SubnetInstance, request: Submission, effective_id: Principal) -> Accepted | Refused:
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
     common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id == MANAGEMENT_CANISTER:
@@ -113,7 +113,7 @@ def submit_request(instance: Instance, request: Submission, effective_id: Princi
     return _take_in(instance, request, effective_id)
 
 
-def _refusal_of_canister(instance: Instance, canister: CanisterRecord) -> Refused | None:
+def _refusal_of_canister(instance: SubnetInstance, canister: CanisterRecord) -> Refused | None:
     if instance.liquid(canister) < 0:
         return FROZEN
     if canister.code is None:
@@ -130,7 +130,7 @@ def stopped_reason(canister: CanisterRecord) -> RejectReason:
     return RejectReason.CANISTER_STOPPING
 
 
-def _inspection_accepts(instance: Instance, canister: CanisterRecord, request: Request) -> bool:
+def _inspection_accepts(instance: SubnetInstance, canister: CanisterRecord, request: Request) -> bool:
     assert canister.code is not None
     limit = instance.profile.limits.inspect_message_instructions
     return canister.code.installed.module.inspect_message(
@@ -142,7 +142,9 @@ def _inspection_accepts(instance: Instance, canister: CanisterRecord, request: R
     )
 
 
-def submit_management_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+def submit_management_request(
+    instance: SubnetInstance, request: Submission, effective_id: Principal
+) -> Accepted | Refused:
     """Takes in an update call to the management canister, if the sender may make it."""
     common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id != MANAGEMENT_CANISTER:
@@ -151,7 +153,7 @@ def submit_management_request(instance: Instance, request: Submission, effective
     return refusal if refusal is not None else _take_in(instance, request, effective_id)
 
 
-def submit_subnet_request(instance: Instance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+def submit_subnet_request(instance: SubnetInstance, request: Submission, effective_id: Principal) -> Accepted | Refused:
     """Takes in an update call at the subnet endpoint, where admins create canisters and do nothing else."""
     common, content = _common_refusal(instance, request), content_of(request)
     if common is not None:
@@ -166,7 +168,7 @@ def submit_subnet_request(instance: Instance, request: Submission, effective_id:
     return _take_in(instance, content, effective_id)
 
 
-def _management_refusal(instance: Instance, request: Request, effective_id: Principal) -> Refused | None:
+def _management_refusal(instance: SubnetInstance, request: Request, effective_id: Principal) -> Refused | None:
     method, sender = request.method_name, request.sender
     arguments = decode_arguments(method, request.argument)
     match arguments:
@@ -182,13 +184,13 @@ def _management_refusal(instance: Instance, request: Request, effective_id: Prin
             return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
 
 
-def _administers_at(instance: Instance, sender: Principal, effective_id: Principal) -> bool:
+def _administers_at(instance: SubnetInstance, sender: Principal, effective_id: Principal) -> bool:
     canister = instance.canisters.get(effective_id)
     return instance.is_subnet_admin(sender) if canister is None else instance.administers(sender, canister)
 
 
 def _refusal_about(
-    instance: Instance, method: MethodName, sender: Principal, about: CanisterId, effective_id: Principal
+    instance: SubnetInstance, method: MethodName, sender: Principal, about: CanisterId, effective_id: Principal
 ) -> Refused | None:
     if effective_id != about:
         return Refused("the effective canister id is not that of the canister concerned")
@@ -211,7 +213,7 @@ def _refusal_about(
     return None
 
 
-def request_rejection(instance: Instance, request_id: RequestId, code: int) -> Refused | None:
+def request_rejection(instance: SubnetInstance, request_id: RequestId, code: int) -> Refused | None:
     """Rejects a request that is not started."""
     if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Received):
         return Refused("the request is not one that waits to be started")
@@ -221,7 +223,7 @@ def request_rejection(instance: Instance, request_id: RequestId, code: int) -> R
     return None
 
 
-def initiate_call(instance: Instance, request_id: RequestId) -> Refused | None:
+def initiate_call(instance: SubnetInstance, request_id: RequestId) -> Refused | None:
     """Starts a request: its call enters in front of all messages."""
     if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Received):
         return Refused("the request is not one that waits to be started")
@@ -244,13 +246,13 @@ def initiate_call(instance: Instance, request_id: RequestId) -> Refused | None:
     return None
 
 
-def _answer(instance: Instance, request_id: RequestId, response: Reply | Reject) -> None:
+def _answer(instance: SubnetInstance, request_id: RequestId, response: Reply | Reject) -> None:
     status = Replied(response.data) if isinstance(response, Reply) else Rejected(response)
     instance.ingress.change(request_id, status)
     instance.recorder.status(request_id, status)
 
 
-def respond_to_user(instance: Instance, message_id: int) -> Refused | None:
+def respond_to_user(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Takes the response to a user's call as the answer to the request."""
     message = instance.messages.get(message_id)
     if not isinstance(message, ResponseMessage) or not isinstance(message.origin, FromUser):
@@ -261,7 +263,7 @@ def respond_to_user(instance: Instance, message_id: int) -> Refused | None:
     return None
 
 
-def request_done(instance: Instance, request_id: RequestId) -> Refused | None:
+def request_done(instance: SubnetInstance, request_id: RequestId) -> Refused | None:
     """Drops the answer to a request and keeps only that there was one."""
     if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Replied | Rejected):
         return Refused("the request is not answered")
@@ -270,7 +272,7 @@ def request_done(instance: Instance, request_id: RequestId) -> Refused | None:
     return None
 
 
-def request_deletion(instance: Instance, request_id: RequestId) -> Refused | None:
+def request_deletion(instance: SubnetInstance, request_id: RequestId) -> Refused | None:
     """Forgets an answered request after it expired."""
     known = instance.ingress.get(request_id)
     if known is None or not isinstance(known.status, Replied | Rejected | Done):

@@ -3,8 +3,8 @@
 from reference_impl.messages.delivery import cost_of_start
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller
 from spec.state.canister import HookStatus, Running
 from spec.state.message import Between, FuncMessage, GlobalTimer, Heartbeat, OnLowWasmMemory
@@ -14,7 +14,7 @@ from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, Canister
 HOOK_FIRST = Refused("the low-memory hook runs first")
 
 
-def _task_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+def _task_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> Refused | None:
     if canister is None or canister.code is None or not isinstance(canister.status, Running):
         return Refused("the canister does not run")
     if instance.liquid(canister) < cost_of_start(instance, canister, None):
@@ -23,7 +23,7 @@ def _task_refusal(instance: Instance, canister: CanisterRecord | None) -> Refuse
 
 
 def _start_task(
-    instance: Instance,
+    instance: SubnetInstance,
     canister: CanisterRecord,
     context_id: CallContextId,
     task: Heartbeat | GlobalTimer | OnLowWasmMemory,
@@ -45,7 +45,7 @@ def _start_task(
     )
 
 
-def heartbeat_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+def heartbeat_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> Refused | None:
     """Why the heartbeat of a canister cannot run now."""
     refusal = _task_refusal(instance, canister)
     if refusal is not None or canister is None or canister.code is None:
@@ -56,7 +56,7 @@ def heartbeat_refusal(instance: Instance, canister: CanisterRecord | None) -> Re
 
 
 def heartbeat_context_creation(
-    instance: Instance, canister_id: CanisterId, context_id: CallContextId
+    instance: SubnetInstance, canister_id: CanisterId, context_id: CallContextId
 ) -> Refused | None:
     """Opens a call context for the heartbeat of a canister."""
     canister = instance.canisters.get(canister_id)
@@ -69,7 +69,7 @@ def heartbeat_context_creation(
     return None
 
 
-def timer_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+def timer_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> Refused | None:
     """Why the global timer of a canister cannot run now."""
     refusal = _task_refusal(instance, canister)
     if refusal is not None or canister is None or canister.code is None:
@@ -84,7 +84,7 @@ def timer_refusal(instance: Instance, canister: CanisterRecord | None) -> Refuse
 
 
 def global_timer_context_creation(
-    instance: Instance, canister_id: CanisterId, context_id: CallContextId
+    instance: SubnetInstance, canister_id: CanisterId, context_id: CallContextId
 ) -> Refused | None:
     """Switches the timer of a canister off and opens a call context for it."""
     canister = instance.canisters.get(canister_id)
@@ -98,7 +98,7 @@ def global_timer_context_creation(
     return None
 
 
-def hook_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused | None:
+def hook_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> Refused | None:
     """Why the low-memory hook of a canister cannot run now. Whether the module exports it is not asked."""
     refusal = _task_refusal(instance, canister)
     if refusal is not None or canister is None:
@@ -107,7 +107,7 @@ def hook_refusal(instance: Instance, canister: CanisterRecord | None) -> Refused
 
 
 def on_low_wasm_memory_context_creation(
-    instance: Instance, canister_id: CanisterId, context_id: CallContextId
+    instance: SubnetInstance, canister_id: CanisterId, context_id: CallContextId
 ) -> Refused | None:
     """Opens a call context for the low-memory hook of a canister; it does not run again until memory was enough."""
     canister = instance.canisters.get(canister_id)

@@ -3,7 +3,7 @@
 from reference_impl.management.methods import status_of
 from reference_impl.messages.requests import admits, may_see_status
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import LogRecord
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
@@ -30,7 +30,7 @@ def canister_in(argument: Blob) -> CanisterId | None:
     return arguments.canister_id if isinstance(arguments, CanisterIdArguments) else None
 
 
-def answer(instance: Instance, asker: Principal, method: MethodName, argument: Blob) -> Reply | RejectReason:
+def answer(instance: SubnetInstance, asker: Principal, method: MethodName, argument: Blob) -> Reply | RejectReason:
     """The reply, or why there is none."""
     if method == LISTING:
         return _list(instance) if instance.is_subnet_admin(asker) else RejectReason.NOT_AUTHORIZED
@@ -47,7 +47,7 @@ def answer(instance: Instance, asker: Principal, method: MethodName, argument: B
     return _tell(instance, canister, method)
 
 
-def _may_ask(instance: Instance, canister: CanisterRecord, asker: Principal, method: MethodName) -> bool:
+def _may_ask(instance: SubnetInstance, canister: CanisterRecord, asker: Principal, method: MethodName) -> bool:
     if method == "canister_status":
         return may_see_status(instance, canister, asker)
     if method == "canister_metrics":
@@ -55,7 +55,7 @@ def _may_ask(instance: Instance, canister: CanisterRecord, asker: Principal, met
     return admits(canister.settings.log_visibility, canister, asker)
 
 
-def _tell(instance: Instance, canister: CanisterRecord, method: MethodName) -> Reply:
+def _tell(instance: SubnetInstance, canister: CanisterRecord, method: MethodName) -> Reply:
     if method == "canister_status":
         return Reply(encode_canister_status(status_of(instance, canister)))
     if method == "canister_metrics":
@@ -64,7 +64,7 @@ def _tell(instance: Instance, canister: CanisterRecord, method: MethodName) -> R
     return Reply(encode_result(method, List(tuple(records))))
 
 
-def _young_logs(instance: Instance, canister: CanisterRecord) -> list[LogRecord]:
+def _young_logs(instance: SubnetInstance, canister: CanisterRecord) -> list[LogRecord]:
     """The end of the log that is not longer than a log should be."""
     space, start = instance.profile.limits.log_capacity, len(canister.logs)
     while start > 0 and len(canister.logs[start - 1].content) <= space:
@@ -73,7 +73,7 @@ def _young_logs(instance: Instance, canister: CanisterRecord) -> list[LogRecord]
     return canister.logs[start:]
 
 
-def _list(instance: Instance) -> Reply:
+def _list(instance: SubnetInstance) -> Reply:
     """Runs of numbered ids become ranges; ids of another form are ranges by themselves."""
     ranges: list[CanisterIdRange] = []
     for canister_id in sorted(_own_canisters(instance)):
@@ -84,7 +84,7 @@ def _list(instance: Instance) -> Reply:
     return Reply(encode_result(LISTING, List(tuple(ranges))))
 
 
-def _own_canisters(instance: Instance) -> list[CanisterId]:
+def _own_canisters(instance: SubnetInstance) -> list[CanisterId]:
     return [one for one, canister in instance.canisters.items() if canister.subnet == instance.subnet]
 
 

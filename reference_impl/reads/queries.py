@@ -5,8 +5,8 @@ from attrs import frozen
 from reference_impl.messages.requests import refused
 from reference_impl.reads.management_queries import TELLING, answer, canister_in
 from reference_impl.reads.query_evaluation import Budget, evaluate
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Principal
 from spec.values.quantities import Nanoseconds
@@ -25,7 +25,7 @@ class Query:
     argument: Blob
 
 
-def answer_query(instance: Instance, query: Query, effective_id: Principal) -> Response | Refused:
+def answer_query(instance: SubnetInstance, query: Query, effective_id: Principal) -> Response | Refused:
     """The reply or reject of a query, or why it is not evaluated at all."""
     if len(query.nonce) > instance.profile.limits.nonce:
         return Refused("the nonce is too long")
@@ -39,7 +39,7 @@ def answer_query(instance: Instance, query: Query, effective_id: Principal) -> R
     return evaluate(instance, budget, Caller(query.sender), query.canister_id, query.method_name, query.argument)
 
 
-def _answer_management_query(instance: Instance, query: Query, effective_id: Principal) -> Response | Refused:
+def _answer_management_query(instance: SubnetInstance, query: Query, effective_id: Principal) -> Response | Refused:
     managed = canister_in(query.argument)
     if query.method_name in TELLING and managed is not None and managed != effective_id:
         return Refused("the effective canister id is not that of the canister concerned")

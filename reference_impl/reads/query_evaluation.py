@@ -5,12 +5,12 @@ from collections import deque
 from attrs import define, field
 
 from reference_impl.management.methods import status_of
-from reference_impl.messages.execution import failure_of
+from reference_impl.messages.message_execution import failure_of
 from reference_impl.messages.requests import stopped_reason
 from reference_impl.reads.management_queries import answer as answer_of_management
 from reference_impl.reads.management_queries import canister_in
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import CompositeQueries
 from spec.canister.outcome import MethodCall, Outcome, Trapped
@@ -42,7 +42,7 @@ class Budget:
 class QueryRun:
     """One query method that runs, with what it has left behind so far."""
 
-    instance: Instance
+    instance: SubnetInstance
     budget: Budget
     depth: Count
     canister: CanisterRecord
@@ -117,7 +117,7 @@ class QueryRun:
 
 
 def evaluate(
-    instance: Instance,
+    instance: SubnetInstance,
     budget: Budget,
     caller: Caller,
     callee: CanisterId,

@@ -6,8 +6,8 @@ import cbor2
 
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.ingress_history import KnownCall
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
 from spec.values.identifiers import Blob, Principal, RequestId, self_authenticating_id
 
@@ -30,7 +30,7 @@ def _natural(number: int) -> Blob:
 
 
 def read_values(
-    instance: Instance, sender: Principal, effective_id: Principal, paths: Sequence[Path]
+    instance: SubnetInstance, sender: Principal, effective_id: Principal, paths: Sequence[Path]
 ) -> list[Blob | None] | Refused:
     """The value at each path, None where there is none. If the sender may not read one of them, nothing is told."""
     for path in paths:
@@ -43,7 +43,7 @@ def _shown(label: Blob) -> str:
     return label.decode() if label.isascii() and label.decode().isprintable() else label.hex()
 
 
-def _may_read(instance: Instance, sender: Principal, effective_id: Principal, path: tuple[Blob, ...]) -> bool:
+def _may_read(instance: SubnetInstance, sender: Principal, effective_id: Principal, path: tuple[Blob, ...]) -> bool:
     match path:
         case (b"time",) | (b"subnet",) | (b"subnet", _) | (b"api_boundary_nodes",) | (b"api_boundary_nodes", _):
             return True
@@ -67,12 +67,14 @@ def _may_read(instance: Instance, sender: Principal, effective_id: Principal, pa
             return False
 
 
-def _may_read_request(instance: Instance, sender: Principal, effective_id: Principal, request_id: RequestId) -> bool:
+def _may_read_request(
+    instance: SubnetInstance, sender: Principal, effective_id: Principal, request_id: RequestId
+) -> bool:
     known = instance.ingress.get(request_id)
     return known is None or (known.request.sender == sender and known.effective_id == effective_id)
 
 
-def _may_read_metadata(instance: Instance, sender: Principal, canister_id: Principal, name: Blob) -> bool:
+def _may_read_metadata(instance: SubnetInstance, sender: Principal, canister_id: Principal, name: Blob) -> bool:
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -86,7 +88,7 @@ def _may_read_metadata(instance: Instance, sender: Principal, canister_id: Princ
     return text not in module.private_custom_sections or canister.is_controlled_by(sender)
 
 
-def _value(instance: Instance, path: tuple[Blob, ...]) -> Blob | None:
+def _value(instance: SubnetInstance, path: tuple[Blob, ...]) -> Blob | None:
     match path:
         case (b"time",):
             return _natural(instance.system_time)

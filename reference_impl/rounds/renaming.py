@@ -3,8 +3,8 @@
 from attrs import evolve
 
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import Stopped
 from spec.state.history import Change, ChangeFromCanister, RenameCanister, RenameTarget
 from spec.values.identifiers import CanisterId, Principal
@@ -12,7 +12,7 @@ from spec.values.quantities import CanisterVersion
 
 
 def canister_renaming(
-    instance: Instance,
+    instance: SubnetInstance,
     canister_id: CanisterId,
     new_canister_id: CanisterId,
     orchestrator: CanisterId,
@@ -51,7 +51,7 @@ def _refusal(moving: CanisterRecord, replaced: CanisterRecord, askers: tuple[Pri
     return None
 
 
-def _take_place(instance: Instance, moving: CanisterRecord, replaced: CanisterRecord) -> None:
+def _take_place(instance: SubnetInstance, moving: CanisterRecord, replaced: CanisterRecord) -> None:
     """Only the old id of the canister that moves is used up."""
     instance.delete_canister(replaced)
     instance.delete_canister(moving)

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from reference_impl.messages import delivery, expiry, tasks
 from reference_impl.rounds import transitions
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Stopping
 from spec.state.label import Label
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, RequestId
@@ -28,7 +28,7 @@ STOP_TIMEOUT: Nanoseconds = 300 * NANOSECONDS_PER_SECOND
 class Scheduler:
     """Drives an instance from round to round."""
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: SubnetInstance) -> None:
         self._instance = instance
         self.rounds = 0
         """How many rounds there were."""

@@ -3,8 +3,8 @@
 from attrs import evolve
 
 from reference_impl.management.uninstallation import forget_code, reject_open_calls
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.values.containers import List
 from spec.values.identifiers import CanisterId, Principal, SubnetId
 from spec.values.quantities import CanisterVersion, Count, Cycles, Nanoseconds
@@ -12,7 +12,7 @@ from spec.values.quantities import CanisterVersion, Count, Cycles, Nanoseconds
 NO_SUCH_CANISTER = Refused("there is no such canister")
 
 
-def canister_time_progress(instance: Instance, canister_id: CanisterId, time: Nanoseconds) -> Refused | None:
+def canister_time_progress(instance: SubnetInstance, canister_id: CanisterId, time: Nanoseconds) -> Refused | None:
     """A canister's clock moves on."""
     canister = instance.canisters.get(canister_id)
     if canister is None or time <= canister.time:
@@ -21,7 +21,7 @@ def canister_time_progress(instance: Instance, canister_id: CanisterId, time: Na
     return None
 
 
-def system_time_progress(instance: Instance, time: Nanoseconds) -> Refused | None:
+def system_time_progress(instance: SubnetInstance, time: Nanoseconds) -> Refused | None:
     """The system's clock moves on."""
     if time <= instance.system_time:
         return Refused("time does not progress")
@@ -29,7 +29,7 @@ def system_time_progress(instance: Instance, time: Nanoseconds) -> Refused | Non
     return None
 
 
-def payment_from_reserved_balance(instance: Instance, canister_id: CanisterId, balance: Cycles) -> Refused | None:
+def payment_from_reserved_balance(instance: SubnetInstance, canister_id: CanisterId, balance: Cycles) -> Refused | None:
     """A canister pays for resources with cycles that it has reserved; so much of them is left."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not 0 <= balance < canister.reserved_balance:
@@ -39,7 +39,7 @@ def payment_from_reserved_balance(instance: Instance, canister_id: CanisterId, b
     return None
 
 
-def payment_from_main_balance(instance: Instance, canister_id: CanisterId, balance: Cycles) -> Refused | None:
+def payment_from_main_balance(instance: SubnetInstance, canister_id: CanisterId, balance: Cycles) -> Refused | None:
     """A canister that has nothing reserved pays for resources; so much of its balance is left."""
     canister = instance.canisters.get(canister_id)
     if canister is None or canister.reserved_balance or not 0 <= balance < canister.balance:
@@ -49,7 +49,7 @@ def payment_from_main_balance(instance: Instance, canister_id: CanisterId, balan
     return None
 
 
-def canister_out_of_cycles(instance: Instance, canister_id: CanisterId) -> Refused | None:
+def canister_out_of_cycles(instance: SubnetInstance, canister_id: CanisterId) -> Refused | None:
     """A canister without any cycles loses its code, its snapshots, its allocations and the list of its changes."""
     canister = instance.canisters.get(canister_id)
     if canister is None or canister.balance or canister.reserved_balance:
@@ -64,7 +64,9 @@ def canister_out_of_cycles(instance: Instance, canister_id: CanisterId) -> Refus
     return None
 
 
-def canister_version_increment(instance: Instance, canister_id: CanisterId, version: CanisterVersion) -> Refused | None:
+def canister_version_increment(
+    instance: SubnetInstance, canister_id: CanisterId, version: CanisterVersion
+) -> Refused | None:
     """The version of a canister grows without any other reason."""
     canister = instance.canisters.get(canister_id)
     if canister is None or version <= canister.version:
@@ -73,7 +75,7 @@ def canister_version_increment(instance: Instance, canister_id: CanisterId, vers
     return None
 
 
-def canister_history_trimming(instance: Instance, canister_id: CanisterId, kept: Count) -> Refused | None:
+def canister_history_trimming(instance: SubnetInstance, canister_id: CanisterId, kept: Count) -> Refused | None:
     """Older changes of a canister are forgotten; at least 20 are kept."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
@@ -85,7 +87,7 @@ def canister_history_trimming(instance: Instance, canister_id: CanisterId, kept:
     return None
 
 
-def canister_log_trimming(instance: Instance, canister_id: CanisterId, kept: Count) -> Refused | None:
+def canister_log_trimming(instance: SubnetInstance, canister_id: CanisterId, kept: Count) -> Refused | None:
     """Older entries of a log that is longer than its capacity are forgotten."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
@@ -97,7 +99,7 @@ def canister_log_trimming(instance: Instance, canister_id: CanisterId, kept: Cou
     return None
 
 
-def subnet_admins_change(instance: Instance, subnet_id: SubnetId, admins: List[Principal]) -> Refused | None:
+def subnet_admins_change(instance: SubnetInstance, subnet_id: SubnetId, admins: List[Principal]) -> Refused | None:
     """A subnet gets other admins, or none."""
     if instance.subnet_admins.get(subnet_id, List[Principal]()) == admins:
         return Refused("these are the admins already")

@@ -9,10 +9,10 @@ from reference_impl.management import methods as management
 from reference_impl.management import outside_calls
 from reference_impl.management.verdicts import Applies, DoesNotFit, WorldFailed
 from reference_impl.messages import delivery, expiry, requests, tasks
-from reference_impl.messages.execution import execute_pending
+from reference_impl.messages.message_execution import execute_pending
 from reference_impl.rounds import renaming, spontaneous
-from reference_impl.subnet.instance import Instance
 from reference_impl.subnet.observations import Accepted, Refused
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.label import Label
 from spec.values.rejects import Reject, RejectCode
 
@@ -22,7 +22,7 @@ Handler = Callable[..., Outcome]
 REJECTION = "management_call_rejection"
 
 
-def message_execution(instance: Instance, message_id: int) -> Refused | None:
+def message_execution(instance: SubnetInstance, message_id: int) -> Refused | None:
     """Runs the function that is pending."""
     if instance.messages.pending_function is None or instance.messages.pending_function != message_id:
         return Refused("the message is not a function that is about to run")
@@ -40,7 +40,7 @@ class _ManagementTransition:
 
     rule: str
 
-    def __call__(self, instance: Instance, message_id: int, **choices: object) -> Refused | None:
+    def __call__(self, instance: SubnetInstance, message_id: int, **choices: object) -> Refused | None:
         call = management.management_call(instance, message_id, choices)
         if call is None:
             return Refused("the message is not a call to the management canister that may be taken")
@@ -60,7 +60,7 @@ class _ManagementTransition:
                 return Refused(because)
 
 
-def management_call_rejection(instance: Instance, message_id: int, code: int) -> Refused | None:
+def management_call_rejection(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
     """Rejects a call that the management canister cannot serve, with any code."""
     call = management.management_call(instance, message_id, {})
     if call is None:
@@ -146,7 +146,7 @@ TRANSITIONS: Mapping[str, _Transition] = {
 """Every transition that the engine knows, by the name that labels use."""
 
 
-def take(instance: Instance, label: Label) -> Outcome:
+def take(instance: SubnetInstance, label: Label) -> Outcome:
     """Takes exactly the transition that a label names; `Refused` if it cannot be taken, and then nothing changed."""
     transition = TRANSITIONS.get(label.rule)
     if transition is None:
@@ -162,7 +162,7 @@ def take(instance: Instance, label: Label) -> Outcome:
     return outcome
 
 
-def take_management_call(instance: Instance, message_id: int) -> None:
+def take_management_call(instance: SubnetInstance, message_id: int) -> None:
     """Handles a call to the management canister in the one way that fits it."""
     call = management.management_call(instance, message_id, {})
     assert call is not None, "the queue gave a call for the management canister"

@@ -9,8 +9,8 @@ from attrs import frozen
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_reads import Path, read_values
-from reference_impl.subnet.instance import Loader
 from reference_impl.subnet.observations import Accepted, ClaimedStep, Observation, Refused
+from reference_impl.subnet.subnet_instance import Loader
 from reference_impl.wasm.running.module import load_module
 from spec.profile import Profile, known_profiles
 from spec.state.canister import Subnet

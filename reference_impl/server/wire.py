@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_reads import status_name
-from reference_impl.subnet.observations import Execution, Observation, Refused, StatusChange
+from reference_impl.subnet.observations import ExecutionShown, Observation, Refused, StatusChange
 from spec.state.label import Label
 from spec.state.request import Endpoint, Rejected, Replied, Request, RequestStatus, SenderInfo
 from spec.values.containers import List
@@ -279,7 +279,7 @@ def output(value: Observation) -> Json:
     match value:
         case StatusChange():
             return {"kind": "status", "request_id": blob(value.request_id), "status": status(value.status)}
-        case Execution():
+        case ExecutionShown():
             failure = value.failure
             return {
                 "kind": "executed",

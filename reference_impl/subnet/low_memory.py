@@ -1,14 +1,14 @@
 """When the low-memory hook of a canister is due."""
 
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.instance import Instance, heap_size
+from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from spec.canister.module import CanisterModule
 from spec.canister.wasm_state import WasmState
 from spec.state.canister import HookStatus
 
 
 def is_low_on_memory(
-    instance: Instance, canister: CanisterRecord, module: CanisterModule, wasm_state: WasmState
+    instance: SubnetInstance, canister: CanisterRecord, module: CanisterModule, wasm_state: WasmState
 ) -> bool:
     """
     With the settings of the canister, less of the heap than the threshold is left.
@@ -20,7 +20,7 @@ def is_low_on_memory(
     return (settings.wasm_memory_limit or largest) < heap_size(wasm_state) + settings.wasm_memory_threshold
 
 
-def look_at_hook(instance: Instance, canister: CanisterRecord) -> None:
+def look_at_hook(instance: SubnetInstance, canister: CanisterRecord) -> None:
     """Brings the status of the hook up to date after the heap or the settings may have changed."""
     code = canister.code
     if code is None or not is_low_on_memory(instance, canister, code.installed.module, code.wasm_state):

@@ -34,7 +34,7 @@ class StatusChange:
 
 
 @frozen
-class Execution:
+class ExecutionShown:
     """Code of a canister ran."""
 
     canister_id: CanisterId
@@ -44,7 +44,7 @@ class Execution:
     """Why the effects were dropped, if they were."""
 
 
-Observation = StatusChange | Execution
+Observation = StatusChange | ExecutionShown
 
 
 @frozen
@@ -95,7 +95,7 @@ class Recorder:
 
     def execution(self, canister_id: CanisterId, instructions: Instructions, failure: FailedExecution | None) -> None:
         """Notes that code ran."""
-        self._outputs.append(Execution(canister_id, instructions, failure))
+        self._outputs.append(ExecutionShown(canister_id, instructions, failure))
 
     def minted(self, cycles: Cycles, purpose: Purpose) -> None:
         """Notes cycles that entered the system."""

@@ -218,7 +218,7 @@ def test_failures_are_observed(stage, script):
         output
         for step in stage.engine.explain()
         for output in step.observed.outputs
-        if type(output).__name__ == "Execution"
+        if type(output).__name__ == "ExecutionShown"
     ]
     assert [(one.instructions, one.failure) for one in executions] == [
         (500, FailedExecution(RejectReason.CANISTER_TRAPPED, "seen"))

@@ -1,11 +1,11 @@
 """The state of the specification that the engine is in."""
 
-from reference_impl.subnet.instance import Instance
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.state import State
 from spec.values.containers import List, Map, Queue
 
 
-def abstract(instance: Instance) -> State:
+def abstract(instance: SubnetInstance) -> State:
     """Equal to the specification's state after the transitions that the engine claims to have taken."""
     return State(
         profile=instance.profile,

@@ -24,9 +24,9 @@ from spec.rules.messages import (
     call_context_creation,
     call_context_end,
     callback_invocation,
-    execution,
     expiry,
     low_memory_hook,
+    message_execution,
 )
 from spec.rules.messages import rejection as call_rejection
 from spec.rules.spontaneous import renaming, resources, time, trimming
@@ -35,7 +35,7 @@ GROUPS = {
     "Requests": (submission, progress),
     "Calls that do not start": (call_rejection,),
     "Call contexts": (call_context_creation, low_memory_hook, call_context_end),
-    "Message execution": (execution,),
+    "Message execution": (message_execution,),
     "Responses": (callback_invocation, expiry),
     "The management canister": (
         creation,

@@ -5,7 +5,7 @@ from typing import Final
 from spec.canister.outcome import Callback, Closure, MethodCall
 from spec.fees import call_fee, cycles_per_response, message_memory, smaller
 from spec.system_api.cycles import HIGH
-from spec.system_api.execution import CallUnderConstruction, Execution
+from spec.system_api.execution_state import CallUnderConstruction, Execution
 from spec.values.checklist import defines
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 from spec.values.quantities import Cycles

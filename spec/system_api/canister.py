@@ -2,7 +2,7 @@
 
 from spec.canister.environment import EnvironmentVariable
 from spec.system_api.context import REPLICATED
-from spec.system_api.execution import Execution
+from spec.system_api.execution_state import Execution
 from spec.values.checklist import defines
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Blob, Principal, Text
 from spec.values.quantities import Nanoseconds

@@ -13,7 +13,7 @@ from spec.fees import (
     vetkd_key_fee,
 )
 from spec.profile import Fees
-from spec.system_api.execution import Execution
+from spec.system_api.execution_state import Execution
 from spec.values.checklist import defines
 from spec.values.management.keys import KNOWN_KEYS
 from spec.values.quantities import Count, Cycles

@@ -9,7 +9,7 @@ from spec.canister.module import MalformedModule
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.system_api.context import Context
-from spec.system_api.execution import Parameters
+from spec.system_api.execution_state import Parameters
 from spec.system_api.module import WasmCanisterModule, parse_module
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE
 from spec.system_api.run import Ending, run_function

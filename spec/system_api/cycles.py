@@ -1,7 +1,7 @@
 """Cycles: the balance, what came with a call, and burning. Source: canister-interface, cycles."""
 
 from spec.fees import smaller
-from spec.system_api.execution import Execution
+from spec.system_api.execution_state import Execution
 from spec.values.quantities import Cycles
 from spec.wasm.traps import Trap
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from spec.system_api.execution import Execution
+from spec.system_api.execution_state import Execution
 from spec.values.checklist import defines
 from spec.wasm.traps import Trap
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from spec.system_api.execution import Execution
+from spec.system_api.execution_state import Execution
 from spec.system_api.table import IMPORTS, SystemFunction
 from spec.values.checklist import defines
 from spec.wasm.execute import HostFunction, Instance

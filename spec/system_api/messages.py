@@ -1,7 +1,7 @@
 """The message that is executed: its argument, its caller and the response to it."""
 
 from spec.system_api.context import Context
-from spec.system_api.execution import Execution
+from spec.system_api.execution_state import Execution
 from spec.values.checklist import defines
 from spec.values.quantities import ByteCount
 from spec.values.rejects import Reject, RejectCode, Reply

@@ -17,7 +17,7 @@ from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.system_api.compilation import instructions_to_compile
 from spec.system_api.context import Context
-from spec.system_api.execution import Parameters
+from spec.system_api.execution_state import Parameters
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE, DecodedModule, decode_module
 from spec.system_api.run import Ending, run_closure, run_function
 from spec.values.canister_terms import GlobalType

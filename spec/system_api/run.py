@@ -10,7 +10,7 @@ from spec.canister.outcome import Closure, Outcome, Returned, Trapped, TrapReaso
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits, Rounds
 from spec.system_api.context import CHANGES_KEPT, INSTALLING, REPLICATED, Context
-from spec.system_api.execution import Execution, Parameters, start_execution
+from spec.system_api.execution_state import Execution, Parameters, start_execution
 from spec.system_api.host import host_functions
 from spec.values.checklist import defines
 from spec.values.containers import List

@@ -9,7 +9,7 @@ operations do.
 from typing import Final
 
 from spec.system_api.context import QUERYING, UPGRADING
-from spec.system_api.execution import Execution
+from spec.system_api.execution_state import Execution
 from spec.values.checklist import defines
 from spec.values.quantities import OS_PAGE, WASM_PAGE, Count, Instructions
 from spec.wasm.traps import Trap

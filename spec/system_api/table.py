@@ -21,7 +21,7 @@ from spec.system_api import (
     stable_memory,
 )
 from spec.system_api.context import Context
-from spec.system_api.execution import ApiFunction, Execution
+from spec.system_api.execution_state import ApiFunction, Execution
 from spec.values.checklist import defines
 from spec.values.identifiers import Text
 from spec.values.quantities import Instructions

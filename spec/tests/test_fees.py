@@ -69,9 +69,7 @@ def test_a_worked_example_holds(what: str) -> None:
 
 
 def test_the_worked_examples_are_those_of_the_facts() -> None:
-    path = Path(__file__).parents[2].parent / "shared" / "facts" / "fees.json"
-    if not path.exists():
-        pytest.skip("the facts on fees are not beside the project")
+    path = Path(__file__).parents[2] / "docs" / "facts" / "fees.json"
     examples = {example["what"]: example["value"] for example in json.loads(path.read_text())["worked_examples"]}
     assert {what: value for what, value in examples.items() if what not in NOT_IN_THIS_PROFILE} == VALUES
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from attrs import evolve
+
 from conformance.canisters.scripted import (
     RELAY_REPLY,
     REPLY_REJECT_CODE,
@@ -12,6 +14,8 @@ from conformance.judging.patterns import Pattern, replies_where, replies_with
 from conformance.protocol.interface import Replied, Seen
 from conformance.suite.stage import Stage
 from spec.values import management
+from spec.values.canister_terms import AllowedViewers, Visibility
+from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Text
 from spec.values.rejects import RejectCode
 
@@ -66,3 +70,24 @@ def status_of(stage: Stage, canister: CanisterId) -> management.CanisterStatusRe
     if not isinstance(seen, Replied):
         raise ValueError("the status was not given")
     return management.decode_canister_status(seen.data)
+
+
+def in_order(settings: management.DefiniteSettings) -> management.DefiniteSettings:
+    """The settings with what has no order in the order of this suite. Checklist: `unspec.order.sets`."""
+    return evolve(
+        settings,
+        controllers=List(tuple(sorted(settings.controllers))),
+        environment_variables=List(tuple(sorted(settings.environment_variables, key=lambda each: each.name))),
+        log_visibility=visibility_in_order(settings.log_visibility),
+        snapshot_visibility=visibility_in_order(settings.snapshot_visibility),
+        status_visibility=visibility_in_order(settings.status_visibility),
+    )
+
+
+def visibility_in_order(visibility: Visibility) -> Visibility:
+    """The visibility with its viewers in the order of this suite."""
+    match visibility:
+        case AllowedViewers(viewers):
+            return AllowedViewers(List(tuple(sorted(viewers))))
+        case _:
+            return visibility

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from properties.agreement.modules import load_pair, running_canister
 from reference_impl.wasm.layout.fast_functions import FAST, LONG_BLOB
-from reference_impl.wasm.system_api.table import SYSTEM_API, Context
+from reference_impl.wasm.layout.system_functions import SYSTEM_API, Context
 from spec.canister.environment import EnvironmentVariable
 from spec.canister.outcome import Returned, TrapReason
 from spec.profile import load_profile

@@ -30,9 +30,9 @@ from reference_impl.wasm.layout.fast_functions import (
     StableWrite,
 )
 from reference_impl.wasm.layout.parsed_module import CODE
+from reference_impl.wasm.layout.system_functions import SYSTEM_API
 from reference_impl.wasm.rewriting import fast_stable_code
 from reference_impl.wasm.rewriting.fast_text import HEAP, SYSTEM, FunctionText, both, cell, cell_32, fits, set_cell
-from reference_impl.wasm.system_api.table import SYSTEM_API
 
 
 @frozen

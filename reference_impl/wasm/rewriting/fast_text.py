@@ -6,7 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from reference_impl.wasm.layout.fast_functions import CELLS, FLAGS, LOG_CAPACITY, LOG_SPACE, PLACES
-from reference_impl.wasm.system_api.table import LOG_SENT, LOG_STORED, Logging, PerByte, SystemFunction
+from reference_impl.wasm.layout.system_functions import LOG_SENT, LOG_STORED, Logging, PerByte, SystemFunction
 from spec.values.quantities import Instructions
 
 HEAP, SYSTEM, STABLE = 0, 1, 2

@@ -13,7 +13,7 @@ from reference_impl.wasm.layout.parsed_module import (
     FunctionType,
     ParsedModule,
 )
-from reference_impl.wasm.system_api.table import import_types
+from reference_impl.wasm.layout.system_functions import import_types
 from spec.profile import Limits
 from spec.values.identifiers import Blob, MethodName, Text
 from spec.values.quantities import WASM_PAGE

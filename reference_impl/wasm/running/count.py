@@ -4,10 +4,10 @@ from typing import Final
 
 from attrs import evolve, frozen
 
+from reference_impl.wasm.layout.system_functions import Context
 from reference_impl.wasm.running import runtime
 from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from reference_impl.wasm.running.runtime import Finished, Given
-from reference_impl.wasm.system_api.table import Context
 from spec.canister.environment import Caller, Environment, SimpleStatus
 from spec.canister.module import MalformedModule
 from spec.canister.outcome import Returned, Trapped, TrapReason

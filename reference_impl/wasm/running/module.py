@@ -8,8 +8,11 @@ from typing import Final
 import wasmtime
 from attrs import evolve, frozen
 
+from reference_impl.wasm.instances.instance import CompiledModule
+from reference_impl.wasm.instances.wasmtime_engine import accepting_engine, compile_module, engine
 from reference_impl.wasm.layout.encoding import Malformed
 from reference_impl.wasm.layout.parsed_module import F32, F64, I32, I64, KIND_FUNCTION, V128, ParsedModule, parse
+from reference_impl.wasm.layout.system_functions import Context
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
 from reference_impl.wasm.rewriting.instrument import instrument
 from reference_impl.wasm.rewriting.requirements import (
@@ -23,11 +26,8 @@ from reference_impl.wasm.rewriting.requirements import (
     unpacked,
 )
 from reference_impl.wasm.running import runtime
-from reference_impl.wasm.running.engine import accepting_engine, compile_module, engine
-from reference_impl.wasm.running.instance import CompiledModule
 from reference_impl.wasm.running.runtime import Entry, Given
 from reference_impl.wasm.system_api.functions import linker
-from reference_impl.wasm.system_api.table import Context
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import MalformedModule
 from spec.canister.outcome import Callback, Closure, Outcome, Returned, Trapped, TrapReason

@@ -7,18 +7,19 @@ from typing import Final
 import wasmtime
 from attrs import frozen
 
+from reference_impl.wasm.instances import wasmtime_engine
+from reference_impl.wasm.instances.instance import CompiledModule, WasmtimeInstance
+from reference_impl.wasm.instances.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.layout.fast_functions import NUMBER_OF_CELLS
+from reference_impl.wasm.layout.system_functions import REPLICATED, Context
 from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES
 from reference_impl.wasm.rewriting.counting_code import OVERRUN, RUN_OUT
 from reference_impl.wasm.rewriting.requirements import takes_pages_for_upgrades
-from reference_impl.wasm.running import engine
-from reference_impl.wasm.running.instance import CompiledModule, Instance
-from reference_impl.wasm.running.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.system_api.costs import BYTES_PER_GLOBAL
 from reference_impl.wasm.system_api.execution import Ended, Execution
 from reference_impl.wasm.system_api.functions import ACTIVE, linker
 from reference_impl.wasm.system_api.stable import most_pages_accessed
-from reference_impl.wasm.system_api.table import REPLICATED, Context
+from reference_impl.wasm.system_api.start_of_memory import start_of_memory
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
@@ -81,7 +82,7 @@ class Finished:
     has_accepted_message: bool
 
 
-Entry = Callable[[Instance], tuple[wasmtime.Func, list[int]]]
+Entry = Callable[[WasmtimeInstance], tuple[wasmtime.Func, list[int]]]
 """Gives the function to call and its parameters. Raises `Ended` if there is none."""
 
 
@@ -90,7 +91,7 @@ def exported(name: str) -> Entry:
     return lambda instance: (instance.function(name), [])
 
 
-def start_function(instance: Instance) -> tuple[wasmtime.Func, list[int]]:
+def start_function(instance: WasmtimeInstance) -> tuple[wasmtime.Func, list[int]]:
     """The entry at the start function."""
     return instance.start_function(), []
 
@@ -98,7 +99,7 @@ def start_function(instance: Instance) -> tuple[wasmtime.Func, list[int]]:
 def closure(called: Closure) -> Entry:
     """The entry at a function of the table. What is no function of one pointer-sized parameter traps when called."""
 
-    def enter(instance: Instance) -> tuple[wasmtime.Func, list[int]]:
+    def enter(instance: WasmtimeInstance) -> tuple[wasmtime.Func, list[int]]:
         function = instance.closure_function()
         tables = instance.compiled.parsed.tables
         if function is None or called.function >= tables[0].limits.minimum:
@@ -154,11 +155,11 @@ def _on_some_stack(compiled: CompiledModule, state: WasmState, entry: Entry, giv
         except _StackOverflow:
             pass
     # Deep calls of large functions. What overflowed once may do so again.
-    large = compiled.for_large_stack(linker(engine.large_stack_engine(), compiled.parsed.has_64_bit_memory))
+    large = compiled.for_large_stack(linker(wasmtime_engine.large_stack_engine(), compiled.parsed.has_64_bit_memory))
     try:
-        return engine.on_large_stack(lambda: _attempt(large, state, entry, given))
+        return wasmtime_engine.on_large_stack(lambda: _attempt(large, state, entry, given))
     except _StackOverflow:
-        raise MemoryError(f"{engine.LARGE_STACK} bytes of stack are too little for an execution") from None
+        raise MemoryError(f"{wasmtime_engine.LARGE_STACK} bytes of stack are too little for an execution") from None
 
 
 class _StackOverflow(Exception):
@@ -185,7 +186,7 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
     return Finished(outcome, executed, page_charge, execution.has_accepted_message and end is None)
 
 
-def _put_back(instance: Instance, changed: dict[int, bytes], keeps_changes: bool) -> None:
+def _put_back(instance: WasmtimeInstance, changed: dict[int, bytes], keeps_changes: bool) -> None:
     """Leaves the instance to other executions, with the changes in it or without."""
     compiled = instance.compiled
     # Growing cannot be undone, nor can dropping a data segment.
@@ -197,7 +198,7 @@ def _cells_of_nobody() -> memoryview:
     return memoryview(bytearray(8 * NUMBER_OF_CELLS)).cast("Q")
 
 
-def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
+def _execution(state: WasmState, instance: WasmtimeInstance, given: Given) -> Execution:
     return Execution(
         context=given.context,
         environment=given.environment,
@@ -219,11 +220,11 @@ def _execution(state: WasmState, instance: Instance, given: Given) -> Execution:
     )
 
 
-def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -> Ended | _CountUnknown | None:
+def _run(instance: WasmtimeInstance, execution: Execution, entry: Entry, given: Given) -> Ended | _CountUnknown | None:
     """Runs to the end; None if the function returned."""
     instance.prepare(given.limit, given.one_slice, given.environment.profile.limits.call_stack_depth)
     if instance.system is not None:
-        instance.system.fill(execution)
+        instance.system.fill(start_of_memory(execution), execution.argument)
     if instance.stable is not None:
         limits = given.environment.profile.limits
         largest = limits.stable_memory // WASM_PAGE
@@ -231,12 +232,12 @@ def _run(instance: Instance, execution: Execution, entry: Entry, given: Given) -
     outer, ACTIVE.execution = ACTIVE.execution, execution
     try:
         function, parameters = entry(instance)
-        ending = engine.call(instance.store, function, parameters)
-        if ending is engine.End.RETURNED:
+        ending = wasmtime_engine.call(instance.store, function, parameters)
+        if ending is wasmtime_engine.End.RETURNED:
             return None
-        if ending is engine.End.STACK_OVERFLOW:
+        if ending is wasmtime_engine.End.STACK_OVERFLOW:
             raise _StackOverflow
-        if ending is engine.End.TRAPPED and not instance.compiled.instrumented.is_exact:
+        if ending is wasmtime_engine.End.TRAPPED and not instance.compiled.instrumented.is_exact:
             return _CountUnknown()
         return Ended(ENDS_IN_MODULE.get(instance.end, TrapReason.TRAPPED))
     except Ended as end:
@@ -258,7 +259,7 @@ def _heap_charge(execution: Execution, end: Ended | None, changed: int) -> Instr
 
 def _outcome(
     state: WasmState,
-    instance: Instance,
+    instance: WasmtimeInstance,
     execution: Execution,
     end: Ended | None,
     changed: dict[int, bytes],

@@ -1,8 +1,8 @@
 """System API: calls to other canisters."""
 
+from reference_impl.wasm.layout.system_functions import per_byte, system_function
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api.execution import CallUnderConstruction, Ended, Execution
-from reference_impl.wasm.system_api.table import per_byte, system_function
 from spec.canister.outcome import Callback, Closure, MethodCall
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 

@@ -1,8 +1,8 @@
 """System API: the canister itself, its subnet, time, certified data, environment variables, and debugging aids."""
 
 from reference_impl.wasm.layout.fast_functions import HEAP_SIZE
+from reference_impl.wasm.layout.system_functions import ALL_BUT_START, EVERYWHERE, Logging, per_byte, system_function
 from reference_impl.wasm.system_api.execution import Ended, Execution
-from reference_impl.wasm.system_api.table import ALL_BUT_START, EVERYWHERE, Logging, per_byte, system_function
 from spec.canister.environment import EnvironmentVariable
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Final
 
 from reference_impl.wasm.layout.fast_functions import HEAP_SIZE
+from reference_impl.wasm.layout.system_functions import ALL_BUT_START, EVERYWHERE, per_byte, system_function
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api.execution import CYCLES_SIZE, Execution
-from reference_impl.wasm.system_api.table import ALL_BUT_START, EVERYWHERE, per_byte, system_function
 from spec.profile import Fees
 from spec.values.quantities import Cycles
 

@@ -5,14 +5,14 @@ from typing import Final
 
 from attrs import define, field
 
+from reference_impl.wasm.instances.instance import WasmtimeInstance
+from reference_impl.wasm.instances.stable_memory import StableMemory
+from reference_impl.wasm.instances.system_memory import halves
 from reference_impl.wasm.layout.fast_functions import AVAILABLE, BALANCE, CYCLES_KNOWN, HEAP_SIZE, LOG_SPACE
+from reference_impl.wasm.layout.system_functions import LOG_SENT, LOG_STORED, REPLICATED, Context
 from reference_impl.wasm.rewriting.charge_code import is_overrun
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
-from reference_impl.wasm.running.instance import Instance
-from reference_impl.wasm.running.stable_memory import StableMemory
-from reference_impl.wasm.running.system_memory import halves
 from reference_impl.wasm.system_api import costs
-from reference_impl.wasm.system_api.table import LOG_SENT, LOG_STORED, REPLICATED, Context
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, MethodCall, TrapReason
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
@@ -64,7 +64,7 @@ class Execution:
     context: Context
     environment: Environment
     self_id: CanisterId
-    instance: Instance
+    instance: WasmtimeInstance
     stable_before: LinearMemory
     cells: memoryview
     """The cells of the system memory, or such as only the host sees if the module has none."""

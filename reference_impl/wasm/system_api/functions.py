@@ -8,15 +8,20 @@ from typing import Final
 
 import wasmtime
 
+from reference_impl.wasm.instances.wasmtime_engine import (
+    define_host_function,
+    give_back,
+    host_parameters,
+    raised_in_host,
+)
 from reference_impl.wasm.layout.fast_functions import CHARGED, CYCLES_KNOWN, HEAP_SIZE, PARAMETERS, RESULT
-from reference_impl.wasm.running.engine import define_host_function, give_back, host_parameters, raised_in_host
+from reference_impl.wasm.layout.system_functions import SYSTEM_API, Implementation, SystemFunction
 from reference_impl.wasm.system_api import call as system_api_call
 from reference_impl.wasm.system_api import canister as system_api_canister
 from reference_impl.wasm.system_api import cycles as system_api_cycles
 from reference_impl.wasm.system_api import message as system_api_message
 from reference_impl.wasm.system_api import stable as system_api_stable
 from reference_impl.wasm.system_api.execution import Execution
-from reference_impl.wasm.system_api.table import SYSTEM_API, Implementation, SystemFunction
 
 FAMILIES: Final = (
     system_api_call,

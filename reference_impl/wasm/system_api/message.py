@@ -1,7 +1,7 @@
 """System API: the message, its caller, the response, and the inspection of messages."""
 
+from reference_impl.wasm.layout.system_functions import ALL_BUT_START, per_byte, system_function
 from reference_impl.wasm.system_api.execution import Ended, Execution
-from reference_impl.wasm.system_api.table import ALL_BUT_START, per_byte, system_function
 from spec.values.rejects import Reject, RejectCode, Reply
 
 _WITH_ARGUMENT = "I U RQ NRQ TQ CQ Ry CRy F"

@@ -3,9 +3,9 @@
 from typing import Final
 
 from reference_impl.wasm.layout.fast_functions import HEAP_SIZE
+from reference_impl.wasm.layout.system_functions import EVERYWHERE, Context, system_function
 from reference_impl.wasm.rewriting.fast_stable_code import ACCESS, LARGEST_32_BIT, PAGE_CHARGE
 from reference_impl.wasm.system_api.execution import Execution
-from reference_impl.wasm.system_api.table import EVERYWHERE, Context, system_function
 from spec.profile import Limits
 from spec.values.quantities import WASM_PAGE, Count, Instructions
 

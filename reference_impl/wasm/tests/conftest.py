@@ -1,6 +1,5 @@
 """Fixtures for tests of modules written as text."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,9 +115,6 @@ def update(load: Callable[[str], WasmtimeModule], environment: Environment) -> C
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder with the facts, beside the project."""
-    folder = Path(os.environ.get("ICSPEC_SHARED", Path(__file__).parents[4] / "shared"))
-    if not folder.is_dir():
-        pytest.skip("the folder ../shared is not here")
-    return folder
+def facts() -> Path:
+    """The folder with the facts."""
+    return Path(__file__).parents[3] / "docs" / "facts"

@@ -20,8 +20,8 @@ def in_update(body, before=""):
     return f'(module {before} (func (export "canister_update go") {body}))'
 
 
-def test_all_golden_programs_have_their_counts(shared: Path, count, profile) -> None:
-    programs = json.loads((shared / "facts/golden_counts.json").read_text())["programs"]
+def test_all_golden_programs_have_their_counts(facts: Path, count, profile) -> None:
+    programs = json.loads((facts / "golden_counts.json").read_text())["programs"]
     assert len(programs) > 40
     for program in programs:
         limit = program.get("instruction_limit", profile.limits.message_instructions)
@@ -65,8 +65,8 @@ def immediates_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("width", ["wasm32", "wasm64"])
-def test_every_instruction_has_its_weight(shared: Path, width: str) -> None:
-    weights = json.loads((shared / "facts/instruction_weights.json").read_text())["weights"]
+def test_every_instruction_has_its_weight(facts: Path, width: str) -> None:
+    weights = json.loads((facts / "instruction_weights.json").read_text())["weights"]
     plain, bulk = weights_of_bytes(width == "wasm64"), weights_of_bulk(width == "wasm64")
     vectors = weights_of_vectors(width == "wasm64")
     assert len(weights) > 400

@@ -10,9 +10,9 @@ import pytest
 import wasmtime
 from attrs import evolve
 
-from reference_impl.wasm.running import page_tracking
+from reference_impl.wasm.instances import page_tracking
+from reference_impl.wasm.instances.page_tracking import Comparison, PageTracking, PrivateCopies
 from reference_impl.wasm.running.module import load_module
-from reference_impl.wasm.running.page_tracking import Comparison, PageTracking, PrivateCopies
 from spec.canister.environment import Caller
 from spec.canister.outcome import Returned
 from spec.values.memory import LinearMemory

@@ -5,7 +5,7 @@ import random
 import pytest
 import wasmtime
 
-from reference_impl.wasm.running.engine import engine
+from reference_impl.wasm.instances.wasmtime_engine import engine
 from spec.canister.outcome import Returned, Trapped
 
 MODULES = {

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from reference_impl.wasm.layout.system_functions import SYSTEM_API, Context
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api import functions as system_api
-from reference_impl.wasm.system_api.table import SYSTEM_API, Context
 from spec.canister.environment import Caller
 from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
@@ -20,13 +20,13 @@ from spec.values.rejects import Reject, RejectCode, Reply
 LETTERS = {"I": "P", "i32": "i", "i64": "l"}
 
 
-def checklist_rows(shared: Path):
-    rows = json.loads((shared / "facts/checklist.json").read_text())["system_api"]
+def checklist_rows(facts: Path):
+    rows = json.loads((facts / "checklist.json").read_text())["system_api"]
     return [row for row in rows if "import_name" in row]
 
 
-def test_all_functions_of_the_interface_specification_are_there_with_their_types(shared: Path) -> None:
-    rows = checklist_rows(shared)
+def test_all_functions_of_the_interface_specification_are_there_with_their_types(facts: Path) -> None:
+    rows = checklist_rows(facts)
     assert {row["import_name"] for row in rows} == set(SYSTEM_API)
     for row in rows:
         function = SYSTEM_API[row["import_name"]]
@@ -35,16 +35,16 @@ def test_all_functions_of_the_interface_specification_are_there_with_their_types
         assert function.only_32_bit == (row["available_for"] == "i32 only"), row["id"]
 
 
-def test_functions_are_available_where_the_interface_specification_says(shared: Path) -> None:
-    for row in checklist_rows(shared):
+def test_functions_are_available_where_the_interface_specification_says(facts: Path) -> None:
+    for row in checklist_rows(facts):
         expected = {Context(letter) for letter, allowed in row["matrix"].items() if allowed}
         assert SYSTEM_API[row["import_name"]].contexts == expected, row["id"]
 
 
-def test_fixed_costs_are_those_of_the_facts(shared: Path) -> None:
-    facts = json.loads((shared / "facts/system_api_costs.json").read_text())["functions"]
+def test_fixed_costs_are_those_of_the_facts(facts: Path) -> None:
+    told = json.loads((facts / "system_api_costs.json").read_text())["functions"]
     for function in SYSTEM_API.values():
-        expected = facts[f"ic0.{function.name}"]
+        expected = told[f"ic0.{function.name}"]
         if not function.charges_itself:
             assert function.fixed_cost == expected["fixed_wasm32"], function.name
             assert (function.cost is None) == (expected["variable"] == "0"), function.name

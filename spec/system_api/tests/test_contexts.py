@@ -7,7 +7,7 @@ import pytest
 
 from spec.canister.environment import Environment
 from spec.system_api.context import Context
-from spec.system_api.execution import Parameters
+from spec.system_api.execution_state import Parameters
 from spec.system_api.module import parse_module
 from spec.system_api.run import run_function
 from spec.system_api.table import IMPORTS

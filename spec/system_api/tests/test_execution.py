@@ -9,7 +9,7 @@ from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Returned
 from spec.canister.wasm_state import WasmState
 from spec.system_api.context import Context
-from spec.system_api.execution import Execution, Parameters, start_execution
+from spec.system_api.execution_state import Execution, Parameters, start_execution
 from spec.system_api.stable_pages import StablePages
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
 

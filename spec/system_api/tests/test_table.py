@@ -9,15 +9,12 @@ import pytest
 from spec.system_api.context import Context, contexts
 from spec.system_api.table import IMPORTS
 
-FACTS = Path(__file__).parents[3].parent / "shared" / "facts"
+FACTS = Path(__file__).parents[3] / "docs" / "facts"
 OWN_CHARGES = {"stable_size": 0, "stable_grow": 100, "stable_write": 20, "stable_read": 20}
 
 
 def facts(name: str) -> Any:
-    path = FACTS / name
-    if not path.exists():
-        pytest.skip("the facts are not beside the project")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return json.loads((FACTS / name).read_text(encoding="utf-8"))
 
 
 def rows() -> list[Any]:

@@ -12,7 +12,7 @@ from attrs import frozen
 from spec.values.candid.coercion import Coercion, DoesNotFit
 from spec.values.candid.contents import CandidValue, Case, FunctionReference, ServiceReference, Some
 from spec.values.candid.decoding import WireReader
-from spec.values.candid.encoding import encode
+from spec.values.candid.encoding import MAGIC, encode
 from spec.values.candid.types import (
     BLOB,
     CandidType,
@@ -30,10 +30,12 @@ from spec.values.candid.types import (
     as_fields,
     field_id,
     is_subtype,
+    resolved,
 )
 
 __all__ = [
     "BLOB",
+    "MAGIC",
     "CandidError",
     "CandidType",
     "CandidValue",
@@ -57,6 +59,7 @@ __all__ = [
     "field_id",
     "is_subtype",
     "read_as_sent",
+    "resolved",
 ]
 
 
@@ -65,27 +68,6 @@ class CandidError:
     """A message that cannot be read at the expected types."""
 
     because: str
-
-
-def decode(
-    types: Sequence[CandidType], blob: bytes, definitions: Definitions | None = None
-) -> tuple[CandidValue, ...] | CandidError:
-    """
-    The values of a message, read at the expected types.
-
-    Values beyond the expected ones are ignored, missing ones are null where that fits. `definitions` says what the
-    `Defined` types among the expected ones stand for.
-    """
-    reader = WireReader(blob)
-    try:
-        actual, values = reader.message()
-        coercion = Coercion({**(definitions or {}), **dict(enumerate(reader.table))})
-        read = coercion.record(dict(enumerate(values)), as_fields(tuple(actual)), as_fields(tuple(types)), 0)
-    except MalformedCandid as malformed:
-        return CandidError(str(malformed))
-    except DoesNotFit as mismatch:
-        return CandidError(str(mismatch))
-    return tuple(read[index] for index in range(len(types)))
 
 
 @frozen
@@ -106,3 +88,25 @@ def read_as_sent(blob: bytes) -> Message | CandidError:
     except MalformedCandid as malformed:
         return CandidError(str(malformed))
     return Message(tuple(types), tuple(values), dict(enumerate(reader.table)))
+
+
+def decode(
+    types: Sequence[CandidType], blob: bytes, definitions: Definitions | None = None
+) -> tuple[CandidValue, ...] | CandidError:
+    """
+    The values of a message, read at the expected types.
+
+    Values beyond the expected ones are ignored, missing ones are null where that fits. `definitions` says what the
+    `Defined` types among the expected ones stand for.
+    """
+    message = read_as_sent(blob)
+    if isinstance(message, CandidError):
+        return message
+    coercion = Coercion({**(definitions or {}), **message.definitions})
+    try:
+        read = coercion.record(dict(enumerate(message.values)), as_fields(message.types), as_fields(tuple(types)), 0)
+    except MalformedCandid as malformed:
+        return CandidError(str(malformed))
+    except DoesNotFit as mismatch:
+        return CandidError(str(mismatch))
+    return tuple(read[index] for index in range(len(types)))

@@ -11,7 +11,7 @@ from spec.wasm.syntax import ExternalKind, Module
 from spec.wasm.validate import validate
 
 LIMIT = 40_000_000_000
-SHARED = Path(__file__).parents[4] / "shared"
+FACTS = Path(__file__).parents[3] / "docs" / "facts"
 
 
 def compiled(text: str) -> Module:
@@ -74,8 +74,6 @@ def make():
 
 
 @pytest.fixture(scope="session")
-def shared() -> Path:
-    """The folder beside the project with the official test scripts and the facts."""
-    if not SHARED.is_dir():
-        pytest.skip("the folder ../shared with facts and test scripts is not there")
-    return SHARED
+def facts() -> Path:
+    """The folder with the facts."""
+    return FACTS

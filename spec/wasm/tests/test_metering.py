@@ -181,8 +181,8 @@ def test_a_program_costs_what_was_derived_by_hand(name, run):
     assert run(text.replace("{go}", '"go"')) == (ending, cost)
 
 
-def test_the_golden_counts_of_the_facts_are_met(shared):
-    programs = json.loads((shared / "facts" / "golden_counts.json").read_text())["programs"]
+def test_the_golden_counts_of_the_facts_are_met(facts):
+    programs = json.loads((facts / "golden_counts.json").read_text())["programs"]
     checked = 0
     for program in programs:
         if "ic0" in program["wat"] or "v128" in program["wat"]:
@@ -209,8 +209,8 @@ def test_the_golden_counts_of_the_facts_are_met(shared):
     assert checked >= 37
 
 
-def test_the_segments_of_the_golden_programs_are_cut_in_the_same_places(shared):
-    programs = json.loads((shared / "facts" / "golden_counts.json").read_text())["programs"]
+def test_the_segments_of_the_golden_programs_are_cut_in_the_same_places(facts):
+    programs = json.loads((facts / "golden_counts.json").read_text())["programs"]
     checked = 0
     for program in programs:
         if "v128" in program["wat"] or "segments_by_function" not in program:
@@ -229,10 +229,10 @@ def test_the_segments_of_the_golden_programs_are_cut_in_the_same_places(shared):
     assert checked >= 40
 
 
-def test_the_weights_are_those_of_the_facts(shared):
-    facts = json.loads((shared / "facts" / "instruction_weights.json").read_text())
-    assert {name: (entry["wasm32"], entry["wasm64"]) for name, entry in facts["weights"].items()} == WEIGHTS
-    assert len(WEIGHTS) == facts["count_of_entries"] == 439
+def test_the_weights_are_those_of_the_facts(facts):
+    told = json.loads((facts / "instruction_weights.json").read_text())
+    assert {name: (entry["wasm32"], entry["wasm64"]) for name, entry in told["weights"].items()} == WEIGHTS
+    assert len(WEIGHTS) == told["count_of_entries"] == 439
 
 
 def test_every_instruction_of_the_table_has_a_listed_weight():

@@ -10,10 +10,10 @@ from attrs import frozen
 
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode
-from reference_impl.subnet.instance import Instance, heap_size
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import Purpose
+from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped, TrapReason
 from spec.state.call_context import FailedExecution
@@ -88,7 +88,7 @@ class _Payments:
     balance: Cycles
 
 
-def message_limit(instance: Instance, code: InstalledCode, method_name: str) -> Instructions:
+def message_limit(instance: SubnetInstance, code: InstalledCode, method_name: str) -> Instructions:
     """How many instructions a public method may use: those of a query if it is only a query."""
     limits = instance.profile.limits
     return limits.query_instructions if _is_query(code, method_name) else limits.message_instructions
@@ -134,7 +134,7 @@ def _without_response(outcome: Outcome) -> Outcome:
 
 
 def _plan_method(
-    instance: Instance, canister: CanisterRecord, context: OpenContext, message: FuncMessage, method: PublicMethod
+    instance: SubnetInstance, canister: CanisterRecord, context: OpenContext, message: FuncMessage, method: PublicMethod
 ) -> _Plan:
     assert canister.code is not None
     name, argument, available = method.method_name, method.argument, context.available_cycles
@@ -164,7 +164,7 @@ def _plan_method(
 
 
 def _plan_callback(
-    instance: Instance,
+    instance: SubnetInstance,
     canister: CanisterRecord,
     context: OpenContext,
     message: FuncMessage,
@@ -187,7 +187,7 @@ def _plan_callback(
     return _Plan(instance.profile.limits.message_instructions, 0, True, True, fee, callback)
 
 
-def _plan_task(instance: Instance, task: Heartbeat | GlobalTimer | OnLowWasmMemory) -> _Plan:
+def _plan_task(instance: SubnetInstance, task: Heartbeat | GlobalTimer | OnLowWasmMemory) -> _Plan:
     def run(code: InstalledCode, environment: Environment) -> Outcome:
         module = code.installed.module
         match task:
@@ -201,7 +201,7 @@ def _plan_task(instance: Instance, task: Heartbeat | GlobalTimer | OnLowWasmMemo
     return _Plan(instance.profile.limits.message_instructions, 0, False, True, 0, run)
 
 
-def _plan(instance: Instance, canister: CanisterRecord, context: OpenContext, message: FuncMessage) -> _Plan:
+def _plan(instance: SubnetInstance, canister: CanisterRecord, context: OpenContext, message: FuncMessage) -> _Plan:
     match message.entry_point:
         case PublicMethod():
             return _plan_method(instance, canister, context, message, message.entry_point)
@@ -211,7 +211,7 @@ def _plan(instance: Instance, canister: CanisterRecord, context: OpenContext, me
             return _plan_task(instance, message.entry_point)
 
 
-def execute_pending(instance: Instance) -> None:
+def execute_pending(instance: SubnetInstance) -> None:
     """Runs the pending function and commits or rolls back. There must be one."""
     message_id = instance.messages.pending_function
     assert message_id is not None, "a function is pending"
@@ -246,7 +246,9 @@ def execute_pending(instance: Instance) -> None:
     instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
 
 
-def _charge(instance: Instance, canister: CanisterRecord, code: InstalledCode, plan: _Plan, outcome: Outcome) -> Cycles:
+def _charge(
+    instance: SubnetInstance, canister: CanisterRecord, code: InstalledCode, plan: _Plan, outcome: Outcome
+) -> Cycles:
     """What the execution costs. Where there is no function, nothing was executed."""
     if isinstance(outcome, Trapped) and outcome.reason is TrapReason.NO_SUCH_METHOD:
         return 0
@@ -268,7 +270,7 @@ def _failed(reason: RejectReason) -> FailedExecution:
 
 
 def _check(
-    instance: Instance,
+    instance: SubnetInstance,
     canister: CanisterRecord,
     context: OpenContext,
     message: FuncMessage,
@@ -304,7 +306,7 @@ def _check(
 
 
 def _payments(
-    instance: Instance, canister: CanisterRecord, message: FuncMessage, outcome: Returned, used: Cycles
+    instance: SubnetInstance, canister: CanisterRecord, message: FuncMessage, outcome: Returned, used: Cycles
 ) -> _Payments:
     set_aside = sum(call.callback.reserved_cycles + call.transferred_cycles for call in outcome.new_calls)
     fees = sum(call.fee for call in outcome.new_calls)
@@ -334,14 +336,14 @@ def _tells_own_version(call: MethodCall, version: CanisterVersion) -> bool:
             return True
 
 
-def _roll_back(instance: Instance, canister: CanisterRecord, message: FuncMessage, used: Cycles) -> None:
+def _roll_back(instance: SubnetInstance, canister: CanisterRecord, message: FuncMessage, used: Cycles) -> None:
     charged = min(used, message.reserved_cycles)
     instance.credit(canister, message.reserved_cycles - charged)
     instance.burn(canister, charged, Purpose.EXECUTION)
 
 
 def _commit(
-    instance: Instance,
+    instance: SubnetInstance,
     canister: CanisterRecord,
     context: OpenContext,
     message: FuncMessage,
@@ -374,7 +376,7 @@ def _commit(
 
 
 def _send_calls(
-    instance: Instance,
+    instance: SubnetInstance,
     canister: CanisterRecord,
     context: OpenContext,
     message: FuncMessage,

@@ -8,6 +8,10 @@ import wasmtime
 from attrs import evolve, field, frozen
 from wasmtime import _ffi as ffi
 
+from reference_impl.wasm.instances import wasmtime_engine
+from reference_impl.wasm.instances.page_tracking import page_tracking
+from reference_impl.wasm.instances.stable_memory import StableMemory
+from reference_impl.wasm.instances.system_memory import SystemMemory
 from reference_impl.wasm.layout.parsed_module import VALUE_SIZES, ParsedModule
 from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, with_stable_pages
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
@@ -27,15 +31,11 @@ from reference_impl.wasm.rewriting.instrument import (
     global_export,
     instrument,
 )
-from reference_impl.wasm.running import engine
-from reference_impl.wasm.running.page_tracking import page_tracking
-from reference_impl.wasm.running.stable_memory import StableMemory
-from reference_impl.wasm.running.system_memory import SystemMemory
 from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Count
 
-_memory_data: Final = engine.native("wasmtime_memory_data", ctypes.c_void_p, 2)
-_memory_data_size: Final = engine.native("wasmtime_memory_data_size", ctypes.c_size_t, 2)
+_memory_data: Final = wasmtime_engine.native("wasmtime_memory_data", ctypes.c_void_p, 2)
+_memory_data_size: Final = wasmtime_engine.native("wasmtime_memory_data_size", ctypes.c_size_t, 2)
 
 NO_MEMORY: Final = LinearMemory()
 
@@ -52,7 +52,7 @@ class CompiledModule:
     instrumented: Instrumented
     module: wasmtime.Module
     linker: wasmtime.Linker
-    idle: list["Instance"] = field(factory=list)
+    idle: list["WasmtimeInstance"] = field(factory=list)
     lock: threading.Lock = field(factory=threading.Lock)
     exported_functions: dict[str, int] = field(init=False)
     """The indices of the exported functions, by name."""
@@ -73,7 +73,7 @@ class CompiledModule:
         """The same module for threads with a large stack."""
         with self.lock:
             if not self.with_large_stack:
-                module = wasmtime.Module.deserialize(engine.large_stack_engine(), self.module.serialize())
+                module = wasmtime.Module.deserialize(wasmtime_engine.large_stack_engine(), self.module.serialize())
                 self.with_large_stack.append(self._variant(module=module, linker=linker))
             return self.with_large_stack[0]
 
@@ -82,7 +82,7 @@ class CompiledModule:
         with self.lock:
             if not self.exact:
                 instrumented = instrument(self.parsed, self.bounds, is_exact=True)
-                module = engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
+                module = wasmtime_engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
                 self.exact.append(
                     self._variant(instrumented=instrumented, module=module, room_for_stable_memory=USUAL_STABLE_PAGES)
                 )
@@ -97,7 +97,7 @@ class CompiledModule:
         with self.lock:
             if not self.with_more_room:
                 instrumented = evolve(self.instrumented, binary=with_stable_pages(self.instrumented.binary, pages))
-                module = engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
+                module = wasmtime_engine.compile_module(instrumented.binary, instrumented.is_hard_to_compile)
                 self.with_more_room.append(
                     self._variant(instrumented=instrumented, module=module, room_for_stable_memory=pages)
                 )
@@ -108,7 +108,7 @@ class CompiledModule:
         own: dict[str, Any] = {"idle": [], "lock": threading.Lock()}
         return evolve(self, **own, with_large_stack=[], exact=[], with_more_room=[], **changes)
 
-    def take_instance(self, heap: LinearMemory, stable_memory: LinearMemory = NO_MEMORY) -> "Instance":
+    def take_instance(self, heap: LinearMemory, stable_memory: LinearMemory = NO_MEMORY) -> "WasmtimeInstance":
         """An instance that no other execution uses, if possible one that holds these memories already."""
         with self.lock:
             # Memories cannot shrink.
@@ -118,9 +118,9 @@ class CompiledModule:
                 chosen = next((one for one in holding if one.holds_stable(stable_memory)), holding[0])
                 self.idle.remove(chosen)
                 return chosen
-        return Instance(self)
+        return WasmtimeInstance(self)
 
-    def give_back(self, instance: "Instance") -> None:
+    def give_back(self, instance: "WasmtimeInstance") -> None:
         """Keeps an instance for reuse."""
         if not instance.is_usable():
             return
@@ -131,7 +131,7 @@ class CompiledModule:
                 self.idle.pop(0)
 
 
-class Instance:
+class WasmtimeInstance:
     """An instance. One execution at a time uses it."""
 
     def __init__(self, compiled: CompiledModule) -> None:
@@ -140,15 +140,15 @@ class Instance:
         self._instance = compiled.linker.instantiate(self.store, compiled.module)
         self._exports = self._instance.exports(self.store)
         parsed = compiled.parsed
-        self.counter = engine.CounterCell(self.store, self._global(COUNTER), 8)
-        self._depth = engine.GlobalCell(self.store, self._global(DEPTH), 4)
-        self._exhausted = engine.GlobalCell(self.store, self._global(EXHAUSTED), 4)
-        self._limit = engine.GlobalCell(self.store, self._global(LIMIT), 8)
-        self._one_slice = engine.GlobalCell(self.store, self._global(ONE_SLICE), 8)
+        self.counter = wasmtime_engine.CounterCell(self.store, self._global(COUNTER), 8)
+        self._depth = wasmtime_engine.GlobalCell(self.store, self._global(DEPTH), 4)
+        self._exhausted = wasmtime_engine.GlobalCell(self.store, self._global(EXHAUSTED), 4)
+        self._limit = wasmtime_engine.GlobalCell(self.store, self._global(LIMIT), 8)
+        self._one_slice = wasmtime_engine.GlobalCell(self.store, self._global(ONE_SLICE), 8)
         self._limits = (0, 0)
         self._persistent = [
             (
-                engine.GlobalCell(self.store, self._global(global_export(index)), VALUE_SIZES[one.value_type]),
+                wasmtime_engine.GlobalCell(self.store, self._global(global_export(index)), VALUE_SIZES[one.value_type]),
                 one.is_mutable,
             )
             for index in parsed.persistent_globals()
@@ -158,7 +158,7 @@ class Instance:
         assert memory is None or isinstance(memory, wasmtime.Memory)
         self._memory = memory._memory if memory else None
         self._memory_addresses = (
-            engine.context_address(self.store),
+            wasmtime_engine.context_address(self.store),
             ctypes.addressof(self._memory) if self._memory is not None else 0,
         )
         self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
@@ -179,7 +179,7 @@ class Instance:
         """Where a memory is that cannot grow, so that it stays there."""
         memory = self._exports[name]
         assert isinstance(memory, wasmtime.Memory)
-        return _memory_data(engine.context_address(self.store), ctypes.addressof(memory._memory)) or 0
+        return _memory_data(wasmtime_engine.context_address(self.store), ctypes.addressof(memory._memory)) or 0
 
     def _global(self, name: str) -> wasmtime.Global:
         cell = self._exports[name]

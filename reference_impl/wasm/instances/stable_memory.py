@@ -4,6 +4,8 @@ import ctypes
 import mmap
 from typing import Final
 
+from reference_impl.wasm.instances.page_tracking import advise, differences
+from reference_impl.wasm.instances.system_memory import SystemMemory
 from reference_impl.wasm.layout.fast_functions import (
     ACCESSED,
     EPOCH,
@@ -15,8 +17,6 @@ from reference_impl.wasm.layout.fast_functions import (
     STABLE_MOST,
     STABLE_PAGES,
 )
-from reference_impl.wasm.running.page_tracking import advise, differences
-from reference_impl.wasm.running.system_memory import SystemMemory
 from spec.values.memory import LinearMemory
 from spec.values.quantities import OS_PAGE, WASM_PAGE, ByteCount, Count
 

@@ -3,15 +3,12 @@
 from collections.abc import Callable
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from attrs import frozen
 
 from reference_impl.wasm.layout.parsed_module import I32, I64, FunctionType
 from spec.values.quantities import Instructions
-
-if TYPE_CHECKING:
-    from reference_impl.wasm.system_api.execution import Execution
 
 
 class Context(Enum):
@@ -44,7 +41,15 @@ EVERYWHERE: Final = ALL_BUT_START + " s"
 Implementation = Callable[..., int | None]
 """Takes the execution and the parameters as unsigned integers."""
 
-Cost = Callable[["Execution", list[int]], Instructions]
+
+class Logs(Protocol):
+    """What a cost may ask of an execution: what its log has room for."""
+
+    def log_cost(self, size: int) -> Instructions:
+        """What writing so many bytes into the log costs."""
+
+
+Cost = Callable[[Logs, list[int]], Instructions]
 """What a call costs beyond the fixed part."""
 
 
@@ -85,7 +90,7 @@ class PerByte:
     positions: tuple[int, ...]
     factor: int
 
-    def __call__(self, _: "Execution", parameters: list[int]) -> Instructions:
+    def __call__(self, _: Logs, parameters: list[int]) -> Instructions:
         return self.factor * sum(parameters[position] for position in self.positions)
 
 
@@ -96,7 +101,7 @@ class Logging:
     factor: int
     """What a byte costs beside that."""
 
-    def __call__(self, execution: "Execution", parameters: list[int]) -> Instructions:
+    def __call__(self, execution: Logs, parameters: list[int]) -> Instructions:
         return self.factor * parameters[1] + execution.log_cost(parameters[1])
 
 

@@ -35,7 +35,7 @@ Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
 """Turns the bytes of a module into the module."""
 
 
-class Instance:
+class SubnetInstance:
     """
     A subnet with its canisters, messages, call contexts and requests. Everything in it is changed in place.
 

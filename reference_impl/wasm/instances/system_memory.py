@@ -1,0 +1,65 @@
+"""The host's side of the memory that system functions inside a module use."""
+
+import ctypes
+from typing import Final
+
+from reference_impl.wasm.layout.fast_functions import (
+    ARGUMENT,
+    CELLS,
+    FAST,
+    FLAGS,
+    LONG_BLOB,
+    NUMBER_OF_CELLS,
+    PLACES,
+    REPLY,
+    REPLY_LENGTH,
+    REPLY_ROOM,
+)
+from spec.values.quantities import MAXIMUM_CYCLES, Cycles
+
+_MASK: Final = 2**64 - 1
+
+
+class SystemMemory:
+    """The system memory of one instance, at an address of this process."""
+
+    def __init__(self, base: int) -> None:
+        self.base = base
+        self._flags = (ctypes.c_uint8 * len(FAST)).from_address(base + FLAGS)
+        cells = (ctypes.c_uint64 * NUMBER_OF_CELLS).from_address(base + CELLS)
+        # A view of native numbers is the quickest way to memory.
+        self.cells = memoryview(cells).cast("B").cast("Q")
+        """The cells, by number; they hold unsigned numbers."""
+
+    def fill(self, start: bytes, argument: bytes) -> None:
+        """Puts in what an execution starts with, and its argument if there is room."""
+        ctypes.memmove(self.base, start, len(start))
+        if argument and len(argument) <= LONG_BLOB:
+            ctypes.memmove(self.base + ARGUMENT, argument, len(argument))
+
+    def take_reply(self) -> bytes:
+        """What has been appended to the reply inside the module; the host has it from now on."""
+        length = self.cells[REPLY_LENGTH]
+        if not length:
+            return b""
+        self.cells[REPLY_LENGTH] = 0
+        return ctypes.string_at(self.base + REPLY, length)
+
+    def leave_room(self, room: int) -> None:
+        """Says how many bytes the reply may still take."""
+        self.cells[REPLY_ROOM] = min(room, LONG_BLOB)
+
+    def close_reply(self) -> None:
+        """From now on every append goes to the host."""
+        self._flags[PLACES["msg_reply_data_append"]] = 0
+
+    def allow(self, functions: tuple[str, ...], is_allowed: bool) -> None:
+        """Whether functions that may be called from everywhere may take the plain way."""
+        for name in functions:
+            self._flags[PLACES[name]] = is_allowed
+
+
+def halves(amount: Cycles) -> tuple[int, int]:
+    """An amount of cycles as two cells."""
+    shown = min(amount, MAXIMUM_CYCLES)
+    return shown & _MASK, shown >> 64
