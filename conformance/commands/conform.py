@@ -1,15 +1,25 @@
 """`icspec conform`: judges an implementation with the suite."""
 
 import argparse
-import re
 import shlex
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import IO, Final
 
-from conformance.judging.environment import Environment, environment_named
-from conformance.judging.verdicts import Pass
+from conformance.commands.arguments import (
+    FAILED,
+    USAGE_ERROR,
+    add_profile,
+    bundled_implementation,
+    command_words,
+    environment,
+    positive,
+    regular_expression,
+)
+from conformance.judging.verdicts import Fail, Pass
 from conformance.protocol.interface import (
     DEFAULT_TIME_LIMITS,
     INTERFACE_SPECIFICATION,
@@ -20,74 +30,40 @@ from conformance.protocol.interface import (
     TimeLimits,
 )
 from conformance.protocol.quoting import shown
-from conformance.reporting.report import (
-    Report,
+from conformance.reporting.expected import ExpectedFailures, ExpectedFailuresError, read_expected_failures
+from conformance.reporting.files import Files, OutputFileError, opened, writing
+from conformance.reporting.machines import write_json, write_junit
+from conformance.reporting.page import write_html
+from conformance.reporting.report import Report
+from conformance.reporting.terminal import (
     case_details,
     case_line,
+    causes_told,
+    expectation,
     summary,
     table,
-    write_html,
-    write_json,
-    write_junit,
+    unexpected_passes_told,
 )
 from conformance.running.case import Case, Manner
 from conformance.running.processes import Target, cases_without_handshake, describe, nothing_known
 from conformance.running.workers import default_workers, ending_on_signals, run_all
 from conformance.suite.loading import all_scenarios, selected
-from spec.profile import ProfileError, load_profile
+from conformance.suite.scenario import Scenario
 from spec.tooling.command_arguments import VerbParser
 
 EXAMPLE = """examples:
   icspec conform                                        judge the bundled reference implementation
   icspec conform --implementation "icspec stdio --spec" judge the specification itself
   icspec conform --only management --json report.json   some scenarios, and a report for machines
+  icspec conform --implementation ./mine --expected-failures known.toml --log wire.ndjson
 """
 
-FAILED, USAGE_ERROR = 1, 2
-"""Exit codes: the implementation did not pass; the command line makes no sense."""
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return number
-
-
-def _environment(text: str) -> Environment:
-    try:
-        return environment_named(text)
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
-
-
-def regular_expression(text: str) -> str:
-    """A regular expression that makes sense."""
-    try:
-        re.compile(text)
-    except re.error as problem:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {problem}") from None
-    return text
-
-
-def readable_profile(text: str) -> str:
-    """The name or file of a profile that can be read."""
-    try:
-        load_profile(text)
-    except ProfileError as problem:
-        raise argparse.ArgumentTypeError(str(problem)) from None
-    return text
-
-
-def command_words(text: str) -> tuple[str, ...]:
-    """The words of a command, split as a shell does."""
-    try:
-        words = tuple(shlex.split(text))
-    except ValueError as problem:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a command: {problem}") from None
-    if not words:
-        raise argparse.ArgumentTypeError("the command is empty")
-    return words
+REPORTS: Final[Mapping[str, Callable[[Report, IO[str]], None]]] = {
+    "json": write_json,
+    "junit": write_junit,
+    "html": write_html,
+}
+"""The kinds of reports, by the names of their options."""
 
 
 def _parser() -> VerbParser:
@@ -105,55 +81,60 @@ def _parser() -> VerbParser:
         "by default the bundled reference implementation (icspec stdio)",
     )
     parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="how many at a time; by default one a core")
+    parser.add_argument("--workers", type=positive, metavar="N", help="how many at a time; by default one a core")
     parser.add_argument(
-        "--environment", type=_environment, default="calm", metavar="NAME", help="calm, loaded(K) or hostile"
+        "--environment", type=environment, default="calm", metavar="NAME", help="calm, loaded(K) or hostile"
     )
     add_profile(parser)
     parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
-    parser.add_argument("--time-limit", type=_positive, metavar="SECONDS", help="for every verb of the protocol")
+    parser.add_argument("--time-limit", type=positive, metavar="SECONDS", help="for every verb of the protocol")
     parser.add_argument("--list", action="store_true", help="list the scenarios and do nothing else")
-    for kind in ("json", "junit", "html"):
-        parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write a report as {kind.upper()}")
-    return parser
-
-
-def add_profile(parser: VerbParser) -> None:
-    """Adds the argument that says under which profile scenarios run."""
+    parser.add_argument("--fail-fast", action="store_true", help="end the run at the first unexpected failure")
     parser.add_argument(
-        "--profile",
-        type=readable_profile,
-        default="production",
-        metavar="NAME|FILE",
-        help="for scenarios that do not need one of their own: that of a bundled profile, or a file NAME.toml, which "
-        "the implementation must know, too",
+        "--expected-failures",
+        type=Path,
+        metavar="FILE",
+        help="scenarios that are expected to fail: TOML, tables [[expected]] with id or matches, and reason",
     )
-
-
-def bundled_implementation(profile: str = "production") -> tuple[str, ...]:
-    """The command of the reference implementation, whatever the search path is; it knows the profile."""
-    return (sys.executable, "-m", "spec.tooling.command_line", "stdio", "--profile", profile)
+    for kind in REPORTS:
+        parser.add_argument(f"--{kind}", type=Path, metavar="FILE", help=f"write a report as {kind.upper()}")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="write what goes over the wire as JSON lines")
+    return parser
 
 
 def main(arguments: list[str]) -> int:
     """Judges an implementation with the conformance suite."""
-    parser = _parser()
-    given = parser.parse_args(arguments)
+    given = _parser().parse_args(arguments)
     scenarios = selected(all_scenarios(), given.only)
     if not scenarios:
-        print(f"icspec conform: no scenario matches {given.only!r}", file=sys.stderr)
-        return USAGE_ERROR
+        return _complain(f"no scenario matches {given.only!r}")
     if given.list:
         for chosen in scenarios:
             print(f"{chosen.id}: {chosen.title}")
         return 0
-    for path in (given.json, given.junit, given.html):
-        if path is not None and not path.parent.is_dir():
-            print(f"icspec conform: {path}: there is no directory {path.parent}", file=sys.stderr)
-            return USAGE_ERROR
+    written = {f"--{kind}": getattr(given, kind) for kind in REPORTS} | {"--log": given.log}
+    read = {"--expected-failures": given.expected_failures, "--profile": Path(given.profile)}
+    try:
+        expected = ExpectedFailures()
+        if given.expected_failures is not None:
+            expected = read_expected_failures(given.expected_failures, all_scenarios())
+        with opened(written, read) as files:
+            return _judge(given, scenarios, expected, files)
+    except (ExpectedFailuresError, OutputFileError) as problem:
+        return _complain(str(problem))
+
+
+def _complain(problem: str) -> int:
+    print(f"icspec conform: {problem}", file=sys.stderr)
+    return USAGE_ERROR
+
+
+def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: ExpectedFailures, files: Files) -> int:
+    """Runs the scenarios and reports."""
     limits = DEFAULT_TIME_LIMITS if given.time_limit is None else TimeLimits.uniform(given.time_limit)
     manner = Manner(environment=given.environment, black_box=given.black_box, profile=given.profile)
-    target = Target(given.implementation or bundled_implementation(given.profile), manner, limits)
+    target = Target(given.implementation or bundled_implementation(given.profile), manner, limits, given.log)
+    command = repeating_command(given)
     started = time.monotonic()
     cases: list[Case] = []
     with ending_on_signals():
@@ -161,8 +142,7 @@ def main(arguments: list[str]) -> int:
             description = describe(target)
             found = run_all(target, scenarios, min(given.workers or default_workers(), len(scenarios)))
         except (CannotStart, Died) as problem:
-            print(f"icspec conform: {target.name}: {problem}", file=sys.stderr)
-            return USAGE_ERROR
+            return _complain(f"{target.name}: {problem}")
         except ImplementationError as problem:
             description = nothing_known(target)
             found = cases_without_handshake(scenarios, problem)
@@ -170,10 +150,31 @@ def main(arguments: list[str]) -> int:
         with closing(found):
             for case in found:
                 cases.append(case)
-                _show(case)
-    report = Report(description, manner, tuple(cases), time.monotonic() - started)
-    _finish(report, given)
+                reason = expected.reason(case.id)
+                _show(case, reason, command)
+                if given.fail_fast and isinstance(case.verdict, Fail) and reason is None:
+                    break
+    seconds = time.monotonic() - started
+    not_run = len(scenarios) - len(cases)
+    report = Report(description, manner, tuple(cases), seconds, command, expected, not_run)
+    _finish(report, files)
     return 0 if report.is_success else FAILED
+
+
+def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
+    """The command that judges all scenarios in the manner of this run."""
+    words = ["icspec", "conform"]
+    if given.implementation is not None:
+        words += ["--implementation", shlex.join(given.implementation)]
+    if given.profile != "production":
+        words += ["--profile", given.profile]
+    if not given.environment.is_calm:
+        words += ["--environment", given.environment.name]
+    if given.black_box:
+        words.append("--black-box")
+    if given.time_limit is not None:
+        words += ["--time-limit", str(given.time_limit)]
+    return tuple(words)
 
 
 def _introduce(description: Description, scenarios: int, manner: Manner) -> None:
@@ -188,16 +189,23 @@ def _introduce(description: Description, scenarios: int, manner: Manner) -> None
         )
 
 
-def _show(case: Case) -> None:
+def _show(case: Case, reason: str | None, command: tuple[str, ...]) -> None:
     print(case_line(case), flush=True)
-    if not isinstance(case.verdict, Pass):
-        for line in case_details(case):
+    if reason is not None and isinstance(case.verdict, Pass | Fail):
+        print(expectation(case, reason), flush=True)
+    elif not isinstance(case.verdict, Pass) or case.departures:
+        for line in case_details(case, command):
             print(line, flush=True)
 
 
-def _finish(report: Report, given: argparse.Namespace) -> None:
+def _finish(report: Report, files: Files) -> None:
     print("\n" + "\n".join(table(report)) + "\n")
-    for path, write in ((given.json, write_json), (given.junit, write_junit), (given.html, write_html)):
-        if path is not None:
-            write(report, path)
+    for lines in (list(causes_told(report)), list(unexpected_passes_told(report))):
+        if lines:
+            print("\n".join(lines) + "\n")
+    for kind, write in REPORTS.items():
+        file = files.get(f"--{kind}")
+        if file is not None:
+            with writing(f"--{kind}", file):
+                write(report, file)
     print(summary(report))

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from conformance.commands.conform import (
+from conformance.commands.arguments import (
     FAILED,
     USAGE_ERROR,
     add_profile,
@@ -17,7 +17,7 @@ from conformance.judging.verdicts import Pass
 from conformance.protocol.interface import DEFAULT_TIME_LIMITS, CannotStart, Died, ImplementationError
 from conformance.protocol.quoting import escaped
 from conformance.reporting.by_round import trace_by_round
-from conformance.reporting.report import case_details
+from conformance.reporting.terminal import case_details
 from conformance.running.case import Case, Manner
 from conformance.running.processes import Runner, Target, describe
 from conformance.running.run import run_scenario

@@ -33,6 +33,7 @@ from conformance.protocol.interface import (
 )
 from conformance.protocol.quoting import quoted, shown
 from conformance.protocol.wire import Fields, read_natural, read_optional, read_text
+from conformance.protocol.wire_log import Direction, Listener, nobody
 
 ERROR_KINDS: Final = ("malformed", "unsupported", "internal")
 """What an error response can be."""
@@ -78,8 +79,9 @@ def descendants(process_id: int) -> Iterator[int]:
 class Process:
     """One process that speaks the protocol, on its standard input and output."""
 
-    def __init__(self, command: Sequence[str], time_limits: TimeLimits) -> None:
+    def __init__(self, command: Sequence[str], time_limits: TimeLimits, listener: Listener = nobody) -> None:
         """Starts the command. Raises `CannotStart` if that is impossible."""
+        self._listener = listener
         self._time_limits = time_limits
         self._last_id = 0
         self._unread = bytearray()
@@ -124,6 +126,8 @@ class Process:
         if self._is_over:
             return
         self._is_over = True
+        if self._unread:
+            self._listener(Direction.RESPONSE, bytes(self._unread))
         others = list(descendants(self._process.pid))
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
@@ -172,6 +176,7 @@ class Process:
         limit = self._time_limits.of(verb)
         deadline = time.monotonic() + limit
         self._expect_silence(verb)
+        self._listener(Direction.REQUEST, request)
         unsent = self._write(request)
         if unsent:
             self._selector.register(self._input, selectors.EVENT_WRITE)
@@ -199,6 +204,7 @@ class Process:
             both = quoted(bytes(self._unread))
             raise self._ended(BrokeProtocol(f"{verb}: more than one line answers: {both}"))
         self._unread.clear()
+        self._listener(Direction.RESPONSE, line)
         return line
 
     def expect_end(self, verb: str) -> None:

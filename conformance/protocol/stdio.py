@@ -47,6 +47,7 @@ from conformance.protocol.wire import (
     write_label,
     write_request,
 )
+from conformance.protocol.wire_log import Listener, nobody
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.transition import Output
@@ -95,8 +96,10 @@ def _read_outputs(value: Any, place: str) -> tuple[Output, ...]:
 class StdioImplementation:
     """An implementation behind a process; see `conformance.protocol.interface.Implementation` for the methods."""
 
-    def __init__(self, command: Sequence[str], time_limits: TimeLimits = DEFAULT_TIME_LIMITS) -> None:
-        self._process = Process(command, time_limits)
+    def __init__(
+        self, command: Sequence[str], time_limits: TimeLimits = DEFAULT_TIME_LIMITS, listener: Listener = nobody
+    ) -> None:
+        self._process = Process(command, time_limits, listener)
 
     def close(self) -> None:
         """Ends the process without a farewell."""

@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import Final
 
 from attrs import frozen
@@ -18,6 +19,7 @@ from conformance.protocol.interface import (
 )
 from conformance.protocol.quoting import shown
 from conformance.protocol.stdio import StdioImplementation
+from conformance.protocol.wire_log import WireLog, nobody
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.scenario import Scenario
@@ -35,6 +37,8 @@ class Target:
     command: tuple[Text, ...]
     manner: Manner = Manner()
     time_limits: TimeLimits = DEFAULT_TIME_LIMITS
+    log: Path | None = None
+    """The file to which is appended what goes over the wire."""
 
     @property
     def name(self) -> Text:
@@ -74,11 +78,14 @@ class Runner:
         self._target = target
         self._process: StdioImplementation | None = None
         self._description: Description | None = None
+        self._log = None if target.log is None else WireLog(target.log)
         self._failed_starts: Count = 0
         self._last_problem: ImplementationError | None = None
 
     def run(self, chosen: Scenario) -> Case:
         """Runs one scenario."""
+        if self._log is not None:
+            self._log.case = chosen.id
         try:
             process, description = self._ready()
         except ImplementationError as problem:
@@ -102,7 +109,7 @@ class Runner:
         if self._last_problem is not None and self._failed_starts >= MOST_FAILED_STARTS:
             raise self._last_problem
         if self._process is None:
-            self._process = StdioImplementation(self._target.command, self._target.time_limits)
+            self._process = StdioImplementation(self._target.command, self._target.time_limits, self._log or nobody)
             self._description = self._process.describe()
         assert self._description is not None
         return self._process, self._description

@@ -1,6 +1,8 @@
 """The commands: what they print, write and return."""
 
 import json
+import re
+import shlex
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -70,7 +72,10 @@ def test_conform_gives_the_same_with_several_workers(capsys: pytest.CaptureFixtu
     [
         (["--implementation", "no-such-command-here"], "cannot start no-such-command-here"),
         (["--only", "nothing is called that"], "no scenario matches"),
-        (["--json", "/no/such/directory/report.json"], "there is no directory"),
+        (
+            ["--json", "/no/such/directory/report.json"],
+            "--json: /no/such/directory/report.json: No such file",
+        ),
     ],
 )
 def test_conform_tells_bad_input_in_one_line(
@@ -81,6 +86,166 @@ def test_conform_tells_bad_input_in_one_line(
     printed = capsys.readouterr().err
     assert complaint in printed
     assert printed.count("\n") == 1
+
+
+def test_a_failure_tells_how_it_is_repeated_what_it_concerns_and_how_it_came(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command that is told gives the same failure again."""
+    path = tmp_path / "report.json"
+    implementation = f"{PLANTED} MiscountsInstructions"
+    arguments = ["--implementation", implementation, "--only", "a_canister_answers", "--time-limit", "50"]
+    assert conform(*arguments, "--json", str(path)) == 1
+    (case,) = json.loads(path.read_text())["cases"]
+    printed = capsys.readouterr().out
+    assert f"repeat: {case['repeat']}" in printed
+    assert "rule install_code: docs/generated/rules/install_code.md; interface specification: abstract-beh" in printed
+    assert [each["rule"] for each in case["concerns"]] == ["install_code"]
+    assert case["transcript"][0]["actor"] == "alice"
+    program, verb, *words = shlex.split(case["repeat"])
+    assert (program, verb) == ("icspec", "conform")
+    assert words[::2] == ["--implementation", "--time-limit", "--only"]
+    assert shlex.split(words[1]) == shlex.split(implementation)
+    assert words[3::2] == ["50", "^requests/a_canister_answers$"]
+    assert command_conform.main([*words, "--json", str(path)]) == 1
+    (again,) = json.loads(path.read_text())["cases"]
+    assert [again[name] for name in ("id", "why", "allowed", "repeat", "transcript", "concerns")] == [
+        case[name] for name in ("id", "why", "allowed", "repeat", "transcript", "concerns")
+    ]
+
+
+def test_failures_of_one_cause_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They differ in ids and numbers alone."""
+    path = tmp_path / "report.json"
+    only = "requests/(a_canister_answers|anonymous_calls|together)"
+    assert conform("--implementation", f"{PLANTED} RejectsEverything", "--only", only, "--json", str(path)) == 1
+    (cause,) = json.loads(path.read_text())["causes"]
+    assert len(cause["cases"]) == 3
+    assert f"    3 × {cause['message']}" in capsys.readouterr().out
+
+
+def test_the_log_has_every_line_of_the_wire(tmp_path: Path) -> None:
+    """In order, with its direction, its time and its case, also if several processes write."""
+    path = tmp_path / "wire.ndjson"
+    path.write_text("what was there before\n")
+    only = ["--only", ONE, "--log", str(path)]
+    assert command_conform.main(["--workers", "2", "--implementation", SPECIFICATION, *only]) == 0
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {entry["case"] for entry in entries} == {"requests/a_canister_answers", "requests/anonymous_calls"}
+    for process in {entry["process"] for entry in entries}:
+        mine = [entry for entry in entries if entry["process"] == process]
+        assert [entry["direction"] for entry in mine] == ["request", "response"] * (len(mine) // 2)
+        assert [entry["time"] for entry in mine] == sorted(entry["time"] for entry in mine)
+        for request, response in zip(mine[::2], mine[1::2], strict=True):
+            assert json.loads(request["line"])["id"] == json.loads(response["line"])["id"]
+        assert json.loads(mine[0]["line"])["verb"] == "describe"
+
+
+def test_a_run_ends_at_the_first_failure_if_it_is_told_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """The others are counted as not run."""
+    assert conform("--implementation", f"{PLANTED} RejectsEverything", "--only", "requests/a", "--fail-fast") == 1
+    printed = capsys.readouterr().out
+    assert "0 pass, 1 fail" in printed
+    assert re.search(r"; [1-9]\d* not run after the first failure;", printed)
+
+
+EXPECTED = """
+[[expected]]
+id = "installation/upgrade_clears_heap"
+reason = "our heap stays"
+
+[[expected]]
+matches = "^requests/anonymous"
+reason = "nobody is anonymous here"
+"""
+
+
+def test_an_expected_failure_does_not_fail_the_run_and_an_unexpected_pass_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both are told, with the reason that the file gives."""
+    path, report = tmp_path / "expected.toml", tmp_path / "report.json"
+    path.write_text(EXPECTED)
+    common = ["--implementation", f"{PLANTED} KeepsTheHeapOnUpgrade", "--expected-failures", str(path)]
+    assert conform(*common, "--only", "upgrade_clears_heap", "--fail-fast") == 0
+    assert "is expected to fail: our heap stays" in capsys.readouterr().out
+    junit = tmp_path / "report.xml"
+    both = ["--only", "upgrade_clears_heap|anonymous_calls", "--json", str(report), "--junit", str(junit)]
+    assert conform(*common, *both) == 1
+    printed = capsys.readouterr().out
+    assert "requests/anonymous_calls passes unexpectedly; it was expected to fail: nobody is anonymous here" in printed
+    assert "1 failed as expected, 1 passed unexpectedly" in printed
+    read = json.loads(report.read_text())
+    assert read["counts"] == {"pass": 1, "fail": 1, "inconclusive": 0, "not_applicable": 0}
+    assert read["expected_failures"] == {"failed": 1, "passed": ["requests/anonymous_calls"]}
+    assert not read["success"]
+    suite = ElementTree.parse(junit).getroot()
+    assert (suite.get("failures"), suite.get("skipped")) == ("1", "1")
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("[[expected]]\nid = 'no/such'\nreason = 'x'", "entry 1: no scenario has the id 'no/such'"),
+        ("[[expected]]\nmatches = '^nothing'\nreason = 'x'", "entry 1: no scenario matches '^nothing'"),
+        ("[[expected]]\nmatches = '('\nreason = 'x'", "entry 1: '(' is not a regular expression"),
+        ("[[expected]]\nid = 'requests/together'", "entry 1: it has a reason, and either id or matches"),
+        ("[[expected]]\nid = 'a'\nmatches = 'b'\nreason = 'x'", "entry 1: it has a reason, and either id or matches"),
+        ("[[expected]]\nid = 'a'\nreason = ' '", "entry 1: it has a reason"),
+        ("[[expected]]\nid = 5\nreason = 'x'", "entry 1: it is a table of texts"),
+        ("expected = 5", "it has [[expected]] tables and nothing else"),
+        ("other = 5", "nothing else, not other"),
+        ("[[", "expected.toml: "),
+        (None, "expected.toml: No such file or directory"),
+    ],
+)
+def test_a_file_of_expected_failures_that_makes_no_sense_is_told_in_one_line(
+    tmp_path: Path, content: str | None, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the entry."""
+    path = tmp_path / "expected.toml"
+    if content is not None:
+        path.write_text(content)
+    assert conform("--expected-failures", str(path)) == 2
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count("\n") == 1
+
+
+def test_files_are_not_written_over_one_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor over one that is read; nothing is run, nothing is lost, no file is left behind."""
+    path, link = tmp_path / "report", tmp_path / "link"
+    link.symlink_to(path)
+    for options in (["--json", str(path), "--junit", str(path)], ["--html", str(path), "--log", str(link)]):
+        assert conform(*options) == 2
+        assert "it is the file of" in capsys.readouterr().err
+        assert not path.exists()
+    path.write_text(EXPECTED)
+    assert conform("--expected-failures", str(path), "--json", str(path)) == 2
+    assert "--json" in capsys.readouterr().err
+    assert path.read_text() == EXPECTED
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--html", "--log"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_run(
+    tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exit code 2, and a report that was there stays as it was."""
+    other = tmp_path / "other"
+    other.write_text("from an earlier run")
+    another = "--html" if option == "--json" else "--json"
+    assert conform(another, str(other), option, str(tmp_path)) == 2
+    printed = capsys.readouterr()
+    assert printed.err == f"icspec conform: {option}: {tmp_path}: Is a directory\n"
+    assert printed.out == ""
+    assert other.read_text() == "from an earlier run"
+
+
+@pytest.mark.parametrize("option", ["--json", "--junit", "--html"])
+def test_a_report_that_cannot_be_finished_is_told_in_one_line(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A device without space."""
+    assert conform("--implementation", SPECIFICATION, "--only", "anonymous_calls", option, "/dev/full") == 2
+    assert capsys.readouterr().err == f"icspec conform: {option}: /dev/full: No space left on device\n"
 
 
 @pytest.mark.parametrize(

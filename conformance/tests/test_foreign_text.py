@@ -1,7 +1,7 @@
 """Text from outside is shown so that neither a terminal nor a report obeys it."""
 
+import io
 import json
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -11,7 +11,10 @@ from hypothesis import strategies as some
 from conformance.judging.verdicts import Fail, Inconclusive
 from conformance.protocol.interface import Description, InstanceKind
 from conformance.protocol.quoting import LONGEST, escaped, quoted, quoted_value
-from conformance.reporting.report import Report, case_details, write_html, write_json, write_junit
+from conformance.reporting.machines import write_json, write_junit
+from conformance.reporting.page import write_html
+from conformance.reporting.report import Report
+from conformance.reporting.terminal import case_details
 from conformance.running.case import Case, Manner
 from conformance.suite.transcript import Event
 
@@ -92,25 +95,26 @@ def test_lines_for_the_terminal_are_printable() -> None:
     assert all(line.isprintable() for line in lines)
 
 
-def test_a_junit_report_is_xml(tmp_path: Path) -> None:
+def test_a_junit_report_is_xml() -> None:
     """XML has no control characters, not even as references."""
-    write_junit(report(), tmp_path / "report.xml")
-    failure = ElementTree.parse(tmp_path / "report.xml").getroot().find("testcase/failure")
+    file = io.StringIO()
+    write_junit(report(), file)
+    failure = ElementTree.fromstring(file.getvalue()).find("testcase/failure")
     assert failure is not None
     assert "\\x1b[31mred" in str(failure.get("message"))
 
 
-def test_a_page_holds_no_markup_from_outside(tmp_path: Path) -> None:
+def test_a_page_holds_no_markup_from_outside() -> None:
     """And no controls."""
-    write_html(report(), tmp_path / "report.html")
-    page = (tmp_path / "report.html").read_text()
-    assert "<script" not in page
-    assert not [letter for letter in page if not letter.isprintable() and letter != "\n"]
+    file = io.StringIO()
+    write_html(report(), file)
+    assert "<script" not in file.getvalue()
+    assert not [letter for letter in file.getvalue() if not letter.isprintable() and letter != "\n"]
 
 
-def test_a_json_report_is_plain_ascii_that_gives_the_text_back(tmp_path: Path) -> None:
+def test_a_json_report_is_plain_ascii_that_gives_the_text_back() -> None:
     """Machines get it as it was."""
-    write_json(report(), tmp_path / "report.json")
-    written = (tmp_path / "report.json").read_bytes()
-    assert written.isascii()
-    assert json.loads(written)["cases"][0]["why"] == NASTY
+    file = io.StringIO()
+    write_json(report(), file)
+    assert file.getvalue().isascii()
+    assert json.loads(file.getvalue())["cases"][0]["why"] == NASTY

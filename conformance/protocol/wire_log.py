@@ -1,0 +1,57 @@
+"""What goes over the wire, written down as it goes: newline-delimited JSON."""
+
+import json
+import os
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Protocol
+
+from spec.values.identifiers import Text
+
+
+class Direction(Enum):
+    """Who wrote a line."""
+
+    REQUEST = "request"
+    """The judge."""
+    RESPONSE = "response"
+    """The implementation."""
+
+
+class Listener(Protocol):
+    """Somebody who is told every line, as it was written."""
+
+    def __call__(self, direction: Direction, line: bytes) -> None: ...
+
+
+def nobody(direction: Direction, line: bytes) -> None:
+    """Listens to nothing."""
+
+
+class WireLog:
+    """
+    A listener that writes lines to a file.
+
+    Several processes may write to one file: each entry is appended at once.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Raises `OSError` if the file cannot be written."""
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        self.case: Text | None = None
+        """The id of the scenario that is under way; None before the first."""
+
+    def __call__(self, direction: Direction, line: bytes) -> None:
+        entry = {
+            "time": datetime.now(UTC).isoformat(timespec="microseconds"),
+            "process": os.getpid(),
+            "case": self.case,
+            "direction": direction.value,
+            "line": line.rstrip(b"\n").decode(errors="backslashreplace"),
+        }
+        os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
+
+    def close(self) -> None:
+        """Ends the log."""
+        os.close(self._descriptor)

@@ -1,0 +1,109 @@
+"""Reports for people, line by line. Whatever comes from outside is escaped."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from conformance.judging.verdicts import VERDICT_NAMES, AsProduction, Fail, Pass
+from conformance.protocol.quoting import escaped
+from conformance.reporting.concerned import concerned, shown_concerned
+from conformance.reporting.report import Report, repeating
+from conformance.running.case import Case
+from spec.values.identifiers import Text
+
+SHOWN_EVENTS: Final = 30
+"""How much of the transcript of a failure is printed, from its end."""
+
+SHOWN_CASES: Final = 8
+"""How many cases of one cause are named."""
+
+
+def allowed(case: Case) -> tuple[Text, ...]:
+    """What the specification would have allowed where a case failed."""
+    return case.verdict.allowed if isinstance(case.verdict, Fail) else ()
+
+
+def case_line(case: Case) -> Text:
+    """One line on one case."""
+    judged_by = f" {case.judged_by}" if case.judged_by else ""
+    return f"{case.verdict.name:<14} {case.seconds:6.2f} s{judged_by:<8} {case.id}: {case.title}"
+
+
+def reasons(case: Case) -> Iterator[Text]:
+    """Why a case did not pass, what would have been allowed, and what production does otherwise."""
+    if case.verdict.why:
+        yield case.verdict.why
+    for each in allowed(case):
+        yield f"allowed: {each}"
+    for departure in case.departures:
+        yield f"not as production: {departure}"
+
+
+def case_details(case: Case, command: tuple[Text, ...] | None = None) -> list[Text]:
+    """Why a case did not pass; of a failure also how it came, what to read, and how `command` repeats it alone."""
+    lines = list(reasons(case))
+    if isinstance(case.verdict, Fail):
+        lines += map(shown_concerned, concerned(case))
+        lines += [f"| {event.actor} {event.text}" for event in case.transcript[-SHOWN_EVENTS:]]
+        lines += [] if command is None else [f"repeat: {repeating(command, case)}"]
+    return [f"    {escaped(line)}" for line in lines]
+
+
+def expectation(case: Case, reason: Text) -> Text:
+    """One line on a case that was expected to fail."""
+    what = "passes unexpectedly; it was expected to fail" if isinstance(case.verdict, Pass) else "is expected to fail"
+    return f"    {what}: {escaped(reason)}"
+
+
+def table(report: Report) -> list[Text]:
+    """A table by group: how often each verdict was given, and how often it went as production would have done."""
+    groups: dict[Text, list[Case]] = {}
+    for case in report.sorted_cases:
+        groups.setdefault(case.id.partition("/")[0], []).append(case)
+    width = max([len("group"), *map(len, groups)])
+    titles = [name.replace("_", " ") for name in VERDICT_NAMES]
+    lines = [f"{'group':<{width}}  " + "  ".join(f"{title:>14}" for title in titles) + "   as production"]
+    for group, cases in groups.items():
+        counts = Counter(case.verdict.name for case in cases)
+        numbers = "  ".join(f"{counts[name] or '':>14}" for name in VERDICT_NAMES)
+        lines.append(f"{group:<{width}}  {numbers}   {_as_production(cases)}".rstrip())
+    return lines
+
+
+def _as_production(cases: Sequence[Case]) -> Text:
+    counts = Counter(case.as_production for case in cases)
+    claimed = [each for each in (AsProduction.YES, AsProduction.NO) if counts[each]]
+    return ", ".join(f"{counts[each]} {each.value}" for each in claimed) or "not claimed"
+
+
+def causes_told(report: Report) -> Iterator[Text]:
+    """The causes of failures with their cases; nothing if no two failures have one cause."""
+    found = report.causes
+    if all(len(cause.cases) == 1 for cause in found):
+        return
+    yield f"{sum(len(cause.cases) for cause in found)} failures have {len(found)} causes:"
+    for cause in found:
+        yield f"{len(cause.cases):>5} × {escaped(cause.message)}"
+        more = len(cause.cases) - SHOWN_CASES
+        named = [case.id for case in cause.cases[:SHOWN_CASES]] + ([f"and {more} more"] if more > 0 else [])
+        yield f"        {', '.join(named)}"
+
+
+def unexpected_passes_told(report: Report) -> Iterator[Text]:
+    """The cases that should leave the file of expected failures."""
+    for case in report.unexpected_passes:
+        yield f"{case.id}{expectation(case, report.expected.reason(case.id) or '').replace('    ', ' ', 1)}"
+
+
+def summary(report: Report) -> Text:
+    """The last line."""
+    counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counts.items())
+    as_production = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.as_production.items())
+    parts = [counted, f"as production: {as_production}"]
+    if report.expected.reasons:
+        parts.append(
+            f"{report.expected_failures} failed as expected, {len(report.unexpected_passes)} passed unexpectedly"
+        )
+    if report.not_run:
+        parts.append(f"{report.not_run} not run after the first failure")
+    return "; ".join([*parts, f"{report.seconds:.1f} s"])
