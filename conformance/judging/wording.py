@@ -15,8 +15,8 @@ from conformance.judging.candid_text import (
     shown_principal,
 )
 from conformance.protocol.interface import Path, Refused, Rejected, Replied, Seen, Values
-from spec.values.candid.leb128 import from_groups
 from spec.values.identifiers import Blob, Text
+from spec.values.leb128 import from_groups
 from spec.values.rejects import RejectCode
 
 SHOWN_LETTERS: Final = 200

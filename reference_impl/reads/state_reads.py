@@ -8,6 +8,7 @@ from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.ingress_history import KnownCall
 from reference_impl.subnet.observations import Refused
 from reference_impl.subnet.subnet_instance import SubnetInstance
+from reference_impl.wasm.layout.encoding import unsigned
 from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
 from spec.values.identifiers import Blob, Principal, RequestId, self_authenticating_id
 
@@ -17,16 +18,6 @@ CBOR_SELF_DESCRIBED = 55799
 REQUEST_STATUS_LEAVES = frozenset({b"status", b"reply", b"reject_code", b"reject_message", b"error_code"})
 BOUNDARY_NODE_LEAVES = frozenset({b"domain", b"ipv4_address", b"ipv6_address"})
 CANISTER_LEAVES = frozenset({b"module_hash", b"controllers", b"canister_creation_timestamp", b"last_install_timestamp"})
-
-
-def _natural(number: int) -> Blob:
-    """Unsigned LEB128, as the state tree writes natural numbers."""
-    encoded = bytearray()
-    while True:
-        number, low = number >> 7, number & 0x7F
-        encoded.append(low | (0x80 if number else 0))
-        if not number:
-            return bytes(encoded)
 
 
 def read_values(
@@ -91,7 +82,7 @@ def _may_read_metadata(instance: SubnetInstance, sender: Principal, canister_id:
 def _value(instance: SubnetInstance, path: tuple[Blob, ...]) -> Blob | None:
     match path:
         case (b"time",):
-            return _natural(instance.system_time)
+            return unsigned(instance.system_time)
         case (b"subnet", subnet_id, b"public_key") if subnet_id == instance.subnet.subnet_id:
             return instance.root_key
         case (b"subnet", subnet_id, b"type") if subnet_id == instance.subnet.subnet_id:
@@ -125,7 +116,7 @@ def _request_leaf(known: KnownCall, leaf: Blob) -> Blob | None:
         case b"reply", Replied(data=data):
             return data
         case b"reject_code", Rejected(reject=reject):
-            return _natural(reject.code)
+            return unsigned(reject.code)
         case b"reject_message", Rejected(reject=reject):
             return reject.message.encode()
         case _:
@@ -139,11 +130,11 @@ def _canister_leaf(canister: CanisterRecord, path: tuple[Blob, ...]) -> Blob | N
             encoded: bytes = cbor2.dumps(cbor2.CBORTag(CBOR_SELF_DESCRIBED, list(canister.settings.controllers)))
             return encoded
         case (b"canister_creation_timestamp",):
-            return _natural(canister.created_at)
+            return unsigned(canister.created_at)
         case (b"module_hash",) if code is not None:
             return code.installed.hash
         case (b"last_install_timestamp",) if canister.installed_at is not None:
-            return _natural(canister.installed_at)
+            return unsigned(canister.installed_at)
         case (b"metadata", name) if code is not None:
             module, text = code.installed.module, name.decode()
             sections = dict([*module.public_custom_sections.items(), *module.private_custom_sections.items()])

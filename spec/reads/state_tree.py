@@ -15,10 +15,10 @@ from spec.state.canister import Canister, Code
 from spec.state.network import ApiBoundaryNode, CanisterRange, SubnetRecord
 from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
 from spec.state.state import State
-from spec.values.candid.leb128 import encode_unsigned
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, SubnetId, self_authenticating_id
+from spec.values.leb128 import encode_unsigned
 
 SELF_DESCRIBED: Final = 55799
 """The CBOR tag of blobs in the tree that are CBOR."""

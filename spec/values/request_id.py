@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from spec.values.candid.leb128 import encode_unsigned
 from spec.values.identifiers import RequestId
+from spec.values.leb128 import encode_unsigned
 
 HashedValue = str | bytes | int | Sequence["HashedValue"] | Mapping[str, "HashedValue"]
 """A text, a blob, a natural number, a list or a map of such values."""

@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import evolve
 
+from spec.values.leb128 import encode_unsigned
 from spec.wasm.decoding_limits import MAXIMUM_CONSTANT_INSTRUCTIONS
 from spec.wasm.opcodes import BY_ENCODING, FIRST_RELAXED_SIMD, OPCODES, UNSUPPORTED
 from spec.wasm.reader import VALUE_TYPES, Malformed, Reader, TooLarge
@@ -39,22 +40,13 @@ MULTIPLE_MEMORIES_FLAG: Final = 0x40
 """This bit of a memory argument's alignment says that the index of a memory follows."""
 
 
-def shortest_leb128(number: int) -> bytes:
-    """An unsigned number in the shortest LEB128 form."""
-    encoded = bytearray()
-    while number >= 0x80:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes((*encoded, number))
-
-
 def decode_opcode(reader: Reader) -> Opcode:
     """The row of the next instruction."""
     start = reader.position
     byte = reader.byte()
     if byte in PREFIXES:
         number = reader.unsigned()
-        opcode = BY_ENCODING.get(bytes((byte,)) + shortest_leb128(number))
+        opcode = BY_ENCODING.get(bytes((byte,)) + encode_unsigned(number))
         if opcode is None and byte == VECTOR_PREFIX and number >= FIRST_RELAXED_SIMD:
             raise reader.fail(UNSUPPORTED[byte], start)
         if opcode is None:

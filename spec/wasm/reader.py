@@ -86,35 +86,33 @@ class Reader:
 
     def unsigned(self, width: int = 32) -> int:
         """An unsigned integer in LEB128, of at most `width` bits."""
-        start, value, shift = self.position, 0, 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                break
-            if shift >= width:
-                raise self.fail("integer representation too long", start)
+        start = self.position
+        value, _ = self._groups(width)
         if value >= 1 << width:
             raise self.fail("integer too large", start)
         return value
 
     def signed(self, width: int) -> int:
         """A signed integer in LEB128, of at most `width` bits."""
-        start, value, shift = self.position, 0, 0
-        while True:
-            byte = self.byte()
-            value |= (byte & 0x7F) << shift
-            shift += 7
-            if not byte & 0x80:
-                break
-            if shift >= width:
-                raise self.fail("integer representation too long", start)
-        if byte & 0x40:
-            value -= 1 << shift
+        start = self.position
+        value, bits = self._groups(width)
+        if value >> bits - 1:
+            value -= 1 << bits
         if not -(1 << width - 1) <= value < 1 << width - 1:
             raise self.fail("integer too large", start)
         return value
+
+    def _groups(self, width: int) -> tuple[int, int]:
+        """What the groups of seven bits say together, and how many bits they are."""
+        start, value, bits = self.position, 0, 0
+        while True:
+            byte = self.byte()
+            value |= (byte & 0x7F) << bits
+            bits += 7
+            if byte < 0x80:
+                return value, bits
+            if bits >= width:
+                raise self.fail("integer representation too long", start)
 
     def name(self) -> str:
         """A name: its length and its bytes in UTF-8."""

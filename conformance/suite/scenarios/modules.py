@@ -13,6 +13,7 @@ from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.identifiers import Blob, Text
+from spec.values.leb128 import encode_unsigned
 from spec.values.rejects import RejectCode, RejectReason
 
 TYPES = (b"\x60\0\0", b"\x60\x01\x7f\0", b"\x60\x02\x7f\x7f\0", b"\x60\0\x01\x7f", b"\x60\x02\x7e\x7e\0")
@@ -23,26 +24,20 @@ FUNCTION, MEMORY = b"\x00", b"\x02"
 END = b"\x0b"
 
 
-def number(value: int) -> Blob:
-    """LEB128."""
-    head, rest = value & 0x7F, value >> 7
-    return bytes([head | 0x80]) + number(rest) if rest else bytes([head])
-
-
 def vector(items: Iterable[Blob]) -> Blob:
     """The number of items, then the items."""
     each = list(items)
-    return number(len(each)) + b"".join(each)
+    return encode_unsigned(len(each)) + b"".join(each)
 
 
 def text(content: Blob) -> Blob:
     """A name."""
-    return number(len(content)) + content
+    return encode_unsigned(len(content)) + content
 
 
 def part(identifier: int, content: Blob) -> Blob:
     """A section."""
-    return bytes([identifier]) + number(len(content)) + content
+    return bytes([identifier]) + encode_unsigned(len(content)) + content
 
 
 def custom(name: Blob, content: Blob = b"") -> Blob:
@@ -64,13 +59,13 @@ def module(
     defined = list(functions)
     sections = [
         part(1, vector(TYPES)),
-        part(2, vector(text(space) + text(name) + b"\x00" + number(kind) for space, name, kind in imports)),
-        part(3, vector(number(kind) for kind, _ in defined)),
+        part(2, vector(text(space) + text(name) + b"\x00" + encode_unsigned(kind) for space, name, kind in imports)),
+        part(3, vector(encode_unsigned(kind) for kind, _ in defined)),
         part(5, vector(memories)),
         part(6, vector([b"\x7f\x00\x41\x00\x0b"] * global_count)),
-        part(7, vector(text(name) + b"\x00" + number(index) for name, index in exports)),
-        b"" if start is None else part(8, number(start)),
-        part(10, vector(number(len(body) + 2) + b"\x00" + body + END for _, body in defined)),
+        part(7, vector(text(name) + b"\x00" + encode_unsigned(index) for name, index in exports)),
+        b"" if start is None else part(8, encode_unsigned(start)),
+        part(10, vector(encode_unsigned(len(body) + 2) + b"\x00" + body + END for _, body in defined)),
     ]
     return b"\0asm\x01\0\0\0" + b"".join(sections) + b"".join(customs)
 

@@ -5,8 +5,8 @@ from conformance.protocol.interface import Path, Refused, Values
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import EVE, Sent, Stage
-from spec.values.candid.leb128 import encode_unsigned
 from spec.values.identifiers import CanisterId
+from spec.values.leb128 import encode_unsigned
 from spec.values.rejects import RejectCode
 
 

@@ -21,8 +21,8 @@ from spec.values.candid import (
     resolved,
 )
 from spec.values.candid.decoding import WireReader
-from spec.values.candid.leb128 import encode_signed, encode_unsigned
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, RequestId
+from spec.values.leb128 import encode_signed, encode_unsigned
 
 OPTION = -18
 """The code of `opt` in the binary format."""

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from reference_impl.wasm.layout.encoding import Malformed, Reader
+from reference_impl.wasm.layout.encoding import Malformed, Reader, unsigned
 
 _NUMBER: Final = rb"[\x80-\xff]*+[\x00-\x7f]"
 _SHORT_BRANCH_TABLES: Final = b"|".join(
@@ -63,7 +63,7 @@ def _prefixed(reader: Reader, prefix: int) -> bytes:
     number = reader.unsigned()
     if number > 255:
         raise Malformed(f"the instruction {prefix:#x} {number} is not known")
-    shortest = bytes([prefix, number]) if number < 128 else bytes([prefix, number & 0x7F | 0x80, number >> 7])
+    shortest = bytes([prefix]) + unsigned(number)
     # No immediate is longer than two numbers and a lane, or 16 bytes.
     match = _INSTRUCTION.match(shortest + reader.content[reader.position : reader.position + 24])
     assert match

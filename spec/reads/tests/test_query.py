@@ -26,9 +26,9 @@ from spec.rules.tests.worlds import (
 )
 from spec.state.canister import Empty, Stopped, Stopping
 from spec.state.request import SenderInfo
-from spec.values.candid.leb128 import encode_unsigned
 from spec.values.containers import List
 from spec.values.identifiers import ANONYMOUS
+from spec.values.leb128 import encode_unsigned
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 

@@ -34,9 +34,9 @@ from spec.rules.tests.worlds import (
 from spec.state.canister import Empty
 from spec.state.network import ApiBoundaryNode, CanisterRange, SubnetRecord
 from spec.state.request import Done, KnownRequest, Processing, Received, Rejected, Replied
-from spec.values.candid.leb128 import encode_unsigned
 from spec.values.containers import List, Map
 from spec.values.identifiers import ANONYMOUS, Principal, RequestId, self_authenticating_id
+from spec.values.leb128 import encode_unsigned
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
 ROOT_KEY = b"root key"

@@ -8,7 +8,6 @@ from attrs import define, field
 
 from spec.values.candid.contents import CandidValue, Case, FunctionReference, ServiceReference, Some
 from spec.values.candid.encoding import INTEGER_WIDTHS, MAGIC
-from spec.values.candid.leb128 import from_groups, from_signed_groups
 from spec.values.candid.types import (
     FIELD_ID_MODULUS,
     CandidType,
@@ -28,6 +27,7 @@ from spec.values.candid.types import (
 )
 from spec.values.float32 import float32
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
+from spec.values.leb128 import from_groups, from_signed_groups
 
 FREE_VALUES_WITHOUT_BYTES: Final[int] = 10_000
 """

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from attrs import field, frozen
 
 from spec.values.candid.contents import CandidValue, Case, FunctionReference, ServiceReference, Some
-from spec.values.candid.leb128 import encode_signed, encode_unsigned
 from spec.values.candid.types import (
     BLOB,
     CandidType,
@@ -24,6 +23,7 @@ from spec.values.candid.types import (
     resolved,
 )
 from spec.values.float32 import bits_of_float32
+from spec.values.leb128 import encode_signed, encode_unsigned
 
 MAGIC = b"DIDL"
 """Every message begins with it."""

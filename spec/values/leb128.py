@@ -1,4 +1,9 @@
-"""LEB128, signed and unsigned. Source: the Candid specification, "Notation"."""
+"""
+LEB128, signed and unsigned: numbers of any size, as Candid and the state tree write them.
+
+The reader of WebAssembly modules has its own way: there a number has a width, and a module has millions of numbers.
+Source: the Candid specification, "Notation".
+"""
 
 
 def encode_unsigned(number: int) -> bytes:
