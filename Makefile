@@ -28,6 +28,7 @@ bench: .venv/ready
 
 docs: .venv/ready
 	@.venv/bin/python -m docs.render
+	@.venv/bin/python -m conformance.protocol.page
 
 setup: .venv/ready
 

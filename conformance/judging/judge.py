@@ -56,6 +56,8 @@ class Terms:
     environment: Environment = CALM
     costs_are_exact: bool = True
     """The implementation follows the profile to the last cycle."""
+    missing: frozenset[Text] = frozenset()
+    """What it says that it does not have."""
     steps: Count = DEFAULT_STEPS
     seconds: float = DEFAULT_SECONDS
 

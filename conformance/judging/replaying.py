@@ -12,6 +12,7 @@ from conformance.judging.judge import (
     submission,
     submission_agrees,
 )
+from conformance.judging.missing import require_calls
 from conformance.judging.moves import TROUBLE, Silence, is_at_rest, shown_label
 from conformance.judging.patterns import agrees
 from conformance.judging.reading import metrics_told, query_in, values_agree, values_in
@@ -174,6 +175,7 @@ class Replay:
             case Step():
                 self._compare_outputs(place, label.rule, result.outputs, outputs)
                 self._state = result.state
+                require_calls(self._state, self._terms.missing)
         self._steps += 1
         self._fired.add(label.rule)
         executed = [shown_output(each) for each in result.outputs if isinstance(each, Executed)]

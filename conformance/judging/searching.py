@@ -22,6 +22,7 @@ from conformance.judging.judge import (
     submission,
     submission_agrees,
 )
+from conformance.judging.missing import require_calls
 from conformance.judging.moves import (
     Bindings,
     Move,
@@ -241,6 +242,7 @@ class Search:
                 waiting.pop()
                 continue
             candidate = self._without_forced(candidate)
+            require_calls(candidate.state, self._terms.missing)
             key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten)
             if key in visited or not self._shows(candidate.state, answers, final_only=True):
                 continue

@@ -15,6 +15,7 @@ from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.transition import Output
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, RequestId, SubnetId, Text
+from spec.values.management import MANAGEMENT_METHODS, RESULT_TYPES
 from spec.values.quantities import Count, Nanoseconds
 from spec.values.rejects import RejectReason
 
@@ -74,6 +75,10 @@ class InternalError(ImplementationError):
     """The implementation says that it failed."""
 
 
+MAY_BE_MISSING: Final[frozenset[Text]] = frozenset({"query", "read"}) | MANAGEMENT_METHODS | RESULT_TYPES.keys()
+"""The verbs and the methods of the management canister that an implementation may say it does not have."""
+
+
 @frozen
 class Description:
     """What an implementation says of itself."""
@@ -86,6 +91,8 @@ class Description:
     """The profiles that it follows to the last cycle."""
     capabilities: frozenset[Capability]
     instance: InstanceKind
+    missing: frozenset[Text] = frozenset()
+    """What it does not have, of `MAY_BE_MISSING`: scenarios that come to need it do not apply."""
 
 
 @frozen

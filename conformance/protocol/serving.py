@@ -58,6 +58,7 @@ def _describe(implementation: Implementation, arguments: Fields) -> Written:
         "profiles": list(description.profiles),
         "capabilities": sorted(capability.value for capability in description.capabilities),
         "instance": description.instance.value,
+        **({"missing": sorted(description.missing)} if description.missing else {}),
     }
 
 

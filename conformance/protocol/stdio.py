@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from conformance.protocol.frames import WireError
 from conformance.protocol.interface import (
     DEFAULT_TIME_LIMITS,
+    MAY_BE_MISSING,
     PROTOCOL_VERSION,
     Accepted,
     Advanced,
@@ -71,6 +72,14 @@ def _read_instance_kind(value: Any, place: str) -> InstanceKind:
         raise WireError(f"{place}: {quoted_value(value)} is not a kind of instance") from None
 
 
+def _read_missing(value: Any, place: str) -> frozenset[Text]:
+    names = read_list(value, place, read_text)
+    for index, name in enumerate(names):
+        if name not in MAY_BE_MISSING:
+            raise WireError(f"{place}[{index}]: {quoted_value(name)} is not what can be missing")
+    return frozenset(names)
+
+
 def _read_replied(value: Any, place: str) -> Replied:
     fields = Fields(value, place)
     replied = Replied(fields.take("data", read_blob))
@@ -133,6 +142,7 @@ class StdioImplementation:
                     fields.take("capabilities", lambda value, place: read_list(value, place, _read_capability))
                 ),
                 instance=fields.take("instance", _read_instance_kind),
+                missing=fields.take_optional("missing", _read_missing) or frozenset(),
             )
 
         return self._request("describe", {"protocol": PROTOCOL_VERSION}, read)

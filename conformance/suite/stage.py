@@ -13,6 +13,7 @@ from attrs import frozen
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, candid_text, names_of_module, shown_principal
 from conformance.judging.judge import Judge, Terms
+from conformance.judging.missing import not_there
 from conformance.judging.moves import shown_label
 from conformance.judging.patterns import Pattern, replies
 from conformance.judging.replaying import Replay
@@ -159,6 +160,7 @@ class Stage:
 
     def resend(self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER) -> Sent:
         """Hands in a request as it is."""
+        self._need_method(request.canister_id, request.method_name)
         place = self.name(request.canister_id)
         self._note(
             USERS.get(request.sender, "somebody"),
@@ -230,6 +232,8 @@ class Stage:
         effective_id: Principal | None = None,
     ) -> QueryAnswer:
         """A query call."""
+        self._need("query")
+        self._need_method(canister_id, method_name)
         self._nonce += 1
         query = Query(self._nonce.to_bytes(8, "big"), self._expiry(), sender, canister_id, method_name, argument)
         effective = canister_id if effective_id is None else effective_id
@@ -250,6 +254,7 @@ class Stage:
 
     def read(self, effective_id: Principal, paths: Sequence[Path], sender: Principal = ALICE) -> Values | Refused:
         """Reads from the certified state."""
+        self._need("read")
         seen = self._implementation.read(sender, effective_id, paths)
         self._note(USERS.get(sender, "somebody"), f"reads {shown_values(seen, paths)}")
         self._judge.was_read(sender, effective_id, paths, seen)
@@ -402,6 +407,15 @@ class Stage:
 
     def _expiry(self) -> Nanoseconds:
         return self._now + REQUEST_LIFETIME * NANOSECONDS_PER_SECOND
+
+    def _need(self, name: Text) -> None:
+        """Ends the scenario if the implementation says that it does not have this."""
+        if name in self._description.missing:
+            raise not_there(name)
+
+    def _need_method(self, canister_id: CanisterId, method_name: MethodName) -> None:
+        if canister_id == MANAGEMENT_CANISTER:
+            self._need(method_name)
 
     def _shown_argument(self, argument: Blob) -> Text:
         return candid_text(argument, self._field_names) or f"({shown_blob(argument)})"
