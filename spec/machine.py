@@ -310,6 +310,7 @@ def submission_label(request: Submission, effective_id: Any, endpoint: Endpoint 
 
 
 __all__ = [
+    "RULES",
     "candidates",
     "canonical_label",
     "choices_of",
