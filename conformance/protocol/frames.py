@@ -23,17 +23,17 @@ class WireError(Exception):
 def read_frame(line: bytes) -> Any:
     """The JSON value that a line holds."""
     if len(line) > MOST_BYTES:
-        raise WireError(f"the line has more than {MOST_BYTES:,} bytes")
+        raise WireError(f"frame: the line has more than {MOST_BYTES:,} bytes")
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as problem:
-        raise WireError(f"the line is not UTF-8 at byte {problem.start}") from None
+        raise WireError(f"frame: the line is not UTF-8 at byte {problem.start}") from None
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
     except json.JSONDecodeError as problem:
-        raise WireError(f"the line is not JSON at character {problem.pos}: {problem.msg}") from None
+        raise WireError(f"frame: the line is not JSON at character {problem.pos}: {problem.msg}") from None
     except RecursionError:
-        raise WireError(f"lists and objects stand more than {MOST_DEEP} deep in each other") from None
+        raise WireError(f"frame: lists and objects stand more than {MOST_DEEP} deep in each other") from None
     if not _is_flat(text):
         _check_depth(value)
     if "\\u" in text:
@@ -46,17 +46,17 @@ def _object(pairs: list[tuple[Text, Any]]) -> dict[Text, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise WireError(f"the field {quoted(twice, 60)} stands twice in an object")
+        raise WireError(f"frame: the field {quoted(twice, 60)} stands twice in an object")
     return found
 
 
 def _constant(name: Text) -> NoReturn:
-    raise WireError(f"{name} is not JSON")
+    raise WireError(f"frame: {name} is not JSON")
 
 
 def _integer(digits: Text) -> int:
     if len(digits.removeprefix("-")) > MOST_DIGITS:
-        raise WireError(f"an integer has more than {MOST_DIGITS} digits")
+        raise WireError(f"frame: an integer has more than {MOST_DIGITS} digits")
     return int(digits)
 
 
@@ -67,7 +67,7 @@ def _is_flat(text: Text) -> bool:
 
 def _check_depth(value: Any) -> None:
     level = [value]
-    for _ in range(MOST_DEEP + 1):
+    for _ in range(MOST_DEEP):
         level = [
             inner
             for one in level
@@ -77,7 +77,7 @@ def _check_depth(value: Any) -> None:
         ]
         if not level:
             return
-    raise WireError(f"lists and objects stand more than {MOST_DEEP} deep in each other")
+    raise WireError(f"frame: lists and objects stand more than {MOST_DEEP} deep in each other")
 
 
 def _check_unicode(value: Any) -> None:
@@ -85,4 +85,4 @@ def _check_unicode(value: Any) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise WireError("a text holds half of a surrogate pair, so it is not Unicode") from None
+        raise WireError("frame: a text holds half of a surrogate pair, so it is not Unicode") from None

@@ -16,24 +16,23 @@ from conformance.protocol.interface import (
     Unsupported,
     Values,
 )
+from conformance.protocol.labels import read_label, write_claim, write_output
 from conformance.protocol.quoting import quoted, shown
 from conformance.protocol.wire import (
     Fields,
     read_blob,
     read_endpoint,
-    read_label,
     read_list,
     read_natural,
     read_principal,
     read_request,
     read_request_id,
     read_text,
+    read_time,
     write_answer,
     write_blob,
-    write_claim,
     write_integer,
     write_optional_blob,
-    write_output,
     write_refused,
     write_seen_reject,
 )
@@ -66,7 +65,7 @@ def _reset(implementation: Implementation, arguments: Fields) -> Written:
     instance = implementation.reset(
         profile=arguments.take("profile", read_text),
         subnet_size=arguments.take("subnet_size", read_natural),
-        system_time=arguments.take("system_time", read_natural),
+        system_time=arguments.take("system_time", read_time),
         subnet_admins=arguments.take("subnet_admins", lambda value, place: read_list(value, place, read_principal)),
     )
     return {
@@ -97,7 +96,7 @@ def _read_query(value: Any, place: str) -> Query:
     fields = Fields(value, place)
     query = Query(
         nonce=fields.take("nonce", read_blob),
-        ingress_expiry=fields.take("ingress_expiry", read_natural),
+        ingress_expiry=fields.take("ingress_expiry", read_time),
         sender=fields.take("sender", read_principal),
         canister_id=fields.take("canister_id", read_principal),
         method_name=fields.take("method_name", read_text),
@@ -136,11 +135,9 @@ def _read(implementation: Implementation, arguments: Fields) -> Written:
 
 
 def _advance(implementation: Implementation, arguments: Fields) -> Written:
-    advanced = implementation.advance(
-        arguments.take("rounds", read_natural), arguments.take("nanoseconds", read_natural)
-    )
+    advanced = implementation.advance(arguments.take("rounds", read_natural), arguments.take("nanoseconds", read_time))
     return {
-        "rounds": advanced.rounds,
+        "rounds": write_integer(advanced.rounds),
         "quiescent": advanced.is_quiescent,
         "system_time": write_integer(advanced.system_time),
     }

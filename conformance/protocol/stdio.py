@@ -1,7 +1,7 @@
 """Reaches an implementation that is a process: newline-delimited JSON on its standard input and output."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from conformance.protocol.frames import WireError
 from conformance.protocol.interface import (
@@ -11,6 +11,7 @@ from conformance.protocol.interface import (
     Accepted,
     Advanced,
     Answer,
+    BrokeProtocol,
     Capability,
     Claim,
     Description,
@@ -24,28 +25,28 @@ from conformance.protocol.interface import (
     Replied,
     Scheduled,
     TimeLimits,
+    Unsupported,
     Values,
 )
+from conformance.protocol.labels import read_claim, read_output, write_label
 from conformance.protocol.process import Process
 from conformance.protocol.quoting import quoted_value
 from conformance.protocol.wire import (
     Fields,
     read_answer,
     read_blob,
-    read_claim,
     read_list,
     read_natural,
     read_optional,
-    read_output,
     read_principal,
     read_refused,
     read_request_id,
     read_seen_reject,
     read_text,
+    read_time,
     read_truth,
     write_blob,
     write_integer,
-    write_label,
     write_request,
 )
 from conformance.protocol.wire_log import Listener, nobody
@@ -54,6 +55,9 @@ from spec.state.request import Endpoint, Request
 from spec.transition import Output
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
+
+DIGEST_BYTES: Final = 32
+"""Of the digest of a state."""
 
 Result = TypeVar("Result")
 
@@ -109,6 +113,9 @@ class StdioImplementation:
         self, command: Sequence[str], time_limits: TimeLimits = DEFAULT_TIME_LIMITS, listener: Listener = nobody
     ) -> None:
         self._process = Process(command, time_limits, listener)
+        self._description: Description | None = None
+        self._time: Nanoseconds | None = None
+        """The system time, if it is known."""
 
     def close(self) -> None:
         """Ends the process without a farewell."""
@@ -119,14 +126,32 @@ class StdioImplementation:
         """The process was ended, so it answers nothing more."""
         return self._process.is_over
 
-    def _request(self, verb: str, arguments: dict[str, Any], read: Callable[[Fields], Result]) -> Result:
+    def _request(
+        self, verb: str, arguments: dict[str, Any], read: Callable[[Fields], Result], promised: str | None = None
+    ) -> Result:
+        """Asks, and reads the fields of the result. `promised` is where the implementation says that it can do this."""
+
         def read_all(result: Any) -> Result:
             fields = Fields(result, verb)
             value = read(fields)
             fields.close()
             return value
 
-        return self._process.request(verb, arguments, read_all)
+        try:
+            return self._process.request(verb, arguments, read_all)
+        except Unsupported as problem:
+            if promised is None:
+                raise
+            raise BrokeProtocol(f"{problem}; but {promised}") from None
+
+    @property
+    def _is_deterministic(self) -> bool:
+        return self._description is not None and self._description.instance is InstanceKind.DETERMINISTIC
+
+    def _listed(self, capability: Capability) -> str | None:
+        if self._description is None or capability not in self._description.capabilities:
+            return None
+        return f"its capabilities list '{capability.value}'"
 
     def describe(self) -> Description:
         def read(fields: Fields) -> Description:
@@ -145,7 +170,8 @@ class StdioImplementation:
                 missing=fields.take_optional("missing", _read_missing) or frozenset(),
             )
 
-        return self._request("describe", {"protocol": PROTOCOL_VERSION}, read)
+        self._description = self._request("describe", {"protocol": PROTOCOL_VERSION}, read)
+        return self._description
 
     def reset(
         self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
@@ -156,15 +182,24 @@ class StdioImplementation:
             "system_time": write_integer(system_time),
             "subnet_admins": [write_blob(principal) for principal in subnet_admins],
         }
-        return self._request(
-            "reset",
-            arguments,
-            lambda fields: Instance(
+
+        def read(fields: Fields) -> Instance:
+            instance = Instance(
                 subnet_id=fields.take("subnet_id", read_principal),
                 root_key=fields.take("root_key", read_blob),
-                system_time=fields.take("system_time", read_natural),
-            ),
-        )
+                system_time=fields.take("system_time", read_time),
+            )
+            if self._is_deterministic and instance.system_time != system_time:
+                raise WireError(
+                    f"reset.system_time: {instance.system_time}, but a deterministic instance takes the given time, "
+                    f"{system_time}"
+                )
+            return instance
+
+        is_listed = self._is_deterministic and self._description and profile in self._description.profiles
+        instance = self._request("reset", arguments, read, f"its profiles list '{profile}'" if is_listed else None)
+        self._time = instance.system_time
+        return instance
 
     def submit(
         self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
@@ -223,15 +258,22 @@ class StdioImplementation:
         return self._request("read", arguments, read)
 
     def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
-        return self._request(
-            "advance",
-            {"rounds": rounds, "nanoseconds": write_integer(nanoseconds)},
-            lambda fields: Advanced(
+        def read(fields: Fields) -> Advanced:
+            advanced = Advanced(
                 rounds=fields.take("rounds", read_natural),
                 is_quiescent=fields.take("quiescent", read_truth),
-                system_time=fields.take("system_time", read_natural),
-            ),
-        )
+                system_time=fields.take("system_time", read_time),
+            )
+            if advanced.rounds > rounds:
+                raise WireError(f"advance.rounds: {advanced.rounds}, but {rounds} were asked for")
+            allowed = None if self._time is None else self._time + nanoseconds
+            if self._is_deterministic and allowed not in (None, advanced.system_time):
+                raise WireError(f"advance.system_time: {advanced.system_time}, but {nanoseconds} later it is {allowed}")
+            return advanced
+
+        advanced = self._request("advance", {"rounds": rounds, "nanoseconds": write_integer(nanoseconds)}, read)
+        self._time = advanced.system_time
+        return advanced
 
     def stop(self) -> None:
         self._request("stop", {}, lambda fields: None)
@@ -242,17 +284,30 @@ class StdioImplementation:
             "explain",
             {},
             lambda fields: fields.take("labels", lambda value, place: read_list(value, place, read_claim)),
+            self._listed(Capability.EXPLAIN),
         )
 
     def state(self) -> Blob:
-        return self._request("state", {}, lambda fields: fields.take("digest", read_blob))
+        def read(fields: Fields) -> Blob:
+            digest = fields.take("digest", read_blob)
+            if len(digest) != DIGEST_BYTES:
+                raise WireError(f"state.digest: a digest has {DIGEST_BYTES} bytes")
+            return digest
+
+        return self._request("state", {}, read, self._listed(Capability.STATE))
 
     def schedule(self, labels: Sequence[Label]) -> Scheduled:
         def read(fields: Fields) -> Scheduled:
             taken = fields.take("taken", read_natural)
             outputs = fields.take("outputs", lambda value, place: read_list(value, place, _read_outputs))
+            stopped_by = fields.take_optional("stopped_by", read_text)
             if len(outputs) != taken:
                 raise WireError(f"schedule.outputs: {len(outputs)} entries for {taken} transitions")
-            return Scheduled(outputs, fields.take_optional("stopped_by", read_text))
+            if (stopped_by is None) != (taken == len(labels)) or taken > len(labels):
+                raise WireError(f"schedule.stopped_by: {taken} of {len(labels)} transitions were taken")
+            return Scheduled(outputs, stopped_by)
 
-        return self._request("schedule", {"labels": [write_label(label) for label in labels]}, read)
+        # Reason: the labels may be about the time.
+        self._time = None
+        arguments = {"labels": [write_label(label) for label in labels]}
+        return self._request("schedule", arguments, read, self._listed(Capability.SCHEDULE))

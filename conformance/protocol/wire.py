@@ -6,7 +6,6 @@ from typing import Any, Final, TypeVar
 from conformance.protocol.frames import MOST_DIGITS, WireError
 from conformance.protocol.interface import (
     Answer,
-    Claim,
     Done,
     Processing,
     Received,
@@ -17,19 +16,18 @@ from conformance.protocol.interface import (
     Unknown,
 )
 from conformance.protocol.quoting import quoted, quoted_value, shown
-from spec.state.call_context import FailedExecution
-from spec.state.label import Label
 from spec.state.request import Done as DoneStatus
 from spec.state.request import Endpoint, Request, RequestStatus, SenderInfo
 from spec.state.request import Processing as ProcessingStatus
 from spec.state.request import Received as ReceivedStatus
 from spec.state.request import Rejected as RejectedStatus
 from spec.state.request import Replied as RepliedStatus
-from spec.transition import Executed, Output, RequestStatusChanged
-from spec.values.containers import List
-from spec.values.identifiers import Blob, Principal, RequestId, Text
-from spec.values.management import decode_result, encode_result
+from spec.values.identifiers import Blob, Principal, RequestId
+from spec.values.quantities import Nanoseconds
 from spec.values.rejects import Reject, RejectCode, RejectReason
+
+END_OF_TIME: Final[Nanoseconds] = 2**64
+"""Canisters are told the time in 64 bits."""
 
 HEXADECIMAL: Final = frozenset("0123456789abcdef")
 """The digits of a blob."""
@@ -53,6 +51,11 @@ def write_blob(value: bytes) -> str:
     return "0x" + value.hex()
 
 
+def write_optional_blob(value: Blob | None) -> str | None:
+    """A blob or null."""
+    return None if value is None else write_blob(value)
+
+
 # Reading
 
 
@@ -63,6 +66,14 @@ def read_natural(value: Any, place: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
     raise WireError(f"{place}: {quoted_value(value)} is not a natural number")
+
+
+def read_time(value: Any, place: str) -> Nanoseconds:
+    """A time, or a span of time."""
+    time = read_natural(value, place)
+    if time >= END_OF_TIME:
+        raise WireError(f"{place}: times are below 2^64 nanoseconds")
+    return time
 
 
 def read_blob(value: Any, place: str) -> bytes:
@@ -127,7 +138,7 @@ class Fields:
     def take(self, name: str, kind: Callable[[Any, str], Read]) -> Read:
         """A field that must be there."""
         if name not in self._values:
-            raise WireError(f"{self._place}: the field '{name}' is missing")
+            raise WireError(f"{self._place}.{name}: the field is missing")
         return kind(self._values.pop(name), f"{self._place}.{name}")
 
     def take_optional(self, name: str, kind: Callable[[Any, str], Read]) -> Read | None:
@@ -141,7 +152,7 @@ class Fields:
     def allow_only(self, names: Collection[str]) -> None:
         """There are no fields but these."""
         for name in sorted(self._values.keys() - set(names)):
-            raise WireError(f"{self._place}: the field {quoted(name, 60)} is not known")
+            raise WireError(f"{self._place}.{shown(name, 60)}: the field is not known")
 
     def close(self) -> None:
         """All fields have been read."""
@@ -194,7 +205,7 @@ def read_request(value: Any, place: str) -> Request:
     fields = Fields(value, place)
     request = Request(
         nonce=fields.take("nonce", read_blob),
-        ingress_expiry=fields.take("ingress_expiry", read_natural),
+        ingress_expiry=fields.take("ingress_expiry", read_time),
         sender=fields.take("sender", read_principal),
         canister_id=fields.take("canister_id", read_principal),
         method_name=fields.take("method_name", read_text),
@@ -304,159 +315,3 @@ def answer_of(status: RequestStatus | None) -> Answer:
             return Replied(data)
         case RejectedStatus(reject):
             return Rejected(seen(reject))
-
-
-def _status_of(answer: Answer, place: str) -> RequestStatus | None:
-    match answer:
-        case Unknown():
-            return None
-        case Received():
-            return ReceivedStatus()
-        case Processing():
-            return ProcessingStatus()
-        case Done():
-            return DoneStatus()
-        case Replied(data):
-            return RepliedStatus(data)
-        case Rejected(reject):
-            if reject.reason is None:
-                raise WireError(f"{place}: an output needs the reason of a reject")
-            return RejectedStatus(Reject(RejectCode(reject.code), reject.message, reject.reason))
-
-
-# Labels and outputs
-
-
-RESULTS: Final = frozenset({"answer", "metrics", "percentiles", "samples"})
-"""The free variables that are the result of a method; they are written as its reply."""
-
-TEXTS: Final = frozenset({"replica_version"})
-"""The free variables that are texts."""
-
-
-def write_choice(rule: Text, name: Text, value: Any) -> Any:
-    """The value of a free variable."""
-    if name in RESULTS:
-        try:
-            return write_blob(encode_result(rule, value))
-        except KeyError:
-            raise WireError(f"{rule} has no result") from None
-    match value:
-        case bytes():
-            return write_blob(value)
-        case bool() | str():
-            return value
-        case int():
-            return write_integer(value)
-        case List():
-            return [write_choice(rule, name, each) for each in value]
-        case Request():
-            return write_request(value)
-        case _:
-            raise WireError(f"a choice cannot be a {type(value).__name__}")
-
-
-def read_choice(rule: Text, name: Text, value: Any, place: str) -> Any:
-    """The value of a free variable."""
-    if name in RESULTS:
-        try:
-            return decode_result(rule, read_blob(value, place))
-        except (KeyError, ValueError):
-            raise WireError(f"{place}: a reply of {quoted(rule, 60)} is needed") from None
-    if name in TEXTS:
-        return read_text(value, place)
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, list):
-        return List(read_list(value, place, read_principal))
-    if isinstance(value, dict):
-        return read_request(value, place)
-    if isinstance(value, str) and value.startswith("0x"):
-        return read_blob(value, place)
-    return read_natural(value, place)
-
-
-def write_label(label: Label) -> dict[str, Any]:
-    """A label as an object."""
-    choices = {name: write_choice(label.rule, name, value) for name, value in label.choices}
-    return {"rule": label.rule, "choices": choices}
-
-
-def _read_label(fields: Fields, place: str) -> Label:
-    rule = fields.take("rule", read_text)
-    choices = fields.take("choices", lambda value, _: value)
-    if not isinstance(choices, dict):
-        raise WireError(f"{place}.choices: an object is needed")
-    return Label(
-        rule,
-        {name: read_choice(rule, name, each, f"{place}.choices.{shown(name, 60)}") for name, each in choices.items()},
-    )
-
-
-def read_label(value: Any, place: str) -> Label:
-    """A label."""
-    fields = Fields(value, place)
-    label = _read_label(fields, place)
-    fields.close()
-    return label
-
-
-def write_output(output: Output) -> dict[str, Any]:
-    """What a step showed, as an object."""
-    match output:
-        case RequestStatusChanged(request_id, status):
-            return {"kind": "status", "request_id": write_blob(request_id), "status": write_answer(answer_of(status))}
-        case Executed(canister_id, instructions, failure):
-            return {
-                "kind": "executed",
-                "canister_id": write_blob(canister_id),
-                "instructions": write_integer(instructions),
-                "failure": None if failure is None else {"reason": failure.reason.name, "message": failure.message},
-            }
-
-
-def _read_failure(value: Any, place: str) -> FailedExecution:
-    fields = Fields(value, place)
-    failure = FailedExecution(fields.take("reason", read_reason), fields.take("message", read_text))
-    fields.close()
-    return failure
-
-
-def read_output(value: Any, place: str) -> Output:
-    """What a step showed."""
-    fields = Fields(value, place)
-    kind = fields.take("kind", read_text)
-    output: Output
-    match kind:
-        case "status":
-            request_id = fields.take("request_id", read_request_id)
-            output = RequestStatusChanged(request_id, _status_of(fields.take("status", read_answer), place))
-        case "executed":
-            output = Executed(
-                canister_id=fields.take("canister_id", read_principal),
-                instructions=fields.take("instructions", read_natural),
-                failure=fields.take_optional("failure", _read_failure),
-            )
-        case _:
-            raise WireError(f"{place}.kind: {quoted(kind)} is not a kind of output")
-    fields.close()
-    return output
-
-
-def write_claim(claim: Claim) -> dict[str, Any]:
-    """A claimed transition as an object."""
-    return {**write_label(claim.label), "outputs": [write_output(output) for output in claim.outputs]}
-
-
-def read_claim(value: Any, place: str) -> Claim:
-    """A claimed transition."""
-    fields = Fields(value, place)
-    label = _read_label(fields, place)
-    outputs = fields.take("outputs", lambda each, where: read_list(each, where, read_output))
-    fields.close()
-    return Claim(label, outputs)
-
-
-def write_optional_blob(value: Blob | None) -> str | None:
-    """A blob or null."""
-    return None if value is None else write_blob(value)

@@ -3,8 +3,9 @@
 import sys
 from collections.abc import Mapping, Sequence
 
-from conformance.protocol.interface import Advanced, Claim, Instance, Scheduled
+from conformance.protocol.interface import Advanced, Claim, Instance, Scheduled, Unsupported
 from conformance.protocol.serving import serve
+from conformance.protocol.wire import END_OF_TIME
 from conformance.served.specification import SpecificationImplementation
 from spec.machine import candidates, step
 from spec.production.rounds import Batch, Round, RoundState, execute_round, is_quiet
@@ -43,15 +44,24 @@ class RoundsImplementation(SpecificationImplementation):
 
     def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
         time = self.current.system_time + nanoseconds
+        if time >= END_OF_TIME:
+            raise Unsupported("the system time stays below 2^64 nanoseconds")
+        if rounds == 0 and nanoseconds:
+            self._set_clocks(time)
+        if rounds == 0:
+            return Advanced(0, self._is_at_rest(), time)
         for done in range(1, rounds + 1):
             batch = Batch(time, answers=outside_answers(self.current))
             before = self.current
             self._state, self._rounds, what = execute_round(before, self._rounds, batch)
             self._claims += claims_of(before, what)
             self.history.append(what)
-            if is_quiet(self.current, self._rounds) and not outside_answers(self.current):
+            if self._is_at_rest():
                 return Advanced(done, True, self.current.system_time)
         return Advanced(rounds, False, self.current.system_time)
+
+    def _is_at_rest(self) -> bool:
+        return is_quiet(self.current, self._rounds) and not outside_answers(self.current)
 
     def schedule(self, labels: Sequence[Label]) -> Scheduled:
         scheduled = super().schedule(labels)

@@ -29,6 +29,7 @@ from conformance.protocol.interface import (
 )
 from conformance.protocol.quoting import quoted
 from conformance.protocol.serving import serve
+from conformance.protocol.wire import END_OF_TIME
 from spec.machine import step, submission_label
 from spec.profile import Profile, ProfileError, known_profiles
 from spec.settling import next_label
@@ -94,6 +95,8 @@ class SpecificationImplementation:
     ) -> Instance:
         if profile not in self._profiles:
             raise Unsupported(f"{quoted(profile, 60)}: no such profile; there are {', '.join(sorted(self._profiles))}")
+        if subnet_size == 0:
+            raise Unsupported("a subnet has at least one node")
         terms = Terms(self._profiles[profile], subnet_size, tuple(subnet_admins))
         instance = Instance(SUBNET_ID, ROOT_KEY, system_time)
         self._state = first_state(terms, instance)
@@ -127,21 +130,24 @@ class SpecificationImplementation:
         return values_in(self.current, sender, effective_id, paths)
 
     def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        now = self.current.system_time + nanoseconds
+        if now >= END_OF_TIME:
+            raise Unsupported("the system time stays below 2^64 nanoseconds")
         if nanoseconds:
-            self._set_clocks(self.current.system_time + nanoseconds)
+            self._set_clocks(now)
         taken = 0
-        while taken < rounds * STEPS_PER_ROUND:
-            move = self.next()
-            if move is None:
-                return Advanced(-(-taken // STEPS_PER_ROUND), True, self.current.system_time)
+        while (move := self.next()) is not None:
+            if taken >= rounds * STEPS_PER_ROUND:
+                return Advanced(rounds, False, self.current.system_time)
             self.take(*move)
             taken += 1
-        return Advanced(rounds, False, self.current.system_time)
+        return Advanced(-(-taken // STEPS_PER_ROUND), True, self.current.system_time)
 
     def stop(self) -> None:
         self._state = None
 
     def explain(self) -> Sequence[Claim]:
+        self._require_instance()
         claims, self._claims = self._claims, []
         return claims
 
@@ -149,17 +155,29 @@ class SpecificationImplementation:
         return state_digest(self.current)
 
     def schedule(self, labels: Sequence[Label]) -> Scheduled:
+        self._require_instance()
         outputs: list[tuple[Output, ...]] = []
         for label in labels:
-            match step(self.current, label):
-                case Step() as fired:
-                    self.take(label, fired)
-                    outputs.append(fired.outputs)
-                case NotEnabled(condition):
-                    return Scheduled(tuple(outputs), f"it does not hold that {condition}")
-                case Unspecified(because):
-                    return Scheduled(tuple(outputs), f"the specification is silent: {because}")
+            fired = self._tried(label)
+            if not isinstance(fired, Step):
+                return Scheduled(tuple(outputs), fired)
+            self.take(label, fired)
+            outputs.append(fired.outputs)
         return Scheduled(tuple(outputs), None)
+
+    def _tried(self, label: Label) -> Step | Text:
+        """What a transition does, or why it cannot be taken."""
+        try:
+            result = step(self.current, label)
+        except ValueError as problem:
+            return str(problem)
+        match result:
+            case NotEnabled(condition):
+                return f"it does not hold that {condition}"
+            case Unspecified(because):
+                return f"the specification is silent: {because}"
+            case Step():
+                return result
 
     # What a planted bug changes
 
@@ -177,6 +195,10 @@ class SpecificationImplementation:
         """Takes a transition and remembers that."""
         self._state = self.taken(label, fired)
         self._claims.append(Claim(label, fired.outputs))
+
+    def _require_instance(self) -> None:
+        if self._state is None:
+            raise Unsupported("reset comes first")
 
     def _set_clocks(self, now: Nanoseconds) -> None:
         labels = [Label("system_time_progress", {"time": now})]

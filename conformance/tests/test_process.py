@@ -70,22 +70,22 @@ UNREADABLE = {
     "an id that is a fraction": ('say(\'{"id": 1.0, "result": {}}\')', "1.0 is not a natural number"),
     "an id that is true": ('say(\'{"id": true, "result": {}}\')', "true is not a natural number"),
     "another id": ('say(\'{"id": 7, "result": {}}\')', "it is for request 7, not for 1"),
-    "no id": ("say('{\"result\": {}}')", "the field 'id' is missing"),
+    "no id": ("say('{\"result\": {}}')", "id: the field is missing"),
     "an id that is null": ('say(\'{"id": null, "result": {}}\')', "it is for request None"),
-    "no result": ("say('{\"id\": 1}')", "the field 'result' is missing"),
+    "no result": ("say('{\"id\": 1}')", "result: the field is missing"),
     "result and error": (
         'say(\'{"id": 1, "result": {}, "error": {"kind": "internal", "text": ""}}\')',
-        "the field 'result' is not known",
+        "result: the field is not known",
     ),
-    "one field more": ('say(\'{"id": 1, "result": {}, "more": 1}\')', "the field 'more' is not known"),
-    "an error of no kind": ('say(\'{"id": 1, "error": {"text": ""}}\')', "the field 'kind' is missing"),
+    "one field more": ('say(\'{"id": 1, "result": {}, "more": 1}\')', "more: the field is not known"),
+    "an error of no kind": ('say(\'{"id": 1, "error": {"text": ""}}\')', "kind: the field is missing"),
     "an error of unknown kind": (
         'say(\'{"id": 1, "error": {"kind": "bad", "text": ""}}\')',
         "'bad' is none of malformed, unsupported, internal",
     ),
     "an error without text": (
         'say(\'{"id": 1, "error": {"kind": "internal"}}\')',
-        "the field 'text' is missing",
+        "text: the field is missing",
     ),
     "an unsupported of nothing": (
         'say(\'{"id": null, "error": {"kind": "unsupported", "text": ""}}\')',

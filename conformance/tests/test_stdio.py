@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from collections.abc import Callable
 
 import pytest
 
@@ -10,6 +11,7 @@ from conformance.protocol.interface import (
     BrokeProtocol,
     CannotStart,
     Died,
+    Instance,
     InternalError,
     TimedOut,
     TimeLimits,
@@ -18,7 +20,8 @@ from conformance.protocol.interface import (
 from conformance.protocol.serving import serve
 from conformance.protocol.stdio import StdioImplementation
 from conformance.served.specification import SpecificationImplementation
-from spec.values.identifiers import RequestId
+from spec.state.label import Label
+from spec.values.identifiers import ANONYMOUS, RequestId
 
 QUICK = TimeLimits.uniform(5.0)
 
@@ -63,10 +66,10 @@ def test_a_description_is_read() -> None:
     [
         ("no JSON", "does not follow the protocol"),
         ("[1]", "an object is needed"),
-        ('{"id": 1}', "'result' is missing"),
-        ('{"id": 1, "result": {}, "more": 1}', "'more' is not known"),
+        ('{"id": 1}', "result: the field is missing"),
+        ('{"id": 1, "result": {}, "more": 1}', "more: the field is not known"),
         (json.dumps({"id": 2, "result": DESCRIPTION}), "for request 2, not for 1"),
-        (json.dumps({"id": 1, "result": DESCRIPTION | {"mood": "good"}}), "'mood' is not known"),
+        (json.dumps({"id": 1, "result": DESCRIPTION | {"mood": "good"}}), "mood: the field is not known"),
         (json.dumps({"id": 1, "result": DESCRIPTION | {"protocol": 2}}), "version 2, but 1 was asked for"),
         (json.dumps({"id": 1, "result": DESCRIPTION | {"capabilities": ["magic"]}}), "'magic' is not a capability"),
     ],
@@ -105,6 +108,162 @@ def test_a_process_that_is_silent_is_killed() -> None:
     process = StdioImplementation([sys.executable, "-c", "import time; time.sleep(60)"], TimeLimits.uniform(0.5))
     with pytest.raises(TimedOut, match="describe: no response within 0.5 seconds"):
         process.describe()
+
+
+# What PROTOCOL.md says of responses
+
+
+EXPLAINING = DESCRIPTION | {
+    "profiles": ["production"],
+    "capabilities": ["explain", "state", "schedule"],
+    "instance": "deterministic",
+}
+INSTANCE = {"subnet_id": "0x01", "root_key": "0x", "system_time": 5}
+UNSUPPORTED = {"kind": "unsupported", "text": "not today"}
+LABEL = Label("system_time_progress", {"time": 7})
+
+
+def after_handshake(*answers: object, description: object = EXPLAINING) -> StdioImplementation:
+    """An implementation that gives these results, or errors, after that of `describe`."""
+    frames = [{"id": number, "result": result} for number, result in enumerate([description, *answers], 1)]
+    for each in frames:
+        if isinstance(each["result"], dict) and "kind" in each["result"]:
+            each["error"] = each.pop("result")
+    process = answering(*map(json.dumps, frames))
+    process.describe()
+    return process
+
+
+def reset(process: StdioImplementation) -> Instance:
+    """Starts an instance at time 5."""
+    return process.reset("production", 13, 5, [])
+
+
+BREAKING: dict[str, tuple[list[object], Callable[[StdioImplementation], object], str]] = {
+    "another time at the start": (
+        [INSTANCE | {"system_time": 6}],
+        reset,
+        "reset.system_time: 6, but a deterministic instance takes the given time, 5",
+    ),
+    "a profile that is listed is not there": ([UNSUPPORTED], reset, "its profiles list 'production'"),
+    "explain is listed and not there": ([UNSUPPORTED], lambda one: one.explain(), "its capabilities list 'explain'"),
+    "state is listed and not there": ([UNSUPPORTED], lambda one: one.state(), "its capabilities list 'state'"),
+    "schedule is listed and not there": (
+        [UNSUPPORTED],
+        lambda one: one.schedule([]),
+        "its capabilities list 'schedule'",
+    ),
+    "a time beyond 64 bits": ([INSTANCE | {"system_time": str(2**64)}], reset, "reset.system_time: times are below"),
+    "a short digest": ([{"digest": "0x00"}], lambda one: one.state(), "state.digest: a digest has 32 bytes"),
+    "more rounds than asked": (
+        [{"rounds": 3, "quiescent": True, "system_time": 5}],
+        lambda one: one.advance(2, 0),
+        "advance.rounds: 3, but 2 were asked for",
+    ),
+    "time that stands still": (
+        [INSTANCE, {"rounds": 1, "quiescent": True, "system_time": 5}],
+        lambda one: (reset(one), one.advance(1, 2)),
+        "advance.system_time: 5, but 2 later it is 7",
+    ),
+    "time that runs": (
+        [INSTANCE, {"rounds": 1, "quiescent": True, "system_time": 6}],
+        lambda one: (reset(one), one.advance(1, 0)),
+        "advance.system_time: 6, but 0 later it is 5",
+    ),
+    "fewer values than paths": (
+        [{"values": [None]}],
+        lambda one: one.read(ANONYMOUS, ANONYMOUS, [(b"time",), (b"time",)]),
+        "read.values: 1 values for 2 paths",
+    ),
+    "no output of a transition": (
+        [{"taken": 1, "outputs": [], "stopped_by": None}],
+        lambda one: one.schedule([LABEL]),
+        "schedule.outputs: 0 entries for 1 transitions",
+    ),
+    "a transition too many": (
+        [{"taken": 2, "outputs": [[], []], "stopped_by": None}],
+        lambda one: one.schedule([LABEL]),
+        "schedule.stopped_by: 2 of 1 transitions were taken",
+    ),
+    "no reason to stop": (
+        [{"taken": 0, "outputs": [], "stopped_by": None}],
+        lambda one: one.schedule([LABEL]),
+        "schedule.stopped_by: 0 of 1 transitions were taken",
+    ),
+    "a reason without stop": (
+        [{"taken": 1, "outputs": [[]], "stopped_by": "enough"}],
+        lambda one: one.schedule([LABEL]),
+        "schedule.stopped_by: 1 of 1 transitions were taken",
+    ),
+    "a status that is none": (
+        [{"status": "lost"}],
+        lambda one: one.answer(RequestId(bytes(32))),
+        "answer.status: 'lost' is not a status",
+    ),
+    "a reject code that is none": (
+        [{"status": "rejected", "reject": {"code": 7, "reason": None, "message": ""}}],
+        lambda one: one.answer(RequestId(bytes(32))),
+        "answer.reject.code: 7 is not a reject code",
+    ),
+    "a reason that is none": (
+        [{"status": "rejected", "reject": {"code": 5, "reason": "MOOD", "message": ""}}],
+        lambda one: one.answer(RequestId(bytes(32))),
+        "answer.reject.reason: 'MOOD' is not a reject reason",
+    ),
+    "a claimed choice of another kind": (
+        [{"labels": [{"rule": "system_time_progress", "choices": {"time": "0x"}, "outputs": []}]}],
+        lambda one: one.explain(),
+        "explain.labels[0].choices.time: '0x' is not a natural number",
+    ),
+    "an output that is none": (
+        [{"labels": [{"rule": "x", "choices": {}, "outputs": [{"kind": "smell"}]}]}],
+        lambda one: one.explain(),
+        "explain.labels[0].outputs[0].kind: 'smell' is not a kind of output",
+    ),
+    "something after stop": ([{"more": 1}], lambda one: one.stop(), "stop.more: the field is not known"),
+}
+
+
+@pytest.mark.parametrize("case", BREAKING)
+def test_what_the_protocol_says_of_responses_is_enforced(case: str) -> None:
+    """The statement that is broken is told, and the line quoted where there is one."""
+    results, act, complaint = BREAKING[case]
+    process = after_handshake(*results)
+    with pytest.raises(BrokeProtocol) as caught:
+        act(process)
+    process.close()
+    assert complaint in str(caught.value)
+
+
+def test_a_live_instance_has_its_own_time() -> None:
+    """At the start and later."""
+    moved = {"rounds": 0, "quiescent": False, "system_time": 10**18}
+    process = after_handshake(INSTANCE | {"system_time": 10**17}, moved, description=DESCRIPTION)
+    assert reset(process).system_time == 10**17
+    assert process.advance(1, 0).system_time == 10**18
+    process.close()
+
+
+def test_a_schedule_may_move_the_time() -> None:
+    """What it is then, the next answer says."""
+    took = {"taken": 1, "outputs": [[]], "stopped_by": None}
+    process = after_handshake(INSTANCE, took, {"rounds": 0, "quiescent": True, "system_time": 7})
+    reset(process)
+    process.schedule([LABEL])
+    assert process.advance(1, 0).system_time == 7
+    process.close()
+
+
+def test_what_is_not_listed_may_be_unsupported() -> None:
+    """A profile, or a capability."""
+    process = after_handshake(UNSUPPORTED, UNSUPPORTED, description=DESCRIPTION)
+    for act in (reset, lambda one: one.explain()):
+        with pytest.raises(Unsupported, match="unsupported: not today"):
+            act(process)
+    process.close()
+
+
+# Requests
 
 
 def answers_to(*frames: object) -> list[dict[str, object]]:

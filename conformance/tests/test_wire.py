@@ -7,36 +7,34 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from conformance.protocol.interface import Claim, Done, Processing, Received, Rejected, Replied, SeenReject, Unknown
+from conformance.protocol.labels import RESULTS, read_claim, read_label, readers, write_claim, write_label
 from conformance.protocol.wire import (
-    RESULTS,
-    TEXTS,
     Fields,
     WireError,
     read_answer,
     read_blob,
-    read_claim,
-    read_label,
     read_natural,
     read_principal,
     read_request,
     read_text,
     write_answer,
     write_blob,
-    write_claim,
     write_integer,
-    write_label,
     write_request,
 )
+from spec.machine import free_variables
 from spec.state.call_context import FailedExecution
 from spec.state.label import Label
 from spec.state.request import Replied as RepliedStatus
 from spec.state.request import Request, SenderInfo
-from spec.transition import Executed, RequestStatusChanged
+from spec.transition import RULES, Executed, RequestStatusChanged
+from spec.values.containers import List
 from spec.values.identifiers import Principal, RequestId
 from spec.values.rejects import RejectCode, RejectReason
 
 blobs = some.binary(max_size=40)
 naturals = some.integers(min_value=0, max_value=2**130)
+times = some.integers(min_value=0, max_value=2**64 - 1)
 principals = some.binary(max_size=29).map(Principal)
 request_ids = some.binary(min_size=32, max_size=32).map(RequestId)
 reasons = some.sampled_from(RejectReason)
@@ -44,7 +42,7 @@ sender_infos = some.none() | some.builds(SenderInfo, info=blobs, signer=principa
 requests = some.builds(
     Request,
     nonce=blobs,
-    ingress_expiry=naturals,
+    ingress_expiry=times,
     sender=principals,
     canister_id=principals,
     method_name=some.text(),
@@ -65,8 +63,19 @@ answers = (
 outputs = some.builds(RequestStatusChanged, request_ids, some.none() | some.builds(RepliedStatus, blobs)) | some.builds(
     Executed, principals, naturals, some.none() | some.builds(FailedExecution, reasons, some.text())
 )
-names = some.text(min_size=1, max_size=8).filter(lambda name: name not in RESULTS | TEXTS)
-choices = some.dictionaries(names, naturals | blobs | requests, max_size=3)
+choices = some.fixed_dictionaries(
+    {},
+    optional={
+        "time": times,
+        "balance": naturals,
+        "canister_id": principals,
+        "request_id": request_ids,
+        "randomness": blobs,
+        "request": requests,
+        "replica_version": some.text(),
+        "admins": some.lists(principals, max_size=3).map(lambda each: List(tuple(each))),
+    },
+)
 claims = some.builds(
     Claim, some.builds(Label, some.text(max_size=12), choices), some.lists(outputs, max_size=3).map(tuple)
 )
@@ -130,6 +139,35 @@ def test_a_number_in_a_label_is_natural() -> None:
         read_label(label, "here")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("time", "0x00"),
+        ("time", []),
+        ("time", True),
+        ("time", str(2**64)),
+        ("request", 1),
+        ("canister_id", 1),
+        ("canister_id", "0x" + "00" * 30),
+        ("request_id", "0x00"),
+        ("replica_version", 1),
+        ("admins", ["0x", 1]),
+        ("no_such_choice", 1),
+    ],
+)
+def test_a_choice_has_the_kind_of_the_free_variable_of_its_name(name: str, value: object) -> None:
+    """Whatever the rule is: so no rule ever sees a value of another kind."""
+    for rule in ("system_time_progress", "no_such_rule"):
+        with pytest.raises(WireError, match=f"^here.choices.{name}"):
+            read_label({"rule": rule, "choices": {name: value}}, "here")
+
+
+def test_every_free_variable_of_every_rule_can_be_read() -> None:
+    """One way or the other."""
+    names = {name for rule in RULES.values() for name in free_variables(rule.body)}
+    assert names == readers().keys() | RESULTS
+
+
 def test_a_principal_has_at_most_29_bytes() -> None:
     """30 are too many."""
     assert read_principal("0x" + "00" * 29, "here") == bytes(29)
@@ -141,13 +179,13 @@ def test_a_field_that_nobody_knows_is_an_error() -> None:
     """Also if everything else is there."""
     fields = Fields({"known": "text", "unknown": 1}, "here")
     assert fields.take("known", read_text) == "text"
-    with pytest.raises(WireError, match="here: the field 'unknown' is not known"):
+    with pytest.raises(WireError, match="here.unknown: the field is not known"):
         fields.close()
 
 
 def test_a_field_that_is_missing_is_an_error() -> None:
     """The message names it."""
-    with pytest.raises(WireError, match="here: the field 'known' is missing"):
+    with pytest.raises(WireError, match="here.known: the field is missing"):
         Fields({}, "here").take("known", read_text)
 
 

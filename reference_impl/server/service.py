@@ -38,6 +38,10 @@ An instance for development has no secrets: anyone can sign for it.
 SUBNET_ID: Final[SubnetId] = self_authenticating_id(ROOT_KEY)
 
 
+TIME_BITS: Final = 64
+"""Canisters are told the time in so many bits."""
+
+
 class NotSupported(Exception):
     """What is asked for is not there. The message is one line."""
 
@@ -156,6 +160,8 @@ class Service:
 
     def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
         """Lets time progress, then runs rounds until nothing is left to do, so many at most."""
+        if (self.engine.instance.system_time + nanoseconds).bit_length() > TIME_BITS:
+            raise NotSupported(f"the system time would have more than {TIME_BITS} bits")
         self.engine.advance(nanoseconds)
         done = self.engine.drain(rounds)
         return Advanced(done, self.engine.is_quiescent, self.engine.instance.system_time)

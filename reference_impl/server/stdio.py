@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import IO, Any, Final
 
 from reference_impl.server import wire
+from reference_impl.server.frames import error_text, frame_of, lines_of
 from reference_impl.server.service import Configuration, NotSupported, Service
 from reference_impl.server.wire import Json, Malformed, Reader
 from reference_impl.subnet.observations import Refused
@@ -82,7 +83,7 @@ def _read(service: Service, arguments: dict[str, Any]) -> Json:
 def _advance(service: Service, arguments: dict[str, Any]) -> Json:
     advanced = service.advance(arguments["rounds"], arguments["nanoseconds"])
     return {
-        "rounds": advanced.rounds,
+        "rounds": wire.integer(advanced.rounds),
         "quiescent": advanced.is_quiescent,
         "system_time": wire.integer(advanced.system_time),
     }
@@ -124,7 +125,7 @@ VERBS: Final[dict[str, _Verb]] = {
         {
             "profile": wire.text_of,
             "subnet_size": wire.integer_of,
-            "system_time": wire.integer_of,
+            "system_time": wire.time_of,
             "subnet_admins": wire.list_of(wire.principal_of),
         },
     ),
@@ -132,7 +133,7 @@ VERBS: Final[dict[str, _Verb]] = {
         _submit,
         {"request": wire.request_of, "effective_id": wire.principal_of, "endpoint": wire.endpoint_of},
     ),
-    "answer": (_answer, {"request_id": wire.blob_of}),
+    "answer": (_answer, {"request_id": wire.request_id_of}),
     "query": (_query, {"query": wire.query_of, "effective_id": wire.principal_of}),
     "read": (
         _read,
@@ -142,7 +143,7 @@ VERBS: Final[dict[str, _Verb]] = {
             "paths": wire.list_of(wire.list_of(wire.blob_of)),
         },
     ),
-    "advance": (_advance, {"rounds": wire.integer_of, "nanoseconds": wire.integer_of}),
+    "advance": (_advance, {"rounds": wire.integer_of, "nanoseconds": wire.time_of}),
     "stop": (_stop, {}),
     "explain": (_explain, {}),
     "state": (_state, {}),
@@ -154,30 +155,26 @@ OPTIONAL: Final = frozenset({"endpoint"})
 """The arguments that may be left out."""
 
 
-def _frame_of(line: bytes) -> Json:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as problem:
-        raise Malformed(f"the line is not JSON: {problem}") from None
-
-
 def _id_of(frame: Json) -> int | None:
-    found = frame.get("id") if isinstance(frame, dict) else None
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
+    """What names a frame, if that can be read, however wrong the rest of it is."""
+    try:
+        return wire.integer_of(frame["id"], "frame.id") if isinstance(frame, dict) and "id" in frame else None
+    except Malformed:
+        return None
 
 
 def respond(service: Service, line: bytes) -> tuple[Json, bool]:
     """The frame that answers a line, and whether the service ends with it. No exception leaves it."""
     frame_id: int | None = None
     try:
-        frame = _frame_of(line)
+        frame = frame_of(line)
         frame_id = _id_of(frame)
         fields = wire.object_of(
             frame, "frame", {"id": wire.integer_of, "verb": wire.text_of, "arguments": lambda value, _: value}
         )
         verb = fields["verb"]
         if verb not in VERBS:
-            raise NotSupported(f"there is no verb {verb!r}")
+            raise NotSupported(f"there is no verb {error_text(verb)}")
         act, readers = VERBS[verb]
         result = act(service, wire.object_of(fields["arguments"], "arguments", readers, OPTIONAL))
         return {"id": frame_id, "result": result}, verb == "stop"
@@ -190,12 +187,12 @@ def respond(service: Service, line: bytes) -> tuple[Json, bool]:
 
 
 def _error(frame_id: int | None, kind: str, text: str) -> Json:
-    return {"id": frame_id, "error": {"kind": kind, "text": text}}
+    return {"id": frame_id, "error": {"kind": kind, "text": error_text(text)}}
 
 
 def serve(requests: IO[bytes], responses: IO[bytes], service: Service) -> None:
     """Answers each line until `stop`, or until there are no more."""
-    for line in requests:
+    for line in lines_of(requests):
         frame, is_last = respond(service, line)
         responses.write(json.dumps(frame).encode() + b"\n")
         responses.flush()

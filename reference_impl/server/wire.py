@@ -14,8 +14,9 @@ from reference_impl.subnet.observations import ExecutionShown, Observation, Refu
 from spec.state.label import Label
 from spec.state.request import Endpoint, Rejected, Replied, Request, RequestStatus, SenderInfo
 from spec.values.containers import List
-from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
+from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal, RequestId
 from spec.values.management import decode_result, encode_result
+from spec.values.quantities import Nanoseconds
 from spec.values.rejects import Reject
 
 Json = Any
@@ -28,13 +29,24 @@ NUMBERS_END: Final = 2**53
 """Integers from here on are written as decimal digits in a string."""
 
 
+DIGITS_LIMIT: Final = 100
+"""Digits of an integer. Source: PROTOCOL.md, values."""
+
+
+TIME_BITS: Final = 64
+"""A time has so many bits at most. Source: PROTOCOL.md, values."""
+
+REQUEST_ID_LENGTH: Final = 32
+"""Bytes of a request id, which is a SHA-256 hash."""
+
+
 class Malformed(Exception):
     """The request breaks the protocol. The message names the place."""
 
 
 def integer_of(value: Json, place: str) -> int:
     """A natural number: a JSON number, or a string of decimal digits."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= DIGITS_LIMIT:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value
@@ -46,6 +58,14 @@ def truth_of(value: Json, place: str) -> bool:
     if not isinstance(value, bool):
         raise Malformed(f"{place}: true or false is needed")
     return value
+
+
+def time_of(value: Json, place: str) -> Nanoseconds:
+    """A time, or how much of it passes."""
+    time = integer_of(value, place)
+    if time.bit_length() > TIME_BITS:
+        raise Malformed(f"{place}: a time has at most {TIME_BITS} bits")
+    return time
 
 
 def text_of(value: Json, place: str) -> str:
@@ -74,6 +94,14 @@ def principal_of(value: Json, place: str) -> Principal:
     if len(principal) > MAXIMUM_PRINCIPAL_LENGTH:
         raise Malformed(f"{place}: a principal has at most {MAXIMUM_PRINCIPAL_LENGTH} bytes")
     return principal
+
+
+def request_id_of(value: Json, place: str) -> RequestId:
+    """A request id."""
+    request_id = RequestId(blob_of(value, place))
+    if len(request_id) != REQUEST_ID_LENGTH:
+        raise Malformed(f"{place}: a request id has {REQUEST_ID_LENGTH} bytes")
+    return request_id
 
 
 def list_of(item: Reader[Value]) -> Reader[tuple[Value, ...]]:
@@ -112,7 +140,7 @@ def _sender_info_of(value: Json, place: str) -> SenderInfo:
 
 _QUERY: Final[dict[str, Reader[Any]]] = {
     "nonce": blob_of,
-    "ingress_expiry": integer_of,
+    "ingress_expiry": time_of,
     "sender": principal_of,
     "canister_id": principal_of,
     "method_name": text_of,
@@ -146,13 +174,13 @@ _CHOICES: Final[dict[str, Reader[Any]]] = {
     "request": request_of,
     "effective_id": principal_of,
     "canister_id": principal_of,
-    "request_id": blob_of,
+    "request_id": request_id_of,
     "randomness": blob_of,
     "message_id": integer_of,
     "context_id": integer_of,
     "code": integer_of,
     "index": integer_of,
-    "time": integer_of,
+    "time": time_of,
     "balance": integer_of,
     "version": integer_of,
     "kept": integer_of,
@@ -164,6 +192,10 @@ _CHOICES: Final[dict[str, Reader[Any]]] = {
     "signature": blob_of,
     "encrypted_key": blob_of,
     "satoshi": integer_of,
+    "caller": principal_of,
+    "orchestrator": principal_of,
+    "orchestrator_version": integer_of,
+    "new_canister_id": principal_of,
     "replica_version": text_of,
     "registry_version": integer_of,
 }
