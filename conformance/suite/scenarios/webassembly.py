@@ -7,6 +7,8 @@ results. Runs that trap have calls of their own.
 
 from collections.abc import Callable, Sequence
 
+from attrs import evolve
+
 from conformance.canisters.instruction_results import (
     Run,
     admits,
@@ -20,7 +22,7 @@ from conformance.canisters.instructions import Operation, operations
 from conformance.canisters.library import load
 from conformance.canisters.operands import combinations
 from conformance.judging.patterns import rejects
-from conformance.judging.verdicts import Fail, Judged, fail
+from conformance.judging.verdicts import Fail, Judged
 from conformance.protocol.interface import Replied, Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.stage import Stage
@@ -74,7 +76,7 @@ def traps(stage: Stage, canister: CanisterId, run: Run) -> None:
     except Judged as judged:
         if not isinstance(judged.verdict, Fail):
             raise
-        raise fail(words, judged.verdict.allowed) from None
+        raise Judged(evolve(judged.verdict, why=words)) from None
     stage.require(FAILED.admits(answer), f"{run} traps")
 
 
@@ -96,7 +98,7 @@ def run_together(stage: Stage, canister: CanisterId, runs: Sequence[Run], specif
         words = wrong(stage, canister, runs, specified, stage.answer(sent), lambda _, wanted, given: wanted == given)
         if words is None:
             raise
-        raise fail(f"it does not hold that {words}", judged.verdict.allowed) from None
+        raise Judged(evolve(judged.verdict, why=f"it does not hold that {words}")) from None
     found = wrong(stage, canister, runs, specified, stage.answer(sent), admits)
     stage.require(found is None, found or "")
 
