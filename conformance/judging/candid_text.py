@@ -288,8 +288,9 @@ class _Comparison:
             inside = f"{place}.{self._allowed.label(label)}"
             if label in seen_fields:
                 yield from self.values(inside, of, allowed[label], seen_fields[label], seen[label])
-            else:
+            elif allowed[label] is not None:
                 yield f"{inside.removeprefix('.')} is missing, not {self._allowed.value(of, allowed[label])}"
         for label in seen_fields.keys() - allowed_fields.keys():
             inside = f"{place}.{self._seen.label(label)}"
-            yield f"{inside.removeprefix('.')} is there: {self._seen.value(seen_fields[label], seen[label])}"
+            if seen[label] is not None:
+                yield f"{inside.removeprefix('.')} is there: {self._seen.value(seen_fields[label], seen[label])}"

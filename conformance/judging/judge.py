@@ -172,4 +172,4 @@ def submission_agrees(allowed: Accepted | Refused, seen: Accepted | Refused) -> 
 
 def shown_submission(seen: Accepted | Refused) -> Text:
     """The outcome of a submission in words."""
-    return "accepted" if isinstance(seen, Accepted) else shown(seen)
+    return f"accepted under the id 0x{seen.request_id.hex()}" if isinstance(seen, Accepted) else shown(seen)

@@ -17,7 +17,7 @@ from conformance.judging.moves import TROUBLE, Silence, is_at_rest, shown_label
 from conformance.judging.patterns import agrees
 from conformance.judging.reading import metrics_told, query_in, values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
-from conformance.judging.wording import differences, shown, shown_values
+from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -29,17 +29,14 @@ from conformance.protocol.interface import (
     Query,
     QueryAnswer,
     Refused,
-    Replied,
     Scheduled,
-    Seen,
     Values,
 )
 from conformance.protocol.wire import answer_of
 from spec.machine import OUTSIDE, candidates, canonical_label, step
 from spec.state.digest import state_digest
 from spec.state.label import Label
-from spec.state.request import Replied as RepliedStatus
-from spec.state.request import Request
+from spec.state.request import Replied, Request
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import Principal, RequestId, Text
 
@@ -104,8 +101,8 @@ class Replay:
         allowed = status_in(self._state, request_id)
         if not agrees(allowed, seen):
             raise fail(
-                f"a request shows {shown(seen)}, which does not follow from the steps claimed",
-                (shown(allowed), *differing_answers(allowed, seen)),
+                f"{shown_status(request_id, seen)}, which does not follow from the steps claimed",
+                (shown_other(allowed, seen),),
             )
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
@@ -116,7 +113,7 @@ class Replay:
         if not agrees(allowed, seen, self._terms.costs_are_exact):
             raise fail(
                 f"the query {query.method_name!r} gave {shown(seen)}",
-                (shown(allowed), *differing_answers(allowed, seen)),
+                (shown_other(allowed, seen),),
                 ("query",),
             )
 
@@ -186,7 +183,7 @@ class Replay:
         if allowed != seen:
             raise fail(
                 f"{place}: shows {'; '.join(map(shown_output, seen)) or 'nothing'}",
-                ("; ".join(map(shown_output, allowed)) or "nothing", *differing_replies(allowed, seen)),
+                ("; ".join([*differing_replies(allowed, seen), *map(shown_output, allowed)]) or "nothing",),
                 (rule,),
             )
 
@@ -206,20 +203,11 @@ def same_label(label: Label) -> Label:
         return label
 
 
-def differing_answers(allowed: Seen, seen: Seen) -> tuple[Text, ...]:
-    """Where two answers differ that are both replies."""
-    match allowed, seen:
-        case Replied(first), Replied(second):
-            return differences(first, second)
-        case _:
-            return ()
-
-
 def differing_replies(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:
-    """Where replies differ that should be equal."""
+    """What is otherwise in replies that should be equal."""
     for one, other in zip(allowed, seen, strict=False):
         match one, other:
-            case RequestStatusChanged(status=RepliedStatus(first)), RequestStatusChanged(status=RepliedStatus(second)):
+            case RequestStatusChanged(status=Replied(first)), RequestStatusChanged(status=Replied(second)):
                 yield from differences(first, second)
 
 
@@ -227,7 +215,7 @@ def shown_output(output: Output) -> Text:
     """What a step showed, in words."""
     match output:
         case RequestStatusChanged(request_id, status):
-            return f"request {request_id.hex()[:8]}: {shown(answer_of(status))}"
+            return shown_status(request_id, answer_of(status))
         case Executed(canister_id, instructions, failure):
             failed = "" if failure is None else f", failed: {failure.reason.name} {failure.message}"
             return f"canister {shown_principal(canister_id)} used {instructions} instructions{failed}"

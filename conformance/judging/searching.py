@@ -36,7 +36,7 @@ from conformance.judging.moves import (
 from conformance.judging.patterns import agrees
 from conformance.judging.reading import metrics_told, query_in, values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
-from conformance.judging.wording import shown, shown_values
+from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -98,6 +98,10 @@ class Candidates:
         return next(iter(self), None) is None
 
 
+Others = dict[Text, None]
+"""What the states before one thing that was seen would have shown instead of it, in words, in the order of finding."""
+
+
 class Search:
     """The judge of a black box."""
 
@@ -108,7 +112,6 @@ class Search:
         self._states = 0
         self._fired = FiredRules()
         self._deadline = time.monotonic() + terms.seconds
-        self._allowed: dict[Text, None] = {}
         self._silences: dict[Text, None] = {}
 
     @property
@@ -126,7 +129,7 @@ class Search:
     # What was done and seen
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
-        def after(candidate: Candidate) -> Iterator[Candidate]:
+        def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             outcome = submission(candidate.state, request, label)
             if isinstance(outcome, str):
                 self._silences[outcome] = None
@@ -136,7 +139,7 @@ class Search:
                 self._fired.add(label.rule)
                 yield evolve(candidate, state=state)
             else:
-                self._allowed[shown_submission(allowed)] = None
+                others[shown_submission(allowed)] = None
 
         what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
         self._keep(after, what, (label.rule,))
@@ -146,25 +149,25 @@ class Search:
         bindings = bindings_from(replies)
         visited: set[Hashable] = set()
 
-        def after(candidate: Candidate) -> Iterator[Candidate]:
+        def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time(candidate.state, advanced.system_time)
             later = evolve(candidate, state=now, beaten=frozenset())
-            for rested in self._rested(later, answers, bindings, visited):
-                if self._shows(rested.state, answers, final_only=False):
+            for rested in self._rested(later, answers, bindings, visited, others):
+                if self._shows(rested.state, answers, others, final_only=False):
                     yield rested
 
-        what = ", ".join(shown(answer) for answer in answers.values()) or "no answer"
+        what = "; ".join(shown_status(request_id, seen) for request_id, seen in answers.items()) or "no answer"
         self._keep(after, f"the system came to rest with {what}")
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
-        def after(candidate: Candidate) -> Iterator[Candidate]:
-            if self._shows(candidate.state, {request_id: seen}, final_only=False):
+        def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
+            if self._shows(candidate.state, {request_id: seen}, others, final_only=False):
                 yield candidate
 
-        self._keep(after, f"a request that was asked for again shows {shown(seen)}")
+        self._keep(after, f"asked for again, {shown_status(request_id, seen)}")
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
-        def after(candidate: Candidate) -> Iterator[Candidate]:
+        def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             try:
                 allowed = query_in(candidate.state, query, effective_id, metrics=metrics_told(query, seen))
             except Silence as silence:
@@ -173,41 +176,44 @@ class Search:
             if agrees(allowed, seen, self._terms.costs_are_exact):
                 yield candidate
             else:
-                self._allowed[shown(allowed)] = None
+                others[shown_other(allowed, seen)] = None
 
         self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}", ("query",))
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
-        def after(candidate: Candidate) -> Iterator[Candidate]:
+        def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             allowed = values_in(candidate.state, sender, effective_id, paths)
             if values_agree(candidate.state, paths, allowed, seen):
                 yield candidate
             else:
-                self._allowed[shown_values(allowed, paths)] = None
+                others[shown_values(allowed, paths)] = None
 
         self._keep(after, f"reading gave {shown_values(seen, paths)}", ("read_state",))
 
     # The set of states
 
     def _keep(
-        self, after: Callable[[Candidate], Iterator[Candidate]], what: Text, rules: tuple[Text, ...] = ()
+        self,
+        after: Callable[[Candidate, Others], Iterator[Candidate]],
+        what: Text,
+        rules: tuple[Text, ...] = (),
     ) -> None:
         """Goes on with the candidates that show what was seen, of which there must be one by these rules."""
         before = self._candidates
-        self._allowed.clear()
-        self._candidates = Candidates(chain.from_iterable(map(after, before)))
+        others: Others = {}
+        self._candidates = Candidates(chain.from_iterable(after(candidate, others) for candidate in before))
         if not self._candidates.is_empty():
             return
         if self._silences:
             raise inconclusive(f"the specification is silent: {'; '.join(self._silences)}")
-        allowed = tuple(self._allowed)
+        allowed = tuple(others)
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
         raise fail(f"{what}, which the specification does not allow", listed, rules)
 
-    def _shows(self, state: State, answers: Mapping[RequestId, Answer], final_only: bool) -> bool:
+    def _shows(self, state: State, answers: Mapping[RequestId, Answer], others: Others, *, final_only: bool) -> bool:
         """The requests have the statuses that were seen; final ones only, if more may still happen."""
         shows = True
         for request_id, seen in answers.items():
@@ -215,7 +221,7 @@ class Search:
             if final_only and isinstance(allowed, Received | Processing):
                 continue
             if not agrees(allowed, seen, self._terms.costs_are_exact):
-                self._allowed[shown(allowed)] = None
+                others[f"{shown_id(request_id)}: {shown_other(allowed, seen)}"] = None
                 shows = False
         return shows
 
@@ -233,6 +239,7 @@ class Search:
         answers: Mapping[RequestId, Answer],
         bindings: Bindings,
         visited: set[Hashable],
+        others: Others,
     ) -> Iterator[Candidate]:
         """The candidates at rest that can follow, depth first; those that showed another answer are left out."""
         waiting: list[Iterator[Candidate]] = [iter([start])]
@@ -244,18 +251,18 @@ class Search:
             candidate = self._without_forced(candidate)
             require_calls(candidate.state, self._terms.missing)
             key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten)
-            if key in visited or not self._shows(candidate.state, answers, final_only=True):
+            if key in visited or not self._shows(candidate.state, answers, others, final_only=True):
                 continue
             visited.add(key)
             self._states += 1
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
-            others = chain(self._beating(candidate), self._troubled(candidate))
+            rare = chain(self._beating(candidate), self._troubled(candidate))
             if first is None:
                 yield candidate
-                waiting.append(others)
+                waiting.append(rare)
             else:
-                waiting.append(chain([first], following, others))
+                waiting.append(chain([first], following, rare))
 
     def _without_forced(self, candidate: Candidate) -> Candidate:
         state = candidate.state

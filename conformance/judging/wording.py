@@ -15,7 +15,7 @@ from conformance.judging.candid_text import (
     shown_principal,
 )
 from conformance.protocol.interface import Path, Refused, Rejected, Replied, Seen, Values
-from spec.values.identifiers import Blob, Text
+from spec.values.identifiers import Blob, RequestId, Text
 from spec.values.leb128 import from_groups
 from spec.values.rejects import RejectCode
 
@@ -60,6 +60,25 @@ def differences(allowed: Blob, seen: Blob, known: FieldNames = MANAGEMENT_NAMES)
     if allowed == seen:
         return ()
     return candid_differences(allowed, seen, known) or (blob_difference(allowed, seen),)
+
+
+def shown_other(allowed: Seen, seen: Seen, known: FieldNames = MANAGEMENT_NAMES) -> Text:
+    """An answer that would have been allowed, in words; of a reply first what is otherwise in the one seen."""
+    match allowed, seen:
+        case Replied(one), Replied(other) if one != other:
+            return f"{'; '.join(differences(one, other, known))}; all of it: {shown(allowed, known)}"
+        case _:
+            return shown(allowed, known)
+
+
+def shown_id(request_id: RequestId) -> Text:
+    """A request in words."""
+    return f"request {request_id.hex()[:8]}"
+
+
+def shown_status(request_id: RequestId, seen: Seen, known: FieldNames = MANAGEMENT_NAMES) -> Text:
+    """The status of a request in words."""
+    return f"{shown_id(request_id)}: {shown(seen, known)}"
 
 
 # The state tree

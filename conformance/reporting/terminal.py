@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from conformance.judging.verdicts import VERDICT_NAMES, AsProduction, Fail, Pass
-from conformance.protocol.quoting import escaped
+from conformance.protocol.quoting import escaped, shown
 from conformance.reporting.concerned import concerned, shown_concerned
 from conformance.reporting.report import Report, repeating
 from conformance.running.case import Case
@@ -81,9 +81,10 @@ def causes_told(report: Report) -> Iterator[Text]:
     found = report.causes
     if all(len(cause.cases) == 1 for cause in found):
         return
-    yield f"{sum(len(cause.cases) for cause in found)} failures have {len(found)} causes:"
+    ending = "" if len(found) == 1 else "s"
+    yield f"{sum(len(cause.cases) for cause in found)} failures, {len(found)} cause{ending}:"
     for cause in found:
-        yield f"{len(cause.cases):>5} × {escaped(cause.message)}"
+        yield f"{len(cause.cases):>5} × {shown(cause.message)}"
         more = len(cause.cases) - SHOWN_CASES
         named = [case.id for case in cause.cases[:SHOWN_CASES]] + ([f"and {more} more"] if more > 0 else [])
         yield f"        {', '.join(named)}"

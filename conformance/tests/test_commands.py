@@ -121,7 +121,9 @@ def test_failures_of_one_cause_are_told_together(tmp_path: Path, capsys: pytest.
     assert conform("--implementation", f"{PLANTED} RejectsEverything", "--only", only, "--json", str(path)) == 1
     (cause,) = json.loads(path.read_text())["causes"]
     assert len(cause["cases"]) == 3
-    assert f"    3 × {cause['message']}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "3 failures, 1 cause:" in printed
+    assert f"    3 × {cause['message']}" in printed
 
 
 def test_the_log_has_every_line_of_the_wire(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Environments, patterns and canonical forms."""
 
+from collections.abc import Iterator
+
 import pytest
 from attrs import evolve
 
@@ -16,6 +18,8 @@ from conformance.judging.patterns import (
     replies_where,
     replies_with,
 )
+from conformance.judging.searching import Candidate, Others, Search
+from conformance.judging.verdicts import Judged
 from conformance.protocol.interface import Instance, Processing, Refused, Rejected, Replied, SeenReject
 from spec.canister.environment import Caller
 from spec.canister.outcome import Callback, Closure
@@ -102,6 +106,24 @@ def empty_state() -> State:
     """A state without anything in it."""
     terms = Terms(load_profile(), 13)
     return first_state(terms, Instance(SubnetId(Principal(b"subnet")), b"key", 1))
+
+
+def test_what_would_have_been_allowed_is_that_of_the_step_that_failed() -> None:
+    """Not that of an earlier one, although its other states are looked for only now."""
+    judge = Search(Terms(load_profile(), 13), Instance(SubnetId(Principal(b"subnet")), b"key", 1))
+
+    def earlier(candidate: Candidate, others: Others) -> Iterator[Candidate]:
+        yield candidate
+        others["what an earlier step would have allowed"] = None
+
+    def failing(candidate: Candidate, others: Others) -> Iterator[Candidate]:
+        others["what this step would have allowed"] = None
+        yield from ()
+
+    judge._keep(earlier, "something")
+    with pytest.raises(Judged) as judged:
+        judge._keep(failing, "something else")
+    assert judged.value.verdict.allowed == ("what this step would have allowed",)
 
 
 def context(canister: CanisterId, origin: object) -> CallContext:

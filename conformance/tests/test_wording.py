@@ -14,7 +14,15 @@ from conformance.judging.candid_text import (
     names_of_module,
 )
 from conformance.judging.moves import PRINCIPALS, shown_label
-from conformance.judging.wording import differences, shown, shown_blob, shown_path, shown_value, shown_values
+from conformance.judging.wording import (
+    differences,
+    shown,
+    shown_blob,
+    shown_other,
+    shown_path,
+    shown_value,
+    shown_values,
+)
 from conformance.protocol.interface import Refused, Rejected, Replied, SeenReject, Values
 from spec.state.label import Label
 from spec.transition import RULES
@@ -233,3 +241,11 @@ def test_blobs_that_are_no_messages_differ_by_bytes() -> None:
     assert differences(b"abdc", b"abc") == (blob_difference(b"abdc", b"abc"),)
     assert "byte 2 of 3 (allowed: 4): 63, not 6463" in blob_difference(b"abdc", b"abc")
     assert differences(b"a", b"a") == ()
+
+
+def test_of_a_reply_that_would_have_been_allowed_the_difference_is_told_first() -> None:
+    """Then all of it; of other answers there is nothing to compare."""
+    one, other = (Replied(message(Record({"cycles": Primitive.NAT}), {"cycles": cycles})) for cycles in (5, 6))
+    assert shown_other(one, other) == "cycles is 6, not 5; all of it: reply (record {cycles = 5})"
+    assert shown_other(one, Refused(3)) == "reply (record {cycles = 5})"
+    assert shown_other(one, one) == "reply (record {cycles = 5})"
