@@ -78,7 +78,7 @@ def _create(
     given = arguments.settings
     if not canister_settings.are_allowed(instance.profile, given):
         return rejection(RejectReason.INVALID_SETTINGS)
-    settings = canister_settings.changed(canister_settings.default_settings(instance.profile, call.caller), given)
+    settings = canister_settings.changed(Settings.of_creator(call.caller, instance.profile.defaults), given)
     now = instance.system_time
     canister = CanisterRecord(canister_id, settings, instance.subnet, time=now, created_at=now, balance=cycles)
     creation = Creation(settings.controllers, canister_settings.environment_variables_hash(given))
@@ -240,7 +240,7 @@ def status_of(instance: SubnetInstance, canister: CanisterRecord) -> CanisterSta
         status=simple_status(canister.status),
         ready_for_migration=False,  # No promise is made: the flag may be false at any time.
         version=canister.version,
-        settings=canister_settings.definite(settings),
+        settings=settings.told(),
         module_hash=None if code is None else code.installed.hash,
         memory_size=usage,
         memory_metrics=metrics,

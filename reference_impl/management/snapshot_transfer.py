@@ -28,15 +28,12 @@ from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits
 from spec.state.snapshot import Snapshot, SnapshotSource
-from spec.values.containers import List
 from spec.values.identifiers import Blob, MethodName, Text
 from spec.values.management import (
     HeapPart,
     ModulePart,
     ReadSnapshotDataArguments,
     SnapshotArguments,
-    SnapshotGlobal,
-    SnapshotMetadata,
     StableMemoryPart,
     StoredChunk,
     UploadSnapshotDataArguments,
@@ -64,22 +61,7 @@ def _read_metadata(instance: SubnetInstance, call: ManagementCall, arguments: Sn
     found = _found(visible_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
-    snapshot = found[1]
-    pairs = zip(snapshot.global_types, snapshot.wasm_state.globals, strict=True)
-    metadata = SnapshotMetadata(
-        source=snapshot.source,
-        taken_at_timestamp=snapshot.taken_at,
-        wasm_module_size=len(snapshot.raw_module),
-        globals=List(tuple(SnapshotGlobal(kind, bits) for kind, bits in pairs)),
-        wasm_memory_size=snapshot.wasm_state.wasm_memory.size,
-        stable_memory_size=snapshot.wasm_state.stable_memory.size,
-        wasm_chunk_store=List(tuple(snapshot.chunk_store.keys())),
-        canister_version=snapshot.canister_version,
-        certified_data=snapshot.certified_data,
-        global_timer=snapshot.global_timer,
-        on_low_wasm_memory_hook_status=snapshot.low_memory_hook,
-    )
-    reply = encode_result("read_canister_snapshot_metadata", metadata)
+    reply = encode_result("read_canister_snapshot_metadata", found[1].metadata())
     return Applies("read_canister_snapshot_metadata", lambda: finish(instance, call, reply))
 
 

@@ -4,10 +4,9 @@ import pytest
 from attrs import evolve
 
 from reference_impl.engine import Engine
-from reference_impl.management.settings import default_settings
 from reference_impl.subnet.observations import Refused
 from spec.profile import load_profile
-from spec.state.canister import Canister, Code, Empty, Running, Stopped, Subnet
+from spec.state.canister import Canister, Code, Empty, Running, Settings, Stopped, Subnet
 from spec.state.history import CanisterHistory, Change, ChangeFromUser, CodeUninstall, RenameCanister, RenameTarget
 from spec.state.label import Label
 from spec.values.containers import List
@@ -22,7 +21,7 @@ UNINSTALLED = Change(5, 0, ChangeFromUser(USER), CodeUninstall())
 def stopped(subnet, **more):
     canister = Canister(
         code=Empty(),
-        settings=evolve(default_settings(PROFILE, USER), controllers=List.of(ORCHESTRATOR, USER)),
+        settings=evolve(Settings.of_creator(USER, PROFILE.defaults), controllers=List.of(ORCHESTRATOR, USER)),
         status=Stopped(),
         version=3,
         subnet=subnet,

@@ -4,6 +4,7 @@ from attrs import field, frozen
 
 from spec.canister.environment import EnvironmentVariable, SimpleStatus
 from spec.canister.wasm_state import WasmState
+from spec.profile import Defaults
 from spec.state.history import CanisterHistory
 from spec.state.origin import CallOrigin
 from spec.state.snapshot import Snapshot
@@ -15,6 +16,7 @@ from spec.values.canister_terms import Visibility as Visibility
 from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, Principal, SnapshotId, SubnetId
+from spec.values.management.records import DefiniteSettings
 from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds, Percent, Seconds
 
 
@@ -103,6 +105,41 @@ class Settings:
     log_visibility: Visibility
     snapshot_visibility: Visibility
     status_visibility: Visibility
+
+    @staticmethod
+    def of_creator(creator: Principal, defaults: Defaults) -> "Settings":
+        """What a canister has whose creator says nothing."""
+        return Settings(
+            controllers=List.of(creator),
+            compute_allocation=0,
+            memory_allocation=0,
+            freezing_threshold=defaults.freezing_threshold,
+            reserved_balance_limit=defaults.reserved_cycles_limit,
+            minimum_incoming_canister_call_cycles=0,
+            wasm_memory_limit=defaults.wasm_memory_limit,
+            wasm_memory_threshold=0,
+            environment_variables=List(),
+            log_visibility=Controllers(),
+            snapshot_visibility=Controllers(),
+            status_visibility=Controllers(),
+        )
+
+    def told(self) -> DefiniteSettings:
+        """The settings as the management canister tells them."""
+        return DefiniteSettings(
+            controllers=self.controllers,
+            compute_allocation=self.compute_allocation,
+            memory_allocation=self.memory_allocation,
+            freezing_threshold=self.freezing_threshold,
+            reserved_cycles_limit=self.reserved_balance_limit,
+            minimum_incoming_canister_call_cycles=self.minimum_incoming_canister_call_cycles,
+            log_visibility=self.log_visibility,
+            snapshot_visibility=self.snapshot_visibility,
+            status_visibility=self.status_visibility,
+            wasm_memory_limit=self.wasm_memory_limit,
+            wasm_memory_threshold=self.wasm_memory_threshold,
+            environment_variables=self.environment_variables,
+        )
 
 
 @frozen

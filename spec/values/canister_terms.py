@@ -1,11 +1,22 @@
 """Terms about canisters that the management canister's interface, the System API and the state share."""
 
 from enum import Enum
+from typing import Final
 
 from attrs import frozen
 
 from spec.values.containers import List
 from spec.values.identifiers import Principal, Text
+from spec.values.quantities import ByteCount, Count, Percent, Seconds
+
+MAXIMUM_COMPUTE_ALLOCATION: Final[Percent] = 100
+"""Source: management-canister, settings."""
+MAXIMUM_MEMORY_SETTING: Final[ByteCount] = 2**48
+"""Of the memory allocation and of what limits the heap. Source: facts on limits."""
+MAXIMUM_FREEZING_THRESHOLD: Final[Seconds] = 2**64 - 1
+"""Source: management-canister, settings."""
+MAXIMUM_VIEWERS: Final[Count] = 10
+"""Source: management-canister, settings; facts on limits."""
 
 
 class SimpleStatus(Enum):

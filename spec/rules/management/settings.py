@@ -8,25 +8,23 @@ from spec.rules.conditions import existing_canister
 from spec.rules.management.arguments import change_origin, decoded, management_call, replied, require_controller
 from spec.rules.messages.low_memory_hook import with_hook_status
 from spec.rules.resources import cycles_to_reserve, liquid_balance
-from spec.state.canister import AllowedViewers, Canister, Code, Controllers, Settings, Visibility
+from spec.state.canister import AllowedViewers, Canister, Code, Settings, Visibility
 from spec.state.history import Change, ChangeOrigin, ControllersChange, recorded
 from spec.state.state import State
 from spec.transition import Step, opaque, require, transition
 from spec.values import management
+from spec.values.canister_terms import (
+    MAXIMUM_COMPUTE_ALLOCATION,
+    MAXIMUM_FREEZING_THRESHOLD,
+    MAXIMUM_MEMORY_SETTING,
+    MAXIMUM_VIEWERS,
+)
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount
 from spec.values.rejects import RejectReason
 from spec.values.request_id import hash_of_map
-
-MAXIMUM_COMPUTE_ALLOCATION = 100
-"""In percent. Source: management-canister, settings."""
-MAXIMUM_MEMORY_SETTING = 2**48
-"""In bytes. Source: facts on limits."""
-MAXIMUM_FREEZING_THRESHOLD = 2**64 - 1
-MAXIMUM_VIEWERS = 10
-"""Source: management-canister, settings; facts on limits."""
 
 
 @opaque
@@ -53,20 +51,7 @@ def update_settings_arguments(argument: Blob) -> management.UpdateSettingsArgume
 )
 def default_settings(profile: Profile, creator: Principal) -> Settings:
     """What a new canister has. Source: abstract-behavior, canister creation; profile for what it leaves open."""
-    return Settings(
-        controllers=List.of(creator),
-        compute_allocation=0,
-        memory_allocation=0,
-        freezing_threshold=profile.defaults.freezing_threshold,
-        reserved_balance_limit=profile.defaults.reserved_cycles_limit,
-        minimum_incoming_canister_call_cycles=0,
-        wasm_memory_limit=profile.defaults.wasm_memory_limit,
-        wasm_memory_threshold=0,
-        environment_variables=List(),
-        log_visibility=Controllers(),
-        snapshot_visibility=Controllers(),
-        status_visibility=Controllers(),
-    )
+    return Settings.of_creator(creator, profile.defaults)
 
 
 @opaque

@@ -23,7 +23,7 @@ from spec.state.snapshot import Snapshot, SnapshotSource
 from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, opaque, require, require_present, transition
 from spec.values import management
-from spec.values.containers import List, Map
+from spec.values.containers import Map
 from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
 from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Instructions
@@ -63,23 +63,7 @@ def upload_data_arguments(argument: Blob) -> management.UploadSnapshotDataArgume
 @opaque
 def encoded_metadata(snapshot: Snapshot) -> Blob:
     """The result of `read_canister_snapshot_metadata`."""
-    pairs = zip(snapshot.global_types, snapshot.wasm_state.globals, strict=True)
-    return management.encode_result(
-        "read_canister_snapshot_metadata",
-        management.SnapshotMetadata(
-            source=snapshot.source,
-            taken_at_timestamp=snapshot.taken_at,
-            wasm_module_size=len(snapshot.raw_module),
-            globals=List(tuple(management.SnapshotGlobal(kind, bits) for kind, bits in pairs)),
-            wasm_memory_size=snapshot.wasm_state.wasm_memory.size,
-            stable_memory_size=snapshot.wasm_state.stable_memory.size,
-            wasm_chunk_store=List(tuple(snapshot.chunk_store.keys())),
-            canister_version=snapshot.canister_version,
-            certified_data=snapshot.certified_data,
-            global_timer=snapshot.global_timer,
-            on_low_wasm_memory_hook_status=snapshot.low_memory_hook,
-        ),
-    )
+    return management.encode_result("read_canister_snapshot_metadata", snapshot.metadata())
 
 
 @opaque

@@ -77,25 +77,11 @@ def encoded_status(state: State, canister: Canister) -> Blob:
 )
 def status_record(state: State, canister: Canister) -> management.CanisterStatusResult:
     """What is told about a canister. Source: abstract-behavior, canister status; ic.did."""
-    settings = canister.settings
     return management.CanisterStatusResult(
         status=simple_status(canister.status),
         ready_for_migration=False,
         version=canister.version,
-        settings=management.DefiniteSettings(
-            controllers=settings.controllers,
-            compute_allocation=settings.compute_allocation,
-            memory_allocation=settings.memory_allocation,
-            freezing_threshold=settings.freezing_threshold,
-            reserved_cycles_limit=settings.reserved_balance_limit,
-            minimum_incoming_canister_call_cycles=settings.minimum_incoming_canister_call_cycles,
-            log_visibility=settings.log_visibility,
-            snapshot_visibility=settings.snapshot_visibility,
-            status_visibility=settings.status_visibility,
-            wasm_memory_limit=settings.wasm_memory_limit,
-            wasm_memory_threshold=settings.wasm_memory_threshold,
-            environment_variables=settings.environment_variables,
-        ),
+        settings=canister.settings.told(),
         module_hash=hash_of_blob(canister.code.raw_module) if isinstance(canister.code, Code) else None,
         memory_size=memory_usage(state.profile, canister),
         memory_metrics=memory_metrics(state, canister),
