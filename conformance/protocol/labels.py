@@ -70,11 +70,11 @@ def write_choice(rule: Text, name: Text, value: Any) -> Any:
     match value:
         case bytes():
             return write_blob(value)
-        case bool() | str():
+        case bool() | str() | None:
             return value
         case int():
             return write_integer(value)
-        case List():
+        case List() | tuple():
             return [write_choice(rule, name, each) for each in value]
         case Request():
             return write_request(value)
@@ -98,6 +98,9 @@ def reader_of(kind: Any) -> Reader:
     if get_origin(kind) is List:
         item = reader_of(get_args(kind)[0])
         return lambda value, place: List(read_list(value, place, item))
+    if get_origin(kind) is tuple:
+        member = reader_of(get_args(kind)[0])
+        return lambda value, place: tuple(read_list(value, place, member))
     options = get_args(kind)
     if type(None) in options:
         (present,) = (reader_of(each) for each in options if each is not type(None))

@@ -30,7 +30,15 @@ from spec.state.message import Between, CallMessage, ResponseMessage
 from spec.state.origin import FromCanister, FromUser, NoDeadline
 from spec.state.state import State
 from spec.values.containers import List, Map
-from spec.values.identifiers import CallContextId, CanisterId, Principal, RequestId, SnapshotId, SubnetId
+from spec.values.identifiers import (
+    MANAGEMENT_CANISTER,
+    CallContextId,
+    CanisterId,
+    Principal,
+    RequestId,
+    SnapshotId,
+    SubnetId,
+)
 from spec.values.management import encode_blob_result, encode_canister_id_result
 from spec.values.rejects import RejectCode, RejectReason, Reply
 
@@ -134,7 +142,7 @@ def context(canister: CanisterId, origin: object) -> CallContext:
 def called_by(number: int, closure: int = 0) -> FromCanister:
     """The origin of a call that was made in the context with this id."""
     callback = Callback(Closure(closure, 0), Closure(closure, 0))
-    return FromCanister(CallContextId(number), callback, NoDeadline(), Caller())
+    return FromCanister(CallContextId(number), callback, NoDeadline(), Caller(), MANAGEMENT_CANISTER)
 
 
 def two_users_contexts(first: int, second: int) -> State:

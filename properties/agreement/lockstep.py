@@ -101,6 +101,8 @@ class Lockstep:
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         """How often each rule lost cycles, among them those of an amount that was full."""
+        self.execution_choices: dict[str, Any] = {}
+        """The choices with which messages are executed, where they fit."""
         self._nonce = 0
 
     def take(self, label: Label) -> bool:
@@ -157,7 +159,8 @@ class Lockstep:
         """Executes the message for which a call context was just created, if there is one."""
         for message_id, message in self.state.messages.entries:
             if isinstance(message, FuncMessage):
-                assert self.take(Label("message_execution", {"message_id": message_id}))
+                chosen = Label("message_execution", {"message_id": message_id, **self.execution_choices})
+                assert self.take(chosen) or self.take(Label("message_execution", {"message_id": message_id}))
 
     def settle(self, limit: int = 2000) -> None:
         """

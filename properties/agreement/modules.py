@@ -8,7 +8,7 @@ from properties.agreement.difference import difference
 from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from spec.canister.environment import Caller, Environment, SimpleStatus
 from spec.canister.module import MalformedModule
-from spec.canister.outcome import Callback, Outcome, Trapped, TrapReason
+from spec.canister.outcome import Callback, Outcome, SystemRecord, TrapCause, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.system_api.module import WasmCanisterModule, parse_module
@@ -163,11 +163,16 @@ def _same(left: _Value, right: _Value, what: str) -> _Value:
 
 
 def _same_outcome(left: Outcome, right: Outcome) -> Outcome:
-    """Messages of traps are for people and differ, unless `ic0.trap` gave them."""
+    """Messages of traps are for people and differ, unless `ic0.trap` gave them; what made code trap is the same."""
     found = difference(_without_message(left), _without_message(right), "outcome")
+    found = found or difference(_causes(left), _causes(right), "causes of traps")
     if found is not None:
         raise Differ(found)
     return left
+
+
+def _causes(outcome: Outcome) -> list[TrapCause | None]:
+    return [entry.cause for entry in outcome.logs if isinstance(entry, SystemRecord)]
 
 
 def _without_message(outcome: Outcome) -> Outcome:

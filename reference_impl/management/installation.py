@@ -27,7 +27,7 @@ from reference_impl.subnet.observations import Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from spec.canister.environment import Caller
 from spec.canister.module import CanisterModule, MalformedModule
-from spec.canister.outcome import Returned, Trapped
+from spec.canister.outcome import LogEntry, Returned, Trapped
 from spec.canister.wasm_state import WasmState
 from spec.state.history import Change, CodeDeployment, CodeDeploymentMode
 from spec.values.canister_terms import WasmMemoryPersistence
@@ -86,7 +86,7 @@ class _Result:
     certified_data: Blob
     global_timer: int
     burned: Cycles
-    logs: tuple[Blob, ...]
+    logs: tuple[LogEntry, ...]
 
 
 @frozen

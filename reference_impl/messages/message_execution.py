@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
+from reference_impl.messages.choices import Choices
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode
 from reference_impl.subnet.ledger import liquid_balance
@@ -47,6 +48,7 @@ from spec.values.quantities import (
     CanisterVersion,
     Cycles,
     Instructions,
+    Nanoseconds,
 )
 from spec.values.rejects import RejectReason
 
@@ -211,11 +213,11 @@ def _plan(instance: SubnetInstance, canister: CanisterRecord, context: OpenConte
             return _plan_task(instance, message.entry_point)
 
 
-def execute_pending(instance: SubnetInstance) -> None:
-    """Runs the pending function and commits or rolls back. There must be one."""
+def execute_pending(instance: SubnetInstance, choices: Choices) -> bool:
+    """Runs the pending function and commits or rolls back; False if the choices do not fit. There must be one."""
     message_id = instance.messages.pending_function
     assert message_id is not None, "a function is pending"
-    message = instance.messages.remove(message_id)
+    message = instance.messages[message_id]
     assert isinstance(message, FuncMessage)
     canister = instance.canisters[message.receiver]
     context = instance.contexts[message.call_context]
@@ -228,10 +230,15 @@ def execute_pending(instance: SubnetInstance) -> None:
             canister,
             plan.limit,
             context_instructions=context.instructions_used,
+            refused_calls=choices.refused_calls,
         ),
     )
     used = _charge(instance, canister, code, plan, outcome) + plan.response_fee
     result = _check(instance, canister, context, message, plan, outcome, used)
+    entries = choices.left_by_failure(outcome) if isinstance(result, FailedExecution) else outcome.logs
+    if not choices.fit(entries):
+        return False
+    instance.messages.remove(message_id)
     context.instructions_used += outcome.instructions_used
     failure = _failure(outcome, result)
     if failure is not None:
@@ -242,8 +249,11 @@ def execute_pending(instance: SubnetInstance) -> None:
         case _Payments():
             assert isinstance(outcome, Returned)
             _commit(instance, canister, context, message, plan, outcome, result)
-    canister.add_logs(outcome.logs)
+            _send_calls(instance, canister, context, message, outcome.new_calls, choices.deadlines_in_seconds)
+            _respond(instance, context, outcome)
+    canister.add_logs(entries, choices.system_records)
     instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
+    return True
 
 
 def _charge(
@@ -366,7 +376,9 @@ def _commit(
     instance.burn(canister, payments.fees_of_calls, Purpose.TRANSMISSION)
     instance.burn(canister, payments.requested, Purpose.REQUESTED)
     instance.recorder.burned(payments.lost, Purpose.LOST)
-    _send_calls(instance, canister, context, message, outcome.new_calls)
+
+
+def _respond(instance: SubnetInstance, context: OpenContext, outcome: Returned) -> None:
     left = context.available_cycles - outcome.cycles_accepted
     if outcome.response is None:
         context.available_cycles = left
@@ -381,9 +393,13 @@ def _send_calls(
     context: OpenContext,
     message: FuncMessage,
     calls: List[MethodCall],
+    deadlines_in_seconds: bool,
 ) -> None:
+    now = canister.time
+    if deadlines_in_seconds:
+        now -= now % NANOSECONDS_PER_SECOND
     for call in calls:
-        origin = FromCanister(message.call_context, call.callback, _deadline(canister, call), context.caller)
+        origin = FromCanister(message.call_context, call.callback, _deadline(now, call), context.caller, call.callee)
         instance.contexts.call_made(message.call_context)
         instance.messages.append(
             CallMessage(
@@ -398,7 +414,7 @@ def _send_calls(
         )
 
 
-def _deadline(canister: CanisterRecord, call: MethodCall) -> CallDeadline:
+def _deadline(now: Nanoseconds, call: MethodCall) -> CallDeadline:
     if call.timeout is None:
         return NoDeadline()
-    return Deadline(canister.time + call.timeout * NANOSECONDS_PER_SECOND)
+    return Deadline(now + call.timeout * NANOSECONDS_PER_SECOND)

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from reference_impl.management import methods as management
 from reference_impl.management import outside_calls
 from reference_impl.management.verdicts import Applies, DoesNotFit, WorldFailed
 from reference_impl.messages import delivery, expiry, requests, tasks
+from reference_impl.messages.choices import Choices
 from reference_impl.messages.message_execution import execute_pending
 from reference_impl.rounds import renaming, spontaneous
 from reference_impl.subnet.observations import Accepted, Refused
@@ -22,11 +23,12 @@ Handler = Callable[..., Outcome]
 REJECTION = "management_call_rejection"
 
 
-def message_execution(instance: SubnetInstance, message_id: int) -> Refused | None:
+def message_execution(instance: SubnetInstance, message_id: int, **choices: Any) -> Refused | None:
     """Runs the function that is pending."""
     if instance.messages.pending_function is None or instance.messages.pending_function != message_id:
         return Refused("the message is not a function that is about to run")
-    execute_pending(instance)
+    if not execute_pending(instance, Choices(**choices)):
+        return Refused("the log has no place for the records of the system")
     return None
 
 
@@ -98,6 +100,8 @@ def _call_rejection(name: str, handler: Handler) -> _Transition:
     )
 
 
+EXECUTION_CHOICES: Mapping[str, object] = asdict(Choices())
+
 TRANSITIONS: Mapping[str, _Transition] = {
     "submit_request": _Transition(("request", "effective_id"), requests.submit_request),
     "submit_management_request": _Transition(("request", "effective_id"), requests.submit_management_request),
@@ -112,7 +116,7 @@ TRANSITIONS: Mapping[str, _Transition] = {
     "on_low_wasm_memory_context_creation": _Transition(
         ("canister_id", "context_id"), tasks.on_low_wasm_memory_context_creation
     ),
-    "message_execution": _Transition(("message_id",), message_execution),
+    "message_execution": _Transition(("message_id", *EXECUTION_CHOICES), message_execution, EXECUTION_CHOICES),
     "callback_invocation": _Transition(("message_id",), delivery.callback_invocation),
     "callback_of_deleted_context": _Transition(("message_id",), delivery.callback_of_deleted_context),
     "call_context_starvation": _Transition(("context_id",), delivery.call_context_starvation),

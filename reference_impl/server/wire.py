@@ -104,6 +104,11 @@ def request_id_of(value: Json, place: str) -> RequestId:
     return request_id
 
 
+def blob_or_none_of(value: Json, place: str) -> bytes | None:
+    """A blob, or nothing."""
+    return None if value is None else blob_of(value, place)
+
+
 def list_of(item: Reader[Value]) -> Reader[tuple[Value, ...]]:
     """A reader of lists."""
 
@@ -198,6 +203,10 @@ _CHOICES: Final[dict[str, Reader[Any]]] = {
     "new_canister_id": principal_of,
     "replica_version": text_of,
     "registry_version": integer_of,
+    "refused_calls": lambda value, place: tuple(list_of(integer_of)(value, place)),
+    "deadlines_in_seconds": truth_of,
+    "system_records": lambda value, place: tuple(list_of(blob_or_none_of)(value, place)),
+    "keeps_logs": truth_of,
 }
 """How each free variable is read, by its name, if it is none of `RESULTS`."""
 
@@ -288,9 +297,9 @@ def _choice(rule: str, name: str, value: object) -> Json:
     if name in RESULTS:
         return blob(encode_result(rule, value))
     match value:
-        case List():
+        case List() | tuple():
             return [_choice(rule, name, item) for item in value]
-        case str():
+        case str() | bool() | None:
             return value
         case Request():
             return request(value)

@@ -1,11 +1,13 @@
 """A canister of the engine: changed in place, with the sizes that fees depend on kept up to date."""
 
 import hashlib
+from collections.abc import Iterable
 from functools import cached_property
 
 from attrs import field, frozen, mutable
 
 from spec.canister.module import CanisterModule
+from spec.canister.outcome import LogEntry
 from spec.canister.wasm_state import WasmState
 from spec.state.canister import (
     Canister,
@@ -176,11 +178,23 @@ class CanisterRecord:
         state = self.code.wasm_state if wasm_state is None else wasm_state
         return wasm_state_size(state) + self.code.installed.size + without_code
 
-    def add_logs(self, contents: tuple[Blob, ...]) -> None:
-        """Entries at the young end of the log, at the canister's time."""
-        for content in contents:
-            self.logs.append(LogRecord(self.next_log_index, self.time, content))
-            self.next_log_index += 1
+    def add_logs(self, entries: Iterable[LogEntry], system_records: Iterable[Blob | None] = ()) -> None:
+        """
+        Entries at the young end of the log, at the canister's time.
+
+        Where the system may write, its next record stands, or what stands there without one.
+        """
+        records = iter(system_records)
+        for entry in entries:
+            content: Blob | None
+            if isinstance(entry, bytes):
+                content = entry
+            else:
+                own = next(records, None)
+                content = entry.otherwise if own is None else own
+            if content is not None:
+                self.logs.append(LogRecord(self.next_log_index, self.time, content))
+                self.next_log_index += 1
 
     def _frozen_code(self) -> CanisterCode:
         if self.code is None:

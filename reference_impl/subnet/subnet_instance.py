@@ -17,7 +17,7 @@ from spec.profile import Profile
 from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, SubnetId, Text
-from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds
 
 OPAQUE_ID_ENDING = bytes([1, 1])
 """Ids that the subnet assigns are 8 bytes of a number and these two. Source: index, principals, opaque ids."""
@@ -217,6 +217,7 @@ class SubnetInstance:
         taken: Cycles = 0,
         context_instructions: Instructions = 0,
         replicated: bool = True,
+        refused_calls: tuple[Count, ...] = (),
     ) -> Environment:
         """
         What an execution of the canister can read, as it is now where nothing else is given.
@@ -249,6 +250,7 @@ class SubnetInstance:
             canister_version=canister.version if version is None else version,
             environment_variables=settings.environment_variables,
             call_context_instructions=context_instructions,
+            refused_calls=refused_calls,
             replicated=replicated,
         )
 

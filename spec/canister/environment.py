@@ -37,8 +37,8 @@ class Environment:
     A read-only snapshot of the system for one execution. Source: abstract-behavior, abstract canisters (`Env`).
 
     Some fields are not in that record. `profile` holds the constants that the interface specification leaves open, and
-    `instruction_limit` is unspecified there; imports need `root_key`, `environment_variables`, `replicated` and
-    `call_context_instructions`.
+    `instruction_limit` is unspecified there; imports need `root_key`, `environment_variables`, `replicated`,
+    `call_context_instructions` and `refused_calls`.
     """
 
     profile: Profile
@@ -72,5 +72,10 @@ class Environment:
     environment_variables: List[EnvironmentVariable] = field(factory=List)
     call_context_instructions: Instructions = 0
     """What earlier executions of the same call context used, for performance counter 1."""
+    refused_calls: tuple[Count, ...] = ()
+    """
+    Those `ic0.call_perform` that fail for want of a resource, by their number in this execution, from 0 on
+    (`system_cannot_do_this_call_now` of the interface specification).
+    """
     replicated: bool = True
     """The execution takes place on all nodes, so its result is agreed."""

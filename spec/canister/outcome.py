@@ -67,6 +67,43 @@ class TrapReason(Enum):
     """The module has no function for this entry point."""
 
 
+class TrapCause(Enum):
+    """What made code trap, as far as it is no violated condition of the System API."""
+
+    STACK_OVERFLOW = "stack overflow"
+    """Calls were nested too deep."""
+    HEAP_OUT_OF_BOUNDS = "heap out of bounds"
+    STABLE_MEMORY_OUT_OF_BOUNDS = "stable memory out of bounds"
+    STABLE_MEMORY_TOO_LARGE = "stable memory too large for 32 bits"
+    TABLE_OUT_OF_BOUNDS = "table out of bounds"
+    DIVISION_BY_ZERO = "division by zero"
+    UNREACHABLE = "unreachable"
+    CYCLES_TOO_MANY = "cycles beyond 64 bits"
+    """An amount of cycles that a function of 64 bits cannot give."""
+    OTHER = "other"
+    """Any other trap of the core specification."""
+    ASKED_FOR = "asked for"
+    """`ic0.trap` was called."""
+
+
+@frozen
+@defines("unspec.fn.logs")
+class SystemRecord:
+    """
+    A place in a log at which the system may write a record of its own: a trap, or bytes to print that are not there.
+
+    Source: canister-interface, debugging aids; abstract-behavior, message execution (on logs).
+    """
+
+    otherwise: Blob | None = None
+    """What stands there if the system writes nothing of its own: what `ic0.trap` was given. None: no record."""
+    cause: TrapCause | None = field(default=None, eq=False)
+    """Why code trapped here, for those who predict what the system writes; no part of the meaning of a module."""
+
+
+LogEntry = Blob | SystemRecord
+
+
 @frozen
 class Trapped:
     """The execution failed: nothing that it did is kept."""
@@ -76,8 +113,8 @@ class Trapped:
     reason: TrapReason
     message: Text = ""
     """For people, for example what was given to `ic0.trap`."""
-    logs: tuple[Blob, ...] = ()
-    """What `ic0.debug_print` and `ic0.trap` wrote, oldest first."""
+    logs: tuple[LogEntry, ...] = ()
+    """What `ic0.debug_print` wrote, oldest first, and where the system may write."""
 
 
 @frozen
@@ -102,8 +139,8 @@ class Returned:
     Those for which there was no room when they were accepted, attached to a call, or came back from a call that was not
     made.
     """
-    logs: tuple[Blob, ...] = ()
-    """What `ic0.debug_print` wrote, oldest first."""
+    logs: tuple[LogEntry, ...] = ()
+    """What `ic0.debug_print` wrote, oldest first, and where the system may write."""
     cleaned_up_after: Trapped | None = None
     """The trap of the callback after which the cleanup closure returned; its instructions are counted above."""
 

@@ -12,7 +12,7 @@ from spec.state.canister import Canister, Code, simple_status
 from spec.state.origin import Deadline, Expired, FromCanister
 from spec.state.state import State
 from spec.values.checklist import defines
-from spec.values.quantities import Instructions, Nanoseconds
+from spec.values.quantities import Count, Instructions, Nanoseconds
 
 
 @defines("def.message-execution-env")
@@ -22,6 +22,7 @@ def environment_of(
     code: Code,
     limit: Instructions,
     context: CallContext | None = None,
+    refused_calls: tuple[Count, ...] = (),
 ) -> Environment:
     """`Env`, read from the state before the execution. Source: abstract-behavior, message execution."""
     return Environment(
@@ -48,6 +49,7 @@ def environment_of(
         canister_version=canister.version,
         environment_variables=canister.settings.environment_variables,
         call_context_instructions=0 if context is None else context.instructions_used,
+        refused_calls=refused_calls,
     )
 
 

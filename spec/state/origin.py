@@ -4,7 +4,7 @@ from attrs import frozen
 
 from spec.canister.environment import Caller
 from spec.canister.outcome import Callback
-from spec.values.identifiers import CallContextId, RequestId
+from spec.values.identifiers import CallContextId, CanisterId, RequestId
 from spec.values.quantities import Nanoseconds
 
 
@@ -51,6 +51,8 @@ class FromCanister:
     The caller that the callback sees: that of the calling context. The interface specification looks it up through
     origins, which may be gone by then.
     """
+    callee: CanisterId
+    """To whom the call went. Not in the interface specification; it tells how many calls to one canister are open."""
 
 
 @frozen

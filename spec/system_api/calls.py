@@ -93,12 +93,15 @@ def call_perform(execution: Execution) -> int:
     """
     Whether or not it succeeds, no call is under construction afterwards.
 
-    It fails only if the liquid balance, which the attached cycles have left already, does not cover the fee for the
-    request and what has to be set aside for the response. What is liquid here is above a freezing limit that includes
-    the message memory of this call and of those performed before in this execution. Source: ours#message-memory.
+    It fails if the liquid balance, which the attached cycles have left already, does not cover the fee for the request
+    and what has to be set aside for the response; and if the system refuses the call for want of a resource
+    (`system_cannot_do_this_call_now`). What is liquid here is above a freezing limit that includes the message memory
+    of this call and of those performed before in this execution. Source: ours#message-memory.
     """
     pending = _under_construction(execution)
     environment = execution.environment
+    number = execution.calls_tried
+    execution.calls_tried += 1
     memory = message_memory(environment.profile.limits, pending.payload, pending.timeout is not None)
     memory_of_all = execution.message_memory + memory
     call = MethodCall(
@@ -115,7 +118,8 @@ def call_perform(execution: Execution) -> int:
         fee=call_fee(environment.profile.fees, pending.payload, environment.subnet_size),
         timeout=pending.timeout,
     )
-    if execution.liquid(execution.balance, memory_of_all) < call.fee + call.callback.reserved_cycles:
+    cannot_pay = execution.liquid(execution.balance, memory_of_all) < call.fee + call.callback.reserved_cycles
+    if cannot_pay or number in environment.refused_calls:
         execution.drop_pending_call()
         return NOT_PERFORMED
     execution.pending_call = None

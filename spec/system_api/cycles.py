@@ -1,5 +1,7 @@
 """Cycles: the balance, what came with a call, and burning. Source: canister-interface, cycles."""
 
+from typing import Final
+
 from spec.fees import smaller
 from spec.system_api.execution_state import Execution
 from spec.values.quantities import Cycles
@@ -7,6 +9,9 @@ from spec.wasm.traps import Trap
 
 HIGH = 2**64
 """The weight of the high one of the two numbers in which an amount is given."""
+
+BEYOND_64_BITS: Final = "the amount of cycles does not fit into 64 bits"
+"""The reason of a trap."""
 
 
 def canister_cycle_balance(execution: Execution) -> int:
@@ -56,5 +61,5 @@ def cycles_burn128(execution: Execution, amount_high: int, amount_low: int, dest
 
 def _in_64_bits(amount: Cycles) -> int:
     if amount >= HIGH:
-        raise Trap("the amount of cycles does not fit into 64 bits")
+        raise Trap(BEYOND_64_BITS)
     return amount

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from attrs import define, field, frozen
 
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Closure, MethodCall
+from spec.canister.outcome import Closure, LogEntry, MethodCall, SystemRecord, TrapCause
 from spec.canister.wasm_state import WasmState
 from spec.fees import freezing_limit_with_messages, larger, liquid_balance, smaller
 from spec.system_api.context import REPLICATED, Context
 from spec.system_api.stable_pages import StablePages
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
-from spec.values.quantities import ByteCount, Cycles, Instructions, Nanoseconds, Seconds, credited
+from spec.values.quantities import ByteCount, Count, Cycles, Instructions, Nanoseconds, Seconds, credited
 from spec.values.rejects import Reject, Response
 from spec.wasm.execute import Instance
 from spec.wasm.traps import Trap
@@ -94,6 +94,8 @@ class Execution:
     """Those for which there was no room where they were added."""
     pending_call: CallUnderConstruction | None = None
     calls: list[MethodCall] = field(factory=list)
+    calls_tried: Count = 0
+    """How often `ic0.call_perform` was called, whether or not it succeeded."""
     message_memory: ByteCount = 0
     """What these calls take of message memory."""
     new_certified_data: Blob | None = None
@@ -104,7 +106,7 @@ class Execution:
     """The part of what was charged that is for pages of stable memory."""
     trap_message: Text = ""
     """What `ic0.trap` was given."""
-    logs: list[Blob] = field(factory=list)
+    logs: list[LogEntry] = field(factory=list)
     log_records: list[ByteCount] = field(factory=list)
     """The sizes of the records that the log of this execution holds."""
 
@@ -242,13 +244,24 @@ class Execution:
 
         A text that the log has no room for at all is cut.
         """
+        kept = self._cut(text)
+        if self.context in REPLICATED:
+            self.logs.append(kept)
+
+    def log_of_system(self, otherwise: Blob | None, cause: TrapCause | None) -> None:
+        """Notes that the system may write to the log, and what stands there if it does not."""
+        kept = None if otherwise is None else self._cut(otherwise)
+        if self.context in REPLICATED:
+            self.logs.append(SystemRecord(kept, cause))
+
+    def _cut(self, text: Blob) -> Blob:
+        """What the log keeps of a text, which then takes its room."""
         limits = self.environment.profile.limits
         kept = text[: smaller(limits.log_message, larger(limits.log_capacity - LOG_RECORD, 0))]
         self.log_records.append(LOG_RECORD + len(kept))
         while self.log_space < 0:
             self.log_records.pop(0)
-        if self.context in REPLICATED:
-            self.logs.append(kept)
+        return kept
 
 
 def start_execution(

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import MalformedModule
-from spec.canister.outcome import Callback, Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, LogEntry, Outcome, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.system_api.compilation import instructions_to_compile
@@ -380,7 +380,7 @@ class WasmCanisterModule:
         return evolve(both, reason=outcome.reason, message=outcome.message)
 
 
-def _after(instructions: Instructions, logs: tuple[Blob, ...], outcome: Outcome) -> Outcome:
+def _after(instructions: Instructions, logs: tuple[LogEntry, ...], outcome: Outcome) -> Outcome:
     """An outcome, with the instructions and logs of an invocation just before it."""
     return evolve(outcome, instructions_used=instructions + outcome.instructions_used, logs=logs + outcome.logs)
 

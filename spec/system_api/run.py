@@ -9,7 +9,9 @@ from attrs import frozen
 from spec.canister.outcome import Closure, Outcome, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits, Rounds
+from spec.system_api.causes import cause_of
 from spec.system_api.context import CHANGES_KEPT, INSTALLING, REPLICATED, Context
+from spec.system_api.debugging import AskedFor
 from spec.system_api.execution_state import Execution, Parameters, start_execution
 from spec.system_api.host import host_functions
 from spec.values.checklist import defines
@@ -186,14 +188,21 @@ def _run(
         call(instance)
         execution.drop_pending_call()
         ending, why = Ending.RETURNS, ""
+    except AskedFor as trap:
+        ending, why = Ending.TRAPS, trap.reason
     except Trap as trap:
         ending, why = Ending.TRAPS, trap.reason
+        execution.log_of_system(None, cause_of(trap.reason))
     except OutOfInstructions:
         ending, why = Ending.OUT_OF_INSTRUCTIONS, f"more than {limit} instructions"
+        execution.log_of_system(None, None)
     except SliceOverrun:
         ending, why = Ending.OVERRUNS_SLICE, "a single operation is too large for a slice"
+        execution.log_of_system(None, None)
     heap_charge = _heap_charge(instance, context, ending, wasm64)
     if instance.memory is not None and uses_kept_pages(module, instance.memory.size // WASM_PAGE, limits):
+        if ending is Ending.RETURNS:
+            execution.log_of_system(None, None)
         ending, why = Ending.TRAPS, "the heap uses pages that are kept for upgrades of old Motoko"
     return Finished(
         ending=ending,

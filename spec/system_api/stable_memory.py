@@ -27,6 +27,10 @@ FAILED_32: Final = 2**32 - 1
 FAILED_64: Final = 2**64 - 1
 """Minus one."""
 
+BEYOND_32_BITS: Final = "the stable memory is too large for the 32-bit functions"
+OUTSIDE_STABLE_MEMORY: Final = "outside the stable memory"
+"""Reasons of traps; the second one is the end of such."""
+
 
 def stable_size(execution: Execution) -> int:
     _check_32_bits(execution)
@@ -76,7 +80,7 @@ def stable64_read(execution: Execution, destination: int, offset: int, size: int
 
 def _check_32_bits(execution: Execution) -> None:
     if execution.stable_memory.wasm_pages > LARGEST_FOR_32_BITS:
-        raise Trap("the stable memory is too large for the 32-bit functions")
+        raise Trap(BEYOND_32_BITS)
 
 
 @defines("unspec.fn.stable-grow", "error.out-of-memory")
@@ -109,7 +113,7 @@ def _read(execution: Execution, destination: int, offset: int, size: int) -> Non
 def _access(execution: Execution, offset: int, size: int) -> None:
     """Traps unless the range is inside the stable memory, and the execution may access so many pages."""
     if offset + size > execution.stable_memory.size:
-        raise Trap(f"{size} bytes at {offset} are outside the stable memory")
+        raise Trap(f"{size} bytes at {offset} are {OUTSIDE_STABLE_MEMORY}")
     limit = _largest_access(execution)
     if size > limit * OS_PAGE or execution.stable_memory.access(offset, size) > limit:
         raise Trap(f"more than {limit} pages of stable memory are accessed")

@@ -212,10 +212,17 @@ def signature_findings(file: File, rule: ast.FunctionDef) -> Iterator[Finding]:
         if choice.annotation is None:
             yield file.finding(rule, f"{rule.name}: the choice {choice.arg} has no type")
     for choice, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if default is not None and not isinstance(default, ast.Constant | ast.Name | ast.Attribute):
+        if default is not None and not is_constant(default):
             yield file.finding(rule, f"{rule.name}: the default of the choice {choice.arg} is no constant")
     if rule.returns is None or ast.unparse(rule.returns) != "Step":
         yield file.finding(rule, f"{rule.name} does not return a Step")
+
+
+def is_constant(default: ast.expr) -> bool:
+    """A literal, a name or an empty tuple."""
+    if isinstance(default, ast.Tuple):
+        return not default.elts
+    return isinstance(default, ast.Constant | ast.Name | ast.Attribute)
 
 
 def part_findings(file: File, rule: ast.FunctionDef) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from attrs import evolve
 
 from properties.agreement.modules import ModulePair, load_pair, running_canister
 from spec.canister.environment import Environment
-from spec.canister.outcome import Callback, Closure, Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Closure, Outcome, Returned, SystemRecord, TrapCause, Trapped, TrapReason
 from spec.profile import load_profile
 from spec.values.rejects import Reply
 
@@ -113,7 +113,7 @@ def assert_trapped(outcome: Outcome, trap: str, lines: int) -> None:
     assert isinstance(outcome, Trapped)
     runs_out = trap == "too many instructions"
     assert outcome.reason is (TrapReason.OUT_OF_INSTRUCTIONS if runs_out else TrapReason.TRAPPED)
-    assert outcome.logs == (LINE,) * lines
+    assert [entry for entry in outcome.logs if entry != SystemRecord()] == [LINE] * lines
     assert outcome.instructions_used > 250
 
 
@@ -150,9 +150,36 @@ def test_a_cleanup_runs_after_a_callback_that_traps_and_may_trap_too(trap: str) 
     cleaned = pair.callback(Callback(GO, GO, CLEAN), Reply(b""), state, limited(trap))
     assert isinstance(cleaned, Returned)
     assert cleaned.cleaned_up_after is not None
-    assert cleaned.logs == (LINE, LINE)
+    assert cleaned.logs == (LINE, SystemRecord(), LINE)
     assert_trapped(pair.callback(Callback(GO, GO, GO), Reply(b""), state, limited(trap)), trap, lines=2)
     assert_trapped(pair.callback(Callback(GO, GO), Reply(b""), state, limited(trap)), trap, lines=1)
+
+
+CAUSES = {
+    "load": TrapCause.HEAP_OUT_OF_BOUNDS,
+    "store after growing": TrapCause.HEAP_OUT_OF_BOUNDS,
+    "load of a vector": TrapCause.HEAP_OUT_OF_BOUNDS,
+    "division by zero": TrapCause.DIVISION_BY_ZERO,
+    "quotient too large": TrapCause.OTHER,
+    "conversion": TrapCause.OTHER,
+    "fill": TrapCause.HEAP_OUT_OF_BOUNDS,
+    "call of another type": None,
+    "call outside of the table": TrapCause.TABLE_OUT_OF_BOUNDS,
+    "element outside of the table": TrapCause.TABLE_OUT_OF_BOUNDS,
+    "unreachable": TrapCause.UNREACHABLE,
+    "too many instructions": None,
+    "too deep": TrapCause.STACK_OVERFLOW,
+    "by the host": None,
+}
+
+
+@pytest.mark.checklist("unspec.fn.logs")
+@pytest.mark.parametrize("trap", TRAPS)
+def test_both_sides_say_what_made_code_trap(trap: str) -> None:
+    pair = loaded(failing(trap, PRINTS) + '(export "canister_update go" (func $go))')
+    (_, place) = pair.update("go", pair.initial_state(), limited(trap)).logs
+    assert isinstance(place, SystemRecord)
+    assert place.cause is CAUSES[trap]
 
 
 KNOWN_AT_ONCE = {"unreachable", "too many instructions", "too deep", "by the host"}

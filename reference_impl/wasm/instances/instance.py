@@ -270,6 +270,12 @@ class WasmtimeInstance:
         """The instance can serve another execution."""
         return self._pages.is_usable() and (self.stable is None or self.stable.is_usable())
 
+    @property
+    def depth_left(self) -> int:
+        """How much deeper calls may be nested; 0 or less where they went too deep."""
+        left = self._depth.get()
+        return left - (left >> 31 << 32)
+
     def prepare(self, limit: int, one_slice: int, depth: int) -> None:
         """Sets how many instructions may be executed, in all and in a slice, and how deep calls may nest."""
         self.counter.set(limit)

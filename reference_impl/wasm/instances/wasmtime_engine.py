@@ -121,6 +121,10 @@ class End(Enum):
 
     RETURNED = "returned"
     UNREACHABLE = "came to `unreachable`"
+    OUTSIDE_HEAP = "an access outside of the heap"
+    OUTSIDE_TABLE = "an access outside of the table"
+    OTHER_SIGNATURE = "an indirect call with another signature"
+    DIVISION_BY_ZERO = "a division by zero"
     TRAPPED = "trapped otherwise"
     STACK_OVERFLOW = "stack overflow"
 
@@ -137,7 +141,14 @@ _HOST_CALLBACK: Final = ctypes.CFUNCTYPE(
 _NO_FINALIZER: Final = ctypes.cast(0, ctypes.CFUNCTYPE(None, ctypes.c_void_p))
 _NO_TRAP: Final = ctypes.POINTER(ffi.wasm_trap_t)
 _NO_CODE: Final = 255
-_ENDS: Final = {0: End.STACK_OVERFLOW, 9: End.UNREACHABLE}
+_ENDS: Final = {
+    0: End.STACK_OVERFLOW,
+    1: End.OUTSIDE_HEAP,
+    3: End.OUTSIDE_TABLE,
+    5: End.OTHER_SIGNATURE,
+    7: End.DIVISION_BY_ZERO,
+    9: End.UNREACHABLE,
+}
 """By the codes of traps in wasmtime."""
 _kept_callbacks: Final[list[Any]] = []
 

@@ -21,7 +21,7 @@ from reference_impl.wasm.system_api.functions import ACTIVE, linker
 from reference_impl.wasm.system_api.stable import most_pages_accessed
 from reference_impl.wasm.system_api.start_of_memory import start_of_memory
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Closure, Returned, Trapped, TrapReason
+from spec.canister.outcome import Closure, Returned, TrapCause, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName
@@ -37,6 +37,16 @@ INSTALLING: Final = frozenset({Context.START, Context.INIT, Context.PRE_UPGRADE}
 
 ENDS_IN_MODULE: Final = {RUN_OUT: TrapReason.OUT_OF_INSTRUCTIONS, OVERRUN: TrapReason.SLICE_OVERRUN}
 """What the module says of its end."""
+
+CAUSES: Final = {
+    wasmtime_engine.End.UNREACHABLE: TrapCause.UNREACHABLE,
+    wasmtime_engine.End.OUTSIDE_HEAP: TrapCause.HEAP_OUT_OF_BOUNDS,
+    wasmtime_engine.End.OUTSIDE_TABLE: TrapCause.TABLE_OUT_OF_BOUNDS,
+    wasmtime_engine.End.OTHER_SIGNATURE: None,
+    wasmtime_engine.End.DIVISION_BY_ZERO: TrapCause.DIVISION_BY_ZERO,
+    wasmtime_engine.End.TRAPPED: TrapCause.OTHER,
+}
+"""What a trap of the engine is called in the log; a wrong signature is a mistake of the module's maker."""
 
 WITHOUT_CHANGES: Final = frozenset(
     {Context.REPLICATED_QUERY, Context.NON_REPLICATED_QUERY, Context.TRANSFORM, Context.INSPECT_MESSAGE}
@@ -179,7 +189,11 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
     executed = execution.executed() - execution.stable_page_charge
     page_charge = execution.stable_page_charge + _heap_charge(execution, end, len(changed))
     used = min(given.limit, executed + page_charge)
+    if end is not None and end.cause is not TrapCause.ASKED_FOR:
+        execution.log_of_system(None, end.cause)
     if takes_pages_for_upgrades(compiled.parsed, instance.memory_size // WASM_PAGE, given.environment.profile.limits):
+        if end is None:
+            execution.log_of_system(None, None)
         end = Ended()
     outcome = _outcome(state, instance, execution, end, changed, used)
     _put_back(instance, changed, keeps_changes=end is None and _keeps_changes(execution))
@@ -237,9 +251,13 @@ def _run(instance: WasmtimeInstance, execution: Execution, entry: Entry, given: 
             return None
         if ending is wasmtime_engine.End.STACK_OVERFLOW:
             raise _StackOverflow
-        if ending is wasmtime_engine.End.TRAPPED and not instance.compiled.instrumented.is_exact:
+        if ending is not wasmtime_engine.End.UNREACHABLE and not instance.compiled.instrumented.is_exact:
             return _CountUnknown()
-        return Ended(ENDS_IN_MODULE.get(instance.end, TrapReason.TRAPPED))
+        if instance.end in ENDS_IN_MODULE:
+            return Ended(ENDS_IN_MODULE[instance.end])
+        # The module itself traps with `unreachable` where calls are nested too deep.
+        is_too_deep = ending is wasmtime_engine.End.UNREACHABLE and instance.depth_left <= 0
+        return Ended(cause=TrapCause.STACK_OVERFLOW if is_too_deep else CAUSES[ending])
     except Ended as end:
         return end
     finally:

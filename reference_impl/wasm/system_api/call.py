@@ -98,12 +98,17 @@ def call_cycles_add(execution: Execution, amount: int) -> None:
 
 @system_function("", "i", _CALLING, fixed_cost=5000)
 def call_perform(execution: Execution) -> int:
-    """Performs the call if the balance covers it and its room in queues without freezing the canister, or drops it."""
+    """
+    Performs the call if the balance covers it and its room in queues without freezing the canister, and if the system
+    does not refuse it; or drops it.
+    """
     call = _call(execution)
+    number, execution.calls_tried = execution.calls_tried, execution.calls_tried + 1
     payload = call.payload
     fee, reserve = execution.call_price(payload)
     room = costs.room_for_call(payload, call.timeout is not None, execution.environment)
-    if fee + reserve > execution.liquid_balance(execution.room_for_performed + room):
+    cannot_pay = fee + reserve > execution.liquid_balance(execution.room_for_performed + room)
+    if cannot_pay or number in execution.environment.refused_calls:
         execution.drop_call()
         return CALL_NOT_PERFORMED
     execution.call = None

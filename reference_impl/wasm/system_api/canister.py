@@ -4,6 +4,7 @@ from reference_impl.wasm.layout.fast_functions import HEAP_SIZE
 from reference_impl.wasm.layout.system_functions import ALL_BUT_START, EVERYWHERE, Logging, per_byte, system_function
 from reference_impl.wasm.system_api.execution import Ended, Execution
 from spec.canister.environment import EnvironmentVariable
+from spec.canister.outcome import TrapCause
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 
 _AGREED = "I G U RQ Ry Rt C T"
@@ -192,12 +193,16 @@ def _text(execution: Execution, source: int, size: int) -> bytes | None:
 def debug_print(execution: Execution, source: int, size: int) -> None:
     """Writes to the log; never traps."""
     text = _text(execution, source, size)
-    execution.log(_OUTSIDE if text is None else text)
+    if text is None:
+        execution.log_of_system(_OUTSIDE, None)
+    else:
+        execution.log(text)
 
 
 @system_function("PP", "", EVERYWHERE, cost=Logging(1))
 def trap(execution: Execution, source: int, size: int) -> None:
     """Writes to the log and traps."""
     text = _text(execution, source, size)
-    execution.log(_OUTSIDE if text is None else text)
-    raise Ended(message=(text or b"")[: execution.environment.profile.limits.log_message].decode(errors="ignore"))
+    execution.log_of_system(_OUTSIDE if text is None else text, TrapCause.ASKED_FOR)
+    message = (text or b"")[: execution.environment.profile.limits.log_message].decode(errors="ignore")
+    raise Ended(message=message, cause=TrapCause.ASKED_FOR)

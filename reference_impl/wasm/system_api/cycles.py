@@ -7,6 +7,7 @@ from reference_impl.wasm.layout.fast_functions import HEAP_SIZE
 from reference_impl.wasm.layout.system_functions import ALL_BUT_START, EVERYWHERE, per_byte, system_function
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api.execution import CYCLES_SIZE, Execution
+from spec.canister.outcome import TrapCause
 from spec.profile import Fees
 from spec.values.quantities import Cycles
 
@@ -25,7 +26,7 @@ SCHEMES: Final[dict[str, tuple[int, Callable[[Fees], Cycles]]]] = {
 
 
 def _in_64_bits(execution: Execution, amount: int) -> int:
-    execution.trap_unless(amount < 2**64)
+    execution.trap_unless(amount < 2**64, TrapCause.CYCLES_TOO_MANY)
     return amount
 
 

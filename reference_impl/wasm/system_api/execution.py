@@ -14,10 +14,10 @@ from reference_impl.wasm.rewriting.charge_code import is_overrun
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.system_api import costs
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Closure, MethodCall, TrapReason
+from spec.canister.outcome import Closure, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
 from spec.values.memory import LinearMemory
-from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Count, Cycles, Instructions, Nanoseconds, Seconds
 from spec.values.rejects import Reject, Response
 
 LOWEST: Final = -(2**63)
@@ -31,10 +31,14 @@ LOG_RECORD: Final[ByteCount] = 40
 class Ended(Exception):
     """The execution has ended without returning."""
 
-    def __init__(self, reason: TrapReason = TrapReason.TRAPPED, message: str = "") -> None:
+    def __init__(
+        self, reason: TrapReason = TrapReason.TRAPPED, message: str = "", cause: TrapCause | None = None
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
+        self.cause = cause
+        """What a record in the log calls the trap; None if none is made."""
 
 
 @define
@@ -92,12 +96,14 @@ class Execution:
     """What would have made an amount of cycles too large for 128 bits, and is gone."""
     call: CallUnderConstruction | None = None
     performed: list[MethodCall] = field(factory=list)
+    calls_tried: Count = 0
+    """How often a call was to be performed."""
     room_for_performed: ByteCount = 0
     """The memory in queues that performed calls hold."""
     new_certified_data: Blob | None = None
     new_global_timer: Nanoseconds | None = None
     has_accepted_message: bool = False
-    logs: list[Blob] = field(factory=list)
+    logs: list[LogEntry] = field(factory=list)
     log_records: deque[ByteCount] = field(factory=deque)
     log_size: ByteCount = 0
     """What the records that the log still holds take."""
@@ -122,10 +128,10 @@ class Execution:
         limits = self.environment.profile.limits
         return limits.inter_canister_payload if self.is_replicated else limits.non_replicated_reply
 
-    def trap_unless(self, condition: bool) -> None:
+    def trap_unless(self, condition: bool, cause: TrapCause | None = None) -> None:
         """Ends the execution if a condition of the System API does not hold."""
         if not condition:
-            raise Ended
+            raise Ended(cause=cause)
 
     @property
     def stable(self) -> StableMemory:
@@ -290,7 +296,19 @@ class Execution:
         return LOG_STORED * min(size, capacity) + LOG_SENT * min(size, capacity - self.log_size)
 
     def log(self, text: Blob) -> None:
-        """Adds to the log, which only replicated executions have, and makes room by dropping the oldest records."""
+        """Adds to the log, which only replicated executions have."""
+        kept = self._stored(text)
+        if self.is_replicated:
+            self.logs.append(kept)
+
+    def log_of_system(self, otherwise: Blob | None, cause: TrapCause | None) -> None:
+        """Leaves a place in the log where the system may write; without that, the text given stands there, if any."""
+        kept = None if otherwise is None else self._stored(otherwise)
+        if self.is_replicated:
+            self.logs.append(SystemRecord(kept, cause))
+
+    def _stored(self, text: Blob) -> Blob:
+        """What the log keeps of a text, for which the oldest records make room."""
         limits = self.environment.profile.limits
         kept = text[: min(limits.log_message, max(0, limits.log_capacity - LOG_RECORD))]
         self.log_records.append(LOG_RECORD + len(kept))
@@ -298,5 +316,4 @@ class Execution:
         while self.log_size > limits.log_capacity:
             self.log_size -= self.log_records.popleft()
         self.cells[LOG_SPACE] = limits.log_capacity - self.log_size
-        if self.is_replicated:
-            self.logs.append(kept)
+        return kept

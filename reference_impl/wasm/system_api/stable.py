@@ -6,6 +6,7 @@ from reference_impl.wasm.layout.fast_functions import HEAP_SIZE
 from reference_impl.wasm.layout.system_functions import EVERYWHERE, Context, system_function
 from reference_impl.wasm.rewriting.fast_stable_code import ACCESS, LARGEST_32_BIT, PAGE_CHARGE
 from reference_impl.wasm.system_api.execution import Execution
+from spec.canister.outcome import TrapCause
 from spec.profile import Limits
 from spec.values.quantities import WASM_PAGE, Count, Instructions
 
@@ -16,7 +17,7 @@ QUERYING: Final = frozenset(map(Context, ["RQ", "NRQ", "TQ", "CQ", "CRy", "CRt",
 
 
 def _require_small(execution: Execution) -> None:
-    execution.trap_unless(execution.stable.wasm_pages <= LARGEST_32_BIT)
+    execution.trap_unless(execution.stable.wasm_pages <= LARGEST_32_BIT, TrapCause.STABLE_MEMORY_TOO_LARGE)
 
 
 def most_pages_accessed(context: Context, limits: Limits) -> Count:
@@ -27,7 +28,7 @@ def most_pages_accessed(context: Context, limits: Limits) -> Count:
 
 
 def _access(execution: Execution, offset: int, size: int) -> None:
-    execution.trap_unless(offset + size <= execution.stable.size)
+    execution.trap_unless(offset + size <= execution.stable.size, TrapCause.STABLE_MEMORY_OUT_OF_BOUNDS)
     most = most_pages_accessed(execution.context, execution.environment.profile.limits)
     execution.trap_unless(execution.stable.access(offset, size, most))
 

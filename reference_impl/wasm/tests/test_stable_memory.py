@@ -10,7 +10,7 @@ from reference_impl.wasm.layout.fast_functions import JOURNAL_ENTRIES
 from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES, USUAL_STABLE_PAGES
 from reference_impl.wasm.running.module import load_module
 from spec.canister.environment import Caller
-from spec.canister.outcome import Returned, Trapped, TrapReason
+from spec.canister.outcome import Returned, SystemRecord, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.identifiers import Principal
 from spec.values.memory import LinearMemory
@@ -112,7 +112,9 @@ def test_stable_memory_beyond_the_usual_room_is_used_and_grown(play, profile) ->
     state = play("put", state, place).new_state
     assert state.stable_memory.read(place, 8) == b"contents"
     assert play("get", state, 7).new_state.wasm_memory.read(16, 4) == b"kept"
-    assert play("put", state, place + 1) == Trapped(play("put", state, place + 1).instructions_used, TrapReason.TRAPPED)
+    assert play("put", state, place + 1) == Trapped(
+        play("put", state, place + 1).instructions_used, TrapReason.TRAPPED, logs=(SystemRecord(),)
+    )
 
 
 def test_more_stable_memory_than_there_are_addresses_for_is_told_in_one_line(profile, environment) -> None:

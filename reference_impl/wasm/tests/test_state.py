@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from spec.canister.environment import Caller
-from spec.canister.outcome import Callback, Closure, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Closure, Returned, SystemRecord, Trapped, TrapReason
 from spec.values.identifiers import Principal
 from spec.values.memory import LinearMemory
 from spec.values.rejects import Reject, RejectCode, Reply
@@ -62,7 +62,11 @@ def test_a_trap_changes_nothing_and_carries_the_text(load, environment) -> None:
     state = module.initial_state(SELF)
     outcome = run(module, "spoil", state, environment)
     assert isinstance(outcome, Trapped)
-    assert (outcome.reason, outcome.message, outcome.logs) == (TrapReason.TRAPPED, "data", (b"data",))
+    assert (outcome.reason, outcome.message, outcome.logs) == (
+        TrapReason.TRAPPED,
+        "data",
+        (SystemRecord(b"data"),),
+    )
     assert number(run(module, "inc", state, environment).new_state) == 1
 
 
@@ -136,7 +140,7 @@ def test_a_cleanup_runs_on_the_state_before_and_both_are_charged(load, environme
     callback = Callback(Closure(1, 11), Closure(1, 22), Closure(2, 33))
     outcome = call_back(module, callback, Reject(RejectCode.CANISTER_ERROR, "no"), environment)
     assert isinstance(outcome, Returned)
-    assert outcome.cleaned_up_after == Trapped(1 + 1 + 1 + 1 + 1 + 1000, TrapReason.TRAPPED)
+    assert outcome.cleaned_up_after == Trapped(1 + 1 + 1 + 1 + 1 + 1000, TrapReason.TRAPPED, logs=(SystemRecord(),))
     assert (number(outcome.new_state), number(outcome.new_state, 8), number(outcome.new_state, 12)) == (0, 33, 5)
     assert outcome.instructions_used == 1005 + 1 + 3 + 1 + 5 + 1 + 500 + 1000
 
@@ -145,7 +149,7 @@ def test_a_closure_that_is_no_fitting_function_traps(load, environment) -> None:
     module = load(CALLBACKS)
     for index in (3, 4, 5, 2**32 - 1, 2**64 - 1):
         outcome = call_back(module, Callback(Closure(index, 0), Closure(0, 0)), Reply(b""), environment)
-        assert outcome == Trapped(0, TrapReason.TRAPPED)
+        assert outcome == Trapped(0, TrapReason.TRAPPED, logs=(SystemRecord(),))
 
 
 def test_a_part_of_the_limit_is_kept_for_the_cleanup(load, environment) -> None:
@@ -157,14 +161,14 @@ def test_a_part_of_the_limit_is_kept_for_the_cleanup(load, environment) -> None:
         environment,
         instruction_limit=100_000,
     )
-    assert outcome.cleaned_up_after == Trapped(95_000, TrapReason.OUT_OF_INSTRUCTIONS)
+    assert outcome.cleaned_up_after == Trapped(95_000, TrapReason.OUT_OF_INSTRUCTIONS, logs=(SystemRecord(),))
 
 
 def test_a_cleanup_gets_what_is_left_of_the_limit(load, environment) -> None:
     module = load(CALLBACKS.replace("unreachable", "loop br 0 end"))
     callback = Callback(Closure(1, 0), Closure(1, 0), Closure(1, 0))
     outcome = call_back(module, callback, Reply(b""), environment, instruction_limit=100_000)
-    assert outcome == Trapped(100_000, TrapReason.OUT_OF_INSTRUCTIONS)
+    assert outcome == Trapped(100_000, TrapReason.OUT_OF_INSTRUCTIONS, logs=(SystemRecord(),) * 2)
 
 
 def test_a_dropped_data_segment_is_there_again_in_the_next_execution(load, environment) -> None:
@@ -195,5 +199,5 @@ def test_the_logs_of_a_trapped_callback_come_before_those_of_its_cleanup(load, e
     outcome = module.callback(
         callback, Reply(b""), 0, module.initial_state(SELF), Caller(SELF), None, environment, 0, True
     )
-    assert outcome.logs == (b"a", b"b")
-    assert outcome.cleaned_up_after.logs == (b"a",)
+    assert outcome.logs == (b"a", SystemRecord(), b"b")
+    assert outcome.cleaned_up_after.logs == (b"a", SystemRecord())

@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from spec.canister.environment import Caller
-from spec.canister.outcome import MethodCall, Returned
+from spec.canister.outcome import LogEntry, MethodCall, Outcome, Returned, SystemRecord, Trapped
 from spec.rules.messages.settlement import Settlement, failure_of_trap
 from spec.rules.modules import code_of
 from spec.state.call_context import CallContext
@@ -15,7 +15,10 @@ from spec.transition import opaque
 from spec.values.checklist import defines
 from spec.values.containers import List, Queue
 from spec.values.identifiers import Blob, MessageId
-from spec.values.quantities import NANOSECONDS_PER_SECOND, CanisterVersion, Count, Nanoseconds, Seconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount, CanisterVersion, Count, Nanoseconds, Seconds
+
+LARGEST_LOG: ByteCount = 4096
+"""So much of a log is told at most. Source: management-canister, fetch_canister_logs."""
 
 
 @defines("inv.prop-02-call-splits-execution", "inv.order.calls-of-one-execution", "inv.prop-10-cycles-conserved")
@@ -26,10 +29,11 @@ def messages_of(
     canister: Canister,
     context: CallContext,
     outcome: Returned,
+    deadlines_in_seconds: bool,
 ) -> Queue[Message]:
     """The messages after an execution: new calls, then the response if there is one, behind all older messages."""
     calls = state.messages.remove(message_id).extend(
-        outcome.new_calls.map(lambda call: new_call(call, message, canister, context))
+        outcome.new_calls.map(lambda call: new_call(call, message, canister, context, deadlines_in_seconds))
     )
     if outcome.response is None:
         return calls
@@ -38,14 +42,17 @@ def messages_of(
     )
 
 
-def new_call(call: MethodCall, message: FuncMessage, canister: Canister, context: CallContext) -> Message:
+def new_call(
+    call: MethodCall, message: FuncMessage, canister: Canister, context: CallContext, deadlines_in_seconds: bool
+) -> Message:
     """The message of a call that an execution made."""
     return CallMessage(
         origin=FromCanister(
             calling_context=message.call_context,
             callback=call.callback,
-            deadline=deadline_after(canister.time, call.timeout),
+            deadline=deadline_after(deadline_base(canister.time, deadlines_in_seconds), call.timeout),
             caller_of_context=context.caller,
+            callee=call.callee,
         ),
         caller=Caller(message.receiver),
         callee=call.callee,
@@ -54,6 +61,13 @@ def new_call(call: MethodCall, message: FuncMessage, canister: Canister, context
         transferred_cycles=call.transferred_cycles,
         queue=Between(message.receiver, call.callee),
     )
+
+
+@opaque
+@defines("api.msg-deadline")
+def deadline_base(time: Nanoseconds, in_seconds: bool) -> Nanoseconds:
+    """The time from which a time-out counts: that of the call, as it is or in whole seconds."""
+    return time - time % NANOSECONDS_PER_SECOND if in_seconds else time
 
 
 @defines("unspec.const.max-call-timeout")
@@ -78,9 +92,9 @@ def with_answered_context(context: CallContext, outcome: Returned) -> CallContex
 
 
 def with_effects(canister: Canister, outcome: Returned, settlement: Settlement, version: CanisterVersion) -> Canister:
-    """The canister after a successful execution."""
+    """The canister after a successful execution, but for its log."""
     return evolve(
-        with_logs(canister, outcome.logs),
+        canister,
         code=Code(code_of(canister).raw_module, outcome.new_state),
         version=version,
         balance=settlement.balance,
@@ -100,8 +114,11 @@ def global_timer_after(before: Nanoseconds, outcome: Returned) -> Nanoseconds:
     return before if outcome.new_global_timer is None else outcome.new_global_timer
 
 
-def with_logs(canister: Canister, texts: tuple[Blob, ...]) -> Canister:
-    """The canister whose log has these texts as its youngest records."""
+def with_logs(
+    canister: Canister, entries: tuple[LogEntry, ...], system_records: tuple[Blob | None, ...] = ()
+) -> Canister:
+    """The canister whose log has what was written as its youngest records, with what the system writes itself."""
+    texts = written(entries, system_records)
     return evolve(
         canister,
         logs=longer_log(canister.logs, canister.next_log_index, canister.time, texts),
@@ -110,7 +127,47 @@ def with_logs(canister: Canister, texts: tuple[Blob, ...]) -> Canister:
 
 
 @opaque
-@defines("inv.log-sequence", "unspec.fn.logs")
+@defines("unspec.fn.logs", "rule.message-execution.rollback")
+def entries_of_failure(outcome: Outcome, keeps_logs: bool) -> tuple[LogEntry, ...]:
+    """
+    What a failed execution leaves for the log: what it wrote, or nothing but the places for the system's records.
+
+    The text counts the messages of traps among the logs, but the failing branch of the rule appends none. An execution
+    that returned, and whose effects are dropped, ends with a trap in the words of the text.
+    """
+    entries = outcome.logs if isinstance(outcome, Trapped) else (*outcome.logs, SystemRecord())
+    if keeps_logs:
+        return entries
+    return tuple(SystemRecord() for entry in entries if isinstance(entry, SystemRecord))
+
+
+@opaque
+@defines("unspec.fn.logs")
+def may_be_recorded(entries: tuple[LogEntry, ...], system_records: tuple[Blob | None, ...]) -> bool:
+    """The system writes at places for its records only, and no record that could never be told."""
+    places = sum(isinstance(entry, SystemRecord) for entry in entries)
+    return len(system_records) <= places and all(
+        record is None or len(record) <= LARGEST_LOG for record in system_records
+    )
+
+
+@opaque
+@defines("unspec.fn.logs")
+def written(entries: tuple[LogEntry, ...], system_records: tuple[Blob | None, ...]) -> tuple[Blob, ...]:
+    """The texts of log records. At a place for the system stands its record, or what stands there without one."""
+    given = iter(system_records)
+    texts: list[Blob] = []
+    for entry in entries:
+        if isinstance(entry, SystemRecord):
+            own = next(given, None)
+            texts += [text for text in (entry.otherwise if own is None else own,) if text is not None]
+        else:
+            texts.append(entry)
+    return tuple(texts)
+
+
+@opaque
+@defines("inv.log-sequence")
 def longer_log(logs: List[LogRecord], index: Count, time: Nanoseconds, texts: tuple[Blob, ...]) -> List[LogRecord]:
     """A log with more records, numbered from an index on."""
     return logs.append(*(LogRecord(number, time, text) for number, text in enumerate(texts, index)))

@@ -6,9 +6,9 @@ from spec.canister.outcome import Outcome, Returned, Trapped
 from spec.canister.wasm_state import WasmState
 from spec.rules.environments import deadline_of, environment_of
 from spec.rules.messages.budgets import instruction_limit
-from spec.rules.modules import module_of
+from spec.rules.modules import code_of, module_of
 from spec.state.call_context import CallContext
-from spec.state.canister import Canister, Code
+from spec.state.canister import Canister
 from spec.state.message import (
     CallbackInvocation,
     FuncMessage,
@@ -19,14 +19,18 @@ from spec.state.message import (
 )
 from spec.state.state import State
 from spec.values.checklist import defines
+from spec.values.quantities import Count
 
 
 @defines("inv.composite-not-replicated", "entry.mode-matrix", "error.method-not-found", "unspec.error.unknown-method")
-def outcome_of(state: State, canister: Canister, code: Code, message: FuncMessage, context: CallContext) -> Outcome:
-    """What running the message gives (`R` of the interface specification)."""
+def outcome_of(
+    state: State, canister: Canister, message: FuncMessage, context: CallContext, refused_calls: tuple[Count, ...]
+) -> Outcome:
+    """What running the message gives (`R` of the interface specification), if the system refuses these calls."""
+    code = code_of(canister)
     module = module_of(state.profile, code)
     limit = instruction_limit(state.profile, canister, message.entry_point)
-    environment = environment_of(state, canister, code, limit, context)
+    environment = environment_of(state, canister, code, limit, context, refused_calls)
     match message.entry_point:
         case PublicMethod(method_name, argument) if method_name in module.query_methods:
             return query_as_update(

@@ -271,9 +271,11 @@ def received(request: Request, effective_id: Principal = A) -> tuple[Any, KnownR
 CALLBACK = Callback(Closure(1, 2), Closure(3, 4), None, RESERVED_FOR_RESPONSE)
 
 
-def from_canister(context_id: int = 0, deadline: Any = None, caller: Principal = USER) -> FromCanister:
+def from_canister(
+    context_id: int = 0, deadline: Any = None, caller: Principal = USER, callee: Principal = B
+) -> FromCanister:
     """The origin of a call made in a call context."""
-    return FromCanister(context_id, CALLBACK, NoDeadline() if deadline is None else deadline, Caller(caller))
+    return FromCanister(context_id, CALLBACK, NoDeadline() if deadline is None else deadline, Caller(caller), callee)
 
 
 def a_call(callee: Principal = B, caller: Principal = A, **changes: Any) -> CallMessage:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from spec.canister.environment import EnvironmentVariable
-from spec.canister.outcome import Returned, Trapped, TrapReason
+from spec.canister.outcome import Returned, SystemRecord, Trapped, TrapReason
 from spec.fees import call_fee, cycles_per_response, http_request_fee
 from spec.profile import load_profile
 from spec.values.containers import List
@@ -180,7 +180,7 @@ def test_printing_writes_to_the_log(go: Run) -> None:
 def test_printing_never_traps(go: Run) -> None:
     outcome = go("(call $debug_print (i32.const 65536) (i32.const 5))")
     assert isinstance(outcome, Returned)
-    assert outcome.logs == (b"(the bytes to print lie outside of the memory)",)
+    assert outcome.logs == (SystemRecord(b"(the bytes to print lie outside of the memory)"),)
 
 
 @pytest.mark.checklist("api.debug-print", "inv.logs-replicated-only")
@@ -194,16 +194,16 @@ def test_only_replicated_executions_have_logs(canister: Run) -> None:
 def test_a_trap_says_what_it_was_given_without_what_is_not_utf_8(go: Run) -> None:
     outcome = go("(call $trap (i32.const 100) (i32.const 5))", '(data (i32.const 100) "he\\ffll")')
     cost = 1 + 2 + 5 + 500 + 5 + 2 * 5 + 50 * 5
-    assert outcome == Trapped(cost, TrapReason.TRAPPED, "hell", (b"he\xffll",))
+    assert outcome == Trapped(cost, TrapReason.TRAPPED, "hell", (SystemRecord(b"he\xffll"),))
     outside = go("(call $trap (i32.const -1) (i32.const 5))")
     assert outside.message == ""
-    assert outside.logs == (b"(the bytes to print lie outside of the memory)",)
+    assert outside.logs == (SystemRecord(b"(the bytes to print lie outside of the memory)"),)
 
 
 @pytest.mark.checklist("unspec.fn.logs")
 def test_logs_of_an_execution_that_trapped_are_kept(go: Run) -> None:
     outcome = go("(call $debug_print (i32.const 0) (i32.const 1)) unreachable")
-    assert outcome.logs == (b"\0",)
+    assert outcome.logs == (b"\0", SystemRecord())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Returned, Trapped, TrapReason
+from spec.canister.outcome import Returned, SystemRecord, Trapped, TrapReason
 from spec.system_api.module import parse_module
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, Principal
 from spec.values.memory import LinearMemory
@@ -96,7 +96,7 @@ def test_the_charge_for_changed_pages_fails_nothing(go: Run) -> None:
 @pytest.mark.checklist("error.instruction-limit", "unspec.fn.cycles-used")
 def test_an_execution_that_runs_out_is_charged_its_limit(go: Run) -> None:
     outcome = go("(i32.store (i32.const 0) (i32.const 5)) (loop (br 0))", instruction_limit=5_000)
-    assert outcome == Trapped(5_000, TrapReason.OUT_OF_INSTRUCTIONS)
+    assert outcome == Trapped(5_000, TrapReason.OUT_OF_INSTRUCTIONS, logs=(SystemRecord(),))
 
 
 @pytest.mark.checklist("entry.query", "inv.query-discards-state")
@@ -166,7 +166,7 @@ def test_pages_are_charged_for_start_and_init_each(canister: Run, environment: E
     assert one.module.post_upgrade(one.state, b"", INSTALLER, environment).instructions_used == 4 + 1000
     limited = evolve(environment, instruction_limit=1_003)
     outcome = one.module.init(one.state, b"", INSTALLER, limited)
-    assert outcome == Trapped(1_003, TrapReason.OUT_OF_INSTRUCTIONS)
+    assert outcome == Trapped(1_003, TrapReason.OUT_OF_INSTRUCTIONS, logs=(SystemRecord(),))
 
 
 @pytest.mark.checklist("entry.start")
@@ -284,8 +284,8 @@ def test_a_reply_callback_has_no_reject_message(canister: Run) -> None:
 def test_a_closure_must_be_a_function_of_the_right_type(canister: Run) -> None:
     one = canister(CALLBACKS)
     for index in (4, 7, 8, 2**32 - 1):
-        assert one.callback(Reply(b""), on_reply=index) == Trapped(0, TrapReason.TRAPPED)
-    assert canister("").callback(Reply(b"")) == Trapped(0, TrapReason.TRAPPED)
+        assert one.callback(Reply(b""), on_reply=index) == Trapped(0, TrapReason.TRAPPED, logs=(SystemRecord(),))
+    assert canister("").callback(Reply(b"")) == Trapped(0, TrapReason.TRAPPED, logs=(SystemRecord(),))
 
 
 @pytest.mark.checklist("entry.cleanup-callback", "inv.cleanup-iff-trap")
@@ -298,7 +298,7 @@ def test_the_cleanup_runs_on_the_state_before(canister: Run) -> None:
     assert outcome.new_state.wasm_memory.read(0, 10) == bytes(8) + b"\x09\x05"
     assert outcome.new_global_timer == 77
     assert outcome.cleaned_up_after == alone
-    assert outcome.logs == (b"\1", b"why", b"\x09")
+    assert outcome.logs == (b"\1", SystemRecord(b"why"), b"\x09")
     assert outcome.response is None
     assert outcome.instructions_used > alone.instructions_used + 2000
 
@@ -308,8 +308,9 @@ def test_a_failing_cleanup_keeps_the_state_before(canister: Run) -> None:
     one = canister(CALLBACKS)
     alone = one.callback(REJECT, on_reject=2)
     outcome = one.callback(REJECT, on_reject=2, on_cleanup=5)
-    assert outcome == evolve(alone, instructions_used=alone.instructions_used + 2)
-    assert one.callback(REJECT, on_reject=2, on_cleanup=4) == alone
+    logs = (*alone.logs, SystemRecord())
+    assert outcome == evolve(alone, instructions_used=alone.instructions_used + 2, logs=logs)
+    assert one.callback(REJECT, on_reject=2, on_cleanup=4) == evolve(alone, logs=logs)
 
 
 @pytest.mark.checklist("entry.cleanup-callback", "entry.init", "entry.post-upgrade", "unspec.fn.balance-drift")
@@ -336,12 +337,12 @@ def test_the_second_of_two_functions_sees_the_balance_of_the_first(canister: Run
 def test_a_part_of_the_limit_is_kept_for_the_cleanup(canister: Run) -> None:
     one = canister(CALLBACKS)
     alone = one.callback(REJECT, on_reject=6, instruction_limit=100_000)
-    assert alone == Trapped(95_000, TrapReason.OUT_OF_INSTRUCTIONS)
+    assert alone == Trapped(95_000, TrapReason.OUT_OF_INSTRUCTIONS, logs=(SystemRecord(),))
     outcome = one.callback(REJECT, on_reject=6, on_cleanup=3, instruction_limit=100_000)
     assert isinstance(outcome, Returned)
     assert outcome.cleaned_up_after == alone
     assert one.callback(REJECT, on_reject=6, on_cleanup=6, instruction_limit=100_000) == evolve(
-        alone, instructions_used=100_000
+        alone, instructions_used=100_000, logs=(SystemRecord(),) * 2
     )
 
 

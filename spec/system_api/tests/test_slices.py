@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Outcome, Returned, SystemRecord, Trapped, TrapReason
 from spec.profile import load_profile
 from spec.system_api.count import count_export
 from spec.values.identifiers import Principal
@@ -96,7 +96,9 @@ def test_what_was_used_up_to_the_overrun_is_charged_and_nothing_is_kept(canister
         (i32.store (i32.const 4096) (i32.const 7)) {TOO_LARGE.format(2 * SLICE)})"""
     outcome = canister(body).update(profile=sliced(environment).profile, instruction_limit=LIMIT)
     changed_page = 1_000
-    assert outcome == Trapped(1 + 3 + FILLING - 1 + 2 * SLICE + changed_page, TrapReason.SLICE_OVERRUN)
+    assert outcome == Trapped(
+        1 + 3 + FILLING - 1 + 2 * SLICE + changed_page, TrapReason.SLICE_OVERRUN, logs=(SystemRecord(),)
+    )
 
 
 def test_beyond_the_last_slice_it_is_the_limit_that_is_exceeded(go, environment: Environment) -> None:
@@ -104,8 +106,8 @@ def test_beyond_the_last_slice_it_is_the_limit_that_is_exceeded(go, environment:
     one_slice, more = (
         {"instruction_limit": limit, "profile": sliced(environment).profile} for limit in (SLICE, SLICE + 1)
     )
-    assert go(fill, **one_slice) == Trapped(SLICE, TrapReason.OUT_OF_INSTRUCTIONS)
-    assert go(fill, **more) == Trapped(SLICE + 1, TrapReason.SLICE_OVERRUN)
+    assert go(fill, **one_slice) == Trapped(SLICE, TrapReason.OUT_OF_INSTRUCTIONS, logs=(SystemRecord(),))
+    assert go(fill, **more) == Trapped(SLICE + 1, TrapReason.SLICE_OVERRUN, logs=(SystemRecord(),))
 
 
 @pytest.mark.checklist("error.slice-overrun")

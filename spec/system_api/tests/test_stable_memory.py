@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Returned, Trapped, TrapReason
+from spec.canister.outcome import Returned, SystemRecord, Trapped, TrapReason
 from spec.system_api.stable_pages import StablePages
 from spec.values.memory import LinearMemory
 
@@ -125,7 +125,7 @@ def test_a_write_that_takes_all_instructions_ends_the_execution(go: Run) -> None
     used = go(GROW.format(1) + WRITE.format(0, 100, 5)).instructions_used
     assert isinstance(go(GROW.format(1) + WRITE.format(0, 100, 5), instruction_limit=used), Returned)
     outcome = go(GROW.format(1) + WRITE.format(0, 100, 5), instruction_limit=used - 1)
-    assert outcome == Trapped(used - 1, TrapReason.OUT_OF_INSTRUCTIONS)
+    assert outcome == Trapped(used - 1, TrapReason.OUT_OF_INSTRUCTIONS, logs=(SystemRecord(),))
 
 
 @pytest.mark.checklist("error.memory-access-limit")
