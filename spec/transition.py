@@ -18,7 +18,7 @@ from spec.state.request import RequestStatus
 from spec.state.state import State
 from spec.values.identifiers import CanisterId, RequestId, Text
 from spec.values.quantities import Cycles, Instructions
-from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
+from spec.values.rejects import USUAL_CODES, Reject, RejectCode, RejectReason, system_reject
 
 
 class BurnReason(Enum):
@@ -105,7 +105,7 @@ class NotEnabled:
     condition: Text
     """The first condition that does not hold."""
     reject: Reject | None = None
-    """For a management call: the reject with which it fails for this reason."""
+    """For a request or management call: the reject with which it fails, for this reason; its code is a prediction."""
 
 
 @frozen
@@ -130,18 +130,24 @@ def require(
     holds: bool,
     condition: Text,
     otherwise: RejectReason | None = None,
-    code: RejectCode = RejectCode.CANISTER_ERROR,
+    code: RejectCode | None = None,
     detail: Text = "",
 ) -> None:
     """
     States one condition of a rule, in words.
 
     `require_present` and `require_kind` state that a value is there, or is of some class, and give it.
-    `otherwise`, `code` and `detail` say with which reject a management call fails if the condition does not hold; a
-    condition without them makes the call wait.
+    `otherwise` and `detail` say why a management call fails if the condition does not hold; a condition without them
+    makes the call wait. The code of the reject is left open; `code` is the one that production gives, if it is not the
+    usual one for the reason.
     """
     if not holds:
-        raise _ConditionFailed(condition, None if otherwise is None else system_reject(code, otherwise, detail))
+        raise _ConditionFailed(condition, None if otherwise is None else _predicted(otherwise, code, detail))
+
+
+def _predicted(reason: RejectReason, code: RejectCode | None, detail: Text) -> Reject:
+    usual = USUAL_CODES.get(reason, RejectCode.CANISTER_ERROR) if code is None else code
+    return system_reject(usual, reason, detail)
 
 
 Present = TypeVar("Present")
@@ -152,7 +158,7 @@ def require_present(
     value: Present | None,
     condition: Text,
     otherwise: RejectReason | None = None,
-    code: RejectCode = RejectCode.CANISTER_ERROR,
+    code: RejectCode | None = None,
     detail: Text = "",
 ) -> Present:
     """The value. States, as `require` does, that it is not None."""
@@ -166,7 +172,7 @@ def require_kind(
     kind: type[Kind],
     condition: Text,
     otherwise: RejectReason | None = None,
-    code: RejectCode = RejectCode.CANISTER_ERROR,
+    code: RejectCode | None = None,
     detail: Text = "",
 ) -> Kind:
     """The value. States, as `require` does, that it is of this class."""

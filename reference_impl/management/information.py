@@ -31,7 +31,7 @@ from spec.values.management import (
     encode_result,
 )
 from spec.values.quantities import NANOSECONDS_PER_SECOND, SECONDS_PER_DAY
-from spec.values.rejects import Reject, RejectReason
+from spec.values.rejects import Reject, RejectCode, RejectReason
 
 MOST_SAMPLES = 60
 """How many samples of node metrics one answer has at most. Source: management-canister, node_metrics_history."""
@@ -58,7 +58,7 @@ def _canister_metadata(instance: SubnetInstance, call: ManagementCall, arguments
     if isinstance(canister, Reject):
         return canister
     if canister.code is None:
-        return rejection(RejectReason.CANISTER_HAS_NO_CODE)
+        return rejection(RejectReason.CANISTER_HAS_NO_CODE, RejectCode.CANISTER_REJECT)
     module, name = canister.code.installed.module, arguments.name
     if name in module.public_custom_sections:
         section = module.public_custom_sections[name]

@@ -34,7 +34,7 @@ from spec.values.canister_terms import WasmMemoryPersistence
 from spec.values.identifiers import Blob
 from spec.values.management import InstallCodeArguments, InstallMode, ReinstallMode, UpgradeMode
 from spec.values.quantities import ByteCount, Cycles, Instructions
-from spec.values.rejects import Reject, RejectReason
+from spec.values.rejects import Reject, RejectCode, RejectReason
 
 KEEPS_ITS_HEAP = "enhanced-orthogonal-persistence"
 """A module with a private section of this name asks for a choice about its heap."""
@@ -115,7 +115,7 @@ def install_code(instance: SubnetInstance, call: ManagementCall, arguments: Inst
         instance, call, arguments, canister, installed, _change(call, arguments, canister, installed)
     )
     if instance.liquid(canister) < deployment.prepaid:
-        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
+        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES, RejectCode.SYS_TRANSIENT)
     match arguments.mode:
         case UpgradeMode():
             result = _run_upgrade(deployment, arguments.mode)

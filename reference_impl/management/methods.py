@@ -123,7 +123,9 @@ def _provisional_create(
     instance: SubnetInstance, call: ManagementCall, arguments: ProvisionalCreateArguments
 ) -> Verdict:
     wanted = arguments.specified_id
-    if wanted is not None and not (is_system_assigned(wanted) and instance.is_free(wanted)):
+    if wanted is not None and not is_system_assigned(wanted):
+        return rejection(RejectReason.CANISTER_ID_TAKEN, RejectCode.CANISTER_REJECT)
+    if wanted is not None and not instance.is_free(wanted):
         return rejection(RejectReason.CANISTER_ID_TAKEN)
     canister_id = call.choices["canister_id"] if call.choices else wanted or instance.next_canister_id()
     if wanted is not None and canister_id != wanted:
@@ -149,7 +151,7 @@ def _provisional_top_up(
 ) -> Verdict:
     canister = instance.canisters.get(arguments.canister_id)
     if canister is None:
-        return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+        return rejection(RejectReason.CANISTER_NOT_FOUND)
 
     def apply() -> None:
         instance.recorder.minted(arguments.amount, Purpose.PROVISIONAL)
@@ -162,7 +164,7 @@ def _provisional_top_up(
 def _deposit_cycles(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = instance.canisters.get(arguments.canister_id)
     if canister is None:
-        return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+        return rejection(RejectReason.CANISTER_NOT_FOUND)
 
     def apply() -> None:
         instance.credit(canister, call.message.transferred_cycles)
@@ -256,7 +258,7 @@ def status_of(instance: SubnetInstance, canister: CanisterRecord) -> CanisterSta
 def _canister_status(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = instance.canisters.get(arguments.canister_id)
     if canister is None:
-        return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+        return rejection(RejectReason.CANISTER_NOT_FOUND)
     if call.caller != canister.canister_id and not may_see_status(instance, canister, call.caller):
         return rejection(RejectReason.NOT_AUTHORIZED)
     return Applies(

@@ -50,11 +50,7 @@ def _found(canister: CanisterRecord | Reject, arguments: Any) -> tuple[CanisterR
     if isinstance(canister, Reject):
         return canister
     snapshot = canister.snapshots.get(arguments.snapshot_id)
-    return (
-        rejection(RejectReason.SNAPSHOT_NOT_FOUND, RejectCode.DESTINATION_INVALID)
-        if snapshot is None
-        else (canister, snapshot)
-    )
+    return rejection(RejectReason.SNAPSHOT_NOT_FOUND) if snapshot is None else (canister, snapshot)
 
 
 def _read_metadata(instance: SubnetInstance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
@@ -156,7 +152,7 @@ def _upload_metadata(
         return snapshot_id
     limits, replaced = instance.profile.limits, arguments.replace_snapshot
     if not _sizes_fit(limits, arguments):
-        return rejection(RejectReason.INVALID_ARGUMENT)
+        return rejection(RejectReason.INVALID_ARGUMENT, RejectCode.CANISTER_ERROR)
     refusal = refused_replacement(instance, canister, replaced)
     if refusal is not None:
         return refusal

@@ -61,11 +61,7 @@ def refused_replacement(
 ) -> Reject | None:
     """Why there is no place for a new snapshot."""
     if replaced is not None:
-        return (
-            None
-            if replaced in canister.snapshots
-            else rejection(RejectReason.SNAPSHOT_NOT_FOUND, RejectCode.DESTINATION_INVALID)
-        )
+        return None if replaced in canister.snapshots else rejection(RejectReason.SNAPSHOT_NOT_FOUND)
     if len(canister.snapshots) >= instance.profile.limits.snapshots:
         return rejection(RejectReason.SNAPSHOT_LIMIT_EXCEEDED)
     return None
@@ -130,7 +126,7 @@ def _take_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: Ta
     if isinstance(snapshot_id, DoesNotFit):
         return snapshot_id
     if canister.code is None:
-        return rejection(RejectReason.CANISTER_HAS_NO_CODE)
+        return rejection(RejectReason.CANISTER_HAS_NO_CODE, RejectCode.CANISTER_REJECT)
     replaced = arguments.replace_snapshot
     refusal = refused_replacement(instance, canister, replaced)
     if refusal is not None:
@@ -204,11 +200,11 @@ def _find(instance: SubnetInstance, call: ManagementCall, arguments: LoadSnapsho
         return target
     owner = _owner_of(instance, arguments.snapshot_id)
     if owner is None:
-        return rejection(RejectReason.SNAPSHOT_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+        return rejection(RejectReason.SNAPSHOT_NOT_FOUND)
     if owner.subnet.subnet_id != target.subnet.subnet_id:
         return rejection(RejectReason.DIFFERENT_SUBNETS)
     if not owner.is_controlled_by(call.caller):
-        return rejection(RejectReason.NOT_AUTHORIZED)
+        return rejection(RejectReason.NOT_AUTHORIZED, RejectCode.CANISTER_REJECT)
     snapshot = owner.snapshots[arguments.snapshot_id]
     installed = instance.load(snapshot.raw_module)
     if isinstance(installed, MalformedModule):
@@ -221,7 +217,7 @@ def _load_payment(instance: SubnetInstance, loading: _Loading, change: Change) -
     limits, is_64_bit = instance.profile.limits, installed.module.has_64_bit_memory
     limit = limits.install_code_instructions
     if instance.liquid(target) < instance.ledger_of(target).execution(limit, is_64_bit):
-        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
+        return rejection(RejectReason.CANISTER_OUT_OF_CYCLES, RejectCode.SYS_TRANSIENT)
     instructions = limits.snapshot_instructions + snapshot_size(snapshot) + installed.module.instructions_to_compile
     usage = wasm_state_size(snapshot.wasm_state) + installed.size + CHUNK_SIZE * len(snapshot.chunk_store)
     usage += target.history.size + change_size(change) + target.snapshots_size
@@ -290,7 +286,7 @@ def _delete_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: 
     if isinstance(canister, Reject):
         return canister
     if arguments.snapshot_id not in canister.snapshots:
-        return rejection(RejectReason.SNAPSHOT_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+        return rejection(RejectReason.SNAPSHOT_NOT_FOUND)
 
     def apply() -> None:
         del canister.snapshots[arguments.snapshot_id]

@@ -59,9 +59,29 @@ class WorldFailed:
 Verdict = Applies | Reject | DoesNotFit | WorldFailed
 
 
-def rejection(reason: RejectReason, code: RejectCode = RejectCode.CANISTER_ERROR, detail: Text = "") -> Reject:
-    """A reject of the management canister."""
-    return system_reject(code, reason, detail)
+PRODUCTION_CODES: Mapping[RejectReason, RejectCode] = {
+    RejectReason.CANISTER_NOT_FOUND: RejectCode.DESTINATION_INVALID,  # CanisterNotFound, 301
+    RejectReason.SNAPSHOT_NOT_FOUND: RejectCode.DESTINATION_INVALID,  # CanisterSnapshotNotFound, 305
+    RejectReason.UNKNOWN_KEY: RejectCode.DESTINATION_INVALID,  # the call cannot be routed to a subnet with the key
+    RejectReason.INSUFFICIENT_CYCLES_ATTACHED: RejectCode.CANISTER_REJECT,  # 403; 406 for services
+    RejectReason.INVALID_ARGUMENT: RejectCode.CANISTER_REJECT,  # InvalidManagementPayload, 408
+    RejectReason.OUT_OF_RANGE: RejectCode.CANISTER_REJECT,  # InvalidManagementPayload, 408
+    RejectReason.SNAPSHOT_NOT_LOADABLE: RejectCode.CANISTER_REJECT,  # InvalidManagementPayload, 408
+    RejectReason.SNAPSHOT_NOT_UPLOADED: RejectCode.CANISTER_REJECT,  # CanisterSnapshotImmutable, 409
+    RejectReason.INVALID_OUTCALL: RejectCode.CANISTER_REJECT,  # CanisterRejectedMessage, 406
+    RejectReason.METADATA_NOT_FOUND: RejectCode.CANISTER_REJECT,  # CanisterRejectedMessage, 406
+    RejectReason.SNAPSHOT_LIMIT_EXCEEDED: RejectCode.CANISTER_REJECT,  # CanisterRejectedMessage, 406
+}
+"""
+The codes of production for reasons whose error is none of the canister. Source: rs/types/error_types/src/lib.rs and
+rs/execution_environment/src/canister_manager/types.rs.
+"""
+
+
+def rejection(reason: RejectReason, code: RejectCode | None = None, detail: Text = "") -> Reject:
+    """A reject of the management canister, with production's code for the reason if no other is given."""
+    usual = PRODUCTION_CODES.get(reason, RejectCode.CANISTER_ERROR)
+    return system_reject(usual if code is None else code, reason, detail)
 
 
 def finish(
@@ -84,7 +104,7 @@ def existing_canister(instance: SubnetInstance, canister_id: CanisterId) -> Cani
     """The canister, if it exists."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
-        return rejection(RejectReason.CANISTER_NOT_FOUND, RejectCode.DESTINATION_INVALID)
+        return rejection(RejectReason.CANISTER_NOT_FOUND)
     return canister
 
 

@@ -11,7 +11,7 @@ from spec.state.message import CallMessage, ResponseMessage, Unordered
 from spec.state.origin import FromUser
 from spec.state.request import Done, Processing, Received, Rejected, Replied, Request, Submission, content_of
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal, RequestId
-from spec.values.management import InstallChunkedCodeArguments, decode_arguments
+from spec.values.management import MANAGEMENT_METHODS, InstallChunkedCodeArguments, decode_arguments
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 FOR_CONTROLLERS = frozenset(
@@ -164,7 +164,7 @@ def submit_subnet_request(instance: SubnetInstance, request: Submission, effecti
     if effective_id != instance.subnet.subnet_id:
         return Refused("the effective subnet id is not that of this subnet")
     if not instance.is_subnet_admin(content.sender):
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+        return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
     return _take_in(instance, content, effective_id)
 
 
@@ -180,6 +180,8 @@ def _management_refusal(instance: SubnetInstance, request: Request, effective_id
             return None
         case _ if method == "create_canister" and _administers_at(instance, sender, effective_id):
             return None
+        case _ if method in MANAGEMENT_METHODS:
+            return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
         case _:
             return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
 
@@ -196,7 +198,7 @@ def _refusal_about(
         return Refused("the effective canister id is not that of the canister concerned")
     canister = instance.canisters.get(about)
     if canister is None:
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+        return refused(RejectCode.DESTINATION_INVALID, RejectReason.NOT_AUTHORIZED)
     if instance.liquid(canister) < 0:
         return FROZEN
     may = {
@@ -209,7 +211,8 @@ def _refusal_about(
         "provisional_top_up_canister": True,
     }
     if not may.get(method, False):
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+        code = RejectCode.CANISTER_ERROR if method in may else RejectCode.CANISTER_REJECT
+        return refused(code, RejectReason.NOT_AUTHORIZED)
     return None
 
 

@@ -62,12 +62,7 @@ def eligible_canister_call(state: State, message_id: MessageId) -> CallMessage:
 
 def existing_canister(state: State, canister_id: CanisterId) -> Canister:
     """The canister with this id."""
-    require(
-        canister_id in state.canisters,
-        "the canister exists",
-        RejectReason.CANISTER_NOT_FOUND,
-        RejectCode.DESTINATION_INVALID,
-    )
+    require(canister_id in state.canisters, "the canister exists", RejectReason.CANISTER_NOT_FOUND)
     return state.canisters[canister_id]
 
 

@@ -7,7 +7,7 @@ from spec.system_api.module import parse_module
 from spec.transition import opaque, require_kind
 from spec.values.checklist import defines
 from spec.values.identifiers import Blob
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 
 @opaque
@@ -24,6 +24,6 @@ def module_of(profile: Profile, code: Code) -> CanisterModule:
     return module
 
 
-def code_of(canister: Canister) -> Code:
-    """The code of a canister, which must have one."""
-    return require_kind(canister.code, Code, "the canister has code", RejectReason.CANISTER_HAS_NO_CODE)
+def code_of(canister: Canister, code: RejectCode | None = None) -> Code:
+    """The code of a canister, which must have one; `code` as in `require`."""
+    return require_kind(canister.code, Code, "the canister has code", RejectReason.CANISTER_HAS_NO_CODE, code)

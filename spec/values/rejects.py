@@ -1,6 +1,9 @@
 """Responses: replies, rejects, reject codes and reject reasons."""
 
+from collections.abc import Mapping
 from enum import Enum, IntEnum
+from types import MappingProxyType
+from typing import Final
 
 from attrs import frozen
 
@@ -99,6 +102,29 @@ class Reject:
 
 
 Response = Reply | Reject
+
+USUAL_CODES: Final[Mapping[RejectReason, RejectCode]] = MappingProxyType(
+    {
+        RejectReason.CANISTER_FROZEN: RejectCode.SYS_TRANSIENT,
+        RejectReason.REQUEST_EXPIRED: RejectCode.SYS_TRANSIENT,
+        RejectReason.CANISTER_NOT_FOUND: RejectCode.DESTINATION_INVALID,
+        RejectReason.SNAPSHOT_NOT_FOUND: RejectCode.DESTINATION_INVALID,
+        RejectReason.UNKNOWN_KEY: RejectCode.DESTINATION_INVALID,
+        RejectReason.INSUFFICIENT_CYCLES_ATTACHED: RejectCode.CANISTER_REJECT,
+        RejectReason.INVALID_ARGUMENT: RejectCode.CANISTER_REJECT,
+        RejectReason.INVALID_OUTCALL: RejectCode.CANISTER_REJECT,
+        RejectReason.METADATA_NOT_FOUND: RejectCode.CANISTER_REJECT,
+        RejectReason.OUT_OF_RANGE: RejectCode.CANISTER_REJECT,
+        RejectReason.SNAPSHOT_LIMIT_EXCEEDED: RejectCode.CANISTER_REJECT,
+        RejectReason.SNAPSHOT_NOT_LOADABLE: RejectCode.CANISTER_REJECT,
+        RejectReason.SNAPSHOT_NOT_UPLOADED: RejectCode.CANISTER_REJECT,
+    }
+)
+"""
+With which code production rejects a management call for a reason, if it is not CANISTER_ERROR.
+
+It is what conditions predict that name no other code; the text leaves it open. Source: `spec/production/errors.py`.
+"""
 
 
 def system_reject(code: RejectCode, reason: RejectReason, detail: Text = "") -> Reject:

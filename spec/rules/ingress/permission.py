@@ -11,7 +11,7 @@ from spec.transition import opaque, require, require_present
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId, MethodName, Principal, SubnetId
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 CONTROLLER_METHODS = (
     "install_code",
@@ -56,6 +56,7 @@ def require_permission(state: State, request: Request, effective_id: Principal) 
             administers_subnet(state, hosting_subnet(state, effective_id), request.sender),
             "the user is an admin of the subnet that the effective canister id belongs to",
             RejectReason.NOT_AUTHORIZED,
+            RejectCode.CANISTER_REJECT,
         )
     elif request.method_name != "provisional_create_canister_with_cycles":
         require_permission_about_canister(state, request)
@@ -100,10 +101,23 @@ def callers_of(method_name: MethodName) -> Callers:
     return Callers.EVERYBODY if method_name == "provisional_top_up_canister" else Callers.NOBODY
 
 
+@opaque
+def code_of_call_about_nothing(method_name: MethodName) -> RejectCode:
+    """The code with which production refuses a call that is for canisters only, does not decode, or has no method."""
+    return RejectCode.CANISTER_REJECT if method_name in management.MANAGEMENT_METHODS else RejectCode.CANISTER_ERROR
+
+
 def require_permission_about_canister(state: State, request: Request) -> None:
     """States that the call is about an existing canister, and that the user may make it."""
-    managed = require_present(managed_canister(request), "the call is about a canister", RejectReason.NOT_AUTHORIZED)
-    require(managed in state.canisters, "the canister exists", RejectReason.NOT_AUTHORIZED)
+    managed = require_present(
+        managed_canister(request),
+        "the call is about a canister",
+        RejectReason.NOT_AUTHORIZED,
+        code_of_call_about_nothing(request.method_name),
+    )
+    require(
+        managed in state.canisters, "the canister exists", RejectReason.NOT_AUTHORIZED, RejectCode.DESTINATION_INVALID
+    )
     canister, user = state.canisters[managed], request.sender
     match callers_of(request.method_name):
         case Callers.CONTROLLERS:
@@ -129,7 +143,9 @@ def require_permission_about_canister(state: State, request: Request) -> None:
                 RejectReason.NOT_AUTHORIZED,
             )
         case Callers.NOBODY:
-            require(False, "the method is one that users may call", RejectReason.NOT_AUTHORIZED)
+            require(
+                False, "the method is one that users may call", RejectReason.NOT_AUTHORIZED, RejectCode.CANISTER_REJECT
+            )
 
 
 def is_controller_or_admin(state: State, canister: Canister, user: Principal) -> bool:

@@ -44,7 +44,7 @@ def submit_request(state: State, *, request: Submission, effective_id: Principal
     require_not_frozen(state, canister)
     code = code_of(canister)
     stopped = RejectReason.CANISTER_STOPPING if isinstance(canister.status, Stopping) else RejectReason.CANISTER_STOPPED
-    require(isinstance(canister.status, Running), "the canister is running", stopped)
+    require(isinstance(canister.status, Running), "the canister is running", stopped, RejectCode.CANISTER_ERROR)
     environment = environment_of(state, canister, code, state.profile.limits.inspect_message_instructions)
     require(
         module_of(state.profile, code).inspect_message(
@@ -108,6 +108,7 @@ def submit_subnet_request(state: State, *, request: Submission, effective_id: Pr
         administers_subnet(state, effective_id, content.sender),
         "the user is an admin of the subnet",
         RejectReason.NOT_AUTHORIZED,
+        RejectCode.CANISTER_REJECT,
     )
 
     # STATE AFTER
@@ -123,7 +124,6 @@ def require_acceptable_request(state: State, request: Request) -> None:
         state.system_time <= request.ingress_expiry,
         "the request has not expired",
         RejectReason.REQUEST_EXPIRED,
-        RejectCode.SYS_TRANSIENT,
     )
 
 
@@ -133,7 +133,6 @@ def require_not_frozen(state: State, canister: Canister) -> None:
         liquid_balance(state.profile, canister) >= 0,
         "the canister is not frozen",
         RejectReason.CANISTER_FROZEN,
-        RejectCode.SYS_TRANSIENT,
     )
 
 

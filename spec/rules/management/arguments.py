@@ -15,7 +15,7 @@ from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal
 from spec.values.quantities import CanisterVersion
-from spec.values.rejects import RejectReason, Reply
+from spec.values.rejects import RejectCode, RejectReason, Reply
 
 
 def management_call(state: State, message_id: MessageId, method_name: MethodName) -> CallMessage:
@@ -59,12 +59,13 @@ def managed_call(state: State, message_id: MessageId, method_name: MethodName) -
 
 
 @defines("error.invalid-controller")
-def require_controller(call: CallMessage, canister: Canister) -> None:
-    """States that the caller is a controller of the canister."""
+def require_controller(call: CallMessage, canister: Canister, code: RejectCode | None = None) -> None:
+    """States that the caller is a controller of the canister; `code` as in `require`."""
     require(
         canister.settings.controllers.contains(call.caller.principal),
         "the caller is a controller",
         RejectReason.NOT_AUTHORIZED,
+        code,
     )
 
 

@@ -20,7 +20,7 @@ from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, MessageId
 from spec.values.quantities import CanisterVersion, Cycles, credited
-from spec.values.rejects import RejectReason, Reply
+from spec.values.rejects import RejectCode, RejectReason, Reply
 
 LONGEST_ID = 29
 CLASS_SELF_AUTHENTICATING = 0x02
@@ -135,7 +135,12 @@ def fee_of_creation(state: State) -> Cycles:
 
 def require_free_id(state: State, canister_id: CanisterId) -> None:
     """States that a new canister may have this id."""
-    require(is_system_assigned(canister_id), "the id is system assigned", RejectReason.CANISTER_ID_TAKEN)
+    require(
+        is_system_assigned(canister_id),
+        "the id is system assigned",
+        RejectReason.CANISTER_ID_TAKEN,
+        RejectCode.CANISTER_REJECT,
+    )
     require(canister_id not in state.canisters, "the id is not in use", RejectReason.CANISTER_ID_TAKEN)
     require(
         not state.deleted_canisters.contains(canister_id),

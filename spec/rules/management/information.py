@@ -13,7 +13,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal, Text
 from spec.values.quantities import NANOSECONDS_PER_SECOND, SECONDS_PER_DAY, Count, Nanoseconds
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 MAXIMUM_SAMPLES = 60
 """Source: management-canister, node_metrics_history."""
@@ -142,7 +142,7 @@ def canister_metadata(state: State, *, message_id: MessageId) -> Step:
     call = management_call(state, message_id, "canister_metadata")
     arguments = decoded(canister_metadata_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
-    code = code_of(canister)
+    code = code_of(canister, RejectCode.CANISTER_REJECT)
     content = require_present(
         visible_section(state, canister, code, arguments.name, call.caller.principal),
         "the caller may see such a section",

@@ -24,7 +24,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MessageId
 from spec.values.quantities import Cycles, Instructions
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 
 @frozen
@@ -145,6 +145,7 @@ def require_installation_cycles(state: State, canister: Canister, module: Canist
         liquid_balance(state.profile, canister) >= cycles_of_installation(state, canister, module),
         "the cycles for the largest execution are there",
         RejectReason.CANISTER_OUT_OF_CYCLES,
+        RejectCode.SYS_TRANSIENT,
     )
 
 
@@ -166,7 +167,7 @@ def require_returned(outcome: Returned | Trapped) -> Returned:
     """States that a hook returned."""
     if isinstance(outcome, Trapped):
         failure = failure_of_trap(outcome)
-        require(False, "the hooks return", failure.reason, detail=failure.message)
+        require(False, "the hooks return", failure.reason, RejectCode.CANISTER_ERROR, failure.message)
     assert isinstance(outcome, Returned)
     return outcome
 

@@ -27,7 +27,7 @@ from spec.values.containers import Map
 from spec.values.identifiers import Blob, CanisterId, MessageId, SnapshotId
 from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Instructions
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 LONGEST_GLOBAL = 128
 """The bits of a v128."""
@@ -230,7 +230,12 @@ def upload_canister_snapshot_metadata(state: State, *, message_id: MessageId, sn
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
     require_fresh_id(state, snapshot_id)
-    require(is_uploadable(state.profile, arguments), "the sizes are possible", RejectReason.INVALID_ARGUMENT)
+    require(
+        is_uploadable(state.profile, arguments),
+        "the sizes are possible",
+        RejectReason.INVALID_ARGUMENT,
+        RejectCode.CANISTER_ERROR,
+    )
     require_room(state, canister, arguments.replace_snapshot)
     snapshot = evolve(uploaded_snapshot(canister, arguments.canister_id, arguments), chunk_store=Map())
     kept = with_snapshot(canister, arguments.replace_snapshot, snapshot_id, snapshot)

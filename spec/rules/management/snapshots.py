@@ -174,14 +174,13 @@ def existing_snapshot(canister: Canister, snapshot_id: SnapshotId) -> Snapshot:
         snapshot_id in canister.snapshots,
         "the canister has the snapshot",
         RejectReason.SNAPSHOT_NOT_FOUND,
-        RejectCode.DESTINATION_INVALID,
     )
     return canister.snapshots[snapshot_id]
 
 
 def snapshot_of(state: State, canister: Canister) -> Snapshot:
     """A snapshot of a canister as it is. It must have code."""
-    code = code_of(canister)
+    code = code_of(canister, RejectCode.CANISTER_REJECT)
     return Snapshot(
         source=SnapshotSource.TAKEN_FROM_CANISTER,
         taken_at=canister.time,
@@ -223,12 +222,11 @@ def load_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
         owner_of_snapshot(state, arguments.snapshot_id),
         "a canister has the snapshot",
         RejectReason.SNAPSHOT_NOT_FOUND,
-        RejectCode.DESTINATION_INVALID,
     )
     owner = existing_canister(state, owner_id)
     snapshot = existing_snapshot(owner, arguments.snapshot_id)
     require_same_subnet(canister, owner)
-    require_controller(call, owner)
+    require_controller(call, owner, RejectCode.CANISTER_REJECT)
     module = well_formed(state, snapshot.raw_module)
     require_fitting_state(module, snapshot)
     details = LoadSnapshot(
@@ -313,6 +311,7 @@ def cost_of_loading(state: State, canister: Canister, module: CanisterModule, sn
         liquid_balance(profile, canister) >= cycles_per_message(profile, module, limit, size),
         "the cycles for the largest execution are there",
         RejectReason.CANISTER_OUT_OF_CYCLES,
+        RejectCode.SYS_TRANSIENT,
     )
     work = profile.limits.snapshot_instructions + size_of_snapshot(snapshot) + module.instructions_to_compile
     return execution_cost(profile, module, limit, work, size)

@@ -121,6 +121,6 @@ def test_a_snapshot_of_another_canister_counts_as_missing(method_name, arguments
     ).state.canisters[B]
     state = managing((A, one), (B, taken), call=asked(arguments, method_name))
     found = refusal(state, method_name, message_id=0, **choices)
-    assert found.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.SNAPSHOT_NOT_FOUND)
+    assert found.reject == system_reject(RejectCode.DESTINATION_INVALID, RejectReason.SNAPSHOT_NOT_FOUND)
     own = managing((A, evolve(one, snapshots=taken.snapshots)), call=asked(arguments, method_name))
     fire(own, method_name, message_id=0, **choices)

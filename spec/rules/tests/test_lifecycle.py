@@ -216,7 +216,7 @@ def test_controllers_and_admins_rule_over_the_life_of_existing_canisters(rule):
     missing = refusal(calling(method_name), rule, message_id=0)
     assert missing.reject == system_reject(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
     undecodable = refusal(managing((A, managed), call=asked(b"rubbish", method_name)), rule, message_id=0)
-    assert undecodable.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.INVALID_ARGUMENT)
+    assert undecodable.reject == system_reject(RejectCode.CANISTER_REJECT, RejectReason.INVALID_ARGUMENT)
 
 
 # Uninstalling.

@@ -73,7 +73,7 @@ def test_random_bytes_are_any_32_bytes():
 @pytest.mark.checklist("rule.mgmt.raw-rand")
 def test_random_bytes_need_an_argument_that_decodes():
     found = refusal(managing(call=asked(b"rubbish", "raw_rand")), "raw_rand", message_id=0, randomness=bytes(32))
-    assert found.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.INVALID_ARGUMENT)
+    assert found.reject == system_reject(RejectCode.CANISTER_REJECT, RejectReason.INVALID_ARGUMENT)
 
 
 @pytest.mark.checklist("rule.mgmt.provisional-top-up", "mgmt.provisional-top-up-canister", "mgmt-general.provisional")
@@ -136,12 +136,12 @@ def test_every_management_call_is_answered_by_exactly_one_rule(method_name, mana
     ("method_name", "argument", "caller", "code", "reason"),
     [
         ("no_such_method", b"", USER, 5, RejectReason.MANAGEMENT_METHOD_NOT_FOUND),
-        ("start_canister", b"rubbish", USER, 5, RejectReason.INVALID_ARGUMENT),
+        ("start_canister", b"rubbish", USER, 4, RejectReason.INVALID_ARGUMENT),
         ("start_canister", management.CanisterIdArguments(B), USER, 3, RejectReason.CANISTER_NOT_FOUND),
         ("start_canister", ABOUT_A, STRANGER, 5, RejectReason.NOT_AUTHORIZED),
         ("delete_canister", ABOUT_A, USER, 5, RejectReason.CANISTER_NOT_STOPPED),
         ("deposit_cycles", management.CanisterIdArguments(B), USER, 3, RejectReason.CANISTER_NOT_FOUND),
-        ("create_canister", management.CreateCanisterArguments(), USER, 5, RejectReason.INSUFFICIENT_CYCLES_ATTACHED),
+        ("create_canister", management.CreateCanisterArguments(), USER, 4, RejectReason.INSUFFICIENT_CYCLES_ATTACHED),
         (
             "provisional_create_canister_with_cycles",
             management.ProvisionalCreateArguments(specified_id=C),

@@ -246,7 +246,7 @@ def test_at_the_subnet_endpoint_admins_create_canisters_on_that_subnet(method_na
         request=manage(method_name, b"DIDL\0\0", USER),
         effective_id=SUBNET.subnet_id,
     )
-    assert others.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    assert others.reject == system_reject(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
 
 
 @pytest.mark.checklist("rule.submit-call.subnet-endpoint", "def.effective-subnet-id")
@@ -286,13 +286,18 @@ def test_anybody_may_create_canisters_with_cycles_and_top_canisters_up():
 
 @pytest.mark.checklist("mgmt.raw-rand", "mgmt.deposit-cycles", "rule.submit-call.canister-endpoint")
 @pytest.mark.parametrize(
-    ("method_name", "argument"),
-    [("raw_rand", b"DIDL\0\0"), ("deposit_cycles", ABOUT_A), ("no_such_method", b""), ("start_canister", b"rubbish")],
+    ("method_name", "argument", "code"),
+    [
+        ("raw_rand", b"DIDL\0\0", RejectCode.CANISTER_REJECT),
+        ("deposit_cycles", ABOUT_A, RejectCode.CANISTER_REJECT),
+        ("no_such_method", b"", RejectCode.CANISTER_ERROR),
+        ("start_canister", b"rubbish", RejectCode.CANISTER_REJECT),
+    ],
 )
-def test_users_may_not_submit_calls_that_are_for_canisters_or_that_make_no_sense(method_name, argument):
+def test_users_may_not_submit_calls_that_are_for_canisters_or_that_make_no_sense(method_name, argument, code):
     state = world((A, canister(A)))
     found = refusal(state, "submit_management_request", request=manage(method_name, argument), effective_id=A)
-    assert found.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    assert found.reject == system_reject(code, RejectReason.NOT_AUTHORIZED)
 
 
 @pytest.mark.checklist("def.effective-canister-id", "error.canister-not-found")
@@ -301,7 +306,7 @@ def test_a_management_call_names_its_canister_as_effective_id_and_the_canister_e
     because = "the effective canister id is that of the managed canister"
     assert is_refused(state, "submit_management_request", because, request=request, effective_id=B)
     found = refusal(world(), "submit_management_request", request=request, effective_id=A)
-    assert found.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    assert found.reject == system_reject(RejectCode.DESTINATION_INVALID, RejectReason.NOT_AUTHORIZED)
 
 
 @pytest.mark.checklist("rule.submit-call.canister-endpoint")
