@@ -143,13 +143,13 @@ def _inspection_accepts(instance: SubnetInstance, canister: CanisterRecord, requ
 
 
 def submit_management_request(
-    instance: SubnetInstance, request: Submission, effective_id: Principal
+    instance: SubnetInstance, request: Submission, effective_id: Principal, may_unfreeze: bool
 ) -> Accepted | Refused:
     """Takes in an update call to the management canister, if the sender may make it."""
     common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id != MANAGEMENT_CANISTER:
         return Refused("the request is not for the management canister")
-    refusal = common or _management_refusal(instance, request, effective_id)
+    refusal = common or _management_refusal(instance, request, effective_id, may_unfreeze)
     return refusal if refusal is not None else _take_in(instance, request, effective_id)
 
 
@@ -168,14 +168,17 @@ def submit_subnet_request(instance: SubnetInstance, request: Submission, effecti
     return _take_in(instance, content, effective_id)
 
 
-def _management_refusal(instance: SubnetInstance, request: Request, effective_id: Principal) -> Refused | None:
+def _management_refusal(
+    instance: SubnetInstance, request: Request, effective_id: Principal, may_unfreeze: bool
+) -> Refused | None:
     method, sender = request.method_name, request.sender
+    for_frozen = may_unfreeze and method == "update_settings"
     arguments = decode_arguments(method, request.argument)
     match arguments:
         case InstallChunkedCodeArguments(target_canister=about):
-            return _refusal_about(instance, method, sender, about, effective_id)
+            return _refusal_about(instance, method, sender, about, effective_id, for_frozen)
         case object(canister_id=bytes(about)):
-            return _refusal_about(instance, method, sender, Principal(about), effective_id)
+            return _refusal_about(instance, method, sender, Principal(about), effective_id, for_frozen)
         case _ if method == "provisional_create_canister_with_cycles":
             return None
         case _ if method == "create_canister" and _administers_at(instance, sender, effective_id):
@@ -192,14 +195,19 @@ def _administers_at(instance: SubnetInstance, sender: Principal, effective_id: P
 
 
 def _refusal_about(
-    instance: SubnetInstance, method: MethodName, sender: Principal, about: CanisterId, effective_id: Principal
+    instance: SubnetInstance,
+    method: MethodName,
+    sender: Principal,
+    about: CanisterId,
+    effective_id: Principal,
+    for_frozen: bool,
 ) -> Refused | None:
     if effective_id != about:
         return Refused("the effective canister id is not that of the canister concerned")
     canister = instance.canisters.get(about)
     if canister is None:
         return refused(RejectCode.DESTINATION_INVALID, RejectReason.NOT_AUTHORIZED)
-    if instance.liquid(canister) < 0:
+    if instance.liquid(canister) < 0 and not for_frozen:
         return FROZEN
     may = {
         **dict.fromkeys(FOR_CONTROLLERS, canister.is_controlled_by(sender)),

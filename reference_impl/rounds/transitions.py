@@ -104,7 +104,9 @@ EXECUTION_CHOICES: Mapping[str, object] = asdict(Choices())
 
 TRANSITIONS: Mapping[str, _Transition] = {
     "submit_request": _Transition(("request", "effective_id"), requests.submit_request),
-    "submit_management_request": _Transition(("request", "effective_id"), requests.submit_management_request),
+    "submit_management_request": _Transition(
+        ("request", "effective_id", "may_unfreeze"), requests.submit_management_request, {"may_unfreeze": False}
+    ),
     "submit_subnet_request": _Transition(("request", "effective_id"), requests.submit_subnet_request),
     "request_rejection": _Transition(("request_id", "code"), requests.request_rejection),
     "initiate_call": _Transition(("request_id",), requests.initiate_call),

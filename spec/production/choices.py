@@ -10,12 +10,17 @@ from typing import Any, Final
 from attrs import frozen
 
 from spec.machine import canonical_label, choices_of, defaults_of
+from spec.rules.ingress.permission import managed_canister
+from spec.rules.ingress.submission import changes_settings
 from spec.rules.management.rejection import first_reject
+from spec.rules.resources import liquid_balance
 from spec.state.label import Label
 from spec.state.message import CallMessage
+from spec.state.request import Request, content_of
 from spec.state.state import State
 from spec.transition import RULES
 from spec.values.identifiers import Text
+from spec.values.quantities import ByteCount
 from spec.values.rejects import RejectCode
 
 Choices = Mapping[str, Any]
@@ -49,9 +54,37 @@ def by_default(rule: Text, variable: Text) -> Callable[[State, Choices], Any]:
     return lambda _state, _choices: defaults_of(RULES[rule].body)[variable]
 
 
+FREE_SETTINGS_CHANGE: Final[ByteCount] = 338
+"""
+Changing settings with so long an argument costs nothing when the request comes: the fee is taken afterwards.
+
+Source: facts on fees, ingress_payer; rs/cycles_account_manager/src/cycles_account_manager.rs,
+MAX_DELAYED_INGRESS_COST_PAYLOAD_SIZE.
+"""
+
+
+def changes_settings_at_no_cost(request: Request) -> bool:
+    """The request changes settings with a short argument."""
+    return changes_settings(request) and len(request.argument) <= FREE_SETTINGS_CHANGE
+
+
+def takes_change_for_frozen_canister(state: State, choices: Choices) -> bool | None:
+    """Production takes a short change of settings for a frozen canister; for others nothing depends on it."""
+    request = content_of(choices["request"])
+    managed = managed_canister(request)
+    if managed is None or managed not in state.canisters or not changes_settings(request):
+        return None
+    if liquid_balance(state.profile, state.canisters[managed]) >= 0:
+        return None
+    return changes_settings_at_no_cost(request)
+
+
 REJECTS_WITH: Final = "rejects with"
 
 POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
+    "submit_management_request": {
+        "may_unfreeze": Policy("takes it for a frozen canister:", takes_change_for_frozen_canister),
+    },
     "management_call_rejection": {"code": Policy(REJECTS_WITH, code_of_rejection)},
     **{
         rule: {"code": Policy(REJECTS_WITH, by_default(rule, "code"))}
@@ -86,4 +119,10 @@ def departure(state: State, label: Label) -> Text | None:
 
 def shown(value: Any) -> Text:
     """The value of a choice in words."""
-    return value.name if isinstance(value, RejectCode) else str(value)
+    match value:
+        case RejectCode():
+            return value.name
+        case bool():
+            return "yes" if value else "no"
+        case _:
+            return str(value)

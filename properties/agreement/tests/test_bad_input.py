@@ -20,8 +20,10 @@ from conformance.canisters.scripted import (
     trap,
 )
 from properties.agreement.stage import ALICE, BOB, MUCH, NO_VALUES, Stage
+from spec.machine import submission_label
 from spec.profile import load_profile
-from spec.state.request import Rejected, Replied
+from spec.state.label import Label
+from spec.state.request import Rejected, Replied, Request
 from spec.system_api.module import parse_module
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal
 from spec.values.management import (
@@ -181,6 +183,25 @@ def test_a_frozen_canister_is_not_called():
     assert (refused.code, refused.reason) == (RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
     answer = stage.query(canister_id, "query", b"")
     assert (answer.code, answer.reason) == (RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
+
+
+def test_a_change_of_settings_unfreezes_a_canister_if_the_system_takes_it():
+    stage = Stage()
+    canister_id = stage.installed(load("scripted"))
+    stage.manage("update_settings", UpdateSettingsArguments(canister_id, SettingsArguments(freezing_threshold=2**50)))
+    request = Request(
+        nonce=b"unfreeze",
+        ingress_expiry=stage.state.system_time + 1,
+        sender=ALICE,
+        canister_id=MANAGEMENT_CANISTER,
+        method_name="update_settings",
+        argument=encode_arguments(UpdateSettingsArguments(canister_id, SettingsArguments(freezing_threshold=0))),
+    )
+    label = submission_label(request, canister_id)
+    assert not stage.lockstep.take(label)
+    assert stage.lockstep.take(Label(label.rule, {**label.arguments(), "may_unfreeze": True}))
+    stage.lockstep.settle()
+    assert stage.canister(canister_id).settings.freezing_threshold == 0
 
 
 def test_a_message_that_the_canister_does_not_accept_is_refused():

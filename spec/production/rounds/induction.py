@@ -10,6 +10,7 @@ from attrs import evolve
 
 from spec import fees
 from spec.machine import submission_label
+from spec.production.choices import as_production, changes_settings_at_no_cost
 from spec.production.rounds.inputs import source_of
 from spec.production.rounds.management import OUTSIDE_METHODS, canister_concerned
 from spec.production.rounds.payments import paid_later_or_now
@@ -25,11 +26,8 @@ from spec.state.request import Request
 from spec.transition import RequestStatusChanged
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, Principal, SubnetId
-from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount, Nanoseconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
 from spec.values.rejects import RejectCode
-
-FREE_SETTINGS_CHANGE: ByteCount = 338
-"""Changing settings with so long an argument costs nothing at induction. Source: facts on fees, ingress_payer."""
 
 
 def at_time(progress: Progress, time: Nanoseconds) -> Progress:
@@ -185,7 +183,7 @@ def inducted(progress: Progress, ingress: tuple[Ingress, ...]) -> Progress:
     One that the rules do not admit, or whose canister cannot pay, leaves no trace; production may show it as failed.
     """
     for one in ingress:
-        label = submission_label(one.request, one.effective_id)
+        label = as_production(progress.state, submission_label(one.request, one.effective_id))
         fired = progress.tried(label)
         payer, fee = payer_and_fee(progress, one)
         if fired is None or (payer is not None and not can_pay(progress, payer, fee)):
@@ -214,7 +212,7 @@ def payer_of(request: Request) -> CanisterId | None:
     """The canister that pays for a request. Source: facts on fees, ingress_payer."""
     if request.canister_id != MANAGEMENT_CANISTER:
         return request.canister_id
-    if request.method_name == "update_settings" and len(request.argument) <= FREE_SETTINGS_CHANGE:
+    if changes_settings_at_no_cost(request):
         return None
     return canister_concerned(request.method_name, request.argument)
 

@@ -73,8 +73,14 @@ def submit_request(state: State, *, request: Submission, effective_id: Principal
     "http.effective-id.update-management",
     "http.lifecycle.submit-checks",
 )
-def submit_management_request(state: State, *, request: Submission, effective_id: Principal) -> Step:
-    """A user's call about a canister that is not frozen becomes known, if the user may make it."""
+def submit_management_request(
+    state: State, *, request: Submission, effective_id: Principal, may_unfreeze: bool = False
+) -> Step:
+    """
+    A user's call about a canister that is not frozen becomes known, if the user may make it.
+
+    The system may take in a change of settings although the canister is frozen, since it may be what unfreezes it.
+    """
     # CONDITIONS
     require_authentic(state, request)
     content = content_of(request)
@@ -82,7 +88,7 @@ def submit_management_request(state: State, *, request: Submission, effective_id
     require(content.canister_id == MANAGEMENT_CANISTER, "the call goes to the management canister")
     managed = managed_canister(content)
     require(managed is None or managed == effective_id, "the effective canister id is that of the managed canister")
-    if managed is not None and managed in state.canisters:
+    if managed is not None and managed in state.canisters and not (may_unfreeze and changes_settings(content)):
         require_not_frozen(state, state.canisters[managed])
     require_permission(state, content, effective_id)
 
@@ -134,6 +140,11 @@ def require_not_frozen(state: State, canister: Canister) -> None:
         "the canister is not frozen",
         RejectReason.CANISTER_FROZEN,
     )
+
+
+def changes_settings(request: Request) -> bool:
+    """The request is a call to `update_settings`, which can lower the freezing threshold of a frozen canister."""
+    return request.method_name == "update_settings"
 
 
 def received(state: State, request: Request, effective_id: Principal) -> Step:

@@ -316,6 +316,29 @@ def test_users_may_not_manage_a_frozen_canister():
     assert found.reject == system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
 
 
+@pytest.mark.checklist("rule.submit-call.canister-endpoint", "setting.freezing-threshold")
+def test_a_change_of_settings_may_be_taken_for_a_frozen_canister_but_need_not_be():
+    rule, settings = "submit_management_request", management.SettingsArguments(freezing_threshold=0)
+    change = manage("update_settings", management.UpdateSettingsArguments(A, settings))
+    state = world((A, canister(A, **FROZEN)))
+    assert is_refused(state, rule, "the canister is not frozen", request=change, effective_id=A)
+    fired = fire(state, rule, request=change, effective_id=A, may_unfreeze=True)
+    request_id, known = received(change)
+    assert fired.state == evolve(state, requests=Map.of([(request_id, evolve(known, effective_id=A))]))
+
+
+@pytest.mark.checklist("rule.submit-call.canister-endpoint")
+def test_no_other_call_about_a_frozen_canister_is_taken_whatever_the_system_chooses():
+    state = world((A, canister(A, **FROZEN)))
+    choices = {"request": manage("start_canister", ABOUT_A), "effective_id": A, "may_unfreeze": True}
+    assert is_refused(state, "submit_management_request", "the canister is not frozen", **choices)
+    stranger = manage(
+        "update_settings", management.UpdateSettingsArguments(A, management.SettingsArguments()), STRANGER
+    )
+    choices |= {"request": stranger}
+    assert is_refused(state, "submit_management_request", "the user is a controller", **choices)
+
+
 def test_each_of_the_two_rules_takes_only_its_own_requests():
     state = world((A, canister(A)))
     ours, theirs = a_request(), manage("start_canister", ABOUT_A)

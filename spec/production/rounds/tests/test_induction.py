@@ -3,8 +3,9 @@
 import pytest
 from attrs import evolve
 
-from spec.production.rounds import Batch, RoundState, execute_round
-from spec.production.rounds.induction import FREE_SETTINGS_CHANGE, payer_of
+from spec.production.choices import FREE_SETTINGS_CHANGE
+from spec.production.rounds import Batch, Ingress, RoundState, execute_round
+from spec.production.rounds.induction import payer_of
 from spec.production.rounds.round_state import Place, Waiting
 from spec.production.rounds.tests.playing import NOW, SECOND, SLICE, Played, asking, busy, doing
 from spec.rules.ingress.request_ids import request_id_of
@@ -210,6 +211,16 @@ def test_a_small_change_of_settings_is_taken_in_for_free(controllers, payer):
     argument = management.encode_arguments(management.UpdateSettingsArguments(A, settings))
     assert (len(argument) > FREE_SETTINGS_CHANGE) == (payer is not None)
     assert payer_of(a_request(MANAGEMENT_CANISTER, "update_settings", argument)) == payer
+
+
+def test_a_small_change_of_settings_is_taken_in_for_a_frozen_canister_too():
+    frozen = canister(A, balance=0, freezing_threshold=2**64 - 1, compute_allocation=1)
+    settings = management.SettingsArguments(freezing_threshold=0, compute_allocation=0)
+    argument = management.encode_arguments(management.UpdateSettingsArguments(A, settings))
+    request = a_request(MANAGEMENT_CANISTER, "update_settings", argument)
+    played = Played(world((A, frozen))).round(Ingress(request, A))
+    assert played.rules()[0] == "submit_management_request"
+    assert played.state.canisters[A].settings.freezing_threshold == 0
 
 
 def test_the_canister_that_a_management_call_is_about_pays_for_it():
