@@ -17,6 +17,7 @@ from spec.wasm.flat_code import (
     BRANCH_UNLESS,
     CALL,
     CALL_INDIRECT,
+    CALLS,
     CHARGE,
     CHECKED_CHARGE,
     CONSTANT,
@@ -31,9 +32,9 @@ from spec.wasm.flat_code import (
     ON_STORE_STEP,
     RETURN,
     RETURN_CALL,
-    RETURN_CALL_INDIRECT,
     SELECT,
     STORE_STEP,
+    TAIL_CALLS,
     UNARY_STEP,
     FlatCode,
     Step,
@@ -153,14 +154,32 @@ class Instance(Store):
         del stack[len(stack) - number :]
         stack.extend(self.imported[function_index](self, arguments))
 
+    def _entered(self, step: Step, stack: list[int], depth: Count) -> FlatCode | None:
+        """The code that a call goes on with, at so many calls in progress; None if the host has answered."""
+        kind, first, second = step
+        if kind == CALL:
+            index = first
+        elif kind == CALL_INDIRECT:
+            index = self.callee(second, stack.pop(), first)
+        else:
+            index = first if kind == RETURN_CALL else self.callee(first[1], stack.pop(), first[0])
+            if second is not None:
+                keep(stack, second)
+        if index < len(self.imported):
+            self.call_host(index, stack)
+            return None
+        if depth >= self.maximum_call_depth and kind not in TAIL_CALLS:
+            raise Trap(CALL_STACK_EXHAUSTED)
+        return self._code(index)
+
     def _run(self, function_index: int, arguments: Sequence[int]) -> list[int]:
         """
         Calls a function of the module and takes steps until it returns.
 
         The operands of all calls share one stack. A call in progress is the code, the place in it to go on from, and
-        the locals.
+        the locals. Kinds of steps are asked for in the order of how often they come. What an instruction on numbers,
+        memory, tables or segments does is a function in its step, which `spec.wasm.flat_code` has put there.
         """
-        imported, maximum_call_depth = len(self.imported), self.maximum_call_depth
         memory, global_values = self.memory, self.globals
         stack: list[int] = []
         push, pop = stack.append, stack.pop
@@ -193,8 +212,7 @@ class Instance(Store):
                 if pop():
                     place = first
                     if second is not None:
-                        looked_at, kept = second
-                        del stack[len(stack) - looked_at : len(stack) - kept]
+                        keep(stack, second)
             elif kind == BRANCH_UNLESS:
                 if not pop():
                     place = first
@@ -207,12 +225,22 @@ class Instance(Store):
             elif kind == BRANCH:
                 place = first
                 if second is not None:
-                    looked_at, kept = second
-                    del stack[len(stack) - looked_at : len(stack) - kept]
+                    keep(stack, second)
+            elif kind in CALLS:
+                called = self._entered(code[place - 1], stack, len(callers) + 1)
+                if called is not None:
+                    if kind not in TAIL_CALLS:
+                        callers.append((code, place, local_values))
+                    code, place, number = called.steps, 0, len(stack) - called.parameters
+                    local_values = [*stack[number:], *called.other_locals]
+                    del stack[number:]
+                elif kind in TAIL_CALLS:
+                    if not callers:
+                        return stack
+                    code, place, local_values = callers.pop()
             elif kind == RETURN:
                 if second is not None:
-                    looked_at, kept = second
-                    del stack[len(stack) - looked_at : len(stack) - kept]
+                    keep(stack, second)
                 if not callers:
                     return stack
                 code, place, local_values = callers.pop()
@@ -220,47 +248,27 @@ class Instance(Store):
                 push(global_values[first])
             elif kind == GLOBAL_SET:
                 global_values[first] = pop()
+            elif kind == BRANCH_TABLE:
+                place, shape = first[min(pop(), len(first) - 1)]
+                if shape is not None:
+                    keep(stack, shape)
             elif kind == DROP:
                 pop()
             elif kind == SELECT:
                 condition, otherwise = pop(), pop()
                 if not condition:
                     stack[-1] = otherwise
-            elif kind == BRANCH_TABLE:
-                place, shape = first[min(pop(), len(first) - 1)]
-                if shape is not None:
-                    looked_at, kept = shape
-                    del stack[len(stack) - looked_at : len(stack) - kept]
             elif kind == ON_STORE_STEP:
                 first(self, stack, second)
-            elif kind == DYNAMIC_CHARGE:
-                self.charge_dynamically(stack[-1])
             else:
-                # Calls: find the callee, then enter it or let the host do it.
-                if kind == CALL:
-                    function_index = first
-                elif kind == CALL_INDIRECT:
-                    function_index = self.callee(second, pop(), first)
-                else:
-                    function_index = first if kind == RETURN_CALL else self.callee(first[1], pop(), first[0])
-                    if second is not None:
-                        looked_at, kept = second
-                        del stack[len(stack) - looked_at : len(stack) - kept]
-                if function_index < imported:
-                    self.call_host(function_index, stack)
-                    if kind in (RETURN_CALL, RETURN_CALL_INDIRECT):
-                        if not callers:
-                            return stack
-                        code, place, local_values = callers.pop()
-                    continue
-                if kind in (CALL, CALL_INDIRECT):
-                    if len(callers) + 1 >= maximum_call_depth:
-                        raise Trap(CALL_STACK_EXHAUSTED)
-                    callers.append((code, place, local_values))
-                entered = self._code(function_index)
-                code, place, number = entered.steps, 0, len(stack) - entered.parameters
-                local_values = [*stack[number:], *entered.other_locals]
-                del stack[number:]
+                assert kind == DYNAMIC_CHARGE
+                self.charge_dynamically(stack[-1])
+
+
+def keep(stack: list[int], shape: tuple[int, int]) -> None:
+    """Drops what a branch or return leaves behind: of so many operands, all but so many from the top."""
+    looked_at, kept = shape
+    del stack[len(stack) - looked_at : len(stack) - kept]
 
 
 HostFunction = Callable[[Instance, Sequence[int]], Sequence[int]]

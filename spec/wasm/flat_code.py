@@ -73,6 +73,9 @@ RETURN_CALL: Final = 23
 RETURN_CALL_INDIRECT: Final = 24
 """Type and index of a table; shape."""
 
+TAIL_CALLS: Final = frozenset({RETURN_CALL, RETURN_CALL_INDIRECT})
+CALLS: Final = TAIL_CALLS | {CALL, CALL_INDIRECT}
+
 Shape = tuple[int, int] | None
 """
 What a branch does to the stack: how many values it looks at, and how many of these, from the top, it keeps. None if it
