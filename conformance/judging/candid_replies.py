@@ -44,6 +44,13 @@ Fields of the elements of vectors without an order: stored chunks, snapshots.
 Source: management-canister, `stored_chunks_result` and `list_canister_snapshots_result`.
 """
 
+VERSIONS: Final = frozenset(field_id(name) for name in ("version", "canister_version"))
+"""
+Fields that tell the version of a canister, now or at a change, which may have risen further than it had to.
+
+Checklist: `unspec.spont.version`.
+"""
+
 INTEGERS: Final = frozenset(Primitive) - {
     Primitive.NULL,
     Primitive.BOOL,
@@ -116,6 +123,8 @@ class _Comparison:
                 return self.cases(allowed_type, allowed, seen_type, seen)
             case Vec(), Vec():
                 return self.vectors(allowed_type, allowed, seen_type, seen, label)
+            case Primitive(), Primitive() if allowed_type == seen_type and label in VERSIONS:
+                return bool(seen >= allowed)
             case _:
                 return self.leaves(allowed_type, allowed, seen_type, seen)
 

@@ -8,6 +8,7 @@ from attrs import frozen
 from conformance.judging.candid_replies import say_the_same
 from conformance.judging.wording import shown_blob, shown_code
 from conformance.protocol.interface import (
+    Done,
     Processing,
     Received,
     Refused,
@@ -15,6 +16,7 @@ from conformance.protocol.interface import (
     Replied,
     Seen,
     SeenReject,
+    Unknown,
 )
 from spec.values.candid import MAGIC
 from spec.values.identifiers import Blob, Text
@@ -100,6 +102,11 @@ def refuses(reason: RejectReason | None = None) -> Pattern:
         return isinstance(seen, Refused) and (reason is None or seen.reason is None or seen.reason == reason)
 
     return Pattern("is a refusal" + ("" if reason is None else f" {reason.name}"), admits)
+
+
+def is_forgotten() -> Pattern:
+    """The answer is no longer kept, which may come at any time. Source: abstract-behavior, request clean up."""
+    return Pattern("is not kept any more", lambda seen: isinstance(seen, Done | Unknown))
 
 
 def is_unanswered() -> Pattern:

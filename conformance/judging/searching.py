@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import evolve, field, frozen
 
+from conformance.judging.drift import raised, versions_told, with_forgotten
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -58,7 +59,7 @@ from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.identifiers import CanisterId, Principal, RequestId, Text
-from spec.values.quantities import Count, Nanoseconds
+from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
 SHOWN_ALTERNATIVES: Final = 8
 """How many allowed outcomes a failure lists."""
@@ -153,31 +154,35 @@ class Search:
             now = with_time(candidate.state, advanced.system_time)
             later = evolve(candidate, state=now, beaten=frozenset())
             for rested in self._rested(later, answers, bindings, visited, others):
-                if self._shows(rested.state, answers, others, final_only=False):
-                    yield rested
+                left = with_forgotten(rested.state, answers)
+                if self._shows(left, answers, others, final_only=False):
+                    yield evolve(rested, state=left)
 
         what = "; ".join(shown_status(request_id, seen) for request_id, seen in answers.items()) or "no answer"
         self._keep(after, f"the system came to rest with {what}")
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            if self._shows(candidate.state, {request_id: seen}, others, final_only=False):
-                yield candidate
+            left = with_forgotten(candidate.state, {request_id: seen})
+            if self._shows(left, {request_id: seen}, others, final_only=False):
+                yield evolve(candidate, state=left)
 
         self._keep(after, f"asked for again, {shown_status(request_id, seen)}")
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            try:
-                allowed = query_in(candidate.state, query, effective_id, metrics=metrics_told(query, seen))
-            except Silence as silence:
-                self._silences[str(silence)] = None
-                return
-            if agrees(allowed, seen, self._terms.costs_are_exact):
-                yield candidate
-            else:
-                others[shown_other(allowed, seen)] = None
+            for drifted in chain([candidate], self._drifted(candidate, versions)):
+                try:
+                    allowed = query_in(drifted.state, query, effective_id, metrics=metrics_told(query, seen))
+                except Silence as silence:
+                    self._silences[str(silence)] = None
+                    return
+                if agrees(allowed, seen, self._terms.costs_are_exact):
+                    yield drifted
+                else:
+                    others[shown_other(allowed, seen)] = None
 
+        versions = versions_told([seen.data]) if isinstance(seen, Replied) else ()
         self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}", ("query",))
 
     def was_read(
@@ -242,6 +247,7 @@ class Search:
         others: Others,
     ) -> Iterator[Candidate]:
         """The candidates at rest that can follow, depth first; those that showed another answer are left out."""
+        versions = versions_told(bindings.replies)
         waiting: list[Iterator[Candidate]] = [iter([start])]
         while waiting:
             candidate = next(waiting[-1], None)
@@ -251,13 +257,14 @@ class Search:
             candidate = self._without_forced(candidate)
             require_calls(candidate.state, self._terms.missing)
             key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten)
-            if key in visited or not self._shows(candidate.state, answers, others, final_only=True):
+            left = with_forgotten(candidate.state, answers)
+            if key in visited or not self._shows(left, answers, others, final_only=True):
                 continue
             visited.add(key)
             self._states += 1
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
-            rare = chain(self._beating(candidate), self._troubled(candidate))
+            rare = chain(self._beating(candidate), self._troubled(candidate), self._drifted(candidate, versions))
             if first is None:
                 yield candidate
                 waiting.append(rare)
@@ -284,6 +291,9 @@ class Search:
             self._steps += 1
             self._fired.add("heartbeat_context_creation")
             yield evolve(candidate, state=fired.state, beaten=candidate.beaten | {canister_id})
+
+    def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
+        yield from self._following(candidate, raised(candidate.state, versions), 0)
 
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         if self._terms.environment.admits(candidate.rejections + 1):

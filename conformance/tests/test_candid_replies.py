@@ -80,6 +80,12 @@ def test_another_case_is_a_difference_and_another_list_of_cases_is_none() -> Non
     assert not say_the_same(encode((one,), (CandidCase("running"),)), encode((more,), (CandidCase("later"),)))
 
 
+def test_a_version_may_be_higher_than_it_had_to_be_but_not_lower() -> None:
+    """Versions may rise at any time."""
+    assert say_the_same(record(canister_version=3), record(canister_version=5))
+    assert not say_the_same(record(canister_version=3), record(canister_version=2))
+
+
 def test_without_exact_costs_numbers_may_differ_and_nothing_else() -> None:
     """Amounts depend on prices; the number of fields and what they hold do not."""
     assert say_the_same(record(a=1), record(a=2), numbers_count=False)

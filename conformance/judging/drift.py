@@ -1,0 +1,83 @@
+"""
+What the system may do at any time although nothing waits for it, and what is seen of that.
+
+The judge takes such a transition only if an answer tells that it was taken: the version of a canister that was raised,
+an answer that was forgotten. Checklist: `unspec.spont.version`, `unspec.spont.request-cleanup`,
+`unspec.env.done-status`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from conformance.judging.candid_replies import VERSIONS
+from conformance.protocol.interface import Answer, Done, Unknown
+from spec.machine import step
+from spec.state.label import Label
+from spec.state.state import State
+from spec.transition import Step
+from spec.values.candid import CandidValue, Case, Message, Some, read_as_sent
+from spec.values.identifiers import Blob, RequestId
+from spec.values.quantities import CanisterVersion
+
+WORD: Final = 8
+"""How many bytes a version takes where code tells it, the least first."""
+
+LONGEST: Final = 256
+"""Longer replies are not searched for versions that code tells."""
+
+FAR: Final = 1_000
+"""A number that is higher by more than this is no version."""
+
+
+def with_forgotten(state: State, answers: Mapping[RequestId, Answer]) -> State:
+    """The state in which the answers that are no longer told have been forgotten, as far as they may be."""
+    for request_id, seen in answers.items():
+        if isinstance(seen, Done):
+            state = _after(state, Label("request_done", {"request_id": request_id}))
+        elif isinstance(seen, Unknown):
+            state = _after(state, Label("request_deletion", {"request_id": request_id}))
+    return state
+
+
+def _after(state: State, label: Label) -> State:
+    fired = step(state, label)
+    return fired.state if isinstance(fired, Step) else state
+
+
+def versions_told(replies: Iterable[Blob]) -> tuple[CanisterVersion, ...]:
+    """What may be versions in replies: fields of that name in Candid, and words in what code gives."""
+    versions: set[CanisterVersion] = set()
+    for reply in replies:
+        message = read_as_sent(reply)
+        if isinstance(message, Message):
+            versions.update(_in_fields(message.values))
+        elif len(reply) <= LONGEST:
+            words = (reply[start : start + WORD] for start in range(len(reply) - WORD + 1))
+            versions.update(int.from_bytes(word, "little") for word in words)
+    return tuple(sorted(versions))
+
+
+def _in_fields(value: CandidValue) -> Iterator[CanisterVersion]:
+    match value:
+        case dict():
+            for name, part in value.items():
+                if name in VERSIONS and isinstance(part, int):
+                    yield part
+                yield from _in_fields(part)
+        case tuple():
+            for part in value:
+                yield from _in_fields(part)
+        case Some(inside) | Case(_, inside):
+            yield from _in_fields(inside)
+
+
+def raised(state: State, versions: tuple[CanisterVersion, ...]) -> Iterator[tuple[Label, Step]]:
+    """The canisters with their versions raised to those that were told, and to the numbers just below them."""
+    near = sorted({version for told in versions for version in (told - 1, told)})
+    for canister_id, canister in state.canisters.items():
+        for version in near:
+            if canister.version < version <= canister.version + FAR:
+                label = Label("canister_version_increment", {"canister_id": canister_id, "version": version})
+                fired = step(state, label)
+                assert isinstance(fired, Step), "the version is higher than before"
+                yield label, fired

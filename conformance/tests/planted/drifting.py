@@ -1,0 +1,92 @@
+"""Implementations in which things happen that nothing waits for, some of them admitted and some not."""
+
+from attrs import evolve
+
+from conformance.protocol.interface import Advanced
+from conformance.tests.planted.bugs import BlackBox
+from spec.machine import step
+from spec.state.label import Label
+from spec.state.request import Rejected, Replied
+from spec.state.state import State
+from spec.transition import Step
+from spec.values.quantities import Count, Nanoseconds
+
+CHANGING = ("install_code", "upgrade_code", "update_settings", "uninstall_code", "load_canister_snapshot")
+"""Rules after which the version of the canister is raised once more than the specification does it."""
+
+
+class Drifts(BlackBox):
+    """Something happens before the system is advanced."""
+
+    def drifted(self, state: State) -> State:
+        """The state after what happens."""
+        raise NotImplementedError
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        self._state = self.drifted(self.current)
+        return super().advance(rounds, nanoseconds)
+
+    def possibly(self, state: State, label: Label) -> State:
+        """The state after a transition, if it is possible."""
+        fired = step(state, label)
+        return fired.state if isinstance(fired, Step) else state
+
+
+class ForgetsAnswers(Drifts):
+    """Answers that were told are not kept, and what has expired is not known any more."""
+
+    def drifted(self, state: State) -> State:
+        for request_id, _ in list(state.requests.items()):
+            state = self.possibly(state, Label("request_done", {"request_id": request_id}))
+            state = self.possibly(state, Label("request_deletion", {"request_id": request_id}))
+        return state
+
+
+class ForgetsRequestsTooSoon(Drifts):
+    """What was answered is not known any more although it has not expired."""
+
+    def drifted(self, state: State) -> State:
+        for request_id, known in list(state.requests.items()):
+            if isinstance(known.status, Replied | Rejected):
+                state = evolve(state, requests=state.requests.remove(request_id))
+        return state
+
+
+class RaisesVersions(BlackBox):
+    """The version of a canister rises by one more than it must whenever it changes."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        state = fired.state
+        if label.rule not in CHANGING:
+            return state
+        for canister_id, canister in fired.state.canisters.items():
+            known = canister_id in self.current.canisters
+            if known and canister.version > self.current.canisters[canister_id].version:
+                state = evolve(
+                    state, canisters=state.canisters.set(canister_id, evolve(canister, version=canister.version + 1))
+                )
+        return state
+
+
+class LowersVersions(BlackBox):
+    """The version of a canister does not rise with its settings and its code."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        state = fired.state
+        if label.rule not in CHANGING:
+            return state
+        for canister_id, canister in fired.state.canisters.items():
+            if canister_id in self.current.canisters:
+                same = evolve(canister, version=self.current.canisters[canister_id].version)
+                state = evolve(state, canisters=state.canisters.set(canister_id, same))
+        return state
+
+
+class TrimsHistories(Drifts):
+    """Histories are kept to 20 changes, and logs that are too large lose their oldest records."""
+
+    def drifted(self, state: State) -> State:
+        for canister_id, _ in list(state.canisters.items()):
+            state = self.possibly(state, Label("canister_history_trimming", {"canister_id": canister_id, "kept": 20}))
+            state = self.possibly(state, Label("canister_log_trimming", {"canister_id": canister_id, "kept": 0}))
+        return state
