@@ -13,6 +13,9 @@ _PROGRAM_OPERANDS: Final[dict[str, tuple[int, ...]]] = {"call_new": (2, 3, 4), "
 _LONGEST_CONSTANT: Final[int] = 64
 """In bytes; of a longer constant, the beginning and the length are shown."""
 
+_LONGEST_LINE: Final[int] = 400
+"""In characters."""
+
 
 class MalformedProgram(ValueError):
     """Bytes that are no program; says why."""
@@ -25,6 +28,12 @@ def disassemble(program: bytes) -> str:
     Raises `MalformedProgram` for an unknown operation or a program that ends within one.
     """
     return "\n".join(_lines(program))
+
+
+def on_one_line(program: bytes) -> str:
+    """A program on one line, cut where it is long; raises as `disassemble` does."""
+    line = "; ".join(each.strip() for each in _lines(program)).replace(":; ", ": ")
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE]}... ({len(program)} bytes)"
 
 
 @frozen

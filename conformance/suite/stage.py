@@ -7,10 +7,13 @@ A scenario says what users do. What may come of it is the judge's affair; `expec
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import frozen
 
+from conformance.canisters.disassemble import MalformedProgram, on_one_line
+from conformance.canisters.library import SCRIPTED, load
 from conformance.judging.candid_text import MANAGEMENT_NAMES, candid_text, names_of_module, shown_principal
 from conformance.judging.judge import Judge, Terms
 from conformance.judging.missing import not_there
@@ -126,6 +129,8 @@ class Stage:
         self._answers: dict[RequestId, Answer] = {}
         self._names: dict[CanisterId, Text] = {}
         self._field_names: dict[int, Text] = dict(MANAGEMENT_NAMES)
+        self._scripted: set[CanisterId] = set()
+        """Canisters whose arguments are programs."""
         self.transcript: list[Event] = []
 
     @property
@@ -164,7 +169,7 @@ class Stage:
         place = self.name(request.canister_id)
         self._note(
             USERS.get(request.sender, "somebody"),
-            f"calls {place}.{request.method_name}{self._shown_argument(request.argument)}",
+            f"calls {place}.{request.method_name}{self._shown_argument(request.canister_id, request.argument)}",
         )
         seen = self._implementation.submit(request, effective_id, endpoint)
         self._judge.submitted(request, submission_label(request, effective_id, endpoint), seen)
@@ -239,7 +244,7 @@ class Stage:
         effective = canister_id if effective_id is None else effective_id
         self._note(
             USERS.get(sender, "somebody"),
-            f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(argument)}",
+            f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(canister_id, argument)}",
         )
         seen = self._implementation.query(query, effective)
         self._note("the system", f"answers: {shown(seen, self._field_names)}")
@@ -337,6 +342,8 @@ class Stage:
     ) -> Seen:
         """Installs code."""
         self._field_names |= names_of_module(module)
+        if module in map(load, SCRIPTED):
+            self._scripted.add(canister_id)
         return self.manage(
             "install_code",
             management.InstallCodeArguments(
@@ -417,7 +424,10 @@ class Stage:
         if canister_id == MANAGEMENT_CANISTER:
             self._need(method_name)
 
-    def _shown_argument(self, argument: Blob) -> Text:
+    def _shown_argument(self, canister_id: CanisterId, argument: Blob) -> Text:
+        if canister_id in self._scripted:
+            with suppress(MalformedProgram):
+                return f"({on_one_line(argument)})"
         return candid_text(argument, self._field_names) or f"({shown_blob(argument)})"
 
     def _note(self, actor: Text, text: Text) -> None:

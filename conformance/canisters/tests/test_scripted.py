@@ -8,7 +8,7 @@ import wasmtime
 from attrs import define, field
 
 from conformance.canisters import build, ic0
-from conformance.canisters.disassemble import MalformedProgram, disassemble
+from conformance.canisters.disassemble import MalformedProgram, disassemble, on_one_line
 from conformance.canisters.expressions import bytes_, integer, integer_from
 from conformance.canisters.operations import OPERATIONS, Immediate
 from conformance.canisters.scripted import (
@@ -715,6 +715,15 @@ def test_every_operation_can_be_disassembled():
         immediates = bytes(sum(sizes[immediate] for immediate in operation.immediates))
         shown = {"push_bytes": "leaves ''", "push_u32": "leaves 0", "push_u64": "leaves 0"}
         assert shown.get(operation.name, operation.name) in disassemble(bytes([operation.code]) + immediates)
+
+
+def test_a_program_can_be_shown_on_one_line():
+    """Transcripts show it; a long one is cut."""
+    code = program(when(is_zero(counter(0)), trap(b"none")), reply(b"done"))
+    assert on_one_line(code) == (
+        "if_else(is_zero(counter_get(0))); then: trap('none'); msg_reply_data_append('done'); msg_reply()"
+    )
+    assert on_one_line(code * 50).endswith(f"... ({50 * len(code)} bytes)")
 
 
 def test_bytes_that_are_no_program_are_refused_by_the_disassembler():
