@@ -1,5 +1,7 @@
 """The Motoko canisters: their shape, and calls in Candid run by wasmtime with a small host of the System API."""
 
+import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -300,3 +302,16 @@ def test_the_awaiter_that_does_not_trap_replies_after_the_await():
     host.answer(encode([], []))
     assert host.responded
     assert host.ask("query kept", [], [], [Record({"before": NAT, "after": NAT})]) == ({"before": 1, "after": 1},)
+
+
+def test_the_notice_names_every_module_and_the_compiler_that_made_it() -> None:
+    """What is embedded is that of one build."""
+    notice = (FOLDER / "NOTICE.md").read_text()
+    modules = sorted(FOLDER.glob("*.wasm"))
+    assert modules
+    for module in modules:
+        assert f"`{module.name}`" in notice
+        build = re.search(rb"motoko:compiler([0-9a-z-]+)", module.read_bytes())
+        assert build is not None and f"`{build[1].decode()}`" in notice
+    pinned = json.loads((FOLDER / "package.json").read_text())["devDependencies"]["motoko"]
+    assert f"`motoko` {pinned}" in notice
