@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from conformance.judging.environment import CALM, Environment
-from conformance.judging.patterns import agrees
+from conformance.judging.patterns import departures_of
 from conformance.judging.wording import shown
 from conformance.protocol.interface import (
     Accepted,
@@ -27,7 +27,8 @@ from conformance.protocol.interface import (
     Values,
 )
 from conformance.protocol.wire import answer_of
-from spec.machine import initial_state, step
+from spec.machine import choices_of, initial_state, step
+from spec.production.choices import POLICIES, as_production
 from spec.profile import Profile
 from spec.rules.ingress.request_ids import request_id_of
 from spec.state.canister import Subnet
@@ -122,6 +123,11 @@ class Judge(Protocol):
         ...
 
     @property
+    def departures(self) -> Sequence[Text]:
+        """What the implementation did otherwise than production does."""
+        ...
+
+    @property
     def fired(self) -> "FiredRules":
         """The rules that fired."""
         ...
@@ -156,18 +162,27 @@ def submission(state: State, request: Request, label: Label) -> tuple[Accepted |
             return because
 
 
+def submission_labels(state: State, label: Label) -> Iterator[Label]:
+    """The labels that handing in a request may be: with the choices of production first, then with the others."""
+    likely = as_production(state, label)
+    yield likely
+    for name in POLICIES.get(label.rule, {}):
+        yield Label(label.rule, {**likely.arguments(), name: not choices_of(likely)[name]})
+
+
 def status_in(state: State, request_id: RequestId) -> Answer:
     """The status of a request in a state."""
     return answer_of(state.requests[request_id].status if request_id in state.requests else None)
 
 
 def submission_agrees(allowed: Accepted | Refused, seen: Accepted | Refused) -> bool:
-    """The request was taken in or refused as the specification says."""
-    match allowed, seen:
-        case Refused(), Refused():
-            return agrees(allowed, seen)
-        case _:
-            return allowed == seen
+    """The request was taken in under its id, or refused, as the specification says."""
+    return isinstance(seen, Refused) if isinstance(allowed, Refused) else allowed == seen
+
+
+def refused_otherwise(allowed: Accepted | Refused, seen: Accepted | Refused) -> tuple[Text, ...]:
+    """What a refusal tells otherwise than production does."""
+    return departures_of(allowed, seen) if isinstance(allowed, Refused) and isinstance(seen, Refused) else ()
 
 
 def shown_submission(seen: Accepted | Refused) -> Text:

@@ -13,14 +13,17 @@ from attrs import asdict, frozen
 
 from conformance.judging.candid_text import shown_principal
 from conformance.judging.wording import shown_blob, shown_code
+from conformance.protocol.interface import Answer, Rejected, Replied
 from spec.commutation import EAGER, is_undisturbed
-from spec.machine import candidates, step
+from spec.machine import candidates, choices_of, step
 from spec.production.choices import POLICIES, departure
 from spec.rules.management.answers import ANSWERS
+from spec.rules.modules import code_of, module_of
 from spec.settling import ORDER
-from spec.state.canister import Stopping
+from spec.state.canister import Code, Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage
+from spec.state.origin import Deadline, FromCanister
 from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
 from spec.values import management
@@ -50,12 +53,16 @@ class Bindings:
     randomness: tuple[Blob, ...] = ()
     replies: tuple[Blob, ...] = ()
     """Any of them may be the answer of the outside world, or tell the id of a snapshot."""
+    codes: tuple[RejectCode, ...] = ()
+    """Of the rejects."""
 
 
-def bindings_from(replies: Iterable[Blob]) -> Bindings:
-    """The canister ids and random bytes that replies show; a canister may have relayed them."""
+def bindings_from(answers: Iterable[Answer]) -> Bindings:
+    """The canister ids and random bytes that replies show; a canister may have relayed them. The codes of rejects."""
     canister_ids: list[CanisterId] = []
-    shown_replies = list(replies)
+    seen = list(answers)
+    shown_replies = [answer.data for answer in seen if isinstance(answer, Replied)]
+    codes = [answer.reject.code for answer in seen if isinstance(answer, Rejected)]
     randomness: list[Blob] = []
     for reply in shown_replies:
         randomness += RANDOM_REPLY.findall(reply)
@@ -66,7 +73,10 @@ def bindings_from(replies: Iterable[Blob]) -> Bindings:
         except ValueError:
             continue
     return Bindings(
-        tuple(dict.fromkeys(canister_ids)), tuple(dict.fromkeys(randomness)), tuple(dict.fromkeys(shown_replies))
+        tuple(dict.fromkeys(canister_ids)),
+        tuple(dict.fromkeys(randomness)),
+        tuple(dict.fromkeys(shown_replies)),
+        tuple(RejectCode(code) for code in dict.fromkeys(codes) if code in set(RejectCode)),
     )
 
 
@@ -147,10 +157,66 @@ def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
             return _bound(labels, "randomness", bindings.randomness)
         case _ if rule in (*TAKING, "upload_canister_snapshot_metadata") or rule in ANSWERS:
             return dict.fromkeys(_as_replied(labels, rule, bindings.replies))
-        case _ if rule in POLICIES:
-            return (label for label in labels if departure(state, label) is None)
+        case _ if "code" in POLICIES.get(rule, {}):
+            return by_likelihood(state, labels, bindings)
         case _:
             return labels
+
+
+def by_likelihood(state: State, labels: Iterable[Label], bindings: Bindings) -> list[Label]:
+    """Labels that choose a code: as production does first, then those with codes that were seen, then all others."""
+
+    def rank(label: Label) -> int:
+        if departure(state, label) is None:
+            return 0
+        return 1 if choices_of(label)["code"] in bindings.codes else 2
+
+    return sorted(labels, key=rank)
+
+
+def calls_of_missing_methods(state: State) -> Iterator[Label]:
+    """Rejections of calls to methods that there are not, which the text lets any reject answer."""
+    for message_id, message in state.messages.entries:
+        if isinstance(message, CallMessage) and lacks_method(state, message):
+            for code in RejectCode:
+                yield Label("spontaneous_call_rejection", {"message_id": message_id, "code": code})
+
+
+def lacks_method(state: State, call: CallMessage) -> bool:
+    """The callee has code, but no such method. Checklist: `unspec.error.unknown-method`."""
+    if call.callee not in state.canisters or not isinstance(state.canisters[call.callee].code, Code):
+        return False
+    module = module_of(state.profile, code_of(state.canisters[call.callee]))
+    return call.method_name not in module.update_methods | module.query_methods
+
+
+def by_itself(state: State) -> Iterator[Move]:
+    """What may happen without need, in an idle system too: calls expire that have waited too long, histories shrink."""
+    expiring = [
+        Label(rule, {variable: number})
+        for rule, variable, numbers in (
+            ("call_expiry_of_message", "message_id", state.messages.ids()),
+            ("call_expiry_of_call_context", "context_id", state.call_contexts.keys()),
+        )
+        for number in numbers
+    ]
+    stop_calls = candidates(state, RULES["call_expiry_of_stop_call"])
+    moves = _taken(state, [*expiring, *stop_calls, *calls_of_missing_methods(state)])
+    return (move for move in moves if move[0].rule == "spontaneous_call_rejection" or is_overdue(state, move[0]))
+
+
+def is_overdue(state: State, label: Label) -> bool:
+    """The deadline of the call that expires has come."""
+    choices = label.arguments()
+    if "message_id" in choices:
+        origin = getattr(state.messages[choices["message_id"]], "origin", None)
+    elif "context_id" in choices:
+        origin = state.call_contexts[choices["context_id"]].origin
+    else:
+        status = state.canisters[choices["canister_id"]].status
+        origin = status.stop_calls.items[choices["index"]].origin if isinstance(status, Stopping) else None
+    deadline = origin.deadline if isinstance(origin, FromCanister) else None
+    return isinstance(deadline, Deadline) and deadline.time <= state.system_time
 
 
 def work(state: State, bindings: Bindings) -> Iterator[Move]:
@@ -169,12 +235,12 @@ def trouble(state: State) -> Iterator[Move]:
         yield from _taken(state, candidates(state, RULES["stop_call_rejection"]))
 
 
-def heartbeats(state: State, but_not: frozenset[CanisterId]) -> Iterator[tuple[CanisterId, Step]]:
+def heartbeats(state: State, but_not: frozenset[CanisterId]) -> Iterator[tuple[CanisterId, Label, Step]]:
     """The heartbeats that may begin, which nothing obliges the system to, of all canisters but some."""
     for label, fired in _taken(state, candidates(state, RULES["heartbeat_context_creation"])):
         canister_id = label.arguments()["canister_id"]
         if canister_id not in but_not:
-            yield canister_id, fired
+            yield canister_id, label, fired
 
 
 def is_at_rest(state: State) -> Text | None:

@@ -61,25 +61,26 @@ def replies_where(words: Text, holds: Callable[[Blob], bool]) -> Pattern:
 
 
 def rejects(code: RejectCode, reason: RejectReason | None = None) -> Pattern:
-    """A reject with this code, and this reason if the implementation tells reasons."""
+    """A reject of the system with this code. The reason is for people: no text of the specification names it."""
 
     def admits(seen: Seen) -> bool:
-        if not isinstance(seen, Rejected) or seen.reject.code != code:
-            return False
-        return reason is None or seen.reject.reason is None or seen.reject.reason == reason
+        return isinstance(seen, Rejected) and seen.reject.code == code and is_of_the_system(seen.reject)
 
     return Pattern(f"is the reject {shown_code(code)}" + ("" if reason is None else f" {reason.name}"), admits)
 
 
 def fails(reason: RejectReason | None = None) -> Pattern:
-    """A reject whose code the text leaves open, with this reason if the implementation tells reasons."""
+    """A reject of the system whose code the text leaves open. The reason is for people."""
 
     def admits(seen: Seen) -> bool:
-        if not isinstance(seen, Rejected):
-            return False
-        return reason is None or seen.reject.reason is None or seen.reject.reason == reason
+        return isinstance(seen, Rejected) and is_of_the_system(seen.reject)
 
     return Pattern("is a reject" + ("" if reason is None else f" {reason.name}"), admits)
+
+
+def is_of_the_system(reject: SeenReject) -> bool:
+    """It is not said that the canister itself rejected."""
+    return reject.reason != RejectReason.EXPLICIT
 
 
 def rejects_with(message: Text) -> Pattern:
@@ -96,10 +97,10 @@ def rejects_with(message: Text) -> Pattern:
 
 
 def refuses(reason: RejectReason | None = None) -> Pattern:
-    """The request or query is not taken in."""
+    """The request or query is not taken in. The reason is for people."""
 
     def admits(seen: Seen) -> bool:
-        return isinstance(seen, Refused) and (reason is None or seen.reason is None or seen.reason == reason)
+        return isinstance(seen, Refused)
 
     return Pattern("is a refusal" + ("" if reason is None else f" {reason.name}"), admits)
 
@@ -107,6 +108,11 @@ def refuses(reason: RejectReason | None = None) -> Pattern:
 def is_forgotten() -> Pattern:
     """The answer is no longer kept, which may come at any time. Source: abstract-behavior, request clean up."""
     return Pattern("is not kept any more", lambda seen: isinstance(seen, Done | Unknown))
+
+
+def denies() -> Pattern:
+    """A query that may not be asked, or of which the text says nothing, is answered with any refusal or reject."""
+    return Pattern("is a refusal or a reject", lambda seen: isinstance(seen, Refused | Rejected))
 
 
 def is_unanswered() -> Pattern:
@@ -119,15 +125,16 @@ def is_unanswered() -> Pattern:
 
 def agrees(allowed: Seen, seen: Seen, costs_are_exact: bool = True) -> bool:
     """
-    What is seen is what the specification says.
+    What is seen is what the specification says, as far as it says it.
 
-    Reasons are compared if the implementation tells them; texts only where they are the canister's.
+    A refusal is any: the text gives it neither code nor reason. Of rejects it states the code, and the text of those
+    that a canister makes; reasons are ours (`departures_of`).
     """
     match allowed, seen:
         case Rejected(one), Rejected(other):
             return rejects_agree(one, other)
-        case Refused(code, reason), Refused(seen_code, seen_reason):
-            return _agree_if_known(code, seen_code) and _agree_if_known(reason, seen_reason)
+        case Refused(), Refused():
+            return True
         case Replied(), Replied():
             return replies_agree(allowed.data, seen.data, costs_are_exact)
         case _:
@@ -146,11 +153,28 @@ def replies_agree(allowed: Blob, seen: Blob, costs_are_exact: bool) -> bool:
 
 
 def rejects_agree(allowed: SeenReject, seen: SeenReject) -> bool:
-    """The codes are equal, and so are reason and the canister's own text as far as they are known."""
-    if allowed.code != seen.code or not _agree_if_known(allowed.reason, seen.reason):
+    """The codes are equal. Either both are a canister's own with the same text, or none is, as far as that is told."""
+    if allowed.code != seen.code:
         return False
-    return allowed.reason != RejectReason.EXPLICIT or allowed.message == seen.message
+    if allowed.reason == RejectReason.EXPLICIT:
+        return seen.reason in (None, RejectReason.EXPLICIT) and allowed.message == seen.message
+    return seen.reason != RejectReason.EXPLICIT
 
 
-def _agree_if_known(allowed: Any, seen: Any) -> bool:
-    return allowed is None or seen is None or allowed == seen
+def departures_of(allowed: Seen, seen: Seen) -> tuple[Text, ...]:
+    """What is told otherwise than production does, in an answer that agrees."""
+    match allowed, seen:
+        case Rejected(one), Rejected(other):
+            return _departure("is rejected for the reason", one.reason, other.reason)
+        case Refused(code, reason), Refused(seen_code, seen_reason):
+            names = [None if each is None else shown_code(each) for each in (code, seen_code)]
+            return _departure("is refused with", *names) or _departure("is refused for the reason", reason, seen_reason)
+        case _:
+            return ()
+
+
+def _departure(words: Text, allowed: Any, seen: Any) -> tuple[Text, ...]:
+    if allowed is None or seen is None or allowed == seen:
+        return ()
+    one, other = (each.name if isinstance(each, RejectReason) else each for each in (allowed, seen))
+    return (f"{words} {other}; production: {one}",)

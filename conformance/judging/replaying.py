@@ -3,19 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.judging.candid_text import shown_principal
+from conformance.judging.candidates import departures_of_label
 from conformance.judging.judge import (
     FiredRules,
     Terms,
     first_state,
+    refused_otherwise,
     shown_submission,
     status_in,
     submission,
     submission_agrees,
+    submission_labels,
 )
+from conformance.judging.logs import NONE_FAILED, failures_after
 from conformance.judging.missing import require_calls
 from conformance.judging.moves import TROUBLE, Silence, is_at_rest, shown_label
-from conformance.judging.patterns import agrees
-from conformance.judging.reading import metrics_told, query_in, values_agree, values_in
+from conformance.judging.patterns import agrees, departures_of
+from conformance.judging.querying import judged
+from conformance.judging.reading import values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
 from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -60,6 +65,8 @@ class Replay:
         self._rejections = 0
         self._fired = FiredRules()
         self._new_steps: list[Text] = []
+        self._failures = NONE_FAILED
+        self._departures: list[Text] = []
         self._compare_state("at the start")
 
     @property
@@ -70,19 +77,28 @@ class Replay:
     def fired(self) -> FiredRules:
         return self._fired
 
+    @property
+    def departures(self) -> Sequence[Text]:
+        return tuple(dict.fromkeys(self._departures))
+
     def new_steps(self) -> Sequence[Text]:
         steps, self._new_steps = self._new_steps, []
         return steps
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
-        outcome = submission(self._state, request, label)
-        if isinstance(outcome, str):
-            raise inconclusive(f"the specification is silent: {outcome}")
-        allowed, _ = outcome
-        if not submission_agrees(allowed, seen):
-            what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
-            raise fail(f"{what}, which the specification does not allow", (shown_submission(allowed),), (label.rule,))
-        self._follow([label] if isinstance(seen, Accepted) else [])
+        others: dict[Text, None] = {}
+        for each in submission_labels(self._state, label):
+            outcome = submission(self._state, request, each)
+            if isinstance(outcome, str):
+                raise inconclusive(f"the specification is silent: {outcome}")
+            allowed, _ = outcome
+            if submission_agrees(allowed, seen):
+                self._departures += refused_otherwise(allowed, seen)
+                self._follow([each] if isinstance(seen, Accepted) else [])
+                return
+            others[shown_submission(allowed)] = None
+        what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
+        raise fail(f"{what}, which the specification does not allow", tuple(others), (label.rule,))
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         self._follow([])
@@ -99,23 +115,26 @@ class Replay:
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
         allowed = status_in(self._state, request_id)
-        if not agrees(allowed, seen):
+        if not agrees(allowed, seen, self._terms.costs_are_exact):
             raise fail(
                 f"{shown_status(request_id, seen)}, which does not follow from the steps claimed",
                 (shown_other(allowed, seen),),
             )
+        self._departures += departures_of(allowed, seen)
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         try:
-            allowed = query_in(self._state, query, effective_id, metrics=metrics_told(query, seen))
+            judgement = judged(self._state, query, effective_id, seen, self._terms.costs_are_exact, self._failures)
         except Silence as silence:
             raise inconclusive(f"the specification is silent: {silence}") from None
-        if not agrees(allowed, seen, self._terms.costs_are_exact):
+        allowed = judgement.allowed
+        if not judgement.agrees:
             raise fail(
                 f"the query {query.method_name!r} gave {shown(seen)}",
                 (shown_other(allowed, seen),),
                 ("query",),
             )
+        self._departures += departures_of(allowed, seen)
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
@@ -171,8 +190,10 @@ class Replay:
                 raise inconclusive(f"{place}: the specification is silent: {because}")
             case Step():
                 self._compare_outputs(place, label.rule, result.outputs, outputs)
+                require_calls(result.state, self._terms.missing)
+                self._departures += departures_of_label(self._state, label)
+                self._failures = failures_after(self._failures, self._state, label, result)
                 self._state = result.state
-                require_calls(self._state, self._terms.missing)
         self._steps += 1
         self._fired.add(label.rule)
         executed = [shown_output(each) for each in result.outputs if isinstance(each, Executed)]
@@ -180,7 +201,11 @@ class Replay:
         self._instructions += sum(each.instructions for each in result.outputs if isinstance(each, Executed))
 
     def _compare_outputs(self, place: Text, rule: Text, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:
-        if allowed != seen:
+        exact = self._terms.costs_are_exact
+        agree = len(allowed) == len(seen) and all(
+            outputs_agree(one, other, exact) for one, other in zip(allowed, seen, strict=True)
+        )
+        if not agree:
             raise fail(
                 f"{place}: shows {'; '.join(map(shown_output, seen)) or 'nothing'}",
                 ("; ".join([*differing_replies(allowed, seen), *map(shown_output, allowed)]) or "nothing",),
@@ -201,6 +226,18 @@ def same_label(label: Label) -> Label:
         return canonical_label(label)
     except ValueError:
         return label
+
+
+def outputs_agree(allowed: Output, seen: Output, costs_are_exact: bool) -> bool:
+    """A step shows what the specification says: statuses as far as the text goes, instructions to the last one."""
+    match allowed, seen:
+        case RequestStatusChanged(request_id, status), RequestStatusChanged(seen_id, seen_status):
+            return request_id == seen_id and agrees(answer_of(status), answer_of(seen_status), costs_are_exact)
+        case Executed(canister_id, instructions, failure), Executed(seen_id, counted, seen_failure):
+            same = instructions == counted or not costs_are_exact
+            return canister_id == seen_id and same and (failure is None) == (seen_failure is None)
+        case _:
+            return False
 
 
 def differing_replies(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:

@@ -11,17 +11,20 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from itertools import chain
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
+from conformance.judging.candidates import Candidate, Candidates
 from conformance.judging.drift import raised, versions_told, with_forgotten
 from conformance.judging.judge import (
     FiredRules,
     Terms,
     first_state,
+    refused_otherwise,
     shown_submission,
     status_in,
     submission,
     submission_agrees,
+    submission_labels,
 )
 from conformance.judging.missing import require_calls
 from conformance.judging.moves import (
@@ -29,13 +32,15 @@ from conformance.judging.moves import (
     Move,
     Silence,
     bindings_from,
+    by_itself,
     forced_move,
     heartbeats,
     trouble,
     work,
 )
-from conformance.judging.patterns import agrees
-from conformance.judging.reading import metrics_told, query_in, values_agree, values_in
+from conformance.judging.patterns import agrees, departures_of
+from conformance.judging.querying import judged
+from conformance.judging.reading import values_agree, values_in
 from conformance.judging.verdicts import fail, inconclusive
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -58,49 +63,14 @@ from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
-from spec.values.identifiers import CanisterId, Principal, RequestId, Text
+from spec.values.identifiers import Principal, RequestId, Text
 from spec.values.quantities import CanisterVersion, Count, Nanoseconds
-
-SHOWN_ALTERNATIVES: Final = 8
-"""How many allowed outcomes a failure lists."""
-
-
-@frozen
-class Candidate:
-    """A state in which the implementation may be."""
-
-    state: State
-    rejections: Count = 0
-    """How many rejections without reason led here."""
-    beaten: frozenset[CanisterId] = frozenset()
-    """Whose heartbeat ran since the system was last at rest: at most one of each is considered."""
-
-
-@frozen
-class Candidates:
-    """A sequence of candidates that is computed as far as somebody looks, and then kept."""
-
-    source: Iterator[Candidate]
-    known: list[Candidate] = field(factory=list)
-
-    def __iter__(self) -> Iterator[Candidate]:
-        index = 0
-        while True:
-            while index >= len(self.known):
-                following = next(self.source, None)
-                if following is None:
-                    return
-                self.known.append(following)
-            yield self.known[index]
-            index += 1
-
-    def is_empty(self) -> bool:
-        """There is no candidate."""
-        return next(iter(self), None) is None
-
 
 Others = dict[Text, None]
 """What the states before one thing that was seen would have shown instead of it, in words, in the order of finding."""
+
+SHOWN_ALTERNATIVES: Final = 8
+"""How many allowed outcomes a failure lists."""
 
 
 class Search:
@@ -127,27 +97,30 @@ class Search:
         """A black box does not tell its steps."""
         return ()
 
+    @property
+    def departures(self) -> Sequence[Text]:
+        return self._candidates.departures()
+
     # What was done and seen
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            outcome = submission(candidate.state, request, label)
-            if isinstance(outcome, str):
-                self._silences[outcome] = None
-                return
-            allowed, state = outcome
-            if submission_agrees(allowed, seen):
-                self._fired.add(label.rule)
-                yield evolve(candidate, state=state)
-            else:
-                others[shown_submission(allowed)] = None
+            for each in submission_labels(candidate.state, label):
+                outcome = submission(candidate.state, request, each)
+                if isinstance(outcome, str):
+                    self._silences[outcome] = None
+                elif submission_agrees(outcome[0], seen):
+                    self._fired.add(label.rule)
+                    yield candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
+                    return
+                else:
+                    others[shown_submission(outcome[0])] = None
 
         what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
         self._keep(after, what, (label.rule,))
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
-        replies = [answer.data for answer in answers.values() if isinstance(answer, Replied)]
-        bindings = bindings_from(replies)
+        bindings = bindings_from(answers.values())
         visited: set[Hashable] = set()
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
@@ -155,8 +128,8 @@ class Search:
             later = evolve(candidate, state=now, beaten=frozenset())
             for rested in self._rested(later, answers, bindings, visited, others):
                 left = with_forgotten(rested.state, answers)
-                if self._shows(left, answers, others, final_only=False):
-                    yield evolve(rested, state=left)
+                if self._shows(left, answers, others):
+                    yield evolve(rested, state=left).departing(told_otherwise(left, answers))
 
         what = "; ".join(shown_status(request_id, seen) for request_id, seen in answers.items()) or "no answer"
         self._keep(after, f"the system came to rest with {what}")
@@ -164,25 +137,27 @@ class Search:
     def answered(self, request_id: RequestId, seen: Answer) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             left = with_forgotten(candidate.state, {request_id: seen})
-            if self._shows(left, {request_id: seen}, others, final_only=False):
+            if self._shows(left, {request_id: seen}, others):
                 yield evolve(candidate, state=left)
 
         self._keep(after, f"asked for again, {shown_status(request_id, seen)}")
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
+        exact = self._terms.costs_are_exact
+        versions = versions_told([seen.data]) if isinstance(seen, Replied) else ()
+
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             for drifted in chain([candidate], self._drifted(candidate, versions)):
                 try:
-                    allowed = query_in(drifted.state, query, effective_id, metrics=metrics_told(query, seen))
+                    judgement = judged(drifted.state, query, effective_id, seen, exact, drifted.failures)
                 except Silence as silence:
                     self._silences[str(silence)] = None
                     return
-                if agrees(allowed, seen, self._terms.costs_are_exact):
-                    yield drifted
+                if judgement.agrees:
+                    yield drifted.departing(departures_of(judgement.allowed, seen))
                 else:
-                    others[shown_other(allowed, seen)] = None
+                    others[shown_other(judgement.allowed, seen)] = None
 
-        versions = versions_told([seen.data]) if isinstance(seen, Replied) else ()
         self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}", ("query",))
 
     def was_read(
@@ -218,7 +193,9 @@ class Search:
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
         raise fail(f"{what}, which the specification does not allow", listed, rules)
 
-    def _shows(self, state: State, answers: Mapping[RequestId, Answer], others: Others, *, final_only: bool) -> bool:
+    def _shows(
+        self, state: State, answers: Mapping[RequestId, Answer], others: Others, final_only: bool = False
+    ) -> bool:
         """The requests have the statuses that were seen; final ones only, if more may still happen."""
         shows = True
         for request_id, seen in answers.items():
@@ -256,7 +233,7 @@ class Search:
                 continue
             candidate = self._without_forced(candidate)
             require_calls(candidate.state, self._terms.missing)
-            key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten)
+            key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten, candidate.failures)
             left = with_forgotten(candidate.state, answers)
             if key in visited or not self._shows(left, answers, others, final_only=True):
                 continue
@@ -264,7 +241,12 @@ class Search:
             self._states += 1
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
-            rare = chain(self._beating(candidate), self._troubled(candidate), self._drifted(candidate, versions))
+            rare = chain(
+                self._following(candidate, by_itself(candidate.state), 0),
+                self._beating(candidate),
+                self._troubled(candidate),
+                self._drifted(candidate, versions),
+            )
             if first is None:
                 yield candidate
                 waiting.append(rare)
@@ -272,25 +254,23 @@ class Search:
                 waiting.append(chain([first], following, rare))
 
     def _without_forced(self, candidate: Candidate) -> Candidate:
-        state = candidate.state
-        while (move := forced_move(state)) is not None:
+        while (move := forced_move(candidate.state)) is not None:
             self._count(move[0])
-            state = move[1].state
-        return evolve(candidate, state=state)
+            candidate = candidate.after(*move)
+        return candidate
 
     def _following(self, candidate: Candidate, moves: Iterable[Move], rejections: Count) -> Iterator[Candidate]:
         try:
             for label, fired in moves:
                 self._count(label)
-                yield evolve(candidate, state=fired.state, rejections=candidate.rejections + rejections)
+                yield evolve(candidate.after(label, fired), rejections=candidate.rejections + rejections)
         except Silence as silence:
             self._silences[str(silence)] = None
 
     def _beating(self, candidate: Candidate) -> Iterator[Candidate]:
-        for canister_id, fired in heartbeats(candidate.state, candidate.beaten):
-            self._steps += 1
-            self._fired.add("heartbeat_context_creation")
-            yield evolve(candidate, state=fired.state, beaten=candidate.beaten | {canister_id})
+        for canister_id, label, fired in heartbeats(candidate.state, candidate.beaten):
+            self._count(label)
+            yield evolve(candidate.after(label, fired), beaten=candidate.beaten | {canister_id})
 
     def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
         yield from self._following(candidate, raised(candidate.state, versions), 0)
@@ -298,6 +278,12 @@ class Search:
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         if self._terms.environment.admits(candidate.rejections + 1):
             yield from self._following(candidate, trouble(candidate.state), 1)
+
+
+def told_otherwise(state: State, answers: Mapping[RequestId, Answer]) -> tuple[Text, ...]:
+    """What is told of requests otherwise than production tells it."""
+    pairs = ((status_in(state, request_id), seen) for request_id, seen in answers.items())
+    return tuple(chain.from_iterable(departures_of(allowed, seen) for allowed, seen in pairs))
 
 
 def with_time(state: State, now: Nanoseconds) -> State:

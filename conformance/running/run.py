@@ -8,7 +8,7 @@ from typing import Final
 from conformance.judging.judge import Judge, Terms
 from conformance.judging.replaying import Replay
 from conformance.judging.searching import Search
-from conformance.judging.verdicts import Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
+from conformance.judging.verdicts import AsProduction, Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
 from conformance.protocol.interface import (
     Capability,
     Description,
@@ -25,6 +25,10 @@ from spec.values.identifiers import Text
 
 CONCERNED: Final = 3
 """A failure whose rule the judge cannot tell concerns so many rules: those that fired last."""
+
+
+PRODUCTION: Final = "production"
+"""The name of the profile that says what production does."""
 
 
 def missing_need(chosen: Scenario, description: Description, manner: Manner, profile: Text) -> Text | None:
@@ -99,7 +103,27 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         fired_last=() if judge is None else judge.fired.latest(CONCERNED),
         transcript=() if stage is None else tuple(stage.transcript),
         is_broken=is_broken,
+        as_production=as_production(chosen, description, manner, judge, verdict),
+        departures=() if judge is None else tuple(judge.departures),
     )
+
+
+def as_production(
+    chosen: Scenario, description: Description, manner: Manner, judge: Judge | None, verdict: Verdict
+) -> AsProduction:
+    """
+    Whether what was seen is what production does; an implementation that lists the profile claims that.
+
+    What the text does not admit is not what production does.
+    """
+    profile = chosen.profile or manner.profile
+    if judge is None or profile != PRODUCTION or PRODUCTION not in description.profiles:
+        return AsProduction.NOT_CLAIMED
+    if isinstance(verdict, Fail):
+        return AsProduction.NO
+    if not isinstance(verdict, Pass):
+        return AsProduction.NOT_CLAIMED
+    return AsProduction.NO if judge.departures else AsProduction.YES
 
 
 def judge(chosen: Scenario, implementation: Implementation, manner: Manner | None = None) -> Case:

@@ -10,6 +10,8 @@ from conformance.judging.judge import Terms, first_state
 from conformance.judging.moves import bindings_from
 from conformance.judging.patterns import (
     agrees,
+    denies,
+    departures_of,
     is_unanswered,
     refuses,
     rejects,
@@ -73,7 +75,9 @@ def test_patterns_admit_what_they_say() -> None:
         replies_where("with four bytes", lambda data: len(data) == 4): {reply},
         rejects(RejectCode.CANISTER_ERROR): {TRAPPED},
         rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED): {TRAPPED},
-        rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_FROZEN): set(),
+        rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_FROZEN): {TRAPPED},
+        rejects(RejectCode.CANISTER_REJECT): set(),
+        denies(): {TRAPPED, own, Refused()},
         rejects_with("no"): {own},
         refuses(): {Refused()},
         is_unanswered(): {Processing()},
@@ -88,21 +92,36 @@ def test_a_reply_that_cannot_be_read_is_not_admitted() -> None:
     assert not replies_where("that is a number", lambda data: int(data) > 0).admits(Replied(b"no number"))
 
 
-def test_reasons_are_compared_if_they_are_known_and_texts_if_they_are_the_canisters_own() -> None:
-    """Texts of the system are anybody's."""
+def test_codes_are_compared_and_texts_if_they_are_the_canisters_own() -> None:
+    """Texts of the system are anybody's, and its reasons are ours. A canister's own reject is not the system's."""
     assert agrees(TRAPPED, Rejected(SeenReject(5, None, "other text")))
-    assert agrees(TRAPPED, Rejected(SeenReject(5, RejectReason.CANISTER_TRAPPED, "other text")))
-    assert not agrees(TRAPPED, Rejected(SeenReject(5, RejectReason.CANISTER_FROZEN, "text")))
+    assert agrees(TRAPPED, Rejected(SeenReject(5, RejectReason.CANISTER_FROZEN, "text")))
+    assert not agrees(TRAPPED, Rejected(SeenReject(5, RejectReason.EXPLICIT, "text")))
     assert not agrees(TRAPPED, Rejected(SeenReject(4, None, "text")))
     own = Rejected(SeenReject(4, RejectReason.EXPLICIT, "no"))
     assert not agrees(own, Rejected(SeenReject(4, RejectReason.EXPLICIT, "yes")))
-    assert agrees(Refused(3, None), Refused(None, None))
-    assert not agrees(Refused(3, None), Refused(2, None))
+    assert not agrees(own, Rejected(SeenReject(4, RejectReason.CODE_UNINSTALLED, "no")))
+    assert agrees(own, Rejected(SeenReject(4, None, "no")))
+
+
+def test_refusals_are_equal_whatever_code_and_reason_they_tell() -> None:
+    """The text gives them none; what differs from production is told apart."""
+    frozen = Refused(2, RejectReason.CANISTER_FROZEN)
+    assert agrees(frozen, Refused(3, RejectReason.NOT_AUTHORIZED))
+    assert departures_of(frozen, Refused(3, None)) == (
+        "is refused with DESTINATION_INVALID (3); production: SYS_TRANSIENT (2)",
+    )
+    assert departures_of(frozen, Refused(2, RejectReason.NOT_AUTHORIZED)) == (
+        "is refused for the reason NOT_AUTHORIZED; production: CANISTER_FROZEN",
+    )
+    assert departures_of(frozen, Refused()) == ()
 
 
 def test_canister_ids_and_random_bytes_are_found_in_replies() -> None:
     """Also if a canister relayed them."""
-    found = bindings_from([encode_canister_id_result(ALPHA), b"xx" + encode_blob_result(b"r" * 32), b"no Candid"])
+    replies = [encode_canister_id_result(ALPHA), b"xx" + encode_blob_result(b"r" * 32), b"no Candid"]
+    found = bindings_from([*map(Replied, replies), TRAPPED])
+    assert found.codes == (RejectCode.CANISTER_ERROR,)
     assert found.canister_ids == (ALPHA,)
     assert found.randomness == (b"r" * 32,)
 

@@ -14,7 +14,7 @@ from conformance.canisters.scripted import (
     slot,
     trap,
 )
-from conformance.judging.patterns import refuses, rejects, rejects_with, replies, replies_where, replies_with
+from conformance.judging.patterns import denies, rejects, rejects_with, replies, replies_where, replies_with
 from conformance.protocol.interface import QueryAnswer
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.lifecycle import about
@@ -212,10 +212,10 @@ def log_visibility(stage: Stage) -> None:
     # Given
     canister = scripted(stage)
     # Then
-    stage.expect(asked(stage, canister, "fetch_canister_logs", EVE), refuses())
+    stage.expect(asked(stage, canister, "fetch_canister_logs", EVE), denies())
     update_settings(stage, canister, log_visibility=AllowedViewers(List.of(EVE)))
     stage.expect(asked(stage, canister, "fetch_canister_logs", EVE), replies())
-    stage.expect(asked(stage, canister, "fetch_canister_logs", BOB), refuses())
+    stage.expect(asked(stage, canister, "fetch_canister_logs", BOB), denies())
     update_settings(stage, canister, log_visibility=Public())
     stage.expect(asked(stage, canister, "fetch_canister_logs", BOB), replies())
 
@@ -229,7 +229,7 @@ def status_query(stage: Stage) -> None:
     canister = scripted(stage)
     # Then
     stage.expect(asked(stage, canister, "canister_status"), replies())
-    stage.expect(asked(stage, canister, "canister_status", EVE), refuses())
+    stage.expect(asked(stage, canister, "canister_status", EVE), denies())
 
 
 @scenario(
@@ -241,7 +241,7 @@ def no_queries(stage: Stage) -> None:
     canister = scripted(stage)
     # Then
     for method_name in ("start_canister", "canister_info", "raw_rand", "no_such_method"):
-        stage.expect(asked(stage, canister, method_name), refuses())
+        stage.expect(asked(stage, canister, method_name), denies())
 
 
 @scenario(

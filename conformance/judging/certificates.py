@@ -1,0 +1,70 @@
+"""
+The certificate that a query sees, taken from what the implementation shows of it.
+
+A query of a canister is given a certificate of the canister's certified data, which only the implementation can make.
+Where a reply contains it, the judge verifies it and evaluates the query with it.
+"""
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Final
+
+import cbor2
+
+from spec.certification.bls_signatures import verify_bls_signature
+from spec.certification.certificate import (
+    SELF_DESCRIBING_TAG,
+    Certificate,
+    CertificateError,
+    decode_certificate,
+    lookup,
+    verify_certificate,
+)
+from spec.certification.hash_tree import Found
+from spec.state.state import State
+from spec.values.identifiers import Blob, CanisterId
+from spec.values.leb128 import from_groups
+
+STAND_INS: Final = (SELF_DESCRIBING_TAG + bytes(400), SELF_DESCRIBING_TAG + bytes(range(200)))
+"""Two blobs of different content and length. A reply that is the same with both does not depend on the certificate."""
+
+
+def certificates_in(state: State, canister_id: CanisterId, reply: Blob) -> Iterator[Blob]:
+    """The blobs in a reply that are valid certificates of what the canister certifies in this state."""
+    at = reply.find(SELF_DESCRIBING_TAG)
+    while at >= 0:
+        found = item_at(reply, at)
+        if found is not None and is_valid(state, canister_id, found):
+            yield found
+        at = reply.find(SELF_DESCRIBING_TAG, at + 1)
+
+
+def item_at(content: Blob, at: int) -> Blob | None:
+    """The CBOR item that begins there; None if none does."""
+    stream = BytesIO(content[at:])
+    try:
+        cbor2.CBORDecoder(stream).decode()
+    except Exception:
+        # Reason: the bytes are an implementation's and may be anything.
+        return None
+    return content[at : at + stream.tell()]
+
+
+def is_valid(state: State, canister_id: CanisterId, content: Blob) -> bool:
+    """The blob is a certificate under the root key, of the canister's certified data and of a time that has come."""
+    try:
+        certificate = decode_certificate(content)
+    except CertificateError:
+        return False
+    certified = lookup((b"canister", canister_id, b"certified_data"), certificate)
+    return (
+        certified == Found(state.canisters[canister_id].certified_data)
+        and is_recent(state, certificate)
+        and verify_certificate(certificate, state.root_key, verify_bls_signature)
+    )
+
+
+def is_recent(state: State, certificate: Certificate) -> bool:
+    """The time of the certificate is not in the future. How old it may be is open: `unspec.env.certificate-age`."""
+    time = lookup((b"time",), certificate)
+    return isinstance(time, Found) and bool(time.value) and from_groups(time.value) <= state.system_time

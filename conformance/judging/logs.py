@@ -1,0 +1,117 @@
+"""
+What may be told of a canister's log.
+
+The interface specification leaves open which records the system adds where code fails, what they say, whether records
+of failed executions are kept, and when old records are dropped. Everything else is fixed: what the canister printed,
+in its order, with the canister's time, numbered without gaps. Checklist: `unspec.fn.logs`, `unspec.spont.log-trimming`.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from attrs import evolve, field, frozen
+
+from spec.commutation import concerned
+from spec.rules.spontaneous.trimming import LOG_KEPT
+from spec.state.canister import LogRecord
+from spec.state.label import Label
+from spec.state.state import State
+from spec.transition import Executed, Step
+from spec.values.identifiers import CanisterId
+from spec.values.management import CanisterLogRecord
+from spec.values.quantities import ByteCount, Count, Nanoseconds
+
+RECORD_OVERHEAD: Final[ByteCount] = 40
+"""What a record may count beside its text. Source: facts, production: index, time, length and reserve."""
+
+
+@frozen
+class Failures:
+    """Which executions failed, as far as logs tell of them."""
+
+    times: frozenset[tuple[CanisterId, Nanoseconds]] = field(factory=frozenset)
+    """Where and when: the system may have added a record."""
+    records: frozenset[tuple[CanisterId, Count]] = field(factory=frozenset)
+    """Which records were printed by executions that failed: they may be dropped."""
+
+    def after(self, before: State, fired: Step) -> "Failures":
+        """With those of one more step."""
+        failures = self
+        for output in fired.outputs:
+            if isinstance(output, Executed) and output.failure is not None:
+                failures = failures.with_failure_of(output.canister_id, before, fired.state)
+        return failures
+
+    def with_failure_of(self, canister_id: CanisterId, before: State, after: State) -> "Failures":
+        """With the failure of an execution of this canister."""
+        if canister_id not in before.canisters or canister_id not in after.canisters:
+            return self
+        was, now = before.canisters[canister_id], after.canisters[canister_id]
+        printed = range(was.next_log_index, now.next_log_index)
+        return Failures(
+            self.times | {(canister_id, now.time)}, self.records | {(canister_id, index) for index in printed}
+        )
+
+    def after_rejection(self, state: State, canister_ids: Iterable[CanisterId]) -> "Failures":
+        """With a management call about canisters that failed, perhaps while their code ran."""
+        times = {(each, state.canisters[each].time) for each in canister_ids if each in state.canisters}
+        return evolve(self, times=self.times | times)
+
+
+NONE_FAILED: Final = Failures()
+
+
+def log_agrees(
+    canister_id: CanisterId,
+    kept: Sequence[LogRecord],
+    told: Sequence[CanisterLogRecord],
+    failures: Failures,
+) -> bool:
+    """These records may be told of a log in which those are kept."""
+    if sum(len(record.content) for record in told) > LOG_KEPT or not are_consecutive([record.idx for record in told]):
+        return False
+    times = {time for where, time in failures.times if where == canister_id}
+    open_records = {index for where, index in failures.records if where == canister_id}
+    is_long = size([*(record.content for record in kept), *(record.content for record in told)]) > LOG_KEPT
+    # From the newest record on: how many of the kept records can be left.
+    left = with_dropped({len(kept)}, kept, open_records)
+    for record in reversed(told):
+        following = {number - 1 for number in left if number > 0 and is_told_as(kept[number - 1], record, is_long)}
+        if record.timestamp_nanos in times:
+            following |= left
+        left = with_dropped(following, kept, open_records)
+    return bool(left) and (min(left) == 0 or is_long)
+
+
+def are_consecutive(numbers: Sequence[Count]) -> bool:
+    """Each number is the one before and one."""
+    return all(number == first for first, number in enumerate(numbers, numbers[0])) if numbers else True
+
+
+def with_dropped(left: set[Count], kept: Sequence[LogRecord], open_records: set[Count]) -> set[Count]:
+    """With the numbers of records that can be left if records of failed executions were dropped."""
+    found = set(left)
+    for number in left:
+        while number > 0 and kept[number - 1].index in open_records:
+            number -= 1
+            found.add(number)
+    return found
+
+
+def is_told_as(kept: LogRecord, told: CanisterLogRecord, may_be_cut: bool) -> bool:
+    """The record is told: its time, and its text or, in a long log, the beginning of it."""
+    if kept.timestamp != told.timestamp_nanos:
+        return False
+    return kept.content == told.content or (may_be_cut and kept.content.startswith(told.content))
+
+
+def size(texts: Sequence[bytes]) -> ByteCount:
+    """How large a log with these texts may count."""
+    return sum(len(text) + RECORD_OVERHEAD for text in texts)
+
+
+def failures_after(failures: Failures, before: State, label: Label, fired: Step) -> Failures:
+    """The failures after one more step."""
+    if label.rule == "management_call_rejection":
+        return failures.after_rejection(before, concerned(before, label))
+    return failures.after(before, fired) if fired.outputs else failures

@@ -1,0 +1,100 @@
+"""Whether the answer to a query may be given in a state."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from attrs import frozen
+
+from conformance.judging.certificates import STAND_INS, certificates_in
+from conformance.judging.logs import Failures, log_agrees
+from conformance.judging.moves import Silence
+from conformance.judging.patterns import agrees
+from conformance.judging.reading import metrics_told, query_in
+from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied
+from spec.reads.management_query import managed_by_query
+from spec.state.state import State
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal
+from spec.values.management import decode_result
+from spec.values.rejects import RejectReason
+
+OPEN_REASONS: Final = frozenset({RejectReason.CANISTER_NOT_FOUND, RejectReason.CANISTER_HAS_NO_CODE})
+"""Why a query is not evaluated although the text says nothing of it: it speaks of canisters with code alone."""
+
+
+@frozen
+class Judgement:
+    """Whether an answer may be given, and what the specification would have given."""
+
+    agrees: bool
+    allowed: QueryAnswer
+
+
+def judged(
+    state: State,
+    asked: Query,
+    effective_id: Principal,
+    seen: QueryAnswer,
+    costs_are_exact: bool,
+    failures: Failures,
+) -> Judgement:
+    """
+    Compares the answer to a query with what it gives in a state.
+
+    Raises `Silence` if the specification does not say what that is, or if it depends on a certificate that the answer
+    does not contain.
+    """
+    metrics = metrics_told(asked, seen)
+    allowed: list[QueryAnswer] = []
+    for certificate in certificates_for(state, asked, seen):
+        allowed.append(query_in(state, asked, effective_id, certificate, metrics))
+        if answer_agrees(state, asked, allowed[-1], seen, costs_are_exact, failures):
+            return Judgement(True, allowed[-1])
+    if len(allowed) > 1 and len(set(allowed[-len(STAND_INS) :])) > 1:
+        raise Silence("the answer depends on a certificate that it does not contain")
+    return Judgement(False, allowed[-1])
+
+
+def certificates_for(state: State, asked: Query, seen: QueryAnswer) -> Iterator[Blob | None]:
+    """The certificates that the query may have seen: those that the answer contains, then two that stand for all."""
+    if asked.canister_id not in state.canisters:
+        yield None
+        return
+    if isinstance(seen, Replied):
+        yield from certificates_in(state, asked.canister_id, seen.data)
+    yield from STAND_INS
+
+
+def answer_agrees(
+    state: State,
+    asked: Query,
+    allowed: QueryAnswer,
+    seen: QueryAnswer,
+    costs_are_exact: bool,
+    failures: Failures,
+) -> bool:
+    """The answer may be given where the specification gives another or the same."""
+    is_managing = asked.canister_id == MANAGEMENT_CANISTER
+    match allowed, seen:
+        case Refused() | Rejected(), Refused() | Rejected() if is_managing or is_open(allowed):
+            return True
+        case Replied(_), Replied(data) if is_managing and asked.method_name == "fetch_canister_logs":
+            return tells_the_log(state, asked, data, failures)
+        case _:
+            return agrees(allowed, seen, costs_are_exact)
+
+
+def is_open(allowed: QueryAnswer) -> bool:
+    """The text says nothing of such a query, so any reject or refusal answers it."""
+    return isinstance(allowed, Rejected) and allowed.reject.reason in OPEN_REASONS
+
+
+def tells_the_log(state: State, asked: Query, data: Blob, failures: Failures) -> bool:
+    """The reply tells what may be told of the log of the canister asked about."""
+    managed = managed_by_query(asked.method_name, asked.argument)
+    if managed is None:
+        return False
+    try:
+        told = decode_result(asked.method_name, data)
+    except ValueError:
+        return False
+    return log_agrees(managed, tuple(state.canisters[managed].logs), tuple(told), failures)
