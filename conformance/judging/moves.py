@@ -24,6 +24,7 @@ from spec.state.canister import Code, Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage
 from spec.state.origin import Deadline, FromCanister
+from spec.state.request import Received
 from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
 from spec.values import management
@@ -233,6 +234,21 @@ def trouble(state: State) -> Iterator[Move]:
         yield from _taken(state, candidates(state, RULES["outside_call_failure"]))
     if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
         yield from _taken(state, candidates(state, RULES["stop_call_rejection"]))
+
+
+def rejections_of_expired(state: State) -> Iterator[Move]:
+    """The rejections of requests whose time was over before they were started: for these there is a reason."""
+    if any(isinstance(known.status, Received) for _, known in state.requests.items()):
+        labels = candidates(state, RULES["request_rejection"])
+        yield from _taken(state, (label for label in labels if is_of_expired(state, label)))
+
+
+def is_of_expired(state: State, label: Label) -> bool:
+    """The label rejects a request that has expired."""
+    if label.rule != "request_rejection":
+        return False
+    request_id = label.arguments()["request_id"]
+    return request_id in state.requests and state.requests[request_id].request.ingress_expiry < state.system_time
 
 
 def heartbeats(state: State, but_not: frozenset[CanisterId]) -> Iterator[tuple[CanisterId, Label, Step]]:

@@ -17,7 +17,7 @@ from conformance.judging.judge import (
 )
 from conformance.judging.logs import NONE_FAILED, failures_after
 from conformance.judging.missing import require_calls
-from conformance.judging.moves import TROUBLE, Silence, is_at_rest, shown_label
+from conformance.judging.moves import TROUBLE, Silence, is_at_rest, is_of_expired, shown_label
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
@@ -175,7 +175,7 @@ class Replay:
             self._take(claim.label, claim.outputs)
 
     def _take(self, label: Label, outputs: tuple[Output, ...]) -> None:
-        self._rejections += label.rule in TROUBLE
+        self._rejections += label.rule in TROUBLE and not is_of_expired(self._state, label)
         if not self._terms.environment.admits(self._rejections):
             raise fail(f"more rejections without reason than the environment {self._terms.environment.name} admits")
         place = f"step {self._steps}, {shown_label(label)}"

@@ -35,6 +35,7 @@ from conformance.judging.moves import (
     by_itself,
     forced_move,
     heartbeats,
+    rejections_of_expired,
     trouble,
     work,
 )
@@ -276,6 +277,7 @@ class Search:
         yield from self._following(candidate, raised(candidate.state, versions), 0)
 
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
+        yield from self._following(candidate, rejections_of_expired(candidate.state), 0)
         if self._terms.environment.admits(candidate.rejections + 1):
             yield from self._following(candidate, trouble(candidate.state), 1)
 
