@@ -91,6 +91,9 @@ class FiredRules(Set[Text]):
 class Judge(Protocol):
     """A judge of one instance. Each method raises `verdicts.Judged` if what it is told is not allowed."""
 
+    field_names: dict[int, Text]
+    """Names of the fields of canisters' own records, in which a failure is told."""
+
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         """A request was handed in, which is this label."""
         ...

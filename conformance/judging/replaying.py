@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from conformance.judging.candid_text import shown_principal
+from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
 from conformance.judging.judge import (
     FiredRules,
@@ -56,6 +56,7 @@ class Replay:
         implementation: Implementation,
         capabilities: frozenset[Capability],
     ) -> None:
+        self.field_names = dict(MANAGEMENT_NAMES)
         self._terms = terms
         self._implementation = implementation
         self._gives_state = Capability.STATE in capabilities and terms.costs_are_exact
@@ -108,7 +109,7 @@ class Replay:
             )
         possible = is_at_rest(self._state) if advanced.is_quiescent else None
         if possible is not None:
-            raise fail("the implementation says that nothing is left to do", (possible,))
+            raise fail("the implementation says that nothing is left to do", (possible,), (possible.partition("(")[0],))
         for request_id, seen in answers.items():
             self.answered(request_id, seen)
         self._compare_state("at rest")
@@ -117,8 +118,8 @@ class Replay:
         allowed = status_in(self._state, request_id)
         if not agrees(allowed, seen, self._terms.costs_are_exact):
             raise fail(
-                f"{shown_status(request_id, seen)}, which does not follow from the steps claimed",
-                (shown_other(allowed, seen),),
+                f"{shown_status(request_id, seen, self.field_names)}, which does not follow from the steps claimed",
+                (shown_other(allowed, seen, self.field_names),),
             )
         self._departures += departures_of(allowed, seen)
 
@@ -130,8 +131,8 @@ class Replay:
         allowed = judgement.allowed
         if not judgement.agrees:
             raise fail(
-                f"the query {query.method_name!r} gave {shown(seen)}",
-                (shown_other(allowed, seen),),
+                f"the query {query.method_name!r} gave {shown(seen, self.field_names)}",
+                (shown_other(allowed, seen, self.field_names),),
                 ("query",),
             )
         self._departures += departures_of(allowed, seen)
@@ -177,7 +178,10 @@ class Replay:
     def _take(self, label: Label, outputs: tuple[Output, ...]) -> None:
         self._rejections += label.rule in TROUBLE and not is_of_expired(self._state, label)
         if not self._terms.environment.admits(self._rejections):
-            raise fail(f"more rejections without reason than the environment {self._terms.environment.name} admits")
+            raise fail(
+                f"more rejections without reason than the environment {self._terms.environment.name} admits",
+                rules=(label.rule,),
+            )
         place = f"step {self._steps}, {shown_label(label)}"
         try:
             result = step(self._state, label)
@@ -196,7 +200,7 @@ class Replay:
                 self._state = result.state
         self._steps += 1
         self._fired.add(label.rule)
-        executed = [shown_output(each) for each in result.outputs if isinstance(each, Executed)]
+        executed = [shown_output(each, self.field_names) for each in result.outputs if isinstance(each, Executed)]
         self._new_steps.append("; ".join([shown_label(label), *executed]))
         self._instructions += sum(each.instructions for each in result.outputs if isinstance(each, Executed))
 
@@ -206,11 +210,10 @@ class Replay:
             outputs_agree(one, other, exact) for one, other in zip(allowed, seen, strict=True)
         )
         if not agree:
-            raise fail(
-                f"{place}: shows {'; '.join(map(shown_output, seen)) or 'nothing'}",
-                ("; ".join([*differing_replies(allowed, seen), *map(shown_output, allowed)]) or "nothing",),
-                (rule,),
-            )
+            known = self.field_names
+            shows = [shown_output(each, known) for each in seen]
+            instead = [*differing_replies(allowed, seen, known), *(shown_output(each, known) for each in allowed)]
+            raise fail(f"{place}: shows {_joined(shows)}", (_joined(instead),), (rule,))
 
     def _compare_state(self, when: Text) -> None:
         if not self._gives_state:
@@ -240,19 +243,23 @@ def outputs_agree(allowed: Output, seen: Output, costs_are_exact: bool) -> bool:
             return False
 
 
-def differing_replies(allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> Iterator[Text]:
+def _joined(texts: Sequence[Text]) -> Text:
+    return "; ".join(texts) or "nothing"
+
+
+def differing_replies(allowed: tuple[Output, ...], seen: tuple[Output, ...], known: FieldNames) -> Iterator[Text]:
     """What is otherwise in replies that should be equal."""
     for one, other in zip(allowed, seen, strict=False):
         match one, other:
             case RequestStatusChanged(status=Replied(first)), RequestStatusChanged(status=Replied(second)):
-                yield from differences(first, second)
+                yield from differences(first, second, known)
 
 
-def shown_output(output: Output) -> Text:
+def shown_output(output: Output, known: FieldNames) -> Text:
     """What a step showed, in words."""
     match output:
         case RequestStatusChanged(request_id, status):
-            return shown_status(request_id, answer_of(status))
+            return shown_status(request_id, answer_of(status), known)
         case Executed(canister_id, instructions, failure):
             failed = "" if failure is None else f", failed: {failure.reason.name} {failure.message}"
             return f"canister {shown_principal(canister_id)} used {instructions} instructions{failed}"

@@ -8,11 +8,13 @@ orders were tried.
 
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Final
 
 from attrs import evolve
 
+from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
 from conformance.judging.drift import raised, versions_told, with_forgotten
 from conformance.judging.judge import (
@@ -67,8 +69,11 @@ from spec.transition import Step
 from spec.values.identifiers import Principal, RequestId, Text
 from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
-Others = dict[Text, None]
-"""What the states before one thing that was seen would have shown instead of it, in words, in the order of finding."""
+Words = Callable[[], Text]
+"""What is told if a scenario fails: it takes long to put into words, and is not needed otherwise."""
+
+Others = dict[Hashable, Words]
+"""What states would have shown instead of one thing that was seen, in the order of finding."""
 
 SHOWN_ALTERNATIVES: Final = 8
 """How many allowed outcomes a failure lists."""
@@ -78,6 +83,7 @@ class Search:
     """The judge of a black box."""
 
     def __init__(self, terms: Terms, instance: Instance) -> None:
+        self.field_names = dict(MANAGEMENT_NAMES)
         self._terms = terms
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
         self._steps = 0
@@ -115,10 +121,13 @@ class Search:
                     yield candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
                     return
                 else:
-                    others[shown_submission(outcome[0])] = None
+                    others[outcome[0]] = partial(shown_submission, outcome[0])
 
-        what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
-        self._keep(after, what, (label.rule,))
+        self._keep(
+            after,
+            lambda: f"the submission of {request.method_name!r} was {shown_submission(seen)}",
+            (label.rule,),
+        )
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         bindings = bindings_from(answers.values())
@@ -132,8 +141,13 @@ class Search:
                 if self._shows(left, answers, others):
                     yield evolve(rested, state=left).departing(told_otherwise(left, answers))
 
-        what = "; ".join(shown_status(request_id, seen) for request_id, seen in answers.items()) or "no answer"
-        self._keep(after, f"the system came to rest with {what}")
+        def what() -> Text:
+            statuses = "; ".join(
+                shown_status(request_id, seen, self.field_names) for request_id, seen in answers.items()
+            )
+            return f"the system came to rest with {statuses or 'no answer'}"
+
+        self._keep(after, what)
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
@@ -141,7 +155,7 @@ class Search:
             if self._shows(left, {request_id: seen}, others):
                 yield evolve(candidate, state=left)
 
-        self._keep(after, f"asked for again, {shown_status(request_id, seen)}")
+        self._keep(after, lambda: f"asked for again, {shown_status(request_id, seen, self.field_names)}")
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         exact = self._terms.costs_are_exact
@@ -157,9 +171,9 @@ class Search:
                 if judgement.agrees:
                     yield drifted.departing(departures_of(judgement.allowed, seen))
                 else:
-                    others[shown_other(judgement.allowed, seen)] = None
+                    others[judgement.allowed] = partial(shown_other, judgement.allowed, seen, self.field_names)
 
-        self._keep(after, f"the query {query.method_name!r} gave {shown(seen)}", ("query",))
+        self._keep(after, lambda: f"the query {query.method_name!r} gave {shown(seen, self.field_names)}", ("query",))
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
@@ -169,16 +183,16 @@ class Search:
             if values_agree(candidate.state, paths, allowed, seen):
                 yield candidate
             else:
-                others[shown_values(allowed, paths)] = None
+                others[allowed] = lambda: shown_values(allowed, paths)
 
-        self._keep(after, f"reading gave {shown_values(seen, paths)}", ("read_state",))
+        self._keep(after, lambda: f"reading gave {shown_values(seen, paths)}", ("read_state",))
 
     # The set of states
 
     def _keep(
         self,
         after: Callable[[Candidate, Others], Iterator[Candidate]],
-        what: Text,
+        what: Words,
         rules: tuple[Text, ...] = (),
     ) -> None:
         """Goes on with the candidates that show what was seen, of which there must be one by these rules."""
@@ -189,10 +203,10 @@ class Search:
             return
         if self._silences:
             raise inconclusive(f"the specification is silent: {'; '.join(self._silences)}")
-        allowed = tuple(others)
+        allowed = tuple(dict.fromkeys(words() for words in others.values()))
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
-        raise fail(f"{what}, which the specification does not allow", listed, rules)
+        raise fail(f"{what()}, which the specification does not allow", listed, rules)
 
     def _shows(
         self, state: State, answers: Mapping[RequestId, Answer], others: Others, final_only: bool = False
@@ -204,7 +218,7 @@ class Search:
             if final_only and isinstance(allowed, Received | Processing):
                 continue
             if not agrees(allowed, seen, self._terms.costs_are_exact):
-                others[f"{shown_id(request_id)}: {shown_other(allowed, seen)}"] = None
+                others[request_id, allowed] = partial(_other_status, request_id, allowed, seen, self.field_names)
                 shows = False
         return shows
 
@@ -286,6 +300,10 @@ def told_otherwise(state: State, answers: Mapping[RequestId, Answer]) -> tuple[T
     """What is told of requests otherwise than production tells it."""
     pairs = ((status_in(state, request_id), seen) for request_id, seen in answers.items())
     return tuple(chain.from_iterable(departures_of(allowed, seen) for allowed, seen in pairs))
+
+
+def _other_status(request_id: RequestId, allowed: Answer, seen: Answer, known: FieldNames) -> Text:
+    return f"{shown_id(request_id)}: {shown_other(allowed, seen, known)}"
 
 
 def with_time(state: State, now: Nanoseconds) -> State:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from conformance.canisters.disassemble import MalformedProgram, on_one_line
 from conformance.canisters.library import SCRIPTED, load
-from conformance.judging.candid_text import MANAGEMENT_NAMES, candid_text, names_of_module, shown_principal
+from conformance.judging.candid_text import candid_text, names_of_module, shown_principal
 from conformance.judging.judge import Judge, Terms
 from conformance.judging.missing import not_there
 from conformance.judging.moves import shown_label
@@ -128,7 +128,6 @@ class Stage:
         self._open: dict[RequestId, Sent] = {}
         self._answers: dict[RequestId, Answer] = {}
         self._names: dict[CanisterId, Text] = {}
-        self._field_names: dict[int, Text] = dict(MANAGEMENT_NAMES)
         self._scripted: set[CanisterId] = set()
         """Canisters whose arguments are programs."""
         self.transcript: list[Event] = []
@@ -193,7 +192,7 @@ class Stage:
         for request_id, answer in answers.items():
             if not isinstance(answer, Received | Processing):
                 method_name = self._open.pop(request_id).request.method_name
-                self._note("the system", f"answers {method_name}: {shown(answer, self._field_names)}")
+                self._note("the system", f"answers {method_name}: {shown(answer, self._judge.field_names)}")
 
     def _advance(self, nanoseconds: Nanoseconds) -> Advanced:
         deadline = time.monotonic() + SETTLING_SECONDS
@@ -247,7 +246,7 @@ class Stage:
             f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(canister_id, argument)}",
         )
         seen = self._implementation.query(query, effective)
-        self._note("the system", f"answers: {shown(seen, self._field_names)}")
+        self._note("the system", f"answers: {shown(seen, self._judge.field_names)}")
         self._judge.queried(query, effective, seen)
         return seen
 
@@ -341,7 +340,7 @@ class Stage:
         sender: Principal = ALICE,
     ) -> Seen:
         """Installs code."""
-        self._field_names |= names_of_module(module)
+        self._judge.field_names |= names_of_module(module)
         if module in map(load, SCRIPTED):
             self._scripted.add(canister_id)
         return self.manage(
@@ -428,7 +427,7 @@ class Stage:
         if canister_id in self._scripted:
             with suppress(MalformedProgram):
                 return f"({on_one_line(argument)})"
-        return candid_text(argument, self._field_names) or f"({shown_blob(argument)})"
+        return candid_text(argument, self._judge.field_names) or f"({shown_blob(argument)})"
 
     def _note(self, actor: Text, text: Text) -> None:
         self.transcript.append(Event(actor, text))

@@ -141,15 +141,15 @@ def test_what_would_have_been_allowed_is_that_of_the_step_that_failed() -> None:
 
     def earlier(candidate: Candidate, others: Others) -> Iterator[Candidate]:
         yield candidate
-        others["what an earlier step would have allowed"] = None
+        others[1] = lambda: "what an earlier step would have allowed"
 
     def failing(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-        others["what this step would have allowed"] = None
+        others[1] = lambda: "what this step would have allowed"
         yield from ()
 
-    judge._keep(earlier, "something")
+    judge._keep(earlier, lambda: "something")
     with pytest.raises(Judged) as judged:
-        judge._keep(failing, "something else")
+        judge._keep(failing, lambda: "something else")
     assert judged.value.verdict.allowed == ("what this step would have allowed",)
 
 

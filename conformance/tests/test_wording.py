@@ -14,6 +14,7 @@ from conformance.judging.candid_text import (
     names_of_module,
 )
 from conformance.judging.moves import PRINCIPALS, shown_label
+from conformance.judging.verdicts import Fail
 from conformance.judging.wording import (
     differences,
     shown,
@@ -23,7 +24,10 @@ from conformance.judging.wording import (
     shown_value,
     shown_values,
 )
-from conformance.protocol.interface import Refused, Rejected, Replied, SeenReject, Values
+from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied, SeenReject, Values
+from conformance.running.run import judge
+from conformance.served.specification import SpecificationImplementation
+from conformance.suite.loading import all_scenarios
 from spec.state.label import Label
 from spec.transition import RULES
 from spec.values import management
@@ -145,6 +149,32 @@ def test_names_of_fields_come_from_the_interface_in_a_module() -> None:
     assert candid_text(record, names_of_module(load("pair"))) == "(record {balance = 1; calls_made = 2})"
     assert names_of_module(load("scripted")) == {}
     assert set(names_of_interface('type A = record { "a b" : nat }').values()) == {"type", "A", "record", "a b", "nat"}
+
+
+class Misreports(SpecificationImplementation):
+    """The specification, but a canister that is asked for its report says that it has made no calls."""
+
+    capabilities = frozenset()
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        true = super().query(query, effective_id)
+        if query.method_name != "report" or not isinstance(true, Replied):
+            return true
+        return Replied(message(REPORT, {"balance": 1, "calls_made": 77, "received": 2}))
+
+
+REPORT = Record({"balance": Primitive.NAT, "calls_made": Primitive.NAT, "received": Primitive.NAT})
+
+
+def test_transcripts_and_failures_name_the_fields_of_a_canisters_own_records() -> None:
+    """Its module has them in its `candid:service` section."""
+    chosen = next(each for each in all_scenarios() if each.id == "motoko/pair")
+    case = judge(chosen, Misreports())
+    assert isinstance(case.verdict, Fail)
+    assert "calls_made = 77" in case.verdict.why
+    assert any("calls_made is 77, not " in each for each in case.verdict.allowed)
+    told = [event.text for event in case.transcript]
+    assert any(text.startswith("answers send: reply (record {balance_after = ") for text in told)
 
 
 # Blobs, answers, labels
