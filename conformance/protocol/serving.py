@@ -184,7 +184,7 @@ VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
 """What answers each verb, and the fields of its arguments, which are checked before anything is done."""
 
 
-def _respond(implementation: Implementation, line: bytes) -> tuple[Written, bool]:
+def respond(implementation: Implementation, line: bytes) -> tuple[Written, bool]:
     """The response to a line, and whether it was the last."""
     frame_id: int | None = None
     try:
@@ -224,7 +224,7 @@ def _lines(requests: IO[bytes]) -> Iterator[bytes]:
 def serve(implementation: Implementation, requests: IO[bytes], responses: IO[bytes]) -> None:
     """Answers requests until `stop` or the end of the input."""
     for line in _lines(requests):
-        response, is_last = _respond(implementation, line)
+        response, is_last = respond(implementation, line)
         responses.write(json.dumps(response, separators=(",", ":")).encode() + b"\n")
         responses.flush()
         if is_last:
