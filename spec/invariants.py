@@ -438,7 +438,7 @@ def came_from_another_subnet(before: Canister, after: Canister) -> bool:
 
 def pays_for_resources(step: Step) -> bool:
     """Cycles are burned for resources in this step."""
-    return any(burned.reason is BurnReason.RESOURCES for burned in step.burned)
+    return any(burned.reason == BurnReason.RESOURCES for burned in step.burned)
 
 
 @step_invariant("Canisters disappear by deletion only", "inv.id-not-reused")

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import spec.rules  # noqa: F401  (registers the rules)
-from properties.proof.counterexample import Counterexample
-from properties.proof.proof import Export, RuleReport, Verdict, prove_rule
-from properties.proof.second_solver import confirms, is_installed
+from properties.proof.claims.counterexample import Counterexample
+from properties.proof.claims.proof import Demand, Export, RuleReport, Verdict, prove_rule
+from properties.proof.claims.second_solver import confirms, is_installed
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
 from spec.tooling.command_arguments import VerbParser
 from spec.transition import RULES
@@ -121,7 +121,7 @@ def prove_all(
 
 def _prove_one(name: str, directory: Path | None, recheck: bool) -> RuleReport:
     export = None if directory is None else _writer(directory)
-    return prove_rule(RULES[name], export=export, confirms=confirms if recheck else None)
+    return prove_rule(RULES[name], demand=Demand(export=export, confirms=confirms if recheck else None))
 
 
 def _writer(directory: Path) -> Export:

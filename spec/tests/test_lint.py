@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from spec.tooling.lint import File, findings, findings_in
+from spec.tooling.lint import File, findings, findings_beside_rules, findings_in
 from spec.tooling.sources import Source
 
 GOOD = '''
@@ -72,6 +72,29 @@ def test_a_good_rule_has_no_faults():
             "    require_kind(a, A, '')\n    return Step",
             "states a condition after `# STATE AFTER`",
         ),
+        ("\n    # STATE", "    same = state.flag is True\n\n    # STATE", "compares with `is`"),
+        ("\n    # STATE", "    known = isinstance(message_id, int)\n\n    # STATE", "asks whether something is a int"),
+        ("\n    # STATE", "    text = '{}'.format(message_id)\n\n    # STATE", "makes a text of a value"),
+        ("\n    # STATE", "    text = '%s' % message_id\n\n    # STATE", "makes a text of a value"),
+        ("\n    # STATE", "    kind = type(message_id)\n\n    # STATE", "calls type()"),
+        ("\n    # STATE", "    kind = state.__class__\n\n    # STATE", "uses __class__"),
+        ("\n    # STATE", "    state.flag = 1\n\n    # STATE", "changes something in place"),
+        (
+            "\n    # STATE",
+            "    more = 1\n    change = lambda each: each + more\n    more = 0\n\n    # STATE",
+            "a function inside uses more, which gets several values",
+        ),
+        (
+            "\n    # STATE",
+            "    match message_id:\n        case int():\n            pass\n\n    # STATE",
+            "has a case of the class int",
+        ),
+        (
+            "\n    # STATE",
+            "    match state.flag:\n        case True:\n            pass\n\n    # STATE",
+            "has a case of True or False",
+        ),
+        ("\n@transition", "\n@generous\n@transition", "has the decorator `generous`"),
         ("\n    # STATE", "    pass\n" * 45 + "\n    # STATE", "lines, more than 45"),
     ],
 )
@@ -104,3 +127,59 @@ def test_opaque_functions_may_compute_as_they_like():
         return sum(1 for _ in state.messages)
     '''
     assert faults(textwrap.dedent(helper)) == []
+
+
+def test_methods_of_classes_are_held_to_the_same_subset():
+    text = '''
+    class Safe:
+        """Catches what the prover says."""
+
+        def extra(self) -> int:
+            """The answer."""
+            try:
+                return 1
+            except Exception:
+                return 0
+    '''
+    assert faults(textwrap.dedent(text)) == ["extra contains try"]
+
+
+def test_opaque_functions_state_no_conditions():
+    helper = '''
+    @opaque
+    def helper(state: State) -> int:
+        """The answer."""
+        require(state.flag, "the flag is set")
+        return 1
+    '''
+    assert faults(textwrap.dedent(helper)) == ["helper is opaque and calls require()"]
+
+
+def test_functions_use_no_values_of_their_module_that_may_change():
+    text = '''
+    SEEN = list[int]()
+    KNOWN: Final[Mapping[str, int]] = {"one": 1}
+
+    def helper(state: State) -> int:
+        """The answer."""
+        return len(SEEN) + len(KNOWN)
+    '''
+    assert faults(textwrap.dedent(text)) == [
+        "helper uses SEEN, which may change; use Map, List, a tuple or a frozenset"
+    ]
+
+
+def test_fields_keep_what_is_put_into_them():
+    text = '''
+    class Purse:
+        """Coins."""
+
+        coins: int = field(converter=half)
+    '''
+    assert faults(textwrap.dedent(text)) == ["a field has a converter, which unknown values do not know"]
+
+
+def test_functions_beside_the_rules_are_held_to_what_proofs_can_follow():
+    text = "def is_first(one, other):\n    return one is other"
+    found = findings_beside_rules(File("state/some.py", text))
+    assert [str(each) for each in found] == ["state/some.py:2: is_first compares with `is`; use =="]

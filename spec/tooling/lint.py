@@ -16,7 +16,26 @@ from typing import Final
 
 from attrs import frozen
 
+from spec.tooling import subset
 from spec.tooling.sources import OURS, RULES_FOLDER, Source, constants_of, decorator_texts, recorded, rule_files
+
+BESIDE_RULES: Final[tuple[Path, ...]] = tuple(
+    RULES_FOLDER.parent / name
+    for name in (
+        "invariants.py",
+        "state/call_context.py",
+        "state/canister.py",
+        "state/history.py",
+        "state/message.py",
+        "state/network.py",
+        "state/origin.py",
+        "state/request.py",
+        "state/snapshot.py",
+        "state/state.py",
+        "values/quantities.py",
+    )
+)
+"""Files beside the rules whose functions proofs run."""
 
 ERRATA: Final[Path] = Path(__file__).parents[2] / "docs" / "errata.md"
 
@@ -58,28 +77,44 @@ FORBIDDEN_CALLS: Final[frozenset[str]] = frozenset(
         "all",
         "any",
         "bool",
+        "callable",
+        "delattr",
         "dict",
+        "dir",
+        "divmod",
         "enumerate",
         "eval",
         "exec",
         "filter",
         "float",
+        "format",
         "getattr",
+        "globals",
+        "hasattr",
         "hash",
+        "id",
         "int",
+        "issubclass",
         "iter",
         "list",
+        "locals",
         "map",
         "next",
+        "object",
         "open",
+        "pow",
+        "print",
         "range",
         "repr",
         "reversed",
+        "round",
         "set",
         "setattr",
         "sorted",
         "str",
         "sum",
+        "type",
+        "vars",
         "zip",
     }
 )
@@ -92,6 +127,8 @@ STATING: Final[frozenset[str]] = frozenset({"require", "require_present", "requi
 FREE: Final[dict[str, str]] = {
     "first_reject": "it asks the other rules, a list that does not depend on the state",
     "some_choices": "it makes the arguments with which they are asked",
+    "invariant": "it registers what proofs run",
+    "step_invariant": "it registers what proofs run",
     "first_free_canister_id": "rules reach it through an opaque function only",
 }
 """Functions beside the rules that may contain what is forbidden, and why."""
@@ -116,26 +153,23 @@ class File:
     path: str
     text: str
 
-    def finding(self, node: ast.stmt | ast.expr, what: str) -> Finding:
+    def finding(self, node: ast.stmt | ast.expr | ast.pattern, what: str) -> Finding:
         """Something wrong at a node."""
         return Finding(self.path, node.lineno, what)
 
 
-def decorator_name(decorator: ast.expr) -> str:
-    """The name of a decorator, without its arguments."""
-    target = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return target.id if isinstance(target, ast.Name) else ""
-
-
 def has_decorator(function: ast.FunctionDef, name: str) -> bool:
     """The function bears this decorator."""
-    return any(decorator_name(decorator) == name for decorator in function.decorator_list)
+    return any(subset.decorator_name(decorator) == name for decorator in function.decorator_list)
 
 
 def findings_in(file: File, sources: dict[str, Source], errata: frozenset[str]) -> Iterator[Finding]:
     """Everything that is wrong in one file."""
     tree = ast.parse(file.text)
     constants = constants_of(tree)
+    yield from module_findings(file, tree)
+    for method in subset.methods_in(tree):
+        yield from function_findings(file, method)
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef):
             continue
@@ -153,6 +187,23 @@ def findings_in(file: File, sources: dict[str, Source], errata: frozenset[str]) 
 def opaque_findings(file: File, function: ast.FunctionDef) -> Iterator[Finding]:
     """A proof does not look into an opaque function, so it may be written freely, but it is described."""
     yield from docstring_findings(file, function)
+    yield from (file.finding(node, what) for node, what in subset.conditions_in(function))
+
+
+def module_findings(file: File, tree: ast.Module) -> Iterator[Finding]:
+    """What holds for values and classes of a module that proofs look into."""
+    for node, what in (*subset.changing_values(tree, frozenset(FREE)), *subset.fields_that_change_values(tree)):
+        yield file.finding(node, what)
+
+
+def findings_beside_rules(file: File) -> Iterator[Finding]:
+    """What holds for functions that proofs run and that are no part of the rules."""
+    tree = ast.parse(file.text)
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    yield from module_findings(file, tree)
+    for function in (*functions, *subset.methods_in(tree)):
+        if function.name not in FREE:
+            yield from (file.finding(node, what) for node, what in subset.forms_in(function))
 
 
 def lines_of(node: ast.stmt) -> int:
@@ -178,6 +229,7 @@ def function_findings(file: File, function: ast.FunctionDef) -> Iterator[Finding
     yield from repeated_findings(file, function)
     if function.name in FREE:
         return
+    yield from (file.finding(node, what) for node, what in subset.forms_in(function))
     for node in ast.walk(function):
         if type(node) in FORBIDDEN and isinstance(node, ast.stmt | ast.expr):
             yield file.finding(node, f"{function.name} contains {FORBIDDEN[type(node)]}")
@@ -247,7 +299,7 @@ def part_findings(file: File, rule: ast.FunctionDef) -> Iterator[Finding]:
 
 def is_transition(decorator: ast.expr) -> bool:
     """The decorator registers a rule."""
-    return decorator_name(decorator) == "transition"
+    return subset.decorator_name(decorator) == "transition"
 
 
 def source_findings(
@@ -276,6 +328,8 @@ def findings(folder: Path = RULES_FOLDER) -> list[Finding]:
     found: list[Finding] = []
     for path in rule_files(folder):
         found.extend(findings_in(File(str(path.relative_to(root)), path.read_text()), sources, errata))
+    for path in BESIDE_RULES:
+        found.extend(findings_beside_rules(File(str(path.relative_to(root)), path.read_text())))
     return sorted(found)
 
 

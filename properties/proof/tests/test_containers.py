@@ -13,12 +13,16 @@ from attrs import frozen
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from properties.proof.exploration import learn, path, paths
-from properties.proof.laws import apply_laws, forget_instances, knowledge, relate_sums
-from properties.proof.lists import length_of
-from properties.proof.proof import Verdict, prove
-from properties.proof.terms import lift, merged_number
-from properties.proof.unknown import unknown
+from properties.proof.claims.proof import Verdict, prove
+from properties.proof.containers.laws import apply_laws
+from properties.proof.containers.lists import length_of
+from properties.proof.containers.sums import relate_sums, sums
+from properties.proof.meaning.symbolic_meaning import new_session
+from properties.proof.paths.runs import learn, path, paths
+from properties.proof.terms.session import opened
+from properties.proof.values.merging import merged_number
+from properties.proof.values.scalars import lift
+from properties.proof.values.unknown import unknown
 from spec.values.containers import List, Map, Queue
 
 KEYS = range(4)
@@ -134,8 +138,8 @@ def after(container: Any, changes: Iterable[Change]) -> Any:
 
 def know_sums(contents: dict[int, int]) -> None:
     """Tells the solver each sum over the root that was asked for."""
-    for sums in knowledge().sums.values():
-        for each in sums.values():
+    for group in sums().by_container.values():
+        for each in group.values():
             learn(each.term == sum(each.measure(key, value) for key, value in contents.items()), always=True)
 
 
@@ -152,7 +156,7 @@ def solver_admits(formula: Any) -> bool:
 def admits_number(contents: dict[int, int], question: Callable[[], Any], answer: int) -> bool:
     """The unknown container may answer with this number, and with no other."""
     number = merged_number(question)
-    term = number.term if hasattr(number, "term") else z3.IntVal(number)
+    term = lift(number)
     know_sums(contents)
     apply_laws()
     for relation in list(relate_sums()):
@@ -179,8 +183,8 @@ def not_(question: Callable[[], Any]) -> Callable[[], bool]:
 
 def judged(question: Callable[[], dict[str, bool]]) -> None:
     """Every path has a state, and on it every answer is admitted."""
-    forget_instances()
-    results = list(paths(question))
+    with opened(new_session()):
+        results = list(paths(question))
     assert results
     for _, answers in results:
         assert all(answers.values()), {name for name, is_admitted in answers.items() if not is_admitted}

@@ -6,15 +6,19 @@ import pytest
 import z3
 from attrs import evolve, frozen
 
-from properties.proof.containers import UnknownMap, UnknownQueue
-from properties.proof.exploration import Refused, learn, path, paths
-from properties.proof.lists import UnknownList
-from properties.proof.proof import Verdict, prove
-from properties.proof.terms import lift, merged_number
-from properties.proof.unknown import unknown
+from properties.proof.claims.proof import Verdict, prove
+from properties.proof.containers.containers import UnknownMap, UnknownQueue
+from properties.proof.containers.lists import UnknownList
+from properties.proof.paths.refusal import Refused
+from properties.proof.paths.runs import learn, path, paths
+from properties.proof.values.merging import merged_number
+from properties.proof.values.scalars import lift
+from properties.proof.values.unknown import unknown
 from spec.values.containers import List, Map, Queue
 from spec.values.identifiers import Principal
 from spec.values.quantities import Cycles
+
+pytestmark = pytest.mark.usefixtures("session")
 
 
 class Colour(Enum):

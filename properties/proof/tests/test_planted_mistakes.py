@@ -5,8 +5,8 @@ from itertools import islice
 import pytest
 
 import spec.rules  # noqa: F401
-from properties.proof.planted import Mistake, mistakes_in, prove_with
-from properties.proof.proof import RuleReport
+from properties.proof.claims.planted import Mistake, mistakes_in, prove_with
+from properties.proof.claims.proof import RuleReport
 from spec.transition import RULES
 
 TRIED = 40

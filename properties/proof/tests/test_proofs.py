@@ -3,7 +3,7 @@
 import pytest
 
 import spec.rules  # noqa: F401
-from properties.proof.proof import Verdict, prove_rule
+from properties.proof.claims.proof import Verdict, prove_rule
 from spec.transition import RULES
 
 MANY_PATHS = frozenset(

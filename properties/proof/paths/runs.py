@@ -1,32 +1,26 @@
 """
-Exploration: a function is run once for each of its paths.
+Runs: a function is run once for each of its paths.
 
 A run asks `truth` or `choose` wherever it depends on something unknown. The run then goes on with one answer, and is
 repeated later with each of the others that can be true. A `Path` is a run of the whole question that is asked of a
-rule; a nested exploration merges the runs of a small function into one formula, so that it does not multiply paths.
+rule; nested runs merge the cases of a small function into one formula, so that it does not multiply paths.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+import attrs
 import z3
 
-Formula = Any
-"""A Z3 term of sort Bool."""
-Term = Any
-"""A Z3 term of sort Int."""
+from properties.proof.paths.refusal import Infeasible, Refused, refusals
+from properties.proof.terms.formulas import Formula, Term, conjunction
+from properties.proof.terms.session import session
+from properties.proof.terms.symbols import keep, natural_range
+
 Result = TypeVar("Result")
 
 SOLVER_MILLISECONDS = 20_000
 """How long the solver may think about one question."""
-
-
-class Infeasible(Exception):
-    """No answer is possible here: the run describes nothing."""
-
-
-class Refused(Exception):
-    """The function does something that is not defined on unknown values. The message says what."""
 
 
 class Run:
@@ -120,14 +114,24 @@ class Path(Run):
             self.solver.add(formula)
 
 
-_runs: list[Run] = []
-"""The path first, then the nested runs, the innermost last."""
-_collections: list[list[Formula]] = []
+@attrs.define(eq=False)
+class Exploration:
+    """The runs that are under way in a session."""
+
+    runs: list[Run] = attrs.field(factory=list)
+    """The path first, then the nested runs, the innermost last."""
+    collections: list[list[Formula]] = attrs.field(factory=list)
+    """Where facts are noted, besides the path."""
+
+
+def exploration() -> Exploration:
+    """The runs of the open session."""
+    return session().part(Exploration)
 
 
 def path() -> Path:
     """The path that is being explored."""
-    bottom = _runs[0]
+    bottom = exploration().runs[0]
     assert isinstance(bottom, Path)
     return bottom
 
@@ -135,7 +139,7 @@ def path() -> Path:
 def guard() -> list[Formula]:
     """The answers of nested runs on which what is evaluated now depends."""
     formulas: list[Formula] = []
-    for run in reversed(_runs[1:]):
+    for run in reversed(exploration().runs[1:]):
         formulas = run.trail + formulas
         if run.isolated:
             break
@@ -145,7 +149,7 @@ def guard() -> list[Formula]:
 def guarding_answers() -> list[tuple[int, int, Formula]]:
     """The same with question and answer, to be repeated elsewhere."""
     answers: list[tuple[int, int, Formula]] = []
-    for run in reversed(_runs[1:]):
+    for run in reversed(exploration().runs[1:]):
         answers = [
             (about, pick, formula) for (about, pick), formula in zip(run.answers.items(), run.trail, strict=True)
         ] + answers
@@ -159,25 +163,26 @@ def learn(formula: Formula, *, always: bool = False) -> None:
     conditions = [] if always else guard()
     closed = z3.Implies(conjunction(conditions), formula) if conditions else formula
     path().learn(closed)
-    for collection in _collections:
+    for collection in exploration().collections:
         collection.append(closed)
 
 
 def collected(action: Callable[[], Result]) -> tuple[Result, list[Formula]]:
     """The result of an action and the facts learned by it."""
     collection: list[Formula] = []
-    _collections.append(collection)
+    collections = exploration().collections
+    collections.append(collection)
     try:
         return action(), collection
     finally:
-        _collections.pop()
+        collections.pop()
 
 
 def choose(options: Sequence[Formula], about: Formula | Term) -> int:
     """Which of some options holds; exactly one does. `about` identifies the question."""
     number = about.get_id()
     left: Sequence[int] = range(len(options))
-    for run in reversed(_runs):
+    for run in reversed(exploration().runs):
         if number in run.answers:
             return run.answers[number]
         if number in run.narrowed:
@@ -186,12 +191,12 @@ def choose(options: Sequence[Formula], about: Formula | Term) -> int:
             break
     if not left:
         raise Infeasible
-    return left[0] if len(left) == 1 else _runs[-1].pick(options, number, left)
+    return left[0] if len(left) == 1 else exploration().runs[-1].pick(options, number, left)
 
 
 def narrow(about: Formula | Term, left: Sequence[int]) -> None:
     """Only some options are left of a question, as follows from what was answered in this run or before."""
-    narrowed = _runs[-1].narrowed
+    narrowed = exploration().runs[-1].narrowed
     number = keep(about).get_id()
     narrowed[number] = [option for option in left if option in narrowed.get(number, left)]
 
@@ -199,12 +204,12 @@ def narrow(about: Formula | Term, left: Sequence[int]) -> None:
 def identify(term: Term, with_other: Term) -> None:
     """Two terms are equal, as follows from what was answered; the second stands for both."""
     if not term.eq(with_other):
-        _runs[-1].same_as[keep(term).get_id()] = keep(with_other)
+        exploration().runs[-1].same_as[keep(term).get_id()] = keep(with_other)
 
 
 def representative(term: Term) -> Term:
     """The term that stands for this one."""
-    for run in reversed(_runs):
+    for run in reversed(exploration().runs):
         if term.get_id() in run.same_as:
             return representative(run.same_as[term.get_id()])
         if run.isolated:
@@ -220,80 +225,104 @@ def truth(formula: Formula) -> bool:
         return False
     if z3.is_not(formula):
         return not truth(formula.arg(0))
-    _kept[formula.get_id()] = formula
+    keep(formula)
     return choose([formula, z3.Not(formula)], formula) == 0
 
 
-_kept: dict[int, Formula] = {}
-"""Z3 gives numbers of dead terms to new ones, so terms that were asked about stay alive."""
-
-
-def keep(term: Formula | Term) -> Formula | Term:
-    """The term, whose number stays its own."""
-    return _kept.setdefault(term.get_id(), term)
-
-
-def conjunction(formulas: Sequence[Formula]) -> Formula:
-    """All of the formulas."""
-    if not formulas:
-        return z3.BoolVal(True)
-    return formulas[0] if len(formulas) == 1 else z3.And(*formulas)
-
-
-def disjunction(formulas: Sequence[Formula]) -> Formula:
-    """One of the formulas."""
-    if not formulas:
-        return z3.BoolVal(False)
-    return formulas[0] if len(formulas) == 1 else z3.Or(*formulas)
+def learn_range(term: Term, size: int | None = None) -> None:
+    """The term is a natural number, and below a size if one is given."""
+    learn(natural_range(term, size), always=True)
 
 
 def paths(question: Callable[[], Result]) -> Iterator[tuple[Path, Result]]:
     """Every path through a question, with what it gives."""
     work: list[list[int]] = [[]]
+    runs = exploration().runs
     while work:
         current = Path(work.pop())
-        _runs.append(current)
+        runs.append(current)
+        refusals().told.clear()
         try:
             result = question()
             yield current, result
         except Infeasible:
             pass
         finally:
-            _runs.remove(current)
+            runs.remove(current)
             work += current.others
 
 
-def cases(
-    function: Callable[[], Result],
-    *,
-    isolated: bool = False,
-    assumed: Sequence[tuple[int, int, Formula]] = (),
-) -> list[tuple[list[Formula], Result]]:
-    """The nested runs of a function: under which answers it gives what. Exactly one case holds."""
+Cases = list[tuple[list[Formula], Result]]
+"""Under which answers a function gives what."""
+
+
+def cases(function: Callable[[], Result]) -> Cases[Result]:
+    """
+    The nested runs of a function: under which answers it gives what. Exactly one case holds.
+
+    If it raises an exception in a case that is possible on the path, the exception is raised; impossible cases are
+    left out.
+    """
+    found, raised = _nested(function, isolated=False, assumed=())
+    for trail, problem in raised:
+        if _is_possible(trail):
+            if isinstance(problem, Refused):
+                refusals().told.append(problem)
+            raise problem
+    return found
+
+
+def raised_in(function: Callable[[], Any]) -> list[Exception]:
+    """The exceptions that a function raises in some case, which need not be possible."""
+    _, raised = _nested(function, isolated=False, assumed=())
+    return [problem for _, problem in raised]
+
+
+def isolated_cases(
+    function: Callable[[], Result], assumed: Sequence[tuple[int, int, Formula]] = ()
+) -> tuple[Cases[Result], list[list[Formula]]]:
+    """
+    The same, for whatever path: nothing that was answered on this one counts, but what is assumed.
+
+    Cases in which the function raises an exception come apart, since nobody can say whether they are possible.
+    """
+    found, raised = _nested(function, isolated=True, assumed=assumed)
+    return found, [trail for trail, _ in raised]
+
+
+def _nested(
+    function: Callable[[], Result], isolated: bool, assumed: Sequence[tuple[int, int, Formula]]
+) -> tuple[Cases[Result], list[tuple[list[Formula], Exception]]]:
     work: list[list[int]] = [[]]
-    found: list[tuple[list[Formula], Result]] = []
+    found: Cases[Result] = []
+    raised: list[tuple[list[Formula], Exception]] = []
+    runs, told = exploration().runs, refusals().told
     while work:
         run = Run(work.pop(), isolated)
         for about, pick, formula in assumed:
             run.answers[about] = pick
             run.add(formula)
-        _runs.append(run)
+        runs.append(run)
+        before = len(told)
         try:
             result = function()
             found.append((run.trail[len(assumed) :], result))
         except Infeasible:
-            pass
-        except Exception:
-            if isolated or _is_possible_on_path():
-                raise
+            del told[before:]
+        except Exception as problem:
+            # It counts as refused only once it is found possible.
+            del told[before:]
+            raised.append((run.trail[len(assumed) :], problem))
         finally:
-            _runs.pop()
+            runs.pop()
             work += run.others
-    return found
+    return found, raised
 
 
-def _is_possible_on_path() -> bool:
-    """The answers of the nested runs do not contradict what is known on the path."""
+def _is_possible(trail: Sequence[Formula]) -> bool:
+    """The answers of the nested runs do not contradict what is known on the path, if that counts."""
+    if any(run.isolated for run in exploration().runs):
+        return True
     current = path()
     current.prepare()
-    return current.possible(conjunction(guard()))
+    return current.possible(conjunction([*guard(), *trail]))

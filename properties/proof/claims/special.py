@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from properties.proof.interpretation import calls_of_modules
+from properties.proof.meaning.modules import calls_of_modules
 from spec.state.canister import Canister
 from spec.state.message import FuncMessage
 from spec.state.state import State

@@ -37,6 +37,24 @@ def _wrapped(node: ast.expr) -> ast.AST:
     return ast.copy_location(whole, node)
 
 
+@cache
+def functions_in(file: str) -> dict[int, list[ast.AST]]:
+    """The functions in a file, those without a name among them, by the line where they begin."""
+    found: dict[int, list[ast.AST]] = {}
+    for node in ast.walk(ast.parse(Path(file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            lines = [node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", ()))]
+            found.setdefault(min(lines), []).append(node)
+    return found
+
+
+def trees_of(file: str, line: int) -> list[ast.AST]:
+    """The functions that begin in a line of a file; none if the file cannot be read."""
+    if file.startswith("<"):
+        return []
+    return functions_in(file).get(line, [])
+
+
 def rewritten_tree(tree: ast.FunctionDef) -> ast.FunctionDef:
     """A function whose conditions are asked as a whole. The tree is changed."""
     tree.decorator_list = []
@@ -66,10 +84,30 @@ def rewritten_module(name: str) -> dict[int, Any]:
     }
     found: dict[int, Any] = {}
     for original in _functions_of(module):
-        if original.__name__ in trees and original.__name__ not in OPAQUE:
-            tree = rewritten_tree(trees[original.__name__])
-            found[id(original)] = function_of_tree(tree, module.__dict__, file)
+        tree = trees.get(original.__name__)
+        if tree is not None and is_as_written(original, tree):
+            found[id(original)] = function_of_tree(rewritten_tree(tree), module.__dict__, file)
     return found
+
+
+MARKS = frozenset({"transition", "defines"})
+"""Decorators that leave a function as it is written."""
+
+
+def is_as_written(function: Callable[..., Any], tree: ast.FunctionDef) -> bool:
+    """The function is what its text says, and not something that another decorator has made of it."""
+    names = {
+        decorator.func.id
+        for decorator in tree.decorator_list
+        if isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name)
+    }
+    first_line = min([tree.lineno, *(decorator.lineno for decorator in tree.decorator_list)])
+    return (
+        names <= MARKS
+        and len(names) == len(tree.decorator_list)
+        and function.__code__.co_firstlineno == first_line
+        and function.__name__ not in OPAQUE
+    )
 
 
 def _functions_of(module: ModuleType) -> list[Callable[..., Any]]:

@@ -10,10 +10,11 @@ from typing import Any
 import attrs
 import z3
 
-from properties.proof.entries import (
+from properties.proof.containers.entries import (
     Changed,
     Describe,
     Dropped,
+    Entered,
     Entries,
     Not,
     OfValue,
@@ -21,18 +22,17 @@ from properties.proof.entries import (
     Put,
     equal_containers,
 )
-from properties.proof.exploration import Formula, Refused, Term, learn, truth
-from properties.proof.laws import Root, every
-from properties.proof.lists import Collected, Section, UnknownList, within_list
-from properties.proof.signature import function_of
-from properties.proof.terms import (
-    Unknown,
-    UnknownNumber,
-    UnknownTruth,
-    application,
-    lift,
-)
-from properties.proof.unknown import CONTAINERS, Arguments
+from properties.proof.containers.laws import Root, every, look_at_any
+from properties.proof.containers.lists import Collected, Section, UnknownList, within_list
+from properties.proof.paths.refusal import Refused
+from properties.proof.paths.runs import learn, truth
+from properties.proof.terms.formulas import Formula, Term
+from properties.proof.terms.symbols import application
+from properties.proof.values.captured import captured
+from properties.proof.values.guarded import Guarded
+from properties.proof.values.scalars import Unknown, UnknownNumber, UnknownTruth, lift, negation
+from properties.proof.values.signature import function_of
+from properties.proof.values.unknown import Arguments, Makers
 from spec.values.containers import List, Map, Queue
 
 
@@ -41,11 +41,18 @@ def one_each(value: Any) -> int:
     return 1
 
 
-@attrs.frozen(eq=False)
-class UnknownMap:
+@attrs.frozen(eq=False, repr=False)
+class UnknownMap(Guarded):
     """A map of any contents."""
 
     entries: Entries
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Map
+
+    def _name(self) -> str:
+        return self.entries.root.name
 
     def __contains__(self, key: Any) -> bool:
         return self.entries.has(key)
@@ -69,39 +76,51 @@ class UnknownMap:
 
     def total(self, measure: Callable[[Any], Any]) -> Any:
         """As `Map.total`."""
-        return self.entries.total(OfValue(measure))
+        of_value = OfValue(captured(measure))
+        look_at_any(self.entries, of_value)
+        return self.entries.total(of_value)
 
     def every(self, predicate: Callable[[Any, Any], Any]) -> UnknownTruth:
         """As `Map.every`."""
-        return every(self.entries, predicate)
+        return every(self.entries, captured(predicate))
 
     def none(self, predicate: Callable[[Any, Any], Any]) -> UnknownTruth:
         """As `Map.none`."""
-        return every(self.entries, Not(predicate))
+        return every(self.entries, Not(captured(predicate)))
 
     def change_where(self, selected: Callable[[Any, Any], Any], change: Callable[[Any], Any]) -> "UnknownMap":
         """As `Map.change_where`."""
+        selected, change = captured(selected), captured(change)
+        look_at_any(self.entries, lambda key, value: change(value) if selected(key, value) else value)
         return UnknownMap(self.entries.with_layer(Changed(selected, change)))
 
     def collect_where(self, selected: Callable[[Any, Any], Any], make: Callable[[Any], Any]) -> "UnknownList":
         """As `Map.collect_where`."""
+        selected, make = captured(selected), captured(make)
+        look_at_any(self.entries, lambda key, value: make(value) if selected(key, value) else value)
         return UnknownList((Collected(self.entries, selected, make),))
 
     def __eq__(self, other: object) -> Any:
         return equal_containers(self, other)
 
-    def __hash__(self) -> int:
-        raise Refused(f"the hash of {self.entries.root.name}")
+    __hash__ = Guarded.__hash__
 
 
-@attrs.frozen(eq=False)
-class UnknownQueue:
+@attrs.frozen(eq=False, repr=False)
+class UnknownQueue(Guarded):
     """A queue of any contents; lists that entered it as a whole are kept apart, behind the rest."""
 
     entries: Entries
     entered: int = 0
     """How many items entered one by one."""
     younger: UnknownList = UnknownList(())
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return Queue
+
+    def _name(self) -> str:
+        return self.entries.root.name
 
     def __contains__(self, item_id: Any) -> bool:
         if self.entries.has(item_id):
@@ -121,74 +140,115 @@ class UnknownQueue:
         root = self.entries.root
         return UnknownNumber(application(f"{root.name} next id", root.arguments)) + self.entered
 
-    def _entry(self, item: Any) -> "UnknownQueue":
-        new_id = self._next_id()
-        return UnknownQueue(self.entries.with_layer(Put(new_id, item)), self.entered + 1, self.younger)
+    def _entry(self, item: Any, is_oldest: bool) -> "UnknownQueue":
+        entered = Entered(self._next_id(), item, is_oldest)
+        return UnknownQueue(self.entries.with_layer(entered), self.entered + 1, self.younger)
+
+    def _with(self, layer: Put | Dropped) -> "UnknownQueue":
+        return UnknownQueue(self.entries.with_layer(layer), self.entered, self.younger)
 
     def remove(self, item_id: Any) -> "UnknownQueue":
         """As `Queue.remove`."""
         self._need(item_id)
-        return attrs.evolve(self, entries=self.entries.with_layer(Dropped(item_id)))
+        return self._with(Dropped(item_id))
 
     def replace(self, item_id: Any, item: Any) -> "UnknownQueue":
         """As `Queue.replace`."""
         self._need(item_id)
-        return attrs.evolve(self, entries=self.entries.with_layer(Put(item_id, item)))
+        return self._with(Put(item_id, item))
 
     def append(self, *items: Any) -> "UnknownQueue":
         """As `Queue.append`."""
         if self.younger.parts:
-            return attrs.evolve(self, younger=self.younger.append(*items))
+            return UnknownQueue(self.entries, self.entered, self.younger.append(*items))
         queue = self
         for item in items:
-            queue = queue._entry(item)
+            queue = queue._entry(item, is_oldest=False)
         return queue
 
     def extend(self, items: Any) -> "UnknownQueue":
         """As `Queue.extend`."""
-        return attrs.evolve(self, younger=self.younger.extend(items))
+        return UnknownQueue(self.entries, self.entered, self.younger.extend(items))
 
     def prepend(self, item: Any) -> "UnknownQueue":
         """As `Queue.prepend`."""
-        return self._entry(item)
+        if self.younger.parts:
+            raise Refused("the id of an item that enters behind others of which it is not known how many there are")
+        return self._entry(item, is_oldest=True)
 
     def none_older(self, item_id: Any, predicate: Callable[[Any], Any]) -> UnknownTruth:
         """As `Queue.none_older`; nothing is known of the order but that it is the same when asked again."""
-        return UnknownTruth(function_of("none older", (self.entries, item_id, predicate), z3.BoolSort()))
+        predicate = captured(predicate)
+        look_at_any(self.entries, OfValueOnly(predicate))
+        return UnknownTruth(function_of("none older", (self, item_id, predicate), z3.BoolSort()))
 
     def total(self, measure: Callable[[Any], Any]) -> Any:
         """As `Queue.total`."""
+        measure = captured(measure)
+        look_at_any(self.entries, OfValue(measure))
         return self.entries.total(OfValue(measure)) + self.younger.total(measure)
 
     def every(self, predicate: Callable[[Any], Any]) -> Any:
         """As `Queue.every`."""
+        predicate = captured(predicate)
         entries = every(self.entries, OfValueOnly(predicate))
         return entries if not self.younger.parts else bool(entries) and self.younger.every(predicate)
 
     def none(self, predicate: Callable[[Any], Any]) -> Any:
         """As `Queue.none`."""
-        return self.every(Not(predicate))
+        return self.every(Not(captured(predicate)))
 
     def __eq__(self, other: object) -> Any:
         return equal_containers(self, other)
 
-    def __hash__(self) -> int:
-        raise Refused("the hash of a queue")
+    __hash__ = Guarded.__hash__
 
 
-@attrs.frozen(eq=False)
-class UnknownSet:
+METHOD_NAMES = ("update_methods", "query_methods", "composite_query_methods")
+"""The sets of a module of which `CanisterModule` promises that no name is in two of them."""
+
+
+@attrs.frozen(eq=False, repr=False)
+class UnknownSet(Guarded):
     """A finite set of any contents."""
 
     name: str
     arguments: Arguments
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return frozenset
+
+    def _name(self) -> str:
+        return self.name
+
     def __contains__(self, item: Any) -> bool:
         return truth(application(f"{self.name} has", (*self.arguments, lift(item)), z3.BoolSort()))
 
-    def isdisjoint(self, other: "UnknownSet") -> bool:
-        """What `CanisterModule` promises of its sets of method names, the only sets that rules see."""
-        return True
+    def isdisjoint(self, other: Any) -> Any:
+        """Two sets of method names of one module have no name in common; of others it is not known."""
+        if type(other) is not UnknownSet:
+            raise Refused("whether an unknown set and a known one have something in common")
+        if self._is_other_part_of_module(other):
+            return True
+        return UnknownTruth(function_of("disjoint", (self, other), z3.BoolSort()))
+
+    def _is_other_part_of_module(self, other: "UnknownSet") -> bool:
+        (module, _, part), (other_module, _, other_part) = self.name.rpartition("."), other.name.rpartition(".")
+        return (
+            module == other_module
+            and part != other_part
+            and {part, other_part} <= set(METHOD_NAMES)
+            and all(left.eq(right) for left, right in zip(self.arguments, other.arguments, strict=True))
+        )
+
+    def __eq__(self, other: object) -> Any:
+        return equal_containers(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return negation(self == other)
+
+    __hash__ = Guarded.__hash__
 
     def describe_to(self, describe: Describe) -> str:
         """For the signature."""
@@ -217,7 +277,11 @@ def _unknown_set(kinds: tuple[Any, ...], name: str, arguments: Arguments) -> Unk
     return UnknownSet(name, arguments)
 
 
-CONTAINERS[Map] = _unknown_map
-CONTAINERS[List] = _unknown_list
-CONTAINERS[Queue] = _unknown_queue
-CONTAINERS[frozenset] = _unknown_set
+def make_containers(makers: Makers) -> None:
+    """Fields of these classes are unknown containers from now on."""
+    makers.containers |= {
+        Map: _unknown_map,
+        List: _unknown_list,
+        Queue: _unknown_queue,
+        frozenset: _unknown_set,
+    }

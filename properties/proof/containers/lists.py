@@ -8,17 +8,18 @@ from typing import Any
 import attrs
 import z3
 
-from properties.proof.entries import Entries, Not, OfSelected, OfValue, equal_containers
-from properties.proof.exploration import Formula, Refused, Term, learn, truth
-from properties.proof.laws import Root, every, sum_over, touch
-from properties.proof.terms import (
-    UnknownNumber,
-    UnknownTruth,
-    application,
-    learn_range,
-    lift,
-    merged_number,
-)
+from properties.proof.containers.entries import Entries, Not, OfSelected, OfValue, equal_containers
+from properties.proof.containers.laws import Root, every, every_by_law, look_at_any, touch
+from properties.proof.containers.sums import sum_over
+from properties.proof.paths.refusal import Refused
+from properties.proof.paths.runs import learn, learn_range, truth
+from properties.proof.terms.formulas import Formula, Term
+from properties.proof.terms.symbols import application
+from properties.proof.values.captured import captured
+from properties.proof.values.guarded import Guarded
+from properties.proof.values.merging import merged_number
+from properties.proof.values.scalars import UnknownNumber, UnknownTruth, lift
+from spec.values.containers import List
 
 
 @attrs.frozen(eq=False)
@@ -42,6 +43,17 @@ class One:
     def map(self, change: Callable[[Any], Any]) -> "Part":
         """The items changed."""
         return One(change(self.item))
+
+
+@attrs.frozen(eq=False)
+class Placed(One):
+    """One known item that took the place of another, somewhere in the part before."""
+
+    index: Any
+
+    def map(self, change: Callable[[Any], Any]) -> "Part":
+        """The items changed."""
+        return Placed(change(self.item), self.index)
 
 
 @attrs.frozen(eq=False)
@@ -172,11 +184,15 @@ def within_list(root: Root, term: Term) -> Formula:
     return z3.And(term >= 0, term < length_of(root))
 
 
-@attrs.frozen(eq=False)
-class UnknownList:
+@attrs.frozen(eq=False, repr=False)
+class UnknownList(Guarded):
     """A list of any contents, in parts."""
 
     parts: tuple[Part, ...]
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return List
 
     def length(self) -> Any:
         """The number of items."""
@@ -204,7 +220,7 @@ class UnknownList:
                 case One():
                     found = part.item == item
                 case Section(make=None):
-                    found = UnknownTruth(z3.Not(every(part, Differs(item), always_law=True).term))
+                    found = UnknownTruth(z3.Not(every_by_law(part, Differs(item)).term))
                 case _:
                     raise Refused("whether a changed list contains an item")
             if found:
@@ -222,9 +238,9 @@ class UnknownList:
                 raise Refused("an item of a changed list is taken")
 
     def replace(self, index: Any, item: Any) -> "UnknownList":
-        """As `List.replace`, but for the place of the item, of which nothing that is asked later depends."""
+        """As `List.replace`. The item stands behind the others here; it says which place it has."""
         _, others = self.take(index)
-        return others.append(item)
+        return UnknownList((*others.parts, Placed(item, index)))
 
     def newest(self, count: Any) -> "UnknownList":
         """As `List.newest`."""
@@ -238,10 +254,20 @@ class UnknownList:
 
     def map(self, change: Callable[[Any], Any]) -> "UnknownList":
         """As `List.map`."""
+        change = captured(change)
+        self._apply_to_any(change)
         return UnknownList(tuple(part.map(change) for part in self.parts))
+
+    def _apply_to_any(self, function: Callable[[Any], Any]) -> None:
+        """A function that is applied to every item later is defined for each of them."""
+        for part in self.parts:
+            if isinstance(part, Section | Collected):
+                look_at_any(part, function)
 
     def total(self, measure: Callable[[Any], Any]) -> Any:
         """As `List.total`."""
+        measure = captured(measure)
+        self._apply_to_any(measure)
         total: Any = 0
         for part in self.parts:
             total = total + part.total(measure)
@@ -249,19 +275,19 @@ class UnknownList:
 
     def every(self, predicate: Callable[[Any], Any]) -> Any:
         """As `List.every`."""
+        predicate = captured(predicate)
         return all(part.every(predicate) for part in self.parts)
 
     def none(self, predicate: Callable[[Any], Any]) -> Any:
         """As `List.none`."""
-        return self.every(Not(predicate))
+        return self.every(Not(captured(predicate)))
 
     def __eq__(self, other: object) -> Any:
         return equal_containers(self, other)
 
-    def __hash__(self) -> int:
-        raise Refused("the hash of a list")
+    __hash__ = Guarded.__hash__
 
 
 def parts_of(items: Any) -> tuple[Part, ...]:
     """The parts of a list, known or unknown."""
-    return items.parts if isinstance(items, UnknownList) else tuple(One(item) for item in items)
+    return items.parts if type(items) is UnknownList else tuple(One(item) for item in items)

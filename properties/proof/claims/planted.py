@@ -16,8 +16,9 @@ from typing import Any
 
 import attrs
 
-from properties.proof.proof import RuleReport, prove_rule
-from properties.proof.rewriting import function_of_tree, rewritten_tree
+from properties.proof.claims.proof import RuleReport, prove_rule
+from properties.proof.meaning.rewriting import function_of_tree, rewritten_tree
+from properties.proof.paths.refusal import MISTAKE
 from spec.transition import OPAQUE, Rule
 
 NO_CYCLES = frozenset({"reserved_cycles", "refunded_cycles", "transferred_cycles", "balance", "available_cycles"})
@@ -181,7 +182,7 @@ def prove_with(rule: Rule, mistake: Mistake) -> RuleReport:
     """Tries to prove a rule with a mistake in it."""
     function = parts_of(rule)[mistake.function]
     tree = rewritten_tree(copy.deepcopy(mistake.tree))
-    changed = function_of_tree(tree, function.__globals__, f"<{mistake!s}>")
+    changed = function_of_tree(tree, function.__globals__, f"{MISTAKE}: {mistake!s}>")
     if function is rule.body:
         return prove_rule(attrs.evolve(rule, body=changed), stop_at_failure=True)
     return prove_rule(rule, replaced={function: changed}, stop_at_failure=True)

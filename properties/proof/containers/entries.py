@@ -10,14 +10,14 @@ from typing import Any
 import attrs
 import z3
 
-from properties.proof.exploration import Refused, Term, identify, representative, truth
-from properties.proof.laws import Root, sum_over, touch
-from properties.proof.signature import function_of
-from properties.proof.terms import (
-    UnknownTruth,
-    lift,
-    merged_number,
-)
+from properties.proof.containers.laws import Root, touch
+from properties.proof.containers.sums import sum_over
+from properties.proof.paths.refusal import Refused
+from properties.proof.paths.runs import identify, representative, truth
+from properties.proof.terms.formulas import Term
+from properties.proof.values.merging import merged_number
+from properties.proof.values.scalars import UnknownTruth, lift
+from properties.proof.values.signature import function_of
 
 Describe = Callable[[Any], str]
 
@@ -28,6 +28,13 @@ class Put:
 
     key: Any
     value: Any
+
+
+@attrs.frozen(eq=False)
+class Entered(Put):
+    """An item entered a queue, at its old end or at its young one."""
+
+    is_oldest: bool
 
 
 @attrs.frozen(eq=False)

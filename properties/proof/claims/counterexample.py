@@ -5,11 +5,13 @@ from typing import Any
 import attrs
 import z3
 
-from properties.proof.containers import UnknownMap, UnknownQueue
-from properties.proof.entries import Changed, Dropped, Put
-from properties.proof.exploration import Formula, Path
-from properties.proof.terms import Unknown, UnknownMember, literal_of
-from properties.proof.unknown import OneOf, Record
+from properties.proof.containers.containers import UnknownMap, UnknownQueue
+from properties.proof.containers.entries import Changed, Dropped, Put
+from properties.proof.paths.runs import Path
+from properties.proof.terms.formulas import Formula
+from properties.proof.terms.symbols import literal_of
+from properties.proof.values.scalars import Unknown, UnknownMember, member_number
+from properties.proof.values.unknown import OneOf, Record
 
 
 @attrs.frozen
@@ -56,7 +58,7 @@ class Reader:
         """A number, truth value, name or member."""
         found = self.model.eval(value.term, model_completion=True)
         if type(value) is UnknownMember:
-            return str(list(value.enumeration)[found.as_long()].name)
+            return next(str(one.name) for one in value.enumeration if member_number(one) == found.as_long())
         if z3.is_int_value(found):
             known = literal_of(found.as_long())
             return str(found) if known is None else repr(known)

@@ -6,6 +6,7 @@ the same whenever it is asked for. Its parts come into being when they are looke
 that were read, and a union is one of its members only once something depends on which.
 """
 
+import inspect
 import types
 import typing
 from collections.abc import Mapping
@@ -17,25 +18,19 @@ from typing import Any, ClassVar
 import attrs
 import z3
 
-from properties.proof.exploration import (
-    Formula,
-    Refused,
-    Term,
-    choose,
-    conjunction,
-    disjunction,
-    keep,
-    narrow,
-    truth,
-)
-from properties.proof.terms import (
+from properties.proof.paths.refusal import GENERATED, Refused, shown
+from properties.proof.paths.runs import choose, learn_range, narrow, truth
+from properties.proof.terms.formulas import Formula, Term, conjunction, disjunction
+from properties.proof.terms.session import session
+from properties.proof.terms.symbols import application, keep
+from properties.proof.values.guarded import Guarded
+from properties.proof.values.scalars import (
     UnknownMember,
     UnknownName,
     UnknownNumber,
     UnknownTruth,
-    application,
-    learn_range,
     lift,
+    negation,
 )
 from spec.values.quantities import Natural
 
@@ -58,11 +53,19 @@ def members_of(kind: Any) -> tuple[Any, ...]:
     return (kind,)
 
 
-CONTAINERS: dict[type, Any] = {}
-"""How an unknown container of a class is made, by class. Filled where the containers are defined."""
+@attrs.define(eq=False)
+class Makers:
+    """How unknown values of classes are made that are not known by their fields; filled when a session begins."""
 
-PROTOCOLS: dict[type, Any] = {}
-"""The same for classes that are known by their methods only."""
+    containers: dict[type, Any] = attrs.field(factory=dict)
+    """By the class of a container; given the types of its parts, a name, and arguments."""
+    protocols: dict[type, Any] = attrs.field(factory=dict)
+    """By a class that is known by its methods only; given a name and arguments."""
+
+
+def makers() -> Makers:
+    """Those of the open session."""
+    return session().part(Makers)
 
 
 def unknown(kind: Any, name: str, arguments: Arguments = ()) -> Any:
@@ -72,6 +75,8 @@ def unknown(kind: Any, name: str, arguments: Arguments = ()) -> Any:
         return one_of(members, name, arguments)
     origin = typing.get_origin(kind)
     if origin is typing.Annotated:
+        if typing.get_args(kind)[0] is not int:
+            return unknown(typing.get_args(kind)[0], name, arguments)
         number = UnknownNumber(application(name, arguments))
         if any(isinstance(mark, Natural) for mark in typing.get_args(kind)[1:]):
             learn_range(number.term)
@@ -80,8 +85,8 @@ def unknown(kind: Any, name: str, arguments: Arguments = ()) -> Any:
         return unknown(kind.__supertype__, name, arguments)
     if origin is typing.Literal:
         return unknown_literal(typing.get_args(kind), name, arguments)
-    if origin in CONTAINERS or kind in CONTAINERS:
-        return CONTAINERS[origin or kind](typing.get_args(kind), name, arguments)
+    if (origin or kind) in makers().containers:
+        return makers().containers[origin or kind](typing.get_args(kind), name, arguments)
     if origin is tuple and Ellipsis not in typing.get_args(kind):
         return tuple(unknown(part, f"{name}.{index}", arguments) for index, part in enumerate(typing.get_args(kind)))
     if not isinstance(kind, type) or origin is not None:
@@ -91,8 +96,8 @@ def unknown(kind: Any, name: str, arguments: Arguments = ()) -> Any:
 
 def unknown_of_class(kind: type, name: str, arguments: Arguments) -> Any:
     """The unknown instance of a class."""
-    if kind in PROTOCOLS:
-        return PROTOCOLS[kind](name, arguments)
+    if kind in makers().protocols:
+        return makers().protocols[kind](name, arguments)
     if kind is bool:
         return UnknownTruth(application(name, arguments, z3.BoolSort()))
     if kind is int:
@@ -101,7 +106,7 @@ def unknown_of_class(kind: type, name: str, arguments: Arguments) -> Any:
         return UnknownMember(application(name, arguments), kind)
     if attrs.has(kind):
         return record_class(kind).unknown(name, arguments)
-    return UnknownName(application(name, arguments))
+    return UnknownName(application(name, arguments), kind if kind in (str, bytes) else None)
 
 
 def unknown_literal(values: tuple[Any, ...], name: str, arguments: Arguments) -> Any:
@@ -120,7 +125,7 @@ def one_of(members: tuple[Any, ...], name: str, arguments: Arguments) -> Any:
     return unknown(members[0], name, arguments) if len(members) == 1 else OneOf(members, name, arguments)
 
 
-class OneOf:
+class OneOf(Guarded):
     """An unknown value of one of several classes. Asking for its class decides which."""
 
     def __init__(self, members: tuple[Any, ...], name: str, arguments: Arguments) -> None:
@@ -161,11 +166,20 @@ class OneOf:
     def __ne__(self, other: object) -> Any:
         return negation(self == other)
 
-    def __hash__(self) -> int:
-        raise Refused(f"the hash of the unknown value {self._unknown[1]}")
+    __hash__ = Guarded.__hash__
 
-    def __repr__(self) -> str:
-        return f"<{self._unknown[1]}>"
+    def __bool__(self) -> bool:
+        return bool(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __contains__(self, item: Any) -> bool:
+        return item in self._known
+
+    def _name(self) -> str:
+        name: str = object.__getattribute__(self, "_unknown")[1]
+        return name
 
 
 def _same_identity(left: Any, right: Any) -> bool:
@@ -175,11 +189,6 @@ def _same_identity(left: Any, right: Any) -> bool:
 def name_of(kind: Any) -> str:
     """A short name of a type."""
     return getattr(kind, "__name__", str(kind))
-
-
-def negation(value: Any) -> Any:
-    """Not so."""
-    return UnknownTruth(z3.Not(value.term)) if isinstance(value, UnknownTruth) else not value
 
 
 def same(left: Any, right: Any) -> Any:
@@ -208,13 +217,16 @@ class Origin:
         )
 
 
-class Record:
+class Record(Guarded):
     """What the unknown instances of attrs classes have in common: an origin, and fields changed since."""
 
     __slots__ = ()
     kind: ClassVar[type]
     made_from: Origin
     made_changes: Mapping[str, Any]
+
+    def _name(self) -> str:
+        return f"{self.made_from.name} but {sorted(self.made_changes)}"
 
     @classmethod
     def unknown(cls, name: str, arguments: Arguments) -> Any:
@@ -242,9 +254,7 @@ def _equal_records(self: Any, other: object) -> Any:
         return True
     if not isinstance(other, self.kind):
         return False
-    related = (
-        isinstance(type(other), type) and issubclass(type(other), Record) and self.made_from.is_same(other.made_from)
-    )
+    related = issubclass(type(other), Record) and self.made_from.is_same(other.made_from)
     formulas: list[Formula] = []
     for field in attrs.fields(self.kind):
         if related and field.name not in self.made_changes and field.name not in other.made_changes:
@@ -257,13 +267,31 @@ def _equal_records(self: Any, other: object) -> Any:
     return UnknownTruth(conjunction(formulas)) if formulas else True
 
 
-def _hash_record(self: Any) -> int:
-    raise Refused(f"the hash of the unknown value {self.made_from.name}")
+UNFORESEEN = ("__bool__", "__len__", "__iter__", "__contains__", "__getitem__", "__getattr__", "__attrs_post_init__")
+"""What a class may not define if its unknown instances are to behave as its known ones do."""
+
+
+def check_class(kind: type) -> None:
+    """Fields of the class are what was put into them, and its instances are equal if all fields are."""
+    _, line = inspect.getsourcelines(kind)
+    place = f"{shown(inspect.getfile(kind))}:{line}: the class {kind.__name__}"
+    for name in UNFORESEEN:
+        if hasattr(kind, name):
+            raise Refused("unknown instances do not know its method " + name, place)
+    for field in attrs.fields(kind):
+        if field.converter is not None or field.validator is not None:
+            raise Refused(f"its field {field.name} is converted or validated", place)
+        if field.eq is not True:
+            raise Refused(f"its field {field.name} is compared in a way of its own", place)
+    code = getattr(kind.__eq__, "__code__", None)
+    if code is None or not code.co_filename.startswith(GENERATED):
+        raise Refused("its instances are compared in a way of their own", place)
 
 
 @cache
 def record_class(kind: type) -> Any:
     """The class of unknown instances of an attrs class; `evolve` and `match` work on them as on known ones."""
+    check_class(kind)
     fields = {field.name: _read(field.name) for field in attrs.fields(kind)}
 
     def new(cls: Any, *, itself: Any, **changes: Any) -> Any:
@@ -278,8 +306,10 @@ def record_class(kind: type) -> Any:
         "__init__": lambda self, **changes: None,
         "__eq__": _equal_records,
         "__ne__": lambda self, other: negation(self == other),
-        "__hash__": _hash_record,
-        "__repr__": lambda self: f"<{self.made_from.name} but {sorted(self.made_changes)}>",
+        "__hash__": Guarded.__hash__,
+        "__repr__": Guarded.__repr__,
+        "__str__": Guarded.__str__,
+        "__bool__": lambda self: True,
     }
     made = type(f"Unknown{kind.__name__}", (Record, kind), body)
     # `evolve` hands over each of these; the record itself is the only one, so that nothing is read for it.
@@ -293,4 +323,6 @@ def key_of(kind: Any, term: Term) -> Any:
         kind = kind.__supertype__
     if typing.get_origin(kind) is typing.Annotated or kind is int:
         return UnknownNumber(term)
-    return UnknownName(term)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return UnknownMember(term, kind)
+    return UnknownName(term, kind if kind in (str, bytes) else None)

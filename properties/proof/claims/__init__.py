@@ -1,0 +1,1 @@
+"""What is to be proved of each path of each rule, and the proofs."""

@@ -1,0 +1,1 @@
+"""What the text of the specification means on unknown values, and what of it is refused."""

@@ -1,0 +1,104 @@
+"""Canister modules and opaque functions, of which nothing is known but what their annotations and promises say."""
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from properties.proof.paths.refusal import Refused
+from properties.proof.paths.runs import path
+from properties.proof.values.guarded import Guarded
+from properties.proof.values.scalars import Unknown
+from properties.proof.values.signature import name_and_arguments
+from properties.proof.values.unknown import Arguments, unknown
+from spec.canister.module import CanisterModule
+from spec.canister.wasm_state import WasmState
+from spec.values.memory import LinearMemory
+
+
+@attrs.frozen(eq=False)
+class Called:
+    """A function of a canister module, or an opaque one, was called."""
+
+    method: str
+    arguments: dict[str, Any]
+    result: Any
+
+
+class UnknownModule(Guarded):
+    """A canister module of which nothing is known but what `CanisterModule` promises."""
+
+    def __init__(self, place: str, arguments: Arguments) -> None:
+        self._place = place
+        self._arguments = arguments
+
+    def _name(self) -> str:
+        return self._place
+
+    def __eq__(self, other: object) -> Any:
+        self._refuse("comparison")
+
+    __hash__ = Guarded.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        member = inspect.getattr_static(CanisterModule, name, None)
+        if member is None or name.startswith("_"):
+            raise Refused(f"{name} of the unknown module {self._place}, which `CanisterModule` does not have")
+        if isinstance(member, property):
+            kind = typing.get_type_hints(member.fget, include_extras=True)["return"]
+            return unknown(kind, f"{self._place}.{name}", self._arguments)
+        return self._method(name, member)
+
+    def _method(self, name: str, member: Callable[..., Any]) -> Callable[..., Any]:
+        parameters = inspect.signature(member)
+        kind = typing.get_type_hints(member, include_extras=True)["return"]
+
+        def call(*arguments: Any, **named: Any) -> Any:
+            bound = parameters.bind(self, *arguments, **named)
+            bound.apply_defaults()
+            given = {key: value for key, value in bound.arguments.items() if key != "self"}
+            result = self._result(name, kind, given)
+            calls_of_modules().append(Called(name, given, result))
+            return result
+
+        return call
+
+    def _result(self, name: str, kind: Any, given: dict[str, Any]) -> Any:
+        place, terms = name_and_arguments(f"{self._place}.{name}", tuple(given.values()))
+        result = unknown(kind, place, (*self._arguments, *terms))
+        if name == "initial_state":
+            return WasmState(given["self_id"], result.wasm_memory, LinearMemory(), result.globals)
+        if name == "upgraded_state":
+            before = given["before"]
+            grown = LinearMemory(result.wasm_memory.wasm_pages, before.wasm_memory.contents)
+            heap = grown if given["keep_wasm_memory"] else result.wasm_memory
+            return WasmState(before.self_id, heap, before.stable_memory, result.globals)
+        return result
+
+    def describe_to(self, describe: Callable[[Any], str]) -> str:
+        """For the signature."""
+        return f"{self._place}[{','.join(describe(Unknown(argument)) for argument in self._arguments)}]"
+
+
+def calls_of_modules() -> list[Called]:
+    """The calls of module functions on this path, in order."""
+    calls: list[Called] = path().notes.setdefault("calls", [])
+    return calls
+
+
+def opaque_functions_called() -> dict[str, Callable[..., Any]]:
+    """The opaque functions that were called on this path, by name."""
+    called: dict[str, Callable[..., Any]] = path().notes.setdefault("opaque functions", {})
+    return called
+
+
+def opaque_result(name: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
+    """The unknown result of an opaque function: any value of its type, the same for equal arguments."""
+    bound = inspect.signature(function).bind(*arguments, **named)
+    bound.apply_defaults()
+    opaque_functions_called()[name] = function
+    place, terms = name_and_arguments(f"opaque {name}", tuple(bound.arguments.values()))
+    kind = typing.get_type_hints(function, include_extras=True)["return"]
+    return unknown(kind, place, terms)

@@ -1,0 +1,1 @@
+"""Runs of a function, one for each of its paths."""

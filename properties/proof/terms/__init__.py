@@ -1,0 +1,1 @@
+"""Terms of Z3, and the session that keeps them."""

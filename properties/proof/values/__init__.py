@@ -1,0 +1,1 @@
+"""Unknown values that stand where the rules expect known ones."""
