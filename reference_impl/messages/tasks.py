@@ -1,5 +1,7 @@
 """System tasks: heartbeats, global timers and low-memory hooks, up to the function that is then pending."""
 
+from collections.abc import Callable
+
 from reference_impl.messages.delivery import cost_of_start
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord
@@ -22,27 +24,48 @@ def _task_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> 
     return None
 
 
-def _start_task(
+SystemTask = Heartbeat | GlobalTimer | OnLowWasmMemory
+RefusalOf = Callable[[SubnetInstance, CanisterRecord | None], Refused | None]
+
+
+def _begin(
     instance: SubnetInstance,
-    canister: CanisterRecord,
+    canister_id: CanisterId,
     context_id: CallContextId,
-    task: Heartbeat | GlobalTimer | OnLowWasmMemory,
-) -> None:
+    task: SystemTask,
+    refusal_of: RefusalOf,
+) -> Refused | None:
+    """Opens a call context for a task that can run now; what was due is due no longer."""
+    canister = instance.canisters.get(canister_id)
+    refusal = refusal_of(instance, canister)
+    if refusal is not None or canister is None:
+        return refusal
+    if context_id in instance.contexts:
+        return Refused("the call context id is taken")
+    match task:
+        case GlobalTimer():
+            canister.global_timer = 0
+        case OnLowWasmMemory():
+            instance.set_hook(canister, HookStatus.EXECUTED)
+        case Heartbeat():
+            pass
     set_aside = cost_of_start(instance, canister, None)
     canister.balance -= set_aside
     caller = Caller(MANAGEMENT_CANISTER)
-    context = OpenContext(canister.canister_id, FromSystemTask(), caller, needs_to_respond=False, cycles=0)
-    instance.contexts.open(context_id, context)
+    instance.contexts.open(
+        context_id, OpenContext(canister_id, FromSystemTask(), caller, needs_to_respond=False, cycles=0)
+    )
     instance.messages.prepend(
         FuncMessage(
             call_context=context_id,
             caller=caller,
-            receiver=canister.canister_id,
+            receiver=canister_id,
             entry_point=task,
-            queue=Between(MANAGEMENT_CANISTER, canister.canister_id),
+            queue=Between(MANAGEMENT_CANISTER, canister_id),
             reserved_cycles=set_aside,
         )
     )
+    return None
 
 
 def heartbeat_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> Refused | None:
@@ -59,14 +82,7 @@ def heartbeat_context_creation(
     instance: SubnetInstance, canister_id: CanisterId, context_id: CallContextId
 ) -> Refused | None:
     """Opens a call context for the heartbeat of a canister."""
-    canister = instance.canisters.get(canister_id)
-    refusal = heartbeat_refusal(instance, canister)
-    if refusal is not None or canister is None:
-        return refusal
-    if context_id in instance.contexts:
-        return Refused("the call context id is taken")
-    _start_task(instance, canister, context_id, Heartbeat())
-    return None
+    return _begin(instance, canister_id, context_id, Heartbeat(), heartbeat_refusal)
 
 
 def timer_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> Refused | None:
@@ -87,15 +103,7 @@ def global_timer_context_creation(
     instance: SubnetInstance, canister_id: CanisterId, context_id: CallContextId
 ) -> Refused | None:
     """Switches the timer of a canister off and opens a call context for it."""
-    canister = instance.canisters.get(canister_id)
-    refusal = timer_refusal(instance, canister)
-    if refusal is not None or canister is None:
-        return refusal
-    if context_id in instance.contexts:
-        return Refused("the call context id is taken")
-    canister.global_timer = 0
-    _start_task(instance, canister, context_id, GlobalTimer())
-    return None
+    return _begin(instance, canister_id, context_id, GlobalTimer(), timer_refusal)
 
 
 def hook_refusal(instance: SubnetInstance, canister: CanisterRecord | None) -> Refused | None:
@@ -110,12 +118,4 @@ def on_low_wasm_memory_context_creation(
     instance: SubnetInstance, canister_id: CanisterId, context_id: CallContextId
 ) -> Refused | None:
     """Opens a call context for the low-memory hook of a canister; it does not run again until memory was enough."""
-    canister = instance.canisters.get(canister_id)
-    refusal = hook_refusal(instance, canister)
-    if refusal is not None or canister is None:
-        return refusal
-    if context_id in instance.contexts:
-        return Refused("the call context id is taken")
-    instance.set_hook(canister, HookStatus.EXECUTED)
-    _start_task(instance, canister, context_id, OnLowWasmMemory())
-    return None
+    return _begin(instance, canister_id, context_id, OnLowWasmMemory(), hook_refusal)

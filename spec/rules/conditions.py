@@ -91,6 +91,11 @@ def existing_context(state: State, context_id: CallContextId) -> CallContext:
     return state.call_contexts[context_id]
 
 
+def require_fresh_context_id(state: State, context_id: CallContextId) -> None:
+    """States that no call context has this id."""
+    require(context_id not in state.call_contexts, "the call context id is fresh")
+
+
 def waits_for(origin: object, context_id: CallContextId) -> bool:
     """A response to this origin would be handled in this call context."""
     return (

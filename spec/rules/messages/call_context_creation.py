@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from spec.canister.environment import Caller
-from spec.rules.conditions import eligible_canister_call, existing_canister
+from spec.rules.conditions import eligible_canister_call, existing_canister, require_fresh_context_id
 from spec.rules.messages.budgets import cycles_set_aside_for_call, cycles_set_aside_for_task
 from spec.rules.modules import code_of, module_of
 from spec.rules.resources import liquid_balance
@@ -30,7 +30,7 @@ def call_context_creation(state: State, *, message_id: MessageId, context_id: Ca
     require(brings_enough_cycles(call, callee), "as many cycles are attached as the callee asks for")
     set_aside = cycles_set_aside_for_call(state.profile, callee, call.method_name)
     require(liquid_balance(state.profile, callee) >= set_aside, "the callee can set aside the cycles for the execution")
-    require(context_id not in state.call_contexts, "the call context id is fresh")
+    require_fresh_context_id(state, context_id)
 
     # STATE AFTER
     return Step(
@@ -71,7 +71,7 @@ def heartbeat_context_creation(state: State, *, canister_id: CanisterId, context
     canister = running_canister_with_cycles(state, canister_id)
     require_no_hook_due(canister)
     require(module_of(state.profile, code_of(canister)).has_heartbeat, "the module exports a heartbeat")
-    require(context_id not in state.call_contexts, "the call context id is fresh")
+    require_fresh_context_id(state, context_id)
 
     # STATE AFTER
     return Step(with_system_task(state, canister_id, canister, context_id, Heartbeat()))
@@ -87,7 +87,7 @@ def global_timer_context_creation(state: State, *, canister_id: CanisterId, cont
     require(module_of(state.profile, code_of(canister)).has_global_timer, "the module exports a global timer")
     require(canister.global_timer != 0, "the timer is set")
     require(canister.time >= canister.global_timer, "the time of the timer has come")
-    require(context_id not in state.call_contexts, "the call context id is fresh")
+    require_fresh_context_id(state, context_id)
 
     # STATE AFTER
     return Step(with_system_task(state, canister_id, evolve(canister, global_timer=0), context_id, GlobalTimer()))

@@ -3,6 +3,7 @@
 from attrs import evolve
 
 from spec.profile import Profile
+from spec.rules.conditions import require_fresh_context_id
 from spec.rules.messages.call_context_creation import running_canister_with_cycles, with_system_task
 from spec.rules.modules import code_of, module_of
 from spec.state.canister import Canister, Code, HookStatus
@@ -20,7 +21,7 @@ def on_low_wasm_memory_context_creation(state: State, *, canister_id: CanisterId
     # CONDITIONS
     canister = running_canister_with_cycles(state, canister_id)
     require(canister.low_memory_hook == HookStatus.READY, "the low-memory hook is due")
-    require(context_id not in state.call_contexts, "the call context id is fresh")
+    require_fresh_context_id(state, context_id)
     scheduled = evolve(canister, low_memory_hook=HookStatus.EXECUTED)
 
     # STATE AFTER
