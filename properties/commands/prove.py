@@ -7,13 +7,18 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from attrs import frozen
 
 import spec.rules  # noqa: F401  (registers the rules)
 from properties.proof.claims.counterexample import Counterexample
 from properties.proof.claims.proof import Demand, Export, RuleReport, Verdict, prove_rule
 from properties.proof.claims.second_solver import confirms, is_installed
+from properties.proof.meaning.symbolic_meaning import new_session
+from properties.proof.terms.session import Session
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
 from spec.tooling.command_arguments import VerbParser
 from spec.transition import RULES
@@ -21,6 +26,7 @@ from spec.transition import RULES
 EXAMPLE = """examples:
   icspec prove                                   every rule
   icspec prove --rule deposit_cycles             one rule
+  icspec prove --invariant snapshots_are_few     one invariant, of every rule
   icspec prove --json proofs.json --smtlib DIR   a report for machines, and the obligations for any SMT solver
 """
 
@@ -47,6 +53,9 @@ def _parser() -> VerbParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--rule", action="append", metavar="NAME", help="only this rule; can be given several times")
+    parser.add_argument(
+        "--invariant", action="append", metavar="NAME", help="only this invariant; can be given several times"
+    )
     parser.add_argument("--workers", type=_positive, metavar="N", help="how many at a time; by default one a core")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
     parser.add_argument(
@@ -67,6 +76,10 @@ def main(arguments: list[str]) -> int:
         if name not in RULES:
             print(f"icspec prove: there is no rule {name!r}", file=sys.stderr)
             return USAGE_ERROR
+    for name in given.invariant or ():
+        if name not in INVARIANTS and name not in STEP_INVARIANTS:
+            print(f"icspec prove: there is no invariant {name!r}", file=sys.stderr)
+            return USAGE_ERROR
     if given.list:
         _list(names)
         return 0
@@ -84,7 +97,8 @@ def main(arguments: list[str]) -> int:
             return USAGE_ERROR
     started = time.monotonic()
     reports = []
-    for report in prove_all(names, given.workers or os.cpu_count() or 1, given.smtlib, given.recheck):
+    task = Task(given.smtlib, given.recheck, frozenset(given.invariant or ()))
+    for report in prove_all(names, given.workers or os.cpu_count() or 1, task):
         _show(report)
         reports.append(report)
     summary = summary_of(reports, time.monotonic() - started)
@@ -108,20 +122,43 @@ def _list(names: list[str]) -> None:
         print(f"  {name}: {RULES[name].title}")
 
 
-def prove_all(
-    names: list[str], workers: int, directory: Path | None = None, recheck: bool = False
-) -> Iterator[RuleReport]:
+@frozen
+class Task:
+    """What is done with each rule."""
+
+    directory: Path | None = None
+    """Where obligations are written."""
+    recheck: bool = False
+    """A second solver is asked."""
+    invariants: frozenset[str] = frozenset()
+    """If there are some, only these are proved."""
+
+    def demand(self) -> Demand:
+        """The same for the prover."""
+        return Demand(
+            wanted=lambda name: not self.invariants or name in self.invariants,
+            export=None if self.directory is None else _writer(self.directory),
+            confirms=confirms if self.recheck else None,
+        )
+
+
+def prove_all(names: list[str], workers: int, task: Task) -> Iterator[RuleReport]:
     """Proves rules, several at a time; reports come in the order of the names."""
     if workers == 1 or len(names) == 1:
-        yield from (_prove_one(name, directory, recheck) for name in names)
+        yield from (_prove_one(name, task) for name in names)
         return
     with ProcessPoolExecutor(min(workers, len(names))) as pool:
-        yield from pool.map(_prove_one, names, [directory] * len(names), [recheck] * len(names))
+        yield from pool.map(_prove_one, names, [task] * len(names))
 
 
-def _prove_one(name: str, directory: Path | None, recheck: bool) -> RuleReport:
-    export = None if directory is None else _writer(directory)
-    return prove_rule(RULES[name], demand=Demand(export=export, confirms=confirms if recheck else None))
+@cache
+def _session() -> Session:
+    """One for all rules of a process: what laws say of the state before is the same for each."""
+    return new_session()
+
+
+def _prove_one(name: str, task: Task) -> RuleReport:
+    return prove_rule(RULES[name], demand=task.demand(), session=_session())
 
 
 def _writer(directory: Path) -> Export:
@@ -136,7 +173,8 @@ def _show(report: RuleReport) -> None:
     verdict = "proved" if report.is_proved else "FAILED"
     print(
         f"{verdict}  {report.rule}: {report.paths} paths, {report.firing_paths} fire, "
-        f"{len(report.obligations)} obligations, {report.seconds:.1f} s",
+        + (f"{report.contradictory_paths} contradict themselves, " if report.contradictory_paths else "")
+        + f"{len(report.obligations)} obligations, {report.seconds:.1f} s",
         flush=True,
     )
     told: set[str] = set()
@@ -172,6 +210,7 @@ def _row(report: RuleReport) -> dict[str, Any]:
         "rule": report.rule,
         "paths": report.paths,
         "firing_paths": report.firing_paths,
+        "contradictory_paths": report.contradictory_paths,
         "obligations": len(report.obligations),
         **{verdict.value: report.count(verdict) for verdict in Verdict},
         "seconds": round(report.seconds, 2),

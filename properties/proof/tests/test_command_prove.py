@@ -23,6 +23,16 @@ def test_an_unknown_rule_is_told_in_one_line(capsys):
     assert capsys.readouterr().err == "icspec prove: there is no rule 'no_such_rule'\n"
 
 
+def test_an_unknown_invariant_is_told_in_one_line(capsys):
+    assert main(["--invariant", "no_such_invariant"]) == 2
+    assert capsys.readouterr().err == "icspec prove: there is no invariant 'no_such_invariant'\n"
+
+
+def test_one_invariant_can_be_proved_alone(capsys):
+    assert main(["--rule", "request_done", "--invariant", "snapshots_are_few"]) == 0
+    assert ", 2 obligations: 2 proved" in capsys.readouterr().out
+
+
 def test_a_report_into_a_missing_directory_is_refused(tmp_path, capsys):
     assert main(["--json", str(tmp_path / "missing" / "proofs.json")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
