@@ -5,8 +5,9 @@ What is listed here is all that scenarios and experiments need; `docs/how-to/wri
 it is made of may move.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from spec.public_names import public_names
 
 if TYPE_CHECKING:
     from conformance.canisters import ic0, library, scripted
@@ -104,14 +105,4 @@ Where each name stands. It is imported when it is asked for: whoever wants the s
 implementation, does not load the judge.
 """
 
-
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            module = import_module(home)
-            return import_module(f"{home}.{name}") if not hasattr(module, name) else getattr(module, name)
-    raise AttributeError(f"conformance has no public name {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = public_names(__name__, _HOMES)

@@ -10,7 +10,7 @@ def public_names(
     package: str, homes: Mapping[str, tuple[str, ...]]
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """
-    `__getattr__` and `__dir__` of a package whose public names stand in other modules, the homes.
+    `__getattr__` and `__dir__` of a package whose public names stand in other modules, the homes, or are modules there.
 
     Whoever imports one module of the package does not load the others.
     """
@@ -19,7 +19,8 @@ def public_names(
     def look_up(name: str) -> Any:
         if name not in home_of:
             raise AttributeError(f"{package} has no public name {name!r}")
-        found = getattr(import_module(home_of[name]), name)
+        home = import_module(home_of[name])
+        found = getattr(home, name) if hasattr(home, name) else import_module(f"{home.__name__}.{name}")
         setattr(modules[package], name, found)
         return found
 
