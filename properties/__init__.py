@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from properties.agreement.lockstep import Disagreement, Lockstep
     from properties.exploration.explorer import Exploration, Violation, World, explore
     from properties.exploration.worlds import WORLDS
+    from properties.proof.claims.proof import RuleReport, prove_rule
 
 __all__ = [
     "Disagreement",
     "Exploration",
     "Lockstep",
+    "RuleReport",
     "Violation",
     "WORLDS",
     "World",
     "difference",
     "explore",
+    "prove_rule",
 ]
 
 _HOMES: Final = {
@@ -39,6 +42,10 @@ _HOMES: Final = {
         "explore",
     ),
     "properties.exploration.worlds": ("WORLDS",),
+    "properties.proof.claims.proof": (
+        "RuleReport",
+        "prove_rule",
+    ),
 }
 """Where each name stands. It is imported when it is asked for."""
 
