@@ -7,9 +7,9 @@ from conformance.canisters.scripted import program, reply, set_slot, slot
 from conformance.judging.patterns import fails, refuses, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
-    CANISTER_ERROR,
     DONE,
     NOT_FOUND,
+    REJECTED,
     asking,
     manage,
     result_of,
@@ -176,7 +176,7 @@ def foreign_store(stage: Stage) -> None:
         arguments: management.AnyArguments = management.CanisterIdArguments(canister)
         if method_name == "upload_chunk":
             arguments = management.UploadChunkArguments(canister, b"")
-        stage.expect(stage.call(stranger, asking(method_name, arguments)), CANISTER_ERROR)
+        stage.expect(stage.call(stranger, asking(method_name, arguments)), REJECTED)
         stage.expect(manage(stage, canister, method_name, arguments, sender=EVE), refuses())
 
 

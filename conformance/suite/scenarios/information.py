@@ -7,9 +7,9 @@ from conformance.judging.patterns import fails, refuses, replies, replies_where
 from conformance.protocol.interface import Replied
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
-    CANISTER_ERROR,
     DONE,
     NOT_FOUND,
+    REJECTED,
     asking,
     manage,
     result_of,
@@ -139,7 +139,7 @@ def metadata(stage: Stage) -> None:
     stage.expect(
         stage.call(owner, asking("canister_metadata", metadata_of("own"))), results_in("canister_metadata", b"for few")
     )
-    stage.expect(stage.call(asker, asking("canister_metadata", metadata_of("own"))), CANISTER_ERROR)
+    stage.expect(stage.call(asker, asking("canister_metadata", metadata_of("own"))), REJECTED)
 
 
 def section(name: bytes, content: bytes) -> bytes:
@@ -154,7 +154,7 @@ def unknown_metadata(stage: Stage) -> None:
     canister = scripted(stage)
     # Then
     arguments = management.CanisterMetadataArguments(canister, "nothing")
-    stage.expect(stage.call(canister, asking("canister_metadata", arguments)), CANISTER_ERROR)
+    stage.expect(stage.call(canister, asking("canister_metadata", arguments)), REJECTED)
 
 
 @scenario("A canister without code has no metadata", covers=("error.metadata-no-module",))
@@ -163,7 +163,7 @@ def metadata_of_empty(stage: Stage) -> None:
     asker, canister = scripted(stage), stage.create()
     # Then
     arguments = management.CanisterMetadataArguments(canister, "candid:service")
-    stage.expect(stage.call(asker, asking("canister_metadata", arguments)), CANISTER_ERROR)
+    stage.expect(stage.call(asker, asking("canister_metadata", arguments)), REJECTED)
 
 
 @scenario("A canister that does not exist has no metadata", covers=("rule.mgmt.canister-metadata",))
@@ -204,7 +204,7 @@ def metrics_for_canisters(stage: Stage) -> None:
         stage.call(owner, asked),
         replies_where("with metrics", lambda data: bool(management.decode_result("canister_metrics", data))),
     )
-    stage.expect(stage.call(other, asked), CANISTER_ERROR)
+    stage.expect(stage.call(other, asked), REJECTED)
     stage.expect(stage.call(other, asking("canister_metrics", management.CanisterIdArguments(NOBODY))), NOT_FOUND)
 
 

@@ -15,6 +15,7 @@ from conformance.canisters.scripted import (
 from conformance.judging.patterns import Pattern, fails, is_unanswered, refuses, rejects, replies_where, replies_with
 from conformance.protocol.interface import Replied
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.management_calls import CANISTER_ERROR, REJECTED, told_a_reject
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, MUCH, Sent, Stage, user
@@ -35,9 +36,6 @@ def about(canister: CanisterId) -> Blob:
 def managing(method_name: str, argument: Blob, cycles: int = 0) -> Blob:
     """A program that calls the management canister and relays its reply, or replies with the reject code."""
     return program(call(b"", method_name, argument, cycles=cycles, on_reply=RELAY_REPLY, on_reject=REPLY_REJECT_CODE))
-
-
-CANISTER_ERROR = int(RejectCode.CANISTER_ERROR).to_bytes(4, "little")
 
 
 def status_is(status: SimpleStatus) -> Pattern:
@@ -121,7 +119,7 @@ def fee_is_missing(stage: Stage) -> None:
         parent, program(call(b"", "create_canister", arguments, cycles=499_999_999_999, on_reject=tell))
     )
     # Then
-    stage.expect(answer, replies_with(CANISTER_ERROR + (499_999_999_999).to_bytes(16, "little")))
+    stage.expect(answer, told_a_reject((499_999_999_999).to_bytes(16, "little")))
     stage.balance(parent)
 
 
@@ -205,7 +203,7 @@ def stopping(stage: Stage) -> None:
     stage.expect(stage.answer(sent), is_unanswered())
     stage.expect(stage.about("canister_status", canister), status_is(SimpleStatus.STOPPING))
     by_canister = stage.call(other, program(call(canister, "update", program(reply()), on_reject=REPLY_REJECT_CODE)))
-    stage.expect(by_canister, replies_with(CANISTER_ERROR))
+    stage.expect(by_canister, CANISTER_ERROR)
     stage.expect(stage.answer(stage.send(canister, "update", program(reply()))), refuses())
     stage.expect(stage.query(canister, program(reply())), rejects(RejectCode.CANISTER_ERROR))
 
@@ -223,7 +221,7 @@ def start_while_stopping(stage: Stage) -> None:
     # When
     stage.expect(stage.about("start_canister", canister), DONE)
     # Then
-    stage.expect(stage.answer(sent), replies_with(CANISTER_ERROR))
+    stage.expect(stage.answer(sent), CANISTER_ERROR)
     stage.expect(stage.answer(also_waiting), rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_RESTARTED))
     stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"called"))
     stage.balance(helper)
@@ -322,12 +320,12 @@ def management_checks(stage: Stage) -> None:
     caller, foreign = scripted(stage), scripted(stage)
     not_found = int(RejectCode.DESTINATION_INVALID).to_bytes(4, "little")
     # Then
-    stage.expect(stage.call(caller, managing("no_such_method", about(foreign))), replies_with(CANISTER_ERROR))
-    stage.expect(stage.call(caller, managing("start_canister", b"no Candid")), replies_with(CANISTER_ERROR))
+    stage.expect(stage.call(caller, managing("no_such_method", about(foreign))), REJECTED)
+    stage.expect(stage.call(caller, managing("start_canister", b"no Candid")), REJECTED)
     stage.expect(stage.call(caller, managing("start_canister", about(NOBODY))), replies_with(not_found))
-    stage.expect(stage.call(caller, managing("start_canister", about(foreign))), replies_with(CANISTER_ERROR))
-    stage.expect(stage.call(caller, managing("stop_canister", about(foreign), 10)), replies_with(CANISTER_ERROR))
-    stage.expect(stage.call(caller, managing("canister_status", about(foreign))), replies_with(CANISTER_ERROR))
+    stage.expect(stage.call(caller, managing("start_canister", about(foreign))), REJECTED)
+    stage.expect(stage.call(caller, managing("stop_canister", about(foreign), 10)), REJECTED)
+    stage.expect(stage.call(caller, managing("canister_status", about(foreign))), REJECTED)
     stage.balance(caller)
 
 

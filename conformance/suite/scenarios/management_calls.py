@@ -33,6 +33,18 @@ def told(code: RejectCode) -> Pattern:
     return replies_with(int(code).to_bytes(4, "little"))
 
 
+def told_a_reject(and_then: Blob = b"") -> Pattern:
+    """The canister was told a reject with any code, and then says this."""
+
+    def holds(data: Blob) -> bool:
+        return int.from_bytes(data[:4], "little") in set(RejectCode) and data[4:] == and_then
+
+    return replies_where(f"that tells any reject code, and then 0x{and_then.hex()}", holds)
+
+
+REJECTED = told_a_reject()
+"""The canister was told a reject. Which code a method of the management canister rejects with is left open."""
+
 CANISTER_ERROR = told(RejectCode.CANISTER_ERROR)
 NOT_FOUND = told(RejectCode.DESTINATION_INVALID)
 

@@ -3,7 +3,7 @@
 from conformance.canisters.scripted import call, program, reply
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.suite.scenario import scenario
-from conformance.suite.scenarios.management_calls import CANISTER_ERROR, DONE, NOT_FOUND, asking, manage, status_of
+from conformance.suite.scenarios.management_calls import DONE, NOT_FOUND, REJECTED, asking, manage, status_of
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.scenarios.spontaneous import SCHEDULED
@@ -42,9 +42,9 @@ def undecodable(stage: Stage) -> None:
     caller = scripted(stage)
     # Then
     for method_name in sorted(management.MANAGEMENT_METHODS):
-        stage.expect(stage.call(caller, asking(method_name, b"no Candid")), CANISTER_ERROR)
+        stage.expect(stage.call(caller, asking(method_name, b"no Candid")), REJECTED)
         if method_name not in ("raw_rand", "create_canister", "provisional_create_canister_with_cycles"):
-            stage.expect(stage.call(caller, asking(method_name, b"DIDL\0\x01\x7e\x01")), CANISTER_ERROR)
+            stage.expect(stage.call(caller, asking(method_name, b"DIDL\0\x01\x7e\x01")), REJECTED)
 
 
 @scenario(
@@ -79,7 +79,7 @@ def no_controller(stage: Stage) -> None:
     asked.append(("uninstall_code", management.UninstallCodeArguments(canister)))
     # Then
     for method_name, arguments in asked:
-        stage.expect(stage.call(caller, asking(method_name, arguments)), CANISTER_ERROR)
+        stage.expect(stage.call(caller, asking(method_name, arguments)), REJECTED)
     stage.expect(stage.call(canister, program(reply(b"as before"))), replies_with(b"as before"))
 
 
@@ -151,7 +151,7 @@ def deleting_itself(stage: Stage) -> None:
     )
     # Then
     answer = stage.call(canister, asking("delete_canister", management.CanisterIdArguments(canister)))
-    stage.expect(answer, CANISTER_ERROR)
+    stage.expect(answer, REJECTED)
     stage.expect(stage.call(canister, program(reply(b"still here"))), replies_with(b"still here"))
 
 
@@ -309,4 +309,4 @@ def unknown_method(stage: Stage) -> None:
     caller = scripted(stage)
     # Then
     for method_name in ("", "raw_rand ", "Raw_rand", "fetch_canister_logs", "list_canisters"):
-        stage.expect(stage.call(caller, asking(method_name, b"DIDL\0\0")), CANISTER_ERROR)
+        stage.expect(stage.call(caller, asking(method_name, b"DIDL\0\0")), REJECTED)

@@ -6,7 +6,7 @@ from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u32, call, concat, program, reply
 from conformance.judging.patterns import replies_with
 from conformance.suite.scenario import scenario
-from conformance.suite.scenarios.management_calls import CANISTER_ERROR, DONE, asking, results_in
+from conformance.suite.scenarios.management_calls import DONE, REJECTED, asking, results_in, told_a_reject
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.spontaneous import SCHEDULED
 from conformance.suite.stage import Sent, Stage
@@ -91,7 +91,7 @@ def refused(
             program(call(b"", method_name, encoded, cycles=cycles, on_reply=program(reply(b"taken")), on_reject=tell)),
         )
         # Then
-        stage.expect(answer, replies_with(b"\x05\0\0\0" + cycles.to_bytes(16, "little")))
+        stage.expect(answer, told_a_reject(cycles.to_bytes(16, "little")))
         stage.balance(caller)
 
     script.__name__ = name
@@ -446,4 +446,4 @@ def not_for_users(stage: Stage) -> None:
     )
     # Then
     stage.require(sent.refusal is not None, "the request is refused")
-    stage.expect(stage.call(canister, asking("http_request", b"no Candid")), CANISTER_ERROR)
+    stage.expect(stage.call(canister, asking("http_request", b"no Candid")), REJECTED)

@@ -9,9 +9,9 @@ from conformance.canisters.scripted import bytes_of_u64, ignore, memory_grow, pr
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
-    CANISTER_ERROR,
     DONE,
     NOT_FOUND,
+    REJECTED,
     asking,
     in_order,
     status_of,
@@ -344,7 +344,7 @@ def settings_of_others(stage: Stage) -> None:
         stage.call(caller, asking("update_settings", management.UpdateSettingsArguments(NOBODY, none))), NOT_FOUND
     )
     foreign = management.UpdateSettingsArguments(canister, none)
-    stage.expect(stage.call(caller, asking("update_settings", foreign)), CANISTER_ERROR)
+    stage.expect(stage.call(caller, asking("update_settings", foreign)), REJECTED)
 
 
 def _visible(name: Text, title: Text, visibility: object, sees: bool) -> None:

@@ -19,8 +19,8 @@ from conformance.protocol.interface import Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.management_calls import (
-    CANISTER_ERROR,
     DONE,
+    REJECTED,
     asking,
     manage,
     result_of,
@@ -288,7 +288,7 @@ def take_unpaid(stage: Stage) -> None:
     freeze(stage, canister)
     # Then
     stage.expect(
-        stage.call(owner, asking("take_canister_snapshot", management.TakeSnapshotArguments(canister))), CANISTER_ERROR
+        stage.call(owner, asking("take_canister_snapshot", management.TakeSnapshotArguments(canister))), REJECTED
     )
     listing = asking("list_canister_snapshots", management.CanisterIdArguments(canister))
     stage.expect(stage.call(owner, listing), replies_with(management.encode_result("list_canister_snapshots", List())))
@@ -349,7 +349,7 @@ def canisters_without_rights(stage: Stage) -> None:
     )
     # Then
     for method_name, arguments in asked:
-        stage.expect(stage.call(stranger, asking(method_name, arguments)), CANISTER_ERROR)
+        stage.expect(stage.call(stranger, asking(method_name, arguments)), REJECTED)
 
 
 @scenario(
