@@ -29,11 +29,16 @@ class Cause:
     cases: tuple[Case, ...]
 
 
-def message_of(why: Text) -> Text:
-    """What a failure says, without what differs between failures of one cause."""
+def message_of(text: Text) -> Text:
+    """A text without what differs between failures of one cause."""
     for pattern, instead in VARYING:
-        why = pattern.sub(instead, why)
-    return why
+        text = pattern.sub(instead, text)
+    return text
+
+
+def cause_of(failed: Fail) -> Text:
+    """What a failure says of what was seen, and of the first thing that would have been allowed."""
+    return "; allowed: ".join(map(message_of, (failed.why, *failed.allowed[:1])))
 
 
 def causes(cases: Iterable[Case]) -> Sequence[Cause]:
@@ -41,6 +46,6 @@ def causes(cases: Iterable[Case]) -> Sequence[Cause]:
     found: dict[Text, list[Case]] = {}
     for case in cases:
         if isinstance(case.verdict, Fail):
-            found.setdefault(message_of(case.verdict.why), []).append(case)
+            found.setdefault(cause_of(case.verdict), []).append(case)
     by_size = sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0]))
     return [Cause(message, tuple(sorted(together, key=lambda case: case.id))) for message, together in by_size]

@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 from conformance.judging.verdicts import Fail, Pass
 from conformance.protocol.quoting import escaped
-from conformance.reporting.causes import message_of
+from conformance.reporting.causes import cause_of
 from conformance.reporting.concerned import concerned
 from conformance.reporting.report import Report
 from conformance.reporting.terminal import allowed, case_details
@@ -49,7 +49,7 @@ def _case_as_json(report: Report, case: Case) -> dict[str, Any]:
         "verdict": case.verdict.name,
         "why": case.verdict.why,
         "allowed": list(allowed(case)),
-        "cause": message_of(case.verdict.why) if isinstance(case.verdict, Fail) else None,
+        "cause": cause_of(case.verdict) if isinstance(case.verdict, Fail) else None,
         "concerns": [{"rule": each.rule, "page": each.page, "section": each.section} for each in concerned(case)],
         "expected_failure": report.expected.reason(case.id),
         "as_production": case.as_production.value,

@@ -78,6 +78,17 @@ def test_messages_that_differ_in_words_are_two() -> None:
     assert "not-enabled-here" in message_of("it is not-enabled-here")
 
 
+def test_failures_are_of_one_cause_if_they_say_the_same_of_what_was_seen_and_of_what_is_allowed() -> None:
+    """The most frequent cause comes first; what passes has none."""
+    alike = [case(f"calls/{name}", Fail(f"the answer is reply 0x0{name}", ("a reject",))) for name in "ab"]
+    other = case("calls/0", Fail("the answer is reply 0x07", ("no answer",)))
+    found = report(other, *alike, case("calls/c", Pass())).causes
+    assert [(cause.message, [each.id for each in cause.cases]) for cause in found] == [
+        ("the answer is reply …; allowed: a reject", ["calls/a", "calls/b"]),
+        ("the answer is reply …; allowed: no answer", ["calls/0"]),
+    ]
+
+
 # What a failure concerns
 
 
