@@ -136,6 +136,11 @@ class Limits:
     certified_data: ByteCount
     call_timeout: Seconds
     """A larger time-out of a bounded-wait call is cut to this. Checklist: `unspec.const.max-call-timeout`."""
+    open_calls: Count
+    """
+    How many calls to one callee a canister may have open, from the call to the handling of its response. The rules do
+    not have this limit: that production refuses further calls is one choice of `message_execution`.
+    """
     log_message: ByteCount
     """A longer text printed or trapped with is cut."""
     log_capacity: ByteCount

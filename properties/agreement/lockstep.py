@@ -101,6 +101,8 @@ class Lockstep:
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         """How often each rule lost cycles, among them those of an amount that was full."""
+        self.chosen: Counter[str] = Counter()
+        """How often an execution was taken with a value of its own for a choice, by choice."""
         self.execution_choices: dict[str, Any] = {}
         """The choices with which messages are executed, where they fit."""
         self._nonce = 0
@@ -118,6 +120,7 @@ class Lockstep:
             return False
         self.state = result.state
         self.fired[label.rule] += 1
+        self.chosen.update(self.execution_choices.keys() & label.arguments().keys())
         self.lost[label.rule] += any(each.cycles and each.reason is BurnReason.LOST for each in result.burned)
         self._compare_shown(result, self.engine.explain())
         self.compare_states()

@@ -73,6 +73,18 @@ fired: Counter[str] = Counter()
 """Over all runs of this process, how often each rule fired."""
 failed: Counter[str] = Counter()
 """Over all runs of this process, why executions failed."""
+chosen: Counter[str] = Counter()
+"""Over all runs of this process, how often each choice of executions had a value of its own."""
+
+CHOICES_OF_EXECUTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "refused_calls": st.sampled_from([(0,), (1,), (0, 1, 2, 3)]),
+        "deadlines_in_seconds": st.booleans(),
+        "system_records": st.sampled_from([(b"[TRAP]: why",), (None,), (b"", b"two")]),
+        "keeps_logs": st.booleans(),
+    },
+)
 
 
 PICKS = st.integers(0, 2**16)
@@ -116,6 +128,13 @@ class LockstepMachine(Actions):
         for canister_id, module in zip((*CANISTERS, NEIGHBOURS[0]), modules, strict=True):
             self.install(canister_id, module, argument)
             self.lockstep.settle()
+
+    # What the system chooses.
+
+    @rule(choices=CHOICES_OF_EXECUTIONS)
+    def choose_about_executions(self, choices: dict[str, Any]) -> None:
+        """From now on executions have these choices, where they fit."""
+        self.lockstep.execution_choices = choices
 
     # What users do.
 
@@ -341,6 +360,7 @@ class LockstepMachine(Actions):
         self.lockstep.settle()
         fired.update(self.lockstep.fired)
         failed.update(self.lockstep.failures)
+        chosen.update(self.lockstep.chosen)
         for name in self.lockstep.fired:
             event(f"rule {name}")
 
@@ -349,9 +369,16 @@ def forget() -> None:
     """What was done so far no longer counts."""
     fired.clear()
     failed.clear()
+    chosen.clear()
 
 
 def summary() -> dict[str, Any]:
     """What the runs since then did."""
     never = sorted(RULES.keys() - fired.keys())
-    return {"labels": sum(fired.values()), "rules": dict(fired), "failures": dict(failed), "never": never}
+    return {
+        "labels": sum(fired.values()),
+        "rules": dict(fired),
+        "failures": dict(failed),
+        "chosen": dict(chosen),
+        "never": never,
+    }

@@ -248,6 +248,7 @@ def callback_invocation(instance: SubnetInstance, message_id: int) -> Refused | 
     canister = instance.canisters[context.canister]
     instance.credit(canister, message.refunded_cycles)
     instance.contexts.call_answered(origin.calling_context)
+    canister.open_calls[origin.callee] -= 1
     function = FuncMessage(
         call_context=origin.calling_context,
         caller=context.caller,
@@ -275,6 +276,7 @@ def callback_of_deleted_context(instance: SubnetInstance, message_id: int) -> Re
     canister = instance.canisters[instance.contexts[origin.calling_context].canister]
     instance.credit(canister, message.refunded_cycles + origin.callback.reserved_cycles)
     instance.contexts.call_answered(origin.calling_context)
+    canister.open_calls[origin.callee] -= 1
     instance.messages.remove(message_id)
     return None
 

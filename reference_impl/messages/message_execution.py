@@ -9,12 +9,15 @@ from collections.abc import Callable
 from attrs import frozen
 
 from reference_impl.messages.choices import Choices
+from reference_impl.messages.own_choices import own_choices
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
+from reference_impl.wasm.system_api.call_slots import CallSlots, with_slots
+from reference_impl.wasm.system_api.canister import OUTSIDE
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped, TrapReason
 from spec.state.call_context import FailedExecution
@@ -213,8 +216,12 @@ def _plan(instance: SubnetInstance, canister: CanisterRecord, context: OpenConte
             return _plan_task(instance, message.entry_point)
 
 
-def execute_pending(instance: SubnetInstance, choices: Choices) -> bool:
-    """Runs the pending function and commits or rolls back; False if the choices do not fit. There must be one."""
+def execute_pending(instance: SubnetInstance, given: Choices | None) -> Choices | None:
+    """
+    Runs the pending function, of which there must be one, and commits or rolls back.
+
+    Gives the choices: those given, None if they do not fit; without any, the engine's own.
+    """
     message_id = instance.messages.pending_function
     assert message_id is not None, "a function is pending"
     message = instance.messages[message_id]
@@ -224,20 +231,23 @@ def execute_pending(instance: SubnetInstance, choices: Choices) -> bool:
     code = canister.code
     assert code is not None, "only canisters with code have functions to run"
     plan = _plan(instance, canister, context, message)
-    outcome = plan.run(
-        code,
-        instance.environment(
-            canister,
-            plan.limit,
-            context_instructions=context.instructions_used,
-            refused_calls=choices.refused_calls,
-        ),
+    environment = instance.environment(
+        canister,
+        plan.limit,
+        context_instructions=context.instructions_used,
+        refused_calls=() if given is None else given.refused_calls,
     )
+    if given is None:
+        slots = CallSlots(instance.profile.limits.open_calls, canister.open_calls)
+        outcome = plan.run(code, with_slots(environment, slots))
+        choices = own_choices(outcome, slots.refused, OUTSIDE)
+    else:
+        outcome, choices = plan.run(code, environment), given
     used = _charge(instance, canister, code, plan, outcome) + plan.response_fee
     result = _check(instance, canister, context, message, plan, outcome, used)
     entries = choices.left_by_failure(outcome) if isinstance(result, FailedExecution) else outcome.logs
     if not choices.fit(entries):
-        return False
+        return None
     instance.messages.remove(message_id)
     context.instructions_used += outcome.instructions_used
     failure = _failure(outcome, result)
@@ -253,7 +263,7 @@ def execute_pending(instance: SubnetInstance, choices: Choices) -> bool:
             _respond(instance, context, outcome)
     canister.add_logs(entries, choices.system_records)
     instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
-    return True
+    return choices
 
 
 def _charge(
@@ -401,6 +411,7 @@ def _send_calls(
     for call in calls:
         origin = FromCanister(message.call_context, call.callback, _deadline(now, call), context.caller, call.callee)
         instance.contexts.call_made(message.call_context)
+        canister.open_calls[call.callee] += 1
         instance.messages.append(
             CallMessage(
                 origin=origin,

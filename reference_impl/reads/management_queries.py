@@ -2,7 +2,7 @@
 
 from reference_impl.management.methods import status_of
 from reference_impl.messages.requests import admits, may_see_status
-from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.canister_record import LONGEST_LOG, CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import LogRecord
 from spec.values.containers import List
@@ -60,13 +60,13 @@ def _tell(instance: SubnetInstance, canister: CanisterRecord, method: MethodName
         return Reply(encode_canister_status(status_of(instance, canister)))
     if method == "canister_metrics":
         return Reply(encode_result(method, CyclesConsumed(**canister.consumed)))
-    records = [CanisterLogRecord(one.index, one.timestamp, one.content) for one in _young_logs(instance, canister)]
+    records = [CanisterLogRecord(one.index, one.timestamp, one.content) for one in _young_logs(canister)]
     return Reply(encode_result(method, List(tuple(records))))
 
 
-def _young_logs(instance: SubnetInstance, canister: CanisterRecord) -> list[LogRecord]:
-    """The end of the log that is not longer than a log should be."""
-    space, start = instance.profile.limits.log_capacity, len(canister.logs)
+def _young_logs(canister: CanisterRecord) -> list[LogRecord]:
+    """The end of the log whose texts are not longer than a log may be that is told."""
+    space, start = LONGEST_LOG, len(canister.logs)
     while start > 0 and len(canister.logs[start - 1].content) <= space:
         start -= 1
         space -= len(canister.logs[start].content)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from reference_impl.messages import delivery, expiry, tasks
 from reference_impl.rounds import transitions
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import ExecutionShown, Refused
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Stopping
 from spec.state.label import Label
@@ -145,11 +145,25 @@ class Scheduler:
     def _handle_management_calls(self) -> None:
         while (message_id := self._instance.messages.next_call(MANAGEMENT_CANISTER)) is not None:
             transitions.take_management_call(self._instance, message_id)
+            self._trim_logs()
             self._settle()
 
     def _execute(self) -> None:
-        self._take("message_execution", message_id=self._instance.messages.pending_function)
+        self._run_pending()
         self._settle()
+
+    def _run_pending(self) -> None:
+        transitions.take_execution(self._instance)
+        self._trim_logs()
+
+    def _trim_logs(self) -> None:
+        """After a step: the logs of the canisters that ran become as short as production keeps them."""
+        for shown in self._instance.recorder.last.outputs:
+            if isinstance(shown, ExecutionShown):
+                canister = self._instance.canisters[shown.canister_id]
+                if canister.has_long_log:
+                    kept = canister.logs_that_fit
+                    self._take("canister_log_trimming", canister_id=shown.canister_id, kept=kept)
 
     def _deliver_response(self) -> None:
         instance = self._instance
@@ -209,7 +223,7 @@ class Scheduler:
         while due := self._hooks_that_run():
             context_id = self._instance.contexts.next_id
             self._take("on_low_wasm_memory_context_creation", canister_id=due[0], context_id=context_id)
-            self._take("message_execution", message_id=self._instance.messages.pending_function)
+            self._run_pending()
             self._settle_without_code()
 
     def _settle_without_code(self) -> None:

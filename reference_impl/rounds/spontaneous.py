@@ -88,14 +88,13 @@ def canister_history_trimming(instance: SubnetInstance, canister_id: CanisterId,
 
 
 def canister_log_trimming(instance: SubnetInstance, canister_id: CanisterId, kept: Count) -> Refused | None:
-    """Older entries of a log that is longer than its capacity are forgotten."""
+    """Older entries of a log that is too long are forgotten."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
         return NO_SUCH_CANISTER
-    length = sum(len(entry.content) for entry in canister.logs)
-    if length <= instance.profile.limits.log_capacity or not 0 <= kept < len(canister.logs):
+    if not canister.has_long_log or not 0 <= kept < len(canister.logs):
         return Refused("the log is not too long, or nothing is forgotten")
-    canister.logs = canister.logs[len(canister.logs) - kept :]
+    canister.keep_logs(kept)
     return None
 
 

@@ -27,7 +27,7 @@ def message_execution(instance: SubnetInstance, message_id: int, **choices: Any)
     """Runs the function that is pending."""
     if instance.messages.pending_function is None or instance.messages.pending_function != message_id:
         return Refused("the message is not a function that is about to run")
-    if not execute_pending(instance, Choices(**choices)):
+    if execute_pending(instance, Choices(**choices)) is None:
         return Refused("the log has no place for the records of the system")
     return None
 
@@ -100,7 +100,8 @@ def _call_rejection(name: str, handler: Handler) -> _Transition:
     )
 
 
-EXECUTION_CHOICES: Mapping[str, object] = asdict(Choices())
+EXECUTION_CHOICES: Mapping[str, object] = asdict(Choices(), recurse=False)
+"""What message execution chooses if a label says nothing."""
 
 TRANSITIONS: Mapping[str, _Transition] = {
     "submit_request": _Transition(("request", "effective_id"), requests.submit_request),
@@ -166,6 +167,15 @@ def take(instance: SubnetInstance, label: Label) -> Outcome:
     if not isinstance(outcome, Refused):
         instance.recorder.close(label)
     return outcome
+
+
+def take_execution(instance: SubnetInstance) -> None:
+    """Runs the function that is pending, with the engine's own choices."""
+    message_id = instance.messages.pending_function
+    choices = execute_pending(instance, None)
+    assert choices is not None, "the engine's own choices fit"
+    made = {name: value for name, value in asdict(choices, recurse=False).items() if value != EXECUTION_CHOICES[name]}
+    instance.recorder.close(Label("message_execution", {"message_id": message_id, **made}))
 
 
 def take_management_call(instance: SubnetInstance, message_id: int) -> None:

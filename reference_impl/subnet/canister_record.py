@@ -1,6 +1,7 @@
 """A canister of the engine: changed in place, with the sizes that fees depend on kept up to date."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
 
@@ -27,6 +28,11 @@ from spec.state.snapshot import Snapshot
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, Text
 from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds
+
+LONGEST_LOG: ByteCount = 4096
+"""So much of a log is told at most. Source: management-canister, fetch_canister_logs."""
+LOG_RECORD_SIZE: ByteCount = 40
+"""What a record of a log takes beside its text. Source: production's log buffer."""
 
 HISTORY_ENTRY_SIZE: ByteCount = 184
 """What one entry of the history takes. Source: production's memory accounting."""
@@ -143,6 +149,8 @@ class CanisterRecord:
     history: History = field(factory=History)
     low_memory_hook: HookStatus = HookStatus.CONDITION_NOT_SATISFIED
     chunk_store: dict[Blob, Blob] = field(factory=dict)
+    open_calls: Counter[CanisterId] = field(factory=Counter)
+    """How many calls it has made whose responses it has not begun to handle, by callee."""
     logs: list[LogRecord] = field(factory=list)
     next_log_index: Count = 0
     """The number of the next log record, whatever becomes of those before."""
@@ -196,6 +204,26 @@ class CanisterRecord:
                 self.logs.append(LogRecord(self.next_log_index, self.time, content))
                 self.next_log_index += 1
 
+    @property
+    def has_long_log(self) -> bool:
+        """The log is longer than one is kept."""
+        return _logs_size(self.logs) > LONGEST_LOG
+
+    @property
+    def logs_that_fit(self) -> Count:
+        """How many of the youngest records are together no longer than a log is kept."""
+        kept, size = 0, 0
+        for record in reversed(self.logs):
+            size += _logs_size([record])
+            if size > LONGEST_LOG:
+                break
+            kept += 1
+        return kept
+
+    def keep_logs(self, kept: Count) -> None:
+        """Forgets all but so many of the youngest records."""
+        self.logs = self.logs[len(self.logs) - kept :]
+
     def _frozen_code(self) -> CanisterCode:
         if self.code is None:
             return Empty()
@@ -223,6 +251,10 @@ class CanisterRecord:
             next_log_index=self.next_log_index,
             snapshots=Map.of(self.snapshots.items()),
         )
+
+
+def _logs_size(records: list[LogRecord]) -> ByteCount:
+    return sum(LOG_RECORD_SIZE + len(record.content) for record in records)
 
 
 def empty_canister(canister_id: CanisterId, canister: Canister) -> CanisterRecord:

@@ -8,7 +8,7 @@ from spec.canister.wasm_state import WasmState
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MethodName, Text
-from spec.values.quantities import Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds, Seconds
 from spec.values.rejects import Response
 
 
@@ -52,6 +52,8 @@ class MethodCall:
     """The fee for transmitting the request; burned when the call is made."""
     timeout: Seconds | None = None
     """The time-out of a bounded-wait call; None for a call that waits without bound."""
+    number: Count = field(default=0, eq=False)
+    """Which `ic0.call_perform` of its execution it is, counted from 0; failed ones count. No part of what is called."""
 
 
 class TrapReason(Enum):

@@ -123,9 +123,9 @@ def told(given: Surroundings, canister_id: CanisterId, canister: Canister, metho
 
 @defines("mgmt.fetch-canister-logs")
 def fetched_logs(logs: List[LogRecord]) -> List[LogRecord]:
-    """What is told of a log: as many of the newest records as have 4 KiB at most."""
+    """What is told of a log: as many of the newest records as have contents of 4 KiB at most."""
     kept = logs
-    while size_of_log(kept) > LOG_KEPT:
+    while size_of_log(kept, 0) > LOG_KEPT:
         kept = kept.newest(len(kept) - 1)
     return kept
 

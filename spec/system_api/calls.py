@@ -117,6 +117,7 @@ def call_perform(execution: Execution) -> int:
         ),
         fee=call_fee(environment.profile.fees, pending.payload, environment.subnet_size),
         timeout=pending.timeout,
+        number=number,
     )
     cannot_pay = execution.liquid(execution.balance, memory_of_all) < call.fee + call.callback.reserved_cycles
     if cannot_pay or number in environment.refused_calls:

@@ -13,6 +13,9 @@ QUICK = settings(
 DEEP = settings(max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+CHOICES = ("refused_calls", "deadlines_in_seconds", "system_records", "keeps_logs")
+"""The choices of message execution."""
+
 AT_LEAST = 5
 """How often every rule fires in the deep run."""
 
@@ -37,6 +40,7 @@ def test_they_agree_on_random_schedules_and_the_runs_are_not_trivial(done) -> No
     assert done()["rules"]["callback_invocation"] > 100
     assert len(done()["rules"]) > len(RULES) * 3 // 4
     assert done()["failures"]["CANISTER_TRAPPED"] > 20
+    assert min(done()["chosen"].get(name, 0) for name in CHOICES) > 10
 
 
 @pytest.mark.deep

@@ -8,6 +8,7 @@ from conformance.canisters.scripted import filled, program, reply
 from properties.agreement.stage import ALICE, Stage
 from reference_impl.reads.queries import Query
 from spec.reads.query import QueryResponse, query
+from spec.state.label import Label
 from spec.state.request import Rejected, Request
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER
@@ -58,6 +59,18 @@ def test_of_a_long_log_the_newest_records_are_told():
     assert [(record.idx, len(record.content)) for record in told(stage, canister)] == [(0, 3), (1, 4_056), (2, 5)]
     stage.call(canister, "update", printing(filled(120, 36)))
     assert [record.idx for record in told(stage, canister)] == [2, 3]
+
+
+@pytest.mark.checklist("mgmt.fetch-canister-logs", "rule.trim-logs")
+def test_of_many_short_records_as_many_are_told_as_were_not_trimmed():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    stage.call(canister, "update", printing(*[b"%020d" % number for number in range(200)]))
+    assert len(told(stage, canister)) == 200
+    # Each takes 20 bytes, and at most 40 more.
+    assert stage.lockstep.take(Label("canister_log_trimming", {"canister_id": canister, "kept": 68}))
+    assert [record.idx for record in told(stage, canister)] == list(range(132, 200))
+    assert not stage.lockstep.take(Label("canister_log_trimming", {"canister_id": canister, "kept": 67}))
 
 
 @pytest.mark.checklist("api.trap")

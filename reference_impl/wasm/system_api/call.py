@@ -108,12 +108,13 @@ def call_perform(execution: Execution) -> int:
     fee, reserve = execution.call_price(payload)
     room = costs.room_for_call(payload, call.timeout is not None, execution.environment)
     cannot_pay = fee + reserve > execution.liquid_balance(execution.room_for_performed + room)
-    if cannot_pay or number in execution.environment.refused_calls:
+    if cannot_pay or execution.is_refused(number, call.callee):
         execution.drop_call()
         return CALL_NOT_PERFORMED
     execution.call = None
     execution.spent += call.cycles + fee + reserve
     execution.room_for_performed += room
+    execution.performed_to[call.callee] += 1
     execution.performed.append(
         MethodCall(
             callee=call.callee,
@@ -123,6 +124,7 @@ def call_perform(execution: Execution) -> int:
             callback=Callback(call.on_reply, call.on_reject, call.on_cleanup, reserve),
             fee=fee,
             timeout=call.timeout,
+            number=number,
         )
     )
     return CALL_PERFORMED

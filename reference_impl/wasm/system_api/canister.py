@@ -8,7 +8,7 @@ from spec.canister.outcome import TrapCause
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 
 _AGREED = "I G U RQ Ry Rt C T"
-_OUTSIDE = b"(the bytes to print lie outside of the memory)"
+OUTSIDE = b"(the bytes to print lie outside of the memory)"
 """What is logged instead of bytes that are not there."""
 
 
@@ -194,7 +194,7 @@ def debug_print(execution: Execution, source: int, size: int) -> None:
     """Writes to the log; never traps."""
     text = _text(execution, source, size)
     if text is None:
-        execution.log_of_system(_OUTSIDE, None)
+        execution.log_of_system(OUTSIDE, None)
     else:
         execution.log(text)
 
@@ -203,6 +203,6 @@ def debug_print(execution: Execution, source: int, size: int) -> None:
 def trap(execution: Execution, source: int, size: int) -> None:
     """Writes to the log and traps."""
     text = _text(execution, source, size)
-    execution.log_of_system(_OUTSIDE if text is None else text, TrapCause.ASKED_FOR)
+    execution.log_of_system(OUTSIDE if text is None else text, TrapCause.ASKED_FOR)
     message = (text or b"")[: execution.environment.profile.limits.log_message].decode(errors="ignore")
     raise Ended(message=message, cause=TrapCause.ASKED_FOR)

@@ -1,6 +1,6 @@
 """One execution as the System API sees it: what it was given, what it has done so far."""
 
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 from attrs import define, field
@@ -13,6 +13,7 @@ from reference_impl.wasm.layout.system_functions import LOG_SENT, LOG_STORED, RE
 from reference_impl.wasm.rewriting.charge_code import is_overrun
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.system_api import costs
+from reference_impl.wasm.system_api.call_slots import EnvironmentWithSlots
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
@@ -98,6 +99,10 @@ class Execution:
     performed: list[MethodCall] = field(factory=list)
     calls_tried: Count = 0
     """How often a call was to be performed."""
+    calls_without_slot: list[Count] = field(factory=list)
+    """The numbers of those that failed for this reason alone."""
+    performed_to: Counter[CanisterId] = field(factory=Counter)
+    """How many calls were performed, by callee."""
     room_for_performed: ByteCount = 0
     """The memory in queues that performed calls hold."""
     new_certified_data: Blob | None = None
@@ -127,6 +132,16 @@ class Execution:
         """How many bytes a reply or a reject message may have."""
         limits = self.environment.profile.limits
         return limits.inter_canister_payload if self.is_replicated else limits.non_replicated_reply
+
+    def is_refused(self, number: Count, callee: CanisterId) -> bool:
+        """The system does not take a call that could be paid for."""
+        environment = self.environment
+        if not isinstance(environment, EnvironmentWithSlots):
+            return number in environment.refused_calls
+        if environment.slots.has_slot(callee, self.performed_to[callee]):
+            return False
+        self.calls_without_slot.append(number)
+        return True
 
     def trap_unless(self, condition: bool, cause: TrapCause | None = None) -> None:
         """Ends the execution if a condition of the System API does not hold."""

@@ -32,7 +32,7 @@ from spec.state.history import CanisterHistory, Change, ChangeFromUser, CodeUnin
 from spec.state.message import Between, FuncMessage, Heartbeat, OnLowWasmMemory, ResponseMessage
 from spec.state.origin import FromSystemTask
 from spec.state.snapshot import Snapshot, SnapshotSource
-from spec.transition import Burned, BurnReason, Step
+from spec.transition import RULES, Burned, BurnReason, Step
 from spec.values.containers import List, Map, Queue
 from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.memory import LinearMemory
@@ -185,8 +185,16 @@ def test_old_records_of_a_long_log_are_dropped_and_numbers_go_on():
         assert fire(state, rule, canister_id=A, kept=kept) == Step(after(state, logs=List(records[3 - kept :])))
     for kept in (-1, 3):
         assert is_refused(state, rule, "there are more records than stay", canister_id=A, kept=kept)
-    short = only(canister(A, logs=List((LogRecord(0, NOW, bytes(2_048)), LogRecord(1, NOW, bytes(2_048))))))
+    short = only(canister(A, logs=List((LogRecord(0, NOW, bytes(2_008)), LogRecord(1, NOW, bytes(2_008))))))
     assert is_refused(short, rule, "the log is larger than 4 KiB", canister_id=A, kept=1)
+
+
+@pytest.mark.checklist("rule.trim-logs")
+@pytest.mark.parametrize(("count", "is_trimmed"), [(102, False), (103, True)])
+def test_a_record_counts_up_to_40_bytes_beside_its_content(count, is_trimmed):
+    state = only(canister(A, logs=List(tuple(LogRecord(number, NOW, b"") for number in range(count)))))
+    fired = RULES["canister_log_trimming"](state, canister_id=A, kept=1)
+    assert isinstance(fired, Step) is is_trimmed
 
 
 # The low-memory hook.

@@ -1,0 +1,124 @@
+"""Run by itself, the reference implementation chooses as production does, and its labels say what it chose."""
+
+import pytest
+from attrs import evolve
+
+from conformance.canisters import ic0
+from conformance.canisters import scripted as s
+from conformance.canisters.library import load
+from conformance.canisters.scripted import call, program, reply
+from properties.agreement.stage import ALICE, Stage
+from properties.agreement.tests.test_logs import told
+from spec.machine import canonical_label, step
+from spec.production.choices import as_production
+from spec.production.executions import open_calls
+from spec.profile import load_profile
+from spec.state.request import Replied, Request
+from spec.transition import Step
+from spec.values.quantities import NANOSECONDS_PER_SECOND
+
+MODULE = load("scripted")
+PROFILE = load_profile()
+FEW = evolve(PROFILE, limits=evolve(PROFILE.limits, open_calls=3))
+"""Three calls to one callee may be open."""
+
+
+def run_alone(stage, canister, *arguments):
+    """
+    Submits calls to the engine, which runs until nothing is left to do.
+
+    The labels of executions are given; the specification has followed them, and production would choose the same.
+    """
+    engine, state, executions = stage.lockstep.engine, stage.state, []
+    engine.explain()
+    for number, argument in enumerate(arguments):
+        expiry = state.system_time + 240 * NANOSECONDS_PER_SECOND
+        engine.submit(Request(bytes([number]), expiry, ALICE, canister, "update", argument), canister)
+    engine.drain()
+    for claimed in engine.explain():
+        fired = step(state, claimed.label)
+        assert isinstance(fired, Step), f"{claimed.label}: {fired}"
+        assert as_production(state, claimed.label) == canonical_label(claimed.label) or is_unknown(state, claimed.label)
+        state = fired.state
+        if claimed.label.rule == "message_execution":
+            executions.append(claimed.label.arguments())
+    stage.lockstep.state = state
+    stage.lockstep.compare_states()
+    for canister_id, record in engine.instance.canisters.items():
+        assert {callee: count for callee, count in record.open_calls.items() if count} == open_calls(state, canister_id)
+    return executions
+
+
+def is_unknown(state, label):
+    """The policy of production does not say which calls of a failing execution are refused."""
+    return label.rule == "message_execution" and "refused_calls" in label.arguments()
+
+
+def records_of(text):
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    (made,) = run_alone(stage, canister, text)
+    return made.get("system_records", ()), [record.content for record in told(stage, canister)]
+
+
+@pytest.mark.checklist("unspec.fn.logs", "api.trap")
+def test_traps_are_recorded_in_the_words_of_production():
+    assert records_of(program(ic0.debug_print(b"one"), ic0.trap(b"why"))) == (
+        (b"[TRAP]: why",),
+        [b"one", b"[TRAP]: why"],
+    )
+    assert records_of(program(ic0.trap(b""))) == ((b"[TRAP]: (no message)",), [b"[TRAP]: (no message)"])
+    assert records_of(program(reply(b""), reply(b""))) == ((), [])
+
+
+@pytest.mark.checklist("unspec.fn.logs", "mgmt.fetch-canister-logs")
+def test_a_log_is_trimmed_by_the_size_of_records_in_production():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    run_alone(stage, canister, program(*[ic0.debug_print(b"")] * 110, reply(b"")))
+    assert [record.idx for record in told(stage, canister)] == list(range(110 - 4_096 // 40, 110))
+
+
+@pytest.mark.checklist("unspec.fn.system-cannot-call-now")
+@pytest.mark.parametrize("traps", [False, True])
+def test_calls_to_a_callee_to_which_too_many_are_open_are_refused(traps):
+    stage = Stage(FEW)
+    canister, other, third = (stage.installed(MODULE) for _ in range(3))
+
+    def one(callee):
+        return call(callee, "update", program(reply(b"")), cycles=1_000, if_refused=s.add_to_counter(1))
+
+    made = program(
+        one(other),
+        one(third),
+        one(other),
+        one(other),
+        one(other),
+        one(third),
+        one(other),
+        ic0.trap(s.bytes_of_u64(s.counter(1))) if traps else s.reply(s.bytes_of_u64(s.counter(1))),
+    )
+    executions = run_alone(stage, canister, made)
+    assert executions[0]["refused_calls"] == (4, 6)
+    if not traps:
+        statuses = [known.status for _, known in stage.state.requests.items()]
+        assert Replied((2).to_bytes(8, "little")) in statuses
+
+
+@pytest.mark.checklist("unspec.fn.system-cannot-call-now")
+def test_slots_are_free_again_when_responses_are_handled():
+    stage = Stage(FEW)
+    canister, other = stage.installed(MODULE), stage.installed(MODULE)
+    three = program(*[call(other, "update", program(reply(b"")))] * 3, reply(b""))
+    run_alone(stage, canister, three)
+    assert all("refused_calls" not in made for made in run_alone(stage, canister, three))
+
+
+@pytest.mark.checklist("api.msg-deadline")
+def test_deadlines_are_in_seconds():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    bounded = program(call(canister, "update", program(reply(b"")), timeout_seconds=5), reply(b""))
+    executions = run_alone(stage, canister, bounded)
+    assert executions[0]["deadlines_in_seconds"]
+    assert all("deadlines_in_seconds" not in made for made in executions[1:])

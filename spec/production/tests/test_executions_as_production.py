@@ -1,0 +1,96 @@
+"""What production chooses about executions."""
+
+import pytest
+
+from spec.canister.outcome import SystemRecord, TrapCause
+from spec.machine import choices_of
+from spec.production.choices import as_production, departure
+from spec.production.executions import first_without_slot, open_calls
+from spec.rules.tests.test_message_execution import running
+from spec.rules.tests.worlds import A, B, C, a_call, from_canister, performed, returns, traps
+from spec.state.label import Label
+from spec.state.message import ResponseMessage
+from spec.state.origin import Deadline, Expired
+from spec.system_api.debugging import UNREADABLE
+from spec.values.containers import List
+from spec.values.rejects import Reply
+
+MOST = 500
+
+
+def chosen(state, **choices):
+    """What production chooses where a label has these choices."""
+    label = Label("message_execution", {"message_id": state.messages.ids()[-1], **choices})
+    return {name: value for name, value in choices_of(as_production(state, label)).items() if name != "message_id"}
+
+
+def records(*entries, **choices):
+    """What production writes of a trap with this log."""
+    return chosen(running({"update go": traps(logs=entries)}), **choices)["system_records"]
+
+
+ASKED = TrapCause.ASKED_FOR
+
+
+@pytest.mark.checklist("unspec.fn.logs")
+def test_traps_are_recorded_in_the_words_of_production():
+    assert records(SystemRecord(None, TrapCause.UNREACHABLE)) == (b"[TRAP]: unreachable",)
+    assert records(SystemRecord(None, TrapCause.HEAP_OUT_OF_BOUNDS)) == (b"[TRAP]: heap out of bounds",)
+    assert records(b"one", SystemRecord(b"why", ASKED)) == (b"[TRAP]: why",)
+    assert records(SystemRecord(b"", ASKED)) == (b"[TRAP]: (no message)",)
+    assert records(SystemRecord(UNREADABLE, ASKED)) == (b"[TRAP]: (trap message out of memory bounds)",)
+    assert records(SystemRecord(UNREADABLE)) == (b"(debug_print message out of memory bounds)",)
+
+
+@pytest.mark.checklist("unspec.fn.logs")
+def test_violations_and_exceeded_limits_are_not_recorded():
+    assert records(SystemRecord()) == ()
+    both = records(SystemRecord(), SystemRecord(None, TrapCause.UNREACHABLE))
+    assert both == (None, b"[TRAP]: unreachable")
+
+
+@pytest.mark.checklist("unspec.fn.logs")
+def test_the_names_of_active_functions_may_follow():
+    named = b"[TRAP]: unreachable\nCanister Backtrace:\ngo\n"
+    place = SystemRecord(None, TrapCause.UNREACHABLE)
+    assert records(place, system_records=(named,)) == (named,)
+    assert records(place, system_records=(b"[TRAP]: unreachable!",)) == (b"[TRAP]: unreachable",)
+
+
+@pytest.mark.checklist("api.msg-deadline")
+def test_deadlines_are_in_seconds():
+    bounded = running({"update go": returns(new_calls=List.of(performed(B, "go", timeout=5)))})
+    assert chosen(bounded)["deadlines_in_seconds"]
+    label = Label("message_execution", {"message_id": 0})
+    assert departure(bounded, label) == "rounds deadlines down to seconds: no; production: yes"
+    assert departure(bounded, as_production(bounded, label)) is None
+    unbounded = running({"update go": returns(new_calls=List.of(performed(B, "go")))})
+    assert not chosen(unbounded)["deadlines_in_seconds"]
+
+
+@pytest.mark.checklist("unspec.fn.system-cannot-call-now")
+def test_open_calls_are_those_whose_responses_were_not_begun_to_be_handled():
+    others = (
+        a_call(B, A, origin=from_canister(0, callee=B)),
+        a_call(B, A, origin=from_canister(0, Deadline(5), callee=B)),
+        a_call(B, A, origin=from_canister(0, Expired(5), callee=B)),
+        ResponseMessage(from_canister(0, callee=C), Reply(b""), 0),
+    )
+    assert open_calls(running({"update go": returns()}, others=others), A) == {B: 2, C: 1}
+
+
+@pytest.mark.checklist("unspec.fn.system-cannot-call-now")
+def test_calls_are_refused_when_500_to_the_same_callee_are_open():
+    calls = [performed(B, "go", number=number) for number in range(MOST)]
+    full = running({"update go": returns(new_calls=List(tuple(calls)))})
+    assert chosen(full)["refused_calls"] == ()
+
+
+@pytest.mark.checklist("unspec.fn.system-cannot-call-now")
+def test_it_is_the_first_call_without_a_slot_that_is_refused():
+    opened = {B: MOST - 1}
+    calls = [performed(C if number == 1 else B, "go", number=number) for number in (0, 1, 3)]
+    made = returns(new_calls=List(tuple(calls)))(None)
+    assert first_without_slot(made, opened, MOST) == 3
+    assert first_without_slot(made, {B: MOST, C: MOST}, MOST) == 0
+    assert first_without_slot(returns(new_calls=List(tuple(calls[:2])))(None), opened, MOST) is None
