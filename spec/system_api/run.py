@@ -20,7 +20,7 @@ from spec.values.identifiers import Text
 from spec.values.quantities import WASM_PAGE, Count, Instructions
 from spec.wasm.execute import Instance, instantiate
 from spec.wasm.syntax import ExternalKind, Module
-from spec.wasm.traps import OutOfInstructions, SliceOverrun, Trap
+from spec.wasm.traps import NotCallable, OutOfInstructions, SliceOverrun, Trap
 
 CHANGED_PAGE_32: Final[Instructions] = 1000
 CHANGED_PAGE_64: Final[Instructions] = 4000
@@ -192,7 +192,7 @@ def _run(
         ending, why = Ending.TRAPS, trap.reason
     except Trap as trap:
         ending, why = Ending.TRAPS, trap.reason
-        execution.log_of_system(None, cause_of(trap.reason))
+        execution.log_of_system(None, None if isinstance(trap, NotCallable) else cause_of(trap.reason))
     except OutOfInstructions:
         ending, why = Ending.OUT_OF_INSTRUCTIONS, f"more than {limit} instructions"
         execution.log_of_system(None, None)

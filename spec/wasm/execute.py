@@ -51,6 +51,7 @@ from spec.wasm.store import (
     Table,
 )
 from spec.wasm.syntax import NULL, FunctionType, Module, ValueType
+from spec.wasm.traps import NotCallable
 from spec.wasm.traps import OutOfInstructions as OutOfInstructions
 from spec.wasm.traps import Trap as Trap
 
@@ -103,11 +104,15 @@ class Instance(Store):
         result.
         """
         if not self.tables:
-            raise Trap(UNDEFINED_ELEMENT)
+            raise NotCallable(UNDEFINED_ELEMENT)
         if expected is None:
             address = ValueType.I64 if self.module.has_64_bit_memory else ValueType.I32
             expected = FunctionType((address,) * len(arguments))
-        return self.invoke(self.callee(0, index, expected), arguments)
+        try:
+            function = self.callee(0, index, expected)
+        except Trap as trap:
+            raise NotCallable(trap.reason) from None
+        return self.invoke(function, arguments)
 
     def linear_memory(self) -> LinearMemory:
         """The contents of the memory now; empty without a memory."""

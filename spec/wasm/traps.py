@@ -9,6 +9,10 @@ class Trap(Exception):
         self.reason = reason
 
 
+class NotCallable(Trap):
+    """The element of a table that was to be called from outside is no function of the right type."""
+
+
 class OutOfInstructions(Exception):
     """The counter was below zero at a place where it is compared with zero."""
 
