@@ -24,7 +24,7 @@ MUCH_WORK: Final[Instructions] = 200
 
 
 @frozen
-class Execution:
+class SeenExecution:
     """One execution, on which both engines agreed."""
 
     outcome: Outcome
@@ -43,7 +43,7 @@ class Played:
 
     is_installed: bool
     """It fulfils the requirements of canister modules, and its start function returned."""
-    executions: tuple[Execution, ...] = field(default=())
+    executions: tuple[SeenExecution, ...] = field(default=())
 
     def how_many(self, ending: Text) -> Count:
         """The executions that ended so."""
@@ -84,14 +84,14 @@ def small_memories(profile: Profile) -> Profile:
     return evolve(profile, name=f"{profile.name}, small memories", limits=limits)
 
 
-def _run_methods(pair: ModulePair, state: WasmState, environment: Environment) -> Iterator[Execution]:
+def _run_methods(pair: ModulePair, state: WasmState, environment: Environment) -> Iterator[SeenExecution]:
     """Each method twice, on what the methods before it left; and again with limits around what it used."""
     methods = sorted(pair.specification.update_methods)
     for method in (*methods, *methods):
         execution = _execution(state, pair.update(method, state, environment))
         yield execution
         for limit in limits_around(execution.outcome.instructions_used):
-            yield Execution(pair.update(method, state, evolve(environment, instruction_limit=limit)))
+            yield SeenExecution(pair.update(method, state, evolve(environment, instruction_limit=limit)))
         if isinstance(execution.outcome, Returned):
             state = execution.outcome.new_state
 
@@ -101,5 +101,5 @@ def limits_around(used: Instructions) -> tuple[Instructions, ...]:
     return tuple(sorted({used, max(used - 1, 0), used // 2, used // 7}))
 
 
-def _execution(before: WasmState, outcome: Outcome) -> Execution:
-    return Execution(outcome, isinstance(outcome, Returned) and outcome.new_state != before)
+def _execution(before: WasmState, outcome: Outcome) -> SeenExecution:
+    return SeenExecution(outcome, isinstance(outcome, Returned) and outcome.new_state != before)
