@@ -30,6 +30,7 @@ from conformance.protocol.interface import (
 from conformance.protocol.quoting import quoted
 from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
+from conformance.served.certificates import ROOT_KEY, certificate_of
 from spec.machine import step, submission_label
 from spec.profile import Profile, ProfileError, known_profiles
 from spec.settling import next_label
@@ -44,9 +45,6 @@ from spec.values.quantities import Count, Nanoseconds
 
 SUBNET_ID: Final = SubnetId(Principal(hashlib.sha224(b"the subnet of the specification").digest() + b"\x02"))
 """A self-authenticating id, as subnets have."""
-
-ROOT_KEY: Final[Blob] = b"\x30" + hashlib.sha512(b"the root key of the specification").digest()
-"""Some bytes: nothing is signed here."""
 
 STEPS_PER_ROUND: Final[Count] = 100
 """The shortest policy has no rounds; so many steps count as one."""
@@ -122,7 +120,8 @@ class SpecificationImplementation:
 
     def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
         try:
-            return query_in(self.current, query, effective_id)
+            certificate = certificate_of(self.current, query.canister_id)
+            return query_in(self.current, query, effective_id, certificate)
         except Silence as silence:
             raise RuntimeError(f"the specification is silent: {silence}") from None
 

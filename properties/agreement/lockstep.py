@@ -14,7 +14,11 @@ from attrs import evolve
 
 from properties.agreement.difference import difference
 from reference_impl.engine import Engine
+from reference_impl.reads.query_certificates import certificate_for
 from reference_impl.subnet.observations import ClaimedStep, ExecutionShown, Observation, Refused, StatusChange
+from spec.certification.bls_signatures import verify_bls_signature
+from spec.certification.certificate import decode_certificate, lookup, verify_certificate
+from spec.certification.hash_tree import Found, is_well_formed
 from spec.machine import OUTSIDE, SPONTANEOUS, candidates, free_variables, initial_state, step, submission_label
 from spec.profile import Profile, load_profile
 from spec.state.canister import Canister, Subnet
@@ -45,6 +49,7 @@ from spec.values.identifiers import (
     RequestId,
     Text,
 )
+from spec.values.leb128 import encode_unsigned
 from spec.values.management import InstallChunkedCodeArguments, decode_arguments
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Nanoseconds
 
@@ -157,6 +162,30 @@ class Lockstep:
             return None, False
         (request_id,) = set(self.state.requests.keys()) - known_before
         return request_id, True
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        """
+        The certificate that the engine gives a query of the canister, which must be one; None if it gives none.
+
+        The specification takes it as a choice. Raises `Disagreement` if it does not certify what is in the state.
+        """
+        instance = self.engine.instance
+        if canister_id not in instance.canisters:
+            return None
+        encoded = certificate_for(instance, instance.canisters[canister_id])
+        if encoded is not None and not self._certifies(encoded, canister_id):
+            raise self._disagreement(f"the certificate {encoded.hex()} does not certify what {canister_id.hex()} says")
+        return encoded
+
+    def _certifies(self, encoded: Blob, canister_id: CanisterId) -> bool:
+        certificate = decode_certificate(encoded)
+        certified = lookup((b"canister", canister_id, b"certified_data"), certificate)
+        return (
+            is_well_formed(certificate.tree)
+            and verify_certificate(certificate, self.state.root_key, verify_bls_signature)
+            and certified == Found(self.state.canisters[canister_id].certified_data)
+            and lookup((b"time",), certificate) == Found(encode_unsigned(self.state.system_time))
+        )
 
     def finish_execution(self) -> None:
         """Executes the message for which a call context was just created, if there is one."""

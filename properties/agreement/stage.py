@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from properties.agreement.lockstep import START, Disagreement, Lockstep
+from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.reads.queries import Query
 from reference_impl.subnet.observations import Refused
 from spec.canister.wasm_state import WasmState
@@ -38,7 +39,7 @@ MUCH: Cycles = 10**14
 class Stage:
     """Every action is taken on both sides; the lockstep compares them after every label."""
 
-    def __init__(self, profile: Profile | None = None, root_key: Blob = b"") -> None:
+    def __init__(self, profile: Profile | None = None, root_key: Blob = ROOT_KEY) -> None:
         self.lockstep = Lockstep(profile, root_key=root_key)
 
     @property
@@ -84,7 +85,7 @@ class Stage:
         """Asks both for the answer to a query call, which must be the same and change nothing."""
         expiry = START + 10**6 * NANOSECONDS_PER_SECOND
         request = Request(b"", expiry, sender, canister_id, method, argument)
-        answer = query(self.state, request, canister_id)
+        answer = query(self.state, request, canister_id, self.lockstep.certificate(canister_id))
         asked = Query(b"", expiry, sender, canister_id, method, argument)
         other = self.lockstep.engine.query(asked, canister_id)
         if not isinstance(answer, QueryResponse) or isinstance(other, Refused) or not same(answer.response, other):

@@ -2,13 +2,14 @@
 
 from collections import deque
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from reference_impl.management.methods import status_of
 from reference_impl.messages.message_execution import failure_of
 from reference_impl.messages.requests import stopped_reason
 from reference_impl.reads.management_queries import answer as answer_of_management
 from reference_impl.reads.management_queries import canister_in
+from reference_impl.reads.query_certificates import certificate_for
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller, Environment
@@ -38,12 +39,21 @@ class Budget:
         self.left = max(self.left - instructions, 0)
 
 
+@frozen
+class Target:
+    """The canister that the user asks, with the certificate that its methods see, and nobody else's."""
+
+    canister_id: CanisterId
+    certificate: Blob | None
+
+
 @define
 class QueryRun:
     """One query method that runs, with what it has left behind so far."""
 
     instance: SubnetInstance
     budget: Budget
+    target: Target
     depth: Count
     canister: CanisterRecord
     caller: Caller
@@ -53,16 +63,22 @@ class QueryRun:
     failure: Reject = error(RejectReason.CANISTER_DID_NOT_RESPOND)
     """What the query fails with if nothing responds."""
 
-    def environment(self) -> Environment:
+    def environment(self, certificate: Blob | None = None) -> Environment:
         """What the next execution sees. It may use no more than what is left."""
         limit = min(self.instance.profile.limits.query_instructions, self.budget.left)
-        return self.instance.environment(self.canister, limit, replicated=False, context_instructions=self.used)
+        return self.instance.environment(
+            self.canister, limit, replicated=False, context_instructions=self.used, certificate=certificate
+        )
+
+    def _seen_by_method(self) -> Environment:
+        is_target = self.canister.canister_id == self.target.canister_id
+        return self.environment(self.target.certificate if is_target else None)
 
     def run(self, method_name: MethodName, argument: Blob) -> Response:
         """The answer of the method and of all that it leads to."""
         code = self.canister.code
         assert code is not None, "only canisters with code are asked"
-        module, seen = code.installed.module, self.environment()
+        module, seen = code.installed.module, self._seen_by_method()
         if method_name in module.query_methods:
             outcome = module.query(method_name, self.state, argument, self.caller, seen, 0)
             return self._take_in(outcome) or self.failure
@@ -96,7 +112,14 @@ class QueryRun:
         else:
             caller = Caller(self.canister.canister_id)
             response = evaluate(
-                self.instance, self.budget, caller, call.callee, call.method_name, call.argument, self.depth + 1
+                self.instance,
+                self.budget,
+                caller,
+                call.callee,
+                call.method_name,
+                call.argument,
+                self.depth + 1,
+                self.target,
             )
         if self.budget.left == 0:
             return error(RejectReason.INSTRUCTION_LIMIT_EXCEEDED)
@@ -124,6 +147,7 @@ def evaluate(
     method_name: MethodName,
     argument: Blob,
     depth: Count = 0,
+    target: Target | None = None,
 ) -> Response:
     """What a call of a query method is answered with."""
     canister = instance.canisters.get(callee)
@@ -140,5 +164,6 @@ def evaluate(
         return error(RejectReason.INSTRUCTION_LIMIT_EXCEEDED)
     if instance.liquid(canister) < 0:
         return system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
-    run = QueryRun(instance, budget, depth, canister, caller, canister.code.wasm_state)
+    asked = Target(callee, certificate_for(instance, canister)) if target is None else target
+    run = QueryRun(instance, budget, asked, depth, canister, caller, canister.code.wasm_state)
     return run.run(method_name, argument)

@@ -1,6 +1,7 @@
 """What a user may read of the state, path by path. Source: index, the system state tree; abstract-behavior, reads."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import cbor2
 
@@ -89,10 +90,10 @@ def _value(instance: SubnetInstance, path: tuple[Blob, ...]) -> Blob | None:
             return b"application"
         case (b"request_status", request_id, leaf):
             known = instance.ingress.get(RequestId(request_id))
-            return None if known is None else _request_leaf(known, leaf)
+            return None if known is None else request_leaves(known).get(leaf)
         case (b"canister", canister_id, *rest):
             canister = instance.canisters.get(Principal(canister_id))
-            return None if canister is None else _canister_leaf(canister, tuple(rest))
+            return None if canister is None else _leaf(canister_leaves(canister), tuple(rest))
         case _:
             return None
 
@@ -109,35 +110,37 @@ def status_name(status: RequestStatus) -> str:
     return names[type(status)]
 
 
-def _request_leaf(known: KnownCall, leaf: Blob) -> Blob | None:
-    match leaf, known.status:
-        case b"status", status:
-            return status_name(status).encode()
-        case b"reply", Replied(data=data):
-            return data
-        case b"reject_code", Rejected(reject=reject):
-            return unsigned(reject.code)
-        case b"reject_message", Rejected(reject=reject):
-            return reject.message.encode()
-        case _:
-            return None
+def request_leaves(known: KnownCall) -> dict[Blob, Blob]:
+    """What is under the id of a request."""
+    leaves = {b"status": status_name(known.status).encode()}
+    match known.status:
+        case Replied(data=data):
+            leaves[b"reply"] = data
+        case Rejected(reject=reject):
+            leaves[b"reject_code"] = unsigned(reject.code)
+            leaves[b"reject_message"] = reject.message.encode()
+    return leaves
 
 
-def _canister_leaf(canister: CanisterRecord, path: tuple[Blob, ...]) -> Blob | None:
-    code = canister.code
-    match path:
-        case (b"controllers",):
-            encoded: bytes = cbor2.dumps(cbor2.CBORTag(CBOR_SELF_DESCRIBED, list(canister.settings.controllers)))
-            return encoded
-        case (b"canister_creation_timestamp",):
-            return unsigned(canister.created_at)
-        case (b"module_hash",) if code is not None:
-            return code.installed.hash
-        case (b"last_install_timestamp",) if canister.installed_at is not None:
-            return unsigned(canister.installed_at)
-        case (b"metadata", name) if code is not None:
-            module, text = code.installed.module, name.decode()
-            sections = dict([*module.public_custom_sections.items(), *module.private_custom_sections.items()])
-            return sections.get(text)
-        case _:
-            return None
+def canister_leaves(canister: CanisterRecord) -> dict[Blob, Blob | dict[Blob, Blob]]:
+    """What is under the id of a canister and may be read."""
+    encoded: bytes = cbor2.dumps(cbor2.CBORTag(CBOR_SELF_DESCRIBED, list(canister.settings.controllers)))
+    leaves: dict[Blob, Blob | dict[Blob, Blob]] = {
+        b"controllers": encoded,
+        b"canister_creation_timestamp": unsigned(canister.created_at),
+    }
+    if canister.installed_at is not None:
+        leaves[b"last_install_timestamp"] = unsigned(canister.installed_at)
+    if canister.code is not None:
+        module = canister.code.installed.module
+        sections = [*module.public_custom_sections.items(), *module.private_custom_sections.items()]
+        leaves[b"module_hash"] = canister.code.installed.hash
+        leaves[b"metadata"] = {name.encode(): content for name, content in sections}
+    return leaves
+
+
+def _leaf(under: Mapping[Blob, Any], path: tuple[Blob, ...]) -> Blob | None:
+    found: Any = under
+    for label in path:
+        found = found.get(label) if isinstance(found, Mapping) else None
+    return found if isinstance(found, bytes) else None

@@ -6,6 +6,7 @@ from typing import Final
 
 from attrs import frozen
 
+from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_reads import Path, read_values
@@ -23,17 +24,6 @@ from spec.values.quantities import Count, Nanoseconds
 from spec.values.rejects import Response
 
 INTERFACE_SPECIFICATION: Final = "0.66.0"
-
-ROOT_KEY: Final[Blob] = bytes.fromhex(
-    "308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100"
-    "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
-    "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
-)
-"""
-The DER encoding of the generator of BLS12-381's second group, which is the public key of the secret 1.
-
-An instance for development has no secrets: anyone can sign for it.
-"""
 
 SUBNET_ID: Final[SubnetId] = self_authenticating_id(ROOT_KEY)
 

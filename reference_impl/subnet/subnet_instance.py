@@ -218,6 +218,7 @@ class SubnetInstance:
         context_instructions: Instructions = 0,
         replicated: bool = True,
         refused_calls: tuple[Count, ...] = (),
+        certificate: Blob | None = None,
     ) -> Environment:
         """
         What an execution of the canister can read, as it is now where nothing else is given.
@@ -245,7 +246,7 @@ class SubnetInstance:
             subnet_id=canister.subnet.subnet_id,
             subnet_size=canister.subnet.subnet_size,
             root_key=self.root_key,
-            certificate=None,
+            certificate=certificate,
             status=simple_status(canister.status),
             canister_version=canister.version if version is None else version,
             environment_variables=settings.environment_variables,

@@ -78,6 +78,11 @@ class WasmtimeModule:
         return self.compiled.parsed.has_64_bit_memory
 
     @property
+    def imported_functions(self) -> frozenset[Text]:
+        """The names of all functions that the module imports."""
+        return frozenset(each.name for each in self.compiled.parsed.imports)
+
+    @property
     def instructions_to_compile(self) -> Instructions:
         """
         What installing is charged for compiling.

@@ -1,0 +1,54 @@
+"""The certificate that a query method sees: the time, and the certified data of its canister."""
+
+from typing import Protocol, runtime_checkable
+
+from reference_impl.certification.hash_trees import Content
+from reference_impl.certification.signing import can_sign_for, certificate_of
+from reference_impl.reads.state_reads import canister_leaves, request_leaves
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.subnet_instance import SubnetInstance
+from reference_impl.wasm.layout.encoding import unsigned
+from spec.values.identifiers import Blob, Text
+
+
+@runtime_checkable
+class Importing(Protocol):
+    """A module that says what it imports."""
+
+    @property
+    def imported_functions(self) -> frozenset[Text]:
+        """The names of the functions."""
+
+
+def is_about_certificates(name: Text) -> bool:
+    """With the imported function a module asks for a certificate, or for whether there is one."""
+    return name.startswith("data_certificate_")
+
+
+def certificate_for(instance: SubnetInstance, canister: CanisterRecord) -> Blob | None:
+    """
+    A certificate of what the canister certifies now; None if the instance has no secret to sign with.
+
+    Also None if the module cannot ask for one, so that nothing is signed in vain.
+    """
+    code = canister.code
+    if code is None or not can_sign_for(instance.root_key):
+        return None
+    module = code.installed.module
+    if isinstance(module, Importing) and not any(map(is_about_certificates, module.imported_functions)):
+        return None
+    return certificate_of(state_tree(instance), [(b"time",), (b"canister", canister.canister_id, b"certified_data")])
+
+
+def state_tree(instance: SubnetInstance) -> Content:
+    """What an instance can certify of itself."""
+    subnet = {b"public_key": instance.root_key, b"type": b"application"}
+    return {
+        b"canister": {
+            canister_id: {b"certified_data": canister.certified_data, **canister_leaves(canister)}
+            for canister_id, canister in instance.canisters.items()
+        },
+        b"request_status": {request_id: request_leaves(known) for request_id, known in instance.ingress.items()},
+        b"subnet": {instance.subnet.subnet_id: subnet},
+        b"time": unsigned(instance.system_time),
+    }

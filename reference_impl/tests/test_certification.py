@@ -1,0 +1,50 @@
+"""Hash trees of the reference implementation, and the certificates that it signs."""
+
+import hashlib
+
+import pytest
+
+from reference_impl.authentication.certificates import certificate_of as read
+from reference_impl.authentication.certificates import is_valid, value_at
+from reference_impl.certification.hash_trees import LEAF, PRUNED, root_hash, shown
+from reference_impl.certification.signing import ROOT_KEY, can_sign_for, certificate_of
+
+CONTENT = {b"a": {b"x": b"hello", b"y": b"world"}, b"b": b"good", b"c": {}, b"d": b"morning"}
+PATHS = [(), (b"a", b"x"), (b"a",), (b"b",), (b"c",), (b"d",)]
+
+
+def test_the_hash_of_a_leaf_is_that_of_its_name_and_its_value():
+    assert root_hash(b"hello") == hashlib.sha256(b"\x10ic-hashtree-leaf" + b"hello").digest()
+    assert root_hash({}) == hashlib.sha256(b"\x11ic-hashtree-empty").digest()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_tree_has_the_same_hash_whatever_it_shows(path):
+    encoded = certificate_of(CONTENT, [path])
+    assert read(encoded).tree.hash == root_hash(CONTENT)
+    assert is_valid(read(encoded), ROOT_KEY)
+
+
+def test_a_tree_shows_what_is_asked_for_and_hides_the_rest():
+    tree = read(certificate_of(CONTENT, [(b"a", b"x"), (b"d",)])).tree
+    assert tree.is_well_formed
+    assert value_at(tree, b"a", b"x") == b"hello"
+    assert value_at(tree, b"d") == b"morning"
+    assert value_at(tree, b"a", b"y") is None
+    assert value_at(tree, b"b") is None
+
+
+def test_hidden_neighbours_hide_together():
+    assert shown({b"a": b"1", b"b": b"2"}, [])[0] == PRUNED
+    assert shown(b"1", []) == [LEAF, b"1"]
+
+
+def test_a_certificate_whose_tree_was_changed_is_not_valid():
+    encoded = certificate_of(CONTENT, [(b"b",)])
+    assert not is_valid(read(encoded.replace(b"good", b"evil")), ROOT_KEY)
+
+
+def test_the_instance_signs_for_its_own_root_key_alone():
+    assert can_sign_for(ROOT_KEY)
+    assert not can_sign_for(b"")
+    assert not can_sign_for(ROOT_KEY[:-1] + b"\0")
