@@ -32,6 +32,7 @@ from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
 from conformance.served.certificates import ROOT_KEY, certificate_of
 from spec.machine import step, submission_label
+from spec.production.choices import as_production
 from spec.profile import Profile, ProfileError, known_profiles
 from spec.settling import next_label
 from spec.state.digest import state_digest
@@ -104,7 +105,7 @@ class SpecificationImplementation:
     def submit(
         self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
     ) -> Accepted | Refused:
-        label = submission_label(request, effective_id, endpoint)
+        label = as_production(self.current, submission_label(request, effective_id, endpoint))
         outcome = submission(self.current, request, label)
         if isinstance(outcome, str):
             raise RuntimeError(f"the specification is silent: {outcome}")

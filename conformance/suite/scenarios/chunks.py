@@ -8,7 +8,6 @@ from conformance.judging.patterns import fails, refuses, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     DONE,
-    NOT_FOUND,
     REJECTED,
     asking,
     manage,
@@ -185,9 +184,9 @@ def missing_store(stage: Stage) -> None:
     # Given
     canister = scripted(stage)
     # Then
-    stage.expect(stage.call(canister, asking("upload_chunk", management.UploadChunkArguments(NOBODY, b""))), NOT_FOUND)
+    stage.expect(stage.call(canister, asking("upload_chunk", management.UploadChunkArguments(NOBODY, b""))), REJECTED)
     for method_name in ("stored_chunks", "clear_chunk_store"):
-        stage.expect(stage.call(canister, asking(method_name, management.CanisterIdArguments(NOBODY))), NOT_FOUND)
+        stage.expect(stage.call(canister, asking(method_name, management.CanisterIdArguments(NOBODY))), REJECTED)
 
 
 @scenario(

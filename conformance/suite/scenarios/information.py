@@ -8,7 +8,6 @@ from conformance.protocol.interface import Replied
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     DONE,
-    NOT_FOUND,
     REJECTED,
     asking,
     manage,
@@ -101,7 +100,7 @@ def info_on_nobody(stage: Stage) -> None:
     # Given
     asker = scripted(stage)
     # Then
-    stage.expect(stage.call(asker, asking("canister_info", CanisterInfo(NOBODY))), NOT_FOUND)
+    stage.expect(stage.call(asker, asking("canister_info", CanisterInfo(NOBODY))), REJECTED)
 
 
 @scenario(
@@ -172,7 +171,7 @@ def metadata_of_nobody(stage: Stage) -> None:
     asker = scripted(stage)
     # Then
     stage.expect(
-        stage.call(asker, asking("canister_metadata", management.CanisterMetadataArguments(NOBODY, "x"))), NOT_FOUND
+        stage.call(asker, asking("canister_metadata", management.CanisterMetadataArguments(NOBODY, "x"))), REJECTED
     )
 
 
@@ -205,7 +204,7 @@ def metrics_for_canisters(stage: Stage) -> None:
         replies_where("with metrics", lambda data: bool(management.decode_result("canister_metrics", data))),
     )
     stage.expect(stage.call(other, asked), REJECTED)
-    stage.expect(stage.call(other, asking("canister_metrics", management.CanisterIdArguments(NOBODY))), NOT_FOUND)
+    stage.expect(stage.call(other, asking("canister_metrics", management.CanisterIdArguments(NOBODY))), REJECTED)
 
 
 SUBNET = Principal(b"\x01")

@@ -3,7 +3,7 @@
 from conformance.canisters.scripted import call, program, reply
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.suite.scenario import scenario
-from conformance.suite.scenarios.management_calls import DONE, NOT_FOUND, REJECTED, asking, manage, status_of
+from conformance.suite.scenarios.management_calls import DONE, REJECTED, asking, manage, status_of
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.scenarios.spontaneous import SCHEDULED
@@ -62,7 +62,7 @@ def unknown_canister(stage: Stage) -> None:
     asked.append(("provisional_top_up_canister", management.ProvisionalTopUpArguments(NOBODY, 1)))
     # Then
     for method_name, arguments in asked:
-        stage.expect(stage.call(caller, asking(method_name, arguments)), NOT_FOUND)
+        stage.expect(stage.call(caller, asking(method_name, arguments)), REJECTED)
 
 
 @scenario(
@@ -120,7 +120,7 @@ def deleted(stage: Stage) -> None:
     stage.about("delete_canister", canister)
     # Then
     stage.expect(stage.about("start_canister", canister), refuses())
-    stage.expect(stage.call(owner, asking("start_canister", management.CanisterIdArguments(canister))), NOT_FOUND)
+    stage.expect(stage.call(owner, asking("start_canister", management.CanisterIdArguments(canister))), REJECTED)
 
 
 @scenario(

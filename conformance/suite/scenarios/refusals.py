@@ -4,6 +4,7 @@ from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u32, call, concat, program, reply
 from conformance.judging.patterns import replies_with
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.management_calls import told_a_reject
 from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.stage import Stage
@@ -47,7 +48,7 @@ def to_missing_canister(stage: Stage) -> None:
     # When
     answer = stage.call(caller, calling(NOBODY))
     # Then
-    stage.expect(answer, replies_with(told(RejectCode.DESTINATION_INVALID)))
+    stage.expect(answer, told_a_reject(SENT.to_bytes(16, "little")))
     stage.balance(caller)
 
 
@@ -61,7 +62,7 @@ def to_empty_canister(stage: Stage) -> None:
     # When
     answer = stage.call(caller, calling(callee))
     # Then
-    stage.expect(answer, replies_with(told(RejectCode.CANISTER_ERROR)))
+    stage.expect(answer, told_a_reject(SENT.to_bytes(16, "little")))
 
 
 @scenario(
@@ -104,7 +105,7 @@ def to_canister_out_of_cycles(stage: Stage) -> None:
     # When
     answer = stage.call(caller, calling(callee))
     # Then
-    stage.expect(answer, replies_with(told(RejectCode.SYS_TRANSIENT)))
+    stage.expect(answer, told_a_reject(SENT.to_bytes(16, "little")))
 
 
 @scenario(
@@ -149,4 +150,4 @@ def to_deleted_canister(stage: Stage) -> None:
     # When
     answer = stage.call(caller, calling(callee))
     # Then
-    stage.expect(answer, replies_with(told(RejectCode.DESTINATION_INVALID)))
+    stage.expect(answer, told_a_reject(SENT.to_bytes(16, "little")))

@@ -10,7 +10,6 @@ from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     DONE,
-    NOT_FOUND,
     REJECTED,
     asking,
     in_order,
@@ -341,7 +340,7 @@ def settings_of_others(stage: Stage) -> None:
     none = management.SettingsArguments()
     # Then
     stage.expect(
-        stage.call(caller, asking("update_settings", management.UpdateSettingsArguments(NOBODY, none))), NOT_FOUND
+        stage.call(caller, asking("update_settings", management.UpdateSettingsArguments(NOBODY, none))), REJECTED
     )
     foreign = management.UpdateSettingsArguments(canister, none)
     stage.expect(stage.call(caller, asking("update_settings", foreign)), REJECTED)
