@@ -294,6 +294,8 @@ def load_profile(given: Text = "production") -> Profile:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:
         raise ProfileError(_unreadable(given, path, problem)) from None
+    except RecursionError:
+        raise ProfileError(f"{path}: brackets are nested too deep") from None
     defect = first_defect(SCHEMA, content)
     if defect is not None:
         raise ProfileError(f"{path}: {defect}")

@@ -15,9 +15,9 @@ FAILED, USAGE_ERROR = 1, 2
 
 def positive(text: str) -> int:
     """A number of at least one."""
-    number = int(text) if text.isdecimal() else 0
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0
     if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is no number of at least 1")
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 to 999999999")
     return number
 
 

@@ -11,7 +11,6 @@ from typing import IO, Final
 
 from conformance.commands.arguments import (
     FAILED,
-    USAGE_ERROR,
     add_profile,
     bundled_implementation,
     command_words,
@@ -49,7 +48,7 @@ from conformance.running.processes import Target, cases_without_handshake, descr
 from conformance.running.workers import default_workers, ending_on_signals, run_all
 from conformance.suite.loading import all_scenarios, selected
 from conformance.suite.scenario import Scenario
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain
 
 EXAMPLE = """examples:
   icspec conform                                        judge the bundled reference implementation
@@ -125,8 +124,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _complain(problem: str) -> int:
-    print(f"icspec conform: {problem}", file=sys.stderr)
-    return USAGE_ERROR
+    return complain("icspec conform", problem)
 
 
 def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: ExpectedFailures, files: Files) -> int:

@@ -1,13 +1,11 @@
 """`icspec run`: plays scenario files on the specification and on an implementation, and prints what happens."""
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from conformance.commands.arguments import (
     FAILED,
-    USAGE_ERROR,
     add_profile,
     bundled_implementation,
     command_words,
@@ -28,7 +26,7 @@ from conformance.suite.loading import ScenarioFileError, scenarios_of_file, sele
 from conformance.suite.scenario import Scenario
 from conformance.suite.transcript import STEP
 from spec.profile import known_profiles
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain
 
 EXAMPLE = """example:
   icspec run conformance/suite/scenarios/calls.py --only chain
@@ -105,11 +103,9 @@ def main(arguments: list[str]) -> int:
     try:
         scenarios = [each for path in given.files for each in selected(scenarios_of_file(path), given.only)]
     except ScenarioFileError as problem:
-        print(f"icspec run: {problem}", file=sys.stderr)
-        return USAGE_ERROR
+        return complain("icspec run", problem)
     if not scenarios:
-        print("icspec run: no scenario matches", file=sys.stderr)
-        return USAGE_ERROR
+        return complain("icspec run", f"no scenario matches {given.only!r}")
     manner = Manner(profile=given.profile)
     if given.rounds:
         passed = [_play_by_rounds(chosen, manner) for chosen in scenarios]
@@ -122,8 +118,7 @@ def main(arguments: list[str]) -> int:
         try:
             describe(target)
         except (CannotStart, Died) as problem:
-            print(f"icspec run: {target.name}: {problem}", file=sys.stderr)
-            return USAGE_ERROR
+            return complain("icspec run", f"{target.name}: {problem}")
         except ImplementationError:
             # Reason: a handshake that breaks the protocol fails each scenario, and is told there.
             pass

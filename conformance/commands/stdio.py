@@ -1,13 +1,12 @@
 """`icspec stdio`: serves an implementation on standard input and output."""
 
-import sys
 from importlib.metadata import entry_points
 from typing import Final
 
+from spec.tooling.command_arguments import complain
+
 GROUP: Final = "icspec.implementations"
 """Entry points that serve the conformance protocol: functions from arguments to an exit code."""
-
-USAGE_ERROR: Final = 2
 
 USAGE = """usage: icspec stdio [--spec] [--profile FILE]...
 
@@ -28,7 +27,6 @@ def main(arguments: list[str]) -> int:
     wanted = "specification" if "--spec" in arguments else "reference"
     found = {each.name: each for each in entry_points(group=GROUP)}
     if wanted not in found:
-        print(f"icspec stdio: the {wanted} implementation is not installed", file=sys.stderr)
-        return USAGE_ERROR
+        return complain("icspec stdio", f"the {wanted} implementation is not installed")
     code: int = found[wanted].load()([argument for argument in arguments if argument != "--spec"])
     return code

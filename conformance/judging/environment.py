@@ -49,6 +49,6 @@ def environment_named(name: Text) -> Environment:
     if name == "hostile":
         return HOSTILE
     number = name.removeprefix("loaded(").removesuffix(")")
-    if name == f"loaded({number})" and number.isdecimal():
+    if name == f"loaded({number})" and number.isascii() and number.isdecimal() and len(number) < 10:
         return loaded(int(number))
     raise ValueError(f"{name!r} is no environment: calm, loaded(K) or hostile")

@@ -51,6 +51,8 @@ def read_expected_failures(path: Path, scenarios: Sequence[Scenario]) -> Expecte
         raise ExpectedFailuresError(f"{path}: {problem.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ExpectedFailuresError(f"{path}: {problem}") from None
+    except RecursionError:
+        raise ExpectedFailuresError(f"{path}: brackets are nested too deep") from None
     unknown = sorted(content.keys() - {"expected"})
     entries = content.get("expected", [])
     if unknown or not isinstance(entries, list):

@@ -39,7 +39,7 @@ from spec.state.digest import state_digest
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.state.state import State
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain
 from spec.transition import NotEnabled, Output, Step, Unspecified
 from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text
 from spec.values.quantities import Count, Nanoseconds
@@ -214,8 +214,7 @@ def main(arguments: list[str]) -> int:
     try:
         profiles = known_profiles(parser.parse_args(arguments).profile)
     except ProfileError as problem:
-        print(f"icspec stdio: {problem}", file=sys.stderr)
-        return 2
+        return complain("icspec stdio --spec", problem)
     serve(SpecificationImplementation(profiles), sys.stdin.buffer, sys.stdout.buffer)
     return 0
 

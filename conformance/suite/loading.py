@@ -39,7 +39,7 @@ def scenarios_of_file(path: Path) -> list[Scenario]:
     module = importlib.util.module_from_spec(loader_spec)
     try:
         loader_spec.loader.exec_module(module)
-    except Exception as problem:
+    except (Exception, SystemExit) as problem:
         line = getattr(problem, "lineno", None)
         place = f"{path}:{line}" if line else f"{path}"
         raise ScenarioFileError(f"{place}: {type(problem).__name__}: {problem}") from None

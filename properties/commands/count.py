@@ -16,7 +16,7 @@ from attrs import asdict
 from reference_impl.wasm.running import count as reference
 from spec.profile import Profile, ProfileError, load_profile
 from spec.system_api import count as specification
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain
 from spec.values.identifiers import Blob, Text
 from spec.values.quantities import Instructions
 
@@ -152,8 +152,8 @@ def main(arguments: list[str]) -> int:
         except CannotCount as problem:
             raise type(problem)(f"{given.module}: {problem}") from None
     except (CannotCount, ProfileError) as problem:
-        print(f"icspec count: {problem}", file=sys.stderr)
-        return problem.exit_code if isinstance(problem, CannotCount) else USAGE_ERROR
+        usage_error = complain("icspec count", problem)
+        return problem.exit_code if isinstance(problem, CannotCount) else usage_error
     if given.json:
         print(json.dumps({engine: asdict(one) for engine, one in counts.items()}, indent=2))
     else:

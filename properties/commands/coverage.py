@@ -18,7 +18,7 @@ from properties.coverage.join import (
     read_exceptions,
 )
 from properties.coverage.marks import MarkError
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain
 
 EXAMPLE: Final = """example:
   icspec coverage
@@ -27,7 +27,6 @@ EXAMPLE: Final = """example:
 """
 
 UNRESOLVED: Final = 1
-USAGE_ERROR: Final = 2
 
 
 def main(arguments: list[str]) -> int:
@@ -37,13 +36,11 @@ def main(arguments: list[str]) -> int:
         rows = read_checklist(options.checklist)
         coverage = join(rows, covering_names(), evidence_names(), read_exceptions())
     except (ChecklistError, ExceptionsError, MarkError) as problem:
-        print(f"icspec coverage: {problem}", file=sys.stderr)
-        return USAGE_ERROR
+        return complain("icspec coverage", problem)
     lists = list(dict.fromkeys(row.list for row in rows))
     for name in options.list or ():
         if name not in lists:
-            print(f"icspec coverage: no list is named {name!r}; there are {', '.join(lists)}", file=sys.stderr)
-            return USAGE_ERROR
+            return complain("icspec coverage", f"no list is named {name!r}; there are {', '.join(lists)}")
     chosen = [name for name in lists if not options.list or name in options.list]
     if options.json:
         print(json.dumps(_report(coverage, chosen), indent=2))

@@ -10,7 +10,7 @@ from typing import Any
 from properties.exploration.explorer import Exploration, World, explore
 from properties.exploration.worlds import WORLDS, NoSuchWorld
 from spec.profile import Profile, ProfileError, load_profile
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain
 from spec.values.quantities import Count
 
 PROGRESS_EVERY = 500
@@ -25,15 +25,13 @@ def main(arguments: list[str]) -> int:
             print(f"{world.name:26} {world.title}")
         return 0
     if options.world not in (None, *WORLDS):
-        print(f"icspec explore: no world is named {options.world!r}; there are {', '.join(WORLDS)}", file=sys.stderr)
-        return 2
+        return complain("icspec explore", f"no world is named {options.world!r}; there are {', '.join(WORLDS)}")
     worlds = list(WORLDS.values()) if options.world is None else [WORLDS[options.world]]
     try:
         profile = load_profile(options.profile)
         rows = [_row(world, profile, options.depth, options.most_states, quiet=options.json) for world in worlds]
     except (ProfileError, NoSuchWorld) as problem:
-        print(f"icspec explore: {problem}", file=sys.stderr)
-        return 2
+        return complain("icspec explore", problem)
     if options.json:
         print(json.dumps({"worlds": rows}, indent=2))
     violated = any(row["violation"] is not None for row in rows)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from properties.proof.claims.second_solver import confirms, is_installed
 from properties.proof.meaning.symbolic_meaning import new_session
 from properties.proof.terms.session import Session
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain, require_writable
 from spec.transition import RULES
 
 EXAMPLE = """examples:
@@ -30,8 +29,8 @@ EXAMPLE = """examples:
   icspec prove --json proofs.json --smtlib DIR   a report for machines, and the obligations for any SMT solver
 """
 
-FAILED, USAGE_ERROR = 1, 2
-"""Exit codes: not everything is proved; the command line makes no sense."""
+FAILED = 1
+"""The exit code if not everything is proved."""
 
 COUNTEREXAMPLES_SHOWN = 3
 """For each rule; the others are in the JSON report."""
@@ -74,27 +73,25 @@ def main(arguments: list[str]) -> int:
     names = given.rule or list(RULES)
     for name in names:
         if name not in RULES:
-            print(f"icspec prove: there is no rule {name!r}", file=sys.stderr)
-            return USAGE_ERROR
+            return complain("icspec prove", f"there is no rule {name!r}")
     for name in given.invariant or ():
         if name not in INVARIANTS and name not in STEP_INVARIANTS:
-            print(f"icspec prove: there is no invariant {name!r}", file=sys.stderr)
-            return USAGE_ERROR
+            return complain("icspec prove", f"there is no invariant {name!r}")
     if given.list:
         _list(names)
         return 0
-    if given.json is not None and not given.json.absolute().parent.is_dir():
-        print(f"icspec prove: {given.json}: there is no directory {given.json.parent}", file=sys.stderr)
-        return USAGE_ERROR
+    if given.json is not None:
+        try:
+            require_writable(given.json)
+        except OSError as problem:
+            return complain("icspec prove", f"{given.json}: {problem.strerror}")
     if given.recheck and not is_installed():
-        print("icspec prove: --recheck needs the package cvc5 (pip install 'icspec[recheck]')", file=sys.stderr)
-        return USAGE_ERROR
+        return complain("icspec prove", "--recheck needs the package cvc5 (pip install 'icspec[recheck]')")
     if given.smtlib is not None:
         try:
             given.smtlib.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
-            print(f"icspec prove: {given.smtlib}: {problem.strerror}", file=sys.stderr)
-            return USAGE_ERROR
+            return complain("icspec prove", f"{given.smtlib}: {problem.strerror}")
     started = time.monotonic()
     reports = []
     task = Task(given.smtlib, given.recheck, frozenset(given.invariant or ()))

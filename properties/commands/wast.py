@@ -9,7 +9,7 @@ from typing import Final
 
 import wasmtime
 
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, complain, require_writable
 from spec.tooling.wast.script import Report, run_script
 from spec.tooling.wast.script_text import ScriptError
 
@@ -18,7 +18,6 @@ EXAMPLE: Final = """example:
 """
 
 FAILED: Final = 1
-USAGE_ERROR: Final = 2
 
 
 class ScriptFileError(Exception):
@@ -94,6 +93,12 @@ def main(arguments: list[str]) -> int:
     """Runs official test scripts of WebAssembly on the specification's interpreter."""
     given = _parser().parse_args(arguments)
     report = Report()
+    to_output = given.json == Path("-")
+    if given.json is not None and not to_output:
+        try:
+            require_writable(given.json)
+        except OSError as problem:
+            return complain("icspec wast", f"{given.json}: {problem.strerror}")
     try:
         scripts = _scripts(given.files)
         for number, path in enumerate(scripts, 1):
@@ -101,12 +106,10 @@ def main(arguments: list[str]) -> int:
                 print(f"\r\x1b[K{number}/{len(scripts)} {path.name}", end="", file=sys.stderr, flush=True)
             _run(path, report)
     except ScriptFileError as problem:
-        print(f"icspec wast: {problem}", file=sys.stderr)
-        return USAGE_ERROR
+        return complain("icspec wast", problem)
     finally:
         if sys.stderr.isatty():
             print("\r\x1b[K", end="", file=sys.stderr)
-    to_output = given.json == Path("-")
     if not to_output:
         _print_summary(report, len(scripts))
     if given.json is not None:
@@ -117,6 +120,5 @@ def main(arguments: list[str]) -> int:
             try:
                 given.json.write_text(written, encoding="utf-8")
             except OSError as problem:
-                print(f"icspec wast: {given.json}: {problem.strerror or problem}", file=sys.stderr)
-                return USAGE_ERROR
+                return complain("icspec wast", f"{given.json}: {problem.strerror or problem}")
     return FAILED if report.failures else 0

@@ -55,6 +55,8 @@ def read_checklist(path: Path) -> tuple[Row, ...]:
         raise ChecklistError(f"{path}: {problem.strerror or problem}") from None
     except ValueError as problem:
         raise ChecklistError(f"{path}: not JSON: {problem}") from None
+    except RecursionError:
+        raise ChecklistError(f"{path}: brackets are nested too deep") from None
     if not isinstance(content, dict):
         raise ChecklistError(f"{path}: an object of lists is needed")
     rows = tuple(

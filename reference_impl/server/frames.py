@@ -71,7 +71,7 @@ def depth_of(text: str) -> int:
 def error_text(text: str) -> str:
     """A text of an error in one line of limited length."""
     kept = text if len(text) <= TEXT_LIMIT else f"{text[:TEXT_LIMIT]}…"
-    return json.dumps(kept)[1:-1].replace('\\"', '"') if not kept.isprintable() else kept
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in kept)
 
 
 def _object_of(pairs: list[tuple[str, Json]]) -> Json:

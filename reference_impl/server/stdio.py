@@ -200,6 +200,11 @@ def serve(requests: IO[bytes], responses: IO[bytes], service: Service) -> None:
             return
 
 
+def _complain(problem: str) -> int:
+    print(f"icspec stdio: {error_text(problem)}", file=sys.stderr)
+    return USAGE_ERROR
+
+
 def main(arguments: list[str]) -> int:
     """Serves until told to stop. Exit code 0, or 2 for arguments that are not known."""
     if arguments and arguments[0] in ("-h", "--help"):
@@ -208,15 +213,12 @@ def main(arguments: list[str]) -> int:
     flags, files = arguments[::2], arguments[1::2]
     unknown = [flag for flag in flags if flag != "--profile"]
     if unknown:
-        print(f"icspec stdio: unknown argument {unknown[0]!r}", file=sys.stderr)
-        return USAGE_ERROR
+        return _complain(f"unknown argument {unknown[0]!r}")
     if len(files) < len(flags):
-        print("icspec stdio: --profile needs a file", file=sys.stderr)
-        return USAGE_ERROR
+        return _complain("--profile needs a file")
     try:
         profiles = known_profiles(files)
     except ProfileError as problem:
-        print(f"icspec stdio: {problem}", file=sys.stderr)
-        return USAGE_ERROR
+        return _complain(str(problem))
     serve(sys.stdin.buffer, sys.stdout.buffer, Service(profiles=profiles))
     return 0

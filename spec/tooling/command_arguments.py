@@ -1,10 +1,33 @@
-"""The parser of the arguments of a verb. What is wrong with them is told in one line."""
+"""The parser of the arguments of a verb, and how a verb complains. What is wrong is told in one line."""
 
+import sys
 from argparse import ArgumentParser
-from typing import NoReturn
+from pathlib import Path
+from typing import Final, NoReturn
 
-USAGE_ERROR = 2
-"""The exit code for a command line that makes no sense."""
+USAGE_ERROR: Final = 2
+"""The exit code for a command line, or a file that it names, that makes no sense."""
+
+LONGEST: Final = 1_000
+"""So many characters of a complaint are printed."""
+
+
+def in_one_line(text: str) -> str:
+    """A text with every character escaped that is not printable, and without what is too long to be read."""
+    kept = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in kept)
+
+
+def complain(verb: str, problem: object) -> int:
+    """Says in one line of standard error what is wrong, and gives the exit code."""
+    print(in_one_line(f"{verb}: {problem}"), file=sys.stderr)
+    return USAGE_ERROR
+
+
+def require_writable(path: Path) -> None:
+    """A file can be written, which is found out before the work begins. Raises `OSError`."""
+    with path.open("a"):
+        pass
 
 
 class VerbParser(ArgumentParser):
@@ -12,4 +35,4 @@ class VerbParser(ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong, and where help is found."""
-        self.exit(USAGE_ERROR, f"{self.prog}: {message} (see {self.prog} --help)\n")
+        self.exit(complain(self.prog, f"{in_one_line(message)} (see {self.prog} --help)"))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from spec.tooling.command_arguments import USAGE_ERROR
+from spec.tooling.command_arguments import USAGE_ERROR, complain
 
 Command = Callable[[list[str]], int]
 """Does the work of a verb; returns 0 only on success."""
@@ -63,8 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, *rest = given
     known = verbs()
     if verb not in known:
-        print(f"icspec: there is no verb {verb!r}; the verbs are {', '.join(known)}", file=sys.stderr)
-        return USAGE_ERROR
+        return complain("icspec", f"there is no verb {verb!r}; the verbs are {', '.join(known)}")
     command: Command = known[verb].load()
     try:
         code = command(rest)
