@@ -20,6 +20,11 @@ from spec.wasm.syntax import ValueType
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 
 TOLD = {
+    "reject_code_in_methods": "msg_reject_code in an update method",
+    "deadline_is_forgotten": "msg_deadline in an update method that a canister calls",
+    "replicated_everywhere": "in_replicated_execution in a query method",
+    "caller_is_forgotten_in_callbacks": "msg_caller in a reply callback",
+    "no_root_key_in_cleanup": "a cleanup callback",
     "copies_forwards": "memory.copy",
     "table_indices_wrap": "call_indirect",
     "indirect_calls_are_unchecked": "call_indirect",
@@ -56,7 +61,8 @@ def test_an_engine_with_a_wrong_instruction_fails(engine: str) -> None:
     """The verdict names the instruction and its operands."""
     verdict = case_of(engine).verdict
     assert verdict.name == "fail", verdict.why
-    assert verdict.why.startswith("it does not hold that "), verdict.why
+    begins = "it does not hold that " if ENGINES[engine][1].startswith("webassembly") else ""
+    assert verdict.why.startswith(begins), verdict.why
     assert TOLD.get(engine, "") in verdict.why
 
 

@@ -7,6 +7,7 @@ from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import BlackBox
+from conformance.tests.planted.losses import LOSSES, planted
 from conformance.tests.planted.meetings import MEETINGS
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
@@ -36,3 +37,12 @@ class RejectsExpiredRequests(BlackBox):
 def test_who_rejects_an_expired_request_is_right_and_so_is_who_leaves_it() -> None:
     """The text has it never run; what is told of it is open."""
     assert judged(RejectsExpiredRequests(), "features_meet/expired_before_it_starts").verdict.name == "pass"
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_who_keeps_or_loses_what_should_not_be_fails_and_is_told_the_event(name: str) -> None:
+    """The verdict names the event and the part."""
+    _, _, scenario_name = LOSSES[name]
+    verdict = judged(planted(name), f"kept_or_lost/{scenario_name}").verdict
+    assert verdict.name == "fail", verdict.why
+    assert verdict.why.startswith(("after ", "when "))

@@ -1,5 +1,6 @@
 """
-Implementations whose engine has a bug: the specification with one instruction broken, in a process of its own.
+Implementations whose engine has a bug: the specification with one instruction, or one function of the System API,
+broken, in a process of its own.
 
 `python -m conformance.tests.planted.engines NAME` serves one of them.
 """
@@ -10,8 +11,13 @@ import sys
 from collections.abc import Callable
 from typing import Final
 
+from attrs import evolve
+
 from conformance.protocol.serving import serve
 from conformance.tests.planted.bugs import BlackBox
+from spec.system_api.context import Context
+from spec.system_api.execution_state import Execution
+from spec.system_api.table import IMPORTS
 from spec.wasm import flat_code
 from spec.wasm.execute import Instance
 from spec.wasm.instructions_store import Stack, pop_three
@@ -246,6 +252,45 @@ def chooses_the_other() -> None:
     flat_code.ON_STORE["ref.is_null"] = ref_is_null
 
 
+# System API
+
+
+def _with_row(name: str, **other: object) -> None:
+    """A function of the System API is another one, or may be called elsewhere."""
+    IMPORTS[name] = evolve(IMPORTS[name], **other)
+
+
+def reject_code_in_methods() -> None:
+    """`ic0.msg_reject_code` gives 0 in update methods."""
+    row = IMPORTS["msg_reject_code"]
+    _with_row("msg_reject_code", contexts=row.contexts | {Context.UPDATE}, function=lambda _: 0)
+
+
+def no_root_key_in_cleanup() -> None:
+    """`ic0.root_key_size` traps in cleanup callbacks."""
+    _with_row("root_key_size", contexts=IMPORTS["root_key_size"].contexts - {Context.CLEANUP})
+
+
+def deadline_is_forgotten() -> None:
+    """`ic0.msg_deadline` gives 0 always."""
+    _with_row("msg_deadline", function=lambda _: 0)
+
+
+def replicated_everywhere() -> None:
+    """`ic0.in_replicated_execution` gives 1 always."""
+    _with_row("in_replicated_execution", function=lambda _: 1)
+
+
+def caller_is_forgotten_in_callbacks() -> None:
+    """`ic0.msg_caller_size` gives 0 in reply callbacks."""
+    right = IMPORTS["msg_caller_size"].function
+
+    def size(execution: Execution) -> int | None:
+        return 0 if execution.context is Context.REPLY_CALLBACK else right(execution)
+
+    _with_row("msg_caller_size", function=size)
+
+
 ENGINES: Final[dict[str, tuple[Callable[[], None], str]]] = {
     made.__name__: (made, f"webassembly/{scenario}" if "/" not in scenario else scenario)
     for made, scenario in (
@@ -275,6 +320,11 @@ ENGINES: Final[dict[str, tuple[Callable[[], None], str]]] = {
         (indirect_calls_are_unchecked, "control_32"),
         (table_indices_wrap, "control_32"),
         (chooses_the_other, "control_64"),
+        (reject_code_in_methods, "asked_everywhere/not_theirs"),
+        (no_root_key_in_cleanup, "asked_everywhere/cleanup"),
+        (deadline_is_forgotten, "asked_everywhere/update_of_canister"),
+        (replicated_everywhere, "asked_everywhere/in_query"),
+        (caller_is_forgotten_in_callbacks, "asked_everywhere/reply_callback"),
     )
 }
 """Each with the scenario that catches it."""

@@ -1,0 +1,344 @@
+"""
+What code asks, wherever it runs: every function of the System API that reads, in every entry point and callback.
+
+A place stores what each function tells in a slot of its own, and a query shows the slot; where a function may not be
+called, it traps. A failure names the function and the place.
+"""
+
+from collections.abc import Callable, Iterable
+
+from conformance.canisters import ic0
+from conformance.canisters.expressions import Action, Bytes
+from conformance.canisters.library import load
+from conformance.canisters.scripted import (
+    bytes_of_u32,
+    bytes_of_u64,
+    call,
+    concat,
+    ignore,
+    memory_grow,
+    program,
+    reject,
+    reply,
+    sequence,
+    set_global_timer_program,
+    set_on_low_wasm_memory,
+    set_pre_upgrade,
+    set_slot,
+    slot,
+    stable_append,
+    stable_content,
+    trap,
+)
+from conformance.judging.patterns import rejects, replies, replies_with
+from conformance.protocol.interface import Needs
+from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.cells import cell
+from conformance.suite.scenarios.installation import UPGRADE
+from conformance.suite.scenarios.management_calls import DONE, update_settings
+from conformance.suite.scenarios.traps import TRAPPED
+from conformance.suite.stage import ALICE, Stage
+from spec.system_api.context import Context
+from spec.system_api.table import IMPORTS
+from spec.values import management
+from spec.values.canister_terms import EnvironmentVariable
+from spec.values.containers import List
+from spec.values.identifiers import CanisterId, Text
+from spec.values.quantities import WASM_PAGE
+from spec.values.rejects import RejectCode
+
+TASKS = load("scripted_tasks")
+COVERS = ("entry.mode-matrix", "api-general.contexts")
+DETERMINISTIC = Needs(deterministic=True)
+
+ASKED: dict[Text, tuple[Text, Bytes]] = {
+    "msg_arg_data": ("msg_arg_data_size", ic0.msg_arg_data()),
+    "msg_caller": ("msg_caller_size", ic0.msg_caller()),
+    "msg_caller_info_data": ("msg_caller_info_data_size", ic0.msg_caller_info_data()),
+    "msg_caller_info_signer": ("msg_caller_info_signer_size", ic0.msg_caller_info_signer()),
+    "msg_reject_code": ("msg_reject_code", bytes_of_u32(ic0.msg_reject_code())),
+    "msg_reject_msg": ("msg_reject_msg_size", ic0.msg_reject_msg()),
+    "msg_deadline": ("msg_deadline", bytes_of_u64(ic0.msg_deadline())),
+    "msg_method_name": ("msg_method_name_size", ic0.msg_method_name()),
+    "msg_cycles_available128": ("msg_cycles_available128", ic0.msg_cycles_available128()),
+    "msg_cycles_available": ("msg_cycles_available", bytes_of_u64(ic0.msg_cycles_available())),
+    "msg_cycles_refunded128": ("msg_cycles_refunded128", ic0.msg_cycles_refunded128()),
+    "msg_cycles_refunded": ("msg_cycles_refunded", bytes_of_u64(ic0.msg_cycles_refunded())),
+    "canister_cycle_balance128": ("canister_cycle_balance128", ic0.canister_cycle_balance128()),
+    "canister_liquid_cycle_balance128": ("canister_liquid_cycle_balance128", ic0.canister_liquid_cycle_balance128()),
+    "canister_self": ("canister_self_size", ic0.canister_self()),
+    "canister_status": ("canister_status", bytes_of_u32(ic0.canister_status())),
+    "canister_version": ("canister_version", bytes_of_u64(ic0.canister_version())),
+    "subnet_self": ("subnet_self_size", ic0.subnet_self()),
+    "root_key": ("root_key_size", ic0.root_key()),
+    "is_controller": ("is_controller", bytes_of_u32(ic0.is_controller(ic0.canister_self()))),
+    "in_replicated_execution": ("in_replicated_execution", bytes_of_u32(ic0.in_replicated_execution())),
+    "time": ("time", bytes_of_u64(ic0.time())),
+    "data_certificate_present": ("data_certificate_present", bytes_of_u32(ic0.data_certificate_present())),
+    "env_var_count": ("env_var_count", bytes_of_u32(ic0.env_var_count())),
+    "env_var_name": ("env_var_name_size", ic0.env_var_name(0)),
+    "env_var_name_exists": ("env_var_name_exists", bytes_of_u32(ic0.env_var_name_exists(b"colour"))),
+    "env_var_value": ("env_var_value_size", ic0.env_var_value(b"colour")),
+    "stable64_size": ("stable64_size", bytes_of_u64(ic0.stable64_size())),
+    "cost_call": ("cost_call", ic0.cost_call(7, 100)),
+    "cost_create_canister": ("cost_create_canister", ic0.cost_create_canister()),
+}
+"""What is asked: the function of the table that says where that is possible, and the expression."""
+
+NAMES = tuple(ASKED)
+
+
+def possible(context: Context) -> list[Text]:
+    """What can be asked there."""
+    return [name for name, (function, _) in ASKED.items() if context in IMPORTS[function].contexts]
+
+
+def impossible(context: Context) -> list[Text]:
+    """What traps there."""
+    return [name for name in ASKED if name not in possible(context)]
+
+
+def noting(context: Context) -> Action:
+    """Stores what each function tells."""
+    return sequence(*(set_slot(NAMES.index(name), ASKED[name][1]) for name in possible(context)))
+
+
+def told_together(context: Context) -> Bytes:
+    """What all functions tell, one after another."""
+    return concat(*(ASKED[name][1] for name in possible(context)))
+
+
+def look(stage: Stage, canister: CanisterId, place: Text, names: Iterable[Text]) -> None:
+    """Each slot is shown by a query."""
+    for name in names:
+        with cell(f"{name} in {place}"):
+            stage.expect(stage.query(canister, program(reply(slot(NAMES.index(name))))), replies())
+
+
+def asker(stage: Stage) -> CanisterId:
+    """A canister with an environment variable and certified data."""
+    variables = List.of(EnvironmentVariable("colour", "blue"), EnvironmentVariable("size", "large"))
+    canister = stage.create(settings=management.SettingsArguments(environment_variables=variables))
+    stage.expect(stage.install(canister, TASKS, program(ic0.certified_data_set(b"certified"))), DONE)
+    return canister
+
+
+def _place(name: Text, place: Text, context: Context, run: Callable[[Stage, CanisterId, CanisterId], None]) -> None:
+    """A place in which everything is noted that can be asked there."""
+
+    def script(stage: Stage) -> None:
+        canister, peer = asker(stage), asker(stage)
+        with cell(place):
+            run(stage, canister, peer)
+        look(stage, canister, place, possible(context))
+
+    script.__name__ = name
+    scenario(f"Code that runs in {place} is told what the specification says", covers=COVERS, needs=DETERMINISTIC)(
+        script
+    )
+
+
+def _called(stage: Stage, canister: CanisterId, argument: bytes) -> None:
+    stage.expect(stage.call(canister, argument), replies())
+
+
+UPDATING = noting(Context.UPDATE)
+OF_TASKS = program(noting(Context.SYSTEM_TASK))
+
+_place(
+    "update",
+    "an update method that a user calls",
+    Context.UPDATE,
+    lambda stage, canister, _: _called(stage, canister, program(UPDATING, reply())),
+)
+_place(
+    "update_of_canister",
+    "an update method that a canister calls, with cycles and a deadline",
+    Context.UPDATE,
+    lambda stage, canister, peer: _called(
+        stage,
+        peer,
+        program(
+            call(
+                canister,
+                "update",
+                program(UPDATING, reply()),
+                cycles=1_000_000,
+                timeout_seconds=30,
+                on_reply=program(reply()),
+            )
+        ),
+    ),
+)
+_place(
+    "reply_callback",
+    "a reply callback",
+    Context.REPLY_CALLBACK,
+    lambda stage, canister, peer: _called(
+        stage,
+        canister,
+        program(
+            call(
+                peer,
+                "update",
+                program(reply(b"an answer")),
+                cycles=1_000,
+                on_reply=program(noting(Context.REPLY_CALLBACK), reply()),
+            )
+        ),
+    ),
+)
+_place(
+    "reject_callback",
+    "a reject callback",
+    Context.REJECT_CALLBACK,
+    lambda stage, canister, peer: _called(
+        stage,
+        canister,
+        program(
+            call(
+                peer,
+                "update",
+                program(reject(b"a reason")),
+                cycles=1_000,
+                timeout_seconds=20,
+                on_reject=program(noting(Context.REJECT_CALLBACK), reply()),
+            )
+        ),
+    ),
+)
+_place(
+    "cleanup",
+    "a cleanup callback",
+    Context.CLEANUP,
+    lambda stage, canister, peer: stage.expect(
+        stage.call(
+            canister,
+            program(
+                call(
+                    peer,
+                    "update",
+                    program(reply()),
+                    on_reply=program(trap(b"clean up")),
+                    on_cleanup=program(noting(Context.CLEANUP)),
+                )
+            ),
+        ),
+        TRAPPED,
+    ),
+)
+_place(
+    "post_upgrade",
+    "canister_post_upgrade",
+    Context.INIT,
+    lambda stage, canister, _: stage.expect(
+        stage.install(canister, TASKS, program(noting(Context.INIT)), UPGRADE), DONE
+    ),
+)
+_place(
+    "init",
+    "canister_init",
+    Context.INIT,
+    lambda stage, canister, _: stage.expect(
+        stage.install(canister, TASKS, program(noting(Context.INIT)), management.ReinstallMode()), DONE
+    ),
+)
+
+
+def _timer(stage: Stage, canister: CanisterId, _: CanisterId) -> None:
+    _called(stage, canister, program(set_global_timer_program(OF_TASKS), ignore(ic0.global_timer_set(1)), reply()))
+    stage.settle(seconds=1)
+
+
+def _hook(stage: Stage, canister: CanisterId, _: CanisterId) -> None:
+    _called(stage, canister, program(set_on_low_wasm_memory(OF_TASKS), reply()))
+    limits = {"wasm_memory_limit": 100 * WASM_PAGE, "wasm_memory_threshold": 95 * WASM_PAGE}
+    stage.expect(update_settings(stage, canister, **limits), DONE)
+    _called(stage, canister, program(ignore(memory_grow(10)), reply()))
+    stage.settle()
+
+
+_place("timer", "canister_global_timer", Context.SYSTEM_TASK, _timer)
+_place("low_memory_hook", "canister_on_low_wasm_memory", Context.SYSTEM_TASK, _hook)
+
+
+@scenario("Code that runs in canister_pre_upgrade is told what the specification says", covers=COVERS)
+def pre_upgrade(stage: Stage) -> None:
+    # Given
+    canister = asker(stage)
+    told = told_together(Context.PRE_UPGRADE)
+    _called(stage, canister, program(set_pre_upgrade(program(stable_append(told))), reply()))
+    # When
+    stage.expect(stage.install(canister, TASKS, mode=UPGRADE), DONE)
+    # Then
+    with cell("all together in canister_pre_upgrade"):
+        stage.expect(stage.query(canister, program(reply(stable_content()))), replies())
+
+
+@scenario("A query method that is called like an update method is told what the specification says", covers=COVERS)
+def replicated_query(stage: Stage) -> None:
+    # Given
+    canister = asker(stage)
+    for name in possible(Context.REPLICATED_QUERY):
+        # Then
+        with cell(f"{name} in a replicated query"):
+            stage.expect(stage.call(canister, program(reply(ASKED[name][1])), "query"), replies())
+
+
+def _queried(method_name: Text, context: Context, place: Text) -> None:
+    def script(stage: Stage) -> None:
+        canister = asker(stage)
+        for name in possible(context):
+            # Unspecified: whether a query has a certificate.
+            if name != "data_certificate_present":
+                with cell(f"{name} in {place}"):
+                    stage.expect(stage.query(canister, program(reply(ASKED[name][1])), method_name), replies())
+        for name in impossible(context):
+            with cell(f"{name} in {place}"):
+                seen = stage.query(canister, program(ignore(ASKED[name][1]), reply()), method_name)
+                stage.expect(seen, rejects(RejectCode.CANISTER_ERROR))
+
+    script.__name__ = f"in_{method_name}"
+    title = f"Code that runs in {place} is told what the specification says, and traps where it may not ask"
+    scenario(title, covers=COVERS)(script)
+
+
+_queried("query", Context.NON_REPLICATED_QUERY, "a query method")
+_queried("composite", Context.COMPOSITE_QUERY, "a composite query method")
+
+
+@scenario("Update methods and callbacks that ask what is not theirs to ask trap", covers=COVERS)
+def not_theirs(stage: Stage) -> None:
+    # Given
+    canister, peer = asker(stage), asker(stage)
+    for name in impossible(Context.UPDATE):
+        # Then
+        with cell(f"{name} in an update method"):
+            stage.expect(stage.call(canister, program(ignore(ASKED[name][1]), reply())), TRAPPED)
+    for context, answer, place in (
+        (Context.REPLY_CALLBACK, reply(), "a reply callback"),
+        (Context.REJECT_CALLBACK, reject(b"no"), "a reject callback"),
+    ):
+        for name in impossible(context):
+            asking = program(ignore(ASKED[name][1]), reply())
+            with cell(f"{name} in {place}"):
+                calling = program(call(peer, "update", program(answer), on_reply=asking, on_reject=asking))
+                stage.expect(stage.call(canister, calling), TRAPPED)
+
+
+@scenario("What code is told of itself is the same wherever it runs", covers=COVERS)
+def the_same_everywhere(stage: Stage) -> None:
+    # Given
+    canister, peer = asker(stage), asker(stage)
+    told = concat(ic0.canister_self(), ic0.env_var_value(b"colour"), ic0.msg_caller())
+    expected = canister + b"blue"
+    # Then
+    in_callback = program(call(peer, "update", program(reply()), on_reply=program(reply(told))))
+    for seen in (
+        stage.call(canister, program(reply(told))),
+        stage.call(canister, program(reply(told)), "query"),
+        stage.call(canister, in_callback),
+        stage.query(canister, program(reply(told))),
+        stage.query(canister, program(reply(told)), "composite"),
+    ):
+        stage.expect(seen, replies_with(expected + ALICE))
