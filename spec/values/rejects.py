@@ -129,4 +129,9 @@ It is what conditions predict that name no other code; the text leaves it open. 
 
 def system_reject(code: RejectCode, reason: RejectReason, detail: Text = "") -> Reject:
     """A reject made by the system, in the specification's words."""
-    return Reject(code, f"{reason.value}: {detail}" if detail else reason.value, reason)
+    return Reject(code, text_of_reject(reason, detail), reason)
+
+
+def text_of_reject(reason: RejectReason, detail: Text) -> Text:
+    """What a reject made by the system says. To a proof it is some text that depends on reason and detail."""
+    return f"{reason.value}: {detail}" if detail else reason.value

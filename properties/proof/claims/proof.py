@@ -29,7 +29,7 @@ from properties.proof.containers.laws import (
 )
 from properties.proof.containers.sums import relate_sums
 from properties.proof.meaning.admission import not_admitted
-from properties.proof.meaning.modules import opaque_functions_called
+from properties.proof.meaning.modules import opaque_calls
 from properties.proof.meaning.symbolic_meaning import body_on_unknown_values, new_session, symbolic_meaning
 from properties.proof.paths.refusal import refusals, told
 from properties.proof.paths.runs import Path, learn, path, paths
@@ -216,7 +216,7 @@ def _prove_paths(
 ) -> None:
     for current, outcome in paths(lambda: examine(rule)):
         report.paths += 1
-        opaque_functions |= opaque_functions_called()
+        opaque_functions |= {call.function.__name__: call.function for call in opaque_calls()}
         match outcome:
             case Fired():
                 _prove_path(rule, report, current, outcome, demand)

@@ -104,6 +104,9 @@ class Knowledge:
     laws: dict[str, list[Law]] = attrs.field(factory=dict)
     lawful: set[int] = attrs.field(factory=set)
     touched: dict[str, dict[int, tuple[Term, int]]] = attrs.field(factory=dict)
+    """The elements that were looked at and how far away they are, by container."""
+    roots: dict[str, Root] = attrs.field(factory=dict)
+    """The containers of these elements."""
     waiting: list[tuple[Law, Term, int]] = attrs.field(factory=list)
     postponed: list[tuple[Law, Term, int]] = attrs.field(factory=list)
     defined: set[tuple[Any, ...]] = attrs.field(factory=set)
@@ -165,6 +168,7 @@ def touch(root: Root, term: Term) -> None:
     for instance in instances().recording:
         instance.touches.append((root, term))
     touched = known.touched.setdefault(root.identity, {})
+    known.roots.setdefault(root.identity, root)
     number = term.get_id()
     if number in touched and touched[number][1] <= known.distance:
         return

@@ -20,7 +20,7 @@ from spec.values.memory import LinearMemory
 
 @attrs.frozen(eq=False)
 class Called:
-    """A function of a canister module, or an opaque one, was called."""
+    """A function of a canister module was called."""
 
     method: str
     arguments: dict[str, Any]
@@ -88,17 +88,34 @@ def calls_of_modules() -> list[Called]:
     return calls
 
 
-def opaque_functions_called() -> dict[str, Callable[..., Any]]:
-    """The opaque functions that were called on this path, by name."""
-    called: dict[str, Callable[..., Any]] = path().notes.setdefault("opaque functions", {})
-    return called
+@attrs.frozen(eq=False)
+class OpaqueCall:
+    """An opaque function was called."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    kind: Any
+    place: str
+    terms: Arguments
+
+    def result(self) -> Any:
+        """What it gives: any value of its type, the same for equal arguments."""
+        return unknown(self.kind, self.place, self.terms)
+
+
+def opaque_calls() -> list[OpaqueCall]:
+    """The calls of opaque functions on this path, in order."""
+    calls: list[OpaqueCall] = path().notes.setdefault("opaque calls", [])
+    return calls
 
 
 def opaque_result(name: str, function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
-    """The unknown result of an opaque function: any value of its type, the same for equal arguments."""
+    """The unknown result of an opaque function."""
     bound = inspect.signature(function).bind(*arguments, **named)
     bound.apply_defaults()
-    opaque_functions_called()[name] = function
-    place, terms = name_and_arguments(f"opaque {name}", tuple(bound.arguments.values()))
+    given = tuple(bound.arguments.values())
+    place, terms = name_and_arguments(f"opaque {name}", given)
     kind = typing.get_type_hints(function, include_extras=True)["return"]
-    return unknown(kind, place, terms)
+    call = OpaqueCall(function, given, kind, place, terms)
+    opaque_calls().append(call)
+    return call.result()

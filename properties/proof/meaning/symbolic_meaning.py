@@ -7,7 +7,8 @@ stands in. So, while `symbolic_meaning` lasts, the modules of the specification 
 - instead of each function of the rules the same text with its conditions asked as a whole (`rewriting`), and merged
   into one value if it gives a scalar (`wholes`),
 - the builtins of `builtin_functions`,
-- opaque functions as unknown ones (`modules`), through the hook that `spec.transition` has for this,
+- opaque functions as unknown ones (`modules`), through the hook that `spec.transition` has for this, and likewise the
+  one function that makes a text of unknown values,
 - and a `require` that remembers its condition for counterexamples.
 
 Afterwards every name is what it was.
@@ -20,6 +21,7 @@ from types import FunctionType
 from typing import Any
 
 import spec.transition
+import spec.values.rejects
 from properties.proof.containers.containers import make_containers
 from properties.proof.meaning.builtin_functions import BUILTINS
 from properties.proof.meaning.modules import UnknownModule, opaque_result
@@ -27,6 +29,7 @@ from properties.proof.meaning.rewriting import WHOLE, rewritten_module
 from properties.proof.meaning.wholes import as_a_whole, is_mergeable, merging
 from properties.proof.paths.runs import path
 from properties.proof.terms.session import Session
+from properties.proof.values.scalars import is_unknown
 from properties.proof.values.unknown import Makers
 from spec.canister.module import CanisterModule
 
@@ -51,6 +54,16 @@ def recording_require(holds: Any, condition: str, *arguments: Any, **named: Any)
     answer = bool(holds)
     path().notes.setdefault("conditions", {})[condition] = answer
     _require(answer, condition, *arguments, **named)
+
+
+def text_of_reject(reason: Any, detail: Any) -> Any:
+    """The text of a reject: an unknown function of reason and detail, if they are not known."""
+    if is_unknown(reason) or is_unknown(detail):
+        return opaque_result("text_of_reject", _text_of_reject, (reason, detail), {})
+    return _text_of_reject(reason, detail)
+
+
+_text_of_reject = spec.values.rejects.text_of_reject
 
 
 def is_place_of_rules(module_name: str) -> bool:
@@ -95,6 +108,7 @@ def symbolic_meaning(replaced: dict[Any, Any] | None = None) -> Iterator[None]:
                 set_in(module, name, merging(value))
         for name, value in {**BUILTINS, WHOLE: as_a_whole}.items():
             set_in(module, name, value)
+    set_in(spec.values.rejects, "text_of_reject", text_of_reject)
     before, spec.transition.interpretation = spec.transition.interpretation, opaque_result
     try:
         yield
