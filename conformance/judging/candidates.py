@@ -33,12 +33,17 @@ class Candidate:
     """What was done on the way otherwise than production does it."""
 
     def after(self, label: Label, fired: Step) -> "Candidate":
-        """The candidate one step later."""
+        """
+        The candidate one step later.
+
+        A black box does not say what it chose about an execution, so nothing that the label chooses departs.
+        """
+        is_told = label.rule != "message_execution"
         return evolve(
             self,
             state=fired.state,
             failures=failures_after(self.failures, self.state, label, fired),
-            departures=(*self.departures, *departures_of_label(self.state, label)),
+            departures=(*self.departures, *(departures_of_label(self.state, label) if is_told else ())),
         )
 
     def departing(self, departures: tuple[Text, ...]) -> "Candidate":

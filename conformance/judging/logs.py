@@ -12,7 +12,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from spec.commutation import concerned
-from spec.rules.spontaneous.trimming import LOG_KEPT
+from spec.rules.spontaneous.trimming import LARGEST_RECORD_OVERHEAD, LOG_KEPT
 from spec.state.canister import LogRecord
 from spec.state.label import Label
 from spec.state.state import State
@@ -20,9 +20,6 @@ from spec.transition import Executed, Step
 from spec.values.identifiers import CanisterId
 from spec.values.management import CanisterLogRecord
 from spec.values.quantities import ByteCount, Count, Nanoseconds
-
-RECORD_OVERHEAD: Final[ByteCount] = 40
-"""What a record may count beside its text. Source: facts, production: index, time, length and reserve."""
 
 
 @frozen
@@ -107,7 +104,7 @@ def is_told_as(kept: LogRecord, told: CanisterLogRecord, may_be_cut: bool) -> bo
 
 def size(texts: Sequence[bytes]) -> ByteCount:
     """How large a log with these texts may count."""
-    return sum(len(text) + RECORD_OVERHEAD for text in texts)
+    return sum(len(text) + LARGEST_RECORD_OVERHEAD for text in texts)
 
 
 def failures_after(failures: Failures, before: State, label: Label, fired: Step) -> Failures:

@@ -16,7 +16,7 @@ from conformance.judging.wording import shown_blob, shown_code
 from conformance.protocol.interface import Answer, Rejected, Replied
 from spec.commutation import EAGER, is_undisturbed
 from spec.machine import candidates, choices_of, step
-from spec.production.choices import POLICIES, departure
+from spec.production.choices import POLICIES, as_production, departure
 from spec.rules.management.answers import ANSWERS
 from spec.rules.modules import code_of, module_of
 from spec.settling import ORDER
@@ -129,10 +129,40 @@ def _taken(state: State, labels: Iterable[Label]) -> Iterator[Move]:
 
 def forced_move(state: State) -> Move | None:
     """A transition that can be taken at once without loss, if there is one."""
+    executions = list(execution_moves(state))
+    if executions:
+        return executions[0] if len(executions) == 1 else None
+    return next((move for move in eager_moves(state) if is_undisturbed(state, move[0])), None)
+
+
+def execution_moves(state: State) -> Iterator[Move]:
+    """
+    The pending execution, if there is one: as production does it, then without its choices, where that differs.
+
+    What the system writes to the log is no matter of moves; what may be told of a log is (`logs`).
+    """
     for message_id, message in state.messages.entries:
         if isinstance(message, FuncMessage):
-            return next(_taken(state, [Label("message_execution", {"message_id": message_id})]), None)
-    return next((move for move in eager_moves(state) if is_undisturbed(state, move[0])), None)
+            for move in _taken(state, [Label("message_execution", {"message_id": message_id})]):
+                yield from _taken(state, choosing_labels(state, *move))
+                yield move
+
+
+def choosing_labels(state: State, label: Label, fired: Step) -> list[Label]:
+    """The same execution with the choices of production about its calls; none if it makes no difference."""
+    sent = [message for message_id, message in fired.state.messages.entries if message_id not in state.messages]
+    origins = [message.origin for message in sent if isinstance(message, CallMessage)]
+    has_deadline = any(isinstance(each, FromCanister) and isinstance(each.deadline, Deadline) for each in origins)
+    if not has_deadline and len(fired.state.messages.ids()) <= state.profile.limits.open_calls:
+        return []
+    production = as_production(state, label).arguments()
+    chosen = Label(label.rule, {name: value for name, value in production.items() if name not in LOGGED})
+    differs = [one.state != fired.state for _, one in _taken(state, [chosen])]
+    return [chosen] if any(differs) else []
+
+
+LOGGED: Final = frozenset({"system_records", "keeps_logs"})
+"""The choices about an execution that concern its log alone."""
 
 
 def eager_moves(state: State) -> Iterator[Move]:
@@ -221,7 +251,11 @@ def is_overdue(state: State, label: Label) -> bool:
 
 
 def work(state: State, bindings: Bindings) -> Iterator[Move]:
-    """The transitions that process what waits, in any order."""
+    """The transitions that process what waits, in any order; nothing comes before a pending execution."""
+    executions = list(execution_moves(state))
+    if executions:
+        yield from executions
+        return
     yield from eager_moves(state)
     for name in WORK:
         yield from _taken(state, _labels(state, name, bindings))

@@ -57,6 +57,8 @@ def calls_refused(state: State, choices: Choices) -> tuple[Count, ...] | None:
         number = first_without_slot(outcome, opened, state.profile.limits.open_calls)
         if number is None:
             return refused
+        if number in refused:
+            return None
         refused += (number,)
 
 
