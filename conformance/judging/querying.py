@@ -1,11 +1,10 @@
 """Whether the answer to a query may be given in a state."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from attrs import frozen
 
-from conformance.judging.certificates import STAND_INS, certificates_in
+from conformance.judging.certificates import STAND_INS, certificates_in, is_valid
 from conformance.judging.logs import Failures, log_agrees
 from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees
@@ -44,24 +43,19 @@ def judged(
     does not contain.
     """
     metrics = metrics_told(asked, seen)
-    allowed: list[QueryAnswer] = []
-    for certificate in certificates_for(state, asked, seen):
-        allowed.append(query_in(state, asked, effective_id, certificate, metrics))
-        if answer_agrees(state, asked, allowed[-1], seen, costs_are_exact, failures):
-            return Judgement(True, allowed[-1])
-    if len(allowed) > 1 and len(set(allowed[-len(STAND_INS) :])) > 1:
+    told = certificates_in(seen.data) if asked.canister_id in state.canisters and isinstance(seen, Replied) else ()
+    for certificate in told:
+        allowed = query_in(state, asked, effective_id, certificate, metrics)
+        if answer_agrees(state, asked, allowed, seen, costs_are_exact, failures):
+            return Judgement(is_valid(state, asked.canister_id, certificate), allowed)
+    others: list[QueryAnswer] = []
+    for stand_in in STAND_INS if asked.canister_id in state.canisters else (None,):
+        others.append(query_in(state, asked, effective_id, stand_in, metrics))
+        if answer_agrees(state, asked, others[-1], seen, costs_are_exact, failures):
+            return Judgement(True, others[-1])
+    if len(set(others)) > 1:
         raise Silence("the answer depends on a certificate that it does not contain")
-    return Judgement(False, allowed[-1])
-
-
-def certificates_for(state: State, asked: Query, seen: QueryAnswer) -> Iterator[Blob | None]:
-    """The certificates that the query may have seen: those that the answer contains, then two that stand for all."""
-    if asked.canister_id not in state.canisters:
-        yield None
-        return
-    if isinstance(seen, Replied):
-        yield from certificates_in(state, asked.canister_id, seen.data)
-    yield from STAND_INS
+    return Judgement(False, others[-1])
 
 
 def answer_agrees(

@@ -1,8 +1,18 @@
 """Query calls."""
 
 from conformance.canisters import ic0
-from conformance.canisters.scripted import append_to_slot, bytes_of_u32, program, reject, reply, slot, trap
-from conformance.judging.patterns import denies, refuses, rejects, rejects_with, replies_with
+from conformance.canisters.scripted import (
+    RELAY_REPLY,
+    append_to_slot,
+    bytes_of_u32,
+    call,
+    program,
+    reject,
+    reply,
+    slot,
+    trap,
+)
+from conformance.judging.patterns import denies, refuses, rejects, rejects_with, replies_where, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
@@ -110,3 +120,37 @@ def query_at_wrong_endpoint(stage: Stage) -> None:
     canister, other = scripted(stage), scripted(stage)
     # Then
     stage.expect(stage.query(canister, program(reply()), effective_id=other), refuses())
+
+
+@scenario(
+    "A query tells the certificate of what its canister certifies, which proves it to whoever has the root key",
+    covers=("rule.query.certificate", "unspec.env.certificate-age", "api.data-certificate-copy"),
+)
+def certificate_told(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    stage.call(canister, program(ic0.certified_data_set(b"certified"), reply()))
+    stage.settle(100)
+    # When
+    answer = stage.query(canister, program(reply(ic0.data_certificate())))
+    # Then
+    stage.expect(answer, replies_where("that is not empty", lambda data: len(data) > 0))
+
+
+@scenario(
+    "There is no certificate for a canister that a composite query calls, nor in a callback",
+    covers=("rule.query.certificate", "api.data-certificate-present"),
+)
+def certificate_of_the_first_alone(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    telling = program(reply(bytes_of_u32(ic0.data_certificate_present())))
+    # Then
+    stage.expect(
+        stage.query(first, program(call(second, "query", telling, on_reply=RELAY_REPLY)), "composite"),
+        replies_with(bytes(4)),
+    )
+    stage.expect(
+        stage.query(first, program(call(second, "query", program(reply()), on_reply=telling)), "composite"),
+        replies_with(bytes(4)),
+    )

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from conformance.judging.moves import Bindings, Move, by_itself, lacks_method, work
+from conformance.judging.reading import query_in
 from conformance.protocol.interface import (
     Accepted,
     Answer,
@@ -22,7 +23,9 @@ from conformance.protocol.interface import (
     SeenReject,
     Values,
 )
+from conformance.served.certificates import certificate_of
 from conformance.tests.planted.bugs import BlackBox
+from spec.certification.certificate import decode_certificate, encode_certificate
 from spec.machine import candidates, choices_of, enabled, step, submission_label
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.messages.rejection import reject_call_to_frozen_canister, reject_call_to_stopped_canister
@@ -35,7 +38,7 @@ from spec.state.state import State
 from spec.transition import RULES, Executed, Step
 from spec.values import management
 from spec.values.containers import List
-from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, Principal, RequestId, SnapshotId
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId, SnapshotId
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply
 
 
@@ -676,3 +679,60 @@ class ShufflesAgain(ShufflesBySeed):
 
 class ShufflesOnceMore(ShufflesBySeed):
     seed = 3
+
+
+# Certificates
+
+
+class GivesCertificates(BlackBox):
+    """It gives queries a certificate of its own making."""
+
+    def made(self, canister_id: CanisterId) -> Blob | None:
+        """The certificate that a query of the canister sees."""
+        raise NotImplementedError
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        return query_in(self.current, query, effective_id, self.made(query.canister_id))
+
+
+class GivesOldCertificates(GivesCertificates):
+    """The certificates are of ten seconds ago."""
+
+    def made(self, canister_id: CanisterId) -> Blob | None:
+        return certificate_of(evolve(self.current, system_time=self.current.system_time - 10**10), canister_id)
+
+
+class GivesCertificatesOfTheFuture(GivesCertificates):
+    """The certificates are of a time that has not come."""
+
+    def made(self, canister_id: CanisterId) -> Blob | None:
+        return certificate_of(evolve(self.current, system_time=self.current.system_time + 1), canister_id)
+
+
+class CertifiesSomethingElse(GivesCertificates):
+    """The certificates are of other data."""
+
+    def made(self, canister_id: CanisterId) -> Blob | None:
+        state = self.current
+        if canister_id not in state.canisters:
+            return None
+        other = evolve(state.canisters[canister_id], certified_data=b"something else")
+        return certificate_of(evolve(state, canisters=state.canisters.set(canister_id, other)), canister_id)
+
+
+class SignsNothing(GivesCertificates):
+    """The signatures of the certificates are of something else."""
+
+    def made(self, canister_id: CanisterId) -> Blob | None:
+        made = certificate_of(self.current, canister_id)
+        if made is None:
+            return None
+        certificate = decode_certificate(made)
+        return encode_certificate(evolve(certificate, signature=certificate.signature[::-1]))
+
+
+class GivesNoCertificates(GivesCertificates):
+    """No query sees a certificate."""
+
+    def made(self, canister_id: CanisterId) -> Blob | None:
+        return None
