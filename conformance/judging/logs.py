@@ -16,6 +16,7 @@ from spec.rules.spontaneous.trimming import LARGEST_RECORD_OVERHEAD, LOG_KEPT
 from spec.state.canister import LogRecord
 from spec.state.label import Label
 from spec.state.state import State
+from spec.system_api.debugging import UNREADABLE
 from spec.transition import Executed, Step
 from spec.values.identifiers import CanisterId
 from spec.values.management import CanisterLogRecord
@@ -96,9 +97,15 @@ def with_dropped(left: set[Count], kept: Sequence[LogRecord], open_records: set[
 
 
 def is_told_as(kept: LogRecord, told: CanisterLogRecord, may_be_cut: bool) -> bool:
-    """The record is told: its time, and its text or, in a long log, the beginning of it."""
+    """
+    The record is told: its time, and its text or, in a long log, the beginning of it.
+
+    Where bytes to print are not in the heap, the system has a text of its own, which may be any.
+    """
     if kept.timestamp != told.timestamp_nanos:
         return False
+    if kept.content == UNREADABLE:
+        return True
     return kept.content == told.content or (may_be_cut and kept.content.startswith(told.content))
 
 
