@@ -27,11 +27,11 @@ def canister_renaming(
     if refusal is not None:
         return refusal
     version = 1 + max(moving.version, replaced.version)
-    total = max(moving.history.total, replaced.history.total)
+    total = max(replaced.history.total, len(moving.history.changes))
     place = RenameTarget(new_canister_id, replaced.version, replaced.history.total)
     details = RenameCanister(canister_id, moving.history.total, place, caller)
     moving.history.record(Change(moving.time, version, ChangeFromCanister(orchestrator, orchestrator_version), details))
-    # The list may be longer than the total of the canister that is replaced; the total counts at least what is listed.
+    # The total goes on from that of the canister that is replaced, but counts at least what is listed.
     moving.history.total = 1 + total
     moving.version = version
     instance.recorder.burned(replaced.balance + replaced.reserved_balance, Purpose.LOST)

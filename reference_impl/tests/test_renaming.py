@@ -64,7 +64,7 @@ def test_it_keeps_everything_but_its_id_and_the_other_one_is_gone(ours, theirs):
     assert state.deleted_canisters == List.of(MOVING)
     renamed = state.canisters[REPLACED]
     assert (renamed.subnet, renamed.balance, renamed.version) == (ours, 1000, 9)
-    assert renamed.history.total_changes == 10
+    assert renamed.history.total_changes == 5
     first, last = renamed.history.recent_changes
     assert first == UNINSTALLED
     assert last.canister_version == 9

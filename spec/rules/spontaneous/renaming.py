@@ -45,7 +45,8 @@ def canister_renaming(
         caller,
     )
     change = Change(source.time, version, ChangeFromCanister(orchestrator, orchestrator_version), details)
-    total = larger(source.history.total_changes, target.history.total_changes) + 1
+    # The text has the destination's total, which may be smaller than the number of changes that are listed.
+    total = larger(target.history.total_changes, len(source.history.recent_changes)) + 1
     history = CanisterHistory(total, source.history.recent_changes.append(change))
     renamed = evolve(source, code=with_new_id(source, new_canister_id), version=version, history=history)
 

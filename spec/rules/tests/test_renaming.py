@@ -7,7 +7,15 @@ from spec.machine import enabled, initial_state, step
 from spec.profile import load_profile
 from spec.rules.management.settings import default_settings
 from spec.state.canister import Canister, Empty, Running, Stopped, Subnet
-from spec.state.history import CanisterHistory, ChangeFromCanister, RenameCanister, RenameTarget
+from spec.state.history import (
+    CanisterHistory,
+    Change,
+    ChangeFromCanister,
+    ChangeFromUser,
+    CodeUninstall,
+    RenameCanister,
+    RenameTarget,
+)
 from spec.state.label import Label
 from spec.state.state import State, total_cycles
 from spec.transition import NotEnabled, Step
@@ -72,6 +80,30 @@ def test_everything_of_the_source_moves_to_the_other_id() -> None:
     assert change.origin == ChangeFromCanister(ORCHESTRATOR, 9)
     assert change.details == RenameCanister(SOURCE, 5, RenameTarget(TARGET, 7, 11), CALLER)
     assert total_cycles(before) == total_cycles(taken.state) + sum(burned.cycles for burned in taken.burned)
+
+
+OLD_CHANGE = Change(1, 1, ChangeFromUser(CALLER), CodeUninstall())
+
+
+@pytest.mark.checklist("rule.canister-renaming.effects", "inv.history-total")
+@pytest.mark.parametrize(
+    ("listed", "source_total", "target_total", "total"),
+    [
+        pytest.param(2, 50, 11, 12, id="that of the destination and one more, though the source had more"),
+        pytest.param(3, 3, 2, 4, id="as many as are listed, where that is more"),
+        pytest.param(3, 3, 3, 4, id="both alike"),
+    ],
+)
+def test_the_total_of_changes_goes_on_from_the_destination_but_counts_what_is_listed(
+    listed: int, source_total: int, target_total: int, total: int
+) -> None:
+    history = CanisterHistory(source_total, List((OLD_CHANGE,) * listed))
+    taken = step(
+        world(canister(HOME, history=history), canister(AWAY, history=CanisterHistory(target_total, List()))), label()
+    )
+    assert isinstance(taken, Step)
+    after = taken.state.canisters[TARGET].history
+    assert (after.total_changes, len(after.recent_changes)) == (total, listed + 1)
 
 
 @pytest.mark.checklist("rule.canister-renaming.conditions")
