@@ -12,6 +12,7 @@ a module with 32-bit and one with 64-bit addresses of it.
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
 
 from attrs import frozen
@@ -53,7 +54,7 @@ class Operation:
     shows_memory: bool = False
     """Some bytes of memory are shown afterwards."""
 
-    @property
+    @cached_property
     def is_wide(self) -> bool:
         """Its operands take 16 bytes each."""
         return self.shows_memory or ValueType.V128 in (*self.operands, self.result)

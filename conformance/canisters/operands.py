@@ -99,12 +99,13 @@ def combinations(types: Sequence[ValueType]) -> Iterator[tuple[int, ...]]:
     elif len(kinds) == 1:
         (corners,) = (CORNERS[kind] for kind in kinds)
         for place, first in enumerate(corners):
-            for distance in _DISTANCES:
+            for distance in _FEW_DISTANCES if kinds == {ValueType.V128} else _DISTANCES:
                 second = corners[(place + distance) % len(corners)]
                 yield (first, second, *(corners[(place + 2 * distance + 1) % len(corners)] for _ in types[2:]))
     else:
         yield from product(*(CORNERS[kind][:_FEW] if kind is ValueType.V128 else CORNERS[kind] for kind in types))
 
 
+_FEW_DISTANCES: Final = (0, 1, 3, 7)
 _DISTANCES: Final = (0, 1, 2, 3, 5, 8, 11, 15, 19, 23)
 """So far apart in the list are the corners that make a pair, where there are many."""

@@ -51,16 +51,16 @@ def run_all(stage: Stage, bits: int, runs: Sequence[Run], canister: CanisterId |
     """Has everything run that gives a result, in one call for each size of records, and then what traps, one by one."""
     if canister is None:
         canister = stage.create_with_code(load(f"instructions_{bits}"))
-    specified = {run: interpreter(bits).result(run) for run in runs}
-    giving: dict[tuple[int, int], list[Run]] = {}
+    giving: dict[tuple[int, int], list[tuple[Run, bytes]]] = {}
     trapping: dict[Text, list[Run]] = {}
     for run in runs:
-        if specified[run] is None:
+        specified = interpreter(bits).result(run)
+        if specified is None:
             trapping.setdefault(run.operation.name, []).append(run)
         else:
-            giving.setdefault((record_size(run.operation), result_size(run.operation)), []).append(run)
+            giving.setdefault((record_size(run.operation), result_size(run.operation)), []).append((run, specified))
     for together in giving.values():
-        run_together(stage, canister, together, [specified[run] or b"" for run in together])
+        run_together(stage, canister, [run for run, _ in together], [result for _, result in together])
     for alike in trapping.values():
         for run in chosen(alike):
             traps(stage, canister, run)
