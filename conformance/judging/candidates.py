@@ -5,18 +5,44 @@ from collections.abc import Iterator
 from attrs import evolve, field, frozen
 
 from conformance.judging.logs import NONE_FAILED, Failures, failures_after
+from spec.commutation import has_bound
 from spec.production.choices import POLICIES, departure
 from spec.state.label import Label
+from spec.state.message import CallMessage
 from spec.state.state import State
-from spec.transition import Step
+from spec.transition import Executed, Step
 from spec.values.identifiers import CanisterId, Text
 from spec.values.quantities import Count
 
 
-def departures_of_label(state: State, label: Label) -> tuple[Text, ...]:
-    """What a label chooses otherwise than production does."""
-    other = departure(state, label) if label.rule in POLICIES else None
+def departures_of_label(state: State, label: Label, fired: Step) -> tuple[Text, ...]:
+    """What a label that was taken chooses otherwise than production does."""
+    if label.rule not in POLICIES or (label.rule == "message_execution" and has_no_choice(state, label, fired)):
+        return ()
+    other = departure(state, label)
     return () if other is None else (f"{label.rule} {other}",)
+
+
+def has_no_choice(state: State, label: Label, fired: Step) -> bool:
+    """
+    The execution did nothing of which the text leaves open how it is done.
+
+    It chose nothing, did not fail, wrote nothing to the log, and made no bounded-wait calls nor too many. Reason: what
+    production chooses is known only after another execution.
+    """
+    after = fired.state
+    executed = [output for output in fired.outputs if isinstance(output, Executed)]
+    sent = [message for message_id, message in after.messages.entries if message_id not in state.messages]
+    return (
+        len(label.choices) == 1
+        and all(output.failure is None for output in executed)
+        and all(
+            state.canisters[output.canister_id].next_log_index == after.canisters[output.canister_id].next_log_index
+            for output in executed
+        )
+        and not any(isinstance(message, CallMessage) and has_bound(message.origin) for message in sent)
+        and len(after.messages.ids()) <= state.profile.limits.open_calls
+    )
 
 
 @frozen
@@ -43,7 +69,7 @@ class Candidate:
             self,
             state=fired.state,
             failures=failures_after(self.failures, self.state, label, fired),
-            departures=(*self.departures, *(departures_of_label(self.state, label) if is_told else ())),
+            departures=(*self.departures, *(departures_of_label(self.state, label, fired) if is_told else ())),
         )
 
     def departing(self, departures: tuple[Text, ...]) -> "Candidate":

@@ -195,7 +195,7 @@ class Replay:
             case Step():
                 self._compare_outputs(place, label.rule, result.outputs, outputs)
                 require_calls(result.state, self._terms.missing)
-                self._departures += departures_of_label(self._state, label)
+                self._departures += departures_of_label(self._state, label, result)
                 self._failures = failures_after(self._failures, self._state, label, result)
                 self._state = result.state
         self._steps += 1
