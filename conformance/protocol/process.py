@@ -171,6 +171,17 @@ class Process:
             raise error[1]
         return result
 
+    def exchange_raw(self, frame: Callable[[int], bytes]) -> tuple[int, Any]:
+        """Sends a line as it is, made from the id of the request; gives the id, and the frame that answers."""
+        self._last_id += 1
+        line = self.exchange("a line", frame(self._last_id) + b"\n")
+        try:
+            return self._last_id, read_frame(line)
+        except WireError as problem:
+            raise BrokeProtocol(
+                f"the response to a line does not follow the protocol: {problem}; it is {quoted(line)}"
+            ) from None
+
     def exchange(self, verb: str, request: bytes) -> bytes:
         """Writes a line and reads the line that answers it, both within the time limit of the verb."""
         limit = self._time_limits.of(verb)

@@ -126,6 +126,10 @@ class StdioImplementation:
         """The process was ended, so it answers nothing more."""
         return self._process.is_over
 
+    def exchange(self, frame: Callable[[int], bytes]) -> tuple[int, Any]:
+        """Sends a line as it is, made from the id of the request; gives the id, and the frame that answers."""
+        return self._process.exchange_raw(frame)
+
     def _request(
         self, verb: str, arguments: dict[str, Any], read: Callable[[Fields], Result], promised: str | None = None
     ) -> Result:

@@ -6,7 +6,7 @@ A scenario says what users do. What may come of it is the judge's affair; `expec
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -40,6 +40,9 @@ from conformance.protocol.interface import (
     Seen,
     Values,
 )
+from conformance.protocol.quoting import shown as shown_text
+from conformance.protocol.serving import respond
+from conformance.protocol.stdio import StdioImplementation
 from conformance.suite.transcript import STEP, Event
 from spec.machine import choices_of, submission_label
 from spec.state.label import Label
@@ -282,6 +285,20 @@ class Stage:
         self._note("the scenario", f"has {shown_label(label)} taken: {seen.stopped_by or 'done'}")
         self._note_steps()
         return seen.stopped_by is None
+
+    # The protocol itself
+
+    def exchange(self, frame: Callable[[int], bytes]) -> tuple[int, Any]:
+        """Sends a line as it is, made from an id, and gives the id and what answers it."""
+        self._note("the judge", f"sends the line {shown_text(frame(0))}")
+        if isinstance(self._implementation, StdioImplementation):
+            return self._implementation.exchange(frame)
+        return 0, respond(self._implementation, frame(0))[0]
+
+    def stop(self) -> None:
+        """Ends the instance, and with it the scenario."""
+        self._note("the judge", "says stop")
+        self._implementation.stop()
 
     # The management canister
 

@@ -180,8 +180,10 @@ def test_half_a_line_is_silence() -> None:
 def test_a_process_that_reads_nothing_ends_with_the_time_limit() -> None:
     """Pipes hold little; the rest of a request waits to be written."""
     started = process("time.sleep(60)", SECOND)
+    began = time.monotonic()
     with pytest.raises(TimedOut, match="^submit: the process does not read the request within 1 seconds$"):
         started.request("submit", {"argument": "0x" + "00" * 10**6}, lambda result: result)
+    assert time.monotonic() - began < 20
     assert started.is_over
 
 
