@@ -118,7 +118,7 @@ def fields_that_change_values(tree: ast.Module) -> Iterator[Place]:
         match node:
             case ast.Call(func=ast.Name(id="field"), keywords=keywords):
                 for keyword in keywords:
-                    if keyword.arg in ("converter", "validator", "eq"):
+                    if keyword.arg in ("converter", "validator"):
                         yield node, f"a field has a {keyword.arg}, which unknown values do not know"
             case ast.FunctionDef(name="__attrs_post_init__" | "__eq__" | "__hash__" | "__bool__" | "__len__" as name):
                 yield node, f"a class defines {name}, which unknown values do not know"

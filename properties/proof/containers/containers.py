@@ -41,6 +41,10 @@ def one_each(value: Any) -> int:
     return 1
 
 
+class AnyMap(Map[Any, Any]):
+    """As `AnyList`."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class UnknownMap(Guarded):
     """A map of any contents."""
@@ -49,7 +53,7 @@ class UnknownMap(Guarded):
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        return Map
+        return AnyMap
 
     def _name(self) -> str:
         return self.entries.root.name
@@ -106,6 +110,10 @@ class UnknownMap(Guarded):
     __hash__ = Guarded.__hash__
 
 
+class AnyQueue(Queue[Any]):
+    """As `AnyList`."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class UnknownQueue(Guarded):
     """A queue of any contents; lists that entered it as a whole are kept apart, behind the rest."""
@@ -117,7 +125,7 @@ class UnknownQueue(Guarded):
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        return Queue
+        return AnyQueue
 
     def _name(self) -> str:
         return self.entries.root.name

@@ -184,6 +184,10 @@ def within_list(root: Root, term: Term) -> Formula:
     return z3.And(term >= 0, term < length_of(root))
 
 
+class AnyList(List[Any]):
+    """The class that an unknown list says it has: not the class itself, so that a known one leaves comparison to it."""
+
+
 @attrs.frozen(eq=False, repr=False)
 class UnknownList(Guarded):
     """A list of any contents, in parts."""
@@ -192,7 +196,7 @@ class UnknownList(Guarded):
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
-        return List
+        return AnyList
 
     def length(self) -> Any:
         """The number of items."""

@@ -249,10 +249,9 @@ FORMS = [
         choices="purse: Purse",
         helpers=ODD_CLASS.format(options="(eq=False)", more=""),
     ),
-    refused(
+    refuted(
         "a field that does not count",
-        "compared in a way of its own",
-        "purse.coins * 0",
+        "1 if evolve(purse, weight=amount) == purse else 0",
         choices="purse: Purse",
         helpers=ODD_CLASS.format(options="", more="weight: int = field(eq=False, default=0)"),
     ),

@@ -12,7 +12,7 @@ from properties.proof.containers.lists import UnknownList
 from properties.proof.paths.refusal import Refused
 from properties.proof.paths.runs import learn, path, paths
 from properties.proof.values.merging import merged_number
-from properties.proof.values.scalars import lift
+from properties.proof.values.scalars import UnknownTruth, lift
 from properties.proof.values.unknown import unknown
 from spec.values.containers import List, Map, Queue
 from spec.values.identifiers import Principal
@@ -246,6 +246,14 @@ def test_unknown_containers_have_the_operations_of_the_known_ones():
     for known, other in ((Map, UnknownMap), (Queue, UnknownQueue), (List, UnknownList)):
         public = {name for name in vars(known) if not name.startswith("_")} - exempt
         assert public - set(dir(other)) == set()
+
+
+@pytest.mark.parametrize(("kind", "empty"), [(List[Coin], List()), (Map[int, Coin], Map()), (Queue[Coin], Queue())])
+def test_a_known_container_is_compared_with_an_unknown_one_from_both_sides(kind, empty):
+    def question():
+        return (empty == unknown(kind, "container"), unknown(kind, "container") == empty)
+
+    assert {tuple(map(type, answers)) for _, answers in paths(question)} == {(UnknownTruth, UnknownTruth)}
 
 
 def test_merging_gives_one_number_for_all_cases():

@@ -61,6 +61,11 @@ def test_some_mistake_in_every_rule_is_found(name: str) -> None:
     assert any(failures(prove_with(RULES[name], mistake)) for mistake in islice(mistakes_in(RULES[name]), TRIED))
 
 
+def test_a_mistake_is_refuted_and_not_refused() -> None:
+    mistake = next(each for each in mistakes_in(RULES["deposit_cycles"]) if "`balance` is nothing" in each.what)
+    assert not any("can follow" in name for name in failures(prove_with(RULES["deposit_cycles"], mistake)))
+
+
 def test_a_counterexample_tells_conditions_and_values() -> None:
     mistake = next(each for each in mistakes_in(RULES["deposit_cycles"]) if "`balance` is nothing" in each.what)
     report = prove_with(RULES["deposit_cycles"], mistake)

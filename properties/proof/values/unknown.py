@@ -257,6 +257,8 @@ def _equal_records(self: Any, other: object) -> Any:
     related = issubclass(type(other), Record) and self.made_from.is_same(other.made_from)
     formulas: list[Formula] = []
     for field in attrs.fields(self.kind):
+        if not field.eq:
+            continue
         if related and field.name not in self.made_changes and field.name not in other.made_changes:
             continue
         answer = same(getattr(self, field.name), getattr(other, field.name))
@@ -281,7 +283,7 @@ def check_class(kind: type) -> None:
     for field in attrs.fields(kind):
         if field.converter is not None or field.validator is not None:
             raise Refused(f"its field {field.name} is converted or validated", place)
-        if field.eq is not True:
+        if field.eq_key is not None:
             raise Refused(f"its field {field.name} is compared in a way of its own", place)
     code = getattr(kind.__eq__, "__code__", None)
     if code is None or not code.co_filename.startswith(GENERATED):
