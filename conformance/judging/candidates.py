@@ -7,8 +7,10 @@ from attrs import evolve, field, frozen
 from conformance.judging.logs import NONE_FAILED, Failures, failures_after
 from spec.commutation import has_bound
 from spec.production.choices import POLICIES, departure
+from spec.rules.ingress.submission import changes_settings
 from spec.state.label import Label
 from spec.state.message import CallMessage
+from spec.state.request import content_of
 from spec.state.state import State
 from spec.transition import Executed, Step
 from spec.values.identifiers import CanisterId, Text
@@ -17,8 +19,13 @@ from spec.values.quantities import Count
 
 def departures_of_label(state: State, label: Label, fired: Step) -> tuple[Text, ...]:
     """What a label that was taken chooses otherwise than production does."""
-    if label.rule not in POLICIES or (label.rule == "message_execution" and has_no_choice(state, label, fired)):
-        return ()
+    match label.rule:
+        case "message_execution" if has_no_choice(state, label, fired):
+            return ()
+        case "submit_management_request" if not changes_settings(content_of(label.arguments()["request"])):
+            return ()
+        case rule if rule not in POLICIES:
+            return ()
     other = departure(state, label)
     return () if other is None else (f"{label.rule} {other}",)
 

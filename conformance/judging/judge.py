@@ -31,9 +31,10 @@ from spec.machine import choices_of, initial_state, step
 from spec.production.choices import POLICIES, as_production
 from spec.profile import Profile
 from spec.rules.ingress.request_ids import request_id_of
+from spec.rules.ingress.submission import changes_settings
 from spec.state.canister import Subnet
 from spec.state.label import Label
-from spec.state.request import Request
+from spec.state.request import Request, content_of
 from spec.state.state import State
 from spec.transition import NotEnabled, Step, Unspecified
 from spec.values.containers import List, Map
@@ -167,6 +168,10 @@ def submission(state: State, request: Request, label: Label) -> tuple[Accepted |
 
 def submission_labels(state: State, label: Label) -> Iterator[Label]:
     """The labels that handing in a request may be: with the choices of production first, then with the others."""
+    if label.rule not in POLICIES or not changes_settings(content_of(label.arguments()["request"])):
+        # Reason: nothing is chosen about other requests, and what production chooses takes a while to know.
+        yield label
+        return
     likely = as_production(state, label)
     yield likely
     for name in POLICIES.get(label.rule, {}):
