@@ -2,7 +2,8 @@
 
 import pytest
 
-from conformance.running.case import AsProduction, Case, Manner
+from conformance.judging.verdicts import AsProduction
+from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import BlackBox
