@@ -1,10 +1,11 @@
 """One invocation of a function of a module on a canister's state."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from enum import Enum
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from spec.canister.outcome import Closure, Outcome, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
@@ -141,7 +142,7 @@ def run_function(
     limit: Instructions,
 ) -> Finished:
     """Calls a function without parameters, by its index."""
-    return _run(module, lambda instance: instance.invoke(function, ()), context, parameters, wasm_state, limit)
+    return RECENT.run(Invocation(module, function, context, parameters, wasm_state, limit))
 
 
 @defines("module.table")
@@ -154,21 +155,56 @@ def run_closure(
     limit: Instructions,
 ) -> Finished:
     """Calls a function of table 0 with one argument of pointer type; any other function there traps."""
-
-    def call(instance: Instance) -> Sequence[int]:
-        return instance.invoke_table_element(closure.function, (closure.argument,))
-
-    return _run(module, call, context, parameters, wasm_state, limit)
+    return RECENT.run(Invocation(module, closure, context, parameters, wasm_state, limit))
 
 
-def _run(
-    module: Module,
-    call: Callable[[Instance], Sequence[int]],
-    context: Context,
-    parameters: Parameters,
-    wasm_state: WasmState,
-    limit: Instructions,
-) -> Finished:
+@frozen
+class Invocation:
+    """All that the result of an invocation depends on."""
+
+    module: Module = field(eq=id)
+    called: int | Closure
+    """A function by its index, or one of table 0."""
+    context: Context
+    parameters: Parameters
+    wasm_state: WasmState = field(eq=id)
+    limit: Instructions
+
+    def call(self, instance: Instance) -> Sequence[int]:
+        """Calls what is called."""
+        match self.called:
+            case Closure(function, argument):
+                return instance.invoke_table_element(function, (argument,))
+            case function:
+                return instance.invoke(function, ())
+
+
+@frozen
+class RecentInvocations:
+    """
+    The last invocations: one is computed once, though several ask for it.
+
+    Whether a label is enabled, what its step does, and what production would choose depend on one execution.
+    """
+
+    kept: deque[tuple[Invocation, Finished]] = field(factory=lambda: deque(maxlen=4))
+
+    def run(self, invocation: Invocation) -> Finished:
+        """What the invocation gives."""
+        for known, finished in self.kept:
+            if known == invocation:
+                return finished
+        finished = _run(invocation)
+        self.kept.append((invocation, finished))
+        return finished
+
+
+RECENT: Final = RecentInvocations()
+
+
+def _run(invocation: Invocation) -> Finished:
+    module, context, parameters = invocation.module, invocation.context, invocation.parameters
+    wasm_state, limit = invocation.wasm_state, invocation.limit
     profile = parameters.environment.profile
     limits = profile.limits
     wasm64 = module.has_64_bit_memory
@@ -185,7 +221,7 @@ def _run(
     )
     execution.instance = instance
     try:
-        call(instance)
+        invocation.call(instance)
         execution.drop_pending_call()
         ending, why = Ending.RETURNS, ""
     except AskedFor as trap:
