@@ -2,10 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any, Final
-
-from attrs import frozen
 
 from spec.canister.outcome import Outcome, Returned, SystemRecord, TrapCause
 from spec.rules.messages.outcomes import outcome_of
@@ -140,27 +137,7 @@ def executed_outcome(state: State, choices: Choices) -> Outcome | None:
     return None if message is None else outcome_with(state, message, tuple(choices["refused_calls"]))
 
 
-@frozen(eq=False)
-class SameState:
-    """A state, equal to itself alone, so that comparing costs nothing."""
-
-    state: State
-
-    def __hash__(self) -> int:
-        return id(self.state)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SameState) and other.state is self.state
-
-
 def outcome_with(state: State, message: FuncMessage, refused_calls: tuple[Count, ...]) -> Outcome:
     """What the execution gives if these calls are refused."""
-    return remembered_outcome(SameState(state), message, refused_calls)
-
-
-@lru_cache(maxsize=4)
-def remembered_outcome(same: SameState, message: FuncMessage, refused_calls: tuple[Count, ...]) -> Outcome:
-    """All questions about one label need one execution."""
-    state = same.state
     context = state.call_contexts[message.call_context]
     return outcome_of(state, state.canisters[message.receiver], message, context, refused_calls)
