@@ -56,7 +56,7 @@ def merged_of_cases(found: Cases[Any]) -> Any:
     keep(term)
     if type(result) is UnknownMember:
         return UnknownMember(term, result.enumeration)
-    if isinstance(result, Enum):
+    if issubclass(type(result), Enum):
         return UnknownMember(term, type(result))
     if is_unknown(result, UnknownName) or type(result) in (str, bytes):
         kinds = {_kind_of_name(value) for _, value in found}
