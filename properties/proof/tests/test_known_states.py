@@ -7,41 +7,27 @@ values that are known all of this must change nothing, whether the rule fires or
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from itertools import islice
-from typing import ClassVar
 
 import pytest
 from attrs import evolve, frozen
-from hypothesis import HealthCheck, settings
-from hypothesis.stateful import run_state_machine_as_test
 
 import spec.transition
-from properties.agreement.lockstep import Lockstep
 from properties.exploration.explorer import steps_from
-from properties.exploration.walks import Walk, WalkMachine
 from properties.exploration.worlds import WORLDS
 from properties.proof.meaning.symbolic_meaning import body_on_unknown_values, new_session, symbolic_meaning
 from properties.proof.paths.runs import paths
 from properties.proof.terms.session import opened
 from spec.machine import OUTSIDE, candidates, choices_of, step
-from spec.profile import Profile, load_profile
-from spec.state.canister import Canister
+from spec.profile import load_profile
 from spec.state.label import Label
 from spec.state.state import State
 from spec.transition import RULES, NotEnabled, Step, Unspecified
-from spec.values.identifiers import CanisterId
 
 LABELS = 3
 """Labels of a rule that are tried in each state."""
-KEPT = 12
-"""Labels of a rule that fire, and as many that do not, that are kept of random walks."""
-MANY = 30
-"""So many rules at least have to fire in random walks; some need calls that few of these make."""
-WALKS = settings(
-    max_examples=20, derandomize=True, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
-)
 
 
 def walk(world_name: str, length: int, chance: random.Random) -> Iterator[State]:
@@ -102,38 +88,7 @@ def test_some_rules_mean_the_same_in_some_states():
     assert sum(count for name, count in outcomes.items() if name.endswith("NotEnabled")) > 3
 
 
-class RecordedWalk(Walk):
-    """A random walk whose labels are kept, some of each rule."""
-
-    kept: ClassVar[dict[tuple[str, type], list[Trial]]] = {}
-
-    def take(self, label: Label) -> bool:
-        """As of any walk."""
-        trial = Trial(self.state, label, step(self.state, label))
-        known = self.kept.setdefault((label.rule, type(trial.outcome)), [])
-        if len(known) < KEPT:
-            known.append(trial)
-        return super().take(label)
-
-
-class RecordedMachine(WalkMachine):
-    """The random world of walks."""
-
-    def build(self, profile: Profile, canisters: Mapping[CanisterId, Canister]) -> Lockstep:
-        """The specification at the beginning."""
-        return RecordedWalk(profile, canisters=canisters)
-
-
 @pytest.mark.deep
 def test_rules_mean_the_same_in_every_small_world():
     outcomes = compared(list(trials(sorted(WORLDS), length=60, share=2)))
     assert len(outcomes) > 40
-
-
-@pytest.mark.deep
-def test_many_rules_mean_the_same_in_random_walks():
-    RecordedWalk.kept.clear()
-    run_state_machine_as_test(RecordedMachine, settings=WALKS)
-    outcomes = compared([trial for kept in RecordedWalk.kept.values() for trial in kept])
-    fired = {name.partition(":")[0] for name in outcomes if name.endswith("Step")}
-    assert len(fired) >= MANY, sorted(fired)
