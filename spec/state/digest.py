@@ -3,11 +3,13 @@
 import hashlib
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from attrs import fields, has
 from rpds import HashTrieMap
 
+from spec.profile import Profile
 from spec.state.state import State
 from spec.values.identifiers import Blob
 
@@ -43,12 +45,24 @@ def _chunks(value: Any) -> Iterator[bytes]:
             for key, entry in sorted((b"".join(_chunks(key)), key) for key in value):
                 yield key
                 yield from _chunks(value[entry])
+        case Profile():
+            yield encoded_profile(value)
         case _ if has(type(value)):
-            yield f"r{type(value).__name__};".encode()
-            for attribute in fields(type(value)):
-                yield from _chunks(getattr(value, attribute.name))
+            yield from _record(value)
         case _:
             raise TypeError(f"a {type(value).__name__} is no value of the specification")
+
+
+def _record(value: Any) -> Iterator[bytes]:
+    yield f"r{type(value).__name__};".encode()
+    for attribute in fields(type(value)):
+        yield from _chunks(getattr(value, attribute.name))
+
+
+@lru_cache(maxsize=8)
+def encoded_profile(profile: Profile) -> Blob:
+    """The encoding of a profile, which every state has and no step changes."""
+    return b"".join(_record(profile))
 
 
 def value_digest(value: Any) -> Blob:
