@@ -145,7 +145,8 @@ class Replay:
             raise fail(f"reading gave {shown_values(seen, paths)}", (shown_values(allowed, paths),), ("read_state",))
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:
-        """The implementation was told to take a transition. It is not held against the environment."""
+        """The implementation was told to take a transition, so nothing of what was chosen is held against it."""
+        departures = self._departures.copy()
         can_be_taken = isinstance(step(self._state, label), Step)
         if can_be_taken != (seen.stopped_by is None):
             allowed = "that it is taken" if can_be_taken else "that it cannot be taken"
@@ -156,6 +157,7 @@ class Replay:
         for claim in claims:
             self._rejections -= label.rule in TROUBLE
             self._take(claim.label, claim.outputs)
+        self._departures = departures
 
     def possible(self, rule: Text) -> Sequence[Label]:
         """The labels of a rule that can be taken now."""
