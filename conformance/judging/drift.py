@@ -25,7 +25,7 @@ WORD: Final = 8
 LONGEST: Final = 256
 """Longer replies are not searched for versions that code tells."""
 
-FAR: Final = 1_000
+FAR: Final = 2**32
 """A number that is higher by more than this is no version."""
 
 

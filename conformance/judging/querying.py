@@ -1,8 +1,10 @@
 """Whether the answer to a query may be given in a state."""
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from conformance.judging.certificates import STAND_INS, certificates_in, is_valid
 from conformance.judging.logs import Failures, log_agrees
@@ -10,14 +12,31 @@ from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees
 from conformance.judging.reading import metrics_told, query_in
 from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied
+from spec.reads.answers import usual_code
 from spec.reads.management_query import managed_by_query
 from spec.state.state import State
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal
+from spec.values.containers import Map
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, Text
 from spec.values.management import decode_result
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 OPEN_REASONS: Final = frozenset({RejectReason.CANISTER_NOT_FOUND, RejectReason.CANISTER_HAS_NO_CODE})
 """Why a query is not evaluated although the text says nothing of it: it speaks of canisters with code alone."""
+
+OPEN_REASONS_OF_CALLS: Final = (
+    RejectReason.CANISTER_NOT_FOUND,
+    RejectReason.NOT_AUTHORIZED,
+    RejectReason.MANAGEMENT_METHOD_NOT_FOUND,
+    RejectReason.INVALID_ARGUMENT,
+    RejectReason.DIFFERENT_SUBNETS,
+)
+"""
+Why a call that a composite query makes is rejected with a code that the text does not name: there is no such canister,
+or the management canister does not answer. Checklist: `unspec.value.composite-management-rejects`.
+"""
+
+OpenCodes = Map[RejectReason, RejectCode]
+"""Codes of rejects for reasons for which the text names none."""
 
 
 @frozen
@@ -26,6 +45,8 @@ class Judgement:
 
     agrees: bool
     allowed: QueryAnswer
+    departures: tuple[Text, ...] = ()
+    """What happened otherwise than production does it, besides what the answers themselves tell."""
 
 
 def judged(
@@ -37,20 +58,65 @@ def judged(
     failures: Failures,
 ) -> Judgement:
     """
-    Compares the answer to a query with what it gives in a state.
+    Compares the answer to a query with what it gives in a state, with any codes of calls that the text leaves open.
 
     Raises `Silence` if the specification does not say what that is, or if it depends on a certificate that the answer
     does not contain.
     """
+    likely = judged_with(Map(), state, asked, effective_id, seen, costs_are_exact, failures)
+    if likely.agrees or asked.canister_id not in state.canisters:
+        return likely
+    for open_codes in other_codes(state, asked, effective_id):
+        judgement = judged_with(open_codes, state, asked, effective_id, seen, costs_are_exact, failures)
+        if judgement.agrees:
+            return evolve(judgement, departures=departures_in(open_codes))
+    return likely
+
+
+def other_codes(state: State, asked: Query, effective_id: Principal) -> Iterator[OpenCodes]:
+    """The codes of calls that are left open, as far as the answer depends on each."""
+
+    def given(open_codes: OpenCodes) -> QueryAnswer:
+        return query_in(state, asked, effective_id, STAND_INS[0], open_codes=open_codes)
+
+    usual = given(Map())
+    changing = [
+        reason
+        for reason in OPEN_REASONS_OF_CALLS
+        if any(given(Map.of([(reason, code)])) != usual for code in RejectCode)
+    ]
+    for codes in product(RejectCode, repeat=len(changing)) if changing else ():
+        yield Map.of(list(zip(changing, codes, strict=True)))
+
+
+def departures_in(open_codes: OpenCodes) -> tuple[Text, ...]:
+    """The codes that are not those of production, in words."""
+    return tuple(
+        f"a call of a query is rejected with {code.name}; production: {usual_code(reason).name}"
+        for reason, code in open_codes.items()
+        if code is not usual_code(reason)
+    )
+
+
+def judged_with(
+    open_codes: OpenCodes,
+    state: State,
+    asked: Query,
+    effective_id: Principal,
+    seen: QueryAnswer,
+    costs_are_exact: bool,
+    failures: Failures,
+) -> Judgement:
+    """Compares the answer to a query with what it gives in a state, where calls are rejected with these codes."""
     metrics = metrics_told(asked, seen)
     told = certificates_in(seen.data) if asked.canister_id in state.canisters and isinstance(seen, Replied) else ()
     for certificate in told:
-        allowed = query_in(state, asked, effective_id, certificate, metrics)
+        allowed = query_in(state, asked, effective_id, certificate, metrics, open_codes)
         if answer_agrees(state, asked, allowed, seen, costs_are_exact, failures):
             return Judgement(is_valid(state, asked.canister_id, certificate), allowed)
     others: list[QueryAnswer] = []
     for stand_in in STAND_INS if asked.canister_id in state.canisters else (None,):
-        others.append(query_in(state, asked, effective_id, stand_in, metrics))
+        others.append(query_in(state, asked, effective_id, stand_in, metrics, open_codes))
         if answer_agrees(state, asked, others[-1], seen, costs_are_exact, failures):
             return Judgement(True, others[-1])
     if len(set(others)) > 1:

@@ -135,7 +135,7 @@ class Replay:
                 (shown_other(allowed, seen, self.field_names),),
                 ("query",),
             )
-        self._departures += departures_of(allowed, seen)
+        self._departures += judgement.departures + departures_of(allowed, seen)
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused

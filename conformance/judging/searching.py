@@ -169,7 +169,7 @@ class Search:
                     self._silences[str(silence)] = None
                     return
                 if judgement.agrees:
-                    yield drifted.departing(departures_of(judgement.allowed, seen))
+                    yield drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
                 else:
                     others[judgement.allowed] = partial(shown_other, judgement.allowed, seen, self.field_names)
 

@@ -9,7 +9,7 @@ import pytest
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
-from conformance.tests.planted import candid_writers, different, drifting
+from conformance.tests.planted import candid_writers, composing, different, drifting
 from conformance.tests.planted.bugs import BlackBox, MixesUpTheQueue
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
@@ -51,8 +51,11 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (candid_writers.HasUnusedTypes, "lifecycle/new_canister"),
     (candid_writers.ListsSetsBackwards, "snapshots/list_and_delete"),
     (candid_writers.LeavesOutOptions, "lifecycle/new_canister"),
+    (composing.RejectsCallsToNobodyAsFatal, "composite/callees_that_cannot"),
+    (composing.RejectsManagementCallsAsCanisters, "composite/own_status"),
     (drifting.ForgetsAnswers, "requests/answers_stay"),
     (drifting.RaisesVersions, "lifecycle/stop_and_start"),
+    (drifting.RaisesVersionsFar, "tasks/versions"),
     (drifting.TrimsHistories, "information/changes"),
 ]
 """Implementations that are right, each with a scenario in which it differs."""
@@ -88,6 +91,7 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (MixesUpTheQueue, "calls/calls_keep_their_order"),
     (candid_writers.ListsEverythingBackwards, "composite/logs"),
     (candid_writers.LeavesOutAField, "lifecycle/new_canister"),
+    (composing.RejectsCallsToStoppedAsFatal, "composite/callees_that_cannot"),
     (drifting.ForgetsRequestsTooSoon, "requests/answers_stay"),
     (drifting.LowersVersions, "information/changes"),
 ]
@@ -129,6 +133,8 @@ def test_what_differs_from_production_is_told_where_production_is_claimed() -> N
     other = judged(different.RejectsAsFatal(), "refusals/to_empty_canister")
     assert other.as_production.value == "no"
     assert other.departures == ("reject_call_to_empty_canister rejects with SYS_FATAL; production: CANISTER_ERROR",)
+    asking = judged(composing.RejectsManagementCallsAsCanisters(), "composite/own_status")
+    assert asking.departures == ("a call of a query is rejected with CANISTER_REJECT; production: CANISTER_ERROR",)
     same = judged(BlackBox(), "refusals/to_empty_canister")
     assert (same.as_production.value, same.departures) == ("yes", ())
 

@@ -34,6 +34,8 @@ class Surroundings:
     """A certificate of the data of that canister, which its query method can read."""
     metrics: Map[CanisterId, CyclesConsumed] = field(factory=Map)
     """What `canister_metrics` tells; it is implementation-specific, so it comes from outside."""
+    open_codes: Map[RejectReason, RejectCode] = field(factory=Map)
+    """Codes with which calls of queries are rejected where the text names none, if they are not production's."""
 
 
 @frozen
@@ -72,6 +74,16 @@ class QueryRefused:
 def payload_size(response: Response) -> ByteCount:
     """How large a response is for the statistics."""
     return len(response.data) if isinstance(response, Reply) else len(response.message.encode())
+
+
+def usual_code(reason: RejectReason) -> RejectCode:
+    """The code with which production rejects a call of a query where the text names none."""
+    return RejectCode.DESTINATION_INVALID if reason is RejectReason.CANISTER_NOT_FOUND else RejectCode.CANISTER_ERROR
+
+
+def open_code(given: Surroundings, reason: RejectReason) -> RejectCode:
+    """The code with which a call of a query is rejected where the text names none."""
+    return given.open_codes[reason] if reason in given.open_codes else usual_code(reason)
 
 
 def refused(code: RejectCode, reason: RejectReason) -> QueryResponse:

@@ -10,7 +10,7 @@ from spec.canister.environment import Caller, Environment
 from spec.canister.module import CompositeQueries
 from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped
 from spec.canister.wasm_state import WasmState
-from spec.reads.answers import QueryResponse, QueryStatistic, Question, Surroundings, payload_size, refused
+from spec.reads.answers import QueryResponse, QueryStatistic, Question, Surroundings, open_code, payload_size, refused
 from spec.reads.management_query import answer_to_canister
 from spec.rules.environments import environment_of
 from spec.rules.messages.settlement import failure_of_trap
@@ -58,7 +58,7 @@ def evaluate(
     """What a call of a query method is answered with. The state does not change."""
     state = given.state
     if question.canister_id not in state.canisters:
-        return refused(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
+        return refused(open_code(given, RejectReason.CANISTER_NOT_FOUND), RejectReason.CANISTER_NOT_FOUND)
     canister = state.canisters[question.canister_id]
     if not isinstance(canister.code, Code):
         return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_HAS_NO_CODE)

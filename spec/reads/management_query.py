@@ -8,7 +8,7 @@ Source: abstract-behavior, canister status, canister metrics, canister logs, lis
 from collections.abc import Sequence
 from typing import Final
 
-from spec.reads.answers import QueryResponse, Surroundings
+from spec.reads.answers import QueryResponse, Surroundings, open_code
 from spec.rules.management.arguments import canister_id_arguments, is_subnet_admin
 from spec.rules.management.information import encoded_metrics
 from spec.rules.management.status import encoded_status, is_admitted
@@ -20,7 +20,7 @@ from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, SubnetId
-from spec.values.rejects import RejectCode, RejectReason, Reply, system_reject
+from spec.values.rejects import RejectReason, Reply, system_reject
 
 METHODS_ABOUT_A_CANISTER: Final = ("canister_status", "canister_metrics", "fetch_canister_logs")
 LIST_CANISTERS: Final = "list_canisters"
@@ -58,9 +58,7 @@ def answer_to_canister(
         return QueryResponse(Reply(encoded_status(given.state, given.state.canisters[caller])))
     answer = management_answer(given, subnet_id, caller, method_name, argument)
     if isinstance(answer, RejectReason):
-        missing = answer is RejectReason.CANISTER_NOT_FOUND
-        code = RejectCode.DESTINATION_INVALID if missing else RejectCode.CANISTER_ERROR
-        return QueryResponse(system_reject(code, answer))
+        return QueryResponse(system_reject(open_code(given, answer), answer))
     return answer if isinstance(answer, Unspecified) else QueryResponse(answer)
 
 

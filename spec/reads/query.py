@@ -16,7 +16,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, Principal, SubnetId
 from spec.values.management import CyclesConsumed
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 
 @defines(
@@ -36,19 +36,27 @@ def query(
     endpoint: Endpoint = Endpoint.CANISTER,
     targets: List[CanisterId] | None = None,
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
+    open_codes: Map[RejectReason, RejectCode] | None = None,
 ) -> QueryResponse | QueryRefused | Unspecified:
     """
     The answer to a query call whose signature was verified. Source: abstract-behavior, query call.
 
     The state does not change, and no query fails for the time that it takes. `certificate` is one of
     `certified_data_tree`, if there is any. `targets` are the canisters for which the sender's delegations admit it,
-    None if they admit all. `metrics` say what `canister_metrics` tells; without them that is `Unspecified`.
+    None if they admit all. `metrics` say what `canister_metrics` tells; without them that is `Unspecified`. Calls that
+    a composite query makes are rejected with `open_codes` where the text names no code, else with those of production.
     """
     if len(request.nonce) > state.profile.limits.nonce:
         return QueryRefused(RejectReason.INVALID_ARGUMENT)
     if state.system_time > request.ingress_expiry and request.sender != ANONYMOUS:
         return QueryRefused(RejectReason.REQUEST_EXPIRED)
-    given = Surroundings(state, request.canister_id, certificate, Map() if metrics is None else metrics)
+    given = Surroundings(
+        state,
+        request.canister_id,
+        certificate,
+        Map() if metrics is None else metrics,
+        Map() if open_codes is None else open_codes,
+    )
     if request.canister_id == MANAGEMENT_CANISTER:
         return management_query(given, request, effective_id, endpoint, targets)
     if endpoint is not Endpoint.CANISTER or effective_id != request.canister_id:

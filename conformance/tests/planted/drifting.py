@@ -9,7 +9,7 @@ from spec.state.label import Label
 from spec.state.request import Rejected, Replied
 from spec.state.state import State
 from spec.transition import Step
-from spec.values.quantities import Count, Nanoseconds
+from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
 CHANGING = ("install_code", "upgrade_code", "update_settings", "uninstall_code", "load_canister_snapshot")
 """Rules after which the version of the canister is raised once more than the specification does it."""
@@ -55,6 +55,8 @@ class ForgetsRequestsTooSoon(Drifts):
 class RaisesVersions(BlackBox):
     """The version of a canister rises by one more than it must whenever it changes."""
 
+    by: CanisterVersion = 1
+
     def taken(self, label: Label, fired: Step) -> State:
         state = fired.state
         if label.rule not in CHANGING:
@@ -63,9 +65,16 @@ class RaisesVersions(BlackBox):
             known = canister_id in self.current.canisters
             if known and canister.version > self.current.canisters[canister_id].version:
                 state = evolve(
-                    state, canisters=state.canisters.set(canister_id, evolve(canister, version=canister.version + 1))
+                    state,
+                    canisters=state.canisters.set(canister_id, evolve(canister, version=canister.version + self.by)),
                 )
         return state
+
+
+class RaisesVersionsFar(RaisesVersions):
+    """It rises by many more."""
+
+    by = 10_000
 
 
 class LowersVersions(BlackBox):

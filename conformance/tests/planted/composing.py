@@ -1,0 +1,62 @@
+"""Implementations that reject the calls of composite queries in their own way."""
+
+from typing import Any
+
+from attrs import evolve
+
+import spec.reads.composite_query as composite_query
+from conformance.protocol.interface import Query, QueryAnswer
+from conformance.tests.planted.bugs import BlackBox
+from spec.reads.answers import QueryResponse
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, Principal
+from spec.values.rejects import Reject, RejectCode, RejectReason
+
+
+class RejectsCallsOfQueries(BlackBox):
+    """Some calls of composite queries are rejected with another code."""
+
+    code = RejectCode.SYS_FATAL
+
+    def changes(self, callee: CanisterId, reject: Reject) -> bool:
+        """The reject has the other code."""
+        raise NotImplementedError
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer_to = composite_query.answer_to
+
+        def changed(evaluation: Any, call: Any) -> Any:
+            answer = answer_to(evaluation, call)
+            match answer:
+                case QueryResponse(Reject() as reject) if self.changes(call.callee, reject):
+                    return evolve(answer, response=evolve(reject, code=self.code))
+                case _:
+                    return answer
+
+        composite_query.answer_to = changed
+        try:
+            return super().query(query, effective_id)
+        finally:
+            composite_query.answer_to = answer_to
+
+
+class RejectsCallsToNobodyAsFatal(RejectsCallsOfQueries):
+    """Those to canisters that do not exist: the text names no code."""
+
+    def changes(self, callee: CanisterId, reject: Reject) -> bool:
+        return reject.reason is RejectReason.CANISTER_NOT_FOUND
+
+
+class RejectsManagementCallsAsCanisters(RejectsCallsOfQueries):
+    """Those to the management canister: the text names no code."""
+
+    code = RejectCode.CANISTER_REJECT
+
+    def changes(self, callee: CanisterId, reject: Reject) -> bool:
+        return callee == MANAGEMENT_CANISTER
+
+
+class RejectsCallsToStoppedAsFatal(RejectsCallsOfQueries):
+    """Those to canisters that do not run: the text names CANISTER_ERROR."""
+
+    def changes(self, callee: CanisterId, reject: Reject) -> bool:
+        return reject.reason is RejectReason.CANISTER_STOPPED
