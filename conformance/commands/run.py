@@ -43,12 +43,13 @@ def _parser() -> VerbParser:
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Python file with scenarios")
     parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
-    parser.add_argument(
+    add_profile(parser)
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
         "--implementation", type=command_words, metavar="CMD", help="instead of the reference implementation"
     )
-    add_profile(parser)
-    parser.add_argument("--spec-only", action="store_true", help="on the specification alone")
-    parser.add_argument(
+    where.add_argument("--spec-only", action="store_true", help="on the specification alone")
+    where.add_argument(
         "--rounds", action="store_true", help="on the specification alone, by the rounds of production, and show them"
     )
     return parser

@@ -90,6 +90,15 @@ def test_run_prints_rounds(capsys: pytest.CaptureFixture[str]) -> None:
     assert "the specification, by rounds: pass" in printed
 
 
+@pytest.mark.parametrize("alone", ["--rounds", "--spec-only"])
+def test_on_the_specification_alone_no_implementation_is_played(alone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is not left out silently."""
+    with pytest.raises(SystemExit) as ended:
+        command_run.main([str(CALLS), "--implementation", "mine", alone])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
 def test_by_rounds_a_scenario_ends_in_the_same_statuses_as_without() -> None:
     """One policy answers what the other answers."""
     implementation = SpecificationImplementation()

@@ -81,6 +81,8 @@ def main(arguments: list[str]) -> int:
         _list(names)
         return 0
     if given.json is not None:
+        if given.smtlib is not None and given.json.resolve() == given.smtlib.resolve():
+            return complain("icspec prove", f"--json and --smtlib both name {given.json}")
         try:
             require_writable(given.json)
         except OSError as problem:
@@ -100,7 +102,10 @@ def main(arguments: list[str]) -> int:
         reports.append(report)
     summary = summary_of(reports, time.monotonic() - started)
     if given.json is not None:
-        given.json.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        try:
+            given.json.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        except OSError as problem:
+            return complain("icspec prove", f"{given.json}: {problem.strerror}")
     print(
         "\n{rules} rules, {paths} paths, {obligations} obligations: "
         "{proved} proved, {failed} failed, {unknown} unknown in {seconds} seconds".format(**summary)

@@ -69,6 +69,15 @@ def test_a_file_that_is_not_there_gives_one_line(tmp_path, capsys):
     assert "there are no files" in capsys.readouterr().err
 
 
+def test_a_run_that_ends_at_a_bad_script_leaves_its_report_as_it_was(tmp_path, capsys):
+    new, old = tmp_path / "new.json", tmp_path / "old.json"
+    old.write_text("kept")
+    for report in (new, old):
+        assert main([str(tmp_path / "absent.wast"), "--json", str(report)]) == 2
+    assert not new.exists()
+    assert old.read_text() == "kept"
+
+
 def test_a_folder_stands_for_the_scripts_in_it(script, tmp_path, capsys):
     script(GOOD, "a.wast")
     script(GOOD, "b.wast")

@@ -25,9 +25,12 @@ def complain(verb: str, problem: object) -> int:
 
 
 def require_writable(path: Path) -> None:
-    """A file can be written, which is found out before the work begins. Raises `OSError`."""
+    """A file can be written, which is found out before the work begins and leaves no new file. Raises `OSError`."""
+    is_new = not path.exists()
     with path.open("a"):
         pass
+    if is_new:
+        path.unlink()
 
 
 class VerbParser(ArgumentParser):

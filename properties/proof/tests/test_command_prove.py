@@ -38,6 +38,13 @@ def test_a_report_into_a_missing_directory_is_refused(tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_report_and_obligations_under_one_name_are_refused(tmp_path, capsys):
+    both = str(tmp_path / "proofs")
+    assert main(["--rule", "request_done", "--json", both, "--smtlib", both]) == 2
+    assert capsys.readouterr().err == f"icspec prove: --json and --smtlib both name {both}\n"
+    assert not (tmp_path / "proofs").exists()
+
+
 def test_the_list_names_every_rule(capsys):
     assert main(["--list"]) == 0
     printed = capsys.readouterr().out
