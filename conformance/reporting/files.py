@@ -24,23 +24,17 @@ def opened(written: Mapping[Text, Path | None], read: Mapping[Text, Path | None]
     Opens the files that options name, and empties them once all of them could be opened.
 
     Raises `OutputFileError` if one cannot be written, if two options name one file, or if one of those named in `read`
-    would be overwritten. Files that were new are removed again in these cases.
+    would be overwritten. New files into which nothing was written are removed again.
     """
     with contextlib.ExitStack() as stack:
-        new: list[Path] = []
-        try:
-            files: dict[Text, IO[str]] = {}
-            for option, path in written.items():
-                if path is not None:
-                    new += [] if path.exists() else [path]
-                    files[option] = _append(option, path)
-                    stack.callback(_close, files[option])
-            _check_differ(files, read)
-        except OutputFileError:
-            for path in new:
-                with contextlib.suppress(OSError):
-                    path.unlink()
-            raise
+        files: dict[Text, IO[str]] = {}
+        for option, path in written.items():
+            if path is not None:
+                if not path.exists():
+                    stack.callback(_remove_if_empty, path)
+                files[option] = _append(option, path)
+                stack.callback(_close, files[option])
+        _check_differ(files, read)
         for file in files.values():
             if _is_regular(file.fileno()):
                 file.truncate(0)
@@ -68,6 +62,12 @@ def _close(file: IO[str]) -> None:
     # Reason: what could not be written was told when it was.
     with contextlib.suppress(OSError):
         file.close()
+
+
+def _remove_if_empty(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.stat().st_size == 0:
+            path.unlink()
 
 
 def _is_regular(descriptor: int) -> bool:

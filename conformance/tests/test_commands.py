@@ -228,6 +228,13 @@ def test_files_are_not_written_over_one_another(tmp_path: Path, capsys: pytest.C
     assert path.read_text() == EXPECTED
 
 
+def test_nothing_is_left_behind_if_nothing_was_judged(tmp_path: Path) -> None:
+    """No empty report says that there was a run."""
+    names = [word for kind in ("json", "junit", "html", "log") for word in (f"--{kind}", str(tmp_path / kind))]
+    assert conform("--implementation", "no-such-command-here", *names) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("option", ["--json", "--junit", "--html", "--log"])
 def test_a_file_that_cannot_be_written_is_told_before_anything_is_run(
     tmp_path: Path, option: str, capsys: pytest.CaptureFixture[str]
