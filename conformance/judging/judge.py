@@ -188,6 +188,19 @@ def submission_agrees(allowed: Accepted | Refused, seen: Accepted | Refused) -> 
     return isinstance(seen, Refused) if isinstance(allowed, Refused) else allowed == seen
 
 
+def is_repetition(state: State, label: Label, seen: Accepted | Refused) -> bool:
+    """
+    A request that is known was handed in again at its endpoint, and is said to be taken in: nothing happens.
+
+    Source: https-interface, overview of calls ("pointless (but harmless)"); production says so too.
+    """
+    if not isinstance(seen, Accepted) or seen.request_id not in state.requests:
+        return False
+    content = content_of(label.arguments()["request"])
+    known = state.requests[seen.request_id]
+    return request_id_of(content) == seen.request_id and known.effective_id == label.arguments().get("effective_id")
+
+
 def refused_otherwise(allowed: Accepted | Refused, seen: Accepted | Refused) -> tuple[Text, ...]:
     """What a refusal tells otherwise than production does."""
     return departures_of(allowed, seen) if isinstance(allowed, Refused) and isinstance(seen, Refused) else ()

@@ -8,6 +8,7 @@ from conformance.judging.judge import (
     FiredRules,
     Terms,
     first_state,
+    is_repetition,
     refused_otherwise,
     shown_submission,
     status_in,
@@ -88,6 +89,9 @@ class Replay:
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         others: dict[Text, None] = {}
+        if is_repetition(self._state, label, seen):
+            self._follow([])
+            return
         for each in submission_labels(self._state, label):
             outcome = submission(self._state, request, each)
             if isinstance(outcome, str):

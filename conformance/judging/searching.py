@@ -21,6 +21,7 @@ from conformance.judging.judge import (
     FiredRules,
     Terms,
     first_state,
+    is_repetition,
     refused_otherwise,
     shown_submission,
     status_in,
@@ -112,6 +113,9 @@ class Search:
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
+            if is_repetition(candidate.state, label, seen):
+                yield candidate
+                return
             for each in submission_labels(candidate.state, label):
                 outcome = submission(candidate.state, request, each)
                 if isinstance(outcome, str):

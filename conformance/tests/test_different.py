@@ -9,7 +9,7 @@ import pytest
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
-from conformance.tests.planted import candid_writers, composing, different, drifting
+from conformance.tests.planted import candid_writers, composing, different, drifting, repeating
 from conformance.tests.planted.bugs import BlackBox, MixesUpTheQueue
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
@@ -53,6 +53,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (candid_writers.LeavesOutOptions, "lifecycle/new_canister"),
     (composing.RejectsCallsToNobodyAsFatal, "composite/callees_that_cannot"),
     (composing.RejectsManagementCallsAsCanisters, "composite/own_status"),
+    (repeating.TakesInRepetitions, "requests/no_replay"),
     (drifting.ForgetsAnswers, "requests/answers_stay"),
     (drifting.RaisesVersions, "lifecycle/stop_and_start"),
     (drifting.RaisesVersionsFar, "tasks/versions"),
@@ -92,6 +93,7 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (candid_writers.ListsEverythingBackwards, "composite/logs"),
     (candid_writers.LeavesOutAField, "lifecycle/new_canister"),
     (composing.RejectsCallsToStoppedAsFatal, "composite/callees_that_cannot"),
+    (repeating.RepeatsRequests, "requests/no_replay"),
     (drifting.ForgetsRequestsTooSoon, "requests/answers_stay"),
     (drifting.LowersVersions, "information/changes"),
 ]
