@@ -30,10 +30,12 @@ def canister_in(argument: Blob) -> CanisterId | None:
     return arguments.canister_id if isinstance(arguments, CanisterIdArguments) else None
 
 
-def answer(instance: SubnetInstance, asker: Principal, method: MethodName, argument: Blob) -> Reply | RejectReason:
-    """The reply, or why there is none."""
+def answer(
+    instance: SubnetInstance, asker: Principal, method: MethodName, argument: Blob, hosted: CanisterId
+) -> Reply | RejectReason:
+    """The reply of the subnet that hosts a canister, or why there is none."""
     if method == LISTING:
-        return _list(instance) if instance.is_subnet_admin(asker) else RejectReason.NOT_AUTHORIZED
+        return _list(instance, asker, hosted)
     if method not in TELLING:
         return RejectReason.MANAGEMENT_METHOD_NOT_FOUND
     about = canister_in(argument)
@@ -73,10 +75,15 @@ def _young_logs(canister: CanisterRecord) -> list[LogRecord]:
     return canister.logs[start:]
 
 
-def _list(instance: SubnetInstance) -> Reply:
+def _list(instance: SubnetInstance, asker: Principal, hosted: CanisterId) -> Reply | RejectReason:
     """Runs of numbered ids become ranges; ids of another form are ranges by themselves."""
+    canister = instance.canisters.get(hosted)
+    if canister is None:
+        return RejectReason.CANISTER_NOT_FOUND
+    if not instance.administers(asker, canister):
+        return RejectReason.NOT_AUTHORIZED
     ranges: list[CanisterIdRange] = []
-    for canister_id in sorted(_own_canisters(instance)):
+    for canister_id in sorted(_neighbours(instance, canister)):
         if ranges and canister_id == _successor(ranges[-1].end):
             ranges[-1] = CanisterIdRange(ranges[-1].start, canister_id)
         else:
@@ -84,8 +91,8 @@ def _list(instance: SubnetInstance) -> Reply:
     return Reply(encode_result(LISTING, List(tuple(ranges))))
 
 
-def _own_canisters(instance: SubnetInstance) -> list[CanisterId]:
-    return [one for one, canister in instance.canisters.items() if canister.subnet == instance.subnet]
+def _neighbours(instance: SubnetInstance, canister: CanisterRecord) -> list[CanisterId]:
+    return [one for one, other in instance.canisters.items() if other.subnet == canister.subnet]
 
 
 def _successor(canister_id: CanisterId) -> Blob | None:

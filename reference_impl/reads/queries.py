@@ -43,7 +43,7 @@ def _answer_management_query(instance: SubnetInstance, query: Query, effective_i
     managed = canister_in(query.argument)
     if query.method_name in TELLING and managed is not None and managed != effective_id:
         return Refused("the effective canister id is not that of the canister concerned")
-    told = answer(instance, query.sender, query.method_name, query.argument)
+    told = answer(instance, query.sender, query.method_name, query.argument, CanisterId(effective_id))
     if isinstance(told, Reply):
         return told
     missing = told is RejectReason.CANISTER_NOT_FOUND

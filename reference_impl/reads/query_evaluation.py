@@ -131,7 +131,7 @@ class QueryRun:
         own_id = self.canister.canister_id
         if call.method_name == "canister_status" and canister_in(call.argument) == own_id:
             return Reply(encode_canister_status(status_of(self.instance, self.canister)))
-        told = answer_of_management(self.instance, own_id, call.method_name, call.argument)
+        told = answer_of_management(self.instance, own_id, call.method_name, call.argument, own_id)
         if isinstance(told, Reply):
             return told
         if told is RejectReason.CANISTER_NOT_FOUND:
