@@ -191,3 +191,15 @@ def test_an_answer_to_a_call_of_another_method_is_refused_by_both():
         assert not stage.lockstep.take(Label(rule, {"message_id": message_id, **choices}))
     stage.lockstep.settle()
     assert isinstance(status(stage, request_id), Replied)
+
+
+def test_the_cycles_sent_to_a_canister_that_traps_come_back():
+    """The context that will not answer gives them all back."""
+    stage = Stage()
+    caller, callee = (stage.installed(load("scripted")) for _ in range(2))
+    tell = program(reply(ic0.msg_cycles_refunded128()))
+    sending = call(callee, "update", program(ic0.trap(b"no")), cycles=1_000, on_reject=tell)
+    request_id = submit(stage, caller, "update", program(sending))
+    stage.lockstep.settle()
+    assert stage.lockstep.fired["call_context_starvation"] == 1
+    assert status(stage, request_id) == Replied((1_000).to_bytes(16, "little"))
