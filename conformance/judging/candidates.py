@@ -59,8 +59,8 @@ class Candidate:
     state: State
     rejections: Count = 0
     """How many rejections without reason led here."""
-    beaten: frozenset[CanisterId] = frozenset()
-    """Whose heartbeat ran since the system was last at rest: at most one of each is considered."""
+    beaten: tuple[CanisterId, ...] = ()
+    """Whose heartbeats ran since the system was last at rest, each as often as it ran."""
     failures: Failures = NONE_FAILED
     departures: tuple[Text, ...] = ()
     """What was done on the way otherwise than production does it."""

@@ -139,7 +139,7 @@ class Search:
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time(candidate.state, advanced.system_time)
-            later = evolve(candidate, state=now, beaten=frozenset())
+            later = evolve(candidate, state=now, beaten=())
             for rested in self._rested(later, answers, bindings, visited, others):
                 left = with_forgotten(rested.state, answers)
                 if self._shows(left, answers, others):
@@ -289,7 +289,7 @@ class Search:
     def _beating(self, candidate: Candidate) -> Iterator[Candidate]:
         for canister_id, label, fired in heartbeats(candidate.state, candidate.beaten):
             self._count(label)
-            yield evolve(candidate.after(label, fired), beaten=candidate.beaten | {canister_id})
+            yield evolve(candidate.after(label, fired), beaten=tuple(sorted((*candidate.beaten, canister_id))))
 
     def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
         yield from self._following(candidate, raised(candidate.state, versions), 0)

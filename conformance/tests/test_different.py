@@ -39,6 +39,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (different.RunsTimersLate, "tasks/global_timer"),
     (different.BeginsOneRequestAfterTheOther, "requests/together"),
     (different.BeatsHearts, "tasks/heartbeat_at_pleasure"),
+    (different.BeatsHeartsTwice, "tasks/heartbeat_at_pleasure"),
     (different.ExpiresCalls, "calls/deadlines"),
     (different.CountsCanistersOtherwise, "lifecycle/new_canister"),
     (different.NamesSnapshotsOtherwise, "snapshots/list_and_delete"),

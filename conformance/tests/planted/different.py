@@ -544,6 +544,21 @@ class BeatsHearts(BlackBox):
         return super().next()
 
 
+class BeatsHeartsTwice(BeatsHearts):
+    """They run twice."""
+
+    def advance(self, rounds: int, nanoseconds: int) -> object:
+        self.beats_again = True
+        return super().advance(rounds, nanoseconds)
+
+    def next(self) -> Move | None:
+        move = super().next()
+        if move is None and self.beats_again:
+            self.beats_again, self.beaten = False, set()
+            move = super().next()
+        return move
+
+
 class RepeatsTimers(BlackBox):
     """A timer that fired stays set."""
 
