@@ -88,7 +88,8 @@ def rich(stage: Stage, module: Blob) -> Rich:
     canister = stage.create(settings=SETTINGS)
     before = program(append_to_slot(0, b"old heap"), ic0.certified_data_set(b"old"), set_global(3))
     stage.expect(stage.install(canister, module, before), DONE)
-    snapshot = taken(stage, canister).id
+    with cell("when it was installed, its first snapshot"):
+        snapshot = taken(stage, canister).id
     stage.expect(stage.install(canister, module, mode=REINSTALL), DONE)
     due = ignore(ic0.global_timer_set(stage.now + MINUTE))
     stage.expect(stage.call(canister, program(*EVERYTHING, due, reply())), replies())

@@ -5,7 +5,7 @@ import wasmtime
 from attrs import evolve
 
 from properties.agreement.modules import ModulePair, load_pair, running_canister
-from spec.canister.outcome import Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Outcome, Returned, SystemRecord, Trapped, TrapReason
 from spec.profile import load_profile
 from spec.values.quantities import WASM_PAGE
 
@@ -50,7 +50,8 @@ def test_the_last_16_pages_are_kept_and_what_was_done_is_charged_all_the_same() 
     pair = compiled("")
     fits, does_not_fit = run(pair, "grow_to_24"), run(pair, "grow_to_25")
     assert isinstance(fits, Returned)
-    assert does_not_fit == Trapped(fits.instructions_used, TrapReason.TRAPPED, "")
+    record = SystemRecord(otherwise=None, cause=None)
+    assert does_not_fit == Trapped(fits.instructions_used, TrapReason.TRAPPED, "", logs=(record,))
 
 
 @pytest.mark.checklist("error.motoko-reserved-pages")

@@ -6,8 +6,6 @@ interfaces evolve. Source: the Candid specification.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Final
 
 from attrs import frozen
 
@@ -82,25 +80,14 @@ class Message:
     """What the `Defined` types among the types stand for."""
 
 
-SHORT: Final = 4_096
-"""Messages of at most so many bytes are read once, though several ask for one of them."""
-
-
 def read_as_sent(blob: bytes) -> Message | CandidError:
     """The values of a message, read at the types that it bears itself."""
-    return _read_short(blob) if len(blob) <= SHORT else _read(blob)
-
-
-def _read(blob: bytes) -> Message | CandidError:
     reader = WireReader(blob)
     try:
         types, values = reader.message()
     except MalformedCandid as malformed:
         return CandidError(str(malformed))
     return Message(tuple(types), tuple(values), dict(enumerate(reader.table)))
-
-
-_read_short = lru_cache(maxsize=256)(_read)
 
 
 def decode(

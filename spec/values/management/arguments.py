@@ -1,6 +1,7 @@
 """Arguments of management methods, from and to Candid."""
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 from spec.values.candid import CandidError, CandidType, CandidValue, decode, encode
@@ -179,6 +180,10 @@ MANAGEMENT_METHODS: Final[frozenset[MethodName]] = frozenset(_RECORDS) | frozens
 """The methods whose arguments this module knows."""
 
 
+SHORT: Final = 4_096
+"""Arguments of at most so many bytes are decoded once, though several rules ask for them."""
+
+
 @defines("mgmt-general.candid-interface", "unspec.fn.candid-decoding")
 def decode_arguments(method_name: MethodName, argument: Blob) -> AnyArguments | None:
     """
@@ -186,6 +191,10 @@ def decode_arguments(method_name: MethodName, argument: Blob) -> AnyArguments | 
 
     The record's class is that of the method, for instance `InstallCodeArguments` for `install_code`.
     """
+    return _decode_short(method_name, argument) if len(argument) <= SHORT else _decode(method_name, argument)
+
+
+def _decode(method_name: MethodName, argument: Blob) -> AnyArguments | None:
     if method_name == "raw_rand":
         return None if isinstance(decode((), argument), CandidError) else RawRandArguments()
     if method_name not in MANAGEMENT_METHODS:
@@ -196,6 +205,9 @@ def decode_arguments(method_name: MethodName, argument: Blob) -> AnyArguments | 
             return read(values)
         case _:
             return None
+
+
+_decode_short = lru_cache(maxsize=256)(_decode)
 
 
 def _shape_of(method_name: MethodName) -> tuple[CandidType, Callable[[Values], AnyArguments]]:
