@@ -41,10 +41,17 @@ def _extreme(name: str, first_wins: Callable[[Any, Any], Any]) -> Callable[..., 
 def is_instance(value: Any, kinds: Any) -> Any:
     """`isinstance`. Of an unknown value of several classes it decides no more than is asked."""
     if type(value) is OneOf:
+        if not _are_attrs_classes(kinds) and not all(_is_decided(member, kinds) for member in value.members()):
+            raise Refused("which further functions an unknown module has")
         return value.is_instance(kinds)
     if type(value) is UnknownModule and not _are_attrs_classes(kinds):
         raise Refused("which further functions an unknown module has")
     return builtins.isinstance(value, kinds)
+
+
+def _is_decided(member: type, kinds: Any) -> bool:
+    """Every value of the class has one of the kinds, or none has: the class has no others below it."""
+    return attrs.has(member) or issubclass(member, kinds)
 
 
 def _are_attrs_classes(kinds: Any) -> bool:

@@ -133,6 +133,11 @@ class OneOf(Guarded):
         learn_range(tag, len(members))
         object.__setattr__(self, "_unknown", (members, name, arguments, tag))
 
+    def members(self) -> tuple[type, ...]:
+        """The classes of which it may be."""
+        members: tuple[type, ...] = object.__getattribute__(self, "_unknown")[0]
+        return members
+
     def is_instance(self, kinds: Any) -> bool:
         """As `isinstance`, deciding no more than that."""
         members, _, _, tag = object.__getattribute__(self, "_unknown")
