@@ -248,6 +248,7 @@ def stands_for_all(rule: Rule, name: str) -> bool:
         or (kind is CallContextId and rule.name.endswith("context_creation"))
         or (name == "canister_id" and "message_id" in free_variables(rule.body))
         or name in ("balance", "version", "kept", "admins", "subnet_id", "time", "orchestrator_version")
+        or (name in defaults_of(rule.body) and kind is not RejectCode)
     )
 
 

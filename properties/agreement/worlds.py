@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from hypothesis import event
@@ -105,6 +106,7 @@ class LockstepMachine(Actions):
         modules=st.tuples(*[st.sampled_from(MODULES)] * (len(CANISTERS) + 1)),
         argument=init_programs(),
         is_crowded=st.booleans(),
+        choices=CHOICES_OF_EXECUTIONS,
     )
     def begin(
         self,
@@ -113,11 +115,13 @@ class LockstepMachine(Actions):
         modules: tuple[bytes, ...],
         argument: bytes,
         is_crowded: bool,
+        choices: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Canisters on two subnets that control each other; most of them have code, if they can pay for it."""
         profile = load_profile("small-world")
         profile = crowded(profile) if is_crowded else profile
         self.lockstep = self.build(profile, neighbours(profile, amounts[-1]))
+        self.choose_about_executions(choices)
         for canister_id, amount, threshold in zip(CANISTERS, amounts, thresholds, strict=False):
             chosen = management.SettingsArguments(
                 controllers=List((USERS[0], *EVERYBODY)), freezing_threshold=threshold
@@ -132,9 +136,9 @@ class LockstepMachine(Actions):
     # What the system chooses.
 
     @rule(choices=CHOICES_OF_EXECUTIONS)
-    def choose_about_executions(self, choices: dict[str, Any]) -> None:
+    def choose_about_executions(self, choices: Mapping[str, Any]) -> None:
         """From now on executions have these choices, where they fit."""
-        self.lockstep.execution_choices = choices
+        self.lockstep.execution_choices = dict(choices)
 
     # What users do.
 

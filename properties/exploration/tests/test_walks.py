@@ -11,6 +11,7 @@ from properties.exploration.walks import WalkMachine, disagreement_about
 from spec import machine
 from spec.machine import enabled
 from spec.state.label import Label
+from spec.state.message import FuncMessage
 from spec.transition import RULES, Rule
 
 CHECKS = list(HealthCheck)
@@ -68,6 +69,23 @@ def test_listed_labels_and_labels_that_fire_are_the_same() -> None:
     assert "is listed but does not fire" in disagreement_about(state, label, fires=False)
     assert disagreement_about(state, other, fires=False) is None
     assert "does not list it" in disagreement_about(state, other, fires=True)
+
+
+def test_a_choice_with_a_default_is_listed_by_it():
+    walking = WalkMachine()
+    begin(walking)
+    walking.lockstep.submit(worlds.USERS[0], worlds.CANISTERS[0], "update", b"")
+    lockstep = walking.lockstep
+    while not (
+        waiting := [one for one, message in lockstep.state.messages.entries if isinstance(message, FuncMessage)]
+    ):
+        assert lockstep.take(enabled(lockstep.state)[0])
+    chosen = Label("message_execution", {"message_id": waiting[0], "deadlines_in_seconds": True})
+
+    assert disagreement_about(lockstep.state, chosen, fires=True) is None
+    assert "does not list it" in disagreement_about(
+        lockstep.state, Label("message_execution", {"message_id": 10**6, "deadlines_in_seconds": True}), fires=True
+    )
 
 
 @pytest.mark.deep
