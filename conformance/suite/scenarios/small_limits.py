@@ -204,7 +204,7 @@ def init_limit(stage: Stage) -> None:
     # When
     answer = stage.install(canister, load("scripted"), program(loop_forever()))
     # Then
-    stage.expect(answer, OUT_OF_INSTRUCTIONS)
+    stage.expect(answer, fails(RejectReason.INSTRUCTION_LIMIT_EXCEEDED))
     stage.expect(stage.call(canister, program(reply())), refuses(RejectReason.CANISTER_HAS_NO_CODE))
     stage.balance(canister)
 
@@ -227,8 +227,8 @@ def upgrade_limit(stage: Stage) -> None:
     stage.expect(stage.call(canister, program(set_pre_upgrade(program(loop_forever())), reply())), replies())
     of_old = stage.install(canister, load("scripted"), b"", management.UpgradeMode())
     # Then
-    stage.expect(of_new, OUT_OF_INSTRUCTIONS)
-    stage.expect(of_old, OUT_OF_INSTRUCTIONS)
+    stage.expect(of_new, fails(RejectReason.INSTRUCTION_LIMIT_EXCEEDED))
+    stage.expect(of_old, fails(RejectReason.INSTRUCTION_LIMIT_EXCEEDED))
     still_remembers(stage, canister)
 
 

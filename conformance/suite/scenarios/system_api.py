@@ -15,7 +15,7 @@ from conformance.canisters.scripted import (
     reject,
     reply,
 )
-from conformance.judging.patterns import rejects, rejects_with, replies, replies_where, replies_with
+from conformance.judging.patterns import fails, rejects, rejects_with, replies, replies_where, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.one_call import shows, traps, u32
 from conformance.suite.scenarios.preparations import scripted
@@ -207,7 +207,7 @@ def _in_init(name: Text, title: Text, action: Action, works: bool, *covers: Text
         # When
         answer = stage.install(canister, SCRIPTED, program(action))
         # Then
-        stage.expect(answer, replies() if works else rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED))
+        stage.expect(answer, replies() if works else fails(RejectReason.CANISTER_TRAPPED))
         stage.balance(canister)
 
     script.__name__ = name
