@@ -53,6 +53,16 @@ def drop_condition(node: ast.AST) -> str | None:
     return f"{what} is not required"
 
 
+def drop_kind(node: ast.AST) -> str | None:
+    """It is not required that a value is there, or of some class; it is used all the same."""
+    for name, value in ast.iter_fields(node):
+        if _called(value) in ("require_present", "require_kind"):
+            condition = value.args[2 if _called(value) == "require_kind" else 1]
+            setattr(node, name, value.args[0])
+            return f"{ast.unparse(condition)} is not required"
+    return None
+
+
 def keep_entry(node: ast.AST) -> str | None:
     """An entry is not removed."""
     return _receiver_only(node, "remove", "is not removed")
@@ -128,6 +138,7 @@ CHANGES: tuple[Change, ...] = (
     *(lambda node, position=position: forget_change(node, position) for position in range(LARGEST_CALL)),
     keep_entry,
     drop_condition,
+    drop_kind,
     confuse_signs,
     say_twice,
     deny,
@@ -136,7 +147,7 @@ CHANGES: tuple[Change, ...] = (
 """The kinds of mistakes, those that matter most for cycles first."""
 
 
-def _called(node: ast.AST) -> str | None:
+def _called(node: Any) -> str | None:
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
 
 

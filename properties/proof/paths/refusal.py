@@ -87,5 +87,18 @@ def told(problem: BaseException) -> str:
         for frame in traceback.extract_tb(problem.__traceback__)
         if is_text(frame.filename)
     ]
-    what = f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+    what = lacking(problem) if isinstance(problem, AttributeError) and problem.name else in_words(problem)
     return f"{places[-1]}: {what}" if places else what
+
+
+def in_words(problem: BaseException) -> str:
+    """The class and the message of an exception."""
+    return f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+
+
+def lacking(problem: AttributeError) -> str:
+    """What is read of a value that has no such thing, because nothing required that it is of another class."""
+    if problem.obj is None:
+        return f"{problem.name} is read of what may be None: that it is there is not required"
+    kind = getattr(type(problem.obj), "kind", type(problem.obj)).__name__
+    return f"{problem.name} is read of what may be of class {kind}, which has none: another class is not required"

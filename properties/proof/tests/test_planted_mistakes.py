@@ -1,5 +1,6 @@
 """The proofs find planted mistakes in every rule."""
 
+import re
 from itertools import islice
 
 import pytest
@@ -39,6 +40,41 @@ MUST_BE_FOUND = [
 ]
 """Rule, function, mistake, and the obligation that fails because of it."""
 
+CLASS_NOT_REQUIRED = [
+    (
+        "stop_completion",
+        "require_stopping",
+        "the canister is stopping",
+        "stop_calls is read of what may be of class Running",
+    ),
+    ("outside_call_departure", "call_message", "the message is a call", "queue is read of what may be of class Resp"),
+    (
+        "call_expiry_of_call_context",
+        "expiring_origin",
+        "a canister made",
+        "deadline is read of what may be of class FromUser",
+    ),
+    ("respond_to_user", "respond_to_user", "a user made", "request_id is read of what may be of class FromCanister"),
+    ("respond_to_user", "response_message", "is a response", "response is read of what may be of class CallMessage"),
+    (
+        "message_execution",
+        "func_message",
+        "a function about to",
+        "receiver is read of what may be of class CallMessage",
+    ),
+    ("on_low_wasm_memory_context_creation", "code_of", "has code", "raw_module is read of what may be of class Empty"),
+    (
+        "upgrade_code",
+        "upgrade_code",
+        "the mode is `upgrade`",
+        "skip_pre_upgrade is read of what may be of class InstallMode",
+    ),
+    ("deposit_cycles", "decoded", "the argument decodes", "canister_id is read of what may be None"),
+    ("upload_canister_snapshot_data", "filled_snapshot", "range is inside", "raw_module is read of what may be None"),
+    ("load_canister_snapshot", "load_canister_snapshot", "has the snapshot", "None where a number"),
+]
+"""Rule, function, and the condition of `require_kind` or `require_present` that is dropped; and what is told of it."""
+
 
 def failures(report: RuleReport) -> list[str]:
     return [each.name for each in report.obligations if each.verdict.value != "proved"]
@@ -50,6 +86,15 @@ def test_a_mistake_breaks_the_obligation_that_it_should(rule: str, function: str
     assert mistakes, f"{rule} has no such mistake any more"
     found = [name for each in mistakes for name in every_failure(rule, each)]
     assert any(obligation in name for name in found), found
+
+
+@pytest.mark.parametrize(("rule", "function", "what", "told"), CLASS_NOT_REQUIRED)
+def test_a_dropped_class_is_told_with_file_and_line(rule: str, function: str, what: str, told: str) -> None:
+    (mistake,) = [each for each in mistakes_in(RULES[rule]) if each.function == function and what in each.what]
+    (failure,) = failures(prove_with(RULES[rule], mistake))
+    assert told in failure
+    assert re.match(r"the rule is defined: (spec/rules/|<mistake: )[^>]*>?:\d+: ", failure), failure
+    assert "Error" not in failure
 
 
 def every_failure(rule: str, mistake: Mistake) -> list[str]:

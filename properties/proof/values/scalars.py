@@ -88,7 +88,8 @@ def lift(value: Any) -> Any:
         case str() | bytes():
             return literal(value)
         case _:
-            raise Refused(f"a {type(value).__name__} is no scalar")
+            what = "None" if value is None else f"a {type(value).__name__}"
+            raise Refused(f"{what} where a number, a truth value or a name has to be")
 
 
 def negation(value: Any) -> Any:
