@@ -20,6 +20,9 @@ VARIANTS: Final[dict[str, str]] = {
   (export "canister_heartbeat" (func $on_heartbeat))
   (export "canister_on_low_wasm_memory" (func $on_low_wasm_memory))
 """,
+    "scripted_low_memory": """
+  (export "canister_on_low_wasm_memory" (func $on_low_wasm_memory))
+""",
     # The section by which a module says that upgrades can keep its heap.
     "scripted_keep": """
   (@custom "icp:private enhanced-orthogonal-persistence" "")

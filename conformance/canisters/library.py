@@ -6,7 +6,7 @@ from typing import Final
 
 _DIRECTORY: Final[Path] = Path(__file__).parent
 
-SCRIPTED: Final[tuple[str, ...]] = ("scripted", "scripted_tasks", "scripted_keep")
+SCRIPTED: Final[tuple[str, ...]] = ("scripted", "scripted_tasks", "scripted_low_memory", "scripted_keep")
 """Variants of the scripted canister: 32-bit memory; programs come as argument."""
 
 MOTOKO: Final[tuple[str, ...]] = ("counter", "pair", "registry", "awaiter")

@@ -48,7 +48,7 @@ class Hook(Enum):
     INSPECT_MESSAGE = 3
     """While none is stored, every ingress message is accepted; a stored one has to call `ic0.accept_message`."""
     ON_LOW_WASM_MEMORY = 4
-    """Exported by `scripted_tasks` only."""
+    """Exported by `scripted_tasks` and `scripted_low_memory` only."""
     STORED_METHOD = 5
     """Run by the methods `stored_update` and `stored_query`, whose argument need not be a program."""
 
@@ -57,7 +57,7 @@ class Hook(Enum):
 
 
 def scripted_module(name: str = "scripted") -> bytes:
-    """The compiled canister: `scripted`, `scripted_tasks` (has system tasks), `scripted_keep` (can keep its heap)."""
+    """The compiled canister, in one of the variants that `library.SCRIPTED` lists."""
     return load(name)
 
 

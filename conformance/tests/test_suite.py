@@ -85,7 +85,7 @@ def test_a_run_can_be_under_a_profile_of_a_file(tmp_path: Path) -> None:
     assert case.verdict.name != "pass"
 
 
-@pytest.mark.parametrize("name", ["scripted", "scripted_tasks", "scripted_keep"])
+@pytest.mark.parametrize("name", ["scripted", "scripted_tasks", "scripted_low_memory", "scripted_keep"])
 def test_the_scripted_canisters_fit_into_the_small_world_and_leave_something_for_hooks(name: str) -> None:
     """Installing them is charged for compiling them, for every byte."""
     small = load_profile("small-world")

@@ -271,10 +271,11 @@ def test_the_table_of_the_module_lists_the_operations_in_the_order_of_their_byte
     assert listed[1].split() == [f"$op_{operation.name}" for operation in OPERATIONS]
 
 
-def test_only_the_module_with_tasks_exports_heartbeat_and_low_memory_hook():
+def test_only_the_modules_for_tasks_export_heartbeat_and_low_memory_hook():
     exports = {name: {export.name for export in module.exports} for name, module in MODULES.items()}
     tasks = {"canister_heartbeat", "canister_on_low_wasm_memory"}
     assert exports["scripted_tasks"] - exports["scripted"] == tasks
+    assert exports["scripted_low_memory"] - exports["scripted"] == {"canister_on_low_wasm_memory"}
     assert exports["scripted_keep"] == exports["scripted"]
 
 

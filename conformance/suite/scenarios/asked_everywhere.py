@@ -6,35 +6,46 @@ called, it traps. A failure names the function and the place.
 """
 
 from collections.abc import Callable, Iterable
+from itertools import cycle
 
 from conformance.canisters import ic0
 from conformance.canisters.expressions import Action, Bytes
 from conformance.canisters.library import load
 from conformance.canisters.scripted import (
+    NOTHING,
     bytes_of_u32,
     bytes_of_u64,
     call,
     concat,
+    counter,
+    equal_bytes,
     ignore,
+    is_zero,
     memory_grow,
     program,
     reject,
     reply,
+    run,
     sequence,
+    set_counter,
     set_global_timer_program,
+    set_heartbeat,
+    set_inspect_message,
     set_on_low_wasm_memory,
     set_pre_upgrade,
     set_slot,
+    set_stored_method,
     slot,
     stable_append,
     stable_content,
     trap,
+    when,
 )
-from conformance.judging.patterns import rejects, replies, replies_with
-from conformance.protocol.interface import Needs
+from conformance.judging.patterns import fails, is_unanswered, refuses, rejects, replies, replies_with
+from conformance.protocol.interface import Needs, QueryAnswer, Replied
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
-from conformance.suite.scenarios.installation import UPGRADE
+from conformance.suite.scenarios.installation import REINSTALL, UPGRADE
 from conformance.suite.scenarios.management_calls import DONE, update_settings
 from conformance.suite.scenarios.traps import TRAPPED
 from conformance.suite.stage import ALICE, Stage
@@ -43,11 +54,12 @@ from spec.system_api.table import IMPORTS
 from spec.values import management
 from spec.values.canister_terms import EnvironmentVariable
 from spec.values.containers import List
-from spec.values.identifiers import CanisterId, Text
+from spec.values.identifiers import Blob, CanisterId, Text
 from spec.values.quantities import WASM_PAGE
 from spec.values.rejects import RejectCode
 
-TASKS = load("scripted_tasks")
+PLAIN = load("scripted")
+LOW_MEMORY = load("scripted_low_memory")
 COVERS = ("entry.mode-matrix", "api-general.contexts")
 DETERMINISTIC = Needs(deterministic=True)
 
@@ -64,6 +76,7 @@ ASKED: dict[Text, tuple[Text, Bytes]] = {
     "msg_cycles_available": ("msg_cycles_available", bytes_of_u64(ic0.msg_cycles_available())),
     "msg_cycles_refunded128": ("msg_cycles_refunded128", ic0.msg_cycles_refunded128()),
     "msg_cycles_refunded": ("msg_cycles_refunded", bytes_of_u64(ic0.msg_cycles_refunded())),
+    "canister_cycle_balance": ("canister_cycle_balance", bytes_of_u64(ic0.canister_cycle_balance())),
     "canister_cycle_balance128": ("canister_cycle_balance128", ic0.canister_cycle_balance128()),
     "canister_liquid_cycle_balance128": ("canister_liquid_cycle_balance128", ic0.canister_liquid_cycle_balance128()),
     "canister_self": ("canister_self_size", ic0.canister_self()),
@@ -79,9 +92,16 @@ ASKED: dict[Text, tuple[Text, Bytes]] = {
     "env_var_name": ("env_var_name_size", ic0.env_var_name(0)),
     "env_var_name_exists": ("env_var_name_exists", bytes_of_u32(ic0.env_var_name_exists(b"colour"))),
     "env_var_value": ("env_var_value_size", ic0.env_var_value(b"colour")),
+    "performance_counter(0)": ("performance_counter", bytes_of_u64(ic0.performance_counter(0))),
+    "performance_counter(1)": ("performance_counter", bytes_of_u64(ic0.performance_counter(1))),
     "stable64_size": ("stable64_size", bytes_of_u64(ic0.stable64_size())),
+    "stable_size": ("stable_size", bytes_of_u32(ic0.stable_size())),
     "cost_call": ("cost_call", ic0.cost_call(7, 100)),
     "cost_create_canister": ("cost_create_canister", ic0.cost_create_canister()),
+    "cost_http_request": ("cost_http_request", ic0.cost_http_request(100, 1_000)),
+    "cost_sign_with_ecdsa": ("cost_sign_with_ecdsa", ic0.cost_sign_with_ecdsa(b"key_1", 0)),
+    "cost_sign_with_schnorr": ("cost_sign_with_schnorr", ic0.cost_sign_with_schnorr(b"key_1", 0)),
+    "cost_vetkd_derive_key": ("cost_vetkd_derive_key", ic0.cost_vetkd_derive_key(b"key_1", 0)),
 }
 """What is asked: the function of the table that says where that is possible, and the expression."""
 
@@ -115,11 +135,11 @@ def look(stage: Stage, canister: CanisterId, place: Text, names: Iterable[Text])
             stage.expect(stage.query(canister, program(reply(slot(NAMES.index(name))))), replies())
 
 
-def asker(stage: Stage) -> CanisterId:
-    """A canister with an environment variable and certified data."""
+def asker(stage: Stage, module: Blob = PLAIN, more: Action = NOTHING) -> CanisterId:
+    """A canister with environment variables and certified data, which has done something more while installed."""
     variables = List.of(EnvironmentVariable("colour", "blue"), EnvironmentVariable("size", "large"))
     canister = stage.create(settings=management.SettingsArguments(environment_variables=variables))
-    stage.expect(stage.install(canister, TASKS, program(ic0.certified_data_set(b"certified"))), DONE)
+    stage.expect(stage.install(canister, module, program(ic0.certified_data_set(b"certified"), more)), DONE)
     return canister
 
 
@@ -232,7 +252,7 @@ _place(
     "canister_post_upgrade",
     Context.INIT,
     lambda stage, canister, _: stage.expect(
-        stage.install(canister, TASKS, program(noting(Context.INIT)), UPGRADE), DONE
+        stage.install(canister, PLAIN, program(noting(Context.INIT)), UPGRADE), DONE
     ),
 )
 _place(
@@ -240,7 +260,7 @@ _place(
     "canister_init",
     Context.INIT,
     lambda stage, canister, _: stage.expect(
-        stage.install(canister, TASKS, program(noting(Context.INIT)), management.ReinstallMode()), DONE
+        stage.install(canister, PLAIN, program(noting(Context.INIT)), REINSTALL), DONE
     ),
 )
 
@@ -251,6 +271,7 @@ def _timer(stage: Stage, canister: CanisterId, _: CanisterId) -> None:
 
 
 def _hook(stage: Stage, canister: CanisterId, _: CanisterId) -> None:
+    stage.expect(stage.install(canister, LOW_MEMORY, mode=UPGRADE), DONE)
     _called(stage, canister, program(set_on_low_wasm_memory(OF_TASKS), reply()))
     limits = {"wasm_memory_limit": 100 * WASM_PAGE, "wasm_memory_threshold": 95 * WASM_PAGE}
     stage.expect(update_settings(stage, canister, **limits), DONE)
@@ -269,7 +290,7 @@ def pre_upgrade(stage: Stage) -> None:
     told = told_together(Context.PRE_UPGRADE)
     _called(stage, canister, program(set_pre_upgrade(program(stable_append(told))), reply()))
     # When
-    stage.expect(stage.install(canister, TASKS, mode=UPGRADE), DONE)
+    stage.expect(stage.install(canister, PLAIN, mode=UPGRADE), DONE)
     # Then
     with cell("all together in canister_pre_upgrade"):
         stage.expect(stage.query(canister, program(reply(stable_content()))), replies())
@@ -342,3 +363,137 @@ def the_same_everywhere(stage: Stage) -> None:
         stage.query(canister, program(reply(told)), "composite"),
     ):
         stage.expect(seen, replies_with(expected + ALICE))
+
+
+# Where nothing is kept
+
+
+CALLBACKS_OF_COMPOSITE_QUERIES = (
+    ("composite_reply", Context.COMPOSITE_REPLY_CALLBACK, reply(b"an answer"), "a reply callback"),
+    ("composite_reject", Context.COMPOSITE_REJECT_CALLBACK, reject(b"a reason"), "a reject callback"),
+)
+
+
+def _callback_of_composite_query(name: Text, context: Context, answer: Action, place: Text) -> None:
+    def script(stage: Stage) -> None:
+        canister, peer = asker(stage), asker(stage)
+
+        def asked(in_callback: Blob) -> QueryAnswer:
+            calling = call(peer, "query", program(answer), on_reply=in_callback, on_reject=in_callback)
+            return stage.query(canister, program(calling), "composite")
+
+        for each in possible(context):
+            # Unspecified: whether a query has a certificate.
+            if each != "data_certificate_present":
+                with cell(f"{each} in {place} of a composite query"):
+                    stage.expect(asked(program(reply(ASKED[each][1]))), replies())
+        for each in impossible(context):
+            with cell(f"{each} in {place} of a composite query"):
+                stage.expect(asked(program(ignore(ASKED[each][1]), reply())), rejects(RejectCode.CANISTER_ERROR))
+
+    script.__name__ = name
+    scenario(f"Code that runs in {place} of a composite query is told what the specification says", covers=COVERS)(
+        script
+    )
+
+
+for _row in CALLBACKS_OF_COMPOSITE_QUERIES:
+    _callback_of_composite_query(*_row)
+
+
+OTHERWISE_IN_QUERIES = {
+    *("msg_arg_data", "msg_method_name", "performance_counter(0)", "performance_counter(1)"),
+    "data_certificate_present",
+}
+"""What a query is told otherwise than an inspection."""
+
+
+@scenario(
+    "Code that inspects a message is told what the specification says, and traps where it may not ask",
+    covers=(*COVERS, "entry.inspect-message"),
+)
+def inspect_message(stage: Stage) -> None:
+    # Given
+    hooks = set_inspect_message(program(run(ic0.msg_arg_data()))), set_stored_method(program(reply()))
+    canister = asker(stage, more=sequence(*hooks))
+    # When
+    for name in possible(Context.INSPECT_MESSAGE):
+        if name in OTHERWISE_IN_QUERIES:
+            continue
+        told = ASKED[name][1]
+        expected = stage.query(canister, program(reply(told)))
+        content = expected.data if isinstance(expected, Replied) else b""
+        with cell(f"{name} in canister_inspect_message"):
+            check = program(when(equal_bytes(told, content), ic0.accept_message()))
+            stage.expect(stage.answer(stage.send(canister, "stored_update", check)), is_unanswered())
+    for name in impossible(Context.INSPECT_MESSAGE):
+        with cell(f"{name} in canister_inspect_message"):
+            asking = program(ignore(ASKED[name][1]), ic0.accept_message())
+            stage.expect(stage.answer(stage.send(canister, "stored_update", asking)), refuses())
+    # Then
+    stage.settle()
+
+
+@scenario(
+    "Code that runs in the heartbeat is told what the specification says, if the system lets it run",
+    covers=(*COVERS, "entry.heartbeat"),
+    needs=DETERMINISTIC,
+)
+def heartbeat(stage: Stage) -> None:
+    # Given
+    first_of_all = when(is_zero(counter(0)), sequence(set_counter(0, 1), noting(Context.SYSTEM_TASK)))
+    canister = asker(stage, load("scripted_tasks"), set_heartbeat(program(first_of_all)))
+    # Then
+    look(stage, canister, "canister_heartbeat", possible(Context.SYSTEM_TASK))
+
+
+# Where asking traps
+
+
+def _unchanged(stage: Stage, canister: CanisterId, words: Text) -> None:
+    with cell(words):
+        stage.expect(stage.query(canister, program(reply(slot(255)))), replies_with(b""))
+
+
+def _trapping(name: Text) -> Blob:
+    """Leaves a mark, which the trap takes back."""
+    return program(set_slot(255, b"asked"), ignore(ASKED[name][1]))
+
+
+@scenario("Code that asks what is not its to ask while it is installed or upgraded traps", covers=COVERS)
+def not_theirs_while_installing(stage: Stage) -> None:
+    # Given
+    canister = asker(stage)
+    places: tuple[tuple[management.CanisterInstallMode, Text], ...] = (
+        (UPGRADE, "canister_post_upgrade"),
+        (REINSTALL, "canister_init"),
+    )
+    for name, (mode, place) in zip(impossible(Context.INIT), cycle(places), strict=False):
+        # Then
+        with cell(f"{name} in {place}"):
+            stage.expect(stage.install(canister, PLAIN, _trapping(name), mode), fails())
+    for name in impossible(Context.PRE_UPGRADE):
+        with cell(f"{name} in canister_pre_upgrade"):
+            _called(stage, canister, program(set_pre_upgrade(_trapping(name)), reply()))
+            stage.expect(stage.install(canister, PLAIN, mode=UPGRADE), fails())
+    _unchanged(stage, canister, "after all that")
+
+
+@scenario(
+    "Timers and cleanups that ask what is not theirs to ask trap",
+    covers=(*COVERS, "entry.cleanup-callback"),
+    needs=DETERMINISTIC,
+)
+def not_theirs_in_tasks(stage: Stage) -> None:
+    # Given
+    canister, peer = asker(stage), asker(stage)
+    for name in impossible(Context.SYSTEM_TASK):
+        # Then
+        due = ignore(ic0.global_timer_set(1))
+        _called(stage, canister, program(set_global_timer_program(_trapping(name)), due, reply()))
+        stage.settle(seconds=1)
+        _unchanged(stage, canister, f"{name} in canister_global_timer")
+    for name in impossible(Context.CLEANUP):
+        calling = call(peer, "update", program(reply()), on_reply=trap(b"clean up").code, on_cleanup=_trapping(name))
+        stage.expect(stage.call(canister, program(calling)), TRAPPED)
+        _unchanged(stage, canister, f"{name} in a cleanup callback")
