@@ -1,4 +1,4 @@
-"""`icspec coverage`: which row of the checklist is said where, and what shows it."""
+"""`icspec coverage`: which row of the checklist is said and shown where, and what answers production's tests."""
 
 import argparse
 import json
@@ -18,11 +18,20 @@ from properties.coverage.join import (
     read_exceptions,
 )
 from properties.coverage.marks import MarkError
+from properties.coverage.production import (
+    Answer,
+    BehavioursError,
+    Prediction,
+    predict,
+    read_answers,
+    read_behaviours,
+)
 from spec.tooling.command_arguments import VerbParser, complain
 
 EXAMPLE: Final = """example:
   icspec coverage
   icspec coverage --list invariants --rows
+  icspec coverage --production --rows
   icspec coverage --json
 """
 
@@ -34,8 +43,10 @@ def main(arguments: list[str]) -> int:
     options = _parser().parse_args(arguments)
     try:
         rows = read_checklist(options.checklist)
-        coverage = join(rows, covering_names(), evidence_names(), read_exceptions())
-    except (ChecklistError, ExceptionsError, MarkError) as problem:
+        evidence = evidence_names()
+        coverage = join(rows, covering_names(), evidence, read_exceptions())
+        prediction = predict(read_behaviours(), evidence, read_answers())
+    except (ChecklistError, ExceptionsError, MarkError, BehavioursError) as problem:
         return complain("icspec coverage", problem)
     lists = list(dict.fromkeys(row.list for row in rows))
     for name in options.list or ():
@@ -43,14 +54,20 @@ def main(arguments: list[str]) -> int:
             return complain("icspec coverage", f"no list is named {name!r}; there are {', '.join(lists)}")
     chosen = [name for name in lists if not options.list or name in options.list]
     if options.json:
-        print(json.dumps(_report(coverage, chosen), indent=2))
+        print(json.dumps(_report(coverage, chosen) | {"production": _report_of_production(prediction)}, indent=2))
+    elif options.production:
+        _print_production(prediction, every_row=options.rows)
     else:
         _print(coverage, chosen, every_row=options.rows)
-    for name in coverage.unresolved:
+        if not options.list:
+            print()
+            _print_production(prediction, every_row=False)
+    unresolved, needless = coverage.unresolved + prediction.unresolved, coverage.needless + prediction.needless
+    for name in unresolved:
         print(f"icspec coverage: in no list: {name}", file=sys.stderr)
-    for name in coverage.needless:
-        print(f"icspec coverage: shown, so it needs no exception: {name}", file=sys.stderr)
-    return UNRESOLVED if coverage.unresolved or coverage.needless else 0
+    for name in needless:
+        print(f"icspec coverage: needs no exception, since it is shown or out of scope: {name}", file=sys.stderr)
+    return UNRESOLVED if unresolved or needless else 0
 
 
 def _parser() -> VerbParser:
@@ -69,6 +86,7 @@ def _parser() -> VerbParser:
         help="another checklist than that of this repository, a JSON file",
     )
     parser.add_argument("--list", action="append", metavar="NAME", help="only this list; may be given several times")
+    parser.add_argument("--production", action="store_true", help="only the behaviours of production's own tests")
     parser.add_argument("--rows", action="store_true", help="also print every row with what says it and what shows it")
     parser.add_argument("--json", action="store_true", help="print a report for machines")
     return parser
@@ -142,3 +160,38 @@ def _print_missing(name: str, rows: list[Joined]) -> None:
         )
         reason = "" if one.exception is None else f": {one.exception}"
         print(f"  {one.row.id} has no {lacks}{reason}")
+
+
+# Production
+
+
+def _report_of_production(prediction: Prediction) -> dict[str, Any]:
+    return {
+        "areas": {
+            area: {answer.value: prediction.counts(area).get(answer, 0) for answer in Answer}
+            for area in prediction.areas
+        },
+        "rows": [
+            {
+                "id": one.behaviour.id,
+                "area": one.behaviour.area,
+                "answer": one.answer.value,
+                "shown_by": one.shown_by,
+                "reason": one.reason,
+            }
+            for one in prediction.rows
+        ],
+    }
+
+
+def _print_production(prediction: Prediction, *, every_row: bool) -> None:
+    print("behaviours that production's own tests assert")
+    print(f"{'area':14}{'rows':>7}" + "".join(f"{answer:>11}" for answer in Answer))
+    for area in (*prediction.areas, None):
+        counts = prediction.counts(area)
+        shares = "".join(f"{counts.get(answer, 0):>11}" for answer in Answer)
+        print(f"{area or 'all':14}{sum(counts.values()):>7}{shares}")
+    for one in prediction.rows if every_row else ():
+        print(f"\n{one.behaviour.id} ({one.behaviour.area}, {one.answer})\n  {one.behaviour.behaviour}")
+        if one.shown_by or one.reason:
+            print(f"  {one.reason or 'shown by ' + ', '.join(one.shown_by)}")

@@ -25,6 +25,9 @@ from spec.values.identifiers import Text
 
 EXCEPTIONS: Final = ROOT / "docs" / "coverage-exceptions.toml"
 
+OF_PRODUCTION: Final = "prod."
+"""What the ids of production's behaviours begin with; `production` joins them."""
+
 OURS: Final = "ours"
 """The source of an invariant that no row states."""
 
@@ -157,6 +160,7 @@ def join(rows: tuple[Row, ...], covering: Names, evidence: Names, exceptions: Ma
     )
     known = {row.id for row in rows}
     named = [(id, where) for names in (covering, evidence) for id, places in names.items() for where in places]
+    named = [(id, where) for id, where in named if not id.startswith(OF_PRODUCTION)]
     named += [(id, str(EXCEPTIONS.relative_to(ROOT))) for id in exceptions]
     return Coverage(
         rows=joined,
