@@ -147,7 +147,10 @@ def not_replicated(stage: Stage) -> None:
     stage.expect(stage.call(caller, by_canister), REJECTED)
 
 
-@scenario("Queries between canisters see no cycles and no replicated execution", covers=COMPOSITE)
+@scenario(
+    "Queries between canisters see no cycles and no replicated execution",
+    covers=(*COMPOSITE, "prod.in_replicated_execution.test_in_replicated_execution_for_composite_query_returns_0"),
+)
 def composite_context(stage: Stage) -> None:
     # Given
     canister = scripted(stage)

@@ -41,7 +41,14 @@ def query_changes_nothing(stage: Stage) -> None:
     stage.balance(canister)
 
 
-@scenario("A query sees its caller", covers=("api.msg-caller-copy", "rule.query.method-execution"))
+@scenario(
+    "A query sees its caller",
+    covers=(
+        "prod.hypervisor.ic0_msg_caller_size_and_copy_work_in_query_calls",
+        "api.msg-caller-copy",
+        "rule.query.method-execution",
+    ),
+)
 def query_sees_caller(stage: Stage) -> None:
     # Given
     canister = scripted(stage)
@@ -51,7 +58,12 @@ def query_sees_caller(stage: Stage) -> None:
 
 @scenario(
     "A query runs outside replicated execution, an update call and a query method called as update inside",
-    covers=("api.in-replicated-execution", "entry.mode-matrix"),
+    covers=(
+        "prod.in_replicated_execution.test_in_replicated_execution_for_update_returns_1",
+        "prod.in_replicated_execution.test_in_replicated_execution_for_query_returns_0",
+        "api.in-replicated-execution",
+        "entry.mode-matrix",
+    ),
 )
 def replicated_execution(stage: Stage) -> None:
     # Given

@@ -55,7 +55,12 @@ shows(
     __name__,
     "no_deadline",
     "A user's call has no deadline",
-    ("api.msg-deadline", "def.deadline-of-context"),
+    (
+        "prod.hypervisor.ic0_msg_deadline_while_executing_ingress_message",
+        "prod.response.test_ic0_msg_deadline_best_effort_responses_feature_flag_enabled",
+        "api.msg-deadline",
+        "def.deadline-of-context",
+    ),
     bytes_of_u64(ic0.msg_deadline()),
     bytes(8),
 )

@@ -32,10 +32,11 @@ def records(*entries, **choices):
 ASKED = TrapCause.ASKED_FOR
 
 
-@pytest.mark.checklist("unspec.fn.logs")
+@pytest.mark.checklist("prod.system_api.test_save_log_message_invalid_message_size", "unspec.fn.logs")
 def test_traps_are_recorded_in_the_words_of_production():
     assert records(SystemRecord(None, TrapCause.UNREACHABLE)) == (b"[TRAP]: unreachable",)
     assert records(SystemRecord(None, TrapCause.HEAP_OUT_OF_BOUNDS)) == (b"[TRAP]: heap out of bounds",)
+    assert records(SystemRecord(None, TrapCause.STACK_OVERFLOW)) == (b"[TRAP]: stack overflow",)
     assert records(b"one", SystemRecord(b"why", ASKED)) == (b"[TRAP]: why",)
     assert records(SystemRecord(b"", ASKED)) == (b"[TRAP]: (no message)",)
     assert records(SystemRecord(UNREADABLE, ASKED)) == (b"[TRAP]: (trap message out of memory bounds)",)

@@ -224,7 +224,7 @@ def test_the_oldest_records_make_room_in_the_log(go: Run) -> None:
     assert outcome.instructions_used == 1 + 3 * (2 + 5 + 100) + first + second + third
 
 
-@pytest.mark.checklist("unspec.fn.logs", "api.debug-print")
+@pytest.mark.checklist("prod.system_api.test_save_log_message_trims_long_message", "unspec.fn.logs", "api.debug-print")
 def test_a_text_is_cut_to_what_the_log_has_room_for(go: Run) -> None:
     printed = [go(f"(call $debug_print (i32.const 0) (i32.const {size}))").logs for size in (4_056, 4_057, 65_536)]
     assert [[len(text) for text in logs] for logs in printed] == [[4_056]] * 3

@@ -18,7 +18,9 @@ COPY_ARGUMENT = """
 """
 
 
-@pytest.mark.checklist("api.msg-arg-data-copy", "api-general.blob-idiom")
+@pytest.mark.checklist(
+    "prod.wasmtime_embedder.correctly_count_instructions", "api.msg-arg-data-copy", "api-general.blob-idiom"
+)
 def test_a_part_of_the_argument_is_copied(replied: Run) -> None:
     assert replied(COPY_ARGUMENT, argument=b"abcde") == b"bcd"
 

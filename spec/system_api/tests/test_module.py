@@ -21,7 +21,12 @@ INSTALLER = Caller(Principal(b"installer"))
 COUNT_CALLER = "(call $msg_caller_size)"
 
 
-@pytest.mark.checklist("error.method-not-found", "entry.heartbeat")
+@pytest.mark.checklist(
+    "prod.hypervisor.executing_non_existing_method_does_not_consume_cycles",
+    "prod.ee_canister_task.heartbeat_fails_gracefully_if_not_exported",
+    "error.method-not-found",
+    "entry.heartbeat",
+)
 def test_a_missing_method_or_task_is_told(canister: Run, environment: Environment) -> None:
     one = canister('(func (export "canister_update go"))')
     missing = Trapped(0, TrapReason.NO_SUCH_METHOD)
@@ -114,7 +119,12 @@ def test_replicated_queries_accept_cycles_and_others_may_not(canister: Run) -> N
     assert isinstance(one.query(replicated=False, cycles=9), Trapped)
 
 
-@pytest.mark.checklist("entry.heartbeat", "entry.global-timer", "api.msg-caller-size")
+@pytest.mark.checklist(
+    "prod.hypervisor.ic0_msg_caller_copy_works_in_heartbeat",
+    "entry.heartbeat",
+    "entry.global-timer",
+    "api.msg-caller-size",
+)
 def test_system_tasks_are_called_by_the_system(canister: Run, environment: Environment) -> None:
     one = canister(f"""
         (func (export "canister_heartbeat") {NEW} (drop (call $call_perform))
