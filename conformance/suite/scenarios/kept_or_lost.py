@@ -32,7 +32,7 @@ from conformance.canisters.scripted import (
     trap,
 )
 from conformance.judging.patterns import replies
-from conformance.protocol.interface import Rejected
+from conformance.protocol.interface import Needs, Rejected
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.composite import asked
@@ -148,7 +148,7 @@ def look(subject: Rich, words: Text, kept: frozenset[Text] | None) -> None:
 Event = Callable[[Rich], None]
 
 
-def _installing(
+def installing(
     module: Blob,
     mode: management.CanisterInstallMode,
     argument: Blob = b"",
@@ -164,17 +164,17 @@ def _installing(
     return event
 
 
-def _calling(argument: Blob) -> Event:
+def calling(argument: Blob) -> Event:
     return lambda subject: (subject.stage.call(subject.canister, argument), None)[1]
 
 
-def _managing(method_name: Text, kind: type = management.CanisterIdArguments) -> Event:
+def managing(method_name: Text, kind: type = management.CanisterIdArguments) -> Event:
     return lambda subject: subject.stage.expect(
         manage(subject.stage, subject.canister, method_name, kind(subject.canister)), replies()
     )
 
 
-def _each(*events: Event) -> Event:
+def each_of(*events: Event) -> Event:
     def event(subject: Rich) -> None:
         for one in events:
             one(subject)
@@ -199,7 +199,7 @@ def _taking_and_uninstalling(subject: Rich) -> None:
     subject.stage.expect(load_snapshot(subject.stage, subject.canister, summary.id), DONE)
 
 
-def _calling_itself(answer: Blob, in_callback: Blob) -> Event:
+def calling_itself(answer: Blob, in_callback: Blob) -> Event:
     def event(subject: Rich) -> None:
         argument = program(
             call(subject.canister, "also_update", answer, on_reply=in_callback, on_reject=in_callback, on_cleanup=CLEAN)
@@ -226,72 +226,72 @@ REPLACE = management.UpgradeMode(wasm_memory_persistence=WasmMemoryPersistence.R
 SKIP = management.UpgradeMode(skip_pre_upgrade=True)
 
 EVENTS: tuple[tuple[Text, Text, Event, frozenset[Text] | None, Blob], ...] = (
-    ("reinstall", "its code was reinstalled", _installing(PLAIN, REINSTALL), NONE, PLAIN),
+    ("reinstall", "its code was reinstalled", installing(PLAIN, REINSTALL), NONE, PLAIN),
     (
         "failed_reinstall",
         "a reinstallation trapped",
-        _installing(PLAIN, REINSTALL, TRAPPING, works=False),
+        installing(PLAIN, REINSTALL, TRAPPING, works=False),
         ALL,
         PLAIN,
     ),
     (
         "second_install",
         "another installation was refused",
-        _installing(PLAIN, management.InstallMode(), works=False),
+        installing(PLAIN, management.InstallMode(), works=False),
         ALL,
         PLAIN,
     ),
-    ("upgrade", "it was upgraded", _installing(PLAIN, UPGRADE), frozenset({STABLE, CERTIFIED}), PLAIN),
+    ("upgrade", "it was upgraded", installing(PLAIN, UPGRADE), frozenset({STABLE, CERTIFIED}), PLAIN),
     (
         "upgrade_without_hook",
         "it was upgraded without canister_pre_upgrade",
-        _installing(PLAIN, SKIP, hook=TRAPPING),
+        installing(PLAIN, SKIP, hook=TRAPPING),
         frozenset({STABLE, CERTIFIED}),
         PLAIN,
     ),
     (
         "upgrade_keeping",
         "it was upgraded with its heap",
-        _installing(KEEPING, KEEP),
+        installing(KEEPING, KEEP),
         frozenset({HEAP, STABLE, CERTIFIED}),
         KEEPING,
     ),
     (
         "upgrade_replacing",
         "it was upgraded with a new heap",
-        _installing(KEEPING, REPLACE),
+        installing(KEEPING, REPLACE),
         frozenset({STABLE, CERTIFIED}),
         KEEPING,
     ),
     (
         "trap_in_pre_upgrade",
         "canister_pre_upgrade trapped",
-        _installing(PLAIN, UPGRADE, works=False, hook=TRAPPING),
+        installing(PLAIN, UPGRADE, works=False, hook=TRAPPING),
         ALL,
         PLAIN,
     ),
     (
         "trap_in_post_upgrade",
         "canister_post_upgrade trapped",
-        _installing(PLAIN, UPGRADE, TRAPPING, works=False, hook=program(*CHANGES)),
+        installing(PLAIN, UPGRADE, TRAPPING, works=False, hook=program(*CHANGES)),
         ALL,
         PLAIN,
     ),
     (
         "no_choice",
         "an upgrade was refused for want of a choice",
-        _installing(KEEPING, UPGRADE, works=False),
+        installing(KEEPING, UPGRADE, works=False),
         ALL,
         KEEPING,
     ),
-    ("bad_module", "an upgrade to no module was refused", _installing(b"no module", UPGRADE, works=False), ALL, PLAIN),
+    ("bad_module", "an upgrade to no module was refused", installing(b"no module", UPGRADE, works=False), ALL, PLAIN),
     (
         "uninstall",
         "its code was uninstalled and installed again",
-        _each(
-            _managing("uninstall_code", management.UninstallCodeArguments),
+        each_of(
+            managing("uninstall_code", management.UninstallCodeArguments),
             lambda subject: look(subject, "after its code was uninstalled", None),
-            _installing(PLAIN, management.InstallMode()),
+            installing(PLAIN, management.InstallMode()),
         ),
         NONE,
         PLAIN,
@@ -299,10 +299,10 @@ EVENTS: tuple[tuple[Text, Text, Event, frozenset[Text] | None, Blob], ...] = (
     (
         "stop",
         "it was stopped and started",
-        _each(
-            _managing("stop_canister"),
+        each_of(
+            managing("stop_canister"),
             lambda subject: look(subject, "after it was stopped", None),
-            _managing("start_canister"),
+            managing("start_canister"),
         ),
         ALL,
         PLAIN,
@@ -325,19 +325,19 @@ EVENTS: tuple[tuple[Text, Text, Event, frozenset[Text] | None, Blob], ...] = (
         ALL,
         PLAIN,
     ),
-    ("chunks", "its chunks were cleared", _managing("clear_chunk_store"), ALL, PLAIN),
-    ("trap", "an update call trapped", _calling(TRAPPING), ALL, PLAIN),
+    ("chunks", "its chunks were cleared", managing("clear_chunk_store"), ALL, PLAIN),
+    ("trap", "an update call trapped", calling(TRAPPING), ALL, PLAIN),
     (
         "trap_in_callback",
         "a callback trapped",
-        _calling_itself(program(reply()), TRAPPING),
+        calling_itself(program(reply()), TRAPPING),
         ALL,
         PLAIN,
     ),
     (
         "trap_in_callee",
         "a call to itself trapped, and what the callback did then was undone too",
-        _calling_itself(TRAPPING, TRAPPING),
+        calling_itself(TRAPPING, TRAPPING),
         ALL,
         PLAIN,
     ),
@@ -345,7 +345,17 @@ EVENTS: tuple[tuple[Text, Text, Event, frozenset[Text] | None, Blob], ...] = (
 """Name, words, event, what is kept, and the code of the canister."""
 
 
-def _scenario(name: Text, words: Text, event: Event, kept: frozenset[Text] | None, module: Blob) -> None:
+def after_event(
+    group: Text,
+    name: Text,
+    words: Text,
+    event: Event,
+    kept: frozenset[Text] | None,
+    module: Blob = PLAIN,
+    needs: Needs | None = None,
+) -> None:
+    """In a group, given by its module: one event, after which everything is looked at."""
+
     def script(stage: Stage) -> None:
         # Given
         subject = rich(stage, module)
@@ -355,12 +365,13 @@ def _scenario(name: Text, words: Text, event: Event, kept: frozenset[Text] | Non
         # Then
         look(subject, f"after {words}", kept)
 
-    script.__name__ = name
+    script.__name__, script.__module__ = name, group
     scenario(
         f"After {words}, a canister has what the specification says, and has lost the rest",
         covers=("inv.atomic.install-code", "inv.atomic.upgrade", "seed2.no-commit-on-failure"),
+        needs=needs,
     )(script)
 
 
 for _row in EVENTS:
-    _scenario(*_row)
+    after_event(__name__, *_row)
