@@ -106,6 +106,10 @@ class Lockstep:
         self.failures: Counter[str] = Counter()
         self.lost: Counter[str] = Counter()
         """How often each rule lost cycles, among them those of an amount that was full."""
+        self.executions: list[Executed] = []
+        """All executions, in order."""
+        self.burned: Counter[BurnReason] = Counter()
+        """How many cycles were burned for what."""
         self.chosen: Counter[str] = Counter()
         """How often an execution was taken with a value of its own for a choice, by choice."""
         self.execution_choices: dict[str, Any] = {}
@@ -127,6 +131,9 @@ class Lockstep:
         self.fired[label.rule] += 1
         self.chosen.update(self.execution_choices.keys() & label.arguments().keys())
         self.lost[label.rule] += any(each.cycles and each.reason is BurnReason.LOST for each in result.burned)
+        self.executions += [output for output in result.outputs if isinstance(output, Executed)]
+        for each in result.burned:
+            self.burned[each.reason] += each.cycles
         self._compare_shown(result, self.engine.explain())
         self.compare_states()
         return True

@@ -74,6 +74,7 @@ def test_the_worked_examples_are_those_of_the_facts() -> None:
     assert {what: value for what, value in examples.items() if what not in NOT_IN_THIS_PROFILE} == VALUES
 
 
+@pytest.mark.checklist("prod.cam.variable_execution_cost_matches_refund")
 @given(st.integers(0, 10**12), st.integers(0, 10**12), st.booleans(), st.integers(1, 100))
 def test_an_execution_costs_at_least_its_fixed_part_and_at_most_its_prepayment(
     limit: int, used: int, wasm64: bool, subnet_size: int
@@ -100,6 +101,7 @@ def test_the_freezing_limit_is_the_idle_rate_times_the_threshold() -> None:
     assert f.freezing_limit(FEES, 0, 0, 0, 2**30, 13) == 0
 
 
+@pytest.mark.checklist("prod.cam.freezing_threshold_uses_reserved_balance")
 def test_the_reserved_balance_serves_the_freezing_limit_first() -> None:
     assert f.liquid_balance(100, 0, 30) == 70
     assert f.liquid_balance(100, 20, 30) == 90

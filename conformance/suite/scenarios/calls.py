@@ -54,6 +54,7 @@ def pay_for_memory(stage: Stage, canister: CanisterId, more: ByteCount) -> None:
         "entry.reply-callback",
         "inv.call-perform-zero-one-callback",
         "seed2.call-is-two-messages",
+        "prod.response.execute_response_successfully",
     ),
 )
 def reply_comes_back(stage: Stage) -> None:
@@ -67,7 +68,13 @@ def reply_comes_back(stage: Stage) -> None:
 
 @scenario(
     "The callee's own reject reaches the reject callback with its text",
-    covers=("entry.reject-callback", "api.msg-reject-msg-copy", "api.msg-reject-code"),
+    covers=(
+        "entry.reject-callback",
+        "api.msg-reject-msg-copy",
+        "api.msg-reject-code",
+        "prod.hypervisor.ic0_msg_reject_msg_size_and_copy_work",
+        "prod.ee_tests.callee_can_reject",
+    ),
 )
 def reject_comes_back(stage: Stage) -> None:
     # Given
@@ -152,7 +159,14 @@ def accepting_in_a_callback(stage: Stage) -> None:
     stage.expect(answer, replies_with(amount(700) + amount(700)))
 
 
-@scenario("Users' calls carry no cycles", covers=("inv.ingress.no-cycles", "api.msg-cycles-available128"))
+@scenario(
+    "Users' calls carry no cycles",
+    covers=(
+        "inv.ingress.no-cycles",
+        "api.msg-cycles-available128",
+        "prod.hypervisor.ic0_msg_cycles_available_returns_zero_for_ingress",
+    ),
+)
 def users_send_no_cycles(stage: Stage) -> None:
     # Given
     canister = scripted(stage)
@@ -279,7 +293,13 @@ def chain_of_calls(stage: Stage) -> None:
 
 @scenario(
     "The callee of a bounded-wait call sees the deadline, that of an unbounded-wait call sees none",
-    covers=("api.call-with-best-effort-response", "api.msg-deadline", "def.deadline-of-context"),
+    covers=(
+        "api.call-with-best-effort-response",
+        "api.msg-deadline",
+        "def.deadline-of-context",
+        "prod.hypervisor.call_with_best_effort_response_succeeds",
+        "prod.execution_test.best_effort_responses_no_timeout",
+    ),
 )
 def deadlines(stage: Stage) -> None:
     # Given

@@ -121,7 +121,12 @@ def expired_stop_call(stage: Stage) -> None:
 
 @scenario(
     "A timeout above five minutes counts as five minutes",
-    covers=("api.call-with-best-effort-response", "unspec.const.max-call-timeout", "def.deadline-of-context"),
+    covers=(
+        "api.call-with-best-effort-response",
+        "unspec.const.max-call-timeout",
+        "def.deadline-of-context",
+        "prod.execution_test.best_effort_responses_timeout_larger_than_max_allowed",
+    ),
 )
 def longest_timeout(stage: Stage) -> None:
     # Given

@@ -203,7 +203,13 @@ def trap_after_pre_upgrade(stage: Stage) -> None:
 
 @scenario(
     "No timer fires while its canister is stopping or stopped; it fires when the canister was started again",
-    covers=("entry.global-timer", "rule.call-context-creation.global-timer", "rule.mgmt.stop-canister.completion"),
+    covers=(
+        "entry.global-timer",
+        "rule.call-context-creation.global-timer",
+        "rule.mgmt.stop-canister.completion",
+        "prod.hypervisor.cannot_stop_canister_with_open_call_context",
+        "prod.response.execute_response_when_stopping_status",
+    ),
     needs=DETERMINISTIC,
 )
 def timer_and_stopping(stage: Stage) -> None:

@@ -47,7 +47,12 @@ def status_is(status: SimpleStatus) -> Pattern:
 
 @scenario(
     "A new canister has the cycles asked for, default settings, no code, and its creator as controller",
-    covers=("rule.mgmt.provisional-create", "rule.mgmt.create-canister.defaults", "def.canister-status-record"),
+    covers=(
+        "rule.mgmt.provisional-create",
+        "rule.mgmt.create-canister.defaults",
+        "def.canister-status-record",
+        "prod.canister_manager.can_get_canister_balance",
+    ),
 )
 def new_canister(stage: Stage) -> None:
     # When
@@ -87,7 +92,12 @@ def specified_id(stage: Stage) -> None:
 
 @scenario(
     "A canister creates another one, which gets the cycles sent less the fee",
-    covers=("rule.mgmt.create-canister.conditions", "rule.mgmt.create-canister.effects", "mgmt.create-canister"),
+    covers=(
+        "rule.mgmt.create-canister.conditions",
+        "rule.mgmt.create-canister.effects",
+        "mgmt.create-canister",
+        "prod.canister_manager.can_create_canister_with_extra_cycles",
+    ),
 )
 def canister_creates(stage: Stage) -> None:
     # Given
@@ -107,7 +117,11 @@ def canister_creates(stage: Stage) -> None:
 
 @scenario(
     "Creating a canister without the fee is rejected, and the cycles come back",
-    covers=("rule.mgmt.create-canister.conditions", "error.create-canister-not-enough-cycles"),
+    covers=(
+        "rule.mgmt.create-canister.conditions",
+        "error.create-canister-not-enough-cycles",
+        "prod.canister_manager.create_canister_fails_if_not_enough_cycles_are_sent_with_the_request",
+    ),
     needs=Needs(exact_costs=True),
 )
 def fee_is_missing(stage: Stage) -> None:
@@ -194,6 +208,7 @@ def stopping_canister(stage: Stage) -> tuple[CanisterId, CanisterId, Sent]:
         "rule.mgmt.stop-canister.from-running",
         "rule.reject-call.stopped-or-stopping",
         "inv.stopping-processes-responses",
+        "prod.ee_tests.stopping_canister_rejects_requests",
     ),
 )
 def stopping(stage: Stage) -> None:
@@ -300,7 +315,11 @@ def deposit_into_nothing(stage: Stage) -> None:
 
 @scenario(
     "A user tops up a canister out of nothing",
-    covers=("rule.mgmt.provisional-top-up", "mgmt.provisional-top-up-canister"),
+    covers=(
+        "rule.mgmt.provisional-top-up",
+        "mgmt.provisional-top-up-canister",
+        "prod.canister_manager.add_cycles_sender_in_whitelist",
+    ),
 )
 def top_up(stage: Stage) -> None:
     # Given

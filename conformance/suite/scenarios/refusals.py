@@ -95,7 +95,10 @@ def to_frozen_canister(stage: Stage) -> None:
 
 @scenario(
     "A call to a canister that cannot pay for an execution is rejected, and its cycles come back",
-    covers=("rule.call-context-creation.public-method",),
+    covers=(
+        "rule.call-context-creation.public-method",
+        "prod.ee_tests.can_reject_a_request_when_canister_is_out_of_cycles",
+    ),
 )
 def to_canister_out_of_cycles(stage: Stage) -> None:
     # Given
@@ -110,7 +113,12 @@ def to_canister_out_of_cycles(stage: Stage) -> None:
 
 @scenario(
     "A call with fewer cycles than the callee asks for is rejected; one with enough is not",
-    covers=("rule.reject-call.insufficient-cycles", "setting.minimum-incoming-canister-call-cycles"),
+    covers=(
+        "rule.reject-call.insufficient-cycles",
+        "setting.minimum-incoming-canister-call-cycles",
+        "prod.canister_settings.inter_canister_call_accepted_when_cycles_sufficient",
+        "prod.canister_settings.inter_canister_call_rejected_when_cycles_insufficient",
+    ),
 )
 def with_too_few_cycles(stage: Stage) -> None:
     # Given
@@ -126,7 +134,11 @@ def with_too_few_cycles(stage: Stage) -> None:
 
 @scenario(
     "A canister that asks for cycles can call itself, and be called by users, without",
-    covers=("rule.reject-call.insufficient-cycles", "setting.minimum-incoming-canister-call-cycles"),
+    covers=(
+        "rule.reject-call.insufficient-cycles",
+        "setting.minimum-incoming-canister-call-cycles",
+        "prod.canister_settings.minimum_msg_cycles_available_does_not_affect_ingress",
+    ),
 )
 def own_calls_need_no_cycles(stage: Stage) -> None:
     # Given

@@ -64,7 +64,12 @@ def anonymous_calls(stage: Stage) -> None:
 
 @scenario(
     "A canister's own reject reaches the user with its text",
-    covers=("api.msg-reject", "inv.reject-code-fixed-by-protocol", "rule.respond-to-user"),
+    covers=(
+        "api.msg-reject",
+        "inv.reject-code-fixed-by-protocol",
+        "rule.respond-to-user",
+        "prod.ee_tests.ingress_can_reject",
+    ),
 )
 def own_reject(stage: Stage) -> None:
     # Given
@@ -216,6 +221,7 @@ def answers_stay(stage: Stage) -> None:
         "api.accept-message",
         "api.msg-method-name-copy",
         "rule.submit-call.regular-canister",
+        "prod.ee_tests.inspect_caller",
     ),
 )
 def inspection(stage: Stage) -> None:

@@ -37,7 +37,7 @@ shows(
     __name__,
     "reply_in_parts",
     "A reply is what was appended, in order",
-    ("api.msg-reply-data-append", "api.msg-reply"),
+    ("api.msg-reply-data-append", "api.msg-reply", "prod.hypervisor.reply_data_append_really_appends"),
     b"ghi",
     b"abcdefghi",
     ic0.msg_reply_data_append(b"abc"),

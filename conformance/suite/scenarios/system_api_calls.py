@@ -43,7 +43,12 @@ shows(
 
 @scenario(
     "A balance that 64 bits do not hold is told in 128 bits only",
-    covers=("api.canister-cycle-balance", "api.canister-cycle-balance128", "api-general.cycles-encoding"),
+    covers=(
+        "api.canister-cycle-balance",
+        "api.canister-cycle-balance128",
+        "api-general.cycles-encoding",
+        "prod.hypervisor.execute_with_huge_cycle_balance",
+    ),
 )
 def large_balance(stage: Stage) -> None:
     # Given
@@ -80,7 +85,11 @@ def many_cycles(stage: Stage) -> None:
 
 @scenario(
     "Cycles are attached in several portions, with 64 and 128 bits",
-    covers=("api.call-cycles-add", "api.call-cycles-add128"),
+    covers=(
+        "api.call-cycles-add",
+        "api.call-cycles-add128",
+        "prod.hypervisor.ic0_msg_cycles_available_works_for_calls",
+    ),
 )
 def portions(stage: Stage) -> None:
     # Given
@@ -166,7 +175,11 @@ traps(
 
 @scenario(
     "A new call replaces one that was begun and not performed",
-    covers=("api.call-new", "entry.pending-call-discarded"),
+    covers=(
+        "api.call-new",
+        "entry.pending-call-discarded",
+        "prod.hypervisor.call_new_clears_unfinished_call",
+    ),
 )
 def replaced_call(stage: Stage) -> None:
     # Given

@@ -359,6 +359,7 @@ _inspects(
     program(ic0.accept_message(), ic0.accept_message()),
     False,
     "api.accept-message",
+    "prod.ee_tests.cannot_accept_message_twice",
 )
 _inspects(
     "inspection_traps",
@@ -367,6 +368,7 @@ _inspects(
     False,
     "api.accept-message",
     "entry.trap-discards",
+    "prod.ee_tests.trap_instead_of_accepting_message",
 )
 _inspects(
     "inspection_replies", "Inspection does not reply", program(ic0.accept_message(), reply()), False, "api.msg-reply"

@@ -130,7 +130,12 @@ def double_response_in_callback(stage: Stage) -> None:
 
 @scenario(
     "A trap in a callback undoes the callback only",
-    covers=("inv.prop-02-call-splits-execution", "inv.prop-05-trap-rolls-back", "inv.reject-does-not-undo"),
+    covers=(
+        "inv.prop-02-call-splits-execution",
+        "inv.prop-05-trap-rolls-back",
+        "inv.reject-does-not-undo",
+        "prod.hypervisor.update_commits_memory_changes",
+    ),
 )
 def callback_traps(stage: Stage) -> None:
     # Given

@@ -1,5 +1,6 @@
 """What an execution leaves, and what it does not."""
 
+import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller
@@ -126,6 +127,7 @@ def call_back(module, callback, response, environment, **changes):
     )
 
 
+@pytest.mark.checklist("prod.wasmtime_embedder.calling_function_by_index")
 def test_closures_run_with_their_argument(load, environment) -> None:
     module = load(CALLBACKS)
     callback = Callback(Closure(0, 11), Closure(0, 22))
@@ -145,6 +147,7 @@ def test_a_cleanup_runs_on_the_state_before_and_both_are_charged(load, environme
     assert outcome.instructions_used == 1005 + 1 + 3 + 1 + 5 + 1 + 500 + 1000
 
 
+@pytest.mark.checklist("prod.wasmtime_embedder.calling_function_with_invalid_signature_fails")
 def test_a_closure_that_is_no_fitting_function_traps(load, environment) -> None:
     module = load(CALLBACKS)
     for index in (3, 4, 5, 2**32 - 1, 2**64 - 1):

@@ -29,7 +29,12 @@ def about_chunks(method_name, caller=USER, **changes):
     return managing((A, canister(A, **changes)), call=asked(arguments, method_name, caller))
 
 
-@pytest.mark.checklist("rule.mgmt.upload-chunk", "mgmt.upload-chunk", "unspec.const.chunk-store-size")
+@pytest.mark.checklist(
+    "rule.mgmt.upload-chunk",
+    "mgmt.upload-chunk",
+    "unspec.const.chunk-store-size",
+    "prod.canister_manager.upload_chunk_charges_canister_cycles",
+)
 @pytest.mark.parametrize("caller", [USER, A])
 def test_a_chunk_is_stored_under_its_hash_and_paid_for(caller):
     before = uploading(caller=caller)

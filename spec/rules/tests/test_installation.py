@@ -195,6 +195,9 @@ MODES = [(INSTALL, PLAIN, "init"), (INSTALL, AGAIN, "init"), (UPGRADE, managemen
     "inv.cycles.reserved-limit",
     "error.wasm-memory-limit",
     "error.insufficient-cycles-memory-grow",
+    "prod.canister_manager.installing_a_canister_with_not_enough_cycles_fails",
+    "prod.pocket_ic.test_install_canister_with_no_cycles",
+    "prod.hypervisor.wasm_memory_limit_is_enforced_in_init",
 )
 @pytest.mark.parametrize(("rule", "mode", "hook"), MODES)
 @pytest.mark.parametrize(

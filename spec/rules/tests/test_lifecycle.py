@@ -223,7 +223,12 @@ def test_controllers_and_admins_rule_over_the_life_of_existing_canisters(rule):
 
 
 @pytest.mark.checklist(
-    "rule.mgmt.uninstall-code", "mgmt.uninstall-code", "inv.deleted-context-not-awaiting", "inv.logs-replicated-only"
+    "rule.mgmt.uninstall-code",
+    "mgmt.uninstall-code",
+    "inv.deleted-context-not-awaiting",
+    "inv.logs-replicated-only",
+    "prod.canister_manager.uninstall_canister_doesnt_respond_to_responded_call_contexts",
+    "prod.canister_manager.uninstall_canister_responds_to_unresponded_call_contexts",
 )
 @pytest.mark.parametrize("status", [Running(), WAITING, Stopping()])
 @pytest.mark.parametrize("installed", [None, Empty()])
@@ -277,7 +282,11 @@ def test_uninstalling_removes_code_and_state_and_rejects_what_was_open(status, i
 
 
 @pytest.mark.checklist(
-    "rule.mgmt.delete-canister", "mgmt.delete-canister", "inv.state-map-domains", "inv.id-not-reused"
+    "rule.mgmt.delete-canister",
+    "mgmt.delete-canister",
+    "inv.state-map-domains",
+    "inv.id-not-reused",
+    "prod.canister_manager.delete_canister_consumed_cycles_observed",
 )
 def test_a_deleted_canister_disappears_with_its_cycles_and_its_id_is_remembered():
     managed = canister(A, status=Stopped(), reserved_balance=5)

@@ -102,7 +102,7 @@ def test_the_fee_is_taken_from_the_cycles_attached_and_the_rest_refunded(
     assert fired.burned == (Burned(price, BurnReason.SERVICES),)
 
 
-@pytest.mark.checklist(*ROWS)
+@pytest.mark.checklist(*ROWS, "prod.threshold_signatures.test_sign_with_threshold_key_rejected_without_fee")
 @pytest.mark.parametrize(("method_name", "arguments", "choices", "result", "price"), PRICED)
 def test_without_the_fee_the_call_is_rejected(method_name, arguments, choices, result, price):
     state = calling(arguments, method_name, price - 1)

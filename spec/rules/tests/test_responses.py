@@ -86,7 +86,12 @@ def test_responses_are_taken_in_any_order():
     fire(state, "callback_invocation", message_id=2)
 
 
-@pytest.mark.checklist("rule.callback-invocation.deleted-context", "inv.empty-canister-response", "mgmt.uninstall-code")
+@pytest.mark.checklist(
+    "rule.callback-invocation.deleted-context",
+    "inv.empty-canister-response",
+    "mgmt.uninstall-code",
+    "prod.response.execute_response_when_call_context_deleted",
+)
 @pytest.mark.parametrize("installed", [Empty(), None])
 def test_a_response_to_a_deleted_context_runs_no_code_and_its_cycles_go_to_the_canister(installed):
     awaiting = canister(A, installed)

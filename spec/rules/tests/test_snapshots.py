@@ -89,7 +89,10 @@ def taking(taken, replaced=None, uninstall=None, caller=USER, **changes):
 
 
 @pytest.mark.checklist(
-    "rule.mgmt.take-snapshot.keep-code", "mgmt.take-canister-snapshot", "unspec.fn.cycles-used-snapshots"
+    "rule.mgmt.take-snapshot.keep-code",
+    "mgmt.take-canister-snapshot",
+    "unspec.fn.cycles-used-snapshots",
+    "prod.ee_canister_snapshots.take_canister_snapshot_charges_canister_cycles",
 )
 @pytest.mark.parametrize("uninstall", [None, False])
 def test_a_snapshot_is_a_copy_of_all_parts_and_is_paid_for(uninstall):

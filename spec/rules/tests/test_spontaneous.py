@@ -87,6 +87,8 @@ def test_payments_make_balances_smaller_and_never_negative():
     "inv.version.monotone",
     "inv.timer-fires-once",
     "unspec.spont.out-of-cycles",
+    "prod.sched_charging.canisters_with_insufficient_cycles_are_uninstalled",
+    "prod.sched_charging.snapshot_is_deleted_when_canister_is_out_of_cycles",
 )
 @pytest.mark.parametrize("status", [None, Stopping()])
 def test_a_canister_without_cycles_loses_code_snapshots_allocations_and_changes(status):

@@ -109,7 +109,15 @@ def test_the_effective_canister_id_is_that_of_the_callee():
 
 
 @pytest.mark.checklist(
-    "rule.submit-call.canister-endpoint", "rule.submit-call.regular-canister", "unspec.error.empty-canister"
+    "rule.submit-call.canister-endpoint",
+    "rule.submit-call.regular-canister",
+    "unspec.error.empty-canister",
+    "prod.hypervisor.cannot_execute_update_on_stopping_canister",
+    "prod.hypervisor.cannot_execute_update_on_stopped_canister",
+    "prod.hypervisor.cannot_execute_query_on_stopping_canister",
+    "prod.ee_tests.message_to_stopping_canister_is_rejected",
+    "prod.ee_tests.message_to_stopped_canister_is_rejected",
+    "prod.ee_tests.message_to_canister_with_not_enough_balance_is_rejected",
 )
 @pytest.mark.parametrize(
     ("callee", "code_of_reject", "reason"),

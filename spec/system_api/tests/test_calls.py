@@ -110,7 +110,12 @@ def test_cleanup_and_time_out_are_set_once(go: Run) -> None:
     assert isinstance(go(NEW + BETWEEN[2] + NEW + BETWEEN[2] + PERFORM, DATA), Returned)
 
 
-@pytest.mark.checklist("error.timeout-too-long", "unspec.const.max-call-timeout", "module.numbers-unsigned")
+@pytest.mark.checklist(
+    "error.timeout-too-long",
+    "unspec.const.max-call-timeout",
+    "module.numbers-unsigned",
+    "prod.hypervisor.call_with_best_effort_response_timeout_is_bounded",
+)
 def test_a_long_time_out_is_cut(go: Run) -> None:
     outcome = go(NEW + "(call $call_with_best_effort_response (i32.const -1))" + PERFORM, DATA)
     assert list(outcome.new_calls) == [the_call(timeout=300)]
@@ -136,6 +141,7 @@ def test_a_performed_call_costs_cycles_fee_and_reserve_at_once(replied: Run) -> 
     "unspec.fn.system-cannot-call-now",
     "unspec.fn.call-perform-error-value",
     "inv.call-perform-zero-one-callback",
+    "prod.system_api.call_perform_not_enough_cycles_does_not_trap",
 )
 def test_a_call_that_the_liquid_balance_does_not_cover_fails(replied: Run, go: Run) -> None:
     needed = limit_with_messages(LARGEST_RESPONSE) + 20 + fee(4) + RESPONSE

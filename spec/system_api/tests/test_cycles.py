@@ -99,7 +99,7 @@ def test_memory_that_grew_raises_the_freezing_limit(replied: Run) -> None:
     assert amount(replied(read, balance=freezing_limit(MEMORY + 3 * 65_536) + 3)) == 3
 
 
-@pytest.mark.checklist("api.msg-cycles-available")
+@pytest.mark.checklist("api.msg-cycles-available", "prod.hypervisor.ic0_msg_cycles_available_u64")
 def test_the_cycles_of_a_call_are_told_in_64_bits_if_they_fit(go: Run, replied: Run) -> None:
     read = "(call $reply_i64 (call $msg_cycles_available))"
     assert amount(replied(read, cycles=2**64 - 1)) == 2**64 - 1
@@ -107,7 +107,9 @@ def test_the_cycles_of_a_call_are_told_in_64_bits_if_they_fit(go: Run, replied: 
     assert isinstance(go(read, cycles=2**64), Trapped)
 
 
-@pytest.mark.checklist("api.msg-cycles-refunded", "api.msg-cycles-refunded128")
+@pytest.mark.checklist(
+    "api.msg-cycles-refunded", "api.msg-cycles-refunded128", "prod.system_api.test_msg_cycles_refunded_traps"
+)
 def test_a_refund_is_told_in_64_bits_if_it_fits(canister: Run) -> None:
     one = canister(f"""
         (table 2 funcref) (elem (i32.const 0) $read $read128)

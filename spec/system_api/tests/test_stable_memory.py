@@ -31,7 +31,11 @@ def test_growth_gives_the_old_size(replied: Run) -> None:
 
 
 @pytest.mark.checklist(
-    "api.stable64-grow", "unspec.const.stable-memory-limit", "unspec.fn.stable-grow", "error.out-of-memory"
+    "api.stable64-grow",
+    "unspec.const.stable-memory-limit",
+    "unspec.fn.stable-grow",
+    "error.out-of-memory",
+    "prod.hypervisor.ic0_stable64_grow_beyond_max_pages_returns_neg_one",
 )
 def test_growth_stops_at_the_limit(replied: Run) -> None:
     grow = "(call $reply_i64 (call $stable64_grow (i64.const {})))"
@@ -57,7 +61,14 @@ def test_the_32_bit_functions_end_at_4_gib(replied: Run, go: Run) -> None:
         assert isinstance(go(GROW.format(65_537) + call), Trapped)
 
 
-@pytest.mark.checklist("api.stable64-write", "api.stable64-read", "api.stable-write", "api.stable-read")
+@pytest.mark.checklist(
+    "api.stable64-write",
+    "api.stable64-read",
+    "api.stable-write",
+    "api.stable-read",
+    "prod.wasmtime_embedder.stable_write_and_read",
+    "prod.wasmtime_embedder.stable64_write_and_read",
+)
 @pytest.mark.parametrize(("kind", "prefix"), [("i64", "stable64"), ("i32", "stable")])
 def test_what_is_written_is_read(replied: Run, kind: str, prefix: str) -> None:
     instructions = (

@@ -1,5 +1,6 @@
 """Executions in slices: how long they take, what waits for them, and how they end."""
 
+import pytest
 from attrs import evolve
 
 from spec.production.rounds.tests.playing import SECOND, SLICE, Played, asking, busy, doing, with_figures
@@ -25,6 +26,7 @@ def test_an_execution_of_a_slice_is_done_in_its_round():
     assert played.done[0].cores == (SLICE, 0, 0, 0)
 
 
+@pytest.mark.checklist("prod.hypervisor.dts_pause_resume_works_in_update_call")
 def test_a_longer_one_takes_a_round_for_each_slice_and_its_label_comes_with_the_last():
     first = a_long_one().round(asking(A))
     assert first.rules() == ["submit_request", "initiate_call"]
@@ -64,6 +66,7 @@ def test_the_clock_of_the_canister_stands_still_while_its_execution_is_paused():
     assert played.idle(2).state.canisters[A].time == began + 3 * SECOND
 
 
+@pytest.mark.checklist("prod.sched_charging.dont_charge_allocations_for_long_running_canisters")
 def test_a_paused_canister_pays_for_storage_when_its_execution_has_ended():
     played = a_long_one().round(asking(A))
     before = played.state.canisters[A].balance
@@ -87,6 +90,7 @@ def test_a_task_can_be_long_and_its_timer_is_switched_off_at_the_end():
     assert played.round().state.canisters[A].global_timer == 0
 
 
+@pytest.mark.checklist("prod.sched_dts.filter_after_long_executions")
 def test_a_canister_that_ended_a_long_execution_rests_until_the_next_round():
     played = Played(world(doing(A, go=returns(SLICE + 1), **{"update quick": returns(7)}))).round(asking(A))
     played = played.round(asking(A, 1, "quick"))

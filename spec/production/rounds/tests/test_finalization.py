@@ -36,7 +36,11 @@ def price_of_ten_seconds(played):
     return fees.memory_cost(PROFILE.fees, usage, 10, 13) + fees.compute_cost(PROFILE.fees, allocation, 10, 13)
 
 
-@pytest.mark.checklist("unspec.spont.resource-payments", "rule.resource-payment.main-balance")
+@pytest.mark.checklist(
+    "unspec.spont.resource-payments",
+    "rule.resource-payment.main-balance",
+    "prod.sched_charging.only_charge_for_allocation_after_specified_duration",
+)
 def test_canisters_pay_for_storage_and_compute_every_ten_seconds():
     played = Played(world((A, canister(A, compute_allocation=3))))
     before, price = played.state.canisters[A].balance, price_of_ten_seconds(played)

@@ -243,6 +243,7 @@ def test_a_fee_that_is_owed_leaves_less_for_the_next_one():
 # Delivery
 
 
+@pytest.mark.checklist("prod.sched_routing.induct_messages_on_same_subnet_destination_not_found")
 def test_a_call_to_a_canister_that_does_not_exist_is_rejected_and_the_caller_is_told():
     state = world(doing(A, go=returns(new_calls=List.of(performed(C))), callback=returns(response=Reply(b"told"))))
     played = Played(state).round(asking(A))

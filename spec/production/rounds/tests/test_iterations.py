@@ -172,6 +172,7 @@ def test_who_is_first_on_a_core_in_a_later_iteration_has_not_had_its_share_by_th
     assert [played.record(one).fully_executed for one in (A, B)] == [1, 0]
 
 
+@pytest.mark.checklist("prod.sched_scheduling.inner_loop_stops_when_no_instructions_consumed")
 def test_a_round_ends_with_an_iteration_that_used_nothing():
     calls = returns(0, new_calls=List.of(performed(B)))
     state = world(doing(A, go=calls), doing(B, go=returns(0)))

@@ -81,6 +81,9 @@ def test_expensive_calls_wait_for_a_round_with_instructions_left():
     assert isinstance(played.round().status(chunks[2].request), Replied)
 
 
+@pytest.mark.checklist(
+    "prod.sched_subnet_messages.method_that_does_not_count_toward_round_limit_is_executed_when_instructions_reached"
+)
 def test_other_calls_do_not_wait_for_instructions():
     chunks = [uploading(A, bytes([number]), number) for number in range(3)]
     status = about(A, "canister_status")
@@ -126,6 +129,7 @@ def test_a_long_installation_takes_a_slice_in_each_round():
     assert played.record(A).install_debit == LONG - PROFILE.rounds.install_instructions_of_canister
 
 
+@pytest.mark.checklist("prod.sched_subnet_messages.effective_canister_with_paused_install_code_is_skipped")
 def test_nothing_else_touches_a_canister_on_which_an_installation_goes_on():
     played, _ = long_installation()
     go, stop = asking(A, 1), about(A, "stop_canister", 1)
@@ -136,6 +140,7 @@ def test_nothing_else_touches_a_canister_on_which_an_installation_goes_on():
     assert played.status(stop.request) != Received()
 
 
+@pytest.mark.checklist("prod.sched_subnet_messages.install_code_is_skipped_with_ongoing_long_install_code")
 def test_one_installation_goes_on_at_a_time():
     """Even if management instructions are left."""
     played, _ = long_installation()
@@ -172,6 +177,12 @@ def test_an_installation_that_fails_is_rejected_and_counts_no_instructions():
     assert played.done[0].management_instructions == 0
 
 
+@pytest.mark.checklist(
+    "prod.sched_subnet_messages.effective_canister_with_paused_execution_is_skipped",
+    "prod.sched_subnet_messages.flagged_method_is_skipped_for_target_with_aborted_execution",
+    "prod.sched_subnet_messages.unflagged_method_is_executed_for_target_with_aborted_execution",
+    "prod.sched_subnet_messages.test_drain_subnet_messages_all_long_running_canisters",
+)
 def test_a_paused_execution_holds_up_every_management_call_and_an_aborted_one_only_some():
     state = world(doing(A, go=returns(4 * SLICE)))
     played = Played(state).round(asking(A))
@@ -185,6 +196,7 @@ def test_a_paused_execution_holds_up_every_management_call_and_an_aborted_one_on
     assert after.status(stop.request) == Received()
 
 
+@pytest.mark.checklist("prod.sched_subnet_messages.invalid_method_name_is_executed")
 def test_a_call_that_cannot_succeed_is_rejected_at_once():
     call = a_call(MANAGEMENT_CANISTER, A, origin=from_canister(), method_name="no_such_method")
     waiting = world((A, canister(A)), messages=(call,), call_contexts=contexts(a_context(A)))
@@ -211,6 +223,7 @@ def test_a_call_of_a_canister_to_the_management_canister_comes_in_the_next_round
     assert played.status(asking(A).request) == Replied(b"answered")
 
 
+@pytest.mark.checklist("prod.sched_subnet_messages.scheduler_executes_postponed_raw_rand_requests")
 def test_randomness_is_noted_in_one_round_and_given_in_the_next_from_the_randomness_of_the_batch():
     state = world(calling("raw_rand", management.RawRandArguments()))
     played = Played(state).round(asking(A)).round()

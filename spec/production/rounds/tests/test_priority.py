@@ -145,6 +145,7 @@ def test_all_priorities_are_reset_once_in_a_long_while():
     assert played.round().record(IDS[1]).priority == 0
 
 
+@pytest.mark.checklist("prod.sched_scheduling.charge_canisters_for_full_execution")
 def test_waiting_raises_the_priority_until_it_is_a_canisters_turn():
     """With one core, and more work than it can do, two canisters take turns."""
     played = Played(with_figures(busy(*IDS[:2], instructions=SLICE).state, threads=1))

@@ -161,6 +161,7 @@ def test_the_next_source_is_remembered_from_round_to_round():
     assert takers == ["canister", "user", "canister", "user"]
 
 
+@pytest.mark.checklist("prod.sched_scheduling.test_multiple_iterations_of_inner_loop")
 def test_a_message_of_a_canister_to_itself_comes_in_the_next_iteration():
     state = world(
         doing(
