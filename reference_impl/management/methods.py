@@ -76,8 +76,9 @@ def _create(
 ) -> CanisterRecord | Reject:
     """The new canister with so many cycles; it is not part of the instance yet."""
     given = arguments.settings
-    if not canister_settings.are_allowed(instance.profile, given):
-        return rejection(RejectReason.INVALID_SETTINGS)
+    defect = canister_settings.code_of_defect(instance.profile, given)
+    if defect is not None:
+        return rejection(RejectReason.INVALID_SETTINGS, defect)
     settings = canister_settings.changed(Settings.of_creator(call.caller, instance.profile.defaults), given)
     now = instance.system_time
     canister = CanisterRecord(canister_id, settings, instance.subnet, time=now, created_at=now, balance=cycles)
@@ -178,8 +179,9 @@ def _update_settings(instance: SubnetInstance, call: ManagementCall, arguments: 
     if isinstance(canister, Reject):
         return canister
     given = arguments.settings
-    if not canister_settings.are_allowed(instance.profile, given):
-        return rejection(RejectReason.INVALID_SETTINGS)
+    defect = canister_settings.code_of_defect(instance.profile, given)
+    if defect is not None:
+        return rejection(RejectReason.INVALID_SETTINGS, defect)
     new = canister_settings.changed(canister.settings, given)
     heap = 0 if canister.code is None else heap_size(canister.code.wasm_state)
     if 0 < new.wasm_memory_limit < heap:

@@ -15,6 +15,7 @@ from spec.values.containers import List
 from spec.values.identifiers import Blob
 from spec.values.management import SettingsArguments
 from spec.values.quantities import MAXIMUM_CYCLES
+from spec.values.rejects import RejectCode
 from spec.values.request_id import hash_of_map
 
 
@@ -38,22 +39,36 @@ def _variables_allowed(profile: Profile, variables: List[EnvironmentVariable] | 
     )
 
 
-def are_allowed(profile: Profile, given: SettingsArguments) -> bool:
-    """Each setting given is inside its range."""
+def _lists_short(profile: Profile, given: SettingsArguments) -> bool:
     return (
         (given.controllers is None or len(given.controllers) <= profile.limits.controllers)
-        and _at_most(given.compute_allocation, MAXIMUM_COMPUTE_ALLOCATION)
+        and _few_viewers(given.log_visibility)
+        and _few_viewers(given.snapshot_visibility)
+        and _few_viewers(given.status_visibility)
+    )
+
+
+def _numbers_in_range(given: SettingsArguments) -> bool:
+    return (
+        _at_most(given.compute_allocation, MAXIMUM_COMPUTE_ALLOCATION)
         and _at_most(given.memory_allocation, MAXIMUM_MEMORY_SETTING)
         and _at_most(given.freezing_threshold, MAXIMUM_FREEZING_THRESHOLD)
         and _at_most(given.reserved_cycles_limit, MAXIMUM_CYCLES)
         and _at_most(given.minimum_incoming_canister_call_cycles, MAXIMUM_CYCLES)
         and _at_most(given.wasm_memory_limit, MAXIMUM_MEMORY_SETTING)
         and _at_most(given.wasm_memory_threshold, MAXIMUM_MEMORY_SETTING)
-        and _few_viewers(given.log_visibility)
-        and _few_viewers(given.snapshot_visibility)
-        and _few_viewers(given.status_visibility)
-        and _variables_allowed(profile, given.environment_variables)
     )
+
+
+def code_of_defect(profile: Profile, given: SettingsArguments) -> RejectCode | None:
+    """With which code settings that are not allowed are rejected; None if each one given is inside its range."""
+    if not _lists_short(profile, given):
+        return RejectCode.CANISTER_REJECT  # InvalidManagementPayload, 408
+    if not _numbers_in_range(given):
+        return RejectCode.CANISTER_ERROR  # CanisterContractViolation, 504
+    if not _variables_allowed(profile, given.environment_variables):
+        return RejectCode.CANISTER_REJECT  # InvalidManagementPayload, 408
+    return None
 
 
 def changed(settings: Settings, given: SettingsArguments) -> Settings:

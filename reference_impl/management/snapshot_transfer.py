@@ -9,6 +9,7 @@ from attrs import evolve
 from reference_impl.management.payment import affordable_instructions, pay
 from reference_impl.management.snapshots import (
     keep_snapshot,
+    missing_snapshot,
     new_id,
     refused_replacement,
     size_without,
@@ -45,16 +46,18 @@ from spec.values.quantities import OS_PAGE, WASM_PAGE, ByteCount
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
 
-def _found(canister: CanisterRecord | Reject, arguments: Any) -> tuple[CanisterRecord, Snapshot] | Reject:
+def _found(
+    instance: SubnetInstance, canister: CanisterRecord | Reject, arguments: Any
+) -> tuple[CanisterRecord, Snapshot] | Reject:
     """The canister, if there is no reject yet, and its snapshot."""
     if isinstance(canister, Reject):
         return canister
     snapshot = canister.snapshots.get(arguments.snapshot_id)
-    return rejection(RejectReason.SNAPSHOT_NOT_FOUND) if snapshot is None else (canister, snapshot)
+    return missing_snapshot(instance, arguments.snapshot_id) if snapshot is None else (canister, snapshot)
 
 
 def _read_metadata(instance: SubnetInstance, call: ManagementCall, arguments: SnapshotArguments) -> Verdict:
-    found = _found(visible_canister(instance, call, arguments.canister_id), arguments)
+    found = _found(instance, visible_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
     reply = encode_result("read_canister_snapshot_metadata", found[1].metadata())
@@ -89,7 +92,7 @@ def _whole_size(snapshot: Snapshot, part: ModulePart | HeapPart | StableMemoryPa
 
 
 def _read_data(instance: SubnetInstance, call: ManagementCall, arguments: ReadSnapshotDataArguments) -> Verdict:
-    found = _found(visible_canister(instance, call, arguments.canister_id), arguments)
+    found = _found(instance, visible_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
     canister, snapshot = found
@@ -211,7 +214,7 @@ def _with_part(limits: Limits, snapshot: Snapshot, arguments: UploadSnapshotData
 
 
 def _upload_data(instance: SubnetInstance, call: ManagementCall, arguments: UploadSnapshotDataArguments) -> Verdict:
-    found = _found(controlled_canister(instance, call, arguments.canister_id), arguments)
+    found = _found(instance, controlled_canister(instance, call, arguments.canister_id), arguments)
     if isinstance(found, Reject):
         return found
     canister, snapshot = found

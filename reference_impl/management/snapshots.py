@@ -56,12 +56,18 @@ def new_id(instance: SubnetInstance, call: ManagementCall, canister_id: Canister
     return DoesNotFit("the snapshot id was used before") if chosen in instance.used_snapshot_ids else chosen
 
 
+def missing_snapshot(instance: SubnetInstance, snapshot_id: SnapshotId) -> Reject:
+    """The canister has no such snapshot; if another one has, the error is CanisterRejectedMessage, 406."""
+    is_foreign = _owner_of(instance, snapshot_id) is not None
+    return rejection(RejectReason.SNAPSHOT_NOT_FOUND, RejectCode.CANISTER_REJECT if is_foreign else None)
+
+
 def refused_replacement(
     instance: SubnetInstance, canister: CanisterRecord, replaced: SnapshotId | None
 ) -> Reject | None:
     """Why there is no place for a new snapshot."""
     if replaced is not None:
-        return None if replaced in canister.snapshots else rejection(RejectReason.SNAPSHOT_NOT_FOUND)
+        return None if replaced in canister.snapshots else missing_snapshot(instance, replaced)
     if len(canister.snapshots) >= instance.profile.limits.snapshots:
         return rejection(RejectReason.SNAPSHOT_LIMIT_EXCEEDED)
     return None
@@ -286,7 +292,7 @@ def _delete_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: 
     if isinstance(canister, Reject):
         return canister
     if arguments.snapshot_id not in canister.snapshots:
-        return rejection(RejectReason.SNAPSHOT_NOT_FOUND)
+        return missing_snapshot(instance, arguments.snapshot_id)
 
     def apply() -> None:
         del canister.snapshots[arguments.snapshot_id]

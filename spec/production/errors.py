@@ -15,6 +15,7 @@ from typing import Final
 
 from attrs import frozen
 
+from spec.transition import NotEnabled
 from spec.values.identifiers import Text
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
@@ -46,6 +47,8 @@ CONTRACT_VIOLATION: Final = ProductionError("CanisterContractViolation", 504)
 OUT_OF_CYCLES: Final = ProductionError("CanisterOutOfCycles", 207)
 NOT_FOUND: Final = ProductionError("CanisterNotFound", 301, "Canister {canister_id} not found.")
 METHOD_NOT_FOUND: Final = ProductionError("CanisterMethodNotFound", 536)
+INVALID_CONTROLLER_OR_ADMIN: Final = ProductionError("CanisterInvalidControllerOrSubnetAdmin", 541)
+STATUS_ACCESS_DENIED: Final = ProductionError("CanisterStatusAccessDenied", 542)
 CHUNK_STORE: Final = ProductionError("CanisterContractViolation", 504, "Error from Wasm chunk store: {message}.")
 
 ERRORS: Final[Mapping[RejectReason, tuple[ProductionError, ...]]] = MappingProxyType(
@@ -56,6 +59,11 @@ ERRORS: Final[Mapping[RejectReason, tuple[ProductionError, ...]]] = MappingProxy
             ProductionError("CanisterWasmModuleNotFound", 537),
             ProductionError(
                 "CanisterRejectedMessage", 406, "Failed to create snapshot for empty canister {canister_id}:"
+            ),
+            ProductionError(
+                "CanisterRejectedMessage",
+                406,
+                "The canister {canister_id} has no Wasm module and hence no metadata is available.",
             ),
         ),
         RejectReason.METHOD_NOT_FOUND: (METHOD_NOT_FOUND,),
@@ -111,8 +119,8 @@ ERRORS: Final[Mapping[RejectReason, tuple[ProductionError, ...]]] = MappingProxy
             ProductionError(
                 "CanisterInvalidController", 512, "Only the controllers of the canister {canister_id} can control it."
             ),
-            ProductionError("CanisterInvalidControllerOrSubnetAdmin", 541),
-            ProductionError("CanisterStatusAccessDenied", 542),
+            INVALID_CONTROLLER_OR_ADMIN,
+            STATUS_ACCESS_DENIED,
             ProductionError(
                 "CanisterRejectedMessage",
                 406,
@@ -212,3 +220,22 @@ DESTINATION_INVALID, and failures of the outside world bring codes of their own.
 def error_of(reject: Reject) -> ProductionError | None:
     """The first error of production that stands for the reason and has the code of a reject; None if there is none."""
     return next((error for error in ERRORS[reject.reason] if error.code == reject.code), None)
+
+
+OF_ADMINS: Final = frozenset(
+    {
+        "the caller is a controller or an admin of the subnet",
+        "the user is a controller or an admin of the subnet",
+        "the user is an admin of the subnet, or the status visibility admits the user",
+    }
+)
+"""The conditions that fail with an error of their own on a subnet that has admins."""
+
+
+def error_of_refusal(refusal: NotEnabled, has_admins: bool) -> ProductionError | None:
+    """The error of production for the condition that a request or management call fails; None if there is none."""
+    if refusal.condition == "the caller may see the status":
+        return STATUS_ACCESS_DENIED
+    if has_admins and refusal.condition in OF_ADMINS:
+        return INVALID_CONTROLLER_OR_ADMIN
+    return None if refusal.reject is None else error_of(refusal.reject)

@@ -66,7 +66,14 @@ def chunked(
 
 @scenario(
     "A chunk is known by its hash, and stored once however often it is uploaded",
-    covers=("rule.mgmt.upload-chunk", "mgmt.upload-chunk", "rule.mgmt.stored-chunks", "mgmt.stored-chunks"),
+    covers=(
+        "rule.mgmt.upload-chunk",
+        "mgmt.upload-chunk",
+        "rule.mgmt.stored-chunks",
+        "mgmt.stored-chunks",
+        "prod.canister_manager.upload_chunk_works_from_white_list",
+        "prod.pocket_ic.test_wasm_chunk_store",
+    ),
 )
 def uploading(stage: Stage) -> None:
     # Given
@@ -80,7 +87,11 @@ def uploading(stage: Stage) -> None:
 
 @scenario(
     "Every chunk counts as 1 MiB of the canister's memory",
-    covers=("unspec.fn.memory-usage", "mgmt.canister-status.memory-metrics"),
+    covers=(
+        "unspec.fn.memory-usage",
+        "mgmt.canister-status.memory-metrics",
+        "prod.ee_tests.get_canister_status_memory_metrics_wasm_chunk_store_size",
+    ),
 )
 def memory_of_chunks(stage: Stage) -> None:
     # Given
@@ -93,7 +104,14 @@ def memory_of_chunks(stage: Stage) -> None:
     stage.require(status_of(stage, canister).memory_metrics.wasm_chunk_store_size == 2 * 2**20, "the metrics say so")
 
 
-@scenario("A chunk has at most 1 MiB", covers=("rule.mgmt.upload-chunk", "error.wasm-chunk-store"))
+@scenario(
+    "A chunk has at most 1 MiB",
+    covers=(
+        "rule.mgmt.upload-chunk",
+        "error.wasm-chunk-store",
+        "prod.canister_manager.upload_chunk_fails_when_it_exceeds_chunk_size",
+    ),
+)
 def largest_chunk(stage: Stage) -> None:
     # Given
     canister = stage.create()
@@ -119,14 +137,24 @@ def full_store(stage: Stage) -> None:
     stage.expect(one_more, fails(RejectReason.CHUNK_STORE_FULL))
 
 
-@scenario("A cleared store is empty", covers=("rule.mgmt.clear-chunk-store", "mgmt.clear-chunk-store"))
+@scenario(
+    "A cleared store is empty",
+    covers=(
+        "rule.mgmt.clear-chunk-store",
+        "mgmt.clear-chunk-store",
+        "prod.canister_manager.clear_chunk_store_works",
+        "prod.pocket_ic.test_wasm_chunk_store",
+    ),
+)
 def clearing(stage: Stage) -> None:
     # Given
     canister = stage.create()
+    before = status_of(stage, canister).memory_size
     upload(stage, canister, FIRST)
     # When
     stage.expect(stage.about("clear_chunk_store", canister), DONE)
     # Then
+    stage.require(status_of(stage, canister).memory_size == before, "their memory is free again")
     stage.require(stored(stage, canister).is_empty(), "nothing is stored")
 
 
@@ -147,7 +175,12 @@ def unpaid_upload(stage: Stage) -> None:
 
 @scenario(
     "A canister may use its own chunk store although it does not control itself",
-    covers=("rule.mgmt.upload-chunk", "rule.mgmt.clear-chunk-store", "rule.mgmt.stored-chunks"),
+    covers=(
+        "rule.mgmt.upload-chunk",
+        "rule.mgmt.clear-chunk-store",
+        "rule.mgmt.stored-chunks",
+        "prod.canister_manager.chunk_store_methods_succeed_from_canister_itself",
+    ),
 )
 def own_store(stage: Stage) -> None:
     # Given
@@ -165,7 +198,12 @@ def own_store(stage: Stage) -> None:
 
 @scenario(
     "The chunk store of a canister is closed to other canisters and users",
-    covers=("rule.mgmt.upload-chunk", "error.invalid-controller", "rule.submit-call.mgmt-controller-methods"),
+    covers=(
+        "rule.mgmt.upload-chunk",
+        "error.invalid-controller",
+        "rule.submit-call.mgmt-controller-methods",
+        "prod.canister_manager.chunk_store_methods_fail_from_non_controller",
+    ),
 )
 def foreign_store(stage: Stage) -> None:
     # Given
@@ -209,7 +247,11 @@ def installing(stage: Stage) -> None:
 
 @scenario(
     "Code is installed from the chunk store of another canister of the same controller",
-    covers=("rule.mgmt.install-chunked-code",),
+    covers=(
+        "rule.mgmt.install-chunked-code",
+        "prod.install_code.install_chunked_works_from_other_canister",
+        "prod.pocket_ic.test_wasm_chunk_store",
+    ),
 )
 def from_other_store(stage: Stage) -> None:
     # Given
@@ -299,7 +341,11 @@ def chunks_of_nobody(stage: Stage) -> None:
 
 @scenario(
     "A canister installs code into one that it controls from its own chunk store",
-    covers=("rule.mgmt.install-chunked-code", "mgmt.install-chunked-code"),
+    covers=(
+        "rule.mgmt.install-chunked-code",
+        "mgmt.install-chunked-code",
+        "prod.install_code.install_chunked_succeeds_from_store_canister",
+    ),
 )
 def installer_with_own_store(stage: Stage) -> None:
     # Given

@@ -120,7 +120,13 @@ def immutable(stage: Stage) -> None:
 
 @scenario(
     "Public metadata are for every canister, private ones for controllers",
-    covers=("rule.mgmt.canister-metadata", "mgmt.canister-metadata", "module.custom-section-prefix"),
+    covers=(
+        "rule.mgmt.canister-metadata",
+        "mgmt.canister-metadata",
+        "module.custom-section-prefix",
+        "prod.ee_tests.get_canister_metadata_private_section_succeeds_for_controller",
+        "prod.execution_test.get_canister_metadata",
+    ),
 )
 def metadata(stage: Stage) -> None:
     # Given
@@ -156,7 +162,13 @@ def unknown_metadata(stage: Stage) -> None:
     stage.expect(stage.call(canister, asking("canister_metadata", arguments)), REJECTED)
 
 
-@scenario("A canister without code has no metadata", covers=("error.metadata-no-module",))
+@scenario(
+    "A canister without code has no metadata",
+    covers=(
+        "error.metadata-no-module",
+        "prod.ee_tests.get_canister_metadata_no_execution_state_fails",
+    ),
+)
 def metadata_of_empty(stage: Stage) -> None:
     # Given
     asker, canister = scripted(stage), stage.create()
@@ -213,7 +225,12 @@ DAY = 86_400 * 10**9
 
 @scenario(
     "The metrics of nodes are one sample a day from the time asked for on",
-    covers=("rule.mgmt.node-metrics-history", "mgmt.node-metrics-history", "unspec.value.node-metrics"),
+    covers=(
+        "rule.mgmt.node-metrics-history",
+        "mgmt.node-metrics-history",
+        "unspec.value.node-metrics",
+        "prod.canister_manager.node_metrics_history_update_succeeds",
+    ),
     needs=SCHEDULED,
 )
 def node_metrics(stage: Stage) -> None:
@@ -251,7 +268,15 @@ def subnet_info(stage: Stage) -> None:
 
 @scenario(
     "Information for canisters is refused to users",
-    covers=("mgmt-general.facade", "rule.mgmt.canister-info", "rule.mgmt.subnet-info"),
+    covers=(
+        "mgmt-general.facade",
+        "rule.mgmt.canister-info",
+        "rule.mgmt.subnet-info",
+        "prod.execution_test.get_canister_metadata",
+        "prod.canister_manager.subnet_info_ingress_fails",
+        "prod.canister_manager.node_metrics_history_ingress_update_fails",
+        "prod.canister_history.canister_info_retrieval",
+    ),
 )
 def information_for_users(stage: Stage) -> None:
     # Given

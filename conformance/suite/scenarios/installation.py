@@ -10,6 +10,7 @@ from conformance.canisters.scripted import (
     concat,
     global_value,
     program,
+    reject,
     reply,
     set_global,
     set_pre_upgrade,
@@ -21,6 +22,7 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.management_calls import status_of
 from conformance.suite.scenarios.preparations import controlled_by, scripted
 from conformance.suite.stage import Stage
 from spec.values import management
@@ -34,6 +36,10 @@ DONE = replies_with(management.EMPTY_RESULT)
 
 EMPTY_MODULE = bytes.fromhex("0061736d01000000")
 """The smallest WebAssembly module."""
+
+
+MODULE_IMPORTING_MEMORY = EMPTY_MODULE + b"\x02\x0f\x01\x03foo\x06memory\x02\x00\x00"
+"""A module whose memory would be given from outside."""
 
 
 def module_importing(namespace: Blob, name: Blob) -> Blob:
@@ -78,7 +84,12 @@ def install_twice(stage: Stage) -> None:
 
 @scenario(
     "Bytes that are no module, or not a module that canisters may have, cannot be installed",
-    covers=("module.encoding", "module.imports", "rule.mgmt.install-code.conditions"),
+    covers=(
+        "module.encoding",
+        "module.imports",
+        "rule.mgmt.install-code.conditions",
+        "prod.canister_manager.install_puts_canister_back_after_invalid_wasm",
+    ),
 )
 def bad_modules(stage: Stage) -> None:
     # Given
@@ -91,6 +102,7 @@ def bad_modules(stage: Stage) -> None:
         SCRIPTED + b"\xff",
         module_importing(b"ic0", b"no_such_function"),
         module_importing(b"env", b"trap"),
+        MODULE_IMPORTING_MEMORY,
     )
     # When
     answers = [stage.install(canister, module) for module in bad]
@@ -101,17 +113,30 @@ def bad_modules(stage: Stage) -> None:
     stage.balance(canister)
 
 
+NOT_IN_INIT = (reply(b"no caller"), reject(b"no caller"), call(b"", "raw_rand", b"DIDL\0\0"))
+"""What canister_init may not do."""
+
+
 @scenario(
-    "If canister_init traps, nothing is installed",
-    covers=("inv.atomic.install-code", "entry.init", "entry.trap-discards"),
+    "If canister_init traps, or does what it may not do, nothing is installed",
+    covers=(
+        "inv.atomic.install-code",
+        "entry.init",
+        "entry.trap-discards",
+        "prod.canister_manager.install_does_not_change_canister_if_init_traps",
+    ),
 )
 def init_traps(stage: Stage) -> None:
     # Given
     canister = stage.create()
     # When
     answer = stage.install(canister, SCRIPTED, program(stable_append(b"lost"), trap(b"no")))
+    forbidden = [stage.install(canister, SCRIPTED, program(action)) for action in NOT_IN_INIT]
     # Then
     stage.expect(answer, fails(RejectReason.CANISTER_TRAPPED))
+    for each in forbidden:
+        stage.expect(each, fails())
+    stage.require(status_of(stage, canister).module_hash is None, "nothing is installed")
     stage.expect(stage.answer(stage.send(canister, "update", b"")), refuses(RejectReason.CANISTER_HAS_NO_CODE))
     stage.balance(canister)
 
@@ -287,15 +312,17 @@ def callback_after_upgrade(stage: Stage) -> None:
 
 @scenario(
     "Uninstalling removes code and state, and keeps the cycles",
-    covers=("rule.mgmt.uninstall-code", "mgmt.uninstall-code"),
+    covers=("rule.mgmt.uninstall-code", "mgmt.uninstall-code", "prod.pocket_ic.test_uninstall_canister"),
 )
 def uninstall(stage: Stage) -> None:
     # Given
     canister = scripted(stage, program(set_slot(0, b"heap"), stable_append(b"stable")))
+    installed = status_of(stage, canister).module_hash
     # When
     arguments = management.UninstallCodeArguments(canister)
     stage.expect(stage.manage("uninstall_code", arguments, canister), DONE)
     # Then
+    stage.require((installed is None, status_of(stage, canister).module_hash) == (False, None), "the module is gone")
     stage.expect(stage.answer(stage.send(canister, "update", b"")), refuses(RejectReason.CANISTER_HAS_NO_CODE))
     stage.balance(canister)
     stage.expect(stage.install(canister, SCRIPTED), DONE)

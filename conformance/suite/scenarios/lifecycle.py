@@ -52,6 +52,8 @@ def status_is(status: SimpleStatus) -> Pattern:
         "rule.mgmt.create-canister.defaults",
         "def.canister-status-record",
         "prod.canister_manager.can_get_canister_balance",
+        "prod.canister_manager.canister_status_default_controller",
+        "prod.canister_manager.get_canister_status_of_running_canister",
     ),
 )
 def new_canister(stage: Stage) -> None:
@@ -62,9 +64,10 @@ def new_canister(stage: Stage) -> None:
     stage.expect(
         answer,
         replies_where(
-            "with 12345678 cycles, alice as controller, and no module",
+            "that it runs with 12345678 cycles, alice as controller, and no module",
             lambda data: (
                 (status := management.decode_canister_status(data)).cycles == 12_345_678
+                and status.status is SimpleStatus.RUNNING
                 and status.settings.controllers == List.of(ALICE)
                 and status.module_hash is None
             ),
@@ -74,7 +77,13 @@ def new_canister(stage: Stage) -> None:
 
 @scenario(
     "A canister can be created with a given id, once",
-    covers=("rule.mgmt.provisional-create", "inv.id-not-reused", "def.is-system-assigned"),
+    covers=(
+        "rule.mgmt.provisional-create",
+        "inv.id-not-reused",
+        "def.is-system-assigned",
+        "prod.ee_tests.can_create_canister_with_specified_id",
+        "prod.canister_manager.create_canister_with_valid_specified_id_creator_in_whitelist",
+    ),
 )
 def specified_id(stage: Stage) -> None:
     # Given
@@ -158,6 +167,7 @@ def admins_create(stage: Stage) -> None:
         "rule.mgmt.stop-canister.completion",
         "rule.mgmt.start-canister.running-or-stopped",
         "rule.mgmt.canister-status.update",
+        "prod.canister_manager.start_a_stopped_canister_succeeds",
     ),
 )
 def stop_and_start(stage: Stage) -> None:
@@ -174,7 +184,13 @@ def stop_and_start(stage: Stage) -> None:
 
 @scenario(
     "Stopping a stopped canister and starting a running one succeed at once",
-    covers=("rule.mgmt.stop-canister.when-stopped", "rule.mgmt.start-canister.running-or-stopped"),
+    covers=(
+        "rule.mgmt.stop-canister.when-stopped",
+        "rule.mgmt.start-canister.running-or-stopped",
+        "prod.ee_tests.stopping_an_already_stopped_canister_succeeds",
+        "prod.canister_manager.starting_an_already_running_canister_keeps_it_running",
+        "prod.canister_manager.stopping_an_already_stopped_canister_keeps_it_stopped",
+    ),
 )
 def stop_and_start_again(stage: Stage) -> None:
     # Given
@@ -209,6 +225,7 @@ def stopping_canister(stage: Stage) -> tuple[CanisterId, CanisterId, Sent]:
         "rule.reject-call.stopped-or-stopping",
         "inv.stopping-processes-responses",
         "prod.ee_tests.stopping_canister_rejects_requests",
+        "prod.canister_manager.get_canister_status_of_stopping_canister",
     ),
 )
 def stopping(stage: Stage) -> None:
@@ -226,7 +243,11 @@ def stopping(stage: Stage) -> None:
 
 @scenario(
     "Starting a stopping canister rejects everybody who waits for it to stop",
-    covers=("rule.mgmt.start-canister.stopping", "rule.mgmt.stop-canister.while-stopping"),
+    covers=(
+        "rule.mgmt.start-canister.stopping",
+        "rule.mgmt.stop-canister.while-stopping",
+        "prod.canister_manager.stopping_canister_can_be_restarted",
+    ),
 )
 def start_while_stopping(stage: Stage) -> None:
     # Given
@@ -298,19 +319,20 @@ def deposit(stage: Stage) -> None:
 
 @scenario(
     "A deposit into a canister that does not exist is rejected, and the cycles come back",
-    covers=("rule.mgmt.deposit-cycles", "error.canister-not-found"),
+    covers=(
+        "rule.mgmt.deposit-cycles",
+        "error.canister-not-found",
+        "prod.ee_tests.deposit_cycles_to_non_existing_canister_fails",
+    ),
 )
 def deposit_into_nothing(stage: Stage) -> None:
     # Given
-    giver = scripted(stage)
+    giver, amount = scripted(stage, cycles=2**63), 2**61 + 2**60
     tell = program(reply(concat(bytes_of_u32(ic0.msg_reject_code()), ic0.msg_cycles_refunded128())))
     # When
-    answer = stage.call(giver, program(call(b"", "deposit_cycles", about(NOBODY), cycles=999, on_reject=tell)))
+    answer = stage.call(giver, program(call(b"", "deposit_cycles", about(NOBODY), cycles=amount, on_reject=tell)))
     # Then
-    stage.expect(
-        answer,
-        told_a_reject((999).to_bytes(16, "little")),
-    )
+    stage.expect(answer, told_a_reject(amount.to_bytes(16, "little")))
 
 
 @scenario(

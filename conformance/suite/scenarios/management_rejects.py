@@ -110,17 +110,25 @@ def other_effective_id(stage: Stage) -> None:
 
 @scenario(
     "A deleted canister cannot be managed",
-    covers=("rule.mgmt.delete-canister", "error.canister-not-found"),
+    covers=(
+        "rule.mgmt.delete-canister",
+        "error.canister-not-found",
+        "prod.canister_manager.delete_stopped_canister_succeeds_once",
+        "prod.canister_manager.deleting_already_deleted_canister",
+        "prod.canister_manager.canister_status_of_deleted_canister",
+    ),
 )
 def deleted(stage: Stage) -> None:
     # Given
     owner = scripted(stage)
     canister = stage.create(settings=controlled_by(ALICE, owner))
     stop(stage, canister)
-    stage.about("delete_canister", canister)
+    stage.expect(stage.about("delete_canister", canister), DONE)
     # Then
     stage.expect(stage.about("start_canister", canister), refuses())
-    stage.expect(stage.call(owner, asking("start_canister", management.CanisterIdArguments(canister))), REJECTED)
+    for method_name in ("start_canister", "delete_canister", "canister_status"):
+        about = asking(method_name, management.CanisterIdArguments(canister))
+        stage.expect(stage.call(owner, about), REJECTED)
 
 
 @scenario(
@@ -221,7 +229,11 @@ def reinstalling_empty(stage: Stage) -> None:
 
 @scenario(
     "A canister's claim about its own version is checked: a wrong one makes its execution fail",
-    covers=("mgmt-general.sender-canister-version", "def.validate-sender-canister-version"),
+    covers=(
+        "mgmt-general.sender-canister-version",
+        "def.validate-sender-canister-version",
+        "prod.canister_history.canister_history_fails_with_incorrect_sender_version",
+    ),
 )
 def wrong_version(stage: Stage) -> None:
     # Given
@@ -231,6 +243,7 @@ def wrong_version(stage: Stage) -> None:
     answer = stage.call(caller, asking("install_code", claiming))
     # Then
     stage.expect(answer, fails(RejectReason.INVALID_ARGUMENT))
+    stage.require(status_of(stage, canister).module_hash is None, "nothing is installed")
 
 
 @scenario("The canister version that a user claims is ignored", covers=("mgmt-general.sender-canister-version",))

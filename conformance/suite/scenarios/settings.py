@@ -96,7 +96,15 @@ _kept(
     ("setting.minimum-incoming-canister-call-cycles",),
     minimum_incoming_canister_call_cycles=2**70,
 )
-_kept("log_visible", "Logs can be shown to everybody", ("setting.log-visibility",), log_visibility=Public())
+_kept(
+    "log_visible",
+    "Logs can be shown to everybody",
+    (
+        "setting.log-visibility",
+        "prod.ee_tests.test_canister_settings_log_visibility_set_to_public",
+    ),
+    log_visibility=Public(),
+)
 _kept("log_viewers", "Logs can be shown to some", ("setting.log-visibility",), log_visibility=VIEWERS)
 _kept("wasm_memory_limit", "The heap can be limited", ("setting.wasm-memory-limit",), wasm_memory_limit=2**30)
 _kept(
@@ -166,7 +174,10 @@ _refused(
 _refused(
     "many_variables",
     "There are at most twenty environment variables",
-    ("setting.environment-variables",),
+    (
+        "setting.environment-variables",
+        "prod.canister_manager.test_environment_variables_are_not_set_when_too_many_keys",
+    ),
     environment_variables=variables(21),
 )
 _refused(
@@ -178,7 +189,10 @@ _refused(
 _refused(
     "long_variable_value",
     "The value of an environment variable has at most 128 bytes",
-    ("unspec.const.max-env-var-value-length",),
+    (
+        "unspec.const.max-env-var-value-length",
+        "prod.canister_manager.test_environment_variables_are_not_set_when_value_is_too_long",
+    ),
     environment_variables=variables(1, 3, 129),
 )
 _refused(
@@ -299,18 +313,23 @@ def unpaid_growth(stage: Stage) -> None:
 
 @scenario(
     "A controller that is a canister changes settings, and its version is kept in the history",
-    covers=("seed2.controllers-kinds", "rule.mgmt.update-settings.effects"),
+    covers=(
+        "seed2.controllers-kinds",
+        "rule.mgmt.update-settings.effects",
+        "prod.execution_test.set_wasm_memory_limit_from_another_canister",
+    ),
 )
 def controlling_canister(stage: Stage) -> None:
     # Given
     owner = scripted(stage)
     canister = stage.create(settings=controlled_by(ALICE, owner))
-    settings = management.SettingsArguments(freezing_threshold=99)
+    settings = management.SettingsArguments(freezing_threshold=99, wasm_memory_limit=2**32)
     # When
     answer = stage.call(owner, asking("update_settings", management.UpdateSettingsArguments(canister, settings)))
     # Then
     stage.expect(answer, DONE)
-    stage.require(status_of(stage, canister).settings.freezing_threshold == 99, "the setting is changed")
+    after = status_of(stage, canister).settings
+    stage.require((after.freezing_threshold, after.wasm_memory_limit) == (99, 2**32), "the settings are changed")
 
 
 @scenario(

@@ -136,7 +136,12 @@ def slices_of_init(stage: Stage) -> None:
 
 @scenario(
     "A query has fewer instructions than a message, also if it is called as an update",
-    covers=("error.instruction-limit", "rule.message-execution.query-method", "entry.query"),
+    covers=(
+        "error.instruction-limit",
+        "rule.message-execution.query-method",
+        "entry.query",
+        "prod.query_handler.query_call_exceeds_instructions_limit",
+    ),
     profile=SMALL,
 )
 def query_limit(stage: Stage) -> None:
@@ -216,6 +221,7 @@ def init_limit(stage: Stage) -> None:
         "rule.mgmt.upgrade.pre-upgrade",
         "rule.mgmt.upgrade.post-upgrade",
         "entry.pre-upgrade",
+        "prod.upgrade.upgrade_fails_on_pre_upgrade_resume_error",
     ),
     profile=SMALL,
 )

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from conformance.canisters.library import load
 from conformance.canisters.scripted import (
     append_to_slot,
+    bytes_of_u64,
     concat,
+    global_value,
     program,
     reply,
     set_global,
@@ -93,6 +95,8 @@ def refused_with(reason: RejectReason) -> Callable[[Stage, Seen], None]:
         "mgmt.take-canister-snapshot",
         "rule.mgmt.load-snapshot.effects",
         "mgmt.load-canister-snapshot",
+        "prod.pocket_ic.test_canister_snapshots",
+        "prod.ee_canister_snapshots.snapshot_must_include_globals",
     ),
 )
 def back_and_forth(stage: Stage) -> None:
@@ -105,6 +109,7 @@ def back_and_forth(stage: Stage) -> None:
     stage.expect(load_snapshot(stage, canister, snapshot.id), DONE)
     # Then
     stage.expect(stage.call(canister, program(reply(concat(slot(0), stable_content())))), replies_with(b"heapstable"))
+    stage.expect(stage.call(canister, program(reply(bytes_of_u64(global_value())))), replies_with(b"\x09" + bytes(7)))
     stage.require(status_of(stage, canister).module_hash == digest(load("scripted")), "the code is the old one")
     stage.balance(canister)
 
@@ -132,6 +137,7 @@ def take_and_uninstall(stage: Stage) -> None:
         "mgmt.list-canister-snapshots",
         "rule.mgmt.delete-snapshot",
         "mgmt.delete-canister-snapshot",
+        "prod.pocket_ic.test_canister_snapshots",
     ),
 )
 def list_and_delete(stage: Stage) -> None:
@@ -162,9 +168,21 @@ def memory_of_snapshots(stage: Stage) -> None:
     status = status_of(stage, canister)
     stage.require(status.memory_metrics.snapshots_size == snapshot.total_size, "the metrics show its size")
     stage.require(status.memory_size == before + snapshot.total_size, "the memory is that much larger")
+    stage.expect(
+        manage(stage, canister, "delete_canister_snapshot", management.SnapshotArguments(canister, snapshot.id)), DONE
+    )
+    stage.require(status_of(stage, canister).memory_size == before, "without it, the memory is as before")
 
 
-@scenario("A canister has at most ten snapshots", covers=("unspec.const.max-snapshots", "inv.snapshot-count"))
+@scenario(
+    "A canister has at most ten snapshots",
+    covers=(
+        "unspec.const.max-snapshots",
+        "inv.snapshot-count",
+        "prod.ee_canister_snapshots.canister_request_take_canister_snapshot_fails_when_limit_is_reached",
+        "prod.canister_snapshots.take_canister_snapshot_fails_when_limit_is_reached",
+    ),
+)
 def too_many(stage: Stage) -> None:
     # Given
     canister = stage.create_with_code(TINY)

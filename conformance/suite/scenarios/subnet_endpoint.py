@@ -51,7 +51,11 @@ def created(stage: Stage) -> None:
 
 @scenario(
     "An admin creates canisters at either endpoint, without cycles",
-    covers=("rule.submit-call.subnet-endpoint", "rule.submit-call.mgmt-create-canister"),
+    covers=(
+        "rule.submit-call.subnet-endpoint",
+        "rule.submit-call.mgmt-create-canister",
+        "prod.canister_manager.create_canister_as_subnet_admin_succeeds_on_free_cost_schedule",
+    ),
     subnet_admins=(ADMIN,),
 )
 def at_both(stage: Stage) -> None:

@@ -90,6 +90,7 @@ def test_of_a_log_that_was_not_trimmed_yet_the_newest_records_up_to_4_kib_are_to
     "mgmt-general.subnet-admins",
     "setting.log-visibility",
     "setting.status-visibility",
+    "prod.canister_status.test_status_visibility_of_canister_status",
 )
 @pytest.mark.parametrize("visibility", [Public(), Controllers(), AllowedViewers(List.of(B))])
 def test_who_may_ask_what(visibility):

@@ -5,6 +5,7 @@ from attrs import evolve
 from spec.rules.management.arguments import change_origin, decoded, management_call
 from spec.rules.management.settings import (
     changed_settings,
+    code_of_bad_settings,
     default_settings,
     environment_variables_hash,
     require_affordable,
@@ -163,6 +164,7 @@ def created(
         settings_are_allowed(state.profile, settings, given),
         "the settings keep within the limits",
         RejectReason.INVALID_SETTINGS,
+        code_of_bad_settings(state.profile, settings, given),
     )
     canister = new_canister(state, call, settings, given, cycles, sender_canister_version)
     reserved = cycles_to_reserve(state, canister_id, canister)

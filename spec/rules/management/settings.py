@@ -23,7 +23,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, MessageId, Principal
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 from spec.values.request_id import hash_of_map
 
 
@@ -102,28 +102,58 @@ def changed_settings(current: Settings, given: management.SettingsArguments) -> 
 )
 def settings_are_allowed(profile: Profile, settings: Settings, given: management.SettingsArguments) -> bool:
     """The settings keep within the limits. Source: management-canister, settings; facts on limits."""
-    limits = profile.limits
-    names = [variable.name for variable in given.environment_variables or ()]
     return (
-        (given.controllers is None or len(given.controllers) <= limits.controllers)
-        and settings.compute_allocation <= MAXIMUM_COMPUTE_ALLOCATION
+        has_short_lists(profile, settings, given)
+        and has_numbers_in_range(settings)
+        and has_allowed_variables(profile, settings, given)
+    )
+
+
+def has_short_lists(profile: Profile, settings: Settings, given: management.SettingsArguments) -> bool:
+    """The lists of principals are not too long."""
+    return (
+        (given.controllers is None or len(given.controllers) <= profile.limits.controllers)
+        and has_few_viewers(settings.log_visibility)
+        and has_few_viewers(settings.snapshot_visibility)
+        and has_few_viewers(settings.status_visibility)
+    )
+
+
+def has_numbers_in_range(settings: Settings) -> bool:
+    """No number is too large."""
+    return (
+        settings.compute_allocation <= MAXIMUM_COMPUTE_ALLOCATION
         and settings.memory_allocation <= MAXIMUM_MEMORY_SETTING
         and settings.freezing_threshold <= MAXIMUM_FREEZING_THRESHOLD
         and settings.reserved_balance_limit <= MAXIMUM_CYCLES
         and settings.wasm_memory_limit <= MAXIMUM_MEMORY_SETTING
         and settings.wasm_memory_threshold <= MAXIMUM_MEMORY_SETTING
         and settings.minimum_incoming_canister_call_cycles <= MAXIMUM_CYCLES
-        and has_few_viewers(settings.log_visibility)
-        and has_few_viewers(settings.snapshot_visibility)
-        and has_few_viewers(settings.status_visibility)
-        and len(names) == len(set(names)) <= limits.environment_variables
-        and settings.environment_variables.every(
-            lambda variable: (
-                len(variable.name.encode()) <= limits.environment_variable_name
-                and len(variable.value.encode()) <= limits.environment_variable_value
-            )
+    )
+
+
+def has_allowed_variables(profile: Profile, settings: Settings, given: management.SettingsArguments) -> bool:
+    """The environment variables are not too many and not too long, and their names differ."""
+    limits = profile.limits
+    names = [variable.name for variable in given.environment_variables or ()]
+    return len(names) == len(set(names)) <= limits.environment_variables and settings.environment_variables.every(
+        lambda variable: (
+            len(variable.name.encode()) <= limits.environment_variable_name
+            and len(variable.value.encode()) <= limits.environment_variable_value
         )
     )
+
+
+@opaque
+def code_of_bad_settings(profile: Profile, settings: Settings, given: management.SettingsArguments) -> RejectCode:
+    """
+    The code with which production rejects such settings.
+
+    It takes an argument with a long list, or with bad variables, for one that does not decode; a number that is too
+    large is looked for after the lists of principals and before the variables.
+    """
+    numbers_come_first = has_short_lists(profile, settings, given) and not has_numbers_in_range(settings)
+    return RejectCode.CANISTER_ERROR if numbers_come_first else RejectCode.CANISTER_REJECT
 
 
 def has_few_viewers(visibility: Visibility) -> bool:
@@ -157,6 +187,7 @@ def update_settings(state: State, *, message_id: MessageId) -> Step:
         settings_are_allowed(state.profile, settings, arguments.settings),
         "the settings keep within the limits",
         RejectReason.INVALID_SETTINGS,
+        code_of_bad_settings(state.profile, settings, arguments.settings),
     )
     require(
         settings.wasm_memory_limit == 0 or heap_size(canister) <= settings.wasm_memory_limit,

@@ -178,7 +178,7 @@ def read_canister_snapshot_metadata(state: State, *, message_id: MessageId) -> S
     arguments = decoded(read_metadata_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_visible(call, canister, canister.settings.snapshot_visibility)
-    snapshot = existing_snapshot(canister, arguments.snapshot_id)
+    snapshot = existing_snapshot(state, canister, arguments.snapshot_id)
 
     # STATE AFTER
     return reply(state, message_id, call, encoded_metadata(snapshot))
@@ -192,7 +192,7 @@ def read_canister_snapshot_data(state: State, *, message_id: MessageId) -> Step:
     arguments = decoded(read_data_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_visible(call, canister, canister.settings.snapshot_visibility)
-    snapshot = existing_snapshot(canister, arguments.snapshot_id)
+    snapshot = existing_snapshot(state, canister, arguments.snapshot_id)
     require(
         size_of_part(arguments.kind) <= state.profile.limits.snapshot_slice,
         "not too much is read at once",
@@ -264,7 +264,7 @@ def upload_canister_snapshot_data(state: State, *, message_id: MessageId) -> Ste
     arguments = decoded(upload_data_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
-    snapshot = existing_snapshot(canister, arguments.snapshot_id)
+    snapshot = existing_snapshot(state, canister, arguments.snapshot_id)
     require(
         snapshot.source == SnapshotSource.METADATA_UPLOAD,
         "the snapshot was created by uploading",

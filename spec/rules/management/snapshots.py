@@ -62,6 +62,13 @@ def owner_of_snapshot(state: State, snapshot_id: SnapshotId) -> CanisterId | Non
     return next((owner for owner, canister in state.canisters.items() if snapshot_id in canister.snapshots), None)
 
 
+@opaque
+def code_of_missing_snapshot(state: State, snapshot_id: SnapshotId) -> RejectCode:
+    """The code with which production says that a canister has no such snapshot: another one if another canister has."""
+    is_foreign = owner_of_snapshot(state, snapshot_id) is not None
+    return RejectCode.CANISTER_REJECT if is_foreign else RejectCode.DESTINATION_INVALID
+
+
 def summary(snapshot_id: SnapshotId, snapshot: Snapshot) -> management.SnapshotSummary:
     """What is told about a snapshot when it is taken or listed."""
     return management.SnapshotSummary(snapshot_id, snapshot.taken_at, size_of_snapshot(snapshot))
@@ -164,16 +171,17 @@ def require_room(state: State, canister: Canister, replaced: SnapshotId | None) 
             RejectReason.SNAPSHOT_LIMIT_EXCEEDED,
         )
     else:
-        existing_snapshot(canister, replaced)
+        existing_snapshot(state, canister, replaced)
 
 
 @defines("error.snapshot-not-found", "error.snapshot-invalid-ownership")
-def existing_snapshot(canister: Canister, snapshot_id: SnapshotId) -> Snapshot:
+def existing_snapshot(state: State, canister: Canister, snapshot_id: SnapshotId) -> Snapshot:
     """The snapshot of this canister with this id."""
     require(
         snapshot_id in canister.snapshots,
         "the canister has the snapshot",
         RejectReason.SNAPSHOT_NOT_FOUND,
+        code_of_missing_snapshot(state, snapshot_id),
     )
     return canister.snapshots[snapshot_id]
 
@@ -224,7 +232,7 @@ def load_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
         RejectReason.SNAPSHOT_NOT_FOUND,
     )
     owner = existing_canister(state, owner_id)
-    snapshot = existing_snapshot(owner, arguments.snapshot_id)
+    snapshot = existing_snapshot(state, owner, arguments.snapshot_id)
     require_same_subnet(canister, owner)
     require_controller(call, owner, RejectCode.CANISTER_REJECT)
     module = well_formed(state, snapshot.raw_module)
@@ -338,7 +346,7 @@ def delete_canister_snapshot(state: State, *, message_id: MessageId) -> Step:
     arguments = decoded(delete_snapshot_arguments(call.argument))
     canister = existing_canister(state, arguments.canister_id)
     require_controller(call, canister)
-    existing_snapshot(canister, arguments.snapshot_id)
+    existing_snapshot(state, canister, arguments.snapshot_id)
     after = evolve(canister, snapshots=canister.snapshots.remove(arguments.snapshot_id))
 
     # STATE AFTER

@@ -84,10 +84,15 @@ def test_clearing_removes_all_chunks():
     assert rejection(about_chunks("clear_chunk_store", STRANGER)) is RejectReason.NOT_AUTHORIZED
 
 
-@pytest.mark.checklist("rule.mgmt.stored-chunks", "mgmt.stored-chunks", "unspec.order.sets")
+@pytest.mark.checklist(
+    "rule.mgmt.stored-chunks", "mgmt.stored-chunks", "unspec.order.sets", "prod.canister_manager.stored_chunks_works"
+)
 def test_the_hashes_of_all_chunks_are_listed():
     after = fire(about_chunks("stored_chunks", chunk_store=STORE), "stored_chunks", message_id=0).state
     assert management.decode_result("stored_chunks", reply_of(after)) == List(tuple(sorted((sha256(ONE), sha256(TWO)))))
+    for store in (Map(), Map.of([(sha256(ONE), ONE)])):
+        after = fire(about_chunks("stored_chunks", chunk_store=store), "stored_chunks", message_id=0).state
+        assert management.decode_result("stored_chunks", reply_of(after)) == List(tuple(store.keys()))
     assert rejection(about_chunks("stored_chunks", STRANGER)) is RejectReason.NOT_AUTHORIZED
 
 
@@ -144,7 +149,9 @@ def test_chunks_that_do_not_fit_are_rejected(state, reason):
     assert rejection(state) is reason
 
 
-@pytest.mark.checklist("rule.mgmt.install-chunked-code")
+@pytest.mark.checklist(
+    "rule.mgmt.install-chunked-code", "prod.install_code.install_chunked_succeeds_from_store_canister"
+)
 def test_a_store_that_controls_the_target_may_install_its_own_chunks():
     state = assembling(caller=B, store=canister(B, chunk_store=STORE, controllers=List()), controllers=List.of(B))
     assert fire(state, "install_chunked_code", message_id=0)

@@ -125,7 +125,14 @@ def test_a_new_canister_is_empty_and_runs_with_the_cycles_sent_less_the_fee():
     )
 
 
-@pytest.mark.checklist("rule.mgmt.create-canister.defaults", "rule.mgmt.create-canister.effects", "setting.controllers")
+@pytest.mark.checklist(
+    "rule.mgmt.create-canister.defaults",
+    "rule.mgmt.create-canister.effects",
+    "setting.controllers",
+    "prod.canister_history.canister_history_tracking_env_vars_update_settings",
+    "prod.canister_history.canister_history_tracking_env_vars_create_canister",
+    "prod.canister_manager.test_environment_variables_are_changed_via_create_canister",
+)
 def test_settings_that_are_given_replace_the_defaults():
     variables = List.of(EnvironmentVariable("b", "2"), EnvironmentVariable("a", "1"))
     given = management.SettingsArguments(
@@ -170,7 +177,11 @@ def test_creating_needs_the_fee():
     assert fired.state.canisters[A].balance == 0
 
 
-@pytest.mark.checklist("mgmt-general.cycles-attached", "mgmt-general.subnet-admins")
+@pytest.mark.checklist(
+    "mgmt-general.cycles-attached",
+    "mgmt-general.subnet-admins",
+    "prod.canister_manager.create_canister_as_subnet_admin_succeeds_on_free_cost_schedule",
+)
 def test_creating_is_free_on_a_subnet_with_admins():
     admins = Map.of([(SUBNET.subnet_id, List.of(ADMIN))])
     fired = fire(creating(cycles=0, subnet_admins=admins), CREATE, message_id=0, canister_id=A)
@@ -324,6 +335,8 @@ def test_the_argument_of_a_creation_must_decode():
     "rule.mgmt.provisional-create",
     "mgmt.provisional-create-canister-with-cycles",
     "unspec.const.default-provisional-cycles-balance",
+    "prod.ee_tests.can_refund_cycles_after_successful_provisional_create_canister",
+    "prod.canister_manager.create_canister_with_cycles_sender_in_whitelist",
 )
 @pytest.mark.parametrize("amount", [None, 0, 12_345])
 def test_cycles_of_a_provisional_canister_come_out_of_nothing_and_those_sent_go_back(amount):

@@ -98,7 +98,11 @@ def test_a_canister_that_no_longer_waits_for_the_answer_and_is_stopped_cannot_de
     assert A not in fire(others, "delete_canister", message_id=0).state.canisters
 
 
-@pytest.mark.checklist("error.snapshot-invalid-ownership")
+@pytest.mark.checklist(
+    "error.snapshot-invalid-ownership",
+    "prod.ee_canister_snapshots.take_canister_snapshot_fails_canister_does_not_own_replace_snapshot",
+    "prod.ee_canister_snapshots.delete_canister_snapshot_fails_snapshot_does_not_belong_to_canister",
+)
 @pytest.mark.parametrize(
     ("method_name", "arguments", "choices"),
     [
@@ -121,6 +125,8 @@ def test_a_snapshot_of_another_canister_counts_as_missing(method_name, arguments
     ).state.canisters[B]
     state = managing((A, one), (B, taken), call=asked(arguments, method_name))
     found = refusal(state, method_name, message_id=0, **choices)
-    assert found.reject == system_reject(RejectCode.DESTINATION_INVALID, RejectReason.SNAPSHOT_NOT_FOUND)
+    assert found.reject == system_reject(RejectCode.CANISTER_REJECT, RejectReason.SNAPSHOT_NOT_FOUND)
+    nowhere = refusal(managing((A, one), call=asked(arguments, method_name)), method_name, message_id=0, **choices)
+    assert nowhere.reject == system_reject(RejectCode.DESTINATION_INVALID, RejectReason.SNAPSHOT_NOT_FOUND)
     own = managing((A, evolve(one, snapshots=taken.snapshots)), call=asked(arguments, method_name))
     fire(own, method_name, message_id=0, **choices)

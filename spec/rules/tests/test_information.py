@@ -42,7 +42,7 @@ def asking(arguments, method_name, caller=STRANGER, managed=None, **changes):
     return managing(*canisters, call=asked(arguments, method_name, caller), **changes)
 
 
-@pytest.mark.checklist("rule.mgmt.canister-info", "mgmt.canister-info")
+@pytest.mark.checklist("rule.mgmt.canister-info", "mgmt.canister-info", "prod.canister_history.canister_info_retrieval")
 @pytest.mark.parametrize(("number", "shown"), [(None, 0), (0, 0), (2, 2), (3, 3), (90, 3)])
 def test_anyone_learns_the_newest_changes_of_a_canister(number, shown):
     managed = canister(A, history=CanisterHistory(5, List(CHANGES)))
@@ -74,7 +74,11 @@ def reading(name, caller=STRANGER, managed=None):
     return asking(management.CanisterMetadataArguments(A, name), "canister_metadata", caller, known)
 
 
-@pytest.mark.checklist("rule.mgmt.canister-metadata", "mgmt.canister-metadata")
+@pytest.mark.checklist(
+    "rule.mgmt.canister-metadata",
+    "mgmt.canister-metadata",
+    "prod.ee_tests.get_canister_metadata_private_section_succeeds_for_controller",
+)
 @pytest.mark.parametrize(
     ("name", "caller", "content"),
     [("open", STRANGER, b"for all"), ("open", USER, b"for all"), ("secret", USER, b"for few")],
@@ -84,14 +88,24 @@ def test_public_sections_are_for_all_and_private_ones_for_controllers(name, call
     assert management.decode_result("canister_metadata", reply_of(after)) == content
 
 
-@pytest.mark.checklist("rule.mgmt.canister-metadata", "error.metadata-section-not-found", "error.metadata-no-module")
+@pytest.mark.checklist(
+    "rule.mgmt.canister-metadata",
+    "error.metadata-section-not-found",
+    "error.metadata-no-module",
+    "prod.ee_tests.get_canister_metadata_private_section_fails",
+)
 def test_missing_and_hidden_sections_cannot_be_told_apart():
     assert rejection(reading("secret")) is RejectReason.METADATA_NOT_FOUND
     assert rejection(reading("absent")) is RejectReason.METADATA_NOT_FOUND
     assert rejection(reading("open", managed=canister(A, Empty()))) is RejectReason.CANISTER_HAS_NO_CODE
 
 
-@pytest.mark.checklist("rule.mgmt.canister-metrics.update", "mgmt.canister-metrics", "unspec.value.canister-metrics")
+@pytest.mark.checklist(
+    "rule.mgmt.canister-metrics.update",
+    "mgmt.canister-metrics",
+    "unspec.value.canister-metrics",
+    "prod.canister_manager.can_retrieve_canister_metrics_for_canister_normal_schedule",
+)
 @pytest.mark.parametrize("caller", [USER, ADMIN])
 def test_controllers_and_admins_see_metrics(caller):
     admins = Map.of([(SUBNET.subnet_id, List.of(ADMIN))])

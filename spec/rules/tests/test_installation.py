@@ -81,7 +81,11 @@ def answered(state):
 
 
 @pytest.mark.checklist(
-    "rule.mgmt.install-code.effects", "mgmt.install-code", "inv.version.history-is-version-after", "def.change-origin"
+    "rule.mgmt.install-code.effects",
+    "mgmt.install-code",
+    "inv.version.history-is-version-after",
+    "def.change-origin",
+    "prod.canister_manager.install_code_preserves_system_state_and_scheduler_state",
 )
 def test_installed_code_starts_with_an_empty_state_and_the_canister_pays():
     raw_module = module(
@@ -107,7 +111,12 @@ def test_installed_code_starts_with_an_empty_state_and_the_canister_pays():
     )
 
 
-@pytest.mark.checklist("rule.mgmt.install-code.effects", "inv.certified-data-size", "inv.logs-replicated-only")
+@pytest.mark.checklist(
+    "rule.mgmt.install-code.effects",
+    "inv.certified-data-size",
+    "inv.logs-replicated-only",
+    "prod.canister_manager.install_code_preserves_system_state_and_scheduler_state",
+)
 def test_reinstalled_code_drops_all_memory_certified_data_timer_and_logs_but_no_call_context():
     raw_module, managed = module(), filled(status=Stopping(), chunk_store=Map.of([(b"hash", b"chunk")]))
     open_contexts = contexts(a_context(C), a_context(A))
@@ -284,7 +293,12 @@ def upgraded(*arguments, **changes):
     return fire(upgrading(*arguments, **changes), UPGRADE, message_id=0).state.canisters[A]
 
 
-@pytest.mark.checklist("rule.mgmt.upgrade.effects", "rule.mgmt.upgrade.persisted-state", "mgmt.install-code")
+@pytest.mark.checklist(
+    "rule.mgmt.upgrade.effects",
+    "rule.mgmt.upgrade.persisted-state",
+    "mgmt.install-code",
+    "prod.canister_manager.install_code_preserves_system_state_and_scheduler_state",
+)
 def test_an_upgrade_keeps_stable_memory_certified_data_and_logs_and_drops_heap_globals_and_timer():
     new, old = module(instructions_to_compile=70), module(gives={"pre_upgrade": returns(1_000, logs=(b"bye",))})
     FAKES[new].gives["post_upgrade"] = returns(2_000, logs=(b"hello",), cycles_burned=9)

@@ -59,7 +59,11 @@ def reply_to(state):
 
 
 @pytest.mark.checklist(
-    "rule.mgmt.stop-canister.from-running", "mgmt.stop-canister", "inv.version.monotone", "def.simple-status"
+    "rule.mgmt.stop-canister.from-running",
+    "mgmt.stop-canister",
+    "inv.version.monotone",
+    "def.simple-status",
+    "prod.canister_manager.stop_a_running_canister",
 )
 def test_a_running_canister_begins_to_stop_and_the_call_waits_with_its_cycles():
     managed = canister(A)
@@ -78,7 +82,12 @@ def test_one_more_call_waits_for_a_stopping_canister():
     assert fired == Step(after(state, evolve(managed, status=Stopping(calls), version=8)))
 
 
-@pytest.mark.checklist("rule.mgmt.stop-canister.when-stopped", "mgmt.stop-canister")
+@pytest.mark.checklist(
+    "rule.mgmt.stop-canister.when-stopped",
+    "mgmt.stop-canister",
+    "prod.ee_tests.stopping_an_already_stopped_canister_succeeds",
+    "prod.canister_manager.stopping_an_already_stopped_canister_keeps_it_stopped",
+)
 def test_stopping_a_stopped_canister_succeeds_at_once():
     managed = canister(A, status=Stopped())
     state = calling("stop_canister", managed)
@@ -147,7 +156,13 @@ def test_only_calls_that_wait_are_rejected():
     assert is_refused(state, "stop_completion", "the canister exists", canister_id=C)
 
 
-@pytest.mark.checklist("rule.mgmt.start-canister.running-or-stopped", "mgmt.start-canister", "inv.version.monotone")
+@pytest.mark.checklist(
+    "rule.mgmt.start-canister.running-or-stopped",
+    "mgmt.start-canister",
+    "inv.version.monotone",
+    "prod.canister_manager.starting_an_already_running_canister_keeps_it_running",
+    "prod.canister_manager.start_a_stopped_canister_succeeds",
+)
 @pytest.mark.parametrize("status", [Running(), Stopped()])
 def test_a_canister_is_started_and_its_version_rises_also_if_it_ran(status):
     managed = canister(A, status=status)
@@ -156,7 +171,12 @@ def test_a_canister_is_started_and_its_version_rises_also_if_it_ran(status):
     assert fired == Step(after(state, evolve(managed, status=Running(), version=8), reply_to(state)))
 
 
-@pytest.mark.checklist("rule.mgmt.start-canister.stopping", "mgmt.start-canister")
+@pytest.mark.checklist(
+    "rule.mgmt.start-canister.stopping",
+    "mgmt.start-canister",
+    "prod.canister_manager.stopping_canister_can_be_restarted",
+    "prod.canister_manager.start_a_stopping_canister_with_stop_contexts",
+)
 def test_a_stopping_canister_runs_on_and_who_waited_for_its_stop_is_rejected():
     managed = canister(A, status=WAITING)
     state = calling("start_canister", managed)

@@ -76,7 +76,12 @@ def test_random_bytes_need_an_argument_that_decodes():
     assert found.reject == system_reject(RejectCode.CANISTER_REJECT, RejectReason.INVALID_ARGUMENT)
 
 
-@pytest.mark.checklist("rule.mgmt.provisional-top-up", "mgmt.provisional-top-up-canister", "mgmt-general.provisional")
+@pytest.mark.checklist(
+    "rule.mgmt.provisional-top-up",
+    "mgmt.provisional-top-up-canister",
+    "mgmt-general.provisional",
+    "prod.ee_tests.can_refund_cycles_after_successful_provisional_topup_canister",
+)
 def test_anybody_may_top_a_canister_up_out_of_nothing():
     managed = canister(A)
     state = managing((A, managed), call=asked(management.ProvisionalTopUpArguments(A, 77), caller=STRANGER))

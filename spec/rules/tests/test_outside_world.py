@@ -278,7 +278,7 @@ def test_an_outcall_at_the_limits_is_made(changes):
     assert fire(state, "http_request", message_id=0, answer=HttpResponse(200))
 
 
-@pytest.mark.checklist("mgmt.http-request")
+@pytest.mark.checklist("mgmt.http-request", "prod.ee_tests.execute_canister_http_request")
 def test_a_transformation_is_a_query_method_of_the_caller():
     answered = fire(transforming(), "http_request", message_id=0, answer=HttpResponse(200))
     price = HTTP_PRICE + 400 * len("clean") * 13

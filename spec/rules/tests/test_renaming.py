@@ -106,7 +106,13 @@ def test_the_total_of_changes_goes_on_from_the_destination_but_counts_what_is_li
     assert (after.total_changes, len(after.recent_changes)) == (total, listed + 1)
 
 
-@pytest.mark.checklist("rule.canister-renaming.conditions")
+@pytest.mark.checklist(
+    "rule.canister-renaming.conditions",
+    "prod.canister_manager.cannot_rename_if_target_exists",
+    "prod.canister_manager.cannot_rename_running_canister",
+    "prod.canister_manager.cannot_rename_with_snapshots",
+    "prod.canister_manager.only_controllers_can_rename",
+)
 @pytest.mark.parametrize(
     ("source", "target", "choices"),
     [

@@ -84,7 +84,14 @@ GIVEN = {
 }
 
 
-@pytest.mark.checklist("rule.mgmt.update-settings.effects", "mgmt.update-settings", "setting.environment-variables")
+@pytest.mark.checklist(
+    "rule.mgmt.update-settings.effects",
+    "mgmt.update-settings",
+    "setting.environment-variables",
+    "prod.canister_history.canister_history_tracking_env_vars_update_settings",
+    "prod.canister_history.canister_history_no_change_during_update_settings",
+    "prod.pocket_ic.test_update_canister_settings",
+)
 @pytest.mark.parametrize("name", GIVEN)
 def test_a_setting_that_is_given_replaces_the_old_one_and_all_others_stay(name):
     managed = canister(A)
@@ -94,7 +101,12 @@ def test_a_setting_that_is_given_replaces_the_old_one_and_all_others_stay(name):
     assert names.keys() | {one.name for one in fields(type(settings))} >= GIVEN.keys()
 
 
-@pytest.mark.checklist("rule.mgmt.update-settings.effects", "def.change-origin", "inv.version.history-is-version-after")
+@pytest.mark.checklist(
+    "rule.mgmt.update-settings.effects",
+    "def.change-origin",
+    "inv.version.history-is-version-after",
+    "prod.canister_manager.duplicate_controllers",
+)
 def test_new_controllers_are_recorded_with_the_new_version():
     managed = canister(A)
     after = after_change(managed, version=5, controllers=List.of(USER, B, USER))
@@ -186,6 +198,10 @@ def status_call(managed, caller=USER, **changes):
     "unspec.fn.total-memory-and-metrics",
     "unspec.fn.query-stats-noise",
     "unspec.value.ready-for-migration",
+    "prod.ee_tests.get_canister_status_from_another_canister_when_memory_low",
+    "prod.ee_tests.get_canister_status_memory_metrics_global_memory_size",
+    "prod.ee_tests.get_canister_status_memory_metrics_wasm_binary_size",
+    "prod.canister_manager.get_canister_status_of_stopping_canister",
 )
 def test_the_status_tells_everything_about_a_canister_and_changes_nothing():
     raw_module = module()

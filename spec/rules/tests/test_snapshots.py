@@ -93,6 +93,7 @@ def taking(taken, replaced=None, uninstall=None, caller=USER, **changes):
     "mgmt.take-canister-snapshot",
     "unspec.fn.cycles-used-snapshots",
     "prod.ee_canister_snapshots.take_canister_snapshot_charges_canister_cycles",
+    "prod.ee_canister_snapshots.canister_request_take_canister_snapshot_creates_new_snapshots",
 )
 @pytest.mark.parametrize("uninstall", [None, False])
 def test_a_snapshot_is_a_copy_of_all_parts_and_is_paid_for(uninstall):
@@ -114,7 +115,12 @@ def test_a_snapshot_counts_as_memory_of_its_canister():
     assert memory_usage(PROFILE, after) - memory_usage(PROFILE, taken) == size_of_snapshot(snapshot_of(taken))
 
 
-@pytest.mark.checklist("rule.mgmt.take-snapshot.keep-code", "inv.snapshot-count", "unspec.const.max-snapshots")
+@pytest.mark.checklist(
+    "rule.mgmt.take-snapshot.keep-code",
+    "inv.snapshot-count",
+    "unspec.const.max-snapshots",
+    "prod.ee_canister_snapshots.canister_request_take_canister_snapshot_creates_new_snapshots",
+)
 def test_a_canister_has_ten_snapshots_at_most_but_one_may_be_replaced():
     taken = filled()
     names = [SnapshotId(bytes([number])) for number in range(10)]
@@ -152,7 +158,11 @@ def test_snapshot_ids_are_never_used_again():
     assert fire(state, TAKE, message_id=0, snapshot_id=OTHER)
 
 
-@pytest.mark.checklist("rule.mgmt.take-snapshot.uninstall", "mgmt.take-canister-snapshot")
+@pytest.mark.checklist(
+    "rule.mgmt.take-snapshot.uninstall",
+    "mgmt.take-canister-snapshot",
+    "prod.canister_manager.take_canister_snapshot_and_uninstall_code_clears_canister_state",
+)
 def test_taking_a_snapshot_and_uninstalling_are_one_step():
     taken = filled()
     open_context = a_context(A, origin=from_canister(), available_cycles=50)
@@ -200,7 +210,10 @@ def owner_with(canister_id=B, hook=None, timer=None, uploaded=False, **changes):
 
 
 @pytest.mark.checklist(
-    "rule.mgmt.load-snapshot.effects", "rule.mgmt.load-snapshot.conditions", "mgmt.load-canister-snapshot"
+    "rule.mgmt.load-snapshot.effects",
+    "rule.mgmt.load-snapshot.conditions",
+    "mgmt.load-canister-snapshot",
+    "prod.ee_canister_snapshots.load_canister_snapshot_succeeds",
 )
 def test_loading_a_snapshot_makes_a_canister_what_the_snapshot_holds():
     owner, snapshot = owner_with(canister_version=2, taken_at=NOW - 50)
@@ -233,7 +246,10 @@ def test_a_snapshot_of_the_canister_itself_is_recorded_without_its_id():
     assert after.version == owner.version + 1
 
 
-@pytest.mark.checklist("rule.mgmt.load-snapshot.effects")
+@pytest.mark.checklist(
+    "rule.mgmt.load-snapshot.effects",
+    "prod.canister_snapshots.download_upload_load_snapshot_global_timer_on_low_wasm_memory",
+)
 @pytest.mark.parametrize(("uploaded", "given", "expected"), [(False, 5, NOW + 1), (True, 5, 5), (True, None, NOW + 1)])
 def test_only_an_uploaded_snapshot_sets_the_timer(uploaded, given, expected):
     owner, _ = owner_with(uploaded=uploaded, timer=given)
@@ -244,7 +260,11 @@ def test_only_an_uploaded_snapshot_sets_the_timer(uploaded, given, expected):
 LOW, ENOUGH = {"wasm_memory_limit": 65536, "wasm_memory_threshold": 1}, {"wasm_memory_limit": 65537}
 
 
-@pytest.mark.checklist("rule.mgmt.load-snapshot.conditions", "rule.mgmt.load-snapshot.effects")
+@pytest.mark.checklist(
+    "rule.mgmt.load-snapshot.conditions",
+    "rule.mgmt.load-snapshot.effects",
+    "prod.canister_snapshots.download_upload_load_snapshot_global_timer_on_low_wasm_memory",
+)
 @pytest.mark.parametrize(
     ("settings", "given", "expected"),
     [
@@ -335,7 +355,12 @@ def test_the_visibility_of_snapshots_says_who_may_list_them(visibility, caller, 
     assert listed == List.of(management.SnapshotSummary(ID, NOW, size(snapshot)))
 
 
-@pytest.mark.checklist("rule.mgmt.delete-snapshot", "mgmt.delete-canister-snapshot", "error.snapshot-not-found")
+@pytest.mark.checklist(
+    "rule.mgmt.delete-snapshot",
+    "mgmt.delete-canister-snapshot",
+    "error.snapshot-not-found",
+    "prod.ee_canister_snapshots.delete_canister_snapshot_succeeds",
+)
 def test_a_controller_deletes_a_snapshot():
     method = "delete_canister_snapshot"
     state, _ = about_snapshots(management.SnapshotArguments(A, ID), method)
@@ -364,7 +389,7 @@ def with_user_command(state, arguments, method_name):
 @pytest.mark.checklist("rule.mgmt.load-snapshot.effects", "rule.mgmt.take-snapshot.keep-code")
 def test_a_real_canister_gets_back_the_heap_that_a_snapshot_kept():
     raw_module = binary(
-        '(module (memory 1) (global (mut i32) (i32.const 7)) (data (i32.const 0) "first")'
+        '(module (memory 1) (global (export "number") (mut i32) (i32.const 7)) (data (i32.const 0) "first")'
         ' (func (export "canister_pre_upgrade")))'
     )
     state = managing((A, canister(A, Empty())), call=asked(management.CanisterIdArguments(A), "canister_status"))

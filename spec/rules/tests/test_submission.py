@@ -185,7 +185,11 @@ def test_only_controllers_may_submit_calls_that_change_code_or_settings(method_n
     assert senders == [USER]
 
 
-@pytest.mark.checklist("rule.submit-call.mgmt-admin-methods", "mgmt-general.subnet-admins")
+@pytest.mark.checklist(
+    "rule.submit-call.mgmt-admin-methods",
+    "mgmt-general.subnet-admins",
+    "prod.ee_tests.management_message_to_canister_with_enough_balance_is_accepted",
+)
 @pytest.mark.parametrize("method_name", ADMIN_CALLS)
 def test_controllers_and_subnet_admins_may_submit_calls_about_the_life_of_a_canister(method_name):
     state = world((A, canister(A)), subnet_admins=ADMINS)
@@ -194,7 +198,12 @@ def test_controllers_and_subnet_admins_may_submit_calls_about_the_life_of_a_cani
     assert senders == [USER, ADMIN]
 
 
-@pytest.mark.checklist("rule.submit-call.mgmt-canister-status", "setting.status-visibility", "mgmt-general.visibility")
+@pytest.mark.checklist(
+    "rule.submit-call.mgmt-canister-status",
+    "setting.status-visibility",
+    "mgmt-general.visibility",
+    "prod.canister_status.test_status_visibility_of_canister_status",
+)
 @pytest.mark.parametrize(
     ("visibility", "admitted"),
     [
