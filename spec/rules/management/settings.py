@@ -132,6 +132,7 @@ def has_numbers_in_range(settings: Settings) -> bool:
     )
 
 
+@opaque
 def has_allowed_variables(profile: Profile, settings: Settings, given: management.SettingsArguments) -> bool:
     """The environment variables are not too many and not too long, and their names differ."""
     limits = profile.limits
