@@ -30,7 +30,7 @@ from conformance.protocol.interface import (
 )
 from conformance.protocol.quoting import shown
 from conformance.reporting.expected import ExpectedFailures, ExpectedFailuresError, read_expected_failures
-from conformance.reporting.files import Files, OutputFileError, opened, writing
+from conformance.reporting.files import Files, OutputFileError, opened
 from conformance.reporting.machines import write_json, write_junit
 from conformance.reporting.page import write_html
 from conformance.reporting.report import Report
@@ -82,7 +82,11 @@ def _parser() -> VerbParser:
     parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
     parser.add_argument("--workers", type=positive, metavar="N", help="how many at a time; by default one a core")
     parser.add_argument(
-        "--environment", type=environment, default="calm", metavar="NAME", help="calm, loaded(K) or hostile"
+        "--environment",
+        type=environment,
+        default="calm",
+        metavar="NAME",
+        help="calm (the default), loaded(K) with K of at least 1, or hostile",
     )
     add_profile(parser)
     parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
@@ -144,6 +148,8 @@ def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: Expec
         except ImplementationError as problem:
             description = nothing_known(target)
             found = cases_without_handshake(scenarios, problem)
+        if "--log" in files:
+            files["--log"].empty()
         _introduce(description, len(scenarios), manner)
         with closing(found):
             for case in found:
@@ -202,8 +208,7 @@ def _finish(report: Report, files: Files) -> None:
         if lines:
             print("\n".join(lines) + "\n")
     for kind, write in REPORTS.items():
-        file = files.get(f"--{kind}")
-        if file is not None:
-            with writing(f"--{kind}", file):
+        if f"--{kind}" in files:
+            with files[f"--{kind}"].writing() as file:
                 write(report, file)
     print(summary(report))

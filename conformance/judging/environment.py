@@ -43,12 +43,14 @@ def loaded(rejections: int) -> Environment:
 
 
 def environment_named(name: Text) -> Environment:
-    """Reads `calm`, `hostile` or `loaded(K)`. Raises `ValueError` for anything else."""
+    """Reads `calm`, `hostile` or `loaded(K)`, K at least 1. Raises `ValueError` for anything else."""
     if name == "calm":
         return CALM
     if name == "hostile":
         return HOSTILE
     number = name.removeprefix("loaded(").removesuffix(")")
     if name == f"loaded({number})" and number.isascii() and number.isdecimal() and len(number) < 10:
-        return loaded(int(number))
+        if int(number) > 0:
+            return loaded(int(number))
+        raise ValueError(f"{name!r} is no environment: a system that may reject nothing of its own accord is calm")
     raise ValueError(f"{name!r} is no environment: calm, loaded(K) or hostile")

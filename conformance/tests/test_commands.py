@@ -12,6 +12,7 @@ import pytest
 from conformance.commands import conform as command_conform
 from conformance.commands import run as command_run
 from conformance.commands import stdio as command_stdio
+from conformance.reporting.files import opened
 
 SPECIFICATION = f'"{sys.executable}" -m conformance.served.specification'
 PLANTED = f'"{sys.executable}" -m conformance.tests.planted.bugs'
@@ -233,6 +234,40 @@ def test_nothing_is_left_behind_if_nothing_was_judged(tmp_path: Path) -> None:
     names = [word for kind in ("json", "junit", "html", "log") for word in (f"--{kind}", str(tmp_path / kind))]
     assert conform("--implementation", "no-such-command-here", *names) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+OLD = "from an earlier run"
+
+
+def test_an_old_report_stays_until_there_is_a_new_one(tmp_path: Path) -> None:
+    """An implementation that cannot start leaves it; a report that can be made takes its place, with its mode."""
+    files = {kind: tmp_path / kind for kind in ("json", "junit", "html", "log")}
+    options = [word for kind, path in files.items() for word in (f"--{kind}", str(path))]
+    for path in files.values():
+        path.write_text(OLD)
+        path.chmod(0o640)
+    for command in ("no-such-command-here", "false"):
+        assert conform("--implementation", command, *options) == 2
+        assert [path.read_text() for path in files.values()] == [OLD] * 4
+    assert conform("--implementation", SPECIFICATION, "--only", "anonymous_calls", *options) == 0
+    assert all(OLD not in path.read_text() and path.stat().st_size for path in files.values())
+    assert [path.stat().st_mode & 0o777 for path in files.values()] == [0o640] * 4
+    assert sorted(tmp_path.iterdir()) == sorted(files.values())
+
+
+def test_a_report_that_breaks_off_leaves_the_old_one(tmp_path: Path) -> None:
+    """Nothing else is left beside it; a link stays a link."""
+    path, link = tmp_path / "report", tmp_path / "link"
+    path.write_text(OLD)
+    link.symlink_to(path)
+    with opened({"--json": link}, {}) as files:
+        with pytest.raises(KeyboardInterrupt), files["--json"].writing() as file:
+            file.write("the first half")
+            raise KeyboardInterrupt
+        assert path.read_text() == OLD
+        with files["--json"].writing() as file:
+            file.write("all of it")
+    assert (path.read_text(), link.is_symlink(), len(list(tmp_path.iterdir()))) == ("all of it", True, 2)
 
 
 @pytest.mark.parametrize("option", ["--json", "--junit", "--html", "--log"])

@@ -59,7 +59,7 @@ def test_environments_are_read_by_name() -> None:
         False,
         True,
     )
-    for bad in ("", "loaded", "loaded(-1)", "loaded(x)", "Calm"):
+    for bad in ("", "loaded", "loaded(-1)", "loaded(0)", "loaded(00)", "loaded(x)", "Calm"):
         with pytest.raises(ValueError, match="no environment"):
             environment_named(bad)
 

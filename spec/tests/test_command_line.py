@@ -1,7 +1,7 @@
 """The command line finds its verbs and refuses others."""
 
 import os
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, version
 
 import pytest
 
@@ -90,3 +90,28 @@ def test_a_wrong_argument_is_told_in_one_line(capsys: pytest.CaptureFixture[str]
 
     assert ended.value.code == USAGE_ERROR
     assert capsys.readouterr().err == "icspec verb: unrecognized arguments: --wrong (see icspec verb --help)\n"
+
+
+def test_an_option_given_twice_is_refused_and_a_command_line_is_read_for_itself(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each of two values could be the one that is meant; options that may be repeated collect theirs."""
+    parser = VerbParser(prog="icspec verb")
+    parser.add_argument("--json")
+    parser.add_argument("--rule", action="append")
+    parser.add_argument("--quiet", action="store_true")
+    for _ in range(2):
+        given = parser.parse_args(["--json", "a", "--rule", "x", "--rule", "y", "--quiet", "--quiet"])
+        assert (given.json, given.rule, given.quiet) == ("a", ["x", "y"], True)
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args(["--json", "a", "--json=b"])
+
+    assert ended.value.code == USAGE_ERROR
+    assert capsys.readouterr().err == ("icspec verb: argument --json: it is given twice (see icspec verb --help)\n")
+
+
+def test_the_version_is_that_of_the_package_and_of_the_interface_specification(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"icspec {version('icspec')}, interface specification 0.66.0\n"

@@ -1,9 +1,9 @@
 """The parser of the arguments of a verb, and how a verb complains. What is wrong is told in one line."""
 
 import sys
-from argparse import ArgumentParser
+from argparse import Action, ArgumentError, ArgumentParser, Namespace
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 USAGE_ERROR: Final = 2
 """The exit code for a command line, or a file that it names, that makes no sense."""
@@ -33,8 +33,33 @@ def require_writable(path: Path) -> None:
         path.unlink()
 
 
+class GivenOnce(Action):
+    """Keeps the value of an option. Of two values one would be silently lost, so a second one is refused."""
+
+    def __call__(
+        self, parser: ArgumentParser, namespace: Namespace, values: Any, option_string: str | None = None
+    ) -> None:
+        if option_string is not None and isinstance(parser, VerbParser):
+            if self.dest in parser.options_given:
+                raise ArgumentError(self, "it is given twice")
+            parser.options_given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 class VerbParser(ArgumentParser):
-    """An argument parser that does not print its usage when an argument is wrong."""
+    """An argument parser that does not print its usage when an argument is wrong, and takes each option once."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.options_given: set[str] = set()
+        """The options that bear a value, and were given on the command line that is read."""
+        for name in (None, "store"):
+            self.register("action", name, GivenOnce)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As that of `argparse`; each command line is read for itself."""
+        self.options_given.clear()
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Says what is wrong, and where help is found."""

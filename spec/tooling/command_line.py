@@ -8,10 +8,11 @@ docstring's first line says what it does. So no folder imports another one for t
 import os
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points, version
 from typing import Final
 
 from spec.tooling.command_arguments import USAGE_ERROR, complain
+from spec.tooling.sources import SPECIFICATION_VERSION
 
 Command = Callable[[list[str]], int]
 """Does the work of a verb; returns 0 only on success."""
@@ -43,6 +44,7 @@ def help_text() -> str:
     return "\n".join(
         [
             "usage: icspec VERB [ARGUMENTS]",
+            "       icspec --version",
             "",
             "The executable specification of the Internet Computer's execution layer.",
             "",
@@ -54,12 +56,20 @@ def help_text() -> str:
     )
 
 
+def version_text() -> str:
+    """What `icspec --version` prints: the version of this package, and what it is an executable form of."""
+    return f"icspec {version('icspec')}, interface specification {SPECIFICATION_VERSION}"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the verb that the first argument names."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if not given or given[0] in ("-h", "--help", "help"):
         print(help_text())
         return 0 if given else USAGE_ERROR
+    if given == ["--version"]:
+        print(version_text())
+        return 0
     verb, *rest = given
     known = verbs()
     if verb not in known:
