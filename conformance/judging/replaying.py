@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
+from conformance.judging.concerning import rules_about, rules_about_outputs
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -124,6 +125,7 @@ class Replay:
             raise fail(
                 f"{shown_status(request_id, seen, self.field_names)}, which does not follow from the steps claimed",
                 (shown_other(allowed, seen, self.field_names),),
+                rules_about([self._state.requests[request_id].request] if request_id in self._state.requests else []),
             )
         self._departures += departures_of(allowed, seen)
 
@@ -150,14 +152,14 @@ class Replay:
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:
         """The implementation was told to take a transition, so nothing of what was chosen is held against it."""
-        departures = self._departures.copy()
+        departures, rule = self._departures.copy(), label.rule
         can_be_taken = isinstance(step(self._state, label), Step)
         if can_be_taken != (seen.stopped_by is None):
             allowed = "that it is taken" if can_be_taken else "that it cannot be taken"
-            raise fail(f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}", (allowed,))
+            raise fail(f"told to take {shown_label(label)}, {seen.stopped_by or 'it did'}", (allowed,), (rule,))
         claims = self._implementation.explain()
         if [same_label(claim.label) for claim in claims] != ([same_label(label)] if can_be_taken else []):
-            raise fail(f"told to take {shown_label(label)}, it claims {len(claims)} transitions")
+            raise fail(f"told to take {shown_label(label)}, it claims {len(claims)} transitions", rules=(rule,))
         for claim in claims:
             self._rejections -= label.rule in TROUBLE
             self._take(claim.label, claim.outputs)
@@ -177,6 +179,7 @@ class Replay:
             raise fail(
                 f"the implementation claims other submissions than were made: {shown_claims}",
                 tuple(shown_label(label) for label in submissions),
+                tuple(dict.fromkeys(label.rule for label in [*claimed, *submissions])),
             )
         for claim in claims:
             self._take(claim.label, claim.outputs)
@@ -219,7 +222,8 @@ class Replay:
             known = self.field_names
             shows = [shown_output(each, known) for each in seen]
             instead = [*differing_replies(allowed, seen, known), *(shown_output(each, known) for each in allowed)]
-            raise fail(f"{place}: shows {_joined(shows)}", (_joined(instead),), (rule,))
+            rules = rules_about_outputs(self._state, rule, allowed, seen)
+            raise fail(f"{place}: shows {_joined(shows)}", (_joined(instead),), rules)
 
     def _compare_state(self, when: Text) -> None:
         if not self._gives_state:

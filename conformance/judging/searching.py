@@ -16,6 +16,7 @@ from attrs import evolve
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
+from conformance.judging.concerning import rules_about
 from conformance.judging.drift import raised, versions_told, with_forgotten
 from conformance.judging.judge import (
     FiredRules,
@@ -92,6 +93,8 @@ class Search:
         self._fired = FiredRules()
         self._deadline = time.monotonic() + terms.seconds
         self._silences: dict[Text, None] = {}
+        self._requests: dict[RequestId, Request] = {}
+        """Those that were taken in."""
 
     @property
     def effort(self) -> Mapping[str, int]:
@@ -112,6 +115,9 @@ class Search:
     # What was done and seen
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
+        if isinstance(seen, Accepted):
+            self._requests[seen.request_id] = request
+
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             if is_repetition(candidate.state, label, seen):
                 yield candidate
@@ -130,7 +136,7 @@ class Search:
         self._keep(
             after,
             lambda: f"the submission of {request.method_name!r} was {shown_submission(seen)}",
-            (label.rule,),
+            lambda _: (label.rule,),
         )
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
@@ -151,7 +157,7 @@ class Search:
             )
             return f"the system came to rest with {statuses or 'no answer'}"
 
-        self._keep(after, what)
+        self._keep(after, what, self._rules_about)
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
@@ -159,7 +165,14 @@ class Search:
             if self._shows(left, {request_id: seen}, others):
                 yield evolve(candidate, state=left)
 
-        self._keep(after, lambda: f"asked for again, {shown_status(request_id, seen, self.field_names)}")
+        self._keep(
+            after, lambda: f"asked for again, {shown_status(request_id, seen, self.field_names)}", self._rules_about
+        )
+
+    def _rules_about(self, others: Others) -> tuple[Text, ...]:
+        """The rules that answer the requests of which other statuses would have been allowed."""
+        asked = [key[0] for key in others if isinstance(key, tuple)]
+        return rules_about(self._requests[request_id] for request_id in asked if request_id in self._requests)
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         exact = self._terms.costs_are_exact
@@ -177,7 +190,9 @@ class Search:
                 else:
                     others[judgement.allowed] = partial(shown_other, judgement.allowed, seen, self.field_names)
 
-        self._keep(after, lambda: f"the query {query.method_name!r} gave {shown(seen, self.field_names)}", ("query",))
+        self._keep(
+            after, lambda: f"the query {query.method_name!r} gave {shown(seen, self.field_names)}", lambda _: ("query",)
+        )
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
@@ -189,7 +204,7 @@ class Search:
             else:
                 others[allowed] = lambda: shown_values(allowed, paths)
 
-        self._keep(after, lambda: f"reading gave {shown_values(seen, paths)}", ("read_state",))
+        self._keep(after, lambda: f"reading gave {shown_values(seen, paths)}", lambda _: ("read_state",))
 
     # The set of states
 
@@ -197,9 +212,9 @@ class Search:
         self,
         after: Callable[[Candidate, Others], Iterator[Candidate]],
         what: Words,
-        rules: tuple[Text, ...] = (),
+        rules: Callable[[Others], tuple[Text, ...]],
     ) -> None:
-        """Goes on with the candidates that show what was seen, of which there must be one by these rules."""
+        """Goes on with the candidates that show what was seen; if there is none, it is these rules that say so."""
         before = self._candidates
         others: Others = {}
         self._candidates = Candidates(chain.from_iterable(after(candidate, others) for candidate in before))
@@ -210,7 +225,7 @@ class Search:
         allowed = tuple(dict.fromkeys(words() for words in others.values()))
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
-        raise fail(f"{what()}, which the specification does not allow", listed, rules)
+        raise fail(f"{what()}, which the specification does not allow", listed, rules(others))
 
     def _shows(
         self, state: State, answers: Mapping[RequestId, Answer], others: Others, final_only: bool = False

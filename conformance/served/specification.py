@@ -1,4 +1,4 @@
-"""The specification itself as an implementation: `spec.machine` with the shortest policy."""
+"""The specification itself as an implementation: `spec.machine` with the shortest policy and production's choices."""
 
 import hashlib
 import sys
@@ -32,7 +32,7 @@ from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
 from conformance.served.certificates import ROOT_KEY, certificate_of
 from spec.machine import step, submission_label
-from spec.production.choices import as_production
+from spec.production.choices import POLICIES, as_production
 from spec.profile import Profile, ProfileError, known_profiles
 from spec.settling import next_label
 from spec.state.digest import state_digest
@@ -182,8 +182,13 @@ class SpecificationImplementation:
     # What a planted bug changes
 
     def next(self) -> tuple[Label, Step] | None:
-        """The transition that comes next; None if nothing is left to do."""
-        return next_label(self.current)
+        """The transition that comes next, with the choices that production makes; None if nothing is left to do."""
+        found = next_label(self.current)
+        if found is None or found[0].rule not in POLICIES:
+            return found
+        label = as_production(self.current, found[0])
+        fired = step(self.current, label)
+        return (label, fired) if isinstance(fired, Step) else found
 
     def taken(self, label: Label, fired: Step) -> State:
         """The state after a transition."""

@@ -1,6 +1,7 @@
 """Scenarios: what they are, and the registry in which `@scenario` enters them."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from attrs import frozen
 
@@ -8,6 +9,9 @@ from conformance.protocol.interface import Needs
 from conformance.suite.stage import Stage
 from spec.values.identifiers import Principal, Text
 from spec.values.quantities import Count
+
+PROTOCOL_SECTIONS: Final = "PROTOCOL.md#"
+"""Begins what a scenario covers if it is a section of the protocol, and no row of the checklist."""
 
 Script = Callable[[Stage], None]
 """What happens in a scenario."""
@@ -22,13 +26,18 @@ class Scenario:
     title: Text
     """A sentence that says what is true."""
     covers: tuple[Text, ...]
-    """Ids of the checklist of statements that it shows."""
+    """Ids of the checklist of statements that it shows; `PROTOCOL.md#SECTION` for what the protocol says."""
     script: Script
     needs: Needs = Needs()
     subnet_size: Count = 13
     subnet_admins: tuple[Principal, ...] = ()
     profile: Text | None = None
     """The bundled profile that it needs; None if any will do."""
+
+    @property
+    def checklist_rows(self) -> tuple[Text, ...]:
+        """What it covers but for the protocol."""
+        return tuple(covered for covered in self.covers if not covered.startswith(PROTOCOL_SECTIONS))
 
 
 _registered: list[Scenario] = []

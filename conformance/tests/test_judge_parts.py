@@ -147,9 +147,9 @@ def test_what_would_have_been_allowed_is_that_of_the_step_that_failed() -> None:
         others[1] = lambda: "what this step would have allowed"
         yield from ()
 
-    judge._keep(earlier, lambda: "something")
+    judge._keep(earlier, lambda: "something", lambda _: ())
     with pytest.raises(Judged) as judged:
-        judge._keep(failing, lambda: "something else")
+        judge._keep(failing, lambda: "something else", lambda _: ())
     assert judged.value.verdict.allowed == ("what this step would have allowed",)
 
 

@@ -82,7 +82,7 @@ def evidence_names() -> Names:
     """The tests, scenarios and proofs that name a row."""
     found = _by_row(tests())
     for chosen in all_scenarios():
-        for row in chosen.covers:
+        for row in chosen.checklist_rows:
             found[row].append(f"scenario {chosen.id}")
     for row, name in _rows_of_invariants():
         found[row].append(f"proof {name}")

@@ -1,4 +1,8 @@
-"""What PROTOCOL.md says that an implementation does with requests, right or wrong, and with `stop`."""
+"""
+What PROTOCOL.md says that an implementation does with requests, right or wrong, and with `stop`.
+
+It is no part of the checklist, so these scenarios cover its sections.
+"""
 
 import json
 from collections.abc import Callable
@@ -48,7 +52,10 @@ def expect_life(stage: Stage) -> None:
     expect_result(stage, frame("answer", UNKNOWN), {"status": "unknown"})
 
 
-@scenario("A line that cannot be read is malformed, has no id, and ends nothing", covers=())
+@scenario(
+    "A line that cannot be read is malformed, has no id, and ends nothing",
+    covers=("PROTOCOL.md#lines", "PROTOCOL.md#frames"),
+)
 def unreadable_lines(stage: Stage) -> None:
     for line in (
         b"hello",
@@ -65,7 +72,10 @@ def unreadable_lines(stage: Stage) -> None:
         expect_life(stage)
 
 
-@scenario("An unknown field, a missing field and a value of the wrong type are malformed, and end nothing", covers=())
+@scenario(
+    "An unknown field, a missing field and a value of the wrong type are malformed, and end nothing",
+    covers=("PROTOCOL.md#values", "PROTOCOL.md#frames"),
+)
 def malformed_requests(stage: Stage) -> None:
     for line in (
         frame("answer", UNKNOWN, more=1),
@@ -84,7 +94,10 @@ def malformed_requests(stage: Stage) -> None:
         expect_life(stage)
 
 
-@scenario("A verb, a version and a profile that are not there are unsupported, and end nothing", covers=())
+@scenario(
+    "A verb, a version and a profile that are not there are unsupported, and end nothing",
+    covers=("PROTOCOL.md#frames", "PROTOCOL.md#describe", "PROTOCOL.md#reset"),
+)
 def unsupported_requests(stage: Stage) -> None:
     reset = {"profile": "no-such-profile", "subnet_size": 13, "system_time": 1, "subnet_admins": []}
     for line in (frame("dance", {}), frame("describe", {"protocol": 2}), frame("reset", reset)):
@@ -92,7 +105,7 @@ def unsupported_requests(stage: Stage) -> None:
         expect_life(stage)
 
 
-@scenario("Blanks, escapes and the order of fields mean nothing", covers=())
+@scenario("Blanks, escapes and the order of fields mean nothing", covers=("PROTOCOL.md#lines",))
 def other_words(stage: Stage) -> None:
     zeros = "00" * 32
     for line in (
@@ -104,6 +117,6 @@ def other_words(stage: Stage) -> None:
         expect_result(stage, line, {"status": "unknown"})
 
 
-@scenario("After stop the process ends", covers=())
+@scenario("After stop the process ends", covers=("PROTOCOL.md#stop",))
 def end_after_stop(stage: Stage) -> None:
     stage.stop()
