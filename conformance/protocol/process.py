@@ -3,6 +3,10 @@ A process that speaks the protocol, held so that nothing it does can hold the ju
 
 Reading and writing are both under the time limit of the verb; what is kept of its output is bounded; whatever cannot be
 read is an `ImplementationError` that quotes it; the process ends with all that it started.
+
+What it started is found, on Linux, by its parents and by a mark in its environment, which children inherit: so also a
+daemon that has left session and parent. Only one that was given another environment escapes as well. Elsewhere it is
+the process group that ends, and who has left it escapes.
 """
 
 import atexit
@@ -15,6 +19,7 @@ import signal
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -76,6 +81,14 @@ def descendants(process_id: int) -> Iterator[int]:
                 yield from descendants(child)
 
 
+def marked(mark: str) -> Iterator[int]:
+    """The processes in whose environment there is such a variable; none where the system does not tell."""
+    for place in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if f"{mark}=".encode() in place.read_bytes():
+                yield int(place.parent.name)
+
+
 class Process:
     """One process that speaks the protocol, on its standard input and output."""
 
@@ -86,6 +99,7 @@ class Process:
         self._last_id = 0
         self._unread = bytearray()
         self._log = b""
+        self._mark = f"ICSPEC_JUDGED_{uuid.uuid4().hex}"
         try:
             self._process = subprocess.Popen(
                 list(command),
@@ -94,6 +108,7 @@ class Process:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,
+                env={**os.environ, self._mark: "1"},
             )
         except (OSError, ValueError) as problem:
             why = getattr(problem, "strerror", None) or problem
@@ -122,7 +137,7 @@ class Process:
         return self._is_over
 
     def kill(self) -> None:
-        """Ends the process and all that it started, also what has left its session."""
+        """Ends the process and all that it started, also what has left its session or its parent."""
         if self._is_over:
             return
         self._is_over = True
@@ -135,6 +150,9 @@ class Process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(other, signal.SIGKILL)
         self._process.wait()
+        for other in marked(self._mark):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(other, signal.SIGKILL)
         self._log_reader.join(timeout=FAREWELL)
         self._selector.close()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from conformance.protocol.interface import Died, TimeLimits
+from conformance.protocol.process import Process
+
 SECONDS = 2.0
 """So long the judge and its children may live on."""
 
@@ -110,6 +113,44 @@ def test_a_signal_ends_the_play_of_a_scenario_file(tmp_path: Path) -> None:
     while any(map(lives, implementations)) and time.monotonic() - began < SECONDS:
         time.sleep(0.02)
     assert [each for each in implementations if lives(each)] == []
+
+
+DAEMON = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        open(sys.argv[1], "w").write(str(os.getpid()))
+        time.sleep(100)
+    os._exit(0)
+os.wait()
+while not os.path.exists(sys.argv[1]):
+    time.sleep(0.01)
+if sys.argv[2] == "ends":
+    sys.exit(3)
+time.sleep(100)
+"""
+"""An implementation that starts a daemon, which has left its session and its parent, and then ends or hangs."""
+
+
+@pytest.mark.parametrize("then", ["ends", "hangs"])
+def test_a_daemon_ends_with_who_started_it(tmp_path: Path, then: str) -> None:
+    """Whether the implementation is ended by the judge or ended before."""
+    noted = tmp_path / "daemon"
+    process = Process([sys.executable, "-c", DAEMON, str(noted), then], TimeLimits.uniform(60))
+    deadline = time.monotonic() + 60
+    while not (noted.exists() and noted.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    daemon = int(noted.read_text())
+    assert lives(daemon)
+    if then == "ends":
+        with pytest.raises(Died):
+            process.request("describe", {}, lambda result: result)
+    process.kill()
+    while lives(daemon) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not lives(daemon)
 
 
 def test_workers_end_when_the_judge_is_killed(tmp_path: Path) -> None:
