@@ -16,9 +16,9 @@ if TYPE_CHECKING:
         Accepted,
         ClaimedStep,
         ExecutionShown,
+        NotTaken,
         Observation,
         Observed,
-        Refused,
         StatusChange,
     )
     from reference_impl.subnet.outside_world import DeterministicWorld, OutsideWorld
@@ -36,7 +36,7 @@ __all__ = [
     "Observed",
     "OutsideWorld",
     "Query",
-    "Refused",
+    "NotTaken",
     "StatusChange",
     "count_export",
     "load_module",
@@ -51,7 +51,7 @@ _HOMES: Final = {
         "ExecutionShown",
         "Observation",
         "Observed",
-        "Refused",
+        "NotTaken",
         "StatusChange",
     ),
     "reference_impl.subnet.outside_world": (

@@ -6,7 +6,7 @@ from reference_impl.reads import queries
 from reference_impl.reads.queries import Query
 from reference_impl.rounds import transitions
 from reference_impl.rounds.scheduler import Scheduler
-from reference_impl.subnet.observations import Accepted, ClaimedStep, Observation, Refused
+from reference_impl.subnet.observations import Accepted, ClaimedStep, NotTaken, Observation
 from reference_impl.subnet.outside_world import OutsideWorld
 from reference_impl.subnet.subnet_instance import Loader, SubnetInstance
 from reference_impl.trace import abstraction
@@ -57,7 +57,7 @@ class Engine:
 
     def submit(
         self, request: Submission, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
-    ) -> Accepted | Refused:
+    ) -> Accepted | NotTaken:
         """Takes an update call in, without beginning to process it; a refused one leaves no trace."""
         self._scheduler.finish_pending()
         to_management = content_of(request).canister_id == MANAGEMENT_CANISTER
@@ -67,7 +67,7 @@ class Engine:
         assert outcome is not None, "a submission is accepted or refused"
         return outcome
 
-    def query(self, query: Query, effective_id: Principal) -> Response | Refused:
+    def query(self, query: Query, effective_id: Principal) -> Response | NotTaken:
         """Evaluates a query on the state as it is."""
         return queries.answer_query(self.instance, query, effective_id)
 
@@ -109,8 +109,8 @@ class Engine:
             done += 1
         return done
 
-    def take(self, label: Label) -> Accepted | Refused | None:
-        """Takes exactly the transition that the label names; `Refused` if it cannot be taken now."""
+    def take(self, label: Label) -> Accepted | NotTaken | None:
+        """Takes exactly the transition that the label names; `NotTaken` if it cannot be taken now."""
         return transitions.take(self.instance, label)
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from conformance.judging.candid_replies import VERSIONS
-from conformance.protocol.interface import Answer, Done, Unknown
+from conformance.protocol.interface import Answer, Done, UnknownRequest
 from spec.machine import step
 from spec.state.label import Label
 from spec.state.state import State
@@ -34,7 +34,7 @@ def with_forgotten(state: State, answers: Mapping[RequestId, Answer]) -> State:
     for request_id, seen in answers.items():
         if isinstance(seen, Done):
             state = _after(state, Label("request_done", {"request_id": request_id}))
-        elif isinstance(seen, Unknown):
+        elif isinstance(seen, UnknownRequest):
             state = _after(state, Label("request_deletion", {"request_id": request_id}))
     return state
 

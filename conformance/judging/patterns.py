@@ -16,7 +16,7 @@ from conformance.protocol.interface import (
     Replied,
     Seen,
     SeenReject,
-    Unknown,
+    UnknownRequest,
 )
 from spec.values.candid import MAGIC
 from spec.values.identifiers import Blob, Text
@@ -107,7 +107,7 @@ def refuses(reason: RejectReason | None = None) -> Pattern:
 
 def is_forgotten() -> Pattern:
     """The answer is no longer kept, which may come at any time. Source: abstract-behavior, request clean up."""
-    return Pattern("is not kept any more", lambda seen: isinstance(seen, Done | Unknown))
+    return Pattern("is not kept any more", lambda seen: isinstance(seen, Done | UnknownRequest))
 
 
 def denies() -> Pattern:

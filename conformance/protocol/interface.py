@@ -133,7 +133,7 @@ class SeenReject:
 
 
 @frozen
-class Unknown:
+class UnknownRequest:
     """The request is not known, or no longer."""
 
 
@@ -166,7 +166,7 @@ class Rejected:
     reject: SeenReject
 
 
-Answer = Unknown | Received | Processing | Done | Replied | Rejected
+Answer = UnknownRequest | Received | Processing | Done | Replied | Rejected
 """How far a request is."""
 
 QueryAnswer = Replied | Rejected | Refused

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, Final, get_args, get_origin
 
 from conformance.protocol.frames import WireError
-from conformance.protocol.interface import Answer, Claim, Done, Processing, Received, Rejected, Replied, Unknown
+from conformance.protocol.interface import Answer, Claim, Done, Processing, Received, Rejected, Replied, UnknownRequest
 from conformance.protocol.quoting import quoted, shown
 from conformance.protocol.wire import (
     Fields,
@@ -172,7 +172,7 @@ def read_label(value: Any, place: str) -> Label:
 
 def _status_of(answer: Answer, place: str) -> RequestStatus | None:
     match answer:
-        case Unknown():
+        case UnknownRequest():
             return None
         case Received():
             return ReceivedStatus()

@@ -13,7 +13,7 @@ from conformance.protocol.interface import (
     Rejected,
     Replied,
     SeenReject,
-    Unknown,
+    UnknownRequest,
 )
 from conformance.protocol.quoting import quoted, quoted_value, shown
 from spec.state.request import Done as DoneStatus
@@ -268,7 +268,9 @@ def read_refused(value: Any, place: str) -> Refused:
 def write_answer(answer: Answer) -> dict[str, Any]:
     """The status of a request as an object."""
     match answer:
-        case Unknown() | Received() | Processing() | Done():
+        case UnknownRequest():
+            return {"status": "unknown"}
+        case Received() | Processing() | Done():
             return {"status": type(answer).__name__.lower()}
         case Replied(data):
             return {"status": "replied", "data": write_blob(data)}
@@ -283,7 +285,7 @@ def read_answer(value: Any, place: str) -> Answer:
     answer: Answer
     match status:
         case "unknown":
-            answer = Unknown()
+            answer = UnknownRequest()
         case "received":
             answer = Received()
         case "processing":
@@ -304,7 +306,7 @@ def answer_of(status: RequestStatus | None) -> Answer:
     """How an implementation reports a request with this status; None stands for a request that is not known."""
     match status:
         case None:
-            return Unknown()
+            return UnknownRequest()
         case ReceivedStatus():
             return Received()
         case ProcessingStatus():

@@ -321,5 +321,5 @@ def test_the_specification_is_served_as_a_process() -> None:
     instance = process.reset("production", 13, 5, [])
     assert instance.system_time == 5
     assert process.advance(1, 2**60).system_time == 5 + 2**60
-    assert type(process.answer(RequestId(bytes(32)))).__name__ == "Unknown"
+    assert type(process.answer(RequestId(bytes(32)))).__name__ == "UnknownRequest"
     process.stop()

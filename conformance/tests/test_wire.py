@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from conformance.protocol.interface import Claim, Done, Processing, Received, Rejected, Replied, SeenReject, Unknown
+from conformance.protocol.interface import (
+    Claim,
+    Done,
+    Processing,
+    Received,
+    Rejected,
+    Replied,
+    SeenReject,
+    UnknownRequest,
+)
 from conformance.protocol.labels import RESULTS, read_claim, read_label, readers, write_claim, write_label
 from conformance.protocol.wire import (
     Fields,
@@ -56,7 +65,7 @@ rejects = some.builds(
     message=some.text(),
 )
 answers = (
-    some.sampled_from([Unknown(), Received(), Processing(), Done()])
+    some.sampled_from([UnknownRequest(), Received(), Processing(), Done()])
     | some.builds(Replied, blobs)
     | some.builds(Rejected, rejects)
 )

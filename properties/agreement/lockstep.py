@@ -15,7 +15,7 @@ from attrs import evolve
 from properties.agreement.difference import difference
 from reference_impl.engine import Engine
 from reference_impl.reads.query_certificates import certificate_for
-from reference_impl.subnet.observations import ClaimedStep, ExecutionShown, Observation, Refused, StatusChange
+from reference_impl.subnet.observations import ClaimedStep, ExecutionShown, NotTaken, Observation, StatusChange
 from spec.certification.bls_signatures import verify_bls_signature
 from spec.certification.certificate import decode_certificate, lookup, verify_certificate
 from spec.certification.hash_tree import Found, is_well_formed
@@ -121,7 +121,7 @@ class Lockstep:
         self.schedule.append(label)
         result = step(self.state, label)
         taken = self.engine.take(label)
-        if isinstance(result, Step) == isinstance(taken, Refused):
+        if isinstance(result, Step) == isinstance(taken, NotTaken):
             raise self._disagreement(f"{label}: the specification says {result!r:.300}, the engine {taken!r:.300}")
         if not isinstance(result, Step):
             self._compare_refusals(label, result, taken)
@@ -238,7 +238,7 @@ class Lockstep:
 
     def _compare_refusals(self, label: Label, result: NotEnabled | Unspecified, taken: object) -> None:
         """Requests that are not accepted are refused for the same reason; other labels are nobody's to be told."""
-        if label.rule not in OUTSIDE or not isinstance(result, NotEnabled) or not isinstance(taken, Refused):
+        if label.rule not in OUTSIDE or not isinstance(result, NotEnabled) or not isinstance(taken, NotTaken):
             return
         ours, theirs = result.reject, taken.reject
         if (ours and (ours.code, ours.reason)) != (theirs and (theirs.code, theirs.reason)):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from properties.agreement.lockstep import START, Disagreement, Lockstep
 from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.reads.queries import Query
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from spec.canister.wasm_state import WasmState
 from spec.machine import step, submission_label
 from spec.profile import Profile
@@ -88,7 +88,7 @@ class Stage:
         answer = query(self.state, request, canister_id, self.lockstep.certificate(canister_id))
         asked = Query(b"", expiry, sender, canister_id, method, argument)
         other = self.lockstep.engine.query(asked, canister_id)
-        if not isinstance(answer, QueryResponse) or isinstance(other, Refused) or not same(answer.response, other):
+        if not isinstance(answer, QueryResponse) or isinstance(other, NotTaken) or not same(answer.response, other):
             raise Disagreement(f"query {method}: {answer}, but {other}")
         self.lockstep.compare_states()
         return answer.response

@@ -24,7 +24,7 @@ from reference_impl.messages.requests import may_see_status
 from reference_impl.subnet.canister_record import CanisterRecord, change_size, globals_size
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
-from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.observations import NotTaken, Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from reference_impl.subnet.system_ids import is_system_assigned
 from spec.state.canister import Running, Settings, StopCall, Stopped, Stopping, simple_status
@@ -336,13 +336,13 @@ def _stop_again(instance: SubnetInstance, canister: CanisterRecord, call: Manage
     finish(instance, call)
 
 
-def stop_completion(instance: SubnetInstance, canister_id: CanisterId) -> Refused | None:
+def stop_completion(instance: SubnetInstance, canister_id: CanisterId) -> NotTaken | None:
     """A stopping canister without call contexts is stopped, and who asked for it is told."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not isinstance(canister.status, Stopping):
-        return Refused("the canister is not stopping")
+        return NotTaken("the canister is not stopping")
     if instance.contexts.has_open(canister_id):
-        return Refused("the canister has open call contexts")
+        return NotTaken("the canister has open call contexts")
     stop_calls = canister.status.stop_calls
     instance.set_status(canister, Stopped())
     canister.stop_calls_since.clear()
@@ -351,13 +351,13 @@ def stop_completion(instance: SubnetInstance, canister_id: CanisterId) -> Refuse
     return None
 
 
-def stop_call_rejection(instance: SubnetInstance, canister_id: CanisterId, index: int) -> Refused | None:
+def stop_call_rejection(instance: SubnetInstance, canister_id: CanisterId, index: int) -> NotTaken | None:
     """A call that waits for the canister to stop is told that this takes too long."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not isinstance(canister.status, Stopping):
-        return Refused("the canister is not stopping")
+        return NotTaken("the canister is not stopping")
     if not 0 <= index < len(canister.status.stop_calls):
-        return Refused("there is no such stop call")
+        return NotTaken("there is no such stop call")
     waiting, others = canister.status.stop_calls.take(index)
     instance.set_status(canister, Stopping(others))
     del canister.stop_calls_since[index]

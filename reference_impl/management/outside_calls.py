@@ -20,7 +20,7 @@ from reference_impl.management.verdicts import (
     rejection,
 )
 from reference_impl.messages.delivery import waiting_call
-from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.observations import NotTaken, Purpose
 from reference_impl.subnet.outside_world import OutsideCall
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.subnet.system_ids import is_system_assigned
@@ -382,7 +382,7 @@ METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Ver
 FAILURES = frozenset(
     {RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT, RejectCode.CANISTER_REJECT, RejectCode.CANISTER_ERROR}
 )
-NOT_OUTSIDE = Refused("the message is not a call that leaves the subnet and may be taken")
+NOT_OUTSIDE = NotTaken("the message is not a call that leaves the subnet and may be taken")
 
 
 def _outside_call(instance: SubnetInstance, message_id: int) -> ManagementCall | None:
@@ -392,17 +392,17 @@ def _outside_call(instance: SubnetInstance, message_id: int) -> ManagementCall |
     return ManagementCall(message_id, message)
 
 
-def outside_call_failure(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
+def outside_call_failure(instance: SubnetInstance, message_id: int, code: int) -> NotTaken | None:
     """The outside world fails to answer a call; the fee is kept."""
     call = _outside_call(instance, message_id)
     if call is None:
         return NOT_OUTSIDE
     if code not in FAILURES:
-        return Refused("the outside world does not fail with this code")
+        return NotTaken("the outside world does not fail with this code")
     arguments = decode_arguments(call.message.method_name, call.message.argument)
     asked = INVALID if arguments is None else _asked(instance, call, arguments)
     if isinstance(asked, Reject):
-        return Refused(f"the call is rejected: {asked.message}", asked)
+        return NotTaken(f"the call is rejected: {asked.message}", asked)
     _burn_fee(instance, call, asked.fee)
     reject = system_reject(RejectCode(code), RejectReason.OUTSIDE_WORLD_FAILED)
     instance.messages.remove(message_id)
@@ -410,7 +410,7 @@ def outside_call_failure(instance: SubnetInstance, message_id: int, code: int) -
     return None
 
 
-def outside_call_departure(instance: SubnetInstance, message_id: int) -> Refused | None:
+def outside_call_departure(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """A call leaves the subnet, and holds up no other call while it is away."""
     call = _outside_call(instance, message_id)
     if call is None or not isinstance(call.message.queue, Between):

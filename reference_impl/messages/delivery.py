@@ -6,7 +6,7 @@ from reference_impl.messages.message_execution import message_limit
 from reference_impl.messages.requests import stopped_reason
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Running
 from spec.state.message import (
@@ -22,7 +22,7 @@ from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId
 from spec.values.quantities import Cycles
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
-NO_SUCH_CALL = Refused("the message is not a call that may be taken")
+NO_SUCH_CALL = NotTaken("the message is not a call that may be taken")
 
 
 def waiting_call(instance: SubnetInstance, message_id: int) -> CallMessage | None:
@@ -62,16 +62,16 @@ def brings_too_few_cycles(canister: CanisterRecord, message: CallMessage) -> boo
     return is_from_other and message.transferred_cycles < minimum
 
 
-def code_fault(message: CallMessage, code: int) -> Refused | None:
+def code_fault(message: CallMessage, code: int) -> NotTaken | None:
     """Why a rejection of the call whose code the engine may choose cannot bear this one."""
     if code not in tuple(RejectCode):
-        return Refused("there is no such reject code")
+        return NotTaken("there is no such reject code")
     if code == RejectCode.SYS_UNKNOWN and not _waits_with_bound(message):
-        return Refused("SYS_UNKNOWN is for callers that wait with a bound")
+        return NotTaken("SYS_UNKNOWN is for callers that wait with a bound")
     return None
 
 
-def _reject_with(instance: SubnetInstance, message_id: int, code: int, reason: RejectReason) -> Refused | None:
+def _reject_with(instance: SubnetInstance, message_id: int, code: int, reason: RejectReason) -> NotTaken | None:
     message = instance.messages[message_id]
     assert isinstance(message, CallMessage)
     fault = code_fault(message, code)
@@ -80,7 +80,7 @@ def _reject_with(instance: SubnetInstance, message_id: int, code: int, reason: R
     return fault
 
 
-def reject_call_to_missing_canister(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
+def reject_call_to_missing_canister(instance: SubnetInstance, message_id: int, code: int) -> NotTaken | None:
     """Rejects a call to a canister that does not exist."""
     message = _call_to_canister(instance, message_id)
     if message is None or message.callee in instance.canisters:
@@ -88,7 +88,7 @@ def reject_call_to_missing_canister(instance: SubnetInstance, message_id: int, c
     return _reject_with(instance, message_id, code, RejectReason.CANISTER_NOT_FOUND)
 
 
-def reject_call_to_empty_canister(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
+def reject_call_to_empty_canister(instance: SubnetInstance, message_id: int, code: int) -> NotTaken | None:
     """Rejects a call to a canister without code."""
     message = _call_to_canister(instance, message_id)
     canister = None if message is None else instance.canisters.get(message.callee)
@@ -107,7 +107,7 @@ def _callee_with_code(instance: SubnetInstance, message_id: int) -> tuple[CallMe
     return message, canister
 
 
-def reject_call_to_stopped_canister(instance: SubnetInstance, message_id: int) -> Refused | None:
+def reject_call_to_stopped_canister(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Rejects a call to a canister that is stopping or stopped."""
     found = _callee_with_code(instance, message_id)
     if found is None or isinstance(found[1].status, Running):
@@ -116,7 +116,7 @@ def reject_call_to_stopped_canister(instance: SubnetInstance, message_id: int) -
     return None
 
 
-def reject_call_to_frozen_canister(instance: SubnetInstance, message_id: int) -> Refused | None:
+def reject_call_to_frozen_canister(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Rejects a call to a frozen canister."""
     found = _callee_with_code(instance, message_id)
     if found is None or instance.liquid(found[1]) >= 0:
@@ -125,7 +125,7 @@ def reject_call_to_frozen_canister(instance: SubnetInstance, message_id: int) ->
     return None
 
 
-def reject_call_with_insufficient_cycles(instance: SubnetInstance, message_id: int) -> Refused | None:
+def reject_call_with_insufficient_cycles(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Rejects a call that brings fewer cycles than the canister demands, with or without code."""
     message = _call_to_canister(instance, message_id)
     canister = None if message is None else instance.canisters.get(message.callee)
@@ -135,7 +135,7 @@ def reject_call_with_insufficient_cycles(instance: SubnetInstance, message_id: i
     return None
 
 
-def reject_call_to_canister_out_of_cycles(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
+def reject_call_to_canister_out_of_cycles(instance: SubnetInstance, message_id: int, code: int) -> NotTaken | None:
     """Rejects a call that a running canister cannot set enough aside for, though it is not frozen."""
     found = _callee_with_code(instance, message_id)
     if found is None:
@@ -156,7 +156,7 @@ OPEN_CODES: Mapping[str, RejectCode] = {
 """The rejections whose code may be any, with the one that the engine gives. Source: production's error codes."""
 
 
-REJECTIONS: tuple[tuple[str, Callable[..., Refused | None]], ...] = (
+REJECTIONS: tuple[tuple[str, Callable[..., NotTaken | None]], ...] = (
     ("reject_call_to_missing_canister", reject_call_to_missing_canister),
     ("reject_call_to_empty_canister", reject_call_to_empty_canister),
     ("reject_call_to_stopped_canister", reject_call_to_stopped_canister),
@@ -188,11 +188,11 @@ def applicable_rejection(instance: SubnetInstance, message_id: int) -> str | Non
     return None
 
 
-def spontaneous_call_rejection(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
+def spontaneous_call_rejection(instance: SubnetInstance, message_id: int, code: int) -> NotTaken | None:
     """Rejects any call, as the system may at any time."""
     message = instance.messages.get(message_id)
     if not isinstance(message, CallMessage):
-        return Refused("the message is not a call")
+        return NotTaken("the message is not a call")
     return _reject_with(instance, message_id, code, RejectReason.SYSTEM_OVERLOADED)
 
 
@@ -200,19 +200,19 @@ def _waits_with_bound(message: CallMessage) -> bool:
     return isinstance(message.origin, FromCanister) and isinstance(message.origin.deadline, Deadline | Expired)
 
 
-def call_context_creation(instance: SubnetInstance, message_id: int, context_id: CallContextId) -> Refused | None:
+def call_context_creation(instance: SubnetInstance, message_id: int, context_id: CallContextId) -> NotTaken | None:
     """Opens a call context for a call; the function that handles it is pending then."""
     message = _call_to_canister(instance, message_id)
     if message is None:
         return NO_SUCH_CALL
     if context_id in instance.contexts:
-        return Refused("the call context id is taken")
+        return NotTaken("the call context id is taken")
     rejection = applicable_rejection(instance, message_id)
     if rejection is not None:
-        return Refused(f"the call is rejected: {rejection}")
+        return NotTaken(f"the call is rejected: {rejection}")
     canister = instance.canisters[message.callee]
     if canister.low_memory_hook is HookStatus.READY:
-        return Refused("the low-memory hook runs first")
+        return NotTaken("the low-memory hook runs first")
     set_aside = cost_of_start(instance, canister, message.method_name)
     canister.balance -= set_aside
     context = OpenContext(
@@ -238,11 +238,11 @@ def _response_to_canister(instance: SubnetInstance, message_id: int) -> tuple[Re
     return None if isinstance(message.origin.deadline, Expired) else (message, message.origin)
 
 
-def callback_invocation(instance: SubnetInstance, message_id: int) -> Refused | None:
+def callback_invocation(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Hands a response to the canister that made the call; its callback is pending then."""
     found = _response_to_canister(instance, message_id)
     if found is None or instance.contexts[found[1].calling_context].deleted:
-        return Refused("the message is not a response to a call context that is alive")
+        return NotTaken("the message is not a response to a call context that is alive")
     message, origin = found
     context = instance.contexts[origin.calling_context]
     canister = instance.canisters[context.canister]
@@ -267,11 +267,11 @@ def is_for_deleted_context(instance: SubnetInstance, message_id: int) -> bool:
     return found is not None and instance.contexts[found[1].calling_context].deleted
 
 
-def callback_of_deleted_context(instance: SubnetInstance, message_id: int) -> Refused | None:
+def callback_of_deleted_context(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Gives back the cycles of a response whose call context was deleted; no code runs."""
     found = _response_to_canister(instance, message_id)
     if found is None or not is_for_deleted_context(instance, message_id):
-        return Refused("the message is not a response to a deleted call context")
+        return NotTaken("the message is not a response to a deleted call context")
     message, origin = found
     canister = instance.canisters[instance.contexts[origin.calling_context].canister]
     instance.credit(canister, message.refunded_cycles + origin.callback.reserved_cycles)
@@ -281,13 +281,13 @@ def callback_of_deleted_context(instance: SubnetInstance, message_id: int) -> Re
     return None
 
 
-def call_context_starvation(instance: SubnetInstance, context_id: CallContextId) -> Refused | None:
+def call_context_starvation(instance: SubnetInstance, context_id: CallContextId) -> NotTaken | None:
     """Rejects a call that can get no response any more."""
     if context_id not in instance.contexts or not instance.contexts.is_unreferenced(context_id):
-        return Refused("the call context does not exist or waits for a response")
+        return NotTaken("the call context does not exist or waits for a response")
     context = instance.contexts[context_id]
     if not context.needs_to_respond:
-        return Refused("the call context owes no response")
+        return NotTaken("the call context owes no response")
     failure = context.last_failure
     if failure is None:
         reject = system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_DID_NOT_RESPOND)
@@ -298,11 +298,11 @@ def call_context_starvation(instance: SubnetInstance, context_id: CallContextId)
     return None
 
 
-def call_context_removal(instance: SubnetInstance, context_id: CallContextId) -> Refused | None:
+def call_context_removal(instance: SubnetInstance, context_id: CallContextId) -> NotTaken | None:
     """Forgets a call context that owes nothing and waits for nothing."""
     if context_id not in instance.contexts or not instance.contexts.is_unreferenced(context_id):
-        return Refused("the call context does not exist or waits for a response")
+        return NotTaken("the call context does not exist or waits for a response")
     if instance.contexts[context_id].needs_to_respond:
-        return Refused("the call context owes a response")
+        return NotTaken("the call context owes a response")
     instance.contexts.remove(context_id)
     return None

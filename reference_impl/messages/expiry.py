@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.observations import NotTaken, Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, ResponseMessage
@@ -11,7 +11,7 @@ from spec.values.identifiers import CallContextId, CanisterId
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
-NO_DEADLINE = Refused("nobody waits with a deadline there")
+NO_DEADLINE = NotTaken("nobody waits with a deadline there")
 
 
 def deadline_of(origin: CallOrigin) -> Nanoseconds | None:
@@ -33,7 +33,7 @@ def _expire(instance: SubnetInstance, origin: CallOrigin) -> FromCanister:
     return evolve(origin, deadline=Expired(time))
 
 
-def call_expiry_of_message(instance: SubnetInstance, message_id: int) -> Refused | None:
+def call_expiry_of_message(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Gives up on a call that was not started, or on a response that was not delivered."""
     message = instance.messages.get(message_id)
     if not isinstance(message, CallMessage | ResponseMessage) or deadline_of(message.origin) is None:
@@ -42,7 +42,7 @@ def call_expiry_of_message(instance: SubnetInstance, message_id: int) -> Refused
     return None
 
 
-def call_expiry_of_call_context(instance: SubnetInstance, context_id: CallContextId) -> Refused | None:
+def call_expiry_of_call_context(instance: SubnetInstance, context_id: CallContextId) -> NotTaken | None:
     """Gives up on a call that is being processed."""
     if context_id not in instance.contexts:
         return NO_DEADLINE
@@ -53,7 +53,7 @@ def call_expiry_of_call_context(instance: SubnetInstance, context_id: CallContex
     return None
 
 
-def call_expiry_of_stop_call(instance: SubnetInstance, canister_id: CanisterId, index: int) -> Refused | None:
+def call_expiry_of_stop_call(instance: SubnetInstance, canister_id: CanisterId, index: int) -> NotTaken | None:
     """Gives up on a call that waits for a canister to stop."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not isinstance(canister.status, Stopping):
@@ -79,10 +79,10 @@ def is_expired(instance: SubnetInstance, message_id: int) -> bool:
     )
 
 
-def drop_expired_message(instance: SubnetInstance, message_id: int) -> Refused | None:
+def drop_expired_message(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Drops a call or a response that nobody waits for any more; its cycles are lost."""
     if not is_expired(instance, message_id):
-        return Refused("the message is not one that nobody waits for")
+        return NotTaken("the message is not one that nobody waits for")
     message = instance.messages.remove(message_id)
     lost = message.transferred_cycles if isinstance(message, CallMessage) else 0
     lost += message.refunded_cycles if isinstance(message, ResponseMessage) else 0

@@ -3,7 +3,7 @@
 from reference_impl.authentication.requests import refusal_of
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.ingress_history import request_id_of
-from reference_impl.subnet.observations import Accepted, Refused
+from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller
 from spec.state.canister import AllowedViewers, Controllers, Public, Running, Stopped, Visibility
@@ -40,9 +40,9 @@ FOR_VIEWERS_OF_SNAPSHOTS = frozenset(
 """Management methods that those may call as users to whom the canister shows its snapshots."""
 
 
-def refused(code: RejectCode, reason: RejectReason) -> Refused:
+def refused(code: RejectCode, reason: RejectReason) -> NotTaken:
     """A refusal that can be told to whoever asked."""
-    return Refused(reason.value, system_reject(code, reason))
+    return NotTaken(reason.value, system_reject(code, reason))
 
 
 FROZEN = refused(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
@@ -72,15 +72,15 @@ def may_see_status(instance: SubnetInstance, canister: CanisterRecord, viewer: P
     return instance.administers(viewer, canister) or admits(canister.settings.status_visibility, canister, viewer)
 
 
-def _common_refusal(instance: SubnetInstance, submission: Submission) -> Refused | None:
+def _common_refusal(instance: SubnetInstance, submission: Submission) -> NotTaken | None:
     fault = refusal_of(submission, instance.system_time, instance.root_key)
     if fault is not None:
-        return Refused(fault)
+        return NotTaken(fault)
     request = content_of(submission)
     if len(request.nonce) > instance.profile.limits.nonce:
-        return Refused("the nonce is too long")
+        return NotTaken("the nonce is too long")
     if request_id_of(request) in instance.ingress:
-        return Refused("the request is known already")
+        return NotTaken("the request is known already")
     if instance.system_time > request.ingress_expiry:
         return refused(RejectCode.SYS_TRANSIENT, RejectReason.REQUEST_EXPIRED)
     return None
@@ -93,15 +93,15 @@ def _take_in(instance: SubnetInstance, request: Request, effective_id: Principal
     return Accepted(request_id)
 
 
-def submit_request(instance: SubnetInstance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+def submit_request(instance: SubnetInstance, request: Submission, effective_id: Principal) -> Accepted | NotTaken:
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
     common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id == MANAGEMENT_CANISTER:
-        return Refused("the request is for the management canister")
+        return NotTaken("the request is for the management canister")
     if common is not None:
         return common
     if effective_id != request.canister_id:
-        return Refused("the effective canister id is not that of the callee")
+        return NotTaken("the effective canister id is not that of the callee")
     canister = instance.canisters.get(request.canister_id)
     if canister is None:
         return refused(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
@@ -113,7 +113,7 @@ def submit_request(instance: SubnetInstance, request: Submission, effective_id: 
     return _take_in(instance, request, effective_id)
 
 
-def _refusal_of_canister(instance: SubnetInstance, canister: CanisterRecord) -> Refused | None:
+def _refusal_of_canister(instance: SubnetInstance, canister: CanisterRecord) -> NotTaken | None:
     if instance.liquid(canister) < 0:
         return FROZEN
     if canister.code is None:
@@ -144,25 +144,27 @@ def _inspection_accepts(instance: SubnetInstance, canister: CanisterRecord, requ
 
 def submit_management_request(
     instance: SubnetInstance, request: Submission, effective_id: Principal, may_unfreeze: bool
-) -> Accepted | Refused:
+) -> Accepted | NotTaken:
     """Takes in an update call to the management canister, if the sender may make it."""
     common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id != MANAGEMENT_CANISTER:
-        return Refused("the request is not for the management canister")
+        return NotTaken("the request is not for the management canister")
     refusal = common or _management_refusal(instance, request, effective_id, may_unfreeze)
     return refusal if refusal is not None else _take_in(instance, request, effective_id)
 
 
-def submit_subnet_request(instance: SubnetInstance, request: Submission, effective_id: Principal) -> Accepted | Refused:
+def submit_subnet_request(
+    instance: SubnetInstance, request: Submission, effective_id: Principal
+) -> Accepted | NotTaken:
     """Takes in an update call at the subnet endpoint, where admins create canisters and do nothing else."""
     common, content = _common_refusal(instance, request), content_of(request)
     if common is not None:
         return common
     creates = content.method_name in ("create_canister", "provisional_create_canister_with_cycles")
     if content.canister_id != MANAGEMENT_CANISTER or not creates:
-        return Refused("only calls that create canisters have an effective subnet id")
+        return NotTaken("only calls that create canisters have an effective subnet id")
     if effective_id != instance.subnet.subnet_id:
-        return Refused("the effective subnet id is not that of this subnet")
+        return NotTaken("the effective subnet id is not that of this subnet")
     if not instance.is_subnet_admin(content.sender):
         return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
     return _take_in(instance, content, effective_id)
@@ -170,7 +172,7 @@ def submit_subnet_request(instance: SubnetInstance, request: Submission, effecti
 
 def _management_refusal(
     instance: SubnetInstance, request: Request, effective_id: Principal, may_unfreeze: bool
-) -> Refused | None:
+) -> NotTaken | None:
     method, sender = request.method_name, request.sender
     for_frozen = may_unfreeze and method == "update_settings"
     arguments = decode_arguments(method, request.argument)
@@ -201,9 +203,9 @@ def _refusal_about(
     about: CanisterId,
     effective_id: Principal,
     for_frozen: bool,
-) -> Refused | None:
+) -> NotTaken | None:
     if effective_id != about:
-        return Refused("the effective canister id is not that of the canister concerned")
+        return NotTaken("the effective canister id is not that of the canister concerned")
     canister = instance.canisters.get(about)
     if canister is None:
         return refused(RejectCode.DESTINATION_INVALID, RejectReason.NOT_AUTHORIZED)
@@ -224,23 +226,23 @@ def _refusal_about(
     return None
 
 
-def request_rejection(instance: SubnetInstance, request_id: RequestId, code: int) -> Refused | None:
+def request_rejection(instance: SubnetInstance, request_id: RequestId, code: int) -> NotTaken | None:
     """Rejects a request that is not started."""
     if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Received):
-        return Refused("the request is not one that waits to be started")
+        return NotTaken("the request is not one that waits to be started")
     if code not in (RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT):
-        return Refused("the system rejects requests with SYS_FATAL or SYS_TRANSIENT")
+        return NotTaken("the system rejects requests with SYS_FATAL or SYS_TRANSIENT")
     _answer(instance, request_id, system_reject(RejectCode(code), RejectReason.SYSTEM_OVERLOADED))
     return None
 
 
-def initiate_call(instance: SubnetInstance, request_id: RequestId) -> Refused | None:
+def initiate_call(instance: SubnetInstance, request_id: RequestId) -> NotTaken | None:
     """Starts a request: its call enters in front of all messages."""
     if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Received):
-        return Refused("the request is not one that waits to be started")
+        return NotTaken("the request is not one that waits to be started")
     request = instance.ingress[request_id].request
     if instance.system_time > request.ingress_expiry:
-        return Refused("the request has expired")
+        return NotTaken("the request has expired")
     instance.messages.prepend(
         CallMessage(
             origin=FromUser(request_id),
@@ -263,33 +265,33 @@ def _answer(instance: SubnetInstance, request_id: RequestId, response: Reply | R
     instance.recorder.status(request_id, status)
 
 
-def respond_to_user(instance: SubnetInstance, message_id: int) -> Refused | None:
+def respond_to_user(instance: SubnetInstance, message_id: int) -> NotTaken | None:
     """Takes the response to a user's call as the answer to the request."""
     message = instance.messages.get(message_id)
     if not isinstance(message, ResponseMessage) or not isinstance(message.origin, FromUser):
-        return Refused("the message is not a response to a user")
+        return NotTaken("the message is not a response to a user")
     assert message.refunded_cycles == 0, "users send no cycles"
     instance.messages.remove(message_id)
     _answer(instance, message.origin.request_id, message.response)
     return None
 
 
-def request_done(instance: SubnetInstance, request_id: RequestId) -> Refused | None:
+def request_done(instance: SubnetInstance, request_id: RequestId) -> NotTaken | None:
     """Drops the answer to a request and keeps only that there was one."""
     if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Replied | Rejected):
-        return Refused("the request is not answered")
+        return NotTaken("the request is not answered")
     instance.ingress.change(request_id, Done())
     instance.recorder.status(request_id, Done())
     return None
 
 
-def request_deletion(instance: SubnetInstance, request_id: RequestId) -> Refused | None:
+def request_deletion(instance: SubnetInstance, request_id: RequestId) -> NotTaken | None:
     """Forgets an answered request after it expired."""
     known = instance.ingress.get(request_id)
     if known is None or not isinstance(known.status, Replied | Rejected | Done):
-        return Refused("the request is not answered")
+        return NotTaken("the request is not answered")
     if known.request.ingress_expiry >= instance.system_time:
-        return Refused("the request has not expired")
+        return NotTaken("the request has not expired")
     instance.ingress.forget(request_id)
     instance.recorder.status(request_id, None)
     return None

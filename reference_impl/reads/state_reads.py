@@ -7,7 +7,7 @@ import cbor2
 
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.ingress_history import KnownCall
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
 from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
@@ -23,11 +23,11 @@ CANISTER_LEAVES = frozenset({b"module_hash", b"controllers", b"canister_creation
 
 def read_values(
     instance: SubnetInstance, sender: Principal, effective_id: Principal, paths: Sequence[Path]
-) -> list[Blob | None] | Refused:
+) -> list[Blob | None] | NotTaken:
     """The value at each path, None where there is none. If the sender may not read one of them, nothing is told."""
     for path in paths:
         if not _may_read(instance, sender, effective_id, tuple(path)):
-            return Refused(f"the path /{'/'.join(map(_shown, path))} may not be read")
+            return NotTaken(f"the path /{'/'.join(map(_shown, path))} may not be read")
     return [_value(instance, tuple(path)) for path in paths]
 
 

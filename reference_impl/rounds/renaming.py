@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.observations import NotTaken, Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import Stopped
 from spec.state.history import Change, ChangeFromCanister, RenameCanister, RenameTarget
@@ -18,11 +18,11 @@ def canister_renaming(
     orchestrator: CanisterId,
     orchestrator_version: CanisterVersion,
     caller: Principal,
-) -> Refused | None:
+) -> NotTaken | None:
     """The migration orchestrator, asked by a user, renames a canister. Source: abstract-behavior, canister renaming."""
     moving, replaced = instance.canisters.get(canister_id), instance.canisters.get(new_canister_id)
     if moving is None or replaced is None:
-        return Refused("there is no such canister")
+        return NotTaken("there is no such canister")
     refusal = _refusal(moving, replaced, (caller, orchestrator))
     if refusal is not None:
         return refusal
@@ -39,15 +39,15 @@ def canister_renaming(
     return None
 
 
-def _refusal(moving: CanisterRecord, replaced: CanisterRecord, askers: tuple[Principal, ...]) -> Refused | None:
+def _refusal(moving: CanisterRecord, replaced: CanisterRecord, askers: tuple[Principal, ...]) -> NotTaken | None:
     if moving.subnet.subnet_id == replaced.subnet.subnet_id:
-        return Refused("both canisters live on the same subnet")
+        return NotTaken("both canisters live on the same subnet")
     if not all(canister.is_controlled_by(asker) for canister in (moving, replaced) for asker in askers):
-        return Refused("the orchestrator or its caller does not control both canisters")
+        return NotTaken("the orchestrator or its caller does not control both canisters")
     if not (isinstance(moving.status, Stopped) and isinstance(replaced.status, Stopped)):
-        return Refused("one of the canisters has not stopped")
+        return NotTaken("one of the canisters has not stopped")
     if moving.snapshots:
-        return Refused("the canister has snapshots")
+        return NotTaken("the canister has snapshots")
     return None
 
 

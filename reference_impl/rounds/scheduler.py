@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from reference_impl.messages import delivery, expiry, tasks
 from reference_impl.rounds import transitions
-from reference_impl.subnet.observations import ExecutionShown, Refused
+from reference_impl.subnet.observations import ExecutionShown, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Stopping
 from spec.state.label import Label
@@ -35,7 +35,7 @@ class Scheduler:
 
     def _take(self, rule: str, **choices: object) -> None:
         outcome = transitions.take(self._instance, Label(rule, choices))
-        assert not isinstance(outcome, Refused), f"{rule}: {outcome}"
+        assert not isinstance(outcome, NotTaken), f"{rule}: {outcome}"
 
     @property
     def is_quiescent(self) -> bool:

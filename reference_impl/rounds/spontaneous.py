@@ -3,57 +3,59 @@
 from attrs import evolve
 
 from reference_impl.management.uninstallation import forget_code, reject_open_calls
-from reference_impl.subnet.observations import Purpose, Refused
+from reference_impl.subnet.observations import NotTaken, Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.values.containers import List
 from spec.values.identifiers import CanisterId, Principal, SubnetId
 from spec.values.quantities import CanisterVersion, Count, Cycles, Nanoseconds
 
-NO_SUCH_CANISTER = Refused("there is no such canister")
+NO_SUCH_CANISTER = NotTaken("there is no such canister")
 
 
-def canister_time_progress(instance: SubnetInstance, canister_id: CanisterId, time: Nanoseconds) -> Refused | None:
+def canister_time_progress(instance: SubnetInstance, canister_id: CanisterId, time: Nanoseconds) -> NotTaken | None:
     """A canister's clock moves on."""
     canister = instance.canisters.get(canister_id)
     if canister is None or time <= canister.time:
-        return Refused("there is no such canister, or time does not progress")
+        return NotTaken("there is no such canister, or time does not progress")
     canister.time = time
     return None
 
 
-def system_time_progress(instance: SubnetInstance, time: Nanoseconds) -> Refused | None:
+def system_time_progress(instance: SubnetInstance, time: Nanoseconds) -> NotTaken | None:
     """The system's clock moves on."""
     if time <= instance.system_time:
-        return Refused("time does not progress")
+        return NotTaken("time does not progress")
     instance.system_time = time
     return None
 
 
-def payment_from_reserved_balance(instance: SubnetInstance, canister_id: CanisterId, balance: Cycles) -> Refused | None:
+def payment_from_reserved_balance(
+    instance: SubnetInstance, canister_id: CanisterId, balance: Cycles
+) -> NotTaken | None:
     """A canister pays for resources with cycles that it has reserved; so much of them is left."""
     canister = instance.canisters.get(canister_id)
     if canister is None or not 0 <= balance < canister.reserved_balance:
-        return Refused("there is no such canister, or nothing is paid")
+        return NotTaken("there is no such canister, or nothing is paid")
     instance.burn(canister, canister.reserved_balance - balance, Purpose.RESOURCES)
     canister.reserved_balance = balance
     return None
 
 
-def payment_from_main_balance(instance: SubnetInstance, canister_id: CanisterId, balance: Cycles) -> Refused | None:
+def payment_from_main_balance(instance: SubnetInstance, canister_id: CanisterId, balance: Cycles) -> NotTaken | None:
     """A canister that has nothing reserved pays for resources; so much of its balance is left."""
     canister = instance.canisters.get(canister_id)
     if canister is None or canister.reserved_balance or not 0 <= balance < canister.balance:
-        return Refused("there is no such canister, or it pays otherwise")
+        return NotTaken("there is no such canister, or it pays otherwise")
     instance.burn(canister, canister.balance - balance, Purpose.RESOURCES)
     canister.balance = balance
     return None
 
 
-def canister_out_of_cycles(instance: SubnetInstance, canister_id: CanisterId) -> Refused | None:
+def canister_out_of_cycles(instance: SubnetInstance, canister_id: CanisterId) -> NotTaken | None:
     """A canister without any cycles loses its code, its snapshots, its allocations and the list of its changes."""
     canister = instance.canisters.get(canister_id)
     if canister is None or canister.balance or canister.reserved_balance:
-        return Refused("there is no such canister, or it has cycles")
+        return NotTaken("there is no such canister, or it has cycles")
     canister.version += 1
     forget_code(instance, canister)
     canister.snapshots.clear()
@@ -66,42 +68,42 @@ def canister_out_of_cycles(instance: SubnetInstance, canister_id: CanisterId) ->
 
 def canister_version_increment(
     instance: SubnetInstance, canister_id: CanisterId, version: CanisterVersion
-) -> Refused | None:
+) -> NotTaken | None:
     """The version of a canister grows without any other reason."""
     canister = instance.canisters.get(canister_id)
     if canister is None or version <= canister.version:
-        return Refused("there is no such canister, or its version does not grow")
+        return NotTaken("there is no such canister, or its version does not grow")
     canister.version = version
     return None
 
 
-def canister_history_trimming(instance: SubnetInstance, canister_id: CanisterId, kept: Count) -> Refused | None:
+def canister_history_trimming(instance: SubnetInstance, canister_id: CanisterId, kept: Count) -> NotTaken | None:
     """Older changes of a canister are forgotten; at least 20 are kept."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
         return NO_SUCH_CANISTER
     if not instance.profile.limits.history_entries <= kept < len(canister.history.changes):
-        return Refused("so few changes cannot be left")
+        return NotTaken("so few changes cannot be left")
     canister.history.trim(kept)
     instance.recount_memory(canister)
     return None
 
 
-def canister_log_trimming(instance: SubnetInstance, canister_id: CanisterId, kept: Count) -> Refused | None:
+def canister_log_trimming(instance: SubnetInstance, canister_id: CanisterId, kept: Count) -> NotTaken | None:
     """Older entries of a log that is too long are forgotten."""
     canister = instance.canisters.get(canister_id)
     if canister is None:
         return NO_SUCH_CANISTER
     if not canister.has_long_log or not 0 <= kept < len(canister.logs):
-        return Refused("the log is not too long, or nothing is forgotten")
+        return NotTaken("the log is not too long, or nothing is forgotten")
     canister.keep_logs(kept)
     return None
 
 
-def subnet_admins_change(instance: SubnetInstance, subnet_id: SubnetId, admins: List[Principal]) -> Refused | None:
+def subnet_admins_change(instance: SubnetInstance, subnet_id: SubnetId, admins: List[Principal]) -> NotTaken | None:
     """A subnet gets other admins, or none."""
     if instance.subnet_admins.get(subnet_id, List[Principal]()) == admins:
-        return Refused("these are the admins already")
+        return NotTaken("these are the admins already")
     if admins.is_empty():
         del instance.subnet_admins[subnet_id]
     else:

@@ -12,23 +12,23 @@ from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.messages.choices import Choices
 from reference_impl.messages.message_execution import execute_pending
 from reference_impl.rounds import renaming, spontaneous
-from reference_impl.subnet.observations import Accepted, Refused
+from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.label import Label
 from spec.values.rejects import Reject, RejectCode
 
-Outcome = Accepted | Refused | None
+Outcome = Accepted | NotTaken | None
 Handler = Callable[..., Outcome]
 
 REJECTION = "management_call_rejection"
 
 
-def message_execution(instance: SubnetInstance, message_id: int, **choices: Any) -> Refused | None:
+def message_execution(instance: SubnetInstance, message_id: int, **choices: Any) -> NotTaken | None:
     """Runs the function that is pending."""
     if instance.messages.pending_function is None or instance.messages.pending_function != message_id:
-        return Refused("the message is not a function that is about to run")
+        return NotTaken("the message is not a function that is about to run")
     if execute_pending(instance, Choices(**choices)) is None:
-        return Refused("the log has no place for the records of the system")
+        return NotTaken("the log has no place for the records of the system")
     return None
 
 
@@ -42,34 +42,34 @@ class _ManagementTransition:
 
     rule: str
 
-    def __call__(self, instance: SubnetInstance, message_id: int, **choices: object) -> Refused | None:
+    def __call__(self, instance: SubnetInstance, message_id: int, **choices: object) -> NotTaken | None:
         call = management.management_call(instance, message_id, choices)
         if call is None:
-            return Refused("the message is not a call to the management canister that may be taken")
+            return NotTaken("the message is not a call to the management canister that may be taken")
         if choices and call.message.method_name != METHOD_OF.get(self.rule, self.rule):
-            return Refused("the call is one of another method")
+            return NotTaken("the call is one of another method")
         match management.verdict_on(instance, call):
             case Applies(rule=rule, apply=apply) if rule == self.rule:
                 apply()
                 return None
             case Applies(rule=rule):
-                return Refused(f"for this call the transition is {rule}")
+                return NotTaken(f"for this call the transition is {rule}")
             case Reject() as reject:
-                return Refused(f"the call is rejected: {reject.message}", reject)
+                return NotTaken(f"the call is rejected: {reject.message}", reject)
             case WorldFailed():
-                return Refused("the outside world does not answer")
+                return NotTaken("the outside world does not answer")
             case DoesNotFit(because=because):
-                return Refused(because)
+                return NotTaken(because)
 
 
-def management_call_rejection(instance: SubnetInstance, message_id: int, code: int) -> Refused | None:
+def management_call_rejection(instance: SubnetInstance, message_id: int, code: int) -> NotTaken | None:
     """Rejects a call that the management canister cannot serve, with any code."""
     call = management.management_call(instance, message_id, {})
     if call is None:
-        return Refused("the message is not a call to the management canister that may be taken")
+        return NotTaken("the message is not a call to the management canister that may be taken")
     verdict = management.verdict_on(instance, call)
     if not isinstance(verdict, Reject):
-        return Refused("nothing is wrong with the call")
+        return NotTaken("nothing is wrong with the call")
     fault = delivery.code_fault(call.message, code)
     if fault is None:
         management.reject_management_call(instance, call, evolve(verdict, code=RejectCode(code)))
@@ -154,17 +154,17 @@ TRANSITIONS: Mapping[str, _Transition] = {
 
 
 def take(instance: SubnetInstance, label: Label) -> Outcome:
-    """Takes exactly the transition that a label names; `Refused` if it cannot be taken, and then nothing changed."""
+    """Takes exactly the transition that a label names; `NotTaken` if it cannot be taken, and then nothing changed."""
     transition = TRANSITIONS.get(label.rule)
     if transition is None:
-        return Refused(f"there is no transition {label.rule}")
+        return NotTaken(f"there is no transition {label.rule}")
     choices: dict[str, Any] = {**transition.defaults, **label.arguments()}
     if set(choices) != set(transition.choices):
-        return Refused(f"{label.rule} needs the choices {', '.join(transition.choices)}")
+        return NotTaken(f"{label.rule} needs the choices {', '.join(transition.choices)}")
     if label.rule != "message_execution" and instance.messages.pending_function is not None:
-        return Refused("a function is pending and runs first")
+        return NotTaken("a function is pending and runs first")
     outcome = transition.handler(instance, **choices)
-    if not isinstance(outcome, Refused):
+    if not isinstance(outcome, NotTaken):
         instance.recorder.close(label)
     return outcome
 

@@ -10,7 +10,7 @@ from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_reads import Path, read_values
-from reference_impl.subnet.observations import Accepted, ClaimedStep, Observation, Refused
+from reference_impl.subnet.observations import Accepted, ClaimedStep, NotTaken, Observation
 from reference_impl.subnet.subnet_instance import Loader
 from reference_impl.wasm.running.module import load_module
 from spec.profile import Profile, known_profiles
@@ -132,7 +132,7 @@ class Service:
         )
         return Identity(SUBNET_ID, ROOT_KEY, configuration.system_time)
 
-    def submit(self, request: Request, effective_id: Principal, endpoint: Endpoint) -> Accepted | Refused:
+    def submit(self, request: Request, effective_id: Principal, endpoint: Endpoint) -> Accepted | NotTaken:
         """Hands in an update call, for whose sender the other side of the protocol vouches."""
         return self.engine.submit(request, effective_id, endpoint)
 
@@ -140,11 +140,11 @@ class Service:
         """How far a request is; None if it is not known."""
         return self.engine.request_status(request_id)
 
-    def query(self, query: Query, effective_id: Principal) -> Response | Refused:
+    def query(self, query: Query, effective_id: Principal) -> Response | NotTaken:
         """Evaluates a non-replicated query."""
         return self.engine.query(query, effective_id)
 
-    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> list[Blob | None] | Refused:
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> list[Blob | None] | NotTaken:
         """The value at each path of the state tree, None where there is none."""
         return read_values(self.engine.instance, sender, effective_id, paths)
 
@@ -173,7 +173,7 @@ class Service:
         outputs: list[tuple[Observation, ...]] = []
         for label in labels:
             outcome = self.engine.take(label)
-            if isinstance(outcome, Refused):
+            if isinstance(outcome, NotTaken):
                 return Scheduled(tuple(outputs), outcome.because)
             outputs.append(self.engine.last_shown)
         return Scheduled(tuple(outputs), None)

@@ -9,7 +9,7 @@ from reference_impl.server import wire
 from reference_impl.server.frames import error_text, frame_of, lines_of
 from reference_impl.server.service import Configuration, NotSupported, Service
 from reference_impl.server.wire import Json, Malformed, Reader
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from spec.profile import ProfileError, known_profiles
 from spec.state.request import Endpoint
 from spec.values.rejects import Reply
@@ -54,7 +54,7 @@ def _reset(service: Service, arguments: dict[str, Any]) -> Json:
 def _submit(service: Service, arguments: dict[str, Any]) -> Json:
     endpoint = arguments["endpoint"] or Endpoint.CANISTER
     outcome = service.submit(arguments["request"], arguments["effective_id"], endpoint)
-    if isinstance(outcome, Refused):
+    if isinstance(outcome, NotTaken):
         return {"refused": wire.refused(outcome)}
     return {"accepted": {"request_id": wire.blob(outcome.request_id)}}
 
@@ -65,7 +65,7 @@ def _answer(service: Service, arguments: dict[str, Any]) -> Json:
 
 def _query(service: Service, arguments: dict[str, Any]) -> Json:
     match service.query(arguments["query"], arguments["effective_id"]):
-        case Refused() as refusal:
+        case NotTaken() as refusal:
             return {"refused": wire.refused(refusal)}
         case Reply(data=data):
             return {"replied": {"data": wire.blob(data)}}
@@ -75,7 +75,7 @@ def _query(service: Service, arguments: dict[str, Any]) -> Json:
 
 def _read(service: Service, arguments: dict[str, Any]) -> Json:
     values = service.read(arguments["sender"], arguments["effective_id"], arguments["paths"])
-    if isinstance(values, Refused):
+    if isinstance(values, NotTaken):
         return {"refused": wire.refused(values)}
     return {"values": [None if value is None else wire.blob(value) for value in values]}
 

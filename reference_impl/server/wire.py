@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_reads import status_name
-from reference_impl.subnet.observations import ExecutionShown, Observation, Refused, StatusChange
+from reference_impl.subnet.observations import ExecutionShown, NotTaken, Observation, StatusChange
 from spec.state.label import Label
 from spec.state.request import Endpoint, Rejected, Replied, Request, RequestStatus, SenderInfo
 from spec.values.containers import List
@@ -274,7 +274,7 @@ def reject(value: Reject) -> Json:
     return {"code": int(value.code), "reason": value.reason.name, "message": value.message}
 
 
-def refused(value: Refused) -> Json:
+def refused(value: NotTaken) -> Json:
     """A refusal as JSON; its words stay here."""
     if value.reject is None:
         return {"code": None, "reason": None}

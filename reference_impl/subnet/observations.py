@@ -65,7 +65,7 @@ class ClaimedStep:
 
 
 @frozen
-class Refused:
+class NotTaken:
     """The engine does not take this in, or does not take this step; nothing has changed."""
 
     because: Text

@@ -6,7 +6,7 @@ import pytest
 from attrs import evolve, field, frozen
 
 from reference_impl.engine import Engine
-from reference_impl.subnet.observations import Accepted, Refused
+from reference_impl.subnet.observations import Accepted, NotTaken
 from spec.canister.module import MalformedModule
 from spec.canister.outcome import Callback, Closure, MethodCall, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
@@ -267,11 +267,11 @@ class Stage:
 
     def take(self, rule, **choices):
         """Whether the transition was taken."""
-        return not isinstance(self.engine.take(Label(rule, choices)), Refused)
+        return not isinstance(self.engine.take(Label(rule, choices)), NotTaken)
 
     def refusal(self, *given, **more):
         outcome = self.submit(*given, **more)
-        assert isinstance(outcome, Refused), outcome
+        assert isinstance(outcome, NotTaken), outcome
         return outcome
 
     def create(self, script=None, cycles=10**14, **settings):

@@ -10,7 +10,7 @@ from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 from reference_impl.authentication.canister_signatures import canister_key, certified
 from reference_impl.authentication.certificates import BLS_KEY, SUITE, certificate_of, tree_of, value_at
 from reference_impl.subnet.ingress_history import request_id_of
-from reference_impl.subnet.observations import Accepted, Refused
+from reference_impl.subnet.observations import Accepted, NotTaken
 from spec.state.request import Request, SenderInfo, SignedRequest
 from spec.values.containers import List
 from spec.values.delegations import Delegation, SignedDelegation
@@ -473,7 +473,7 @@ def test_the_engine_takes_in_what_a_canister_signs(prepared, delegates):
     stage, request = prepared
     envelope = enveloped(request, delegates=delegates)
     forged = evolve(envelope, request=evolve(request, nonce=b"another"))
-    assert isinstance(stage.engine.submit(forged, request.canister_id), Refused)
+    assert isinstance(stage.engine.submit(forged, request.canister_id), NotTaken)
     assert isinstance(stage.engine.submit(envelope, request.canister_id), Accepted)
     stage.engine.drain()
     assert stage.number(request.canister_id) == 1
@@ -494,7 +494,7 @@ def test_the_engine_takes_in_what_a_canister_signs(prepared, delegates):
 def test_a_sender_info_is_signed_by_the_canister_of_the_senders_key(prepared, told, is_taken_in):
     stage, request = prepared
     outcome = stage.engine.submit(enveloped(evolve(request, sender_info=told)), request.canister_id)
-    assert isinstance(outcome, Accepted if is_taken_in else Refused)
+    assert isinstance(outcome, Accepted if is_taken_in else NotTaken)
 
 
 @pytest.mark.checklist("http.verify.delegation-chain")
@@ -507,7 +507,7 @@ def test_a_canister_delegates_and_is_delegated_to(prepared):
     chain = List.of(SignedDelegation(delegation, signed_by_canister(said)))
     message = b"\x0aic-request" + request_id_of(request)
     envelope = SignedRequest(request, KEY, signed_by_canister(message, seed=b"next"), chain)
-    assert isinstance(stage.engine.submit(evolve(envelope, delegations=List()), request.canister_id), Refused)
+    assert isinstance(stage.engine.submit(evolve(envelope, delegations=List()), request.canister_id), NotTaken)
     unsigned = List.of(SignedDelegation(delegation, signed_by_canister(said + b"\0")))
-    assert isinstance(stage.engine.submit(evolve(envelope, delegations=unsigned), request.canister_id), Refused)
+    assert isinstance(stage.engine.submit(evolve(envelope, delegations=unsigned), request.canister_id), NotTaken)
     assert isinstance(stage.engine.submit(envelope, request.canister_id), Accepted)

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import FromCanister
@@ -119,7 +119,7 @@ def test_random_runs_conserve_cycles_count_references_and_replay(new_stage, scri
     again.scripts.update(stage.scripts)
     for step in steps:
         outcome = again.engine.take(step.label)
-        assert not isinstance(outcome, Refused), (step.label, outcome)
+        assert not isinstance(outcome, NotTaken), (step.label, outcome)
     replayed = again.engine.explain()
     assert [step.label for step in replayed] == [step.label for step in steps]
     assert again.engine.abstract() == stage.engine.abstract()

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from reference_impl.engine import Engine
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from spec.profile import load_profile
 from spec.state.canister import Canister, Code, Empty, Running, Settings, Stopped, Subnet
 from spec.state.history import CanisterHistory, Change, ChangeFromUser, CodeUninstall, RenameCanister, RenameTarget
@@ -89,7 +89,7 @@ def test_it_keeps_its_id_otherwise(moving, replaced, choices):
     instance = engine(moving, replaced)
     before = instance.abstract()
 
-    assert isinstance(rename(instance, **choices), Refused)
+    assert isinstance(rename(instance, **choices), NotTaken)
 
     assert instance.abstract() == before
 

@@ -5,7 +5,7 @@ from attrs import evolve
 
 from reference_impl.reads.queries import Query
 from reference_impl.subnet.ingress_history import request_id_of
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from spec.state.canister import Subnet
 from spec.state.label import Label
 from spec.state.request import Done, Received, Request
@@ -40,7 +40,7 @@ def test_a_request_is_taken_in_once_and_waits_until_a_round(stage, counter):
     request_id = stage.start(canister, "increment")
     assert stage.answer(request_id) == Received()
     known = stage.engine.abstract().requests[request_id]
-    assert isinstance(stage.engine.submit(known.request, canister), Refused)
+    assert isinstance(stage.engine.submit(known.request, canister), NotTaken)
     stage.engine.round()
     assert stage.answer(request_id) == b"1"
 
@@ -66,7 +66,7 @@ def test_inspection_keeps_a_request_out(stage, script):
             hooks={"inspect_message": lambda entry: entry.argument == b"please"},
         )
     )
-    assert isinstance(stage.submit(canister, "go", b"now"), Refused)
+    assert isinstance(stage.submit(canister, "go", b"now"), NotTaken)
     assert stage.call(canister, "go", b"please") == b"in"
 
 
@@ -93,7 +93,7 @@ def test_an_answered_request_is_forgotten_only_after_it_expired(stage, counter):
     request_id = stage.start(canister, "increment")
     stage.engine.drain()
     forget = Label("request_deletion", {"request_id": request_id})
-    assert isinstance(stage.engine.take(forget), Refused)
+    assert isinstance(stage.engine.take(forget), NotTaken)
     assert stage.engine.take(Label("request_done", {"request_id": request_id})) is None
     assert stage.answer(request_id) == Done()
     stage.engine.advance(120 * 10**9)
@@ -156,7 +156,7 @@ def test_a_query_that_fails_is_rejected(stage, counter, method, reason):
 
 def test_queries_expire_for_all_but_the_anonymous_user(stage, counter):
     canister = stage.create(counter)
-    assert isinstance(query(stage, canister, "get", expires_in=-1), Refused)
+    assert isinstance(query(stage, canister, "get", expires_in=-1), NotTaken)
     assert query(stage, canister, "get", sender=ANONYMOUS, expires_in=-1) == Reply(b"0")
 
 

@@ -13,7 +13,7 @@ from conformance.canisters.scripted import (
     trap,
 )
 from conformance.judging.patterns import rejects, replies_with
-from conformance.protocol.interface import Capability, Done, Needs, Unknown
+from conformance.protocol.interface import Capability, Done, Needs, UnknownRequest
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.lifecycle import stopping_canister
 from conformance.suite.scenarios.preparations import scripted
@@ -170,4 +170,4 @@ def forgotten_request(stage: Stage) -> None:
     # Then
     stage.require(not too_early, "a request is forgotten only after it expired")
     stage.require(done == Done(), "the answer is forgotten first")
-    stage.require(stage.ask_again(sent) == Unknown(), "then the request")
+    stage.require(stage.ask_again(sent) == UnknownRequest(), "then the request")

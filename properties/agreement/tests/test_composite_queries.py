@@ -6,7 +6,7 @@ from attrs import evolve
 
 from properties.agreement.stage import ALICE, BOB, START, Stage
 from reference_impl.reads.queries import Query
-from reference_impl.subnet.observations import Refused
+from reference_impl.subnet.observations import NotTaken
 from spec.profile import load_profile
 from spec.reads.query import QueryRefused, QueryResponse, query
 from spec.state.request import Request
@@ -131,4 +131,4 @@ def test_queries_to_the_management_canister_are_answered_in_the_same_way(stage, 
         if isinstance(mine, QueryResponse):
             assert mine.response == theirs
         else:
-            assert isinstance(mine, QueryRefused) and isinstance(theirs, Refused)
+            assert isinstance(mine, QueryRefused) and isinstance(theirs, NotTaken)

@@ -10,7 +10,7 @@ from properties.proof.containers.entries import Changed, Dropped, Put
 from properties.proof.paths.runs import Path
 from properties.proof.terms.formulas import Formula
 from properties.proof.terms.symbols import literal_of
-from properties.proof.values.scalars import Unknown, UnknownMember, member_number
+from properties.proof.values.scalars import UnknownMember, UnknownScalar, member_number
 from properties.proof.values.unknown import OneOf, Record
 
 
@@ -54,7 +54,7 @@ class Reader:
 
     model: Any
 
-    def scalar(self, value: Unknown) -> str:
+    def scalar(self, value: UnknownScalar) -> str:
         """A number, truth value, name or member."""
         found = self.model.eval(value.term, model_completion=True)
         if type(value) is UnknownMember:
@@ -67,7 +67,7 @@ class Reader:
     def show(self, value: Any) -> str:
         """Any value, in a few words."""
         kind = type(value)
-        if issubclass(kind, Unknown):
+        if issubclass(kind, UnknownScalar):
             return self.scalar(value)
         if kind is OneOf:
             members, name, _, tag = object.__getattribute__(value, "_unknown")
@@ -105,9 +105,9 @@ class Reader:
         lines = []
         for name, after in value.made_changes.items():
             kind = type(after)
-            if issubclass(kind, Unknown) or kind in (int, bool):
+            if issubclass(kind, UnknownScalar) or kind in (int, bool):
                 before = value.made_from.field(name) if kind is not UnknownMember else None
-                shown = self.show(before) if issubclass(type(before), Unknown) else "?"
+                shown = self.show(before) if issubclass(type(before), UnknownScalar) else "?"
                 lines.append(f"{value.made_from.name}: {name} {shown} -> {self.show(after)}")
             else:
                 lines.append(f"{value.made_from.name}: {name} -> {self.show(after)}")

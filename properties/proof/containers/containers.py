@@ -24,13 +24,13 @@ from properties.proof.containers.entries import (
 )
 from properties.proof.containers.laws import Root, every, look_at_any
 from properties.proof.containers.lists import Collected, Section, UnknownList, within_list
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.paths.runs import learn, truth
 from properties.proof.terms.formulas import Formula, Term
 from properties.proof.terms.symbols import application
 from properties.proof.values.captured import captured
 from properties.proof.values.guarded import Guarded
-from properties.proof.values.scalars import Unknown, UnknownNumber, UnknownTruth, lift, negation
+from properties.proof.values.scalars import UnknownNumber, UnknownScalar, UnknownTruth, lift, negation
 from properties.proof.values.signature import function_of
 from properties.proof.values.unknown import Arguments, Makers
 from spec.values.containers import List, Map, Queue
@@ -71,7 +71,7 @@ class UnknownMap(Guarded):
     def remove(self, key: Any) -> "UnknownMap":
         """As `Map.remove`."""
         if not self.entries.has(key):
-            raise Refused(f"an entry of {self.entries.root.name} is removed that need not exist")
+            raise NotFollowed(f"an entry of {self.entries.root.name} is removed that need not exist")
         return UnknownMap(self.entries.with_layer(Dropped(key)))
 
     def length(self) -> Any:
@@ -134,7 +134,7 @@ class UnknownQueue(Guarded):
         if self.entries.has(item_id):
             return True
         if self.younger.parts:
-            raise Refused("whether an item has this id, which may be that of one that entered with others")
+            raise NotFollowed("whether an item has this id, which may be that of one that entered with others")
         return False
 
     def __getitem__(self, item_id: Any) -> Any:
@@ -142,7 +142,7 @@ class UnknownQueue(Guarded):
 
     def _need(self, item_id: Any) -> None:
         if not self.entries.has(item_id):
-            raise Refused(f"an item of {self.entries.root.name} is changed that need not exist")
+            raise NotFollowed(f"an item of {self.entries.root.name} is changed that need not exist")
 
     def _next_id(self) -> Any:
         root = self.entries.root
@@ -181,7 +181,7 @@ class UnknownQueue(Guarded):
     def prepend(self, item: Any) -> "UnknownQueue":
         """As `Queue.prepend`."""
         if self.younger.parts:
-            raise Refused("the id of an item that enters behind others of which it is not known how many there are")
+            raise NotFollowed("the id of an item that enters behind others of which it is not known how many there are")
         return self._entry(item, is_oldest=True)
 
     def none_older(self, item_id: Any, predicate: Callable[[Any], Any]) -> UnknownTruth:
@@ -236,7 +236,7 @@ class UnknownSet(Guarded):
     def isdisjoint(self, other: Any) -> Any:
         """Two sets of method names of one module have no name in common; of others it is not known."""
         if type(other) is not UnknownSet:
-            raise Refused("whether an unknown set and a known one have something in common")
+            raise NotFollowed("whether an unknown set and a known one have something in common")
         if self._is_other_part_of_module(other):
             return True
         return UnknownTruth(function_of("disjoint", (self, other), z3.BoolSort()))
@@ -260,7 +260,7 @@ class UnknownSet(Guarded):
 
     def describe_to(self, describe: Describe) -> str:
         """For the signature."""
-        return f"{self.name}[{','.join(describe(Unknown(argument)) for argument in self.arguments)}]"
+        return f"{self.name}[{','.join(describe(UnknownScalar(argument)) for argument in self.arguments)}]"
 
 
 def _unknown_map(kinds: tuple[Any, ...], name: str, arguments: Arguments) -> UnknownMap:

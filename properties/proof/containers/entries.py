@@ -12,7 +12,7 @@ import z3
 
 from properties.proof.containers.laws import Root, touch
 from properties.proof.containers.sums import sum_over
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.paths.runs import identify, representative, truth
 from properties.proof.terms.formulas import Term
 from properties.proof.values.merging import merged_number
@@ -143,14 +143,14 @@ class Entries:
                     value = put
                     break
                 case Dropped(known) if is_same_key(term, known):
-                    raise Refused(f"an entry that was removed from {self.root.name} is read")
+                    raise NotFollowed(f"an entry that was removed from {self.root.name} is read")
                 case Changed():
                     changes.append(layer)
         else:
             term = representative(term)
             touch(self.root, term)
             if not truth(self.root.has(term)):
-                raise Refused(f"an entry of {self.root.name} is read that need not exist")
+                raise NotFollowed(f"an entry of {self.root.name} is read that need not exist")
             value = self.root.value(term)
         for change in reversed(changes):
             value = change.change(value) if change.selected(key, value) else value

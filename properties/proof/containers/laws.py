@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import attrs
 import z3
 
-from properties.proof.paths.refusal import Refused, told
+from properties.proof.paths.refusal import NotFollowed, told
 from properties.proof.paths.runs import (
     Path,
     cases,
@@ -29,7 +29,7 @@ from properties.proof.terms.formulas import Formula, Term, conjunction, disjunct
 from properties.proof.terms.session import session
 from properties.proof.terms.symbols import application, keep
 from properties.proof.values.merging import formula_of, merged_formula
-from properties.proof.values.scalars import Unknown, UnknownTruth
+from properties.proof.values.scalars import UnknownScalar, UnknownTruth
 from properties.proof.values.signature import function_of, numbered, signature
 from properties.proof.values.unknown import Arguments, key_of, unknown
 
@@ -71,7 +71,7 @@ class Root:
 
     def describe_to(self, describe: Callable[[Any], str]) -> str:
         """For the signature."""
-        return f"{self.name}[{','.join(describe(Unknown(argument)) for argument in self.arguments)}]"
+        return f"{self.name}[{','.join(describe(UnknownScalar(argument)) for argument in self.arguments)}]"
 
 
 class View(Protocol):
@@ -119,7 +119,7 @@ class Knowledge:
 
 
 @attrs.define(eq=False)
-class Instance:
+class LawInstance:
     """What a law says of one element, and what was found on the way."""
 
     formula: Formula = None
@@ -134,11 +134,11 @@ InstanceKey = tuple[int, int, tuple[tuple[int, int], ...]]
 
 
 @attrs.define(eq=False)
-class Instances:
+class LawInstances:
     """What laws say of elements, found once in a session and used on every path."""
 
-    known: dict[InstanceKey, Instance] = attrs.field(factory=dict)
-    recording: list[Instance] = attrs.field(factory=list)
+    known: dict[InstanceKey, LawInstance] = attrs.field(factory=dict)
+    recording: list[LawInstance] = attrs.field(factory=list)
     """Those that are being found."""
 
     def forget_rule(self) -> None:
@@ -146,9 +146,9 @@ class Instances:
         self.known = {key: instance for key, instance in self.known.items() if instance.is_lasting}
 
 
-def instances() -> Instances:
+def instances() -> LawInstances:
     """Those of the open session."""
-    return session().part(Instances)
+    return session().part(LawInstances)
 
 
 def knowledge() -> Knowledge:
@@ -296,7 +296,7 @@ def _apply(known: Knowledge, law: Law, term: Term, distance: int) -> None:
     learn(z3.Implies(conjunction(conditions), found[key].formula), always=True)
 
 
-def _repeat(instance: Instance) -> None:
+def _repeat(instance: LawInstance) -> None:
     """Learns on this path what was found on another."""
     for fact in instance.facts:
         learn(fact, always=True)
@@ -306,14 +306,14 @@ def _repeat(instance: Instance) -> None:
         touch(root, touched)
 
 
-def _instance(law: Law, term: Term) -> Instance:
+def _instance(law: Law, term: Term) -> LawInstance:
     """
     What a law says of an element, on whatever path.
 
     Of cases in which the statement is not defined it says nothing: nobody can say here whether they are possible.
     Whether a rule's statement is defined is found when the rule makes it (`look_at_any`).
     """
-    instance = Instance(is_lasting=law.is_lasting)
+    instance = LawInstance(is_lasting=law.is_lasting)
     recording = instances().recording
     recording.append(instance)
     try:
@@ -357,7 +357,7 @@ def look_at_any(view: View, function: Callable[..., Any]) -> None:
             cases(lambda: view.holds_at(term, function))
     except Exception as problem:
         what = f"a function is not defined for every element of {view.root.name}: {told(problem)}"
-        raise Refused(what) from problem
+        raise NotFollowed(what) from problem
     finally:
         known.distance = before
 

@@ -11,7 +11,7 @@ import z3
 from properties.proof.containers.entries import Entries, Not, OfSelected, OfValue, equal_containers
 from properties.proof.containers.laws import Root, every, every_by_law, look_at_any, touch
 from properties.proof.containers.sums import sum_over
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.paths.runs import learn, learn_range, truth
 from properties.proof.terms.formulas import Formula, Term
 from properties.proof.terms.symbols import application
@@ -128,7 +128,7 @@ class Section:
     def total(self, measure: Callable[[Any], Any]) -> Any:
         """The sum of a measure."""
         if self.newest is not None:
-            raise Refused("the sum over the newest items of a list")
+            raise NotFollowed("the sum over the newest items of a list")
         whole = measure if self.make is None else Composed(self.make, measure)
         total = sum_over(self.root, OfValue(whole))
         learn(z3.Implies(length_of(self.root) == 0, total.term == 0), always=True)
@@ -226,7 +226,7 @@ class UnknownList(Guarded):
                 case Section(make=None):
                     found = UnknownTruth(z3.Not(every_by_law(part, Differs(item)).term))
                 case _:
-                    raise Refused("whether a changed list contains an item")
+                    raise NotFollowed("whether a changed list contains an item")
             if found:
                 return True
         return False
@@ -236,10 +236,10 @@ class UnknownList(Guarded):
         match self.parts:
             case (Section(root, without=(), newest=None) as section,):
                 if not truth(root.has(lift(index))):
-                    raise Refused(f"an item of {root.name} is taken that need not exist")
+                    raise NotFollowed(f"an item of {root.name} is taken that need not exist")
                 return section.item(index), UnknownList((attrs.evolve(section, without=(index,)),))
             case _:
-                raise Refused("an item of a changed list is taken")
+                raise NotFollowed("an item of a changed list is taken")
 
     def replace(self, index: Any, item: Any) -> "UnknownList":
         """As `List.replace`. The item stands behind the others here; it says which place it has."""
@@ -251,10 +251,10 @@ class UnknownList(Guarded):
         match self.parts:
             case (Section(root, without=(), newest=None) as section,):
                 if not truth(z3.And(lift(count) >= 0, lift(count) <= length_of(root))):
-                    raise Refused(f"more items of {root.name} are taken than there need be")
+                    raise NotFollowed(f"more items of {root.name} are taken than there need be")
                 return UnknownList((attrs.evolve(section, newest=count),))
             case _:
-                raise Refused("the newest items of a changed list")
+                raise NotFollowed("the newest items of a changed list")
 
     def map(self, change: Callable[[Any], Any]) -> "UnknownList":
         """As `List.map`."""

@@ -11,7 +11,7 @@ import z3
 from properties.proof.containers.containers import UnknownMap
 from properties.proof.containers.lists import UnknownList
 from properties.proof.meaning.modules import UnknownModule
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.values.scalars import UnknownName, UnknownNumber, is_number, is_unknown, number_term
 from properties.proof.values.unknown import OneOf
 
@@ -28,7 +28,7 @@ def _extreme(name: str, first_wins: Callable[[Any, Any], Any]) -> Callable[..., 
         if named or len(values) == 1 or not any(is_unknown(value) for value in values):
             return getattr(builtins, name)(*values, **named)
         if not all(is_number(value) for value in values):
-            raise Refused(f"{name}() of something that is no number")
+            raise NotFollowed(f"{name}() of something that is no number")
         best, *others = values
         for other in others:
             first, second = number_term(best), number_term(other)
@@ -42,10 +42,10 @@ def is_instance(value: Any, kinds: Any) -> Any:
     """`isinstance`. Of an unknown value of several classes it decides no more than is asked."""
     if type(value) is OneOf:
         if not _are_attrs_classes(kinds) and not all(_is_decided(member, kinds) for member in value.members()):
-            raise Refused("which further functions an unknown module has")
+            raise NotFollowed("which further functions an unknown module has")
         return value.is_instance(kinds)
     if type(value) is UnknownModule and not _are_attrs_classes(kinds):
-        raise Refused("which further functions an unknown module has")
+        raise NotFollowed("which further functions an unknown module has")
     return builtins.isinstance(value, kinds)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import attrs
 
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.paths.runs import path
 from properties.proof.values.guarded import Guarded
-from properties.proof.values.scalars import Unknown
+from properties.proof.values.scalars import UnknownScalar
 from properties.proof.values.signature import name_and_arguments
 from properties.proof.values.unknown import Arguments, unknown
 from spec.canister.module import CanisterModule
@@ -45,7 +45,7 @@ class UnknownModule(Guarded):
     def __getattr__(self, name: str) -> Any:
         member = inspect.getattr_static(CanisterModule, name, None)
         if member is None or name.startswith("_"):
-            raise Refused(f"{name} of the unknown module {self._place}, which `CanisterModule` does not have")
+            raise NotFollowed(f"{name} of the unknown module {self._place}, which `CanisterModule` does not have")
         if isinstance(member, property):
             kind = typing.get_type_hints(member.fget, include_extras=True)["return"]
             return unknown(kind, f"{self._place}.{name}", self._arguments)
@@ -79,7 +79,7 @@ class UnknownModule(Guarded):
 
     def describe_to(self, describe: Callable[[Any], str]) -> str:
         """For the signature."""
-        return f"{self._place}[{','.join(describe(Unknown(argument)) for argument in self._arguments)}]"
+        return f"{self._place}[{','.join(describe(UnknownScalar(argument)) for argument in self._arguments)}]"
 
 
 def calls_of_modules() -> list[Called]:

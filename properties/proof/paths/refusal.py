@@ -29,10 +29,10 @@ class Refusals:
     """What was refused on the current path. Catching a refusal does not undo it."""
 
     def __init__(self) -> None:
-        self.told: list[Refused] = []
+        self.told: list[NotFollowed] = []
 
 
-class Refused(Exception):
+class NotFollowed(Exception):
     """The text does something that is not defined on unknown values, or not for all of them. The message says what."""
 
     def __init__(self, what: str, place: str | None = None) -> None:
@@ -80,7 +80,7 @@ def is_asked_by_text() -> bool:
 
 def told(problem: BaseException) -> str:
     """An exception in one line, with file and line of the text that raised it."""
-    if isinstance(problem, Refused):
+    if isinstance(problem, NotFollowed):
         return str(problem)
     places = [
         f"{shown(frame.filename)}:{frame.lineno}"

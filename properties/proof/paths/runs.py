@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import attrs
 import z3
 
-from properties.proof.paths.refusal import Infeasible, Refused, refusals
+from properties.proof.paths.refusal import Infeasible, NotFollowed, refusals
 from properties.proof.terms.formulas import Formula, Term, conjunction
 from properties.proof.terms.session import session
 from properties.proof.terms.symbols import keep, natural_range
@@ -266,7 +266,7 @@ def cases(function: Callable[[], Result]) -> Cases[Result]:
     found, raised = _nested(function, isolated=False, assumed=())
     for trail, problem in raised:
         if _is_possible(trail):
-            if isinstance(problem, Refused):
+            if isinstance(problem, NotFollowed):
                 refusals().told.append(problem)
             raise problem
     return found

@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 from properties.proof.claims.proof import Verdict, prove
 from properties.proof.containers.containers import UnknownMap, UnknownQueue
 from properties.proof.containers.lists import UnknownList
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.paths.runs import learn, path, paths
 from properties.proof.values.merging import merged_number
 from properties.proof.values.scalars import UnknownTruth, lift
@@ -101,7 +101,7 @@ def test_evolve_keeps_what_it_does_not_change():
 )
 def test_what_would_silently_be_wrong_is_refused(misuse):
     def question():
-        with pytest.raises(Refused):
+        with pytest.raises(NotFollowed):
             misuse(unknown(int, "n"))
 
     assert len(list(paths(question))) == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import attrs
 
-from properties.proof.paths.refusal import Refused, shown
+from properties.proof.paths.refusal import NotFollowed, shown
 
 MUTABLE = (list, dict, set, bytearray)
 """What may change between two calls of a function that has captured it."""
@@ -40,11 +40,11 @@ def _kept(function: Any, value: Any) -> Any:
     if issubclass(kind, types.FunctionType | types.MethodType):
         return captured(value)
     if issubclass(kind, MUTABLE):
-        raise Refused(f"{_named(function)} has captured a {kind.__name__}, which may change")
+        raise NotFollowed(f"{_named(function)} has captured a {kind.__name__}, which may change")
     if issubclass(kind, tuple):
         return tuple(_kept(function, part) for part in value) if kind is tuple else value
     if attrs.has(kind) and kind.__setattr__ is object.__setattr__ and not issubclass(kind, types.FunctionType):
-        raise Refused(f"{_named(function)} has captured a {kind.__name__}, which may change")
+        raise NotFollowed(f"{_named(function)} has captured a {kind.__name__}, which may change")
     return value
 
 
@@ -52,7 +52,7 @@ def _content(function: types.FunctionType, cell: Any) -> Any:
     try:
         return cell.cell_contents
     except ValueError:
-        raise Refused(f"{_named(function)} is handed on before all that it uses exists") from None
+        raise NotFollowed(f"{_named(function)} is handed on before all that it uses exists") from None
 
 
 def _named(function: Any) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, NoReturn
 
-from properties.proof.paths.refusal import Refused, is_asked_by_text
+from properties.proof.paths.refusal import NotFollowed, is_asked_by_text
 
 
 class Guarded:
@@ -20,7 +20,7 @@ class Guarded:
         return type(self).__name__
 
     def _refuse(self, what: str) -> NoReturn:
-        raise Refused(f"{what} of the unknown value {self._name()}")
+        raise NotFollowed(f"{what} of the unknown value {self._name()}")
 
     def __bool__(self) -> bool:
         self._refuse("the truth")

@@ -11,10 +11,10 @@ from properties.proof.paths.runs import Cases, cases
 from properties.proof.terms.formulas import Formula, conjunction, disjunction
 from properties.proof.terms.symbols import keep
 from properties.proof.values.scalars import (
-    Unknown,
     UnknownMember,
     UnknownName,
     UnknownNumber,
+    UnknownScalar,
     UnknownTruth,
     is_unknown,
     lift,
@@ -64,7 +64,7 @@ def merged_of_cases(found: Cases[Any]) -> Any:
     return UnknownNumber(term)
 
 
-def _kind_of_name(value: Unknown | str | bytes) -> Any:
+def _kind_of_name(value: UnknownScalar | str | bytes) -> Any:
     return value.kind if type(value) is UnknownName else type(value)
 
 

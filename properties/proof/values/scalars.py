@@ -11,14 +11,14 @@ from typing import Any
 
 import z3
 
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.paths.runs import learn, learn_range, truth
 from properties.proof.terms.formulas import Formula, Term, disjunction
 from properties.proof.terms.symbols import application, keep, literal
 from properties.proof.values.guarded import Guarded
 
 
-class Unknown(Guarded):
+class UnknownScalar(Guarded):
     """An unknown scalar."""
 
     __slots__ = ("term",)
@@ -34,7 +34,7 @@ class Unknown(Guarded):
             return False
         formula = self._equals(other)
         if formula is None:
-            raise Refused(f"comparison of the unknown value {self.term} with a {type(other).__name__}")
+            raise NotFollowed(f"comparison of the unknown value {self.term} with a {type(other).__name__}")
         return UnknownTruth(formula)
 
     def __ne__(self, other: object) -> Any:
@@ -47,7 +47,7 @@ class Unknown(Guarded):
         raise NotImplementedError
 
 
-def is_unknown(value: object, kind: type[Unknown] = Unknown) -> bool:
+def is_unknown(value: object, kind: type[UnknownScalar] = UnknownScalar) -> bool:
     """The value is an unknown one of this kind; its class is not asked, since it answers as a known value would."""
     return issubclass(type(value), kind)
 
@@ -63,7 +63,7 @@ def is_number(value: object) -> bool:
 def number_term(value: Any) -> Term:
     """The term of a number."""
     if not is_number(value):
-        raise Refused(f"a {type(value).__name__} is no number")
+        raise NotFollowed(f"a {type(value).__name__} is no number")
     if is_unknown(value, UnknownTruth):
         return z3.If(value.term, z3.IntVal(1), z3.IntVal(0))
     return value.term if is_unknown(value) else z3.IntVal(int(value))
@@ -89,7 +89,7 @@ def lift(value: Any) -> Any:
             return literal(value)
         case _:
             what = "None" if value is None else f"a {type(value).__name__}"
-            raise Refused(f"{what} where a number, a truth value or a name has to be")
+            raise NotFollowed(f"{what} where a number, a truth value or a name has to be")
 
 
 def negation(value: Any) -> Any:
@@ -97,11 +97,11 @@ def negation(value: Any) -> Any:
     return UnknownTruth(z3.Not(value.term)) if type(value) is UnknownTruth else not value
 
 
-class UnknownTruth(Unknown):
+class UnknownTruth(UnknownScalar):
     """An unknown truth value."""
 
     __slots__ = ()
-    __hash__ = Unknown.__hash__
+    __hash__ = UnknownScalar.__hash__
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -128,15 +128,15 @@ class UnknownTruth(Unknown):
 
 def _truth_term(value: Any) -> Formula:
     if type(value) not in (UnknownTruth, bool):
-        raise Refused(f"a {type(value).__name__} is no truth value")
+        raise NotFollowed(f"a {type(value).__name__} is no truth value")
     return lift(value)
 
 
-class UnknownNumber(Unknown):
+class UnknownNumber(UnknownScalar):
     """An unknown integer."""
 
     __slots__ = ()
-    __hash__ = Unknown.__hash__
+    __hash__ = UnknownScalar.__hash__
 
     @property  # type: ignore[misc]
     def __class__(self) -> type:
@@ -202,15 +202,15 @@ def _divisor(value: Any) -> Term:
     """The term of a divisor, which is positive on this path: Python and Z3 round alike then."""
     term = number_term(value)
     if not truth(z3.simplify(term > 0)):
-        raise Refused(f"the divisor {term} may be zero or negative")
+        raise NotFollowed(f"the divisor {term} may be zero or negative")
     return term
 
 
-class UnknownName(Unknown):
+class UnknownName(UnknownScalar):
     """An unknown principal, blob or text: it can be compared, and has a length."""
 
     __slots__ = ("kind",)
-    __hash__ = Unknown.__hash__
+    __hash__ = UnknownScalar.__hash__
 
     def __init__(self, term: Any, kind: type | None = None) -> None:
         super().__init__(term)
@@ -240,11 +240,11 @@ class UnknownName(Unknown):
         return UnknownNumber(length)
 
 
-class UnknownMember(Unknown):
+class UnknownMember(UnknownScalar):
     """An unknown member of an enumeration."""
 
     __slots__ = ("enumeration",)
-    __hash__ = Unknown.__hash__
+    __hash__ = UnknownScalar.__hash__
 
     def __init__(self, term: Term, enumeration: type[Enum]) -> None:
         super().__init__(term)
@@ -292,4 +292,4 @@ class UnknownMember(Unknown):
             return UnknownNumber(keep(term))
         if kinds in ({str}, {bytes}):
             return UnknownName(keep(term), kinds.pop())
-        raise Refused(f"a part of the unknown member {self.term}, which is a number of some and a text of others")
+        raise NotFollowed(f"a part of the unknown member {self.term}, which is a number of some and a text of others")

@@ -14,10 +14,10 @@ from typing import Any
 import attrs
 from rpds import HashTrieMap
 
-from properties.proof.paths.refusal import Refused
+from properties.proof.paths.refusal import NotFollowed
 from properties.proof.terms.session import session
 from properties.proof.terms.symbols import application
-from properties.proof.values.scalars import Unknown
+from properties.proof.values.scalars import UnknownScalar
 from properties.proof.values.unknown import OneOf, Record
 
 Signature = tuple[str, list[Any]]
@@ -49,7 +49,7 @@ def _text(value: Any, terms: list[Any]) -> str:
     if hasattr(kind, "describe_to"):
         described: str = value.describe_to(lambda part: _text(part, terms))
         return f"{kind.__name__}:{described}"
-    if issubclass(kind, Unknown):
+    if issubclass(kind, UnknownScalar):
         terms.append(value.term)
         return f"?{value.term.sort().name()}"
     if kind is OneOf:
@@ -86,7 +86,7 @@ def _of_parts(value: Any, terms: list[Any]) -> str:
     if attrs.has(kind):
         fields = (_text(getattr(value, field.name), terms) for field in attrs.fields(kind))
         return f"{full_name(kind)}({','.join(fields)})"
-    raise Refused(f"a {kind.__name__} as argument of an unknown function")
+    raise NotFollowed(f"a {kind.__name__} as argument of an unknown function")
 
 
 def _entries(entries: Any, terms: list[Any]) -> str:
@@ -98,7 +98,7 @@ def _entries(entries: Any, terms: list[Any]) -> str:
 def _known(value: Any) -> str:
     text, terms = signature(value)
     if terms:
-        raise Refused("an unknown value as key")
+        raise NotFollowed("an unknown value as key")
     return text
 
 

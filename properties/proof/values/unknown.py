@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import attrs
 import z3
 
-from properties.proof.paths.refusal import GENERATED, Refused, shown
+from properties.proof.paths.refusal import GENERATED, NotFollowed, shown
 from properties.proof.paths.runs import choose, learn_range, narrow, truth
 from properties.proof.terms.formulas import Formula, Term, conjunction, disjunction
 from properties.proof.terms.session import session
@@ -284,15 +284,15 @@ def check_class(kind: type) -> None:
     place = f"{shown(inspect.getfile(kind))}:{line}: the class {kind.__name__}"
     for name in UNFORESEEN:
         if hasattr(kind, name):
-            raise Refused("unknown instances do not know its method " + name, place)
+            raise NotFollowed("unknown instances do not know its method " + name, place)
     for field in attrs.fields(kind):
         if field.converter is not None or field.validator is not None:
-            raise Refused(f"its field {field.name} is converted or validated", place)
+            raise NotFollowed(f"its field {field.name} is converted or validated", place)
         if field.eq_key is not None:
-            raise Refused(f"its field {field.name} is compared in a way of its own", place)
+            raise NotFollowed(f"its field {field.name} is compared in a way of its own", place)
     code = getattr(kind.__eq__, "__code__", None)
     if code is None or not code.co_filename.startswith(GENERATED):
-        raise Refused("its instances are compared in a way of their own", place)
+        raise NotFollowed("its instances are compared in a way of their own", place)
 
 
 @cache
