@@ -319,3 +319,34 @@ def test_such_an_upgrade_needs_a_choice_and_a_valid_module() -> None:
     for undecided in (UpgradeMode(), UpgradeMode(skip_pre_upgrade=True)):
         life.fails(keeping(LARGE), undecided, RejectReason.PERSISTENCE_OPTION_NEEDED)
     life.fails(keeping(LARGE[:-1]), KEEP, RejectReason.INVALID_MODULE)
+
+
+# Logs
+
+
+def printing(label: str, *hooks: str) -> bytes:
+    """A module that prints in its functions: the function's name and the label."""
+    names = ("start", *hooks, "update")
+    texts = [f"{name}_{label}" for name in names]
+    functions = "".join(
+        f"""(data (i32.const {100 * index}) "{text}")
+        (func ${names[index]} (call $print (i32.const {100 * index}) (i32.const {len(text)})))"""
+        for index, text in enumerate(texts)
+    )
+    exports = "".join(f'(export "canister_{name}" (func ${name}))' for name in hooks)
+    return bytes(
+        wasmtime.wat2wasm(f"""(module (import "ic0" "debug_print" (func $print (param i32 i32))) (memory 1)
+        {functions} {exports} (start $start) (export "canister_update go" (func $update)))""")
+    )
+
+
+@pytest.mark.checklist("prod.canister_logging.test_logging_debug_print_persists_over_upgrade")
+def test_the_log_goes_on_over_an_upgrade() -> None:
+    life = Life(printing("1", "init", "pre_upgrade"))
+    life.stage.call(life.canister, "go", b"")
+    life.works(printing("2", "post_upgrade"), UpgradeMode())
+    life.stage.call(life.canister, "go", b"")
+    texts = ("start_1", "init_1", "update_1", "pre_upgrade_1", "start_2", "post_upgrade_2", "update_2")
+    assert [(one.index, one.content.decode()) for one in life.stage.canister(life.canister).logs] == list(
+        enumerate(texts)
+    )

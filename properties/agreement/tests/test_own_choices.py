@@ -23,7 +23,7 @@ FEW = evolve(PROFILE, limits=evolve(PROFILE.limits, open_calls=3))
 """Three calls to one callee may be open."""
 
 
-def run_alone(stage, canister, *arguments):
+def run_alone(stage, canister, *arguments, method_name="update"):
     """
     Submits calls to the engine, which runs until nothing is left to do.
 
@@ -33,7 +33,7 @@ def run_alone(stage, canister, *arguments):
     engine.explain()
     for number, argument in enumerate(arguments):
         expiry = state.system_time + 240 * NANOSECONDS_PER_SECOND
-        engine.submit(Request(bytes([number]), expiry, ALICE, canister, "update", argument), canister)
+        engine.submit(Request(bytes([number]), expiry, ALICE, canister, method_name, argument), canister)
     engine.drain()
     for claimed in engine.explain():
         fired = step(state, claimed.label)
@@ -61,7 +61,12 @@ def records_of(text):
     return made.get("system_records", ()), [record.content for record in told(stage, canister)]
 
 
-@pytest.mark.checklist("unspec.fn.logs", "api.trap")
+@pytest.mark.checklist(
+    "unspec.fn.logs",
+    "api.trap",
+    "prod.canister_logging.test_logging_explicit_canister_trap_with_message",
+    "prod.canister_logging.test_logging_explicit_canister_trap_without_message",
+)
 def test_traps_are_recorded_in_the_words_of_production():
     assert records_of(program(ic0.debug_print(b"one"), ic0.trap(b"why"))) == (
         (b"[TRAP]: why",),
@@ -69,6 +74,51 @@ def test_traps_are_recorded_in_the_words_of_production():
     )
     assert records_of(program(ic0.trap(b""))) == ((b"[TRAP]: (no message)",), [b"[TRAP]: (no message)"])
     assert records_of(program(reply(b""), reply(b""))) == ((), [])
+
+
+@pytest.mark.checklist("prod.canister_logging.test_logging_in_trapped_wasm_execution")
+def test_a_read_behind_the_end_of_stable_memory_is_recorded():
+    reading = program(s.ignore(ic0.stable64_grow(1)), s.ignore(ic0.stable64_read(0, 70_000)))
+    assert records_of(reading)[1] == [b"[TRAP]: stable memory out of bounds"]
+
+
+@pytest.mark.checklist(
+    "prod.canister_logging.test_appending_logs_in_trapped_update_call",
+    "prod.canister_logging.test_appending_logs_in_replied_replicated_query_call",
+    "prod.canister_logging.test_appending_logs_in_trapped_replicated_query_call",
+    "prod.canister_logging.test_canister_log_record_index_increment_for_different_calls",
+)
+@pytest.mark.parametrize("method_name", ["update", "query"])
+def test_what_is_printed_and_a_trap_behind_it_are_records_with_numbers_and_times(method_name):
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    printing = program(ic0.debug_print(b"one"), ic0.debug_print(b"two"), reply(b""))
+    trapping = program(ic0.debug_print(b"message"), ic0.trap(b""))
+    expected = []
+    for argument, texts in (
+        (printing, (b"one", b"two")),
+        (printing, (b"one", b"two")),
+        (trapping, (b"message", b"[TRAP]: (no message)")),
+    ):
+        stage.lockstep.advance(NANOSECONDS_PER_SECOND)
+        expected += [(stage.state.system_time, text) for text in texts]
+        run_alone(stage, canister, argument, method_name=method_name)
+    assert [(one.idx, one.timestamp_nanos, one.content) for one in told(stage, canister)] == [
+        (number, *each) for number, each in enumerate(expected)
+    ]
+
+
+@pytest.mark.checklist("prod.canister_logging.test_logging_trap_in_timer")
+def test_a_timer_that_prints_and_traps_leaves_two_records():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    failing = program(ic0.debug_print(b"timer"), ic0.trap(b"timer trap!"))
+    run_alone(
+        stage,
+        canister,
+        program(s.set_global_timer_program(failing), s.ignore(ic0.global_timer_set(1)), reply(b"")),
+    )
+    assert [(one.idx, one.content) for one in told(stage, canister)] == [(0, b"timer"), (1, b"[TRAP]: timer trap!")]
 
 
 @pytest.mark.checklist("unspec.fn.logs", "mgmt.fetch-canister-logs")
