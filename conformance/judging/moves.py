@@ -28,7 +28,7 @@ from spec.state.request import Received
 from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
 from spec.values import management
-from spec.values.identifiers import Blob, CanisterId, Text
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Text
 from spec.values.rejects import RejectCode
 
 Move = tuple[Label, Step]
@@ -37,10 +37,8 @@ Move = tuple[Label, Step]
 WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", *EAGER))
 """Rules that process what waits. A system at rest can take none of them."""
 
-TROUBLE: Final = frozenset(
-    {"request_rejection", "spontaneous_call_rejection", "stop_call_rejection", "outside_call_failure"}
-)
-"""Rules that the environment has to admit."""
+TROUBLE: Final = frozenset({"request_rejection", "spontaneous_call_rejection", "stop_call_rejection"})
+"""Rules that the environment has to admit. It promises nothing about the world outside, where any call may fail."""
 
 RANDOM_REPLY: Final = re.compile(rb"DIDL\x01\x6d\x7b\x01\x00\x20(.{32})", re.DOTALL)
 """Candid of a blob of 32 bytes, as `raw_rand` replies it."""
@@ -265,9 +263,19 @@ def trouble(state: State) -> Iterator[Move]:
     """The rejections for which the system needs no reason."""
     if any(isinstance(message, CallMessage) for message in state.messages):
         yield from _taken(state, candidates(state, RULES["spontaneous_call_rejection"]))
-        yield from _taken(state, candidates(state, RULES["outside_call_failure"]))
     if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
         yield from _taken(state, candidates(state, RULES["stop_call_rejection"]))
+
+
+def failures_outside(state: State) -> Iterator[Move]:
+    """The failures of calls that the outside world does not answer, if there are such calls."""
+    if any(is_for_management(message) for message in state.messages):
+        yield from _taken(state, candidates(state, RULES["outside_call_failure"]))
+
+
+def is_for_management(message: object) -> bool:
+    """The message is a call to the management canister."""
+    return isinstance(message, CallMessage) and message.callee == MANAGEMENT_CANISTER
 
 
 def rejections_of_expired(state: State) -> Iterator[Move]:

@@ -37,6 +37,7 @@ from conformance.judging.moves import (
     Silence,
     bindings_from,
     by_itself,
+    failures_outside,
     forced_move,
     heartbeats,
     rejections_of_expired,
@@ -311,6 +312,7 @@ class Search:
 
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         yield from self._following(candidate, rejections_of_expired(candidate.state), 0)
+        yield from self._following(candidate, failures_outside(candidate.state), 0)
         if self._terms.environment.admits(candidate.rejections + 1):
             yield from self._following(candidate, trouble(candidate.state), 1)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from conformance.protocol.interface import Advanced, Claim, Instance, Scheduled, Unsupported
 from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
+from conformance.served.randomness import drawn
 from conformance.served.specification import SpecificationImplementation
 from spec.machine import candidates, step
 from spec.production.rounds import Batch, Round, RoundState, execute_round, is_quiet
@@ -24,7 +25,7 @@ class RoundsImplementation(SpecificationImplementation):
     One instance of the specification that goes by rounds.
 
     The outside world answers what waits for it at the beginning of the next round, with the first answer that the rules
-    admit.
+    admit; random bytes are drawn.
     """
 
     name = "the specification, by rounds"
@@ -88,7 +89,7 @@ def outside_answers(state: State) -> tuple[Label, ...]:
             assert isinstance(message, CallMessage)
             labels = candidates(state, RULES[message.method_name])
             mine = (label for label in labels if label.arguments()["message_id"] == message_id)
-            found += [label for label in mine if isinstance(step(state, label), Step)][:1]
+            found += [drawn(state, label) for label in mine if isinstance(step(state, label), Step)][:1]
     return tuple(found)
 
 

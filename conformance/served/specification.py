@@ -31,6 +31,7 @@ from conformance.protocol.quoting import quoted
 from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
 from conformance.served.certificates import ROOT_KEY, certificate_of
+from conformance.served.randomness import drawn
 from spec.machine import step, submission_label
 from spec.production.choices import POLICIES, as_production
 from spec.profile import Profile, ProfileError, known_profiles
@@ -182,12 +183,18 @@ class SpecificationImplementation:
     # What a planted bug changes
 
     def next(self) -> tuple[Label, Step] | None:
-        """The transition that comes next, with the choices that production makes; None if nothing is left to do."""
+        """
+        The transition that comes next; None if nothing is left to do.
+
+        Choices are those of production, random bytes are drawn.
+        """
         found = next_label(self.current)
-        if found is None or found[0].rule not in POLICIES:
+        if found is None:
             return found
-        label = as_production(self.current, found[0])
-        fired = step(self.current, label)
+        label = drawn(self.current, found[0])
+        if label.rule in POLICIES:
+            label = as_production(self.current, label)
+        fired = found[1] if label == found[0] else step(self.current, label)
         return (label, fired) if isinstance(fired, Step) else found
 
     def taken(self, label: Label, fired: Step) -> State:

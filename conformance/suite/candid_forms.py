@@ -16,6 +16,7 @@ from spec.values.candid import (
     Case,
     Defined,
     Definitions,
+    Func,
     Message,
     Opt,
     Primitive,
@@ -27,7 +28,7 @@ from spec.values.candid import (
     field_id,
     read_as_sent,
 )
-from spec.values.candid.contents import ServiceReference
+from spec.values.candid.contents import FunctionReference, ServiceReference
 from spec.values.candid.encoding import INTEGER_WIDTHS
 from spec.values.identifiers import Blob, Text
 
@@ -60,6 +61,9 @@ def tree(candid_type: CandidType, definitions: Definitions) -> Any:
             return Record([(label, tree(content, definitions)) for label, content in fields])
         case Variant(fields):
             return Variant([(label, tree(content, definitions)) for label, content in fields])
+        case Func(parameters, results, annotations):
+            taken, given = (tuple(tree(each, definitions) for each in types) for types in (parameters, results))
+            return Func(taken, given, annotations)
         case _:
             return candid_type
 
@@ -137,6 +141,12 @@ class Writer:
                 return self.signed(code) + self.unsigned(len(fields)) + b"".join(parts)
             case Service():
                 return self.signed(-23) + self.unsigned(0)
+            case Func(parameters, results, annotations):
+                lists = (
+                    self.unsigned(len(types)) + b"".join(self._reference(each, places) for each in types)
+                    for types in (parameters, results)
+                )
+                return self.signed(-22) + b"".join(lists) + self.unsigned(len(annotations)) + bytes(sorted(annotations))
         raise AssertionError(f"{candid_type} has no entry")
 
     def _value(self, candid_type: Any, value: Any) -> bytes:
@@ -155,6 +165,10 @@ class Writer:
                 labels = [label for label, _ in fields]
                 place = labels.index(value.label)
                 return self.unsigned(place) + self._value(fields[place][1], value.value)
+            case Func():
+                assert isinstance(value, FunctionReference)
+                reference = b"\1" + self.unsigned(len(value.principal)) + bytes(value.principal)
+                return b"\1" + reference + self._primitive(Primitive.TEXT, value.method_name)
             case Service() | Primitive.PRINCIPAL:
                 principal = value.principal if isinstance(value, ServiceReference) else value
                 return b"\1" + self.unsigned(len(principal)) + bytes(principal)
@@ -187,6 +201,9 @@ def _collect(candid_type: Any, found: dict[Any, None]) -> None:
         case Record(fields) | Variant(fields):
             for _, content in fields:
                 _collect(content, found)
+        case Func(parameters, results, _):
+            for each in (*parameters, *results):
+                _collect(each, found)
         case Service():
             pass
         case _:

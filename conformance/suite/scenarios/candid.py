@@ -70,6 +70,16 @@ def _fresh(scene: Scene) -> CanisterId:
     return canister
 
 
+def _described(scene: Scene) -> SnapshotId:
+    """A snapshot of which only the metadata were uploaded."""
+    metadata = management.UploadSnapshotMetadataArguments(scene.target, len(MODULE), 0, 0)
+    answer = scene.stage.manage(
+        "upload_canister_snapshot_metadata", management.encode_arguments(metadata), scene.target
+    )
+    snapshot: SnapshotId = result_of("upload_canister_snapshot_metadata", answer)
+    return snapshot
+
+
 SETTINGS = management.SettingsArguments(
     freezing_threshold=100_000, log_visibility=Public(), wasm_memory_limit=10**9, controllers=None
 )
@@ -116,6 +126,9 @@ OF_USERS: Mapping[Text, Mapping[Text, Maker]] = {
         "upload_canister_snapshot_metadata": lambda scene: management.UploadSnapshotMetadataArguments(
             scene.target, len(MODULE), 0, 0
         ),
+        "upload_canister_snapshot_data": lambda scene: management.UploadSnapshotDataArguments(
+            scene.target, _described(scene), management.ModulePart(0), MODULE
+        ),
     },
 }
 """The methods that users may call, in groups that share a scenario."""
@@ -124,7 +137,9 @@ OF_CANISTERS: Mapping[Text, Mapping[Text, Maker]] = {
     "information": {
         "canister_info": lambda scene: management.CanisterInfoArguments(scene.target, 2),
         "canister_metrics": _about(management.CanisterIdArguments),
+        "canister_metadata": lambda scene: management.CanisterMetadataArguments(scene.caller, "about"),
         "subnet_info": lambda scene: management.SubnetInfoArguments(scene.stage.subnet_id),
+        "raw_rand": lambda scene: management.RawRandArguments(),
     },
     "cycles": {
         "create_canister": lambda scene: management.CreateCanisterArguments(SETTINGS),
