@@ -12,6 +12,7 @@ from spec.system_api.context import QUERYING, UPGRADING
 from spec.system_api.execution_state import Execution
 from spec.values.checklist import defines
 from spec.values.quantities import OS_PAGE, WASM_PAGE, Count, Instructions
+from spec.wasm.memory import OUT_OF_BOUNDS
 from spec.wasm.traps import Trap
 
 LARGEST_FOR_32_BITS: Final[Count] = 65536
@@ -99,14 +100,21 @@ def _write(execution: Execution, offset: int, source: int, size: int) -> None:
         charge = NEWLY_WRITTEN_PAGE * execution.stable_memory.pages_newly_written(offset, size)
         execution.stable_page_charge += charge
         execution.running.charge_dynamically(charge)
+    _check_heap(execution, source, size)
     execution.stable_memory.write(offset, execution.read_heap(source, size))
 
 
 def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
     """The heap is looked at first, so that no more is read than fits into it."""
     _access(execution, offset, size)
-    execution.check_heap(destination, size)
+    _check_heap(execution, destination, size)
     execution.write_heap(destination, execution.stable_memory.read(offset, size))
+
+
+def _check_heap(execution: Execution, address: int, size: int) -> None:
+    """Traps, as an instruction would, unless so many bytes of the heap are there."""
+    if address + size > execution.heap_size:
+        raise Trap(OUT_OF_BOUNDS)
 
 
 @defines("error.memory-access-limit")

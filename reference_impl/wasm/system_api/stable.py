@@ -35,7 +35,7 @@ def _access(execution: Execution, offset: int, size: int) -> None:
 
 def _read(execution: Execution, destination: int, offset: int, size: int) -> None:
     _access(execution, offset, size)
-    execution.trap_unless(destination + size <= execution.cells[HEAP_SIZE])
+    execution.trap_unless(destination + size <= execution.cells[HEAP_SIZE], TrapCause.HEAP_OUT_OF_BOUNDS)
     execution.stable.read(offset, execution.instance.address(destination), size)
 
 
@@ -43,7 +43,7 @@ def _write(execution: Execution, offset: int, source: int, size: int) -> None:
     _access(execution, offset, size)
     # Source: production charges for the pages before it looks at the heap.
     execution.charge_in_module(PAGE_CHARGE * execution.stable.note_written(offset, size))
-    execution.trap_unless(source + size <= execution.cells[HEAP_SIZE])
+    execution.trap_unless(source + size <= execution.cells[HEAP_SIZE], TrapCause.HEAP_OUT_OF_BOUNDS)
     execution.stable.write(offset, execution.instance.address(source), size)
 
 
