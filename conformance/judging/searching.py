@@ -92,7 +92,7 @@ class Search:
         self._steps = 0
         self._states = 0
         self._fired = FiredRules()
-        self._deadline = time.monotonic() + terms.seconds
+        self._deadline = time.process_time() + terms.seconds
         self._silences: dict[Text, None] = {}
         self._requests: dict[RequestId, Request] = {}
         """Those that were taken in."""
@@ -247,8 +247,8 @@ class Search:
         self._fired.add(label.rule)
         if self._steps > self._terms.steps:
             raise inconclusive(f"the budget of {self._terms.steps} steps is used up")
-        if time.monotonic() > self._deadline:
-            raise inconclusive(f"the budget of {self._terms.seconds:g} seconds is used up")
+        if time.process_time() > self._deadline:
+            raise inconclusive(f"the budget of {self._terms.seconds:g} seconds of processor time is used up")
 
     def _rested(
         self,

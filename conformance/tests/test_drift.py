@@ -59,11 +59,3 @@ def test_versions_are_found_in_fields_and_in_what_code_gives() -> None:
     assert versions_told([told]) == (7,)
     assert 5 in versions_told([b"some text" + (5).to_bytes(8, "little")])
     assert versions_told([bytes(1_000)]) == ()
-
-
-@pytest.mark.deep
-@pytest.mark.parametrize("different", DIFFERENT, ids=lambda each: each.__name__)
-def test_every_scenario_passes_whatever_happens_beside(different: type[BlackBox]) -> None:
-    """All scenarios, judged as a black box."""
-    failed = [case for chosen in SCENARIOS if (case := judged(different(), chosen)).verdict.name == "fail"]
-    assert [(case.id, case.verdict.why) for case in failed] == []
