@@ -49,6 +49,14 @@ def test_every_scenario_is_passed_by_rounds() -> None:
     assert [(case.id, case.verdict) for case in cases if case.verdict.name != "pass"] == []
 
 
+@pytest.mark.parametrize("scenario_id", ["calls/deadlines", "tasks/trapping_timer", "traps/heap_is_rolled_back"])
+def test_the_specification_as_served_chooses_as_production(scenario_id: str) -> None:
+    """Seconds of deadlines, records of the system; so it departs from production in nothing."""
+    implementation = SpecificationImplementation()
+    case = run_scenario(SCENARIOS[scenario_id], implementation, implementation.describe(), Manner())
+    assert (case.as_production.value, case.departures) == ("yes", ())
+
+
 def test_a_trace_shows_every_label_of_a_round_below_its_heading() -> None:
     """Nothing is lost or told twice, and every round that did something has a heading."""
     case, implementation = played("calls/chain_of_calls")

@@ -48,6 +48,11 @@ def test_there_are_at_least_three_hundred_scenarios_each_with_a_sentence_as_titl
     assert all(chosen.title[0].isupper() and not chosen.title.endswith(".") for chosen in SCENARIOS)
 
 
+def test_the_specification_does_what_production_does(cases: list[Case]) -> None:
+    """As served it chooses as production where the text leaves a choice."""
+    assert [(case.id, case.departures) for case in cases if case.departures] == []
+
+
 def test_every_scenario_names_statements_of_the_checklist_or_sections_of_the_protocol() -> None:
     """No invented ids."""
     lists = json.loads(CHECKLIST.read_text())

@@ -22,7 +22,8 @@ from spec.tooling.sources import OURS, RULES_FOLDER, Source, constants_of, decor
 BESIDE_RULES: Final[tuple[Path, ...]] = tuple(
     RULES_FOLDER.parent / name
     for name in (
-        "invariants.py",
+        "invariants/of_states.py",
+        "invariants/of_steps.py",
         "state/call_context.py",
         "state/canister.py",
         "state/history.py",
