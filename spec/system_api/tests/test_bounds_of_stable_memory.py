@@ -41,10 +41,6 @@ def with_long_slices(environment: Any) -> dict[str, Any]:
     return {"profile": evolve(environment.profile, rounds=rounds), "instruction_limit": limit}
 
 
-def shows(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.checklist(f"prod.hypervisor.{name}")
-
-
 # Growing.
 
 
@@ -57,7 +53,7 @@ def test_with_32_bits_stable_memory_grows_to_4_gib_and_no_farther(replied: Run, 
     assert int.from_bytes(grown, "little") == result
 
 
-@shows("ic0_stable64_grow_works")
+@pytest.mark.checklist("prod.hypervisor.ic0_stable64_grow_works")
 def test_with_64_bits_stable_memory_grows_beyond_4_gib(replied: Run) -> None:
     results = ""
     for number, pages in enumerate((1, 65_536, 1, -1)):
@@ -78,7 +74,7 @@ def test_growing_by_nothing_traps_with_32_bits_if_there_is_a_page_more_than_4_gi
     assert cause_of(go(GROW.format(65_536) + GROW.format(1) + GROW_32.format(0))) is TOO_LARGE
 
 
-@shows("ic0_stable_write_traps_if_memory_exceeds_4gb")
+@pytest.mark.checklist("prod.hypervisor.ic0_stable_write_traps_if_memory_exceeds_4gb")
 def test_writing_with_32_bits_traps_if_there_is_a_page_more_than_4_gib(go: Run) -> None:
     assert cause_of(go(GROW.format(65_537) + WRITE.format(0, 0, 1))) is TOO_LARGE
 
@@ -104,31 +100,73 @@ def test_the_last_byte_of_30_gib_is_written(replied: Run) -> None:
 
 # Bounds.
 
-BEYOND = [
-    pytest.param(1, READ.format(0, PAGE, 1), STABLE, marks=shows("ic0_stable_read_traps_if_out_of_bounds")),
-    pytest.param(1, WRITE.format(PAGE, 0, 1), STABLE, marks=shows("ic0_stable_write_traps_if_out_of_bounds")),
-    pytest.param(1, WRITE.format(-1, 0, 10), STABLE, marks=shows("ic0_stable_write_handles_overflows")),
-    pytest.param(2, WRITE.format(0, 0, PAGE + 1), HEAP, marks=shows("ic0_stable_write_traps_if_heap_is_out_of_bounds")),
-    pytest.param(1, READ_64.format(0, PAGE, 1), STABLE, marks=shows("ic0_stable64_read_traps_if_out_of_bounds")),
-    pytest.param(1, WRITE_64.format(PAGE, 0, 1), STABLE, marks=shows("ic0_stable64_write_traps_if_out_of_bounds")),
-    pytest.param(1, WRITE_64.format(-1, 0, 10), STABLE, marks=shows("ic0_stable64_write_handles_overflows")),
-    pytest.param(
-        2, READ_64.format(0, 0, PAGE + 1), HEAP, marks=shows("ic0_stable64_read_traps_if_heap_is_out_of_bounds")
-    ),
-    pytest.param(
-        2, WRITE_64.format(0, 0, PAGE + 1), HEAP, marks=shows("ic0_stable64_write_traps_if_heap_is_out_of_bounds")
-    ),
-]
 
-
-@pytest.mark.parametrize(("pages", "access", "cause"), BEYOND)
+@pytest.mark.parametrize(
+    ("pages", "access", "cause"),
+    [
+        pytest.param(
+            1,
+            READ.format(0, PAGE, 1),
+            STABLE,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable_read_traps_if_out_of_bounds"),
+        ),
+        pytest.param(
+            1,
+            WRITE.format(PAGE, 0, 1),
+            STABLE,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable_write_traps_if_out_of_bounds"),
+        ),
+        pytest.param(
+            1,
+            WRITE.format(-1, 0, 10),
+            STABLE,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable_write_handles_overflows"),
+        ),
+        pytest.param(
+            2,
+            WRITE.format(0, 0, PAGE + 1),
+            HEAP,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable_write_traps_if_heap_is_out_of_bounds"),
+        ),
+        pytest.param(
+            1,
+            READ_64.format(0, PAGE, 1),
+            STABLE,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable64_read_traps_if_out_of_bounds"),
+        ),
+        pytest.param(
+            1,
+            WRITE_64.format(PAGE, 0, 1),
+            STABLE,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable64_write_traps_if_out_of_bounds"),
+        ),
+        pytest.param(
+            1,
+            WRITE_64.format(-1, 0, 10),
+            STABLE,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable64_write_handles_overflows"),
+        ),
+        pytest.param(
+            2,
+            READ_64.format(0, 0, PAGE + 1),
+            HEAP,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable64_read_traps_if_heap_is_out_of_bounds"),
+        ),
+        pytest.param(
+            2,
+            WRITE_64.format(0, 0, PAGE + 1),
+            HEAP,
+            marks=pytest.mark.checklist("prod.hypervisor.ic0_stable64_write_traps_if_heap_is_out_of_bounds"),
+        ),
+    ],
+)
 def test_an_access_beyond_the_end_traps_and_tells_which_memory_ended(
     go: Run, pages: int, access: str, cause: TrapCause
 ) -> None:
     assert cause_of(go(GROW.format(pages) + access)) is cause
 
 
-@shows("ic0_stable_read_handles_overflows")
+@pytest.mark.checklist("prod.hypervisor.ic0_stable_read_handles_overflows")
 def test_a_range_of_nearly_4_gib_is_found_to_be_too_long(go: Run, environment: Any) -> None:
     given = with_long_slices(environment)
     assert cause_of(go(GROW.format(1) + READ.format(0, 1, 2**32 - 1), **given)) is STABLE
@@ -162,7 +200,7 @@ def test_of_two_memories_that_end_stable_memory_is_told_when_it_is_read(go: Run,
     assert cause_of(go(grow + READ_64.format(0, 0, 2**32), **with_long_slices(environment))) is STABLE
 
 
-@shows("ic0_stable_read_does_not_trap_if_in_bounds")
+@pytest.mark.checklist("prod.hypervisor.ic0_stable_read_does_not_trap_if_in_bounds")
 def test_a_whole_page_is_read(go: Run) -> None:
     assert isinstance(go(GROW.format(1) + READ.format(0, 0, PAGE)), Returned)
 
@@ -170,8 +208,12 @@ def test_a_whole_page_is_read(go: Run) -> None:
 @pytest.mark.parametrize(
     "access",
     [
-        pytest.param(WRITE.format(-10, 0, 10), marks=shows("ic0_stable_write_works_at_max_size")),
-        pytest.param(READ.format(0, -10, 10), marks=shows("ic0_stable_read_works_at_max_size")),
+        pytest.param(
+            WRITE.format(-10, 0, 10), marks=pytest.mark.checklist("prod.hypervisor.ic0_stable_write_works_at_max_size")
+        ),
+        pytest.param(
+            READ.format(0, -10, 10), marks=pytest.mark.checklist("prod.hypervisor.ic0_stable_read_works_at_max_size")
+        ),
     ],
 )
 def test_the_last_bytes_of_4_gib_are_accessed_with_32_bits(go: Run, access: str) -> None:
@@ -182,7 +224,7 @@ IN_HEAP = {"read": "(drop (i32.load (i32.const {})))", "write": "(i32.store (i32
 IN_STABLE = {"read": READ.format(0, "{}", 4), "write": WRITE.format("{}", 0, 4)}
 
 
-@shows("memory_out_of_bounds_accesses")
+@pytest.mark.checklist("prod.hypervisor.memory_out_of_bounds_accesses")
 @pytest.mark.parametrize("way", ["read", "write"])
 @pytest.mark.parametrize(("accesses", "cause"), [(IN_HEAP, HEAP), (IN_STABLE, STABLE)])
 def test_four_bytes_are_accessed_up_to_the_end_of_a_page(
@@ -194,7 +236,7 @@ def test_four_bytes_are_accessed_up_to_the_end_of_a_page(
         assert cause_of(go(access.format(beyond))) is cause
 
 
-@shows("grow_memory")
+@pytest.mark.checklist("prod.hypervisor.grow_memory")
 def test_a_heap_grows_while_it_is_installed(canister: Run, environment: Any) -> None:
     one = canister('(func (export "canister_init") (drop (memory.grow (i32.const 1))))')
     outcome = one.module.init(one.state, b"", None, environment)
