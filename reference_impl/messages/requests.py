@@ -185,7 +185,7 @@ def _management_refusal(
             return None
         case _ if method == "create_canister" and _administers_at(instance, sender, effective_id):
             return None
-        case _ if method in MANAGEMENT_METHODS:
+        case _ if method in MANAGEMENT_METHODS or method == "fetch_canister_logs":
             return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
         case _:
             return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)

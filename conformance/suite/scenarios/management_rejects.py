@@ -232,7 +232,6 @@ def reinstalling_empty(stage: Stage) -> None:
     covers=(
         "mgmt-general.sender-canister-version",
         "def.validate-sender-canister-version",
-        "prod.canister_history.canister_history_fails_with_incorrect_sender_version",
     ),
 )
 def wrong_version(stage: Stage) -> None:

@@ -171,7 +171,18 @@ def test_a_call_that_cannot_be_made_is_rejected_to_the_callback(call, code_of_re
 
 
 @pytest.mark.checklist("rule.query.composite-calls", "unspec.const.max-call-depth-composite-query")
-@pytest.mark.parametrize("depth", [0, 1, 3])
+@pytest.mark.parametrize(
+    "depth",
+    [
+        0,
+        1,
+        3,
+        pytest.param(
+            PROFILE.limits.query_call_depth,
+            marks=pytest.mark.checklist("prod.query_handler.composite_query_callgraph_depth_is_enforced"),
+        ),
+    ],
+)
 def test_calls_nest_as_deep_as_the_limit_says(depth):
     # Given a canister that calls itself for ever
     asks = composite(
@@ -185,6 +196,7 @@ def test_calls_nest_as_deep_as_the_limit_says(depth):
     # When
     answer = asking(evolve(state, profile=evolve(PROFILE, limits=limits)))
     # Then the deepest one fails, and the callback of its caller sees it
+    assert PROFILE.limits.query_call_depth == 6, "in production"
     names = [name for name, _ in FAKES[asks].seen]
     assert names == ["composite_query ask"] * (depth + 1) + ["callback 1"] * depth
     too_deep = failing(RejectReason.QUERY_CALLS_TOO_DEEP)
@@ -269,7 +281,11 @@ def told(method_name, argument, state_of_b=None, metrics=None, administers=True,
     return FAKES[asks].seen[1][1]["response"]
 
 
-@pytest.mark.checklist("rule.query.composite-management-calls", "unspec.value.composite-management-rejects")
+@pytest.mark.checklist(
+    "rule.query.composite-management-calls",
+    "unspec.value.composite-management-rejects",
+    "prod.query_handler.composite_query_call_to_management_canister_charges_instructions",
+)
 def test_a_composite_query_reads_status_metrics_logs_and_ids():
     status = management.decode_canister_status(told("canister_status", ABOUT_A).data)
     assert status.cycles == 10**15

@@ -103,8 +103,12 @@ def callers_of(method_name: MethodName) -> Callers:
 
 @opaque
 def code_of_call_about_nothing(method_name: MethodName) -> RejectCode:
-    """The code with which production refuses a call that is for canisters only, does not decode, or has no method."""
-    return RejectCode.CANISTER_REJECT if method_name in management.MANAGEMENT_METHODS else RejectCode.CANISTER_ERROR
+    """
+    The code with which production refuses a call that is for canisters or queries only, does not decode, or has no
+    method.
+    """
+    is_known = method_name in management.MANAGEMENT_METHODS or method_name == "fetch_canister_logs"
+    return RejectCode.CANISTER_REJECT if is_known else RejectCode.CANISTER_ERROR
 
 
 def require_permission_about_canister(state: State, request: Request) -> None:

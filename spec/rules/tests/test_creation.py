@@ -115,6 +115,7 @@ def reason(state, rule=CREATE, canister_id=A):
     "inv.version.monotone",
     "unspec.fn.subnets",
     "prod.canister_manager.create_canister_updates_consumed_cycles_metric_correctly",
+    "prod.ee_tests.test_canister_settings_log_visibility_default_controllers",
 )
 def test_a_new_canister_is_empty_and_runs_with_the_cycles_sent_less_the_fee():
     state = creating()

@@ -63,7 +63,9 @@ def label(**more) -> Label:
     return Label("canister_renaming", {**choices, **more})
 
 
-@pytest.mark.checklist("rule.canister-renaming.effects", "unspec.spont.renaming")
+@pytest.mark.checklist(
+    "rule.canister-renaming.effects", "unspec.spont.renaming", "prod.canister_manager.can_rename_canister"
+)
 def test_everything_of_the_source_moves_to_the_other_id() -> None:
     before = world(canister(HOME), canister(AWAY, version=7, balance=30, history=CanisterHistory(11, List())))
 
@@ -80,6 +82,7 @@ def test_everything_of_the_source_moves_to_the_other_id() -> None:
     assert change.origin == ChangeFromCanister(ORCHESTRATOR, 9)
     assert change.details == RenameCanister(SOURCE, 5, RenameTarget(TARGET, 7, 11), CALLER)
     assert total_cycles(before) == total_cycles(taken.state) + sum(burned.cycles for burned in taken.burned)
+    assert isinstance(step(taken.state, label()), NotEnabled), "the id that vanished is not renamed again"
 
 
 OLD_CHANGE = Change(1, 1, ChangeFromUser(CALLER), CodeUninstall())

@@ -214,6 +214,7 @@ def owner_with(canister_id=B, hook=None, timer=None, uploaded=False, **changes):
     "rule.mgmt.load-snapshot.conditions",
     "mgmt.load-canister-snapshot",
     "prod.ee_canister_snapshots.load_canister_snapshot_succeeds",
+    "prod.canister_snapshots.take_load_snapshot_global_timer_on_low_wasm_memory",
 )
 def test_loading_a_snapshot_makes_a_canister_what_the_snapshot_holds():
     owner, snapshot = owner_with(canister_version=2, taken_at=NOW - 50)
@@ -249,6 +250,7 @@ def test_a_snapshot_of_the_canister_itself_is_recorded_without_its_id():
 @pytest.mark.checklist(
     "rule.mgmt.load-snapshot.effects",
     "prod.canister_snapshots.download_upload_load_snapshot_global_timer_on_low_wasm_memory",
+    "prod.canister_snapshots.take_load_snapshot_global_timer_on_low_wasm_memory",
 )
 @pytest.mark.parametrize(("uploaded", "given", "expected"), [(False, 5, NOW + 1), (True, 5, 5), (True, None, NOW + 1)])
 def test_only_an_uploaded_snapshot_sets_the_timer(uploaded, given, expected):

@@ -89,6 +89,7 @@ def test_payments_make_balances_smaller_and_never_negative():
     "unspec.spont.out-of-cycles",
     "prod.sched_charging.canisters_with_insufficient_cycles_are_uninstalled",
     "prod.sched_charging.snapshot_is_deleted_when_canister_is_out_of_cycles",
+    "prod.canister_history.canister_history_cleared_if_canister_out_of_cycles",
 )
 @pytest.mark.parametrize("status", [None, Stopping()])
 def test_a_canister_without_cycles_loses_code_snapshots_allocations_and_changes(status):
@@ -168,7 +169,12 @@ def test_the_admins_of_a_subnet_may_become_others():
     assert fire(fired.state, rule, subnet_id=subnet_id, admins=List()).state.subnet_admins == Map()
 
 
-@pytest.mark.checklist("rule.trim-history", "inv.history-total", "unspec.spont.history-trimming")
+@pytest.mark.checklist(
+    "rule.trim-history",
+    "inv.history-total",
+    "unspec.spont.history-trimming",
+    "prod.canister_history.canister_history_tracks_controllers_change_as_controllers_change",
+)
 def test_old_changes_are_dropped_and_the_newest_twenty_stay():
     changes = tuple(Change(NOW, version, ChangeFromUser(USER), CodeUninstall()) for version in range(25))
     state, rule = only(canister(A, history=CanisterHistory(30, List(changes)))), "canister_history_trimming"
