@@ -61,6 +61,8 @@ class Candidate:
     """How many rejections without reason led here."""
     beaten: tuple[CanisterId, ...] = ()
     """Whose heartbeats ran since the system was last at rest, each as often as it ran."""
+    has_refused: bool = False
+    """The system let a memory not grow, or took no call, though nothing obliged it to."""
     failures: Failures = NONE_FAILED
     departures: tuple[Text, ...] = ()
     """What was done on the way otherwise than production does it."""
@@ -105,6 +107,10 @@ class Candidates:
     def is_empty(self) -> bool:
         """There is no candidate."""
         return next(iter(self), None) is None
+
+    def have_refused(self) -> bool:
+        """In all that are known the system refused something to code that ran."""
+        return all(each.has_refused for each in self.known)
 
     def departures(self) -> tuple[Text, ...]:
         """Those of the known candidate that has the fewest, each once."""

@@ -132,6 +132,11 @@ class Judge(Protocol):
         ...
 
     @property
+    def has_refused(self) -> bool:
+        """The system let a memory not grow, or took no call, though nothing obliged it to."""
+        ...
+
+    @property
     def fired(self) -> "FiredRules":
         """The rules that fired."""
         ...

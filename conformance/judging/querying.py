@@ -14,6 +14,8 @@ from conformance.judging.reading import metrics_told, query_in
 from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied
 from spec.reads.answers import usual_code
 from spec.reads.management_query import managed_by_query
+from spec.rules.modules import code_of, module_of
+from spec.state.canister import Code
 from spec.state.state import State
 from spec.values.containers import Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, Text
@@ -64,13 +66,21 @@ def judged(
     does not contain.
     """
     likely = judged_with(Map(), state, asked, effective_id, seen, costs_are_exact, failures)
-    if likely.agrees or asked.canister_id not in state.canisters:
+    if likely.agrees or not may_call(state, asked):
         return likely
     for open_codes in other_codes(state, asked, effective_id):
         judgement = judged_with(open_codes, state, asked, effective_id, seen, costs_are_exact, failures)
         if judgement.agrees:
             return evolve(judgement, departures=departures_in(open_codes))
     return likely
+
+
+def may_call(state: State, asked: Query) -> bool:
+    """The query is a composite one, so that it may call."""
+    if asked.canister_id not in state.canisters or not isinstance(state.canisters[asked.canister_id].code, Code):
+        return False
+    module = module_of(state.profile, code_of(state.canisters[asked.canister_id]))
+    return asked.method_name in module.composite_query_methods
 
 
 def other_codes(state: State, asked: Query, effective_id: Principal) -> Iterator[OpenCodes]:

@@ -23,6 +23,7 @@ from conformance.judging.moves import TROUBLE, Silence, is_at_rest, is_of_expire
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
+from conformance.judging.refusals import GROWTHS
 from conformance.judging.verdicts import fail, inconclusive
 from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -66,6 +67,7 @@ class Replay:
         self._steps = 0
         self._instructions = 0
         self._rejections = 0
+        self._has_refused = False
         self._fired = FiredRules()
         self._new_steps: list[Text] = []
         self._failures = NONE_FAILED
@@ -75,6 +77,10 @@ class Replay:
     @property
     def effort(self) -> Mapping[str, int]:
         return {"steps": self._steps, "instructions": self._instructions}
+
+    @property
+    def has_refused(self) -> bool:
+        return self._has_refused
 
     @property
     def fired(self) -> FiredRules:
@@ -204,6 +210,7 @@ class Replay:
             case Step():
                 self._compare_outputs(place, label.rule, result.outputs, outputs)
                 require_calls(result.state, self._terms.missing)
+                self._has_refused |= bool(label.arguments().get(GROWTHS))
                 self._departures += departures_of_label(self._state, label, result)
                 self._failures = failures_after(self._failures, self._state, label, result)
                 self._state = result.state

@@ -47,6 +47,7 @@ from conformance.judging.moves import (
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
+from conformance.judging.refusals import refusing_calls, refusing_growths
 from conformance.judging.verdicts import fail, inconclusive
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -112,6 +113,11 @@ class Search:
     @property
     def departures(self) -> Sequence[Text]:
         return self._candidates.departures()
+
+    @property
+    def has_refused(self) -> bool:
+        """What was seen is explained only if the system refused something to code that ran."""
+        return self._candidates.have_refused()
 
     # What was done and seen
 
@@ -258,15 +264,23 @@ class Search:
         visited: set[Hashable],
         others: Others,
     ) -> Iterator[Candidate]:
-        """The candidates at rest that can follow, depth first; those that showed another answer are left out."""
+        """
+        The candidates at rest that can follow, depth first; those that showed another answer are left out.
+
+        What the system may refuse to executions is tried when no order explains what was seen, and after that, what
+        nothing waits for.
+        """
         versions = versions_told(bindings.replies)
         waiting: list[Iterator[Candidate]] = [iter([start])]
-        while waiting:
-            candidate = next(waiting[-1], None)
+        refusing: list[Iterator[Candidate]] = []
+        rare: list[Iterator[Candidate]] = []
+        while sources := waiting or refusing or rare:
+            candidate = next(sources[-1], None)
             if candidate is None:
-                waiting.pop()
+                sources.pop()
                 continue
-            candidate = self._without_forced(candidate)
+            candidate, passed = self._without_forced(candidate)
+            refusing.append(self._refused([*passed, candidate]))
             require_calls(candidate.state, self._terms.missing)
             key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten, candidate.failures)
             left = with_forgotten(candidate.state, answers)
@@ -276,23 +290,23 @@ class Search:
             self._states += 1
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
-            rare = chain(
-                self._following(candidate, by_itself(candidate.state), 0),
-                self._beating(candidate),
-                self._troubled(candidate),
-                self._drifted(candidate, versions),
-            )
+            expiring = self._following(candidate, by_itself(candidate.state), 0)
+            rare.append(chain(self._beating(candidate), self._troubled(candidate), self._drifted(candidate, versions)))
             if first is None:
                 yield candidate
-                waiting.append(rare)
+                waiting.append(expiring)
             else:
-                waiting.append(chain([first], following, rare))
+                waiting.append(chain([first], following, expiring))
 
-    def _without_forced(self, candidate: Candidate) -> Candidate:
+    def _without_forced(self, candidate: Candidate) -> tuple[Candidate, list[Candidate]]:
+        """The candidate after all that is forced, and those on the way in which code ran."""
+        passed: list[Candidate] = []
         while (move := forced_move(candidate.state)) is not None:
             self._count(move[0])
+            if move[0].rule == "message_execution":
+                passed.append(candidate)
             candidate = candidate.after(*move)
-        return candidate
+        return candidate, passed
 
     def _following(self, candidate: Candidate, moves: Iterable[Move], rejections: Count) -> Iterator[Candidate]:
         try:
@@ -306,6 +320,16 @@ class Search:
         for canister_id, label, fired in heartbeats(candidate.state, candidate.beaten):
             self._count(label)
             yield evolve(candidate.after(label, fired), beaten=tuple(sorted((*candidate.beaten, canister_id))))
+
+    def _refused(self, executing: Sequence[Candidate]) -> Iterator[Candidate]:
+        """
+        The system let memories not grow in an execution on the way, or took no calls, which the environment must admit.
+        """
+        for each in executing:
+            chosen = evolve(each, has_refused=True)
+            yield from self._following(chosen, refusing_growths(each.state), 0)
+            if self._terms.environment.admits(each.rejections + 1):
+                yield from self._following(chosen, refusing_calls(each.state), 1)
 
     def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
         yield from self._following(candidate, raised(candidate.state, versions), 0)

@@ -20,7 +20,7 @@ from conformance.judging.missing import not_there
 from conformance.judging.moves import shown_label
 from conformance.judging.patterns import Pattern, replies
 from conformance.judging.replaying import Replay
-from conformance.judging.verdicts import fail, inconclusive
+from conformance.judging.verdicts import Judged, NotApplicable, fail, inconclusive
 from conformance.judging.wording import shown, shown_blob, shown_values
 from conformance.protocol.interface import (
     Accepted,
@@ -397,14 +397,19 @@ class Stage:
     # What a scenario is about
 
     def expect(self, seen: Seen, pattern: Pattern) -> None:
-        """Pins what the scenario is about. Holds in a calm environment only: trouble may come first in others."""
-        if self._terms.environment.is_calm and not pattern.admits(seen):
+        """Pins what the scenario is about, unless trouble may have come first."""
+        if not self._may_be_troubled and not pattern.admits(seen):
             raise fail(f"the answer is {shown(seen)}", (f"an answer that {pattern.words}",))
 
     def require(self, holds: bool, words: Text) -> None:
         """Pins a fact about what was seen, under the same condition."""
-        if self._terms.environment.is_calm and not holds:
+        if not self._may_be_troubled and not holds:
             raise fail(f"it does not hold that {words}")
+
+    @property
+    def _may_be_troubled(self) -> bool:
+        """The environment is not calm, or the system refused something to code that ran, as it may."""
+        return not self._terms.environment.is_calm or self._judge.has_refused
 
     @property
     def now(self) -> Nanoseconds:
@@ -456,6 +461,8 @@ class Stage:
     def _must(self, seen: Seen) -> Blob:
         if isinstance(seen, Replied):
             return seen.data
+        if self._judge.has_refused:
+            raise Judged(NotApplicable(f"memories grow, and calls are taken, only sometimes: {shown(seen)}"))
         if not self._terms.environment.is_calm:
             raise inconclusive(f"trouble came before the scenario's point: {shown(seen)}")
         raise fail(f"a preparation was answered with {shown(seen)}", (f"an answer that {replies().words}",))

@@ -9,7 +9,7 @@ import pytest
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
-from conformance.tests.planted import candid_writers, composing, different, drifting, prices, repeating
+from conformance.tests.planted import candid_writers, composing, different, drifting, prices, refusing, repeating
 from conformance.tests.planted.bugs import BlackBox, MixesUpTheQueue
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
@@ -54,6 +54,10 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (candid_writers.LeavesOutOptions, "lifecycle/new_canister"),
     (composing.RejectsCallsToNobodyAsFatal, "composite/callees_that_cannot"),
     (composing.RejectsManagementCallsAsCanisters, "composite/own_status"),
+    (refusing.RefusesGrowths, "system_api_canister/stable_grows"),
+    (refusing.RefusesGrowths, "settings/heap_limit"),
+    (refusing.RefusesLaterGrowths, "system_api_canister/stable_grows"),
+    (refusing.RefusesSomeGrowths, "features_meet/environments_of_callbacks"),
     (repeating.TakesInRepetitions, "requests/no_replay"),
     (drifting.ForgetsAnswers, "requests/answers_stay"),
     (drifting.RaisesVersions, "lifecycle/stop_and_start"),
@@ -95,6 +99,8 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (candid_writers.ListsEverythingBackwards, "composite/logs"),
     (candid_writers.LeavesOutAField, "lifecycle/new_canister"),
     (composing.RejectsCallsToStoppedAsFatal, "composite/callees_that_cannot"),
+    (refusing.GrowsWhatItRefuses, "kept_or_lost/chunks"),
+    (refusing.RefusesCalls, "calls/two_callees"),
     (repeating.RepeatsRequests, "requests/no_replay"),
     (drifting.ForgetsRequestsTooSoon, "requests/answers_stay"),
     (drifting.LowersVersions, "information/changes"),

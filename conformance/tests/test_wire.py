@@ -83,6 +83,7 @@ choices = some.fixed_dictionaries(
         "request": requests,
         "replica_version": some.text(),
         "refused_calls": some.lists(naturals, max_size=3).map(tuple),
+        "refused_growths": some.lists(naturals, max_size=3).map(tuple),
         "system_records": some.lists(some.none() | blobs, max_size=3).map(tuple),
         "keeps_logs": some.booleans(),
         "admins": some.lists(principals, max_size=3).map(lambda each: List(tuple(each))),

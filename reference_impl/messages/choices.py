@@ -18,6 +18,8 @@ class Choices:
 
     refused_calls: tuple[Count, ...] = ()
     """By their numbers, the calls that are not performed although they could be paid for."""
+    refused_growths: tuple[Count, ...] = ()
+    """By their numbers, the growths of memories that fail although there is room."""
     deadlines_in_seconds: bool = False
     """Time-outs count from the second in which the call is made, not from its nanosecond."""
     system_records: tuple[Blob | None, ...] = ()

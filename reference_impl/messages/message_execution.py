@@ -236,6 +236,7 @@ def execute_pending(instance: SubnetInstance, given: Choices | None) -> Choices 
         plan.limit,
         context_instructions=context.instructions_used,
         refused_calls=() if given is None else given.refused_calls,
+        refused_growths=() if given is None else given.refused_growths,
     )
     if given is None:
         slots = CallSlots(instance.profile.limits.open_calls, canister.open_calls)

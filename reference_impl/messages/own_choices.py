@@ -44,7 +44,7 @@ def own_choices(outcome: Outcome, refused_calls: tuple[Count, ...], unreadable: 
     while records and records[-1] is None:
         records = records[:-1]
     waits_with_bound = isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)
-    return Choices(refused_calls, deadlines_in_seconds=waits_with_bound, system_records=records)
+    return Choices(refused_calls=refused_calls, deadlines_in_seconds=waits_with_bound, system_records=records)
 
 
 def _records(entries: tuple[LogEntry, ...], unreadable: Blob) -> Iterator[Blob | None]:

@@ -218,6 +218,7 @@ class SubnetInstance:
         context_instructions: Instructions = 0,
         replicated: bool = True,
         refused_calls: tuple[Count, ...] = (),
+        refused_growths: tuple[Count, ...] = (),
         certificate: Blob | None = None,
     ) -> Environment:
         """
@@ -252,6 +253,7 @@ class SubnetInstance:
             environment_variables=settings.environment_variables,
             call_context_instructions=context_instructions,
             refused_calls=refused_calls,
+            refused_growths=refused_growths,
             replicated=replicated,
         )
 

@@ -38,7 +38,7 @@ class Environment:
 
     Some fields are not in that record. `profile` holds the constants that the interface specification leaves open, and
     `instruction_limit` is unspecified there; imports need `root_key`, `environment_variables`, `replicated`,
-    `call_context_instructions` and `refused_calls`.
+    `call_context_instructions` and `refused_calls`; `refused_growths` are for memories.
     """
 
     profile: Profile
@@ -76,6 +76,11 @@ class Environment:
     """
     Those `ic0.call_perform` that fail for want of a resource, by their number in this execution, from 0 on
     (`system_cannot_do_this_call_now` of the interface specification).
+    """
+    refused_growths: tuple[Count, ...] = ()
+    """
+    Those `memory.grow`, `ic0.stable_grow` and `ic0.stable64_grow` that give -1 though the limits leave room, by their
+    number in this execution, from 0 on.
     """
     replicated: bool = True
     """The execution takes place on all nodes, so its result is agreed."""

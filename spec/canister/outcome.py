@@ -117,6 +117,10 @@ class Trapped:
     """For people, for example what was given to `ic0.trap`."""
     logs: tuple[LogEntry, ...] = ()
     """What `ic0.debug_print` wrote, oldest first, and where the system may write."""
+    growths: Count = field(default=0, eq=False)
+    """How often a memory was to grow, for those who consider refusing it; no part of the meaning of a module."""
+    calls_tried: Count = field(default=0, eq=False)
+    """How often a call was to be performed, likewise."""
 
 
 @frozen
@@ -145,6 +149,10 @@ class Returned:
     """What `ic0.debug_print` wrote, oldest first, and where the system may write."""
     cleaned_up_after: Trapped | None = None
     """The trap of the callback after which the cleanup closure returned; its instructions are counted above."""
+    growths: Count = field(default=0, eq=False)
+    """How often a memory was to grow, for those who consider refusing it; no part of the meaning of a module."""
+    calls_tried: Count = field(default=0, eq=False)
+    """How often a call was to be performed, likewise."""
 
 
 Outcome = Returned | Trapped

@@ -88,6 +88,7 @@ POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
     },
     "message_execution": {
         "refused_calls": Policy("refuses the calls", calls_refused),
+        "refused_growths": Policy("refuses to grow memory", by_default("message_execution", "refused_growths")),
         "deadlines_in_seconds": Policy("rounds deadlines down to seconds:", rounds_deadlines),
         "system_records": Policy("writes to the log", records_of_system),
         "keeps_logs": Policy("keeps the logs of a failure:", by_default("message_execution", "keeps_logs")),

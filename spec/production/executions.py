@@ -48,7 +48,7 @@ def calls_refused(state: State, choices: Choices) -> tuple[Count, ...] | None:
     opened = open_calls(state, message.receiver)
     refused: tuple[Count, ...] = ()
     while True:
-        outcome = outcome_with(state, message, refused)
+        outcome = outcome_with(state, message, refused, tuple(choices["refused_growths"]))
         if not isinstance(outcome, Returned):
             return None
         number = first_without_slot(outcome, opened, state.profile.limits.open_calls)
@@ -132,12 +132,16 @@ def executed_message(state: State, choices: Choices) -> FuncMessage | None:
 
 
 def executed_outcome(state: State, choices: Choices) -> Outcome | None:
-    """What the execution gives with the calls refused that the label names."""
+    """What the execution gives with the calls and growths refused that the label names."""
     message = executed_message(state, choices)
-    return None if message is None else outcome_with(state, message, tuple(choices["refused_calls"]))
+    if message is None:
+        return None
+    return outcome_with(state, message, tuple(choices["refused_calls"]), tuple(choices["refused_growths"]))
 
 
-def outcome_with(state: State, message: FuncMessage, refused_calls: tuple[Count, ...]) -> Outcome:
-    """What the execution gives if these calls are refused."""
+def outcome_with(
+    state: State, message: FuncMessage, refused_calls: tuple[Count, ...], refused_growths: tuple[Count, ...]
+) -> Outcome:
+    """What the execution gives if these calls and growths are refused."""
     context = state.call_contexts[message.call_context]
-    return outcome_of(state, state.canisters[message.receiver], message, context, refused_calls)
+    return outcome_of(state, state.canisters[message.receiver], message, context, refused_calls, refused_growths)

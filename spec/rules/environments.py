@@ -23,6 +23,7 @@ def environment_of(
     limit: Instructions,
     context: CallContext | None = None,
     refused_calls: tuple[Count, ...] = (),
+    refused_growths: tuple[Count, ...] = (),
 ) -> Environment:
     """`Env`, read from the state before the execution. Source: abstract-behavior, message execution."""
     return Environment(
@@ -50,6 +51,7 @@ def environment_of(
         environment_variables=canister.settings.environment_variables,
         call_context_instructions=0 if context is None else context.instructions_used,
         refused_calls=refused_calls,
+        refused_growths=refused_growths,
     )
 
 

@@ -47,6 +47,8 @@ class Parameters:
     available_cycles: Cycles = 0
     needs_to_respond: bool = True
     """The call has not been answered by an earlier execution."""
+    growths_before: Count = 0
+    """How often the callback tried to grow a memory, after whose trap a cleanup runs."""
 
 
 @define
@@ -96,6 +98,8 @@ class Execution:
     calls: list[MethodCall] = field(factory=list)
     calls_tried: Count = 0
     """How often `ic0.call_perform` was called, whether or not it succeeded."""
+    growths_tried: Count = 0
+    """How often a memory was to grow, the heap or stable memory, whether or not it did."""
     message_memory: ByteCount = 0
     """What these calls take of message memory."""
     new_certified_data: Blob | None = None
@@ -120,6 +124,14 @@ class Execution:
         """The module instance."""
         assert self.instance is not None
         return self.instance
+
+    # Memories.
+
+    def may_grow(self) -> bool:
+        """The system lets the memory grow that is to grow now, if there is room."""
+        number = self.growths_tried
+        self.growths_tried += 1
+        return number not in self.environment.refused_growths
 
     # The heap.
 
@@ -276,6 +288,7 @@ def start_execution(
         limit=limit,
         stable_memory=StablePages(wasm_state.stable_memory),
         available_cycles=parameters.available_cycles,
+        growths_tried=parameters.growths_before,
     )
 
 

@@ -370,7 +370,7 @@ class WasmCanisterModule:
             self.module,
             callback.on_cleanup,
             cleanup_context,
-            evolve(parameters, available_cycles=0),
+            evolve(parameters, available_cycles=0, growths_before=outcome.growths),
             wasm_state,
             limit - used,
         ).outcome()

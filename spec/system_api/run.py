@@ -83,6 +83,8 @@ class Finished:
             cycles_burned=execution.burned_cycles,
             cycles_lost=execution.lost_cycles,
             logs=tuple(execution.logs),
+            growths=execution.growths_tried,
+            calls_tried=execution.calls_tried,
         )
 
     @defines("error.trapped", "error.instruction-limit", "error.slice-overrun")
@@ -92,6 +94,8 @@ class Finished:
             reason=TRAP_REASONS[self.ending],
             message=self.execution.trap_message,
             logs=tuple(self.execution.logs),
+            growths=self.execution.growths_tried,
+            calls_tried=self.execution.calls_tried,
         )
 
 
@@ -220,6 +224,7 @@ def _run(invocation: Invocation) -> Finished:
         one_slice=slice_instructions(context, profile.rounds),
     )
     execution.instance = instance
+    instance.may_grow = execution.may_grow
     try:
         invocation.call(instance)
         execution.drop_pending_call()

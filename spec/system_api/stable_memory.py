@@ -8,6 +8,7 @@ operations do.
 
 from typing import Final
 
+from spec.fees import smaller
 from spec.system_api.context import QUERYING, UPGRADING
 from spec.system_api.execution_state import Execution
 from spec.values.checklist import defines
@@ -17,6 +18,8 @@ from spec.wasm.traps import Trap
 
 LARGEST_FOR_32_BITS: Final[Count] = 65536
 """WebAssembly pages; beyond this the 32-bit functions trap."""
+LARGEST_FOR_64_BITS: Final[Count] = 2**48
+"""WebAssembly pages; all that 64 bits address."""
 
 GROW: Final[Instructions] = 100
 COPY: Final[Instructions] = 20
@@ -41,9 +44,7 @@ def stable_size(execution: Execution) -> int:
 def stable_grow(execution: Execution, new_pages: int) -> int:
     execution.running.charge(GROW)
     _check_32_bits(execution)
-    if execution.stable_memory.wasm_pages + new_pages > LARGEST_FOR_32_BITS:
-        return FAILED_32
-    before = _grow(execution, new_pages)
+    before = _grow(execution, new_pages, LARGEST_FOR_32_BITS)
     return FAILED_32 if before is None else before
 
 
@@ -65,7 +66,7 @@ def stable64_size(execution: Execution) -> int:
 
 def stable64_grow(execution: Execution, new_pages: int) -> int:
     execution.running.charge(GROW)
-    before = _grow(execution, new_pages)
+    before = _grow(execution, new_pages, LARGEST_FOR_64_BITS)
     return FAILED_64 if before is None else before
 
 
@@ -85,9 +86,11 @@ def _check_32_bits(execution: Execution) -> None:
 
 
 @defines("unspec.fn.stable-grow", "error.out-of-memory")
-def _grow(execution: Execution, new_pages: int) -> Count | None:
+def _grow(execution: Execution, new_pages: int, largest: Count) -> Count | None:
+    """The size before; None if the system refuses, or the size would be beyond the limit or the largest."""
     before = execution.stable_memory.wasm_pages
-    if (before + new_pages) * WASM_PAGE > execution.environment.profile.limits.stable_memory:
+    most = smaller(largest, execution.environment.profile.limits.stable_memory // WASM_PAGE)
+    if not execution.may_grow() or before + new_pages > most:
         return None
     execution.stable_memory.grow(new_pages)
     return before

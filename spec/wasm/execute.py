@@ -83,6 +83,7 @@ class Instance(Store):
         self.globals = list(initial.globals)
         self.element_segments = list(initial.element_segments)
         self.data_segments = list(initial.data_segments)
+        self.may_grow = None
         self.after_memory_grow = None
         self.code = initial.code
 

@@ -45,7 +45,7 @@ def memory_size(store: Store, stack: Stack, _: Instruction) -> None:
 def memory_grow(store: Store, stack: Stack, _: Instruction) -> None:
     """`memory.grow` gives the number of pages before, or -1."""
     pages = stack.pop()
-    before = store.heap.grow(pages)
+    before = store.heap.grow(pages) if store.may_grow is None or store.may_grow() else -1
     if store.after_memory_grow is not None:
         store.after_memory_grow(before, pages)
     stack.append(as_address(before, store.module.memories[0].limits))

@@ -78,6 +78,11 @@ class Store:
     """The references of each element segment; empty once dropped."""
     data_segments: list[bytes]
     """The bytes of each data segment; empty once dropped."""
+    may_grow: Callable[[], bool] | None
+    """
+    Asked before each `memory.grow`, which fails unless it may; None: it always may. Source: core specification,
+    `memory.grow` (it may fail at any time).
+    """
     after_memory_grow: Callable[[int, int], None] | None
     """
     Called after each `memory.grow` with its result, -1 if it failed, and the pages asked for (facts on weights, G1).

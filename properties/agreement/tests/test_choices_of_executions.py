@@ -96,3 +96,66 @@ def test_deadlines_in_nanoseconds_and_in_seconds(in_seconds, after):
     (origin,) = (message.origin for message in stage.state.messages if isinstance(message.origin, FromCanister))
     assert origin.deadline == Deadline(START + after)
     stage.lockstep.settle()
+
+
+GROWING = program(
+    s.set_counter(1, s.memory_grow(1)),
+    s.set_counter(2, ic0.stable64_grow(1)),
+    s.set_counter(3, ic0.stable_grow(1)),
+    s.reply(s.concat(*[s.bytes_of_u64(s.counter(number)) for number in (1, 2, 3)])),
+)
+"""Tries to grow the heap once and stable memory twice, and tells what it got."""
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow")
+@pytest.mark.parametrize(
+    ("refused", "heap_grows", "stable"),
+    [
+        ((), True, [0, 1]),
+        ((0,), False, [0, 1]),
+        ((1, 7), True, [-1, 0]),
+        ((0, 1, 2), False, [-1, -1]),
+        ((2,), True, [0, -1]),
+    ],
+)
+def test_growths_that_the_system_refuses_give_minus_one_and_change_nothing(refused, heap_grows, stable):
+    stage, canister, request_id = about_to_run(GROWING)
+    before = stage.state.canisters[canister].code.wasm_state.wasm_memory.wasm_pages
+    assert execute(stage, refused_growths=refused)
+    stage.lockstep.settle()
+    told_sizes = stage.state.requests[request_id].status.data
+    sizes = [int.from_bytes(told_sizes[at : at + 8], "little", signed=True) for at in (0, 8, 16)]
+    assert sizes == [before if heap_grows else -1, *stable]
+    after = stage.state.canisters[canister].code.wasm_state
+    assert after.wasm_memory.wasm_pages == before + heap_grows
+    assert after.stable_memory.wasm_pages == sum(size >= 0 for size in stable)
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow")
+def test_the_growths_of_a_cleanup_are_counted_after_those_of_its_callback():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    growing = [s.ignore(ic0.stable64_grow(1)), s.ignore(s.memory_grow(1))]
+    calling = call(
+        canister,
+        "update",
+        program(reply(b"")),
+        on_reply=program(*growing, ic0.trap(b"why")),
+        on_cleanup=program(*growing, s.ignore(ic0.stable64_grow(1))),
+    )
+    about_to_run(program(calling), stage, canister)
+    assert execute(stage)
+    before = stage.state.canisters[canister].code.wasm_state.wasm_memory.wasm_pages
+    stage.lockstep.execution_choices = {"refused_growths": (0, 3, 4)}
+    stage.lockstep.settle()
+    after = stage.state.canisters[canister].code.wasm_state
+    assert (after.wasm_memory.wasm_pages, after.stable_memory.wasm_pages) == (before, 1)
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow")
+def test_a_refusal_of_a_growth_that_there_is_not_changes_nothing():
+    stage, canister, _ = about_to_run(GROWING)
+    assert execute(stage, refused_growths=(99,))
+    other, _, _ = about_to_run(GROWING)
+    assert execute(other)
+    assert stage.state == other.state

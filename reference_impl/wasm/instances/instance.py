@@ -2,6 +2,8 @@
 
 import ctypes
 import threading
+import weakref
+from collections.abc import Callable
 from typing import Any, Final
 
 import wasmtime
@@ -20,6 +22,7 @@ from reference_impl.wasm.rewriting.instrument import (
     COUNTER,
     DEPTH,
     EXHAUSTED,
+    GROWTHS,
     LIMIT,
     ONE_SLICE,
     STABLE_MEMORY,
@@ -63,7 +66,7 @@ class CompiledModule:
     with_large_stack: list["CompiledModule"] = field(factory=list)
     """At most one: the same module for threads with a large stack."""
     exact: list["CompiledModule"] = field(factory=list)
-    """At most one: the module rewritten so that the counter is right after every trap."""
+    """At most one: the module rewritten so that the counter is right after every trap, and growing is asked for."""
 
     @exported_functions.default
     def _exported_functions(self) -> dict[str, int]:
@@ -78,7 +81,7 @@ class CompiledModule:
             return self.with_large_stack[0]
 
     def counting_exactly(self) -> "CompiledModule":
-        """The module rewritten so that the counter is right after every trap; compiled at first use."""
+        """The module whose counter is right after every trap, and which asks before it grows; compiled at first use."""
         with self.lock:
             if not self.exact:
                 instrumented = instrument(self.parsed, self.bounds, is_exact=True)
@@ -164,9 +167,26 @@ class WasmtimeInstance:
         self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
         """What the functions inside the module use, if there are any."""
         self.stable = self._stable_memory(self.system) if compiled.instrumented.has_stable_memory else None
+        self.may_grow: Callable[[], bool] = lambda: True
+        """Asked by exact code each time before the heap grows."""
+        if compiled.instrumented.is_exact and parsed.memory:
+            self._answer_growths()
         self.heap = LinearMemory(parsed.memory.minimum if parsed.memory else 0)
         self._view = memoryview(b"")
         self._pages = page_tracking()
+
+    def _answer_growths(self) -> None:
+        """Lets the code ask whether the heap may grow. What the store holds must not keep the instance alive."""
+        instance = weakref.ref(self)
+
+        def answer() -> int:
+            asked = instance()
+            return int(asked is None or asked.may_grow())
+
+        table = self._exports[GROWTHS]
+        assert isinstance(table, wasmtime.Table)
+        function = wasmtime.Func(self.store, wasmtime.FuncType([], [wasmtime.ValType.i32()]), answer)
+        table.set(self.store, 0, function)
 
     def _system_memory(self) -> SystemMemory:
         return SystemMemory(self._base_of(SYSTEM_MEMORY))

@@ -44,6 +44,7 @@ class Bounds:
 
 
 _GROW: Final = 0x40
+_GROWING: Final = re.compile(rb"\x40")
 _CLOSING: Final = re.compile(rb"[\x00\x03-\x05\x0b-\x0f\x12\x13]")
 """loop, if, else, end, br, br_if, br_table, return, unreachable, return_call, return_call_indirect. Source: S3."""
 _BRANCH_TABLE: Final = 0x0E
@@ -74,6 +75,8 @@ class Places:
     """The functions that stand for imported functions, by the indices of those."""
     wrappers: dict[bytes, bytes]
     """The type of a block without parameters, by its results."""
+    grow: int | None
+    """The function that stands for `memory.grow`, in exact code."""
 
 
 @frozen
@@ -190,6 +193,9 @@ class CodeWriter:
         """Guards calls against nesting too deep; gives the code that charges for bulk operations, by position."""
         dynamic = {}
         nested: list[int] = []
+        if self.places.grow is not None:
+            for match in _GROWING.finditer(opcodes):
+                tokens[match.start()] = b"\x10" + unsigned(self.places.grow)
         for match in _REWRITTEN.finditer(opcodes):
             position = match.start()
             token = tokens[position]

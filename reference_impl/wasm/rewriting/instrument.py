@@ -53,6 +53,8 @@ THE_MEMORY: Final = "memory"
 SYSTEM_MEMORY: Final = "system"
 STABLE_MEMORY: Final = "stable"
 START_FUNCTION: Final = "start"
+GROWTHS: Final = "growths"
+"""The exported table of exact code whose function tells whether the heap may grow now."""
 CALL_CLOSURE: Final = "closure"
 """The exported function that calls the function at an index of table 0 with one argument."""
 
@@ -81,7 +83,7 @@ class Instrumented:
     has_stable_memory: bool
     """Some of these use stable memory."""
     is_exact: bool
-    """The counter is right after every trap, not only after `unreachable`."""
+    """The counter is right after every trap, not only after `unreachable`; and the host is asked before heaps grow."""
     is_hard_to_compile: bool
     """Optimization may take too long."""
 
@@ -108,6 +110,8 @@ def _added_types(parsed: ParsedModule) -> list[FunctionType]:
         closure,
         FunctionType(index + closure.parameters, b""),
         *(FunctionType(b"", results) for results in _several_results(parsed)),
+        FunctionType(b"", bytes([I32])),
+        FunctionType(closure.parameters, closure.parameters),
     ]
 
 
@@ -147,6 +151,17 @@ def _helpers(parsed: ParsedModule, places: Places, first_type: int) -> list[tupl
     bodies = writer.bodies([(parsed.imports[imported].name, imported) for imported in places.fast])
     helpers += [(parsed.imports[imported].type_index, body) for imported, body in zip(places.fast, bodies, strict=True)]
     return helpers
+
+
+def _grow_helper(parsed: ParsedModule) -> tuple[int, bytes]:
+    """Type index and body of the function that stands for `memory.grow`: -1 if the host does not let the heap grow."""
+    asking = len(parsed.types) + len(_added_types(parsed)) - 2
+    ask = b"\x41\x00\x11" + unsigned(asking) + unsigned(len(parsed.tables))
+    fail = b"\x45\x04\x40" + (b"\x42" if parsed.has_64_bit_memory else b"\x41") + b"\x7f\x0f\x0b"
+    return asking + 1, b"\x00" + ask + fail + b"\x20\x00\x40\x00\x0b"
+
+
+_TABLE_OF_ONE: Final = bytes([FUNCREF, 0, 1])
 
 
 def _fast_functions(parsed: ParsedModule, first: int) -> dict[int, int]:
@@ -211,6 +226,8 @@ def _export_section(parsed: ParsedModule, places: Places, closure_function: int)
         exports.append(name(SYSTEM_MEMORY) + bytes([KIND_MEMORY, 1]))
     if _has_stable_memory(parsed):
         exports.append(name(STABLE_MEMORY) + bytes([KIND_MEMORY, 2]))
+    if places.grow is not None:
+        exports.append(name(GROWTHS) + bytes([KIND_TABLE]) + unsigned(len(parsed.tables)))
     if parsed.tables:
         exports.append(name("table") + bytes([KIND_TABLE, 0]))
     if parsed.start is not None:
@@ -235,6 +252,8 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
     first_function = len(parsed.imports) + len(parsed.function_types)
     first_global = len(parsed.globals)
     first_fast = first_function + (2 if _has_closures(parsed) else 1)
+    fast = _fast_functions(parsed, first_fast)
+    asks = is_exact and parsed.memory is not None
     places = Places(
         counter=first_global,
         depth=first_global + 1,
@@ -242,11 +261,12 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         limit=first_global + 3,
         one_slice=first_global + 4,
         charge=first_function,
-        fast=_fast_functions(parsed, first_fast),
+        fast=fast,
         wrappers=_wrapper_types(parsed),
+        grow=first_fast + len(fast) if asks else None,
     )
     writer = CodeWriter(parsed, places, bounds, is_exact)
-    helpers = _helpers(parsed, places, len(parsed.types))
+    helpers = _helpers(parsed, places, len(parsed.types)) + ([_grow_helper(parsed)] if asks else [])
     types = [parsed.types[index] for index in parsed.function_types]
     bodies = [writer.body(body, one) for body, one in zip(parsed.bodies, types, strict=True)]
     bodies += [body for _, body in helpers]
@@ -263,6 +283,8 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         new_sections[DATA] = _data_section(parsed)
     kept = {key: parsed.raw_sections[key] for key in (IMPORT, TABLE, ELEMENT, DATA_COUNT) if key in parsed.raw_sections}
     new_sections.update(kept)
+    if asks:
+        new_sections[TABLE] = _extended(parsed, TABLE, [_TABLE_OF_ONE])
     order = (TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, ELEMENT, DATA_COUNT, CODE, DATA)
     binary = HEADER + b"".join(section(key, new_sections[key]) for key in order if key in new_sections)
     count = writer.count + _INJECTED_HELPERS + _INSTRUCTIONS_PER_GLOBAL * (len(parsed.globals) + _INJECTED_GLOBALS)

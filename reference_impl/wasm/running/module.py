@@ -361,7 +361,7 @@ class WasmtimeModule:
     def _clean_up(self, called: Closure, trapped: Trapped, wasm_state: WasmState, given: Given) -> Outcome:
         """The cleanup closure, with what is left of the limit, on the state before the callback."""
         limit = given.limit - trapped.instructions_used
-        given = evolve(given, limit=limit, argument=b"")
+        given = evolve(given, limit=limit, argument=b"", growths_before=trapped.growths)
         outcome = self._run(runtime.closure(called), wasm_state, given)
         used = trapped.instructions_used + outcome.instructions_used
         if isinstance(outcome, Trapped):

@@ -26,7 +26,7 @@ from spec.canister.outcome import Closure, Returned, TrapCause, Trapped, TrapRea
 from spec.canister.wasm_state import WasmState
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, MethodName
-from spec.values.quantities import WASM_PAGE, Cycles, Instructions, Nanoseconds
+from spec.values.quantities import WASM_PAGE, Count, Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Reject
 
 PAGE_CHARGE_32: Final[Instructions] = 1000
@@ -70,6 +70,8 @@ class Given:
     available: Cycles = 0
     refunded: Cycles = 0
     needs_to_respond: bool = True
+    growths_before: Count = 0
+    """How often the callback tried to grow a memory, after whose trap a cleanup runs."""
 
     @property
     def one_slice(self) -> Instructions:
@@ -129,9 +131,10 @@ def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Giv
     Runs the function on the state; the state itself stays as it is.
 
     Everything that an execution does stays in its instance and its `Execution`. So a first attempt in quick code that
-    traps where the counter is not known is dropped whole, and the same is executed again in exact code.
+    traps where the counter is not known is dropped whole, and the same is executed again in exact code. Where the
+    system refuses growths, only exact code asks for each.
     """
-    if given.limit <= LARGEST_QUICK_LIMIT:
+    if given.limit <= LARGEST_QUICK_LIMIT and not given.environment.refused_growths:
         try:
             return _in_some_room(compiled, state, entry, given)
         except _CountUnknown:
@@ -234,6 +237,7 @@ def _execution(state: WasmState, instance: WasmtimeInstance, given: Given) -> Ex
         available=given.available,
         refunded=given.refunded,
         needs_to_respond=given.needs_to_respond,
+        growths_tried=given.growths_before,
     )
 
 
@@ -246,6 +250,7 @@ def _run(instance: WasmtimeInstance, execution: Execution, entry: Entry, given: 
         limits = given.environment.profile.limits
         largest = limits.stable_memory // WASM_PAGE
         instance.stable.begin(execution.stable_before, largest, most_pages_accessed(given.context, limits))
+    instance.may_grow = execution.may_grow
     outer, ACTIVE.execution = ACTIVE.execution, execution
     try:
         function, parameters = entry(instance)
@@ -288,7 +293,7 @@ def _outcome(
 ) -> Returned | Trapped:
     logs = tuple(execution.logs)
     if end is not None:
-        return Trapped(used, end.reason, end.message, logs)
+        return Trapped(used, end.reason, end.message, logs, execution.growths_tried)
     execution.drop_call()
     new_state = state
     if _keeps_changes(execution):
@@ -305,4 +310,5 @@ def _outcome(
         cycles_burned=execution.burned,
         cycles_lost=execution.overflow,
         logs=logs,
+        growths=execution.growths_tried,
     )

@@ -86,6 +86,8 @@ class Execution:
     available: Cycles = 0
     refunded: Cycles = 0
     needs_to_respond: bool = True
+    growths_tried: Count = 0
+    """How often a memory was to grow. Code that is not exact does not ask for the heap, and is not counted."""
 
     reply_data: bytearray = field(factory=bytearray)
     response: Response | None = None
@@ -142,6 +144,12 @@ class Execution:
             return False
         self.calls_without_slot.append(number)
         return True
+
+    def may_grow(self) -> bool:
+        """The system lets the memory grow that is to grow now, if there is room."""
+        number = self.growths_tried
+        self.growths_tried += 1
+        return number not in self.environment.refused_growths
 
     def trap_unless(self, condition: bool, cause: TrapCause | None = None) -> None:
         """Ends the execution if a condition of the System API does not hold."""

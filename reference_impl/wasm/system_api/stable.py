@@ -49,7 +49,9 @@ def _write(execution: Execution, offset: int, source: int, size: int) -> None:
 
 def _grow(execution: Execution, more: Count, most: Count) -> int:
     before = execution.stable.wasm_pages
-    if before + more > min(most, execution.environment.profile.limits.stable_memory // WASM_PAGE):
+    if not execution.may_grow() or before + more > min(
+        most, execution.environment.profile.limits.stable_memory // WASM_PAGE
+    ):
         return -1
     execution.stable.grow(more)
     return before
@@ -63,7 +65,7 @@ def stable64_size(execution: Execution) -> int:
 
 @system_function("l", "l", EVERYWHERE, fixed_cost=GROW)
 def stable64_grow(execution: Execution, more: int) -> int:
-    """Appends pages; gives the size before, or -1 if the limit does not allow it."""
+    """Appends pages; gives the size before, or -1 if the limit or the system does not allow it."""
     return _grow(execution, more, 2**64)
 
 

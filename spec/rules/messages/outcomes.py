@@ -2,6 +2,8 @@
 
 from attrs import evolve
 
+from spec.canister.environment import Environment
+from spec.canister.module import CanisterModule
 from spec.canister.outcome import Outcome, Returned, Trapped
 from spec.canister.wasm_state import WasmState
 from spec.rules.environments import deadline_of, environment_of
@@ -24,13 +26,18 @@ from spec.values.quantities import Count
 
 @defines("inv.composite-not-replicated", "entry.mode-matrix", "error.method-not-found", "unspec.error.unknown-method")
 def outcome_of(
-    state: State, canister: Canister, message: FuncMessage, context: CallContext, refused_calls: tuple[Count, ...]
+    state: State,
+    canister: Canister,
+    message: FuncMessage,
+    context: CallContext,
+    refused_calls: tuple[Count, ...],
+    refused_growths: tuple[Count, ...],
 ) -> Outcome:
-    """What running the message gives (`R` of the interface specification), if the system refuses these calls."""
+    """What running the message gives (`R` of the interface specification), if the system refuses this."""
     code = code_of(canister)
     module = module_of(state.profile, code)
     limit = instruction_limit(state.profile, canister, message.entry_point)
-    environment = environment_of(state, canister, code, limit, context, refused_calls)
+    environment = environment_of(state, canister, code, limit, context, refused_calls, refused_growths)
     match message.entry_point:
         case PublicMethod(method_name, argument) if method_name in module.query_methods:
             return query_as_update(
@@ -62,12 +69,24 @@ def outcome_of(
                 context.available_cycles,
                 context.needs_to_respond,
             )
+        case Heartbeat() | GlobalTimer() | OnLowWasmMemory() as task:
+            return system_task_as_update(task_outcome(module, task, code.wasm_state, environment))
+
+
+def task_outcome(
+    module: CanisterModule,
+    task: Heartbeat | GlobalTimer | OnLowWasmMemory,
+    wasm_state: WasmState,
+    environment: Environment,
+) -> Outcome:
+    """What running a system task gives."""
+    match task:
         case Heartbeat():
-            return system_task_as_update(module.heartbeat(code.wasm_state, environment))
+            return module.heartbeat(wasm_state, environment)
         case GlobalTimer():
-            return system_task_as_update(module.global_timer(code.wasm_state, environment))
+            return module.global_timer(wasm_state, environment)
         case OnLowWasmMemory():
-            return system_task_as_update(module.on_low_wasm_memory(code.wasm_state, environment))
+            return module.on_low_wasm_memory(wasm_state, environment)
 
 
 @defines("def.query-as-update", "inv.query-discards-state")

@@ -139,3 +139,16 @@ def test_a_time_out_counts_from_the_nanosecond_or_from_the_second():
 
     assert deadline() == Deadline(now + 5 * 10**9)
     assert deadline(deadlines_in_seconds=True) == Deadline(1_005 * 10**9)
+
+
+# Refused growths.
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow")
+def test_the_execution_is_told_which_growths_are_refused():
+    raw_module = module(gives={"update go": returns()})
+    state = running({})
+    state = evolve(state, canisters=state.canisters.set(A, evolve(state.canisters[A], code=code(A, raw_module))))
+    executed(state, refused_growths=(1,))
+    executed(state)
+    assert [given["environment"].refused_growths for _, given in FAKES[raw_module].seen] == [(1,), ()]

@@ -125,6 +125,16 @@ def test_growing_is_reported_to_the_embedder(make):
     assert seen == [(1, 1), (-1, 1)]
 
 
+def test_growing_fails_where_the_embedder_does_not_let_the_memory_grow(make):
+    instance = make(COUNTER, maximum_memory_pages=9)
+    seen, answers = [], iter([True, False, True])
+    instance.after_memory_grow = lambda before, pages: seen.append((before, pages))
+    instance.may_grow = lambda: next(answers)
+    for _ in range(3):
+        instance.invoke(4, ())
+    assert seen == [(1, 1), (-1, 1), (2, 1)]
+
+
 @pytest.mark.parametrize(
     ("index", "reason"),
     [

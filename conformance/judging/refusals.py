@@ -1,0 +1,108 @@
+"""
+Executions in which the system refuses what it may refuse at any time: to let a memory grow, to take a call.
+
+How often an execution tries may depend on what was refused before, so what is refused is found one after the other.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+from typing import Final
+
+from conformance.judging.moves import Move, choosing_labels
+from spec.canister.outcome import Outcome
+from spec.machine import choices_of, step
+from spec.production.executions import executed_outcome
+from spec.state.label import Label
+from spec.state.message import FuncMessage
+from spec.state.state import State
+from spec.transition import Step
+from spec.values.identifiers import Text
+from spec.values.quantities import Count
+
+MOST_TRIED: Final = 80
+"""How many ways to refuse something in one execution are considered; all of them, if it tries up to six times."""
+
+GROWTHS: Final = "refused_growths"
+CALLS: Final = "refused_calls"
+"""The choices of message execution."""
+
+
+def refusing_growths(state: State) -> Iterator[Move]:
+    """The pending execution, with growths of memories refused that it tries."""
+    return refusing(state, GROWTHS)
+
+
+def refusing_calls(state: State) -> Iterator[Move]:
+    """The pending execution, with calls refused that it tries."""
+    return refusing(state, CALLS)
+
+
+def refusing(state: State, choice: Text) -> Iterator[Move]:
+    """The pending execution in the ways that this choice offers, as production does it otherwise, and plainly."""
+    for message_id, message in state.messages.entries:
+        if isinstance(message, FuncMessage):
+            label = Label("message_execution", {"message_id": message_id})
+            for refused in islice(refusals(state, label, choice), MOST_TRIED):
+                other = Label(label.rule, {**label.arguments(), choice: refused})
+                fired = step(state, other)
+                if isinstance(fired, Step):
+                    yield from taken(state, choosing_labels(state, other, fired))
+                    yield other, fired
+
+
+def taken(state: State, labels: list[Label]) -> Iterator[Move]:
+    """The labels that fit, with what they do."""
+    for label in labels:
+        fired = step(state, label)
+        if isinstance(fired, Step):
+            yield label, fired
+
+
+def refusals(state: State, label: Label, choice: Text) -> Iterator[tuple[Count, ...]]:
+    """
+    The numbers of what may be refused, each tuple once: all from one on, then few before many.
+
+    Each is of an execution that tries all that is refused.
+    """
+    seen: set[tuple[Count, ...]] = {()}
+
+    def new(refused: tuple[Count, ...]) -> bool:
+        is_new = refused not in seen
+        seen.add(refused)
+        return is_new
+
+    for first in range(tried(state, label, choice, ())):
+        refused = all_from(state, label, choice, first)
+        if new(refused):
+            yield refused
+    waiting: deque[tuple[Count, ...]] = deque([()])
+    extended: set[tuple[Count, ...]] = set()
+    while waiting:
+        before = waiting.popleft()
+        for number in range(before[-1] + 1 if before else 0, tried(state, label, choice, before)):
+            refused = (*before, number)
+            if refused not in extended:
+                extended.add(refused)
+                waiting.append(refused)
+            if new(refused):
+                yield refused
+
+
+def all_from(state: State, label: Label, choice: Text, first: Count) -> tuple[Count, ...]:
+    """Everything that is tried is refused, from one on; no more than are considered."""
+    refused: tuple[Count, ...] = (first,)
+    while len(refused) < MOST_TRIED and tried(state, label, choice, refused) > refused[-1] + 1:
+        refused = (*refused, refused[-1] + 1)
+    return refused
+
+
+def tried(state: State, label: Label, choice: Text, refused: tuple[Count, ...]) -> Count:
+    """How often the execution tries what may be refused, if this is."""
+    outcome = executed_outcome(state, choices_of(Label(label.rule, {**label.arguments(), choice: refused})))
+    return 0 if outcome is None else times(outcome, choice)
+
+
+def times(outcome: Outcome, choice: Text) -> Count:
+    """How often an execution tried it."""
+    return outcome.growths if choice == GROWTHS else outcome.calls_tried

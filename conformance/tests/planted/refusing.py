@@ -1,0 +1,72 @@
+"""Implementations whose memories do not always grow, and that do not always take calls."""
+
+from attrs import evolve
+
+from conformance.tests.planted.different import Chooses, with_choices
+from spec.canister.wasm_state import WasmState
+from spec.machine import step
+from spec.state.canister import Code
+from spec.state.label import Label
+from spec.state.state import State
+from spec.transition import Step
+from spec.values.quantities import Count
+
+MANY = 100
+"""More than any execution here tries."""
+
+
+class RefusesGrowths(Chooses):
+    """No memory ever grows while code runs."""
+
+    refused: tuple[Count, ...] = tuple(range(MANY))
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        return with_choices(label, refused_growths=self.refused) if label.rule == "message_execution" else None
+
+
+class RefusesLaterGrowths(RefusesGrowths):
+    """Memories grow once in an execution."""
+
+    refused = tuple(range(1, MANY))
+
+
+class RefusesSomeGrowths(RefusesGrowths):
+    """Every other growth fails."""
+
+    refused = tuple(range(0, MANY, 2))
+
+
+class GrowsWhatItRefuses(RefusesGrowths):
+    """A memory that was told not to grow is larger afterwards all the same."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        state = fired.state
+        plain = (
+            step(self.current, with_choices(label, refused_growths=())) if label.rule == "message_execution" else None
+        )
+        if not isinstance(plain, Step):
+            return state
+        for canister_id, canister in plain.state.canisters.items():
+            after = state.canisters[canister_id]
+            if isinstance(canister.code, Code) and isinstance(after.code, Code):
+                grown = with_sizes_of(after.code.wasm_state, canister.code.wasm_state)
+                kept = evolve(after, code=evolve(after.code, wasm_state=grown))
+                state = evolve(state, canisters=state.canisters.set(canister_id, kept))
+        return state
+
+
+def with_sizes_of(wasm_state: WasmState, other: WasmState) -> WasmState:
+    """The same contents in memories at least as large as others."""
+    heap, stable = wasm_state.wasm_memory, wasm_state.stable_memory
+    return evolve(
+        wasm_state,
+        wasm_memory=heap.with_pages(max(heap.wasm_pages, other.wasm_memory.wasm_pages), ()),
+        stable_memory=stable.with_pages(max(stable.wasm_pages, other.stable_memory.wasm_pages), ()),
+    )
+
+
+class RefusesCalls(Chooses):
+    """Calls are not taken."""
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        return with_choices(label, refused_calls=tuple(range(MANY))) if label.rule == "message_execution" else None
