@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
 from conformance.judging.concerning import rules_about, rules_about_outputs
+from conformance.judging.differing_fields import MOST_FIELDS, differing_fields
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -43,6 +44,7 @@ from conformance.protocol.interface import (
 from conformance.protocol.wire import answer_of
 from spec.machine import OUTSIDE, candidates, canonical_label, step
 from spec.state.digest import state_digest
+from spec.state.dump import dumped
 from spec.state.label import Label
 from spec.state.request import Replied, Request
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
@@ -62,6 +64,7 @@ class Replay:
         self.field_names = dict(MANAGEMENT_NAMES)
         self._terms = terms
         self._implementation = implementation
+        self._gives_fields = Capability.DUMP in capabilities
         self._gives_state = Capability.STATE in capabilities and terms.costs_are_exact
         self._state = first_state(terms, instance)
         self._steps = 0
@@ -236,8 +239,20 @@ class Replay:
         if not self._gives_state:
             return
         seen, allowed = self._implementation.state(), state_digest(self._state)
-        if seen != allowed:
+        if seen == allowed:
+            return
+        if not self._gives_fields:
             raise fail(f"{when}: the state has the digest {seen.hex()}", (allowed.hex(),))
+        differing = differing_fields(dumped(self._state), self._implementation.dump())
+        if not differing:
+            raise fail(f"{when}: the state has the digest {seen.hex()}, though every field is right", (allowed.hex(),))
+        shown_first = [f"{each.place} is {each.seen}" for each in differing[:MOST_FIELDS]]
+        more = len(differing) - len(shown_first)
+        others = f"; {more} more fields differ" if more else ""
+        raise fail(
+            f"{when}: in its state {'; '.join(shown_first)}{others}",
+            tuple(f"{each.place} is {each.allowed}" for each in differing[:MOST_FIELDS]),
+        )
 
 
 def same_label(label: Label) -> Label:

@@ -1,11 +1,11 @@
 """
-What an implementation under test looks like to the judge: eight verbs and three optional capabilities.
+What an implementation under test looks like to the judge: eight verbs and four optional capabilities.
 
 `PROTOCOL.md` gives the same in JSON. Adapters (`stdio`) turn calls of these methods into what an implementation
 understands; the specification itself implements it in `conformance.served.specification`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Final, Protocol
 
@@ -36,6 +36,8 @@ class Capability(Enum):
     """It says which transitions it took."""
     STATE = "state"
     """It gives a digest of the specification state that it is in."""
+    DUMP = "dump"
+    """It gives that state field by field."""
 
 
 class InstanceKind(Enum):
@@ -270,6 +272,10 @@ class Implementation(Protocol):
 
     def state(self) -> Blob:
         """The digest of the specification state."""
+        ...
+
+    def dump(self) -> Mapping[Text, Text]:
+        """The specification state, every value by its place."""
         ...
 
     def schedule(self, labels: Sequence[Label]) -> Scheduled:

@@ -156,6 +156,10 @@ def _state(implementation: Implementation, arguments: Fields) -> Written:
     return {"digest": write_blob(implementation.state())}
 
 
+def _dump(implementation: Implementation, arguments: Fields) -> Written:
+    return {"fields": dict(implementation.dump())}
+
+
 def _schedule(implementation: Implementation, arguments: Fields) -> Written:
     labels = arguments.take("labels", lambda value, place: read_list(value, place, read_label))
     scheduled = implementation.schedule(labels)
@@ -179,6 +183,7 @@ VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
     "stop": (_stop, ()),
     "explain": (_explain, ()),
     "state": (_state, ()),
+    "dump": (_dump, ()),
     "schedule": (_schedule, ("labels",)),
 }
 """What answers each verb, and the fields of its arguments, which are checked before anything is done."""

@@ -1,6 +1,6 @@
 """Reaches an implementation that is a process: newline-delimited JSON on its standard input and output."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from conformance.protocol.frames import WireError
@@ -43,6 +43,7 @@ from conformance.protocol.wire import (
     read_request_id,
     read_seen_reject,
     read_text,
+    read_texts,
     read_time,
     read_truth,
     write_blob,
@@ -299,6 +300,11 @@ class StdioImplementation:
             return digest
 
         return self._request("state", {}, read, self._listed(Capability.STATE))
+
+    def dump(self) -> Mapping[Text, Text]:
+        return self._request(
+            "dump", {}, lambda fields: fields.take("fields", read_texts), self._listed(Capability.DUMP)
+        )
 
     def schedule(self, labels: Sequence[Label]) -> Scheduled:
         def read(fields: Fields) -> Scheduled:

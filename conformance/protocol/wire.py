@@ -107,6 +107,13 @@ def read_text(value: Any, place: str) -> str:
     return value
 
 
+def read_texts(value: Any, place: str) -> dict[str, str]:
+    """An object all of whose values are texts."""
+    if not isinstance(value, dict):
+        raise WireError(f"{place}: {quoted_value(value)} is not an object")
+    return {name: read_text(each, f"{place}.{shown(name)}") for name, each in value.items()}
+
+
 def read_truth(value: Any, place: str) -> bool:
     """True or false."""
     if not isinstance(value, bool):

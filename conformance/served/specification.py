@@ -37,6 +37,7 @@ from spec.production.choices import POLICIES, as_production
 from spec.profile import Profile, ProfileError, known_profiles
 from spec.settling import next_label
 from spec.state.digest import state_digest
+from spec.state.dump import dumped
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.state.state import State
@@ -154,6 +155,9 @@ class SpecificationImplementation:
 
     def state(self) -> Blob:
         return state_digest(self.current)
+
+    def dump(self) -> Mapping[Text, Text]:
+        return dumped(self.current)
 
     def schedule(self, labels: Sequence[Label]) -> Scheduled:
         self._require_instance()

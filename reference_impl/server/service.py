@@ -16,6 +16,7 @@ from reference_impl.wasm.running.module import load_module
 from spec.profile import Profile, known_profiles
 from spec.state.canister import Subnet
 from spec.state.digest import state_digest
+from spec.state.dump import dumped
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request, RequestStatus
 from spec.values.containers import List
@@ -111,7 +112,7 @@ class Service:
             version=own_version,
             interface_specification=INTERFACE_SPECIFICATION,
             profiles=tuple(sorted(self._profiles)),
-            capabilities=("explain", "schedule", "state"),
+            capabilities=("dump", "explain", "schedule", "state"),
         )
 
     def reset(self, configuration: Configuration) -> Identity:
@@ -167,6 +168,10 @@ class Service:
     def state(self) -> Blob:
         """The digest of the specification's state that the instance is in, 32 bytes."""
         return state_digest(self.engine.abstract())
+
+    def dump(self) -> Mapping[Text, Text]:
+        """The specification's state that the instance is in, every value by its place."""
+        return dumped(self.engine.abstract())
 
     def schedule(self, labels: Sequence[Label]) -> Scheduled:
         """Takes these transitions in this order, up to the first that cannot be taken."""

@@ -107,6 +107,10 @@ def _state(service: Service, arguments: dict[str, Any]) -> Json:
     return {"digest": wire.blob(service.state())}
 
 
+def _dump(service: Service, arguments: dict[str, Any]) -> Json:
+    return {"fields": dict(service.dump())}
+
+
 def _schedule(service: Service, arguments: dict[str, Any]) -> Json:
     scheduled = service.schedule(arguments["labels"])
     return {
@@ -147,6 +151,7 @@ VERBS: Final[dict[str, _Verb]] = {
     "stop": (_stop, {}),
     "explain": (_explain, {}),
     "state": (_state, {}),
+    "dump": (_dump, {}),
     "schedule": (_schedule, {"labels": wire.list_of(wire.label_of)}),
 }
 """Each verb: what it does, and how its arguments are read."""

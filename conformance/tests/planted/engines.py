@@ -2,7 +2,7 @@
 Implementations whose engine has a bug: the specification with one instruction, or one function of the System API,
 broken, in a process of its own.
 
-`python -m conformance.tests.planted.engines NAME` serves one of them.
+`python -m conformance.tests.planted.engines NAME` serves one of them, with `--explained` one that explains itself.
 """
 
 import math
@@ -14,6 +14,7 @@ from typing import Final
 from attrs import evolve
 
 from conformance.protocol.serving import serve
+from conformance.served.specification import SpecificationImplementation
 from conformance.tests.planted.bugs import BlackBox
 from spec.system_api.context import Context
 from spec.system_api.execution_state import Execution
@@ -331,4 +332,5 @@ ENGINES: Final[dict[str, tuple[Callable[[], None], str]]] = {
 
 if __name__ == "__main__":
     ENGINES[sys.argv[1]][0]()
-    serve(BlackBox(), sys.stdin.buffer, sys.stdout.buffer)
+    served = SpecificationImplementation() if "--explained" in sys.argv else BlackBox()
+    serve(served, sys.stdin.buffer, sys.stdout.buffer)
