@@ -156,6 +156,17 @@ CASES: dict[str, list[tuple[list[str], str]]] = {
         (["--world", "two-callers", "--most-states", "0"], "--most-states"),
         (["--world", "two-callers", "--profile", "none"], "none"),
     ],
+    "mutate": [
+        (["--no-such-option"], "--no-such-option"),
+        (["--area", "none"], "--area"),
+        (["--count", "0"], "--count"),
+        (["--count", LONG], "--count"),
+        (["--workers", "many"], "--workers"),
+        (["--mutant", "none"], "no mutant drawn is 'none'"),
+        (["--resume", "noise.wast"], "noise.wast"),
+        (["--resume", "."], "."),
+        (["--json", "no/such/report.json"], "no/such/report.json"),
+    ],
     "prove": [
         (["--rule", "no_such_rule"], "there is no rule 'no_such_rule'"),
         (["--rule", "\x1b[31m"], "there is no rule"),

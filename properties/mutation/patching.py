@@ -1,0 +1,107 @@
+"""Puts a mutant in the place of the right functions, in this process. Meant for a process that is forked for it."""
+
+import functools
+import gc
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FunctionType
+from typing import Final
+
+import wasmtime
+from wasmtime import _ffi as ffi
+
+from properties.mutation.mutants import ROOT, Mutant
+from reference_impl.wasm.instances import wasmtime_engine
+from reference_impl.wasm.running import module as modules
+from spec.values.identifiers import Text
+
+MUTATED_PACKAGES: Final = ("reference_impl.", "spec.values.")
+"""Where mutants are, and so where what was worked out before may be wrong."""
+
+LiveFunctions = dict[tuple[Text, Text], list[FunctionType]]
+"""The functions of this process, by file and qualified name."""
+
+
+class CannotPatch(Exception):
+    """The mutant has another closure than the function whose place it should take."""
+
+
+def live_functions() -> LiveFunctions:
+    """The functions that may get mutants."""
+    found: LiveFunctions = {}
+    for each in gc.get_objects():
+        if isinstance(each, FunctionType) and each.__module__ and f"{each.__module__}.".startswith(MUTATED_PACKAGES):
+            path = Path(each.__code__.co_filename)
+            if path.is_relative_to(ROOT):
+                key = (path.relative_to(ROOT).as_posix(), each.__code__.co_qualname)
+                found.setdefault(key, []).append(each)
+    return found
+
+
+def apply(mutant: Mutant, live: LiveFunctions, *, loads_anew: bool) -> None:
+    """From now on the mutant runs. `loads_anew`: modules of canisters that were rewritten before are forgotten."""
+    file = str(ROOT / mutant.path)
+    right = list(_codes(compile(mutant.right_text, file, "exec", dont_inherit=True)))
+    wrong = list(_codes(compile(mutant.wrong_text, file, "exec", dont_inherit=True)))
+    for before, after in zip(right, wrong, strict=True):
+        if _is_equal(before, after):
+            continue
+        for function in live.get((mutant.path, before.co_qualname), []):
+            if function.__code__.co_firstlineno == before.co_firstlineno:
+                try:
+                    function.__code__ = after
+                except ValueError as problem:
+                    raise CannotPatch(str(problem)) from None
+    forget(loads_anew=loads_anew)
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a module and of all functions in it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _is_equal(one: CodeType, other: CodeType) -> bool:
+    """Both do the same, apart from the functions in them."""
+
+    def told(code: CodeType) -> list[object]:
+        own = [(type(each), repr(each)) for each in code.co_consts if not isinstance(each, CodeType)]
+        return [code.co_code, code.co_names, code.co_varnames, code.co_freevars, own]
+
+    return told(one) == told(other)
+
+
+def forget(*, loads_anew: bool) -> None:
+    """Drops what functions that may be mutants worked out before."""
+    for name, found in list(sys.modules.items()):
+        if f"{name}.".startswith(MUTATED_PACKAGES) and found is not wasmtime_engine:
+            for value in vars(found).values():
+                if isinstance(value, functools._lru_cache_wrapper) and value.__module__ == name:
+                    value.cache_clear()
+    for module in modules._cache.values():
+        module.compiled.idle.clear()
+        for variants in (module.compiled.exact, module.compiled.with_more_room, module.compiled.with_large_stack):
+            for variant in variants:
+                variant.idle.clear()
+    if loads_anew:
+        modules._cache.clear()
+
+
+def compile_in_one_thread() -> None:
+    """
+    The engine compiles in the thread that asks, since a forked process has no other threads.
+
+    Must be called before the engine is first used.
+    """
+    right = wasmtime_engine._config
+
+    def configured(stack: int, multi_memory: bool = True) -> wasmtime.Config:
+        config = right(stack, multi_memory)
+        ffi.wasmtime_config_parallel_compilation_set(config.ptr(), False)
+        return config
+
+    if right.__name__ != configured.__name__:
+        wasmtime_engine._config = configured
