@@ -370,6 +370,16 @@ def test_calls_are_taken_by_running_canisters_only():
     assert reason(stage.query(a, "query", program())) is RejectReason.CANISTER_STOPPING
 
 
+@pytest.mark.checklist("prod.canister_manager.canister_can_stop_with_received_message")
+def test_a_canister_stops_although_a_request_waits_which_is_rejected_then():
+    stage, a = canisters(1)
+    waiting, _ = stage.lockstep.submit(ALICE, a, "update", program(reply()))
+    take(stage, "initiate_call")
+    manage(stage, "stop_canister", management.CanisterIdArguments(a), "stop_running_canister", "stop_completion")
+    stage.lockstep.settle()
+    assert reason(stage.state.requests[waiting].status) is RejectReason.CANISTER_STOPPED
+
+
 @pytest.mark.checklist(
     "prod.canister_manager.calling_deleted_canister_fails",
     "prod.ee_tests.message_to_deleted_canister_is_rejected",

@@ -87,7 +87,10 @@ def test_a_call_starts_only_at_a_running_canister_with_code_and_cycles(callee, b
 
 
 @pytest.mark.checklist(
-    "rule.call-context-creation.public-method", "def.liquid-balance", "unspec.const.max-cycles-per-message"
+    "rule.call-context-creation.public-method",
+    "def.liquid-balance",
+    "unspec.const.max-cycles-per-message",
+    "prod.cam.test_consume_with_threshold",
 )
 def test_a_liquid_balance_of_just_what_is_set_aside_is_enough():
     callee = canister(B, balance=SET_ASIDE, freezing_threshold=0)

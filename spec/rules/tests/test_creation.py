@@ -299,6 +299,7 @@ def test_settings_keep_within_their_bounds_in_creation_and_change(largest, too_l
     "rule.mgmt.create-canister.conditions",
     "error.insufficient-cycles-compute-allocation",
     "error.insufficient-cycles-memory-allocation",
+    "prod.canister_manager.create_canister_checks_freezing_threshold_for_compute_allocation",
 )
 @pytest.mark.parametrize("allocation", [{"compute_allocation": 100}, {"memory_allocation": 2**30}])
 def test_a_canister_that_takes_resources_must_not_be_born_frozen(allocation):

@@ -86,6 +86,7 @@ def answered(state):
     "inv.version.history-is-version-after",
     "def.change-origin",
     "prod.canister_manager.install_code_preserves_system_state_and_scheduler_state",
+    "prod.canister_manager.cycles_correct_if_install_succeeds",
 )
 def test_installed_code_starts_with_an_empty_state_and_the_canister_pays():
     raw_module = module(
@@ -298,6 +299,7 @@ def upgraded(*arguments, **changes):
     "rule.mgmt.upgrade.persisted-state",
     "mgmt.install-code",
     "prod.canister_manager.install_code_preserves_system_state_and_scheduler_state",
+    "prod.canister_manager.cycles_correct_if_upgrade_succeeds",
 )
 def test_an_upgrade_keeps_stable_memory_certified_data_and_logs_and_drops_heap_globals_and_timer():
     new, old = module(instructions_to_compile=70), module(gives={"pre_upgrade": returns(1_000, logs=(b"bye",))})

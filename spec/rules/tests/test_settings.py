@@ -159,6 +159,7 @@ def test_the_limit_of_reserved_cycles_is_not_set_below_what_is_reserved():
     "error.insufficient-cycles-compute-allocation",
     "error.insufficient-cycles-memory-allocation",
     "setting.freezing-threshold",
+    "prod.canister_manager.update_settings_checks_freezing_threshold_for_memory_allocation",
 )
 def test_more_resources_need_cycles_but_less_of_them_and_a_longer_threshold_do_not():
     poor = canister(A, balance=10**6, compute_allocation=10)
