@@ -110,6 +110,7 @@ def completed_model(current: Path) -> Any:
     apply_laws()
     while look_farther():
         pass
+    _prefer_short_lists(current)
     first = _model(current)
     for formula in _equalities(first):
         current.solver.add(formula)
@@ -124,21 +125,35 @@ def _model(current: Path) -> Any:
     return current.solver.model()
 
 
+def _prefer_short_lists(current: Path) -> None:
+    """Lists are short enough to be made, if that is possible on the path."""
+    lengths = [term for (name, _, _), term in symbols().applications.items() if name.endswith(" length")]
+    short = conjunction([term <= LONGEST for term in lengths])
+    if current.possible(short):
+        current.solver.add(short)
+
+
 def _examples() -> Iterator[Any]:
     """Of each false statement there is an element of which it does not hold; a true one holds of all, near or far."""
-    known = knowledge()
-    laws: list[Law] = [law for group in known.laws.values() for law in group if not law.is_lasting]
-    for number, law in enumerate(laws):
-        root = law.view.root
-        term = application(f"example {number} in {root.name}", root.arguments)
-        touch(root, term)
-        holds = merged_formula(lambda law=law, term=term: law.view.holds_at(term, law.predicate))
-        yield z3.Or(law.atom, z3.Not(holds))
+    laws: list[Law] = []
+    # What is said of an example may be a statement about the elements of a list that it has, which has an example too.
+    while further := [law for law in _laws_of_rule() if law not in laws]:
+        for law in further:
+            root = law.view.root
+            term = application(f"example {len(laws)} in {root.name}", root.arguments)
+            laws.append(law)
+            touch(root, term)
+            holds = merged_formula(lambda law=law, term=term: law.view.holds_at(term, law.predicate))
+            yield z3.Or(law.atom, z3.Not(holds))
     for law in laws:
         assumed = [formula for _, _, formula in law.assumed]
         for element in _touched().get(law.view.root.identity, []):
             holds = merged_formula(lambda law=law, term=element: law.view.holds_at(term, law.predicate))
             yield z3.Implies(conjunction([law.atom, *assumed]), holds)
+
+
+def _laws_of_rule() -> list[Law]:
+    return [law for group in knowledge().laws.values() for law in group if not law.is_lasting]
 
 
 def _touched() -> dict[str, list[Any]]:
