@@ -7,6 +7,7 @@ from attrs import evolve
 from properties.agreement.stage import ALICE, BOB, START, Stage
 from reference_impl.reads.queries import Query
 from reference_impl.subnet.observations import NotTaken
+from spec.production.errors import ERRORS
 from spec.profile import load_profile
 from spec.reads.query import QueryRefused, QueryResponse, query
 from spec.state.request import Request
@@ -132,3 +133,66 @@ def test_queries_to_the_management_canister_are_answered_in_the_same_way(stage, 
             assert mine.response == theirs
         else:
             assert isinstance(mine, QueryRefused) and isinstance(theirs, NotTaken)
+
+
+@pytest.mark.checklist(
+    "prod.canister_manager.node_metrics_history_ingress_query_fails", "prod.query_handler.test_incorrect_query_name"
+)
+@pytest.mark.parametrize("method", ["node_metrics_history", "no_such_method"])
+def test_what_is_no_query_of_the_management_canister_is_told_to_be_no_method(stage, canisters, method):
+    expiry = START + 10**6 * NANOSECONDS_PER_SECOND
+    given = (b"", expiry, ALICE, MANAGEMENT_CANISTER, method, b"DIDL\0\0")
+    mine = query(stage.state, Request(*given), canisters[0])
+    theirs = stage.lockstep.engine.query(Query(*given), canisters[0])
+    assert isinstance(mine, QueryRefused) and isinstance(theirs, NotTaken)
+    assert mine.because is RejectReason.MANAGEMENT_METHOD_NOT_FOUND
+    assert theirs.reject is None or theirs.reject.reason is mine.because
+    assert {error.name for error in ERRORS[mine.because]} == {"CanisterMethodNotFound"}
+
+
+@pytest.mark.checklist("prod.execution_test.query_nonexisting_canister")
+def test_a_query_to_a_canister_that_does_not_exist_is_told_so(stage, canisters):
+    expiry = START + 10**6 * NANOSECONDS_PER_SECOND
+    missing = (10**6).to_bytes(8, "big") + b"\1\1"
+    mine = query(stage.state, Request(b"", expiry, ALICE, missing, "get", b""), missing)
+    theirs = stage.lockstep.engine.query(Query(b"", expiry, ALICE, missing, "get", b""), missing)
+    assert isinstance(mine, QueryResponse)
+    assert mine.response.reason is theirs.reason is RejectReason.CANISTER_NOT_FOUND
+    assert {error.name for error in ERRORS[theirs.reason]} == {"CanisterNotFound"}
+
+
+FOUR = """
+(module
+  (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (import "ic0" "msg_arg_data_copy" (func $copy (param i32 i32 i32)))
+  (import "ic0" "call_new" (func $call_new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+  (import "ic0" "call_data_append" (func $call_data (param i32 i32)))
+  (import "ic0" "call_perform" (func $perform (result i32)))
+  (memory 1) (table funcref (elem $back)) (global $answers (mut i32) (i32.const 0))
+  (data (i32.const 100) "tell")
+  (func $ask (param $place i32)
+    (call $call_new (local.get $place) (i32.const 10) (i32.const 100) (i32.const 4)
+      (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+    (call $call_data (i32.const 0) (i32.const 13)) (drop (call $perform)))
+  (func $back (param i32)
+    (global.set $answers (i32.add (global.get $answers) (i32.const 1)))
+    (if (i32.eq (global.get $answers) (i32.const 4)) (then (call $reply))))
+  (func (export "canister_composite_query ask")
+    (call $copy (i32.const 0) (i32.const 0) (i32.const 40))
+    (call $ask (i32.const 0)) (call $ask (i32.const 10)) (call $ask (i32.const 20)) (call $ask (i32.const 30)))
+  (func (export "canister_query tell") (call $append (i32.const 0) (i32.const 6)) (call $reply)))
+"""
+
+
+@pytest.mark.checklist("rule.query.statistics", "prod.query_handler.query_stats_are_collected")
+def test_a_composite_query_counts_once_for_each_canister_that_answers_with_the_sizes_of_payloads():
+    stage = Stage()
+    raw = bytes(wasmtime.wat2wasm(FOUR))
+    root, *callees = (stage.installed(raw) for _ in range(5))
+    expiry = START + 10**6 * NANOSECONDS_PER_SECOND
+    argument = b"".join(callees).ljust(284, b".")
+    answer = query(stage.state, Request(b"", expiry, ALICE, root, "ask", argument), root)
+    assert answer.response == Reply(b"")
+    counted = [(one.canister_id, one.request_payload_bytes, one.response_payload_bytes) for one in answer.statistics]
+    assert sorted(counted) == sorted([(root, 284, 0), *((callee, 13, 6) for callee in callees)])

@@ -8,7 +8,7 @@ from spec.state.canister import Code, Empty
 from spec.state.request import Rejected, Replied, RequestStatus
 from spec.values import management
 from spec.values.canister_terms import WasmMemoryPersistence
-from spec.values.identifiers import CanisterId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
 from spec.values.management import CanisterInstallMode, ReinstallMode, UpgradeMode
 from spec.values.rejects import RejectReason, Reply
 
@@ -259,7 +259,7 @@ def test_who_does_not_control_a_canister_does_not_upgrade_it() -> None:
     life = Life()
     arguments = management.InstallCodeArguments(UpgradeMode(), life.canister, PLAIN, b"")
     before = life.stage.canister(life.canister)
-    refused = life.stage.refusal(b"", "install_code", management.encode_arguments(arguments), BOB)  # type: ignore[arg-type]
+    refused = life.stage.refusal(MANAGEMENT_CANISTER, "install_code", management.encode_arguments(arguments), BOB)
     assert refused is not None
     assert refused.reason is RejectReason.NOT_AUTHORIZED
     assert life.stage.canister(life.canister) == before

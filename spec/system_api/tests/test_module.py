@@ -378,7 +378,7 @@ def test_composite_queries_call_and_answer(canister: Run, environment: Environme
     assert answered.response == Reply(b"yes\0")
 
 
-@pytest.mark.checklist("entry.transform")
+@pytest.mark.checklist("prod.hypervisor.canister_system_query_transform_http_response", "entry.transform")
 def test_a_response_to_an_outcall_is_transformed_by_a_query_method_that_the_system_calls(
     canister: Run, environment: Environment
 ) -> None:

@@ -54,6 +54,7 @@ def test_timer_heartbeat_and_messages_come_first_in_turn():
     assert orders == [[TIMER, HEARTBEAT, MESSAGE], [HEARTBEAT, TIMER, MESSAGE], [MESSAGE], [TIMER, HEARTBEAT, MESSAGE]]
 
 
+@pytest.mark.checklist("prod.sched_timers.global_timer_is_not_scheduled_if_not_expired")
 def test_without_messages_it_is_never_their_turn():
     played = Played(world(ticking())).idle(4)
     assert [begun(played, number)[0] for number in range(4)] == [TIMER, HEARTBEAT, TIMER, HEARTBEAT]
@@ -66,6 +67,7 @@ def test_a_timer_that_is_not_due_does_not_run():
     assert TIMER in begun(played.round())
 
 
+@pytest.mark.checklist("prod.sched_timers.unexecuted_heartbeat_and_timer_tasks_are_removed_after_round")
 @pytest.mark.parametrize("settings", [{"status": Stopped()}, {"balance": 10**9}])
 def test_tasks_need_a_running_canister_with_cycles(settings):
     assert begun(Played(world(ticking(**settings))).round()) == []
