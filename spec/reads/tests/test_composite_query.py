@@ -285,6 +285,8 @@ def told(method_name, argument, state_of_b=None, metrics=None, administers=True,
     "rule.query.composite-management-calls",
     "unspec.value.composite-management-rejects",
     "prod.query_handler.composite_query_call_to_management_canister_charges_instructions",
+    "prod.query_handler.composite_query_call_to_management_canister_canister_metrics",
+    "prod.query_handler.composite_query_call_to_management_canister_list_canisters",
 )
 def test_a_composite_query_reads_status_metrics_logs_and_ids():
     status = management.decode_canister_status(told("canister_status", ABOUT_A).data)
