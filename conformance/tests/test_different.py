@@ -61,6 +61,8 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (repeating.TakesInRepetitions, "requests/no_replay"),
     (drifting.ForgetsAnswers, "requests/answers_stay"),
     (drifting.RaisesVersions, "lifecycle/stop_and_start"),
+    (drifting.RaisesVersions, "asked_everywhere/reply_callback"),
+    (drifting.RaisesVersionsFar, "asked_everywhere/version_in_pre_upgrade"),
     (drifting.RaisesVersionsFar, "tasks/versions"),
     (drifting.TrimsHistories, "information/changes"),
     (prices.HasOtherPrices, "calls/some_cycles_accepted"),
@@ -150,7 +152,7 @@ def test_what_differs_from_production_is_told_where_production_is_claimed() -> N
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("implementation", [each for each, _ in DIFFERENT], ids=named)
+@pytest.mark.parametrize("implementation", list(dict.fromkeys(each for each, _ in DIFFERENT)), ids=named)
 def test_every_scenario_passes_whatever_is_left_open(implementation: type[BlackBox]) -> None:
     """All scenarios, judged as a black box; how instructions compute and arguments are read is none of this."""
     chosen = [each for each in SCENARIOS if not each.startswith(("webassembly", "candid/"))]
