@@ -120,6 +120,25 @@ def test_an_upgrade_may_do_what_is_too_much_for_a_message() -> None:
     assert isinstance(stage.install(canister, code, UpgradeMode()), Replied)
 
 
+@pytest.mark.checklist("prod.execution_test.large_ipc_call_fails")
+def test_two_gibibytes_of_arguments_in_many_calls_reach_the_limit() -> None:
+    """Each of 205 calls has 10 MiB, at 50 instructions a byte. Three of them are within the limit."""
+    text = f"""(import "ic0" "call_new" (func $new (param {"i32 " * 8})))
+        (import "ic0" "call_data_append" (func $append (param i32 i32))) (memory 160)
+        (func (export "canister_update go") (local $i i32) (local.set $i (i32.const CALLS))
+          (loop $next
+            (call $new {"(i32.const 0) " * 8}) (call $append (i32.const 0) (i32.const {10 * 2**20}))
+            (br_if $next (local.tee $i (i32.sub (local.get $i) (i32.const 1))))))"""
+    limit = 4_000_000_000
+    for calls, kind in ((3, Returned), (205, Trapped)):
+        pair = load_pair(binary(text.replace("CALLS", str(calls))), PROFILE)
+        assert pair is not None
+        outcome = pair.update("go", pair.initial_state(), limited(limit))
+        assert isinstance(outcome, kind)
+    assert isinstance(outcome, Trapped)
+    assert (outcome.reason, outcome.instructions_used) == (TrapReason.OUT_OF_INSTRUCTIONS, limit)
+
+
 # Counts
 
 
