@@ -5,7 +5,7 @@ from attrs import evolve
 
 import spec.rules.modules
 from conformance.judging.moves import Bindings, execution_moves, forced_move, work
-from spec.rules.tests.test_message_execution import running
+from spec.rules.tests.executing import running
 from spec.rules.tests.worlds import FAKES, B, performed, returns
 from spec.state.origin import Deadline
 from spec.values.containers import List

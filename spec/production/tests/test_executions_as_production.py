@@ -6,7 +6,7 @@ from spec.canister.outcome import SystemRecord, TrapCause
 from spec.machine import choices_of
 from spec.production.choices import as_production, departure
 from spec.production.executions import first_without_slot, open_calls
-from spec.rules.tests.test_message_execution import running
+from spec.rules.tests.executing import running
 from spec.rules.tests.worlds import A, B, C, a_call, from_canister, performed, returns, traps
 from spec.state.label import Label
 from spec.state.message import ResponseMessage

@@ -5,7 +5,8 @@ from typing import Any
 
 from attrs import define, field
 
-from spec.rules.tests.worlds import FAKES, WRITES, Fake, fire
+from spec.rules.tests.worlds import FAKES, Fake, fire
+from spec.rules.tests.writes import WRITES
 from spec.state.message import ResponseMessage
 from spec.state.state import State
 from spec.values.canister_terms import GlobalType

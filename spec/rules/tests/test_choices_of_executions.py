@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from spec.canister.outcome import SystemRecord, Trapped, TrapReason
-from spec.rules.tests.test_message_execution import REPLY, RESPONDING, running
+from spec.rules.tests.executing import REPLY, RESPONDING, running
 from spec.rules.tests.worlds import (
     FAKES,
     NOW,
