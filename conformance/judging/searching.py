@@ -119,11 +119,6 @@ class Search:
         """What was seen is explained only if the system refused something to code that ran."""
         return self._candidates.have_refused()
 
-    @property
-    def has_drifted(self) -> bool:
-        """What was seen is explained only if versions rose by themselves."""
-        return self._candidates.have_drifted()
-
     # What was done and seen
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
@@ -153,15 +148,21 @@ class Search:
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         bindings = bindings_from(answers.values())
-        visited: set[Hashable] = set()
+        told = versions_told(bindings.replies)
+        passes: dict[tuple[CanisterVersion, ...], set[Hashable]] = {(): set(), told: set()}
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time(candidate.state, advanced.system_time)
             later = evolve(candidate, state=now, beaten=())
-            for rested in self._rested(later, answers, bindings, visited, others):
-                left = with_forgotten(rested.state, answers)
-                if self._shows(left, answers, others):
-                    yield evolve(rested, state=left).departing(told_otherwise(left, answers))
+            for versions, visited in passes.items():
+                is_shown = False
+                for rested in self._rested(later, answers, bindings, versions, visited, others):
+                    left = with_forgotten(rested.state, answers)
+                    if self._shows(left, answers, others):
+                        is_shown = True
+                        yield evolve(rested, state=left).departing(told_otherwise(left, answers))
+                if is_shown:
+                    return  # What is not told by now may have risen as well when it is told.
 
         def what() -> Text:
             statuses = "; ".join(
@@ -199,6 +200,8 @@ class Search:
                     return
                 if judgement.agrees:
                     yield drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
+                    if drifted is candidate:
+                        return  # What is not told by now may have risen as well when it is told.
                 else:
                     others[judgement.allowed] = partial(shown_other, judgement.allowed, seen, self.field_names)
 
@@ -266,6 +269,7 @@ class Search:
         start: Candidate,
         answers: Mapping[RequestId, Answer],
         bindings: Bindings,
+        versions: tuple[CanisterVersion, ...],
         visited: set[Hashable],
         others: Others,
     ) -> Iterator[Candidate]:
@@ -275,7 +279,6 @@ class Search:
         What the system may refuse to executions is tried when no order explains what was seen, and after that, what
         nothing waits for.
         """
-        versions = versions_told(bindings.replies)
         waiting: list[Iterator[Candidate]] = [iter([start])]
         refusing: list[Iterator[Candidate]] = []
         rare: list[Iterator[Candidate]] = []
@@ -337,8 +340,7 @@ class Search:
                 yield from self._following(chosen, refusing_calls(each.state), 1)
 
     def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
-        drifting = evolve(candidate, has_drifted=True)
-        yield from self._following(drifting, raised(candidate.state, versions), 0)
+        yield from self._following(candidate, raised(candidate.state, versions), 0)
 
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         yield from self._following(candidate, rejections_of_expired(candidate.state), 0)

@@ -110,8 +110,7 @@ def frozen(stage: Stage) -> None:
 def changed_meanwhile(stage: Stage) -> None:
     # Given
     canister = asker(stage)
-    is_bob_in_control = bytes_of_u32(ic0.is_controller(bytes(BOB)))
-    told = concat(bytes_of_u32(ic0.env_var_count()), bytes_of_u64(ic0.canister_version()), is_bob_in_control)
+    told = bytes_of_u32(ic0.env_var_count() + 16 * ic0.is_controller(bytes(BOB)))
     before = stage.query(canister, program(reply(told)))
     sent, endless = waiting(stage, canister, reply(told))
     # When

@@ -31,7 +31,7 @@ from conformance.canisters.scripted import (
     trap,
     unreachable,
 )
-from conformance.judging.patterns import fails, refuses, rejects, replies
+from conformance.judging.patterns import fails, refuses, rejects, replies, replies_with
 from conformance.protocol.interface import Needs, Replied
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
@@ -63,7 +63,7 @@ from conformance.suite.scenarios.small_limits import SMALL
 from conformance.suite.scenarios.snapshots import WRONG, load_snapshot, take, taken
 from conformance.suite.stage import EVE, Stage
 from spec.values import management
-from spec.values.canister_terms import HookStatus
+from spec.values.canister_terms import HookStatus, SimpleStatus
 from spec.values.containers import List
 from spec.values.identifiers import Blob, Text
 from spec.values.quantities import NANOSECONDS_PER_SECOND, WASM_PAGE
@@ -184,7 +184,8 @@ def _in_tasks_that_fail(subject: Rich) -> None:
         replies(),
     )
     stage.settle(seconds=1)
-    stage.expect(stage.call(canister, program(ignore(ic0.global_timer_set(stage.now + HOUR)), reply())), replies())
+    before = bytes_of_u64(ic0.global_timer_set(stage.now + HOUR))
+    stage.expect(stage.call(canister, program(reply(before))), replies_with(bytes(8)))
 
 
 _through("failing_timers", "a timer that traps", (("a timer traps", _in_tasks_that_fail),))
@@ -438,7 +439,12 @@ def _from_chunks(mode: management.CanisterInstallMode) -> Event:
 
 
 def _stopped(event: Event) -> Event:
-    return each_of(managing("stop_canister"), event, managing("start_canister"))
+    return each_of(managing("stop_canister"), event, _is_stopped, managing("start_canister"))
+
+
+def _is_stopped(subject: Rich) -> None:
+    status = subject.stage.status(subject.canister).status
+    subject.stage.require(status is SimpleStatus.STOPPED, "it is still stopped")
 
 
 COUNTING: tuple[tuple[Text, Text, Event, frozenset[Text] | None], ...] = (
@@ -501,6 +507,17 @@ COUNTING: tuple[tuple[Text, Text, Event, frozenset[Text] | None], ...] = (
         "reinstalled_while_stopped",
         "its code was reinstalled while stopped",
         _stopped(installing(PLAIN, REINSTALL)),
+        NONE,
+    ),
+    (
+        "uninstalled_and_loaded",
+        "its code was uninstalled and its snapshot loaded",
+        each_of(
+            managing("uninstall_code", management.UninstallCodeArguments),
+            lambda subject: subject.stage.expect(
+                load_snapshot(subject.stage, subject.canister, subject.snapshot), replies()
+            ),
+        ),
         NONE,
     ),
     (
