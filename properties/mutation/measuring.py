@@ -129,16 +129,17 @@ class _Trace:
 
         return local
 
-    def once(self, name: Text, is_known: bool, work: Callable[[], Any]) -> Any:
-        """Does work whose lines are noted apart, under a name."""
+    def once(self, name: Text, forget_it: Callable[[], object], work: Callable[[], Any]) -> Any:
+        """Does work whose lines are noted apart, under a name; the first time, as if it was not done before."""
         self.loads.add(name)
-        if is_known:
+        if name in self.loading:
             return work()
+        forget_it()
         outer, self.lines = self.lines, set()
         try:
             return work()
         finally:
-            self.loading[name] = self.loading.get(name, frozenset()) | self.lines
+            self.loading[name] = frozenset(self.lines)
             self.lines = outer
 
 
@@ -158,14 +159,14 @@ def _traced(exchanges: Sequence[Exchange], trace: _Trace) -> tuple[frozenset[Lin
         key = (hashlib.sha256(raw).digest(), profile.limits)
         name = hashlib.sha256(raw + repr(profile.limits).encode()).hexdigest()[:16]
         loaded: CanisterModule | MalformedModule = trace.once(
-            name, key in modules._cache, lambda: modules.load_module(raw, profile)
+            name, lambda: modules._cache.pop(key, None), lambda: modules.load_module(raw, profile)
         )
         return loaded
 
     def once(method: Callable[..., Any], made: Callable[[CompiledModule], list[CompiledModule]]) -> Callable[..., Any]:
         def run(compiled: CompiledModule, *given: Any) -> Any:
             name = f"{method.__name__} {hashlib.sha256(compiled.instrumented.binary).hexdigest()[:16]}"
-            return trace.once(name, bool(made(compiled)), lambda: method(compiled, *given))
+            return trace.once(name, made(compiled).clear, lambda: method(compiled, *given))
 
         return run
 

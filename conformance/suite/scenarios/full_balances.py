@@ -112,6 +112,24 @@ def accepting_into_full_balance(stage: Stage) -> None:
 
 
 @scenario(
+    "More than 2^64 cycles are burned at once, as many as are asked for and no more than there are",
+    covers=("api.cycles-burn128", "api.canister-cycle-balance128"),
+)
+def burning_much(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage, cycles=2**70)
+    # When
+    burned = stage.call(canister, program(reply(ic0.cycles_burn128(3 * 2**64 + 5))))
+    # Then
+    stage.expect(burned, replies_with(amount(3 * 2**64 + 5)))
+    stage.balance(canister)
+    # When
+    stage.call(canister, program(append_to_slot(0, ic0.cycles_burn128(2**127)), reply(slot(0))))
+    # Then
+    stage.balance(canister)
+
+
+@scenario(
     "A refund for which there is no room is told in full, and lost",
     covers=("inv.cycles.saturating", "api.msg-cycles-refunded128", "rule.callback-invocation.live-context"),
 )

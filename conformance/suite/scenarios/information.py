@@ -4,7 +4,7 @@ from conformance.canisters import ic0
 from conformance.canisters.library import load
 from conformance.canisters.scripted import bytes_of_u64, program, reply
 from conformance.judging.patterns import fails, refuses, replies, replies_where
-from conformance.protocol.interface import Replied
+from conformance.protocol.interface import Refused, Replied, Values
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     DONE,
@@ -151,6 +151,24 @@ def section(name: bytes, content: bytes) -> bytes:
     """A custom section of a module."""
     body = bytes([len(name)]) + name + content
     return b"\x00" + bytes([len(body)]) + body
+
+
+@scenario(
+    "In the certified state everybody reads public metadata, and controllers alone read private ones",
+    covers=("rule.read-state.may-read-canister", "module.custom-section-prefix"),
+)
+def metadata_in_the_state(stage: Stage) -> None:
+    # Given
+    module = load("scripted") + section(b"icp:public open", b"for all") + section(b"icp:private own", b"for few")
+    canister = stage.create_with_code(module)
+    public, private, none = ((b"canister", canister, b"metadata", name) for name in (b"open", b"own", b"none"))
+    # Then
+    for sender in (ALICE, EVE):
+        for_all = stage.read(canister, (public, none), sender=sender)
+        stage.require(for_all == Values((b"for all", None)), "everybody reads what is public")
+    stage.require(stage.read(canister, (private,)) == Values((b"for few",)), "a controller reads what is private")
+    refused = stage.read(canister, (public, private), sender=EVE)
+    stage.require(isinstance(refused, Refused), "nobody else reads what is private")
 
 
 @scenario("There are no metadata of a name that no section has", covers=("error.metadata-section-not-found",))

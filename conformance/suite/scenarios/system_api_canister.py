@@ -69,6 +69,21 @@ shows(
     bytes_of_u32(ic0.canister_status()),
     u32(1),
 )
+
+
+@scenario(
+    "Certified data may have 32 bytes",
+    covers=("api.certified-data-set", "inv.certified-data-size"),
+)
+def certified_as_long_as_can_be(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # When
+    answer = stage.call(canister, program(ic0.certified_data_set(bytes(range(32))), reply(b"set")))
+    # Then
+    stage.expect(answer, replies_with(b"set"))
+
+
 traps(
     __name__,
     "certified_too_long",
