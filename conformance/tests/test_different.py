@@ -62,6 +62,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (drifting.ForgetsAnswers, "requests/answers_stay"),
     (drifting.RaisesVersions, "lifecycle/stop_and_start"),
     (drifting.RaisesVersionsFar, "tasks/versions"),
+    (drifting.RaisesVersionsWithMessages, "information/change_by_canister"),
     (drifting.TrimsHistories, "information/changes"),
     (prices.HasOtherPrices, "calls/some_cycles_accepted"),
 ]

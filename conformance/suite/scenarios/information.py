@@ -2,12 +2,11 @@
 
 from conformance.canisters import ic0
 from conformance.canisters.library import load
-from conformance.canisters.scripted import bytes_of_u64, program, reply
+from conformance.canisters.scripted import bytes_of_u64, call, concat, counter, program, reply, set_counter
 from conformance.judging.patterns import fails, refuses, replies, replies_where
 from conformance.protocol.interface import Refused, Replied, Values
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
-    DONE,
     REJECTED,
     asking,
     manage,
@@ -30,7 +29,7 @@ from spec.values.changes import (
     Creation,
 )
 from spec.values.containers import List
-from spec.values.identifiers import Principal
+from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 from spec.values.rejects import RejectReason
 
 CanisterInfo = management.CanisterInfoArguments
@@ -69,6 +68,11 @@ def some_changes(stage: Stage) -> None:
     stage.require((none.total_num_changes, len(none.recent_changes)) == (2, 0), "their number is told anyway")
 
 
+def bytes_of_version(version: int) -> bytes:
+    """A version as Candid has it."""
+    return version.to_bytes(8, "little")
+
+
 @scenario(
     "A change that a canister made is told with the version which that canister claimed",
     covers=("def.change-origin", "mgmt-general.sender-canister-version", "def.validate-sender-canister-version"),
@@ -79,17 +83,19 @@ def change_by_canister(stage: Stage) -> None:
     canister = stage.create(settings=controlled_by(ALICE, maker))
 
     # When
-    def removing(version: int) -> bytes:
-        return asking("uninstall_code", management.UninstallCodeArguments(canister, version))
-
-    wrong = stage.call(maker, removing(1_000))
-    told = stage.call(maker, program(reply(bytes_of_u64(ic0.canister_version()))))
-    version = int.from_bytes(told.data, "little") + 1 if isinstance(told, Replied) else 0
-    right = stage.call(maker, removing(version))
+    too_high = 2**63
+    wrong = stage.call(maker, asking("uninstall_code", management.UninstallCodeArguments(canister, too_high)))
+    encoded = management.encode_arguments(management.UninstallCodeArguments(canister, too_high))
+    before, _, after = encoded.partition(bytes_of_version(too_high))
+    claimed = concat(before, bytes_of_u64(counter(1)), after)
+    telling = program(reply(bytes_of_u64(counter(1))))
+    removing = call(MANAGEMENT_CANISTER, "uninstall_code", claimed, on_reply=telling)
+    right = stage.call(maker, program(set_counter(1, ic0.canister_version()), removing))
+    version = int.from_bytes(right.data, "little") if isinstance(right, Replied) else 0
     info = result_of("canister_info", stage.call(maker, asking("canister_info", CanisterInfo(canister, 1))))
     # Then
     stage.expect(wrong, fails(RejectReason.INVALID_ARGUMENT))
-    stage.expect(right, DONE)
+    stage.expect(right, replies())
     stage.require(
         [each.origin for each in info.recent_changes] == [ChangeFromCanister(maker, version)], "the version is told"
     )

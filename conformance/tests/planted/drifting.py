@@ -77,6 +77,18 @@ class RaisesVersionsFar(RaisesVersions):
     by = 10_000
 
 
+class RaisesVersionsWithMessages(BlackBox):
+    """The version of a canister rises by one more with every execution."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        state = fired.state
+        if label.rule != "message_execution":
+            return state
+        canister_id = self.current.messages[label.arguments()["message_id"]].receiver
+        canister = state.canisters[canister_id]
+        return evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, version=canister.version + 1)))
+
+
 class LowersVersions(BlackBox):
     """The version of a canister does not rise with its settings and its code."""
 
