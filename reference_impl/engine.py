@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from reference_impl.messages import requests
 from reference_impl.reads import queries
 from reference_impl.reads.queries import Query
 from reference_impl.rounds import transitions
@@ -63,7 +64,10 @@ class Engine:
         to_management = content_of(request).canister_id == MANAGEMENT_CANISTER
         rule = "submit_management_request" if to_management else "submit_request"
         rule = "submit_subnet_request" if endpoint is Endpoint.SUBNET else rule
-        outcome = transitions.take(self.instance, Label(rule, {"request": request, "effective_id": effective_id}))
+        choices: dict[str, object] = {"request": request, "effective_id": effective_id}
+        if rule == "submit_management_request" and requests.changes_frozen_canister(self.instance, request):
+            choices["may_unfreeze"] = True
+        outcome = transitions.take(self.instance, Label(rule, choices))
         assert outcome is not None, "a submission is accepted or refused"
         return outcome
 

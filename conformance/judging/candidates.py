@@ -63,6 +63,8 @@ class Candidate:
     """Whose heartbeats ran since the system was last at rest, each as often as it ran."""
     has_refused: bool = False
     """The system let a memory not grow, or took no call, though nothing obliged it to."""
+    has_drifted: bool = False
+    """A version was raised though nothing changed the canister."""
     failures: Failures = NONE_FAILED
     departures: tuple[Text, ...] = ()
     """What was done on the way otherwise than production does it."""
@@ -111,6 +113,10 @@ class Candidates:
     def have_refused(self) -> bool:
         """In all that are known the system refused something to code that ran."""
         return all(each.has_refused for each in self.known)
+
+    def have_drifted(self) -> bool:
+        """In all that are known a version was raised though nothing changed the canister."""
+        return all(each.has_drifted for each in self.known)
 
     def departures(self) -> tuple[Text, ...]:
         """Those of the known candidate that has the fewest, each once."""

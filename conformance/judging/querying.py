@@ -20,6 +20,7 @@ from spec.state.state import State
 from spec.values.containers import Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, Text
 from spec.values.management import decode_result
+from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason
 
 OPEN_REASONS: Final = frozenset({RejectReason.CANISTER_NOT_FOUND, RejectReason.CANISTER_HAS_NO_CODE})
@@ -42,6 +43,21 @@ OpenCodes = Map[RejectReason, RejectCode]
 
 
 @frozen
+class OfCalls:
+    """What the text leaves open about the calls of a composite query."""
+
+    codes: OpenCodes = Map()
+    order: tuple[Count, ...] = ()
+    """Which open call is made next, by its place; the oldest by default."""
+
+
+USUAL: Final = OfCalls()
+
+MOST_PLACES: Final = 4
+"""Among so many open calls every order is tried, and the same one in the queries that are called."""
+
+
+@frozen
 class Judgement:
     """Whether an answer may be given, and what the specification would have given."""
 
@@ -60,18 +76,20 @@ def judged(
     failures: Failures,
 ) -> Judgement:
     """
-    Compares the answer to a query with what it gives in a state, with any codes of calls that the text leaves open.
+    Compares the answer to a query with what it gives in a state, with any codes and orders of its calls that the text
+    leaves open.
 
     Raises `Silence` if the specification does not say what that is, or if it depends on a certificate that the answer
     does not contain.
     """
-    likely = judged_with(Map(), state, asked, effective_id, seen, costs_are_exact, failures)
+    likely = judged_with(USUAL, state, asked, effective_id, seen, costs_are_exact, failures)
     if likely.agrees or not may_call(state, asked):
         return likely
-    for open_codes in other_codes(state, asked, effective_id):
-        judgement = judged_with(open_codes, state, asked, effective_id, seen, costs_are_exact, failures)
-        if judgement.agrees:
-            return evolve(judgement, departures=departures_in(open_codes))
+    for order in orders(state, asked, effective_id):
+        for of_calls in [OfCalls(order=order), *other_codes(state, asked, effective_id, order)]:
+            judgement = judged_with(of_calls, state, asked, effective_id, seen, costs_are_exact, failures)
+            if judgement.agrees:
+                return evolve(judgement, departures=departures_in(of_calls))
     return likely
 
 
@@ -83,11 +101,21 @@ def may_call(state: State, asked: Query) -> bool:
     return asked.method_name in module.composite_query_methods
 
 
-def other_codes(state: State, asked: Query, effective_id: Principal) -> Iterator[OpenCodes]:
+def orders(state: State, asked: Query, effective_id: Principal) -> Iterator[tuple[Count, ...]]:
+    """The orders in which the calls can be made, one for each answer that they give; the usual one first."""
+    answers: set[QueryAnswer] = set()
+    for order in product(*(range(places) for places in range(MOST_PLACES, 1, -1))):
+        answer = query_in(state, asked, effective_id, STAND_INS[0], order=order)
+        if answer not in answers:
+            answers.add(answer)
+            yield order
+
+
+def other_codes(state: State, asked: Query, effective_id: Principal, order: tuple[Count, ...]) -> Iterator[OfCalls]:
     """The codes of calls that are left open, as far as the answer depends on each."""
 
     def given(open_codes: OpenCodes) -> QueryAnswer:
-        return query_in(state, asked, effective_id, STAND_INS[0], open_codes=open_codes)
+        return query_in(state, asked, effective_id, STAND_INS[0], open_codes=open_codes, order=order)
 
     usual = given(Map())
     changing = [
@@ -96,20 +124,20 @@ def other_codes(state: State, asked: Query, effective_id: Principal) -> Iterator
         if any(given(Map.of([(reason, code)])) != usual for code in RejectCode)
     ]
     for codes in product(RejectCode, repeat=len(changing)) if changing else ():
-        yield Map.of(list(zip(changing, codes, strict=True)))
+        yield OfCalls(Map.of(list(zip(changing, codes, strict=True))), order)
 
 
-def departures_in(open_codes: OpenCodes) -> tuple[Text, ...]:
-    """The codes that are not those of production, in words."""
+def departures_in(of_calls: OfCalls) -> tuple[Text, ...]:
+    """The codes that are not those of production, in words. Which order production takes is not known."""
     return tuple(
         f"a call of a query is rejected with {code.name}; production: {usual_code(reason).name}"
-        for reason, code in open_codes.items()
+        for reason, code in of_calls.codes.items()
         if code is not usual_code(reason)
     )
 
 
 def judged_with(
-    open_codes: OpenCodes,
+    of_calls: OfCalls,
     state: State,
     asked: Query,
     effective_id: Principal,
@@ -117,16 +145,16 @@ def judged_with(
     costs_are_exact: bool,
     failures: Failures,
 ) -> Judgement:
-    """Compares the answer to a query with what it gives in a state, where calls are rejected with these codes."""
+    """Compares the answer to a query with what it gives in a state, where its calls are made so."""
     metrics = metrics_told(asked, seen)
     told = certificates_in(seen.data) if asked.canister_id in state.canisters and isinstance(seen, Replied) else ()
     for certificate in told:
-        allowed = query_in(state, asked, effective_id, certificate, metrics, open_codes)
+        allowed = query_in(state, asked, effective_id, certificate, metrics, of_calls.codes, of_calls.order)
         if answer_agrees(state, asked, allowed, seen, costs_are_exact, failures):
             return Judgement(is_valid(state, asked.canister_id, certificate), allowed)
     others: list[QueryAnswer] = []
     for stand_in in STAND_INS if asked.canister_id in state.canisters else (None,):
-        others.append(query_in(state, asked, effective_id, stand_in, metrics, open_codes))
+        others.append(query_in(state, asked, effective_id, stand_in, metrics, of_calls.codes, of_calls.order))
         if answer_agrees(state, asked, others[-1], seen, costs_are_exact, failures):
             return Judgement(True, others[-1])
     if len(set(others)) > 1:

@@ -22,6 +22,7 @@ from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
 from spec.values.management import CyclesConsumed
+from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason, Reply
 
 OF_THE_NETWORK: Final = frozenset({b"subnet", b"api_boundary_nodes", b"canister_ranges"})
@@ -35,12 +36,13 @@ def query_in(
     certificate: Blob | None = None,
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
     open_codes: Map[RejectReason, RejectCode] | None = None,
+    order: tuple[Count, ...] = (),
 ) -> QueryAnswer:
     """What a query gives in a state. Raises `Silence` if the specification does not say."""
     request = Request(
         asked.nonce, asked.ingress_expiry, asked.sender, asked.canister_id, asked.method_name, asked.argument
     )
-    match query(state, request, effective_id, certificate, metrics=metrics, open_codes=open_codes):
+    match query(state, request, effective_id, certificate, metrics=metrics, open_codes=open_codes, order=order):
         case QueryResponse(Reply(data)):
             return Replied(data)
         case QueryResponse(response=reject):

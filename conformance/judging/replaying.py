@@ -86,6 +86,10 @@ class Replay:
         return self._has_refused
 
     @property
+    def has_drifted(self) -> bool:
+        return False
+
+    @property
     def fired(self) -> FiredRules:
         return self._fired
 

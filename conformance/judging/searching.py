@@ -119,6 +119,11 @@ class Search:
         """What was seen is explained only if the system refused something to code that ran."""
         return self._candidates.have_refused()
 
+    @property
+    def has_drifted(self) -> bool:
+        """What was seen is explained only if versions rose by themselves."""
+        return self._candidates.have_drifted()
+
     # What was done and seen
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
@@ -340,7 +345,8 @@ class Search:
                 yield from self._following(chosen, refusing_calls(each.state), 1)
 
     def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
-        yield from self._following(candidate, raised(candidate.state, versions), 0)
+        drifting = evolve(candidate, has_drifted=True)
+        yield from self._following(drifting, raised(candidate.state, versions), 0)
 
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         yield from self._following(candidate, rejections_of_expired(candidate.state), 0)

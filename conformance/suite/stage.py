@@ -412,6 +412,11 @@ class Stage:
         return not self._terms.environment.is_calm or self._judge.has_refused
 
     @property
+    def versions_rise(self) -> bool:
+        """The versions of canisters have risen by themselves, as they may, at times that nobody knows."""
+        return self._judge.has_drifted
+
+    @property
     def now(self) -> Nanoseconds:
         """The system time."""
         return self._now

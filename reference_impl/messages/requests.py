@@ -1,5 +1,7 @@
 """Requests of users: taking them in, starting them, answering them, forgetting them."""
 
+from typing import Final
+
 from reference_impl.authentication.requests import refusal_of
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.ingress_history import request_id_of
@@ -12,6 +14,7 @@ from spec.state.origin import FromUser
 from spec.state.request import Done, Processing, Received, Rejected, Replied, Request, Submission, content_of
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal, RequestId
 from spec.values.management import MANAGEMENT_METHODS, InstallChunkedCodeArguments, decode_arguments
+from spec.values.quantities import ByteCount
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 FOR_CONTROLLERS = frozenset(
@@ -151,6 +154,20 @@ def submit_management_request(
         return NotTaken("the request is not for the management canister")
     refusal = common or _management_refusal(instance, request, effective_id, may_unfreeze)
     return refusal if refusal is not None else _take_in(instance, request, effective_id)
+
+
+FREE_SETTINGS_CHANGE: Final[ByteCount] = 338
+"""Production takes no fee beforehand for a change of settings with so short an argument."""
+
+
+def changes_frozen_canister(instance: SubnetInstance, request: Submission) -> bool:
+    """The request changes the settings of a frozen canister, and is so short that production takes it."""
+    content = content_of(request)
+    if content.method_name != "update_settings" or len(content.argument) > FREE_SETTINGS_CHANGE:
+        return False
+    about = getattr(decode_arguments(content.method_name, content.argument), "canister_id", None)
+    canister = instance.canisters.get(about) if about is not None else None
+    return canister is not None and instance.liquid(canister) < 0
 
 
 def submit_subnet_request(

@@ -9,7 +9,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, MethodName
 from spec.values.management import CyclesConsumed
-from spec.values.quantities import ByteCount, Instructions, Nanoseconds
+from spec.values.quantities import ByteCount, Count, Instructions, Nanoseconds
 from spec.values.rejects import RejectCode, RejectReason, Reply, Response, system_reject
 
 
@@ -36,6 +36,11 @@ class Surroundings:
     """What `canister_metrics` tells; it is implementation-specific, so it comes from outside."""
     open_codes: Map[RejectReason, RejectCode] = field(factory=Map)
     """Codes with which calls of queries are rejected where the text names none, if they are not production's."""
+    order: tuple[Count, ...] = ()
+    """
+    Which open call a composite query makes first, second and so on, by its place among those that are open then;
+    without a place, or where there are fewer, the oldest.
+    """
 
 
 @frozen

@@ -45,6 +45,7 @@ class Evaluation:
     """By all executions, those of canisters that it called included."""
     used_by_itself: Instructions = 0
     open_calls: List[MethodCall] = field(factory=List)
+    calls_made: Count = 0
     failure: FailedExecution | None = None
     """Of the latest callback that trapped and was cleaned up after."""
     statistics: List[QueryStatistic] = field(factory=List)
@@ -78,11 +79,11 @@ def evaluate(
 
 
 def finished(evaluation: Evaluation | QueryResponse | Unspecified) -> QueryResponse | Unspecified:
-    """Handles open calls one after the other until there is a response, or no call that could lead to one."""
+    """Makes open calls one after the other until there is a response, or no call that could lead to one."""
     while isinstance(evaluation, Evaluation):
         if evaluation.open_calls.is_empty():
             return rejected_in_silence(evaluation)
-        evaluation = after_first_call(evaluation)
+        evaluation = after_next_call(evaluation)
     return evaluation
 
 
@@ -156,16 +157,20 @@ def after(evaluation: Evaluation, outcome: Outcome) -> Evaluation | QueryRespons
 
 
 @defines("rule.query.composite-calls", "unspec.order.composite-calls")
-def after_first_call(evaluation: Evaluation) -> Evaluation | QueryResponse | Unspecified:
-    """Makes the oldest open call and runs its callback."""
+def after_next_call(evaluation: Evaluation) -> Evaluation | QueryResponse | Unspecified:
+    """Makes the open call whose turn it is and runs its callback."""
     limits = evaluation.given.state.profile.limits
     if evaluation.depth >= limits.query_call_depth:
         return rejected(evaluation, RejectReason.QUERY_CALLS_TOO_DEEP)
-    call, *others = evaluation.open_calls
+    place = place_of_next_call(evaluation)
+    call = evaluation.open_calls.items[place]
+    others = evaluation.open_calls.items[:place] + evaluation.open_calls.items[place + 1 :]
     if is_elsewhere(evaluation, call):
         return rejected(evaluation, RejectReason.DIFFERENT_SUBNETS)
     price = min(limits.query_call_instructions, evaluation.budget - evaluation.used)
-    evaluation = evolve(evaluation, open_calls=List(tuple(others)), used=evaluation.used + price)
+    evaluation = evolve(
+        evaluation, open_calls=List(others), calls_made=evaluation.calls_made + 1, used=evaluation.used + price
+    )
     answer = answer_to(evaluation, call)
     if isinstance(answer, Unspecified):
         return answer
@@ -177,6 +182,13 @@ def after_first_call(evaluation: Evaluation) -> Evaluation | QueryResponse | Uns
     if evaluation.used >= evaluation.budget:
         return rejected(evaluation, RejectReason.INSTRUCTION_LIMIT_EXCEEDED)
     return after(evaluation, run_callback(evaluation, call, answer.response))
+
+
+def place_of_next_call(evaluation: Evaluation) -> Count:
+    """The place among the open calls of the one that is made next; 0 for the oldest."""
+    order = evaluation.given.order
+    wanted = order[evaluation.calls_made] if evaluation.calls_made < len(order) else 0
+    return wanted if wanted < len(evaluation.open_calls.items) else 0
 
 
 def is_elsewhere(evaluation: Evaluation, call: MethodCall) -> bool:

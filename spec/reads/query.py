@@ -16,6 +16,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, Principal, SubnetId
 from spec.values.management import CyclesConsumed
+from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason
 
 
@@ -37,6 +38,7 @@ def query(
     targets: List[CanisterId] | None = None,
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
     open_codes: Map[RejectReason, RejectCode] | None = None,
+    order: tuple[Count, ...] = (),
 ) -> QueryResponse | QueryRefused | Unspecified:
     """
     The answer to a query call whose signature was verified. Source: abstract-behavior, query call.
@@ -44,7 +46,8 @@ def query(
     The state does not change, and no query fails for the time that it takes. `certificate` is one of
     `certified_data_tree`, if there is any. `targets` are the canisters for which the sender's delegations admit it,
     None if they admit all. `metrics` say what `canister_metrics` tells; without them that is `Unspecified`. Calls that
-    a composite query makes are rejected with `open_codes` where the text names no code, else with those of production.
+    a composite query makes are rejected with `open_codes` where the text names no code, else with those of production,
+    and are made in this `order`.
     """
     if len(request.nonce) > state.profile.limits.nonce:
         return QueryRefused(RejectReason.INVALID_ARGUMENT)
@@ -56,6 +59,7 @@ def query(
         certificate,
         Map() if metrics is None else metrics,
         Map() if open_codes is None else open_codes,
+        order,
     )
     if request.canister_id == MANAGEMENT_CANISTER:
         return management_query(given, request, effective_id, endpoint, targets)

@@ -8,11 +8,14 @@ from conformance.canisters.scripted import (
     append_to_slot,
     bytes_of_u32,
     call,
+    counter,
     program,
     reject,
     reply,
+    set_counter,
     slot,
     trap,
+    when,
 )
 from conformance.judging.patterns import denies, fails, rejects, rejects_with, replies, replies_where, replies_with
 from conformance.protocol.interface import QueryAnswer
@@ -49,6 +52,21 @@ def composite(stage: Stage) -> None:
     answer = stage.query(first, program(call(second, "query", inner, on_reply=RELAY_REPLY)), "composite")
     # Then
     stage.expect(answer, replies_with(first))
+
+
+@scenario(
+    "A composite query that makes two calls hears each answer once, in any order",
+    covers=(*COMPOSITE, "rule.query.composite-callbacks", "unspec.order.composite-calls"),
+)
+def two_calls(stage: Stage) -> None:
+    # Given
+    canister, other = scripted(stage), scripted(stage)
+    noting = append_to_slot(0, ic0.msg_arg_data()) + when(counter(1), reply(slot(0)), set_counter(1, 1))
+    asking = [call(other, "query", program(reply(text)), on_reply=program(noting)) for text in (b"one ", b"two ")]
+    # When
+    answer = stage.query(canister, program(*asking), "composite")
+    # Then
+    stage.expect(answer, replies())
 
 
 @scenario("A composite query calls composite queries", covers=COMPOSITE)

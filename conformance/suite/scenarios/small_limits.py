@@ -27,6 +27,8 @@ from conformance.judging.patterns import fails, refuses, rejects, replies, repli
 from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.calls import amount
+from conformance.suite.scenarios.chunks import chunked, upload
+from conformance.suite.scenarios.management_calls import DONE, manage
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.snapshots import take
 from conformance.suite.stage import Stage
@@ -236,6 +238,23 @@ def upgrade_limit(stage: Stage) -> None:
     stage.expect(of_new, fails(RejectReason.INSTRUCTION_LIMIT_EXCEEDED))
     stage.expect(of_old, fails(RejectReason.INSTRUCTION_LIMIT_EXCEEDED))
     still_remembers(stage, canister)
+
+
+@scenario(
+    "An installation from two chunks that takes several slices is answered in the end",
+    covers=("rule.mgmt.install-chunked-code", "prod.install_code.install_chunked_with_dts_works"),
+    profile=SMALL,
+)
+def long_installation_from_chunks(stage: Stage) -> None:
+    # Given
+    canister, code = stage.create(), load("scripted")
+    chunks = code[:3_000], code[3_000:]
+    upload(stage, canister, *chunks)
+    # When compiling alone, at 6,000 instructions a byte, takes many slices
+    answer = manage(stage, canister, "install_chunked_code", chunked(canister, *chunks))
+    # Then
+    stage.expect(answer, DONE)
+    stage.expect(stage.call(canister, program(reply(b"runs"))), replies_with(b"runs"))
 
 
 @scenario(

@@ -113,7 +113,12 @@ def controllers_change(stage: Stage) -> None:
 
 @scenario(
     "The hash of a module is that of its bytes as they were sent, compressed or not, and there is none without code",
-    covers=("def.canister-status-record", "module.encoding", "prod.canister_manager.canister_status_module_hash"),
+    covers=(
+        "def.canister-status-record",
+        "module.encoding",
+        "prod.canister_manager.canister_status_module_hash",
+        "prod.canister_manager.test_install_code_rate_limiting_disabled",
+    ),
 )
 def module_hashes(stage: Stage) -> None:
     # Given

@@ -39,6 +39,36 @@ class RejectsCallsOfQueries(BlackBox):
             composite_query.answer_to = answer_to
 
 
+class CallsTheLatestFirst(BlackBox):
+    """Of the open calls of a composite query, the one that was performed last is made next."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        place_of_next_call = composite_query.place_of_next_call
+        composite_query.place_of_next_call = lambda evaluation: len(evaluation.open_calls.items) - 1
+        try:
+            return super().query(query, effective_id)
+        finally:
+            composite_query.place_of_next_call = place_of_next_call
+
+
+class AnswersAllCallsAlike(BlackBox):
+    """All calls of a composite query are answered as the first one that is made."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer_to = composite_query.answer_to
+        answers: list[Any] = []
+
+        def first_answer(evaluation: Any, call: Any) -> Any:
+            answers.append(answer_to(evaluation, call))
+            return answers[0]
+
+        composite_query.answer_to = first_answer
+        try:
+            return super().query(query, effective_id)
+        finally:
+            composite_query.answer_to = answer_to
+
+
 class RejectsCallsToNobodyAsFatal(RejectsCallsOfQueries):
     """Those to canisters that do not exist: the text names no code."""
 

@@ -196,3 +196,76 @@ def test_a_chunk_that_is_uploaded_again_takes_no_memory() -> None:
     assert (usage(stage, canister), reserved(stage, canister)) == (before, 0)
     other = stage.manage("upload_chunk", management.UploadChunkArguments(canister, b"another chunk"))
     assert isinstance(other, Rejected)
+
+
+@pytest.mark.checklist("prod.memory_matrix.test_memory_suite_take_snapshot_and_uninstall_code")
+def test_a_snapshot_whose_canister_is_uninstalled_takes_the_place_of_the_one_before() -> None:
+    stage, canister = stingy()
+    (one,) = stage.canister(canister).snapshots.keys()
+    changed(stage, canister, reserved_cycles_limit=10**15)
+    second = snapshot(stage, canister, one)
+    before, kept = usage(stage, canister), reserved(stage, canister)
+    changed(stage, canister, reserved_cycles_limit=kept)
+    arguments = management.TakeSnapshotArguments(canister, second, True)
+    assert isinstance(stage.manage("take_canister_snapshot", arguments), Replied)
+    assert usage(stage, canister) < before
+    assert reserved(stage, canister) == kept
+
+
+# Creating, and snapshots that are uploaded.
+
+
+@pytest.mark.checklist(
+    "prod.canister_manager.create_canister_reserves_cycles_for_memory_allocation",
+    "prod.canister_manager.resource_saturation_scaling_works_in_create_canister",
+    "prod.canister_manager.canister_status_contains_reserved_cycles",
+)
+def test_the_memory_with_which_a_canister_is_created_is_reserved_for_out_of_its_balance() -> None:
+    stage = Stage()
+    crowded(stage)
+    before = set(stage.state.canisters.keys())
+    settings = management.SettingsArguments(memory_allocation=10**9, reserved_cycles_limit=10**16)
+    arguments = management.ProvisionalCreateArguments(amount=10**16, settings=settings)
+    assert isinstance(stage.manage("provisional_create_canister_with_cycles", arguments), Replied)
+    (created,) = set(stage.state.canisters.keys()) - before
+    price = reservation(LARGE, 10**9)
+    status = stage.control("canister_status", created)
+    assert isinstance(status, Replied)
+    told = management.decode_canister_status(status.data)
+    assert told.reserved_cycles == price > 0
+    assert told.cycles == 10**16 - price
+
+
+@pytest.mark.checklist(
+    "prod.storage_reservation.test_storage_reservation_triggered_in_upload_and_load_canister_snapshot_with_enough_cycles_available",
+    "prod.memory_matrix.test_memory_suite_upload_canister_snapshot_data_wasm_module",
+)
+def test_an_uploaded_snapshot_is_reserved_for_as_a_whole_and_its_data_are_not() -> None:
+    stage, canister = on_a_full_subnet()
+    one = snapshot(stage, canister)
+    answer = stage.manage("read_canister_snapshot_metadata", management.SnapshotArguments(canister, one))
+    assert isinstance(answer, Replied)
+    so_far = reserved(stage, canister)
+    told = management.decode_result("read_canister_snapshot_metadata", answer.data)
+    arguments = management.UploadSnapshotMetadataArguments(
+        canister_id=canister,
+        replace_snapshot=None,
+        wasm_module_size=told.wasm_module_size,
+        globals=told.globals,
+        wasm_memory_size=told.wasm_memory_size,
+        stable_memory_size=1_000 * WASM_PAGE,
+        certified_data=told.certified_data,
+        global_timer=told.global_timer,
+        on_low_wasm_memory_hook_status=told.on_low_wasm_memory_hook_status,
+    )
+    assert isinstance(stage.manage("upload_canister_snapshot_metadata", arguments), Replied)
+    with_metadata, used = reserved(stage, canister), usage(stage, canister)
+    assert with_metadata > so_far
+    (uploaded,) = set(stage.canister(canister).snapshots.keys()) - {one}
+    data = management.UploadSnapshotDataArguments(canister, uploaded, management.ModulePart(0), SCRIPTED)
+    assert isinstance(stage.manage("upload_canister_snapshot_data", data), Replied)
+    assert (reserved(stage, canister), usage(stage, canister)) == (with_metadata, used)
+    assert isinstance(
+        stage.manage("load_canister_snapshot", management.LoadSnapshotArguments(canister, uploaded)), Replied
+    )
+    assert reserved(stage, canister) > with_metadata

@@ -9,12 +9,16 @@ from conformance.canisters.library import load
 from conformance.canisters.scripted import call, program, reply
 from properties.agreement.stage import ALICE, Stage
 from properties.agreement.tests.test_logs import told
-from spec.machine import canonical_label, step
-from spec.production.choices import as_production
+from reference_impl.subnet.observations import Accepted
+from spec.machine import canonical_label, step, submission_label
+from spec.production.choices import FREE_SETTINGS_CHANGE, as_production
 from spec.production.executions import open_calls
 from spec.profile import load_profile
 from spec.state.request import Replied, Request
 from spec.transition import Step
+from spec.values.containers import List
+from spec.values.identifiers import MANAGEMENT_CANISTER
+from spec.values.management import SettingsArguments, UpdateSettingsArguments, encode_arguments
 from spec.values.quantities import NANOSECONDS_PER_SECOND
 
 MODULE = load("scripted")
@@ -162,6 +166,24 @@ def test_slots_are_free_again_when_responses_are_handled():
     three = program(*[call(other, "update", program(reply(b"")))] * 3, reply(b""))
     run_alone(stage, canister, three)
     assert all("refused_calls" not in made for made in run_alone(stage, canister, three))
+
+
+@pytest.mark.checklist("rule.submit-call.mgmt-controller-methods")
+@pytest.mark.parametrize("controllers", [1, 10])
+def test_a_frozen_canister_takes_a_change_of_its_settings_that_is_short(controllers):
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    stage.manage("update_settings", UpdateSettingsArguments(canister, SettingsArguments(freezing_threshold=2**50)))
+    engine, state = stage.lockstep.engine, stage.state
+    engine.explain()
+    thawed = SettingsArguments(freezing_threshold=0, controllers=List((ALICE,) * controllers))
+    argument = encode_arguments(UpdateSettingsArguments(canister, thawed))
+    expiry = state.system_time + 240 * NANOSECONDS_PER_SECOND
+    request = Request(b"thaw", expiry, ALICE, MANAGEMENT_CANISTER, "update_settings", argument)
+    taken = engine.submit(request, canister)
+    assert isinstance(taken, Accepted) == (len(argument) <= FREE_SETTINGS_CHANGE) == (controllers == 1)
+    labels = [claimed.label for claimed in engine.explain()]
+    assert labels == ([as_production(state, submission_label(request, canister))] if controllers == 1 else [])
 
 
 @pytest.mark.checklist("api.msg-deadline")

@@ -51,8 +51,8 @@ def installed(**modules):
     return world(*((ids[name], canister(ids[name], code(ids[name], raw))) for name, raw in modules.items()))
 
 
-def asking(state, **changes):
-    return query(state, a_request(A, "ask", b"question", **changes), A)
+def asking(state, order=(), **changes):
+    return query(state, a_request(A, "ask", b"question", **changes), A, order=order)
 
 
 def failing(reason, detail=""):
@@ -113,6 +113,23 @@ def test_callbacks_run_one_after_the_other_on_the_latest_state_until_one_respond
     assert seen == [("callback 1", b"first\0"), ("callback 2", b"second"), ("callback 3", b"third\0")]
     used = [given["environment"].call_context_instructions for _, given in FAKES[asks].seen]
     assert used == [0, 100, 110, 130]
+
+
+@pytest.mark.checklist("unspec.order.composite-calls")
+@pytest.mark.parametrize(
+    ("order", "callbacks"), [((), "1234"), ((0, 0), "1234"), ((2,), "3124"), ((1, 1, 1), "2314"), ((0, 9), "1234")]
+)
+def test_any_open_call_may_be_made_next(order, callbacks):
+    made = List.of(*[calling(callback=number) for number in (1, 2, 3)])
+    asks = composite(
+        {
+            "composite_query ask": returns(new_calls=made),
+            "callback 1": returns(new_calls=List.of(calling(callback=4))),
+            **{f"callback {number}": returns() for number in (2, 3, 4)},
+        }
+    )
+    asking(installed(a=asks, b=module(gives=ANSWERS)), order=order)
+    assert [name for name, _ in FAKES[asks].seen[1:]] == [f"callback {number}" for number in callbacks]
 
 
 @pytest.mark.checklist("rule.query.method-execution", "rule.query.composite-calls")

@@ -8,6 +8,7 @@ from spec.rules.management.status import encoded_status
 from spec.rules.resources import memory_usage_of_history
 from spec.rules.tests.services import rejection, sha256
 from spec.rules.tests.worlds import (
+    PROFILE,
     USER,
     A,
     a_call,
@@ -145,6 +146,26 @@ def test_a_stopping_canister_for_which_nobody_waits_is_started_and_nobody_is_rej
     fired = fire(managing((A, canister(A, status=Stopping())), call=call), "start_stopping_canister", message_id=0)
     assert fired.state.canisters[A].status == Running()
     assert len(fired.state.messages) == 1, "the answer to the call alone"
+
+
+FEW = 10_000
+"""Instructions that an installation may take in these tests, beside what compiling takes."""
+
+
+@pytest.mark.checklist(
+    "error.instruction-limit",
+    "rule.mgmt.upgrade.post-upgrade",
+    "prod.upgrade.upgrade_fails_on_long_start_hits_instructions_limit",
+    "prod.upgrade.upgrade_fails_on_start_resume_error",
+)
+@pytest.mark.parametrize("mode", [management.ReinstallMode(), management.UpgradeMode()])
+def test_code_whose_start_function_reaches_the_limit_is_not_installed(mode):
+    endless = with_hooks("(module (func $start (loop (br 0))) (start $start))")
+    limits = evolve(PROFILE.limits, install_code_instructions=6_000 * len(endless) + FEW)
+    state = installed(created(), module())
+    state = evolve(state, profile=evolve(PROFILE, limits=limits))
+    waiting = evolve(state, messages=Queue().append(asked(management.InstallCodeArguments(mode, A, endless))))
+    assert rejection(waiting) is RejectReason.INSTRUCTION_LIMIT_EXCEEDED
 
 
 # Sizes that are told.

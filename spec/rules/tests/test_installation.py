@@ -361,7 +361,11 @@ def test_the_hook_of_the_old_code_comes_before_the_question_whether_the_heap_is_
     assert reason(upgrading(module(), old), UPGRADE) == RejectReason.CANISTER_TRAPPED
 
 
-@pytest.mark.checklist("error.install-code-not-enough-cycles", "rule.mgmt.install-code.conditions")
+@pytest.mark.checklist(
+    "error.install-code-not-enough-cycles",
+    "rule.mgmt.install-code.conditions",
+    "prod.upgrade.upgrade_fails_on_not_enough_cycles",
+)
 @pytest.mark.parametrize(("rule", "mode", "hook"), MODES)
 def test_no_hook_runs_if_the_cycles_for_the_largest_installation_are_not_there(rule, mode, hook):
     new, old = module(gives={hook: traps()}), module(gives={"pre_upgrade": traps()})

@@ -260,3 +260,21 @@ def test_an_uploaded_chunk_is_added_under_its_hash():
 )
 def test_bytes_that_have_no_place_are_refused(state, reason):
     assert rejection(state) is reason
+
+
+@pytest.mark.checklist(
+    "rule.mgmt.upload-snapshot-data",
+    "rule.mgmt.read-snapshot-data",
+    "prod.canister_snapshots.upload_snapshot_module_with_checkpoint",
+)
+def test_a_module_of_ten_megabytes_that_is_uploaded_in_slices_is_read_back_unchanged():
+    megabyte, whole = 1_000_000, numbered(10_000_000)
+    snapshot = evolve(UPLOADED, raw_module=bytes(len(whole)))
+    for offset in range(0, len(whole), megabyte):
+        state = writing(ModulePart(offset), whole[offset : offset + megabyte], snapshot=snapshot)
+        snapshot = fire(state, UPLOAD_DATA, message_id=0).state.canisters[A].snapshots[ID]
+    told = [
+        fire(reading(ModulePart(offset, megabyte), snapshot=snapshot), READ_DATA, message_id=0).state
+        for offset in range(0, len(whole), megabyte)
+    ]
+    assert b"".join(management.decode_result(READ_DATA, reply_of(state)) for state in told) == whole

@@ -8,6 +8,7 @@ import pytest
 from spec.canister.outcome import Callback, Closure, MethodCall, Returned, Trapped
 from spec.fees import call_fee, cycles_per_response
 from spec.profile import load_profile
+from spec.values.rejects import Reply
 
 Run = Callable[..., Any]
 
@@ -254,3 +255,14 @@ def test_a_method_name_that_is_not_utf_8_is_patched(go: Run) -> None:
     outcome = go(NEW + PERFORM, '(data (i32.const 100) "idna\\ffe")')
     assert next(iter(outcome.new_calls)).method_name == "na\ufffde"
     assert next(iter(outcome.new_calls)).fee == fee(4)
+
+
+@pytest.mark.checklist("prod.hypervisor.wasm64_ic0_call_perform_enqueues_request")
+def test_a_wide_module_calls_and_replies(go: Run) -> None:
+    new = NEW.replace("i32", "i64")
+    append = "(call $call_data_append (i64.const 106) (i64.const 8))"
+    outcome = go(new + append + PERFORM + "(call $msg_reply)", DATA.replace("i32", "i64"), wasm64=True)
+    assert [(call.callee, call.method_name, call.argument) for call in outcome.new_calls] == [
+        (b"id", "name", b"ARGUMENT")
+    ]
+    assert outcome.response == Reply(b"")

@@ -3,13 +3,14 @@
 import pytest
 from attrs import evolve
 
+from spec.canister.outcome import TrapReason
 from spec.production.rounds.tests.playing import SECOND, SLICE, Played, asking, busy, doing, with_figures
 from spec.rules.tests.worlds import A, B, returns, traps, world
 from spec.state.request import Processing, Received, Rejected, Replied
 from spec.transition import Executed
 from spec.values.containers import Map
 from spec.values.identifiers import Principal
-from spec.values.rejects import Reply
+from spec.values.rejects import RejectReason, Reply
 
 LONG = 2 * SLICE + 5
 """It takes three slices."""
@@ -142,3 +143,13 @@ def test_who_ends_a_long_execution_had_its_share_though_it_was_not_the_first_on_
     played = busy(*ids, instructions=SLICE + 5).round(asking(ids[2]), asking(ids[3])).round()
     assert played.done[1].cores == (10, 0, 0, 0)
     assert [played.record(one).fully_executed for one in ids] == [1, 1, 2, 2, 0, 0]
+
+
+@pytest.mark.checklist("prod.sched_dts.dts_long_execution_runs_out_of_instructions")
+def test_an_execution_that_reaches_its_limit_of_ten_slices_fails_in_the_tenth_round():
+    reaching = traps(10 * SLICE, TrapReason.OUT_OF_INSTRUCTIONS)
+    played = Played(world(doing(A, go=reaching))).round(asking(A)).idle(8)
+    assert played.status(asking(A).request) == Processing()
+    rejected = played.round().status(asking(A).request)
+    assert isinstance(rejected, Rejected)
+    assert rejected.reject.reason is RejectReason.INSTRUCTION_LIMIT_EXCEEDED

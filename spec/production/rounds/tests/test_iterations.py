@@ -117,6 +117,7 @@ def test_changed_memory_ends_the_work_of_a_core_and_the_round():
     assert executed(played.round()) == [2], "what is written again is as before, and counts nothing"
 
 
+@pytest.mark.checklist("prod.sched_rate_limiting.canister_gets_heap_delta_rate_limited")
 def test_a_canister_that_changed_much_memory_pauses_until_its_debit_has_fallen():
     state = with_figures(world(doing(A, go=writing(16))), heap_delta_of_canister=6 * 4096)
     played = Played(state).round(asking(A), asking(A, 1))

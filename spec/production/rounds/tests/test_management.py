@@ -321,3 +321,35 @@ def test_a_canister_that_is_deleted_in_a_round_has_no_turn_in_it():
     assert isinstance(played.status(delete.request), Replied)
     assert played.done[0].cores == (5, 0, 0, 0)
     assert played.rounds.records.keys() == [B]
+
+
+CHANGED = {"certified_data": b"certified", "global_timer": 2**62}
+
+
+@pytest.mark.parametrize(
+    ("mode", "hook", "certified_data"),
+    [
+        pytest.param(
+            management.ReinstallMode(),
+            "init",
+            b"",
+            marks=pytest.mark.checklist("prod.install_code.install_with_dts_correctly_updates_system_state"),
+        ),
+        pytest.param(
+            management.UpgradeMode(),
+            "post_upgrade",
+            b"certified",
+            marks=pytest.mark.checklist("prod.install_code.upgrade_with_dts_correctly_updates_system_state"),
+        ),
+    ],
+)
+def test_an_installation_of_several_slices_changes_the_canister_once(mode, hook, certified_data):
+    state = world(doing(A, go=returns(5), settings=CHANGED))
+    before = state.canisters[A]
+    install = installing(A, module(gives={hook: returns(LONG)}), mode)
+    played = Played(state).round(install)
+    assert played.state.canisters[A].version == before.version
+    after = played.idle(2).state.canisters[A]
+    assert (after.certified_data, after.global_timer) == (certified_data, 0)
+    assert after.version == before.version + 1
+    assert after.history.total_changes == before.history.total_changes + 1

@@ -295,3 +295,71 @@ def test_balance_and_contexts_stand_still_while_a_callback_is_paused(callback, k
     assert second.state.call_contexts == first.state.call_contexts
     ended = second.idle(2)
     assert isinstance(ended.status(asking(A).request), kind)
+
+
+# Budgets and order.
+
+
+@pytest.mark.checklist("prod.sched_limits.subnet_messages_respect_instruction_limit_per_round")
+def test_installations_have_a_sixteenth_of_a_round_and_requests_the_rest():
+    figures = {"round_instructions": 400, "slice_instructions": 10, "install_slice_instructions": 10}
+    free = {"execution_overhead": 0, "canister_overhead": 0, "finalization_overhead": 0}
+    new = module(gives={"init": returns(10)})
+    empty = [(one, canister(one, Empty())) for one in ids(21)[1:]]
+    state = with_figures(world(doing(A, go=returns(10)), *empty), **figures, **free)
+    installs = [installing(one, new, nonce=number) for number, (one, _) in enumerate(empty)]
+    requests = [asking(A, number) for number in range(10)]
+    played = Played(state).round(*installs, *requests)
+    assert kinds(played, *installs).count(Replied) == 3
+    assert kinds(played, *requests) == [Rejected] * 10
+
+
+@pytest.mark.checklist("prod.sched_subnet_messages.missing_effective_canister_state_is_executed")
+def test_a_call_about_a_canister_that_does_not_exist_is_answered_at_once():
+    argument = management.encode_arguments(management.CanisterIdArguments(ids(9)[8]))
+    asking_about = performed(MANAGEMENT_CANISTER, "canister_status", argument)
+    state = world(doing(A, go=returns(new_calls=List.of(asking_about)), callback=returns(response=DONE)))
+    played = Played(state).round(asking(A)).round()
+    assert played.rules() == ["management_call_rejection"]
+
+
+@pytest.mark.checklist("prod.sched_dts.dts_update_and_heartbeat")
+def test_a_heartbeat_that_takes_a_whole_round_comes_before_a_request_that_runs_later():
+    state = world(doing(A, heartbeat=returns(SLICE), go=returns(LONG, response=DONE)))
+    played = Played(state).round(asking(A))
+    assert "heartbeat_context_creation" in played.rules()
+    assert played.status(asking(A).request) == Received()
+    assert played.idle(6).status(asking(A).request) == Replied(b"done")
+
+
+@pytest.mark.checklist("prod.dts.dts_pending_upgrade_with_heartbeat")
+def test_an_upgrade_that_checkpoints_held_up_is_done_at_last_and_then_heartbeats_run_and_no_timer():
+    beating = {"heartbeat": returns(heap=b"beat"), "global_timer": returns(heap=b"timer")}
+    old = code(A, module(gives={"pre_upgrade": returns(LONG), **beating}))
+    upgrade = installing(A, module(gives=beating), UPGRADE)
+    played = Played(world((A, canister(A, old, global_timer=0)))).round(upgrade)
+    for _ in range(3):
+        played = checkpoint(played)
+        assert played.status(upgrade.request) == Processing()
+    played = played.idle(5)
+    assert isinstance(played.status(upgrade.request), Replied)
+    ran = [rule for number in range(-2, 0) for rule in played.rules(number)]
+    assert "heartbeat_context_creation" in ran
+    assert "global_timer_context_creation" not in ran
+    assert played.state.canisters[A].code.wasm_state.wasm_memory.read(0, 4) == b"beat"
+
+
+@pytest.mark.checklist("prod.dts.dts_long_running_calls")
+def test_thirty_long_updates_with_long_callbacks_and_short_messages_between_them_all_end():
+    calling = returns(SLICE + 5, new_calls=List.of(performed(B)))
+    state = world(
+        *(doing(one, go=calling, callback=returns(SLICE + 5, response=DONE)) for one in ids(32)[2:]),
+        doing(B, go=returns(response=DONE), **{"update quick": returns(response=DONE)}),
+    )
+    long = [asking(one) for one in ids(32)[2:]]
+    short = [asking(B, number, "quick") for number in range(5)]
+    played = Played(state).round(*long)
+    for one in short:
+        played = played.round(one)
+    played = played.idle(35)
+    assert kinds(played, *long, *short) == [Replied] * 35
