@@ -269,3 +269,12 @@ def test_an_uploaded_snapshot_is_reserved_for_as_a_whole_and_its_data_are_not() 
         stage.manage("load_canister_snapshot", management.LoadSnapshotArguments(canister, uploaded)), Replied
     )
     assert reserved(stage, canister) > with_metadata
+
+
+@pytest.mark.checklist("prod.memory_matrix.test_memory_suite_upload_canister_snapshot_metadata_shrinking_memory_usage")
+def test_a_small_snapshot_that_is_uploaded_in_place_of_a_large_one_gives_memory_back() -> None:
+    stage, canister = stingy()
+    (one,) = stage.canister(canister).snapshots.keys()
+    small = management.UploadSnapshotMetadataArguments(canister, 10, 0, 0, replace_snapshot=one)
+    falls(stage, canister, "upload_canister_snapshot_metadata", small)
+    assert one not in stage.canister(canister).snapshots
