@@ -39,6 +39,7 @@ from conformance.reporting.terminal import (
     case_line,
     causes_told,
     expectation,
+    observations_told,
     summary,
     table,
     unexpected_passes_told,
@@ -47,6 +48,7 @@ from conformance.running.case import Case, Manner
 from conformance.running.processes import Target, cases_without_handshake, describe, nothing_known
 from conformance.running.workers import default_workers, ending_on_signals, run_all
 from conformance.suite.loading import all_scenarios, selected
+from conformance.suite.looking import Looking
 from conformance.suite.scenario import Scenario
 from spec.tooling.command_arguments import VerbParser, complain
 
@@ -90,6 +92,12 @@ def _parser() -> VerbParser:
     )
     add_profile(parser)
     parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
+    parser.add_argument(
+        "--look",
+        choices=[each.value for each in Looking],
+        default=Looking.AT_THE_END.value,
+        help="when the judge observes by itself what can be observed; by default at the end of every scenario",
+    )
     parser.add_argument("--time-limit", type=positive, metavar="SECONDS", help="for every verb of the protocol")
     parser.add_argument("--list", action="store_true", help="list the scenarios and do nothing else")
     parser.add_argument("--fail-fast", action="store_true", help="end the run at the first unexpected failure")
@@ -134,7 +142,12 @@ def _complain(problem: str) -> int:
 def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: ExpectedFailures, files: Files) -> int:
     """Runs the scenarios and reports."""
     limits = DEFAULT_TIME_LIMITS if given.time_limit is None else TimeLimits.uniform(given.time_limit)
-    manner = Manner(environment=given.environment, black_box=given.black_box, profile=given.profile)
+    manner = Manner(
+        environment=given.environment,
+        black_box=given.black_box,
+        profile=given.profile,
+        looking=Looking(given.look),
+    )
     target = Target(given.implementation or bundled_implementation(given.profile), manner, limits, given.log)
     command = repeating_command(given)
     started = time.monotonic()
@@ -176,6 +189,8 @@ def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
         words += ["--environment", given.environment.name]
     if given.black_box:
         words.append("--black-box")
+    if given.look != Looking.AT_THE_END.value:
+        words += ["--look", given.look]
     if given.time_limit is not None:
         words += ["--time-limit", str(given.time_limit)]
     return tuple(words)
@@ -204,7 +219,7 @@ def _show(case: Case, reason: str | None, command: tuple[str, ...]) -> None:
 
 def _finish(report: Report, files: Files) -> None:
     print("\n" + "\n".join(table(report)) + "\n")
-    for lines in (list(causes_told(report)), list(unexpected_passes_told(report))):
+    for lines in map(list, (observations_told(report), causes_told(report), unexpected_passes_told(report))):
         if lines:
             print("\n".join(lines) + "\n")
     for kind, write in REPORTS.items():

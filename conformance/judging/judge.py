@@ -38,7 +38,7 @@ from spec.state.request import Request, content_of
 from spec.state.state import State
 from spec.transition import NotEnabled, Step, Unspecified
 from spec.values.containers import List, Map
-from spec.values.identifiers import Principal, RequestId, Text
+from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import Count
 
 DEFAULT_STEPS: Final[Count] = 20_000
@@ -120,6 +120,25 @@ class Judge(Protocol):
     @property
     def effort(self) -> Mapping[str, int]:
         """How much the judge had to do, for the report."""
+        ...
+
+    @property
+    def likely_state(self) -> State:
+        """A state in which the implementation may be."""
+        ...
+
+    def knows(self, identifier: Blob) -> bool:
+        """The implementation is known to use this id for what has it in the likely state."""
+        ...
+
+    @property
+    def knows_the_order(self) -> bool:
+        """The judge is told in which order things happened, and need not try others."""
+        ...
+
+    @property
+    def knows_all_values(self) -> bool:
+        """Nothing that the system chose is unknown, as random bytes are that a canister keeps to itself."""
         ...
 
     def new_steps(self) -> Sequence[Text]:

@@ -47,8 +47,9 @@ from spec.state.digest import state_digest
 from spec.state.dump import dumped
 from spec.state.label import Label
 from spec.state.request import Replied, Request
+from spec.state.state import State
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
-from spec.values.identifiers import Principal, RequestId, Text
+from spec.values.identifiers import Blob, Principal, RequestId, Text
 
 
 class Replay:
@@ -96,6 +97,23 @@ class Replay:
     @property
     def departures(self) -> Sequence[Text]:
         return tuple(dict.fromkeys(self._departures))
+
+    @property
+    def likely_state(self) -> State:
+        return self._state
+
+    def knows(self, identifier: Blob) -> bool:
+        """Whoever explains itself tells all ids."""
+        return True
+
+    @property
+    def knows_the_order(self) -> bool:
+        return True
+
+    @property
+    def knows_all_values(self) -> bool:
+        """And all values."""
+        return True
 
     def new_steps(self) -> Sequence[Text]:
         steps, self._new_steps = self._new_steps, []

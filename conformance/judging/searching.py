@@ -65,12 +65,13 @@ from conformance.protocol.interface import (
     Values,
 )
 from spec.machine import step
+from spec.rules.management.answers import ANSWERS
 from spec.state.canonical import canonical_form
 from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
-from spec.values.identifiers import Principal, RequestId, Text
+from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
 Words = Callable[[], Text]
@@ -78,6 +79,9 @@ Words = Callable[[], Text]
 
 Others = dict[Hashable, Words]
 """What states would have shown instead of one thing that was seen, in the order of finding."""
+
+CHOOSING: Final = frozenset({"raw_rand", *ANSWERS})
+"""Rules with values that the system chooses, which a canister may keep to itself."""
 
 SHOWN_ALTERNATIVES: Final = 8
 """How many allowed outcomes a failure lists."""
@@ -97,6 +101,7 @@ class Search:
         self._silences: dict[Text, None] = {}
         self._requests: dict[RequestId, Request] = {}
         """Those that were taken in."""
+        self._replies: list[Blob] = []
 
     @property
     def effort(self) -> Mapping[str, int]:
@@ -123,6 +128,23 @@ class Search:
     def has_drifted(self) -> bool:
         """What was seen is explained only if versions rose by themselves."""
         return self._candidates.have_drifted()
+
+    @property
+    def likely_state(self) -> State:
+        """The first that explains all that was seen."""
+        return next(iter(self._candidates)).state
+
+    def knows(self, identifier: Blob) -> bool:
+        """An id that was told is no stand-in."""
+        return any(identifier in reply for reply in self._replies)
+
+    @property
+    def knows_the_order(self) -> bool:
+        return False
+
+    @property
+    def knows_all_values(self) -> bool:
+        return self._fired.isdisjoint(CHOOSING)
 
     # What was done and seen
 
@@ -153,6 +175,7 @@ class Search:
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         bindings = bindings_from(answers.values())
+        self._replies += bindings.replies
         told = versions_told(bindings.replies)
         passes: dict[tuple[CanisterVersion, ...], set[Hashable]] = {(): set(), told: set()}
 

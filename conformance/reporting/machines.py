@@ -20,6 +20,8 @@ def as_json(report: Report) -> dict[str, Any]:
     return {
         "counts": dict(report.counts),
         "as_production": dict(report.as_production),
+        "scenarios": len(report.cases),
+        "observations": {"made": report.observations, "left_out": dict(report.left_out)},
         "expected_failures": {
             "failed": report.expected_failures,
             "passed": [case.id for case in report.unexpected_passes],
@@ -59,6 +61,7 @@ def _case_as_json(report: Report, case: Case) -> dict[str, Any]:
         "seconds": round(case.seconds, 3),
         "judged_by": case.judged_by,
         "effort": dict(case.effort),
+        "observations": {"made": case.looked.observations, "left_out": dict(case.looked.left_out)},
         "rules": list(case.fired),
         "covers": list(case.covers),
     }

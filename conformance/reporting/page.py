@@ -8,7 +8,14 @@ from conformance.judging.verdicts import AsProduction, Fail
 from conformance.protocol.quoting import escaped
 from conformance.reporting.concerned import concerned, shown_concerned
 from conformance.reporting.report import Report
-from conformance.reporting.terminal import causes_told, expectation, reasons, summary, unexpected_passes_told
+from conformance.reporting.terminal import (
+    causes_told,
+    expectation,
+    observations_told,
+    reasons,
+    summary,
+    unexpected_passes_told,
+)
 from conformance.running.case import Case
 from spec.values.identifiers import Text
 
@@ -40,6 +47,9 @@ def _parts(report: Report) -> Iterator[Text]:
     manner = report.manner
     where = f"environment {manner.environment.name}, profile {manner.profile}"
     yield f"<p>{_html(summary(report))}; {_html(where)}.</p>"
+    observed = "; ".join(line.strip() for line in observations_told(report))
+    if observed:
+        yield f"<p>{_html(observed)}.</p>"
     told = [*causes_told(report), *unexpected_passes_told(report)]
     if told:
         yield f"<pre>{chr(10).join(map(html.escape, told))}</pre>"

@@ -49,6 +49,19 @@ class Report:
         return {each.value: found[each] for each in AsProduction}
 
     @property
+    def observations(self) -> Count:
+        """How much the judge observed by itself."""
+        return sum(case.looked.observations for case in self.cases)
+
+    @property
+    def left_out(self) -> Mapping[Text, Count]:
+        """How many observations were left out, by reason, the most frequent first."""
+        found: Counter[Text] = Counter()
+        for case in self.cases:
+            found.update(case.looked.left_out)
+        return dict(found.most_common())
+
+    @property
     def unexpected_failures(self) -> Sequence[Case]:
         """The failures that nobody expected."""
         failed = [case for case in self.sorted_cases if isinstance(case.verdict, Fail)]

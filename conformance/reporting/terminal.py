@@ -96,6 +96,15 @@ def unexpected_passes_told(report: Report) -> Iterator[Text]:
         yield f"{case.id}{expectation(case, report.expected.reason(case.id) or '').replace('    ', ' ', 1)}"
 
 
+def observations_told(report: Report) -> Iterator[Text]:
+    """How much the judge observed by itself, and what it left out."""
+    if not report.observations:
+        return
+    yield f"{len(report.cases):,} scenarios, {report.observations:,} observations of the judge's own"
+    for reason, count in report.left_out.items():
+        yield f"{count:>9,} left out: {escaped(reason)}"
+
+
 def summary(report: Report) -> Text:
     """The last line."""
     counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counts.items())

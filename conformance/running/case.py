@@ -7,6 +7,7 @@ from attrs import field, frozen
 from conformance.judging.environment import CALM, Environment
 from conformance.judging.judge import DEFAULT_SECONDS, DEFAULT_STEPS
 from conformance.judging.verdicts import AsProduction, Verdict
+from conformance.suite.looking import Looked, Looking
 from conformance.suite.transcript import Event
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
@@ -21,6 +22,8 @@ class Manner:
     """Ignore what the implementation can explain."""
     profile: Text = "production"
     """The name of a bundled profile, or a file. For scenarios that do not need one of their own."""
+    looking: Looking = Looking.AT_THE_END
+    """When the judge looks by itself at what can be observed."""
     steps: Count = DEFAULT_STEPS
     seconds: float = DEFAULT_SECONDS
 
@@ -49,3 +52,5 @@ class Case:
     """Whether what was seen is what production does."""
     departures: tuple[Text, ...] = ()
     """Where what was seen is not what production does."""
+    looked: Looked = Looked()
+    """What the judge observed by itself."""

@@ -18,6 +18,7 @@ from conformance.protocol.interface import (
     Unsupported,
 )
 from conformance.running.case import Case, Manner
+from conformance.suite.looking import Look, Looked, Looking
 from conformance.suite.scenario import Scenario
 from conformance.suite.stage import START, Stage
 from spec.profile import load_profile
@@ -58,6 +59,8 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
     is_broken = False
     stage: Stage | None = None
     judge: Judge | None = None
+    look: Look | None = None
+    fired: tuple[Text, ...] | None = None
     verdict: Verdict
     try:
         profile = load_profile(chosen.profile or manner.profile)
@@ -80,7 +83,13 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         else:
             judge = Search(terms, instance)
         stage = Stage(implementation, description, judge, terms, instance)
+        look = Look(stage, judge, description, terms)
+        if manner.looking is Looking.AFTER_EACH_SETTLING:
+            stage.when_settled = look.in_between
         chosen.script(stage)
+        fired = tuple(sorted(judge.fired))
+        if manner.looking is not Looking.NEVER and not stage.is_over:
+            look.at_the_end()
         verdict = Pass()
     except Judged as judged:
         verdict = judged.verdict
@@ -99,12 +108,13 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         seconds=time.monotonic() - started,
         judged_by={Replay: "replay", Search: "search"}.get(type(judge), ""),
         effort={} if judge is None else dict(judge.effort),
-        fired=() if judge is None else tuple(sorted(judge.fired)),
+        fired=tuple(sorted(judge.fired)) if fired is None and judge is not None else fired or (),
         fired_last=() if judge is None else judge.fired.latest(CONCERNED),
         transcript=() if stage is None else tuple(stage.transcript),
         is_broken=is_broken,
         as_production=as_production(chosen, description, manner, judge, verdict),
         departures=() if judge is None else tuple(judge.departures),
+        looked=Looked() if look is None else look.looked,
     )
 
 

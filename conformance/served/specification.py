@@ -43,7 +43,9 @@ from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.tooling.command_arguments import VerbParser, complain
 from spec.transition import NotEnabled, Output, Step, Unspecified
-from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text
+from spec.values.containers import Map
+from spec.values.identifiers import Blob, CanisterId, Principal, RequestId, SubnetId, Text
+from spec.values.management import CyclesConsumed
 from spec.values.quantities import Count, Nanoseconds
 
 SUBNET_ID: Final = SubnetId(Principal(hashlib.sha224(b"the subnet of the specification").digest() + b"\x02"))
@@ -123,8 +125,9 @@ class SpecificationImplementation:
 
     def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
         try:
-            certificate = certificate_of(self.current, query.canister_id)
-            return query_in(self.current, query, effective_id, certificate)
+            certificate = self.certificate(query.canister_id)
+            metrics = Map.of((canister_id, CyclesConsumed()) for canister_id, _ in self.current.canisters.items())
+            return query_in(self.current, query, effective_id, certificate, metrics)
         except Silence as silence:
             raise RuntimeError(f"the specification is silent: {silence}") from None
 
@@ -185,6 +188,10 @@ class SpecificationImplementation:
                 return result
 
     # What a planted bug changes
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        """The certificate that a query of the canister sees."""
+        return certificate_of(self.current, canister_id)
 
     def next(self) -> tuple[Label, Step] | None:
         """

@@ -6,8 +6,10 @@ A scenario says what users do. What may come of it is the judge's affair; `expec
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from attrs import frozen
@@ -96,6 +98,9 @@ SETTLING_ROUNDS: Final[Count] = 400
 SETTLING_SECONDS: Final = 60.0
 """Likewise after so long."""
 
+TOLD_OF_LOOKS: Final[Count] = 12
+"""So many of its last lines are told of a look of the judge's own that failed."""
+
 MUCH: Final[Cycles] = 10**14
 """Enough for anything that a scenario does."""
 
@@ -133,7 +138,13 @@ class Stage:
         self._names: dict[CanisterId, Text] = {}
         self._scripted: set[CanisterId] = set()
         """Canisters whose arguments are programs."""
+        self._is_over = False
         self.transcript: list[Event] = []
+        self.accepted: list[tuple[Sent, Principal]] = []
+        """The requests that were taken in, with their effective ids."""
+        self._unsaid: deque[tuple[Text, Callable[[], Text]]] | None = None
+        self.when_settled: Callable[[], None] | None = None
+        """What the judge does by itself whenever the system came to rest."""
 
     @property
     def subnet_id(self) -> SubnetId:
@@ -171,7 +182,7 @@ class Stage:
         place = self.name(request.canister_id)
         self._note(
             USERS.get(request.sender, "somebody"),
-            f"calls {place}.{request.method_name}{self._shown_argument(request.canister_id, request.argument)}",
+            lambda: f"calls {place}.{request.method_name}{self._shown_argument(request.canister_id, request.argument)}",
         )
         seen = self._implementation.submit(request, effective_id, endpoint)
         self._judge.submitted(request, submission_label(request, effective_id, endpoint), seen)
@@ -180,6 +191,7 @@ class Stage:
             case Accepted(request_id):
                 sent = Sent(request, request_id, None)
                 self._open[request_id] = sent
+                self.accepted.append((sent, effective_id))
                 return sent
             case Refused():
                 self._note("the system", shown(seen))
@@ -195,7 +207,33 @@ class Stage:
         for request_id, answer in answers.items():
             if not isinstance(answer, Received | Processing):
                 method_name = self._open.pop(request_id).request.method_name
-                self._note("the system", f"answers {method_name}: {shown(answer, self._judge.field_names)}")
+                self._note("the system", partial(self._shown_answer, f"answers {method_name}", answer))
+        if self.when_settled is not None:
+            self.when_settled()
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Inside, the judge looks by itself: it does not look while it looks, and tells what it did if that fails."""
+        before, self.when_settled = self.when_settled, None
+        self._note("the judge", "looks at what can be observed")
+        self._unsaid = deque(maxlen=TOLD_OF_LOOKS)
+        try:
+            yield
+        except Judged:
+            self.transcript += [Event(actor, text()) for actor, text in self._unsaid]
+            raise
+        finally:
+            self.when_settled, self._unsaid = before, None
+
+    def settle_what_is_open(self) -> None:
+        """Lets the system process the requests that have no answer yet."""
+        if self._open:
+            self.settle()
+
+    @property
+    def is_over(self) -> bool:
+        """There is no instance any more."""
+        return self._is_over
 
     def _advance(self, nanoseconds: Nanoseconds) -> Advanced:
         deadline = time.monotonic() + SETTLING_SECONDS
@@ -246,10 +284,10 @@ class Stage:
         effective = canister_id if effective_id is None else effective_id
         self._note(
             USERS.get(sender, "somebody"),
-            f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(canister_id, argument)}",
+            lambda: f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(canister_id, argument)}",
         )
         seen = self._implementation.query(query, effective)
-        self._note("the system", f"answers: {shown(seen, self._judge.field_names)}")
+        self._note("the system", partial(self._shown_answer, "answers", seen))
         self._judge.queried(query, effective, seen)
         return seen
 
@@ -263,7 +301,7 @@ class Stage:
         """Reads from the certified state."""
         self._need("read")
         seen = self._implementation.read(sender, effective_id, paths)
-        self._note(USERS.get(sender, "somebody"), f"reads {shown_values(seen, paths)}")
+        self._note(USERS.get(sender, "somebody"), lambda: f"reads {shown_values(seen, paths)}")
         self._judge.was_read(sender, effective_id, paths, seen)
         return seen
 
@@ -298,6 +336,7 @@ class Stage:
     def stop(self) -> None:
         """Ends the instance, and with it the scenario."""
         self._note("the judge", "says stop")
+        self._is_over = True
         self._implementation.stop()
 
     # The management canister
@@ -456,8 +495,15 @@ class Stage:
                 return f"({on_one_line(argument)})"
         return candid_text(argument, self._judge.field_names) or f"({shown_blob(argument)})"
 
-    def _note(self, actor: Text, text: Text) -> None:
-        self.transcript.append(Event(actor, text))
+    def _shown_answer(self, words: Text, seen: Seen) -> Text:
+        return f"{words}: {shown(seen, self._judge.field_names)}"
+
+    def _note(self, actor: Text, text: Text | Callable[[], Text]) -> None:
+        """Adds a line to the transcript; while the judge looks by itself, lines are put into words if that fails."""
+        if self._unsaid is not None:
+            self._unsaid.append((actor, (lambda: text) if isinstance(text, str) else text))
+        else:
+            self.transcript.append(Event(actor, text if isinstance(text, str) else text()))
 
     def _note_steps(self) -> None:
         for text in self._judge.new_steps():

@@ -1,76 +1,93 @@
 """A digest of a value of the state: equal values, equal digests, on every machine and in every run."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from enum import Enum
-from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from attrs import fields, has
 from rpds import HashTrieMap
 
-from spec.profile import Profile
 from spec.state.state import State
 from spec.values.identifiers import Blob
 
+INLINE: Final = 96
+"""Encodings of records that are longer stand as their SHA-256 in those of which they are a part."""
 
-def _chunks(value: Any) -> Iterator[bytes]:
+KEPT: Final = 50_000
+"""So many encodings of records are kept at most."""
+
+_kept: Final[dict[int, tuple[object, Blob]]] = {}
+"""Encodings by the identity of the record, with the record itself: while it is here, no other has its identity."""
+
+_encoders: Final[dict[type, Callable[[Any], Blob]]] = {}
+"""What encodes the values of each type that was met."""
+
+
+def _encoded(value: Any) -> Blob:
     """
-    An injective encoding in pieces: a tag, a length where there may be several parts, and the parts.
+    An injective encoding: a tag, a length where there may be several parts, and the parts.
 
     The entries of a map come in the order of their encoded keys.
     """
-    match value:
-        case None:
-            yield b"n"
-        case bool():
-            yield b"t" if value else b"f"
-        case int():
-            yield f"i{int(value)};".encode()
-        case Enum():
-            yield f"e{type(value).__name__}.{value.name};".encode()
-        case bytes():
-            yield f"b{len(value)};".encode()
-            yield value
-        case str():
-            text = value.encode()
-            yield f"s{len(text)};".encode()
-            yield text
-        case tuple():
-            yield f"l{len(value)};".encode()
-            for item in value:
-                yield from _chunks(item)
-        case HashTrieMap():
-            yield f"m{len(value)};".encode()
-            for key, entry in sorted((b"".join(_chunks(key)), key) for key in value):
-                yield key
-                yield from _chunks(value[entry])
-        case Profile():
-            yield encoded_profile(value)
-        case _ if has(type(value)):
-            yield from _record(value)
-        case _:
-            raise TypeError(f"a {type(value).__name__} is no value of the specification")
+    return _encoder(type(value))(value)
 
 
-def _record(value: Any) -> Iterator[bytes]:
-    yield f"r{type(value).__name__};".encode()
-    for attribute in fields(type(value)):
-        yield from _chunks(getattr(value, attribute.name))
+def _encoder(kind: type) -> Callable[[Any], Blob]:
+    """What encodes the values of a type."""
+    if kind not in _encoders:
+        bases = (encoder for base, encoder in ENCODERS.items() if issubclass(kind, base))
+        _encoders[kind] = next(bases, None) or _encoder_of_records(kind)
+    return _encoders[kind]
 
 
-@lru_cache(maxsize=8)
-def encoded_profile(profile: Profile) -> Blob:
-    """The encoding of a profile, which every state has and no step changes."""
-    return b"".join(_record(profile))
+def _encoder_of_records(kind: type) -> Callable[[Any], Blob]:
+    """What encodes the records of a type. No step changes a record, so each is encoded once."""
+    if not has(kind):
+        raise TypeError(f"a {kind.__name__} is no value of the specification")
+    tag = f"r{kind.__name__};".encode()
+    names = [attribute.name for attribute in fields(kind)]
+
+    def encoded(value: Any) -> Blob:
+        kept = _kept.get(id(value))
+        if kept is not None:
+            return kept[1]
+        whole = tag + b"".join([_encoded(getattr(value, name)) for name in names])
+        found = whole if len(whole) <= INLINE else b"d" + hashlib.sha256(whole).digest()
+        if len(_kept) >= KEPT:
+            _kept.clear()
+        _kept[id(value)] = (value, found)
+        return found
+
+    return encoded
+
+
+def _encoded_map(value: "HashTrieMap[Any, Any]") -> Blob:
+    entries = sorted([(_encoded(key), _encoded(entry)) for key, entry in value.items()])
+    return f"m{len(value)};".encode() + b"".join([part for entry in entries for part in entry])
+
+
+def _encoded_text(value: str) -> Blob:
+    text = value.encode()
+    return f"s{len(text)};".encode() + text
+
+
+ENCODERS: Final[dict[type, Callable[[Any], Blob]]] = {
+    type(None): lambda value: b"n",
+    bool: lambda value: b"t" if value else b"f",
+    int: lambda value: f"i{int(value)};".encode(),
+    Enum: lambda value: f"e{type(value).__name__}.{value.name};".encode(),
+    bytes: lambda value: f"b{len(value)};".encode() + value,
+    str: _encoded_text,
+    tuple: lambda value: f"l{len(value)};".encode() + b"".join([_encoded(item) for item in value]),
+    HashTrieMap: _encoded_map,
+}
+"""What encodes values that are no records, by the first type here to which they belong."""
 
 
 def value_digest(value: Any) -> Blob:
     """SHA-256 of the encoding of any value of the specification, 32 bytes."""
-    digest = hashlib.sha256()
-    for chunk in _chunks(value):
-        digest.update(chunk)
-    return digest.digest()
+    return hashlib.sha256(_encoded(value)).digest()
 
 
 def state_digest(state: State) -> Blob:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from conformance.judging.moves import Bindings, Move, by_itself, lacks_method, work
-from conformance.judging.reading import query_in
 from conformance.protocol.interface import (
     Accepted,
     Answer,
@@ -699,35 +698,24 @@ class ShufflesOnceMore(ShufflesBySeed):
 # Certificates
 
 
-class GivesCertificates(BlackBox):
-    """It gives queries a certificate of its own making."""
-
-    def made(self, canister_id: CanisterId) -> Blob | None:
-        """The certificate that a query of the canister sees."""
-        raise NotImplementedError
-
-    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
-        return query_in(self.current, query, effective_id, self.made(query.canister_id))
-
-
-class GivesOldCertificates(GivesCertificates):
+class GivesOldCertificates(BlackBox):
     """The certificates are of ten seconds ago."""
 
-    def made(self, canister_id: CanisterId) -> Blob | None:
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
         return certificate_of(evolve(self.current, system_time=self.current.system_time - 10**10), canister_id)
 
 
-class GivesCertificatesOfTheFuture(GivesCertificates):
+class GivesCertificatesOfTheFuture(BlackBox):
     """The certificates are of a time that has not come."""
 
-    def made(self, canister_id: CanisterId) -> Blob | None:
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
         return certificate_of(evolve(self.current, system_time=self.current.system_time + 1), canister_id)
 
 
-class CertifiesSomethingElse(GivesCertificates):
+class CertifiesSomethingElse(BlackBox):
     """The certificates are of other data."""
 
-    def made(self, canister_id: CanisterId) -> Blob | None:
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
         state = self.current
         if canister_id not in state.canisters:
             return None
@@ -735,10 +723,10 @@ class CertifiesSomethingElse(GivesCertificates):
         return certificate_of(evolve(state, canisters=state.canisters.set(canister_id, other)), canister_id)
 
 
-class SignsNothing(GivesCertificates):
+class SignsNothing(BlackBox):
     """The signatures of the certificates are of something else."""
 
-    def made(self, canister_id: CanisterId) -> Blob | None:
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
         made = certificate_of(self.current, canister_id)
         if made is None:
             return None
@@ -746,8 +734,8 @@ class SignsNothing(GivesCertificates):
         return encode_certificate(evolve(certificate, signature=certificate.signature[::-1]))
 
 
-class GivesNoCertificates(GivesCertificates):
+class GivesNoCertificates(BlackBox):
     """No query sees a certificate."""
 
-    def made(self, canister_id: CanisterId) -> Blob | None:
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
         return None
