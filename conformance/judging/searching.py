@@ -144,7 +144,7 @@ class Search:
 
     @property
     def knows_all_values(self) -> bool:
-        return self._fired.isdisjoint(CHOOSING)
+        return self._fired.isdisjoint(CHOOSING) and not self.has_drifted
 
     # What was done and seen
 
