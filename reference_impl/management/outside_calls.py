@@ -379,9 +379,8 @@ METHODS: Mapping[MethodName, Callable[[SubnetInstance, ManagementCall, Any], Ver
 }
 """The methods that leave the subnet."""
 
-FAILURES = frozenset(
-    {RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT, RejectCode.CANISTER_REJECT, RejectCode.CANISTER_ERROR}
-)
+FAILURES = frozenset(RejectCode) - {RejectCode.SYS_UNKNOWN}
+"""It is known that the call failed."""
 NOT_OUTSIDE = NotTaken("the message is not a call that leaves the subnet and may be taken")
 
 

@@ -35,8 +35,8 @@ FREE_METHODS = (
 PRICED_METHODS = ("sign_with_ecdsa", "sign_with_schnorr", "vetkd_derive_key", "http_request")
 """The methods that the outside world answers, without and with a fee."""
 
-NO_FAILURES = (RejectCode.DESTINATION_INVALID, RejectCode.SYS_UNKNOWN)
-"""With which codes it does not fail: the management canister exists, and does not lose track of calls."""
+NO_FAILURES = (RejectCode.SYS_UNKNOWN,)
+"""With which codes it does not fail: it is answered whether the call failed, so that this is known."""
 
 
 @opaque
