@@ -1,6 +1,7 @@
 """How a call of an import reaches its meaning: charge, check of the context, effect."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from spec.system_api.execution_state import Execution
 from spec.system_api.table import IMPORTS, SystemFunction
@@ -17,18 +18,21 @@ def host_functions(execution: Execution) -> Mapping[tuple[str, str], HostFunctio
     return {(MODULE, row.name): host_function(row, execution) for row in IMPORTS.values()}
 
 
-@defines("api-general.contexts", "error.wrong-context")
 def host_function(row: SystemFunction, execution: Execution) -> HostFunction:
-    """One import. The charge comes first, so a call from a wrong context is charged too."""
+    """One import, working on an execution."""
+    return partial(call_import, row, execution)
 
-    def call(instance: Instance, operands: Sequence[int]) -> Sequence[int]:
-        execution.instance = instance
-        if row.fixed_cost is not None:
-            variable = 0 if row.variable_cost is None else row.variable_cost(execution, operands)
-            instance.charge(row.fixed_cost + variable)
-        if execution.context not in row.contexts:
-            raise Trap(f"ic0.{row.name} may not be called here ({execution.context.value})")
-        result = row.function(execution, *operands)
-        return () if result is None else (result,)
 
-    return call
+@defines("api-general.contexts", "error.wrong-context")
+def call_import(
+    row: SystemFunction, execution: Execution, instance: Instance, operands: Sequence[int]
+) -> Sequence[int]:
+    """A call of an import. The charge comes first, so a call from a wrong context is charged too."""
+    execution.instance = instance
+    if row.fixed_cost is not None:
+        variable = 0 if row.variable_cost is None else row.variable_cost(execution, operands)
+        instance.charge(row.fixed_cost + variable)
+    if execution.context not in row.contexts:
+        raise Trap(f"ic0.{row.name} may not be called here ({execution.context.value})")
+    result = row.function(execution, *operands)
+    return () if result is None else (result,)
