@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from conformance.tests.planted.different import Chooses, with_choices
+from conformance.tests.planted.choosing import Chooses, with_choices
 from spec.canister.wasm_state import WasmState
 from spec.machine import step
 from spec.state.canister import Code

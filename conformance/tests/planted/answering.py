@@ -1,0 +1,232 @@
+"""
+Implementations that answer queries and reads otherwise, keep other logs and give other certificates.
+
+Each is the specification with one thing changed, judged as a black box: right ones, and partners that go beyond.
+"""
+
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from conformance.protocol.interface import (
+    Path,
+    Query,
+    QueryAnswer,
+    Refused,
+    Rejected,
+    Replied,
+    SeenReject,
+    Values,
+)
+from conformance.served.certificates import certificate_of
+from conformance.tests.planted.bugs import BlackBox
+from conformance.tests.planted.choosing import Chooses, with_choices
+from spec.certification.certificate import decode_certificate, encode_certificate
+from spec.state.canister import LogRecord
+from spec.state.label import Label
+from spec.state.request import Rejected as RejectedStatus
+from spec.state.state import State
+from spec.transition import Executed, Step
+from spec.values import management
+from spec.values.containers import List
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
+from spec.values.rejects import RejectReason
+
+# Queries and reads
+
+
+class RejectsManagementQueries(BlackBox):
+    """A query that the management canister does not answer is rejected instead of refused."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer = super().query(query, effective_id)
+        if query.canister_id == MANAGEMENT_CANISTER and isinstance(answer, Refused):
+            return Rejected(SeenReject(4, answer.reason, "not for you"))
+        return answer
+
+
+class AnswersEverybody(BlackBox):
+    """The management canister answers the queries of anybody."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer = super().query(query, effective_id)
+        if query.canister_id == MANAGEMENT_CANISTER and isinstance(answer, Refused):
+            return Replied(management.encode_result("fetch_canister_logs", List()))
+        return answer
+
+
+class RefusesQueriesToNobody(BlackBox):
+    """A query to a canister that does not exist, or has no code, is refused."""
+
+    reasons: frozenset[RejectReason | None] = frozenset(
+        {RejectReason.CANISTER_NOT_FOUND, RejectReason.CANISTER_HAS_NO_CODE}
+    )
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer = super().query(query, effective_id)
+        if isinstance(answer, Rejected) and answer.reject.reason in self.reasons:
+            return Refused(3, answer.reject.reason)
+        return answer
+
+
+class RefusesQueriesToStopped(RefusesQueriesToNobody):
+    """A query to a stopped canister is refused."""
+
+    reasons = frozenset({RejectReason.CANISTER_STOPPED, RejectReason.CANISTER_STOPPING})
+
+
+class TellsErrorCodesAndTheNetwork(BlackBox):
+    """It has an error code for every reject, and tells what the subnet is."""
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
+        read = super().read(sender, effective_id, paths)
+        if isinstance(read, Refused):
+            return read
+        return Values(tuple(self.value(path, value) for path, value in zip(paths, read.values, strict=True)))
+
+    def value(self, path: Path, value: bytes | None) -> bytes | None:
+        """What stands at a path."""
+        match path:
+            case (b"request_status", request_id, b"error_code" | b"reject_message"):
+                known = self.current.requests
+                status = known[RequestId(request_id)].status if RequestId(request_id) in known else None
+                if not isinstance(status, RejectedStatus):
+                    return value
+                own = status.reject.reason is RejectReason.EXPLICIT
+                return value if own and path[-1] == b"reject_message" else b"IC0503"
+            case (b"subnet", _, b"type"):
+                return b"application"
+            case _:
+                return value
+
+
+class HidesRejectMessages(BlackBox):
+    """It tells no text of a reject."""
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
+        read = super().read(sender, effective_id, paths)
+        if isinstance(read, Refused):
+            return read
+        pairs = zip(paths, read.values, strict=True)
+        return Values(tuple(None if path and path[-1] == b"reject_message" else value for path, value in pairs))
+
+
+class LetsReadEverything(BlackBox):
+    """Nobody is refused a reading."""
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
+        read = super().read(sender, effective_id, paths)
+        return Values((None,) * len(paths)) if isinstance(read, Refused) else read
+
+
+# Logs
+
+
+class Records(Chooses):
+    """The system writes to the log of a canister whose code fails."""
+
+    record: bytes | None = b"[TRAP]: something else"
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        if label.rule != "message_execution" or all(each.failure is None for each in executed(fired)):
+            return None
+        return with_choices(label, system_records=(self.record,))
+
+
+class RecordsNothingOfFailures(Chooses):
+    """What a failed execution printed is not kept."""
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        if label.rule != "message_execution" or all(each.failure is None for each in executed(fired)):
+            return None
+        return with_choices(label, keeps_logs=False)
+
+
+def executed(fired: Step) -> list[Executed]:
+    """The executions of a step."""
+    return [output for output in fired.outputs if isinstance(output, Executed)]
+
+
+class ChangesLogs(BlackBox):
+    """It does something to the log of a canister after each of its executions."""
+
+    def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
+        """The log that is kept."""
+        raise NotImplementedError
+
+    def taken(self, label: Label, fired: Step) -> State:
+        state = fired.state
+        for output in executed(fired):
+            if output.failure is None and output.canister_id in self.current.canisters:
+                before, canister = self.current.canisters[output.canister_id], state.canisters[output.canister_id]
+                changed = evolve(canister, logs=self.log(before.logs, canister.logs))
+                state = evolve(state, canisters=state.canisters.set(output.canister_id, changed))
+        return state
+
+
+class PrintsNothing(ChangesLogs):
+    """What code prints is lost."""
+
+    def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
+        return before
+
+
+class PrintsSomethingElse(ChangesLogs):
+    """What code prints is changed."""
+
+    def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
+        return List(tuple(evolve(record, content=record.content.swapcase()) for record in after))
+
+
+class DatesLogsLater(ChangesLogs):
+    """Records of logs have another time."""
+
+    def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
+        kept = after.items[: len(before)]
+        return List((*kept, *(evolve(each, timestamp=each.timestamp + 1) for each in after.items[len(kept) :])))
+
+
+# Certificates
+
+
+class GivesOldCertificates(BlackBox):
+    """The certificates are of ten seconds ago."""
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        return certificate_of(evolve(self.current, system_time=self.current.system_time - 10**10), canister_id)
+
+
+class GivesCertificatesOfTheFuture(BlackBox):
+    """The certificates are of a time that has not come."""
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        return certificate_of(evolve(self.current, system_time=self.current.system_time + 1), canister_id)
+
+
+class CertifiesSomethingElse(BlackBox):
+    """The certificates are of other data."""
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        state = self.current
+        if canister_id not in state.canisters:
+            return None
+        other = evolve(state.canisters[canister_id], certified_data=b"something else")
+        return certificate_of(evolve(state, canisters=state.canisters.set(canister_id, other)), canister_id)
+
+
+class SignsNothing(BlackBox):
+    """The signatures of the certificates are of something else."""
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        made = certificate_of(self.current, canister_id)
+        if made is None:
+            return None
+        certificate = decode_certificate(made)
+        return encode_certificate(evolve(certificate, signature=certificate.signature[::-1]))
+
+
+class GivesNoCertificates(BlackBox):
+    """No query sees a certificate."""
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        return None
