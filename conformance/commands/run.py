@@ -23,6 +23,7 @@ from conformance.running.workers import ending_on_signals
 from conformance.served.rounds import RoundsImplementation
 from conformance.served.specification import SpecificationImplementation
 from conformance.suite.loading import ScenarioFileError, scenarios_of_file, selected
+from conformance.suite.looking import Looking
 from conformance.suite.scenario import Scenario
 from conformance.suite.transcript import STEP
 from spec.profile import known_profiles
@@ -107,7 +108,8 @@ def main(arguments: list[str]) -> int:
         return complain("icspec run", problem)
     if not scenarios:
         return complain("icspec run", f"no scenario matches {given.only!r}")
-    manner = Manner(profile=given.profile)
+    # The trace is that of the scenario; the look of the judge is no part of it.
+    manner = Manner(profile=given.profile, looking=Looking.NEVER)
     if given.rounds:
         passed = [_play_by_rounds(chosen, manner) for chosen in scenarios]
         return 0 if all(passed) else FAILED

@@ -12,6 +12,7 @@ from conformance.running.run import run_scenario
 from conformance.served.rounds import RoundsImplementation
 from conformance.served.specification import SpecificationImplementation
 from conformance.suite.loading import all_scenarios
+from conformance.suite.looking import Looking
 from conformance.suite.scenario import Scenario
 from conformance.suite.scenarios.management_calls import asking, results_in
 from conformance.suite.scenarios.preparations import scripted
@@ -29,10 +30,11 @@ SOME = (
 )
 
 
-def played(scenario_id: str) -> tuple[Case, RoundsImplementation]:
+def played(scenario_id: str, looking: Looking = Looking.AT_THE_END) -> tuple[Case, RoundsImplementation]:
     """A scenario by rounds."""
     implementation = RoundsImplementation()
-    return run_scenario(SCENARIOS[scenario_id], implementation, implementation.describe(), Manner()), implementation
+    manner = Manner(looking=looking)
+    return run_scenario(SCENARIOS[scenario_id], implementation, implementation.describe(), manner), implementation
 
 
 @pytest.mark.parametrize("scenario_id", SOME)
@@ -59,7 +61,7 @@ def test_the_specification_as_served_chooses_as_production(scenario_id: str) -> 
 
 def test_a_trace_shows_every_label_of_a_round_below_its_heading() -> None:
     """Nothing is lost or told twice, and every round that did something has a heading."""
-    case, implementation = played("calls/chain_of_calls")
+    case, implementation = played("calls/chain_of_calls", Looking.NEVER)
     lines = list(trace_by_round(case.transcript, implementation.history))
     rounds = [done for done in implementation.history if done is not None]
     headings = [line for line in lines if line.startswith("  round ")]
