@@ -25,7 +25,7 @@ from spec.values.management import ProvisionalTopUpArguments, encode_arguments
 from spec.values.quantities import MAXIMUM_CYCLES
 
 QUICK = settings(
-    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
 DEEP = settings(max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
