@@ -2,7 +2,7 @@
 # Paths are relative, so a folder with a space in its name works.
 
 .DEFAULT_GOAL := conform
-.PHONY: conform test prove bench docs lint setup clean
+.PHONY: conform test quick prove bench docs lint setup clean
 
 ICSPEC := .venv/bin/python -m spec.tooling.command_line
 WORKERS ?= auto
@@ -12,6 +12,10 @@ conform: .venv/ready
 
 test: lint
 	@.venv/bin/python -m pytest -q -n $(WORKERS)
+
+# What tells soonest: the specification, the reference implementation and the pages, each by itself.
+quick: lint
+	@.venv/bin/python -m pytest -q -n $(WORKERS) spec reference_impl docs
 
 lint: .venv/ready
 	@.venv/bin/ruff check --quiet .
