@@ -116,7 +116,8 @@ class Silence(Exception):
     """The specification is silent about something that may have happened."""
 
 
-def _taken(state: State, labels: Iterable[Label]) -> Iterator[Move]:
+def taken(state: State, labels: Iterable[Label]) -> Iterator[Move]:
+    """The labels that can be taken, with what they do. Raises `Silence` where the specification is silent."""
     for label in labels:
         match step(state, label):
             case Step() as fired:
@@ -141,8 +142,8 @@ def execution_moves(state: State) -> Iterator[Move]:
     """
     for message_id, message in state.messages.entries:
         if isinstance(message, FuncMessage):
-            for move in _taken(state, [Label("message_execution", {"message_id": message_id})]):
-                yield from _taken(state, choosing_labels(state, *move))
+            for move in taken(state, [Label("message_execution", {"message_id": message_id})]):
+                yield from taken(state, choosing_labels(state, *move))
                 yield move
 
 
@@ -155,7 +156,7 @@ def choosing_labels(state: State, label: Label, fired: Step) -> list[Label]:
         return []
     production = as_production(state, label).arguments()
     chosen = Label(label.rule, {name: value for name, value in production.items() if name not in LOGGED})
-    differs = [one.state != fired.state for _, one in _taken(state, [chosen])]
+    differs = [one.state != fired.state for _, one in taken(state, [chosen])]
     return [chosen] if any(differs) else []
 
 
@@ -166,7 +167,7 @@ LOGGED: Final = frozenset({"system_records", "keeps_logs"})
 def eager_moves(state: State) -> Iterator[Move]:
     """The eager transitions that are possible."""
     for name in EAGER:
-        yield from _taken(state, candidates(state, RULES[name]))
+        yield from taken(state, candidates(state, RULES[name]))
 
 
 def _bound(labels: Iterable[Label], variable: Text, values: tuple[bytes, ...]) -> Iterator[Label]:
@@ -230,7 +231,7 @@ def by_itself(state: State) -> Iterator[Move]:
         for number in numbers
     ]
     stop_calls = candidates(state, RULES["call_expiry_of_stop_call"])
-    moves = _taken(state, [*expiring, *stop_calls, *calls_of_missing_methods(state)])
+    moves = taken(state, [*expiring, *stop_calls, *calls_of_missing_methods(state)])
     return (move for move in moves if move[0].rule == "spontaneous_call_rejection" or is_overdue(state, move[0]))
 
 
@@ -256,21 +257,21 @@ def work(state: State, bindings: Bindings) -> Iterator[Move]:
         return
     yield from eager_moves(state)
     for name in WORK:
-        yield from _taken(state, _labels(state, name, bindings))
+        yield from taken(state, _labels(state, name, bindings))
 
 
 def trouble(state: State) -> Iterator[Move]:
     """The rejections for which the system needs no reason."""
     if any(isinstance(message, CallMessage) for message in state.messages):
-        yield from _taken(state, candidates(state, RULES["spontaneous_call_rejection"]))
+        yield from taken(state, candidates(state, RULES["spontaneous_call_rejection"]))
     if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
-        yield from _taken(state, candidates(state, RULES["stop_call_rejection"]))
+        yield from taken(state, candidates(state, RULES["stop_call_rejection"]))
 
 
 def failures_outside(state: State) -> Iterator[Move]:
     """The failures of calls that the outside world does not answer, if there are such calls."""
     if any(is_for_management(message) for message in state.messages):
-        yield from _taken(state, candidates(state, RULES["outside_call_failure"]))
+        yield from taken(state, candidates(state, RULES["outside_call_failure"]))
 
 
 def is_for_management(message: object) -> bool:
@@ -282,7 +283,7 @@ def rejections_of_expired(state: State) -> Iterator[Move]:
     """The rejections of requests whose time was over before they were started: for these there is a reason."""
     if any(isinstance(known.status, Received) for _, known in state.requests.items()):
         labels = candidates(state, RULES["request_rejection"])
-        yield from _taken(state, (label for label in labels if is_of_expired(state, label)))
+        yield from taken(state, (label for label in labels if is_of_expired(state, label)))
 
 
 def is_of_expired(state: State, label: Label) -> bool:
@@ -299,7 +300,7 @@ MOST_HEARTBEATS: Final = 4
 
 def heartbeats(state: State, beaten: tuple[CanisterId, ...]) -> Iterator[tuple[CanisterId, Label, Step]]:
     """The heartbeats that may begin, which nothing obliges the system to, of canisters whose ran less than that."""
-    for label, fired in _taken(state, candidates(state, RULES["heartbeat_context_creation"])):
+    for label, fired in taken(state, candidates(state, RULES["heartbeat_context_creation"])):
         canister_id = label.arguments()["canister_id"]
         if beaten.count(canister_id) < MOST_HEARTBEATS:
             yield canister_id, label, fired

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final
 
-from conformance.judging.moves import Move, choosing_labels
+from conformance.judging.moves import Move, choosing_labels, taken
 from spec.canister.outcome import Outcome
 from spec.machine import choices_of, step
 from spec.production.executions import executed_outcome
@@ -49,14 +49,6 @@ def refusing(state: State, choice: Text) -> Iterator[Move]:
                 if isinstance(fired, Step):
                     yield from taken(state, choosing_labels(state, other, fired))
                     yield other, fired
-
-
-def taken(state: State, labels: list[Label]) -> Iterator[Move]:
-    """The labels that fit, with what they do."""
-    for label in labels:
-        fired = step(state, label)
-        if isinstance(fired, Step):
-            yield label, fired
 
 
 def refusals(state: State, label: Label, choice: Text) -> Iterator[tuple[Count, ...]]:

@@ -25,7 +25,7 @@ from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import GROWTHS
-from conformance.judging.verdicts import fail, inconclusive
+from conformance.judging.verdicts import fail, silent
 from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
     Accepted,
@@ -127,7 +127,7 @@ class Replay:
         for each in submission_labels(self._state, label):
             outcome = submission(self._state, request, each)
             if isinstance(outcome, str):
-                raise inconclusive(f"the specification is silent: {outcome}")
+                raise silent(outcome)
             allowed, _ = outcome
             if submission_agrees(allowed, seen):
                 self._departures += refused_otherwise(allowed, seen)
@@ -164,7 +164,7 @@ class Replay:
         try:
             judgement = judged(self._state, query, effective_id, seen, self._terms.costs_are_exact, self._failures)
         except Silence as silence:
-            raise inconclusive(f"the specification is silent: {silence}") from None
+            raise silent(str(silence)) from None
         allowed = judgement.allowed
         if not judgement.agrees:
             raise fail(
@@ -215,6 +215,11 @@ class Replay:
         for claim in claims:
             self._take(claim.label, claim.outputs)
 
+    def _lets_less_grow(self, label: Label, fired: Step) -> bool:
+        """The label has a memory not grow that the code would have grown; a number that no growth has says nothing."""
+        refused = label.arguments().get(GROWTHS)
+        return bool(refused) and step(self._state, Label(label.rule, {**label.arguments(), GROWTHS: ()})) != fired
+
     def _take(self, label: Label, outputs: tuple[Output, ...]) -> None:
         self._rejections += label.rule in TROUBLE and not is_of_expired(self._state, label)
         if not self._terms.environment.admits(self._rejections):
@@ -231,11 +236,11 @@ class Replay:
             case NotEnabled(condition):
                 raise fail(f"{place}: not enabled: it does not hold that {condition}", rules=(label.rule,))
             case Unspecified(because):
-                raise inconclusive(f"{place}: the specification is silent: {because}")
+                raise silent(because, f"{place}: ")
             case Step():
                 self._compare_outputs(place, label.rule, result.outputs, outputs)
                 require_calls(result.state, self._terms.missing)
-                self._has_refused |= bool(label.arguments().get(GROWTHS))
+                self._has_refused |= self._lets_less_grow(label, result)
                 self._departures += departures_of_label(self._state, label, result)
                 self._failures = failures_after(self._failures, self._state, label, result)
                 self._state = result.state

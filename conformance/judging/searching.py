@@ -48,7 +48,7 @@ from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import refusing_calls, refusing_growths
-from conformance.judging.verdicts import fail, inconclusive
+from conformance.judging.verdicts import fail, inconclusive, silent
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
     Accepted,
@@ -264,7 +264,7 @@ class Search:
         if not self._candidates.is_empty():
             return
         if self._silences:
-            raise inconclusive(f"the specification is silent: {'; '.join(self._silences)}")
+            raise silent("; ".join(self._silences))
         allowed = tuple(dict.fromkeys(words() for words in others.values()))
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())

@@ -71,6 +71,15 @@ def fail(why: Text, allowed: tuple[Text, ...] = (), rules: tuple[Text, ...] = ()
     return Judged(Fail(why, allowed, rules))
 
 
+class SpecificationIsSilent(Judged):
+    """Ends a scenario, as inconclusive: the specification does not say what should have been seen."""
+
+
 def inconclusive(why: Text) -> Judged:
     """Ends a scenario: it cannot be told."""
     return Judged(Inconclusive(why))
+
+
+def silent(because: Text, place: Text = "") -> Judged:
+    """Ends a scenario: the specification is silent, there if a place is given."""
+    return SpecificationIsSilent(Inconclusive(f"{place}the specification is silent: {because}"))

@@ -17,7 +17,7 @@ from typing import Final
 from attrs import field, frozen
 
 from conformance.judging.judge import Judge, Terms
-from conformance.judging.verdicts import Fail, Judged
+from conformance.judging.verdicts import Judged, NotApplicable, SpecificationIsSilent
 from conformance.protocol.interface import Description, InstanceKind, Path, Unsupported
 from conformance.suite import looking_at_code
 from conformance.suite.stage import USERS, Stage
@@ -103,11 +103,15 @@ class Look:
             self._carefully(self._without_change)
 
     def _carefully(self, look: Callable[[], None]) -> None:
-        """Ends a look where it cannot be told what should be seen, or the implementation does not offer something."""
+        """
+        Ends a look where the specification is silent, or the implementation does not offer something.
+
+        Raises `Judged` if something is not allowed, and where the judge comes to no end.
+        """
         try:
             look()
         except Judged as judged:
-            if isinstance(judged.verdict, Fail):
+            if not isinstance(judged, SpecificationIsSilent) and not isinstance(judged.verdict, NotApplicable):
                 raise
             self._left_out[judged.verdict.why] += 1
         except Unsupported as problem:

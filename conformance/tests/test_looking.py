@@ -168,3 +168,12 @@ def test_nothing_is_observed_where_the_scenario_ended_the_instance() -> None:
     """It passes all the same."""
     case = judged(BlackBox(), "protocol/end_after_stop", Looking.AT_THE_END)
     assert (case.verdict.name, case.looked.observations) == ("pass", 0)
+
+
+def test_a_judge_that_comes_to_no_end_while_it_looks_passes_nobody() -> None:
+    """What the specification leaves out of a look is one thing, what the judge had no time for another."""
+    chosen, black_box = SCENARIOS[ANSWERING], BlackBox()
+    without = run_scenario(chosen, black_box, black_box.describe(), Manner(looking=Looking.NEVER))
+    assert without.verdict.name == "pass"
+    case = run_scenario(chosen, black_box, black_box.describe(), Manner(steps=without.effort["steps"]))
+    assert (case.verdict.name, "is used up" in case.verdict.why) == ("inconclusive", True)
