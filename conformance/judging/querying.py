@@ -1,5 +1,6 @@
 """Whether the answer to a query may be given in a state."""
 
+from collections import deque
 from collections.abc import Iterator
 from itertools import product
 from typing import Final
@@ -10,7 +11,7 @@ from conformance.judging.certificates import STAND_INS, certificates_in, is_vali
 from conformance.judging.logs import Failures, log_agrees
 from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees
-from conformance.judging.reading import metrics_told, query_in
+from conformance.judging.reading import metrics_told, query_in, query_with_turns_in
 from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied
 from spec.reads.answers import usual_code
 from spec.reads.management_query import managed_by_query
@@ -48,13 +49,13 @@ class OfCalls:
 
     codes: OpenCodes = Map()
     order: tuple[Count, ...] = ()
-    """Which open call is made next, by its place; the oldest by default."""
+    """Which open call is made next, in the query and in those that it calls, by its place; the oldest by default."""
 
 
 USUAL: Final = OfCalls()
 
-MOST_PLACES: Final = 4
-"""Among so many open calls every order is tried, and the same one in the queries that are called."""
+MOST_ORDERS: Final = 120
+"""In how many orders the calls of a query are tried: all of them, if there are five calls."""
 
 
 @frozen
@@ -102,13 +103,26 @@ def may_call(state: State, asked: Query) -> bool:
 
 
 def orders(state: State, asked: Query, effective_id: Principal) -> Iterator[tuple[Count, ...]]:
-    """The orders in which the calls can be made, one for each answer that they give; the usual one first."""
+    """
+    The orders in which the calls can be made, in the query and in those that it calls, one for each answer that they
+    give; the usual one first. Raises `Silence` if there are more than are tried.
+    """
     answers: set[QueryAnswer] = set()
-    for order in product(*(range(places) for places in range(MOST_PLACES, 1, -1))):
-        answer = query_in(state, asked, effective_id, STAND_INS[0], order=order)
+    waiting: deque[tuple[Count, ...]] = deque([()])
+    for _ in range(MOST_ORDERS):
+        if not waiting:
+            return
+        order = waiting.popleft()
+        answer, turns = query_with_turns_in(state, asked, effective_id, STAND_INS[0], order=order)
         if answer not in answers:
             answers.add(answer)
             yield order
+        oldest = (0,) * (len(turns) - len(order))
+        for turn in range(len(order), len(turns)):
+            before = (*order, *oldest[: turn - len(order)])
+            waiting.extend((*before, place) for place in range(1, turns[turn]))
+    if waiting:
+        raise Silence(f"the calls of the query can be made in more than {MOST_ORDERS} orders")
 
 
 def other_codes(state: State, asked: Query, effective_id: Principal, order: tuple[Count, ...]) -> Iterator[OfCalls]:

@@ -39,17 +39,30 @@ def query_in(
     order: tuple[Count, ...] = (),
 ) -> QueryAnswer:
     """What a query gives in a state. Raises `Silence` if the specification does not say."""
+    return query_with_turns_in(state, asked, effective_id, certificate, metrics, open_codes, order)[0]
+
+
+def query_with_turns_in(
+    state: State,
+    asked: Query,
+    effective_id: Principal,
+    certificate: Blob | None = None,
+    metrics: Map[CanisterId, CyclesConsumed] | None = None,
+    open_codes: Map[RejectReason, RejectCode] | None = None,
+    order: tuple[Count, ...] = (),
+) -> tuple[QueryAnswer, tuple[Count, ...]]:
+    """The same, and how many calls were open each time that one was made."""
     request = Request(
         asked.nonce, asked.ingress_expiry, asked.sender, asked.canister_id, asked.method_name, asked.argument
     )
     match query(state, request, effective_id, certificate, metrics=metrics, open_codes=open_codes, order=order):
-        case QueryResponse(Reply(data)):
-            return Replied(data)
-        case QueryResponse(response=reject):
+        case QueryResponse(Reply(data), turns=turns):
+            return Replied(data), turns
+        case QueryResponse(response=reject, turns=turns):
             assert not isinstance(reject, Reply)
-            return Rejected(seen(reject))
+            return Rejected(seen(reject)), turns
         case QueryRefused(because):
-            return Refused(None, because)
+            return Refused(None, because), ()
         case Unspecified(because):
             raise Silence(because)
 

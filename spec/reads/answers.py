@@ -38,8 +38,8 @@ class Surroundings:
     """Codes with which calls of queries are rejected where the text names none, if they are not production's."""
     order: tuple[Count, ...] = ()
     """
-    Which open call a composite query makes first, second and so on, by its place among those that are open then;
-    without a place, or where there are fewer, the oldest.
+    Which open call is made first, second and so on, in the query and in those that it calls, by its place among those
+    of its query that are open then; without a place, or where there are fewer, the oldest.
     """
 
 
@@ -67,6 +67,8 @@ class QueryResponse:
     """What was used in all. Nobody is charged for it."""
     statistics: List[QueryStatistic] = field(factory=List)
     """What the answer adds to the statistics: the methods that ran, in the order in which they ended."""
+    turns: tuple[Count, ...] = ()
+    """How many calls of a query were open each time that one was made, in the query and in those that it called."""
 
 
 @frozen

@@ -45,7 +45,8 @@ class Evaluation:
     """By all executions, those of canisters that it called included."""
     used_by_itself: Instructions = 0
     open_calls: List[MethodCall] = field(factory=List)
-    calls_made: Count = 0
+    turns: tuple[Count, ...] = ()
+    """How many calls of a query were open each time that one was made, here and in the queries that it called."""
     failure: FailedExecution | None = None
     """Of the latest callback that trapped and was cleaned up after."""
     statistics: List[QueryStatistic] = field(factory=List)
@@ -168,15 +169,15 @@ def after_next_call(evaluation: Evaluation) -> Evaluation | QueryResponse | Unsp
     if is_elsewhere(evaluation, call):
         return rejected(evaluation, RejectReason.DIFFERENT_SUBNETS)
     price = min(limits.query_call_instructions, evaluation.budget - evaluation.used)
-    evaluation = evolve(
-        evaluation, open_calls=List(others), calls_made=evaluation.calls_made + 1, used=evaluation.used + price
-    )
+    turns = (*evaluation.turns, len(evaluation.open_calls.items))
+    evaluation = evolve(evaluation, open_calls=List(others), turns=turns, used=evaluation.used + price)
     answer = answer_to(evaluation, call)
     if isinstance(answer, Unspecified):
         return answer
     evaluation = evolve(
         evaluation,
         used=evaluation.used + answer.instructions,
+        turns=evaluation.turns + answer.turns,
         statistics=evaluation.statistics.append(*answer.statistics),
     )
     if evaluation.used >= evaluation.budget:
@@ -186,8 +187,8 @@ def after_next_call(evaluation: Evaluation) -> Evaluation | QueryResponse | Unsp
 
 def place_of_next_call(evaluation: Evaluation) -> Count:
     """The place among the open calls of the one that is made next; 0 for the oldest."""
-    order = evaluation.given.order
-    wanted = order[evaluation.calls_made] if evaluation.calls_made < len(order) else 0
+    order, turn = evaluation.given.order, len(evaluation.turns)
+    wanted = order[turn] if turn < len(order) else 0
     return wanted if wanted < len(evaluation.open_calls.items) else 0
 
 
@@ -203,7 +204,8 @@ def answer_to(evaluation: Evaluation, call: MethodCall) -> QueryResponse | Unspe
     if call.callee == MANAGEMENT_CANISTER:
         return answer_to_canister(evaluation.given, caller, call.method_name, call.argument)
     question = Question(Caller(caller), call.callee, call.method_name, call.argument)
-    return evaluate(evaluation.given, question, evaluation.budget - evaluation.used, evaluation.depth + 1)
+    given = evolve(evaluation.given, order=evaluation.given.order[len(evaluation.turns) :])
+    return evaluate(given, question, evaluation.budget - evaluation.used, evaluation.depth + 1)
 
 
 @defines("rule.query.composite-callbacks", "rule.query.certificate")
@@ -244,4 +246,4 @@ def ended(evaluation: Evaluation, response: Response) -> QueryResponse:
         request_payload_bytes=len(evaluation.question.argument),
         response_payload_bytes=payload_size(response),
     )
-    return QueryResponse(response, evaluation.used, evaluation.statistics.append(statistic))
+    return QueryResponse(response, evaluation.used, evaluation.statistics.append(statistic), evaluation.turns)

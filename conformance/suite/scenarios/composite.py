@@ -69,6 +69,24 @@ def two_calls(stage: Stage) -> None:
     stage.expect(answer, replies())
 
 
+@scenario(
+    "Composite queries that a composite query calls hear each of their answers once, in an order of their own",
+    covers=(*COMPOSITE, "rule.query.composite-callbacks", "unspec.order.composite-calls"),
+)
+def two_calls_within_two(stage: Stage) -> None:
+    # Given
+    canister, other = scripted(stage), scripted(stage)
+    noting = append_to_slot(0, ic0.msg_arg_data()) + when(counter(1), reply(slot(0)), set_counter(1, 1))
+    # When
+    asking = []
+    for pair in ((b"one ", b"two "), (b"three ", b"four ")):
+        inner = [call(other, "query", program(reply(text)), on_reply=program(noting)) for text in pair]
+        asking.append(call(other, "composite", program(*inner), on_reply=program(noting)))
+    answer = stage.query(canister, program(*asking), "composite")
+    # Then
+    stage.expect(answer, replies())
+
+
 @scenario("A composite query calls composite queries", covers=COMPOSITE)
 def nested(stage: Stage) -> None:
     # Given

@@ -51,6 +51,40 @@ class CallsTheLatestFirst(BlackBox):
             composite_query.place_of_next_call = place_of_next_call
 
 
+class CallsTheLatestFirstWithin(BlackBox):
+    """It makes the oldest open call of the query next, and in the queries that it calls the latest."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        place_of_next_call = composite_query.place_of_next_call
+        composite_query.place_of_next_call = lambda evaluation: (
+            len(evaluation.open_calls.items) - 1 if evaluation.depth else 0
+        )
+        try:
+            return super().query(query, effective_id)
+        finally:
+            composite_query.place_of_next_call = place_of_next_call
+
+
+class AnswersInnerCallsAlike(BlackBox):
+    """All calls of a query that a composite query calls are answered as the first one that is made."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer_to = composite_query.answer_to
+        answers: list[Any] = []
+
+        def first_answer(evaluation: Any, call: Any) -> Any:
+            answer = answer_to(evaluation, call)
+            if evaluation.depth:
+                answers.append(answer)
+            return answers[0] if evaluation.depth else answer
+
+        composite_query.answer_to = first_answer
+        try:
+            return super().query(query, effective_id)
+        finally:
+            composite_query.answer_to = answer_to
+
+
 class AnswersAllCallsAlike(BlackBox):
     """All calls of a composite query are answered as the first one that is made."""
 

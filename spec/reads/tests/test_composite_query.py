@@ -78,6 +78,7 @@ def test_a_composite_query_calls_a_query_and_its_callback_responds():
         Reply(b"done"),
         1_000 + PRICE + 500 + 300,
         List.of(QueryStatistic(B, NOW, 500, 8, 15), QueryStatistic(A, NOW, 1_300, 8, 4)),
+        turns=(1,),
     )
     assert state == before
     ((_, at_callee),) = FAKES[answers].seen
@@ -130,6 +131,28 @@ def test_any_open_call_may_be_made_next(order, callbacks):
     )
     asking(installed(a=asks, b=module(gives=ANSWERS)), order=order)
     assert [name for name, _ in FAKES[asks].seen[1:]] == [f"callback {number}" for number in callbacks]
+
+
+@pytest.mark.checklist("unspec.order.composite-calls")
+@pytest.mark.parametrize(
+    ("order", "callbacks"), [((), "a1b"), ((0, 0, 1), "a1b"), ((1,), "b1a"), ((0, 1), "a2b"), ((1, 0, 1), "b2a")]
+)
+def test_the_calls_of_a_query_that_is_called_have_an_order_of_their_own(order, callbacks):
+    """The numbers are of callbacks of the query that is called, which answers at the first one."""
+    inner = composite(
+        {
+            "composite_query ask": returns(new_calls=List.of(*[calling(C, callback=number) for number in (1, 2)])),
+            **{f"callback {number}": returns(response=Reply(b"%d" % number)) for number in (1, 2)},
+        }
+    )
+    made = List.of(calling(B, callback=3), calling(callback=4, callee=C))
+    asks = composite({"composite_query ask": returns(new_calls=made), "callback 3": returns(), "callback 4": returns()})
+    answer = asking(installed(a=asks, b=inner, c=module(gives=ANSWERS)), order=order)
+    assert answer.turns == ((2, 2, 1) if callbacks.startswith("a") else (2, 1, 2))
+    ran = {"callback 3": "a", "callback 4": "b"}
+    outer = [ran[name] for name, _ in FAKES[asks].seen[1:]]
+    (number,) = [name[-1] for name, _ in FAKES[inner].seen[1:]]
+    assert outer[0] + number + outer[1] == callbacks
 
 
 @pytest.mark.checklist("rule.query.method-execution", "rule.query.composite-calls")
