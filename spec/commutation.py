@@ -105,8 +105,17 @@ def concerned(state: State, label: Label) -> frozenset[CanisterId]:
     if "canister_id" in choices:
         found.add(choices["canister_id"])
     if "message_id" in choices and choices["message_id"] in state.messages:
-        found |= concerned_by(state, state.messages[choices["message_id"]])
+        message = state.messages[choices["message_id"]]
+        found |= concerned_by(state, message)
+        if label.rule == "drop_expired_message":
+            found |= makers_of(message)
     return frozenset(found)
+
+
+def makers_of(message: Message) -> frozenset[CanisterId]:
+    """The canister that made the call to which a message belongs, which gets back what comes too late."""
+    origin = None if isinstance(message, FuncMessage) else message.origin
+    return frozenset({origin.maker}) if isinstance(origin, FromCanister) else frozenset()
 
 
 def concerned_by(state: State, message: Message) -> frozenset[CanisterId]:
@@ -116,8 +125,8 @@ def concerned_by(state: State, message: Message) -> frozenset[CanisterId]:
             return named(message) if callee == MANAGEMENT_CANISTER else frozenset({callee})
         case FuncMessage(receiver=receiver):
             return frozenset({receiver})
-        case ResponseMessage(origin=FromCanister(calling_context=context_id)) if context_id in state.call_contexts:
-            return frozenset({state.call_contexts[context_id].canister})
+        case ResponseMessage(origin=FromCanister(maker=maker)):
+            return frozenset({maker})
         case _:
             return frozenset()
 

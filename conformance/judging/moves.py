@@ -22,8 +22,8 @@ from spec.rules.modules import code_of, module_of
 from spec.settling import ORDER
 from spec.state.canister import Code, Stopping
 from spec.state.label import Label
-from spec.state.message import CallMessage, FuncMessage
-from spec.state.origin import Deadline, FromCanister
+from spec.state.message import CallMessage, FuncMessage, ResponseMessage
+from spec.state.origin import Deadline, Expired, FromCanister
 from spec.state.request import Received
 from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
@@ -233,6 +233,21 @@ def by_itself(state: State) -> Iterator[Move]:
     stop_calls = candidates(state, RULES["call_expiry_of_stop_call"])
     moves = taken(state, [*expiring, *stop_calls, *calls_of_missing_methods(state)])
     return (move for move in moves if move[0].rule == "spontaneous_call_rejection" or is_overdue(state, move[0]))
+
+
+def refunds(state: State) -> Iterator[Move]:
+    """The drops of messages that come too late, with which their cycles come back to whoever made the call."""
+    for message_id, message in state.messages.entries:
+        if isinstance(message, CallMessage | ResponseMessage) and is_expired(message.origin):
+            choices = {"message_id": message_id, "refunds_cycles": True}
+            for label, fired in taken(state, [Label("drop_expired_message", choices)]):
+                if fired.state.canisters != state.canisters:
+                    yield label, fired
+
+
+def is_expired(origin: object) -> bool:
+    """The call has expired, and whoever made it was told so."""
+    return isinstance(origin, FromCanister) and isinstance(origin.deadline, Expired)
 
 
 def is_overdue(state: State, label: Label) -> bool:

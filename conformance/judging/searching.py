@@ -40,6 +40,7 @@ from conformance.judging.moves import (
     failures_outside,
     forced_move,
     heartbeats,
+    refunds,
     rejections_of_expired,
     trouble,
     work,
@@ -327,7 +328,10 @@ class Search:
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
             expiring = self._following(candidate, by_itself(candidate.state), 0)
-            rare.append(chain(self._beating(candidate), self._troubled(candidate), self._drifted(candidate, versions)))
+            late = self._following(candidate, refunds(candidate.state), 0)
+            rare.append(
+                chain(late, self._beating(candidate), self._troubled(candidate), self._drifted(candidate, versions))
+            )
             if first is None:
                 yield candidate
                 waiting.append(expiring)

@@ -161,7 +161,8 @@ def context(canister: CanisterId, origin: object) -> CallContext:
 def called_by(number: int, closure: int = 0) -> FromCanister:
     """The origin of a call that was made in the context with this id."""
     callback = Callback(Closure(closure, 0), Closure(closure, 0))
-    return FromCanister(CallContextId(number), callback, NoDeadline(), Caller(), MANAGEMENT_CANISTER)
+    maker = callee = MANAGEMENT_CANISTER
+    return FromCanister(CallContextId(number), callback, NoDeadline(), Caller(), callee, maker)
 
 
 def two_users_contexts(first: int, second: int) -> State:

@@ -39,6 +39,7 @@ from spec.profile import Profile, load_profile
 from spec.state.canister import Canister
 from spec.state.label import Label
 from spec.state.request import Endpoint
+from spec.state.state import State
 from spec.transition import RULES
 from spec.values import management
 from spec.values.canister_terms import Public, SnapshotSource
@@ -92,6 +93,16 @@ CHOICES_OF_EXECUTIONS = st.fixed_dictionaries(
 PICKS = st.integers(0, 2**16)
 CALLING = st.builds(ByCanister, st.sampled_from(EVERYBODY), st.sampled_from([*[10**12] * 6, 10**8, 0]))
 ANYBODY = st.one_of(st.builds(ByUser, st.sampled_from((USERS[0], *USERS))), CALLING)
+
+
+def expiry_or_refund(state: State, *, refunds_cycles: bool) -> list[Label]:
+    """What may become of calls whose time is over; the cycles of those that are dropped come back or do not."""
+    return [
+        Label(label.rule, {**label.arguments(), "refunds_cycles": refunds_cycles})
+        if label.rule == "drop_expired_message"
+        else label
+        for label in enabled_of(state, EXPIRY)
+    ]
 
 
 class LockstepMachine(Actions):
@@ -297,7 +308,7 @@ class LockstepMachine(Actions):
         self.ask_canister(caller, [wanted], 0, None if what == "waits" else 0, timeout=1)
         self.lockstep.advance(DURATIONS[1])
         self.take_some_rule(list(enabled_of(self.lockstep.state, EXPIRY)), pick, pick)
-        self.take_some_rule(list(enabled_of(self.lockstep.state, EXPIRY)), pick, pick)
+        self.take_some_rule(expiry_or_refund(self.lockstep.state, refunds_cycles=pick % 2 == 1), pick, pick)
 
     @rule(canister_id=st.sampled_from(EVERYBODY), more=st.sampled_from(["stop_canister", "start_canister", ""]))
     def stop_while_calls_are_open(self, canister_id: CanisterId, more: MethodName) -> None:

@@ -203,7 +203,11 @@ def expiries(state: State) -> list[Label]:
 
 def expiries_and_drops(state: State) -> list[Label]:
     """Every way in which a bounded-wait call can expire, and in which what comes later is dropped."""
-    drops = [Label("drop_expired_message", {"message_id": message_id}) for message_id in state.messages.ids()]
+    drops = [
+        Label("drop_expired_message", {"message_id": message_id, **choice})
+        for message_id in state.messages.ids()
+        for choice in ({}, {"refunds_cycles": True})
+    ]
     return expiries(state) + drops
 
 

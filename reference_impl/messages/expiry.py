@@ -2,13 +2,14 @@
 
 from attrs import evolve
 
+from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.observations import NotTaken, Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import Stopping
-from spec.state.message import CallMessage, ResponseMessage
+from spec.state.message import CallMessage, Message, ResponseMessage
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
 from spec.values.identifiers import CallContextId, CanisterId
-from spec.values.quantities import Nanoseconds
+from spec.values.quantities import Cycles, Nanoseconds
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
 NO_DEADLINE = NotTaken("nobody waits with a deadline there")
@@ -79,12 +80,33 @@ def is_expired(instance: SubnetInstance, message_id: int) -> bool:
     )
 
 
-def drop_expired_message(instance: SubnetInstance, message_id: int) -> NotTaken | None:
-    """Drops a call or a response that nobody waits for any more; its cycles are lost."""
+def drop_expired_message(instance: SubnetInstance, message_id: int, refunds_cycles: bool) -> NotTaken | None:
+    """Drops a call or a response that nobody waits for any more; its cycles are lost, or come back."""
     if not is_expired(instance, message_id):
         return NotTaken("the message is not one that nobody waits for")
     message = instance.messages.remove(message_id)
-    lost = message.transferred_cycles if isinstance(message, CallMessage) else 0
-    lost += message.refunded_cycles if isinstance(message, ResponseMessage) else 0
-    instance.recorder.burned(lost, Purpose.LOST)
+    maker = _maker(instance, message)
+    if refunds_cycles and maker is not None:
+        instance.credit(maker, _carried(message))
+    else:
+        instance.recorder.burned(_carried(message), Purpose.LOST)
     return None
+
+
+def gives_cycles_back(instance: SubnetInstance, message_id: int) -> bool:
+    """There are cycles in an expired message, and a canister to which they come back, as they do in production."""
+    message = instance.messages[message_id]
+    return _carried(message) > 0 and _maker(instance, message) is not None
+
+
+def _carried(message: Message) -> Cycles:
+    """The cycles in a call or a response."""
+    if isinstance(message, CallMessage):
+        return message.transferred_cycles
+    return message.refunded_cycles if isinstance(message, ResponseMessage) else 0
+
+
+def _maker(instance: SubnetInstance, message: Message) -> CanisterRecord | None:
+    """The canister that made the call, if it still exists."""
+    assert isinstance(message, CallMessage | ResponseMessage) and isinstance(message.origin, FromCanister)
+    return instance.canisters.get(message.origin.maker)

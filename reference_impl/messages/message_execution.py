@@ -410,7 +410,8 @@ def _send_calls(
     if deadlines_in_seconds:
         now -= now % NANOSECONDS_PER_SECOND
     for call in calls:
-        origin = FromCanister(message.call_context, call.callback, _deadline(now, call), context.caller, call.callee)
+        deadline, maker = _deadline(now, call), canister.canister_id
+        origin = FromCanister(message.call_context, call.callback, deadline, context.caller, call.callee, maker)
         instance.contexts.call_made(message.call_context)
         canister.open_calls[call.callee] += 1
         instance.messages.append(

@@ -95,7 +95,13 @@ class Scheduler:
             time = expiry.deadline_of(messages.origin(message_id))
             if time is not None and time <= now:
                 self._take("call_expiry_of_message", message_id=message_id)
-                self._take("drop_expired_message", message_id=message_id)
+                self._drop(message_id)
+
+    def _drop(self, message_id: int) -> None:
+        if expiry.gives_cycles_back(self._instance, message_id):
+            self._take("drop_expired_message", message_id=message_id, refunds_cycles=True)
+        else:
+            self._take("drop_expired_message", message_id=message_id)
 
     def _expire_contexts(self, now: Nanoseconds) -> None:
         contexts = self._instance.contexts
@@ -171,7 +177,7 @@ class Scheduler:
         if message_id is None:
             return
         if expiry.is_expired(instance, message_id):
-            self._take("drop_expired_message", message_id=message_id)
+            self._drop(message_id)
         elif delivery.is_for_deleted_context(instance, message_id):
             self._take("callback_of_deleted_context", message_id=message_id)
             self._settle()

@@ -130,7 +130,9 @@ TRANSITIONS: Mapping[str, _Transition] = {
     "call_expiry_of_message": _Transition(("message_id",), expiry.call_expiry_of_message),
     "call_expiry_of_call_context": _Transition(("context_id",), expiry.call_expiry_of_call_context),
     "call_expiry_of_stop_call": _Transition(("canister_id", "index"), expiry.call_expiry_of_stop_call),
-    "drop_expired_message": _Transition(("message_id",), expiry.drop_expired_message),
+    "drop_expired_message": _Transition(
+        ("message_id", "refunds_cycles"), expiry.drop_expired_message, {"refunds_cycles": False}
+    ),
     "canister_time_progress": _Transition(("canister_id", "time"), spontaneous.canister_time_progress),
     "system_time_progress": _Transition(("time",), spontaneous.system_time_progress),
     "payment_from_reserved_balance": _Transition(("canister_id", "balance"), spontaneous.payment_from_reserved_balance),

@@ -14,7 +14,7 @@ CALLBACK = Callback(Closure(1, 0), Closure(2, 0))
 
 
 def between(sender, receiver, argument=b""):
-    origin = FromCanister(0, CALLBACK, NoDeadline(), Caller(sender), receiver)
+    origin = FromCanister(0, CALLBACK, NoDeadline(), Caller(sender), receiver, sender)
     return CallMessage(origin, Caller(sender), receiver, "go", argument, 0, Between(sender, receiver))
 
 

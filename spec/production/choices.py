@@ -16,7 +16,8 @@ from spec.rules.ingress.submission import changes_settings
 from spec.rules.management.rejection import first_reject
 from spec.rules.resources import liquid_balance
 from spec.state.label import Label
-from spec.state.message import CallMessage
+from spec.state.message import CallMessage, ResponseMessage
+from spec.state.origin import FromCanister
 from spec.state.request import Request, content_of
 from spec.state.state import State
 from spec.transition import RULES
@@ -80,6 +81,18 @@ def takes_change_for_frozen_canister(state: State, choices: Choices) -> bool | N
     return changes_settings_at_no_cost(request)
 
 
+def refunds_late_cycles(state: State, choices: Choices) -> bool | None:
+    """The cycles of a message that comes too late come back; None if there are none, or nobody who could get them."""
+    message_id = choices["message_id"]
+    if message_id not in state.messages:
+        return None
+    message = state.messages[message_id]
+    if not isinstance(message, CallMessage | ResponseMessage) or not isinstance(message.origin, FromCanister):
+        return None
+    carried = message.transferred_cycles if isinstance(message, CallMessage) else message.refunded_cycles
+    return True if carried > 0 and message.origin.maker in state.canisters else None
+
+
 REJECTS_WITH: Final = "rejects with"
 
 POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
@@ -93,6 +106,7 @@ POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
         "system_records": Policy("writes to the log", records_of_system),
         "keeps_logs": Policy("keeps the logs of a failure:", by_default("message_execution", "keeps_logs")),
     },
+    "drop_expired_message": {"refunds_cycles": Policy("gives late cycles back:", refunds_late_cycles)},
     "management_call_rejection": {"code": Policy(REJECTS_WITH, code_of_rejection)},
     **{
         rule: {"code": Policy(REJECTS_WITH, by_default(rule, "code"))}

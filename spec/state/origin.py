@@ -53,6 +53,11 @@ class FromCanister:
     """
     callee: CanisterId
     """To whom the call went. Not in the interface specification; it tells how many calls to one canister are open."""
+    maker: CanisterId
+    """
+    Which canister made the call. Not in the interface specification; the calling context is gone when cycles of an
+    expired call come back.
+    """
 
 
 @frozen

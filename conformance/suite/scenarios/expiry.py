@@ -17,7 +17,7 @@ from conformance.canisters.scripted import (
     set_on_low_wasm_memory,
     slot,
 )
-from conformance.judging.patterns import refuses, rejects, replies, replies_with
+from conformance.judging.patterns import refuses, rejects, replies, replies_where, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import DONE, result_of, status_of, update_settings
 from conformance.suite.scenarios.preparations import scripted
@@ -117,6 +117,28 @@ def expired_stop_call(stage: Stage) -> None:
     # Then
     stage.expect(stage.answer(sent), replies_with(UNKNOWN + bytes(16)))
     stage.about("canister_status", canister)
+
+
+@scenario(
+    "The cycles of a response that comes too late are lost, or come back to whoever made the call",
+    covers=("inv.prop-11-bounded-wait-cycles", "rule.drop-expired-message", "unspec.spont.drop-expired"),
+)
+def late_cycles(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage), scripted(stage)
+    stage.expect(update_settings(stage, callee, controllers=List(tuple(sorted((ALICE, callee))))), DONE)
+    itself = management.encode_arguments(management.CanisterIdArguments(callee))
+    late = program(call(b"", "stop_canister", itself, on_reject=program(reply(b"late"))))
+    sent = stage.send(caller, "update", bounded(callee, late, cycles=10**9))
+    stage.settle()
+    # When
+    stage.settle(seconds=20)
+    stage.expect(stage.about("start_canister", callee), DONE)
+    # Then
+    told = (UNKNOWN + bytes(16), b"late")
+    stage.expect(stage.answer(sent), replies_where("that nothing is known, or what was late", told.__contains__))
+    stage.balance(callee)
+    stage.balance(caller)
 
 
 @scenario(

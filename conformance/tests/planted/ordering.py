@@ -8,7 +8,7 @@ import random
 
 from attrs import evolve
 
-from conformance.judging.moves import Bindings, Move, by_itself, work
+from conformance.judging.moves import Bindings, Move, by_itself, refunds, work
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
 from spec.machine import candidates, choices_of, enabled, step
@@ -18,7 +18,7 @@ from spec.state.message import CallMessage, FuncMessage, ResponseMessage
 from spec.state.state import State
 from spec.transition import RULES, Step
 from spec.values import management
-from spec.values.containers import List
+from spec.values.containers import List, Map
 from spec.values.identifiers import CanisterId, Principal, SnapshotId
 from spec.values.rejects import Reply
 
@@ -172,6 +172,27 @@ class RefundsExpiredCalls(ExpiresCalls):
         message_id, response = state.messages.entries[-1]
         changed = evolve(response, refunded_cycles=message.transferred_cycles)
         return evolve(state, messages=state.messages.replace(message_id, changed))
+
+
+class GivesLateCyclesBack(ExpiresCalls):
+    """What comes for an expired call is dropped, and its cycles go to whoever made the call."""
+
+    def next(self) -> Move | None:
+        return next(refunds(self.current), None) or super().next()
+
+
+class GivesLateCyclesBackTwice(GivesLateCyclesBack):
+    """Whoever made an expired call gets more than comes back."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        state = fired.state
+        if label.rule != "drop_expired_message":
+            return state
+        twice = [
+            (canister_id, evolve(after, balance=2 * after.balance - self.current.canisters[canister_id].balance))
+            for canister_id, after in state.canisters.items()
+        ]
+        return evolve(state, canisters=Map.of(twice))
 
 
 # Ids

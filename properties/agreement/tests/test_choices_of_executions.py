@@ -98,6 +98,23 @@ def test_deadlines_in_nanoseconds_and_in_seconds(in_seconds, after):
     stage.lockstep.settle()
 
 
+@pytest.mark.checklist("inv.prop-11-bounded-wait-cycles", "unspec.spont.drop-expired")
+@pytest.mark.parametrize("refunds", [False, True])
+def test_cycles_that_come_too_late_are_lost_or_come_back(refunds):
+    stage = Stage()
+    caller, callee = stage.installed(MODULE), stage.installed(MODULE)
+    sending = call(callee, "update", program(reply(b"")), cycles=1_000, timeout_seconds=5)
+    about_to_run(program(sending), stage, caller)
+    assert execute(stage)
+    (message_id,) = stage.state.messages.ids()
+    assert not stage.lockstep.take(Label("drop_expired_message", {"message_id": message_id, "refunds_cycles": refunds}))
+    assert stage.lockstep.take(Label("call_expiry_of_message", {"message_id": message_id}))
+    before = stage.state.canisters[caller].balance
+    assert stage.lockstep.take(Label("drop_expired_message", {"message_id": message_id, "refunds_cycles": refunds}))
+    assert stage.state.canisters[caller].balance - before == 1_000 * refunds
+    stage.lockstep.settle()
+
+
 GROWING = program(
     s.set_counter(1, s.memory_grow(1)),
     s.set_counter(2, ic0.stable64_grow(1)),

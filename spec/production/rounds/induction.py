@@ -72,7 +72,7 @@ def timed_out(progress: Progress) -> Progress:
     for message_id in late_messages(progress):
         progress = progress.take(Label("call_expiry_of_message", {"message_id": message_id}))
         if not is_under_way(progress, message_id):
-            progress = progress.take(Label("drop_expired_message", {"message_id": message_id}))
+            progress = dropped(progress, message_id)
     for context_id, context in progress.state.call_contexts.items():
         if context.needs_to_respond and is_over(progress, context.origin):
             progress = progress.take(Label("call_expiry_of_call_context", {"context_id": context_id}))
@@ -136,12 +136,17 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
         message = progress.state.messages[message_id]
         receiver = receiver_of(progress.state, message)
         if is_expired(message):
-            progress = progress.take(Label("drop_expired_message", {"message_id": message_id}))
+            progress = dropped(progress, message_id)
         elif receiver is not None and receiver in (*progress.state.canisters.keys(), MANAGEMENT_CANISTER):
             progress = announced(progress.placed(message_id, Place.INPUT), receiver, message_id)
         elif isinstance(message, CallMessage):
             progress = progress.take_if_enabled(Label("reject_call_to_missing_canister", {"message_id": message_id}))
     return followed(progress)
+
+
+def dropped(progress: Progress, message_id: MessageId) -> Progress:
+    """After a message of an expired call was dropped; its cycles come back, if there are any."""
+    return progress.take(as_production(progress.state, Label("drop_expired_message", {"message_id": message_id})))
 
 
 def is_expired(message: Message) -> bool:

@@ -53,6 +53,7 @@ def new_call(
             deadline=deadline_after(deadline_base(canister.time, deadlines_in_seconds), call.timeout),
             caller_of_context=context.caller,
             callee=call.callee,
+            maker=message.receiver,
         ),
         caller=Caller(message.receiver),
         callee=call.callee,

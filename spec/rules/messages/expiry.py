@@ -10,7 +10,7 @@ from spec.state.state import State
 from spec.transition import Burned, BurnReason, Step, require, require_kind, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId, CanisterId, MessageId
-from spec.values.quantities import Count
+from spec.values.quantities import Count, credited
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
 
@@ -76,18 +76,29 @@ def call_expiry_of_stop_call(state: State, *, canister_id: CanisterId, index: Co
 
 @transition(title="Dropping expired messages", source="abstract-behavior#message-timeout")
 @defines("unspec.spont.drop-expired")
-def drop_expired_message(state: State, *, message_id: MessageId) -> Step:
-    """A message of a call that has expired may be dropped; the cycles that it carries are lost."""
+def drop_expired_message(state: State, *, message_id: MessageId, refunds_cycles: bool = False) -> Step:
+    """
+    A message of a call that has expired may be dropped.
+
+    The cycles that it carries are lost, or come back to the canister that made the call, if it still exists. Source of
+    the choice: ours#refunds-of-expired-calls.
+    """
     # CONDITIONS
     message = waiting_message(state, message_id)
-    require(
-        isinstance(message.origin, FromCanister) and isinstance(message.origin.deadline, Expired),
-        "the call has expired",
-    )
-    lost = message.transferred_cycles if isinstance(message, CallMessage) else message.refunded_cycles
+    origin = require_kind(message.origin, FromCanister, "the call has expired")
+    require(isinstance(origin.deadline, Expired), "the call has expired")
+    carried = message.transferred_cycles if isinstance(message, CallMessage) else message.refunded_cycles
+    dropped = evolve(state, messages=state.messages.remove(message_id))
 
     # STATE AFTER
-    return Step(evolve(state, messages=state.messages.remove(message_id)), burned=(Burned(lost, BurnReason.LOST),))
+    if not refunds_cycles or origin.maker not in state.canisters:
+        return Step(dropped, burned=(Burned(carried, BurnReason.LOST),))
+    maker = state.canisters[origin.maker]
+    refund = credited(maker.balance, carried)
+    return Step(
+        evolve(dropped, canisters=state.canisters.set(origin.maker, evolve(maker, balance=refund.total))),
+        burned=(Burned(refund.lost, BurnReason.LOST),),
+    )
 
 
 def waiting_message(state: State, message_id: MessageId) -> CallMessage | ResponseMessage:

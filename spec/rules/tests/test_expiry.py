@@ -24,6 +24,7 @@ from spec.state.message import ResponseMessage
 from spec.state.origin import Deadline, Expired, NoDeadline
 from spec.transition import Burned, BurnReason, Step
 from spec.values.containers import List, Queue
+from spec.values.quantities import MAXIMUM_CYCLES
 from spec.values.rejects import RejectCode, RejectReason, Reply, system_reject
 
 BOUNDED, EXPIRED, UNBOUNDED = (from_canister(0, deadline) for deadline in (Deadline(NOW), Expired(NOW), NoDeadline()))
@@ -119,6 +120,29 @@ def test_a_message_of_an_expired_call_may_be_dropped_with_its_cycles(message, lo
     fired = fire(state, "drop_expired_message", message_id=0)
     expected = evolve(state, messages=Queue(((1, a_call()),), 2))
     assert fired == Step(expected, burned=(Burned(lost, BurnReason.LOST),))
+
+
+@pytest.mark.checklist("inv.prop-11-bounded-wait-cycles", "unspec.spont.drop-expired", "inv.cycles.saturating")
+@pytest.mark.parametrize(
+    ("message", "carried"),
+    [(a_call(origin=EXPIRED), 1_000_000), (ResponseMessage(EXPIRED, Reply(b""), 7), 7)],
+)
+@pytest.mark.parametrize("missing", [10**9, 3])
+def test_its_cycles_may_come_back_to_who_made_the_call_even_if_its_context_is_gone(message, carried, missing):
+    maker = canister(A, balance=MAXIMUM_CYCLES - missing)
+    state = world((A, maker), (B, canister(B)), messages=(message,))
+    fired = fire(state, "drop_expired_message", message_id=0, refunds_cycles=True)
+    kept = min(carried, missing)
+    richer = evolve(maker, balance=maker.balance + kept)
+    expected = evolve(state, messages=Queue((), 1), canisters=state.canisters.set(A, richer))
+    assert fired == Step(expected, burned=(Burned(carried - kept, BurnReason.LOST),))
+
+
+@pytest.mark.checklist("inv.prop-11-bounded-wait-cycles")
+def test_its_cycles_are_lost_if_who_made_the_call_is_gone():
+    state = world((B, canister(B)), messages=(ResponseMessage(EXPIRED, Reply(b""), 7),))
+    fired = fire(state, "drop_expired_message", message_id=0, refunds_cycles=True)
+    assert fired == Step(evolve(state, messages=Queue((), 1)), burned=(Burned(7, BurnReason.LOST),))
 
 
 @pytest.mark.checklist("rule.drop-expired-message")

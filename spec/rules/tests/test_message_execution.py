@@ -310,7 +310,7 @@ def test_new_calls_and_then_the_response_are_appended_in_order_and_paid_for():
     fired = execute(state)
 
     def sent(name, argument, deadline):
-        origin = FromCanister(0, CALLBACK, deadline, Caller(USER), B)
+        origin = FromCanister(0, CALLBACK, deadline, Caller(USER), B, A)
         return CallMessage(origin, Caller(A), B, name, argument, 1_000, Between(A, B))
 
     expected = (

@@ -63,11 +63,14 @@ ROWS = {
 ALSO = {"on_low_wasm_memory_hook_status"}
 """Changed by a transition of its own in the interface specification, together with what makes it due in ours."""
 
+BY_CHOICE = {"drop_expired_message": {"balances"}}
+"""Changed only by a choice of ours, which the interface specification tells in prose alone."""
+
 
 @pytest.mark.parametrize("rule", ROWS)
 def test_a_rule_may_change_what_its_rows_say(rule):
     rows = {row["id"]: set(row["writes"]) for row in json.loads(CHECKLIST.read_text())["rules"]}
-    assert WRITES[rule] - ALSO == set().union(*(rows[row] for row in ROWS[rule]))
+    assert WRITES[rule] - ALSO - BY_CHOICE.get(rule, set()) == set().union(*(rows[row] for row in ROWS[rule]))
 
 
 def test_rules_whose_writes_are_told_exist():

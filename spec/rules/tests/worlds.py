@@ -273,10 +273,11 @@ CALLBACK = Callback(Closure(1, 2), Closure(3, 4), None, RESERVED_FOR_RESPONSE)
 
 
 def from_canister(
-    context_id: int = 0, deadline: Any = None, caller: Principal = USER, callee: Principal = B
+    context_id: int = 0, deadline: Any = None, caller: Principal = USER, callee: Principal = B, maker: Principal = A
 ) -> FromCanister:
     """The origin of a call made in a call context."""
-    return FromCanister(context_id, CALLBACK, NoDeadline() if deadline is None else deadline, Caller(caller), callee)
+    waits = NoDeadline() if deadline is None else deadline
+    return FromCanister(context_id, CALLBACK, waits, Caller(caller), callee, maker)
 
 
 def a_call(callee: Principal = B, caller: Principal = A, **changes: Any) -> CallMessage:

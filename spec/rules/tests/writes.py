@@ -66,7 +66,7 @@ WRITES: dict[str, set[str]] = {
     "call_expiry_of_message": {"messages"},
     "call_expiry_of_call_context": {"messages", "call_contexts"},
     "call_expiry_of_stop_call": {"messages", "canister_status"},
-    "drop_expired_message": {"messages"},
+    "drop_expired_message": {"messages", "balances"},
     "on_low_wasm_memory_context_creation": {
         "messages",
         "call_contexts",
