@@ -25,9 +25,6 @@ SUFFIX: Final = ".toml"
 Divisor = Annotated[int, Natural("items", least=1)]
 """A number by which something is divided."""
 
-Rate = Annotated[int, Natural("cycles", least=1)]
-"""A price by which something is divided."""
-
 Share = Annotated[int, Natural("percent", most=100)]
 """A part of a whole."""
 
@@ -44,7 +41,7 @@ class Fees:
     """R: fees scale by subnet size / R."""
     update_message_execution: Cycles
     """The fixed part of every execution."""
-    ten_instructions_wasm32: Rate
+    ten_instructions_wasm32: Cycles
     ten_instructions_wasm64: Cycles
     call: Cycles
     """Request and response together, per call."""
@@ -258,6 +255,39 @@ class Rounds:
 
 
 @frozen
+class Capacities:
+    """
+    What a subnet holds in all (`spec.production.capacities`), which no rule reads. Source: facts on limits.
+
+    Its memory is one of the limits, since reservations of cycles depend on it.
+    """
+
+    memory_for_callbacks: ByteCount
+    """The part of the subnet's memory into which only callbacks may grow."""
+    custom_sections_memory: ByteCount
+    """What the custom sections of all modules may take."""
+    guaranteed_message_memory: ByteCount
+    """What calls with unbounded wait and their responses may take, those included for which room is kept."""
+    best_effort_message_memory: ByteCount
+    """What calls with bounded wait and their responses may take at the end of a round; the largest are dropped."""
+    callbacks: Count
+    """How many calls of canisters may be open on the subnet."""
+    callbacks_of_canister: Count
+    """So many a canister may have open in any case."""
+    request_lifetime: Seconds
+    """A call with unbounded wait that has not left its sender by then is rejected."""
+    ingress_history: Count
+    """How many requests of users may be known."""
+    ingress_history_memory: ByteCount
+    """What they and their answers may take."""
+    canisters: Count
+    compute: Percent
+    """The largest sum of compute allocations."""
+    outcalls: Count
+    """How many HTTPS outcalls may be under way."""
+
+
+@frozen
 class Profile:
     """All constants of one instance of the Internet Computer."""
 
@@ -266,9 +296,16 @@ class Profile:
     limits: Limits
     defaults: Defaults
     rounds: Rounds
+    capacities: Capacities
 
 
-TABLES: Final[dict[Text, type]] = {"fees": Fees, "limits": Limits, "defaults": Defaults, "rounds": Rounds}
+TABLES: Final[dict[Text, type]] = {
+    "fees": Fees,
+    "limits": Limits,
+    "defaults": Defaults,
+    "rounds": Rounds,
+    "capacities": Capacities,
+}
 """The tables of a profile file."""
 
 SCHEMA: Final = document("A profile of the executable specification", TABLES)

@@ -8,7 +8,7 @@ from spec.canister.wasm_state import WasmState
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MethodName, Text
-from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.quantities import ByteCount, Count, Cycles, Instructions, Nanoseconds, Seconds
 from spec.values.rejects import Response
 
 
@@ -107,6 +107,16 @@ LogEntry = Blob | SystemRecord
 
 
 @frozen
+class Growth:
+    """A memory was to grow, the heap or stable memory."""
+
+    granted: ByteCount
+    """By so much it grew; 0 if it did not."""
+    calls_before: Count
+    """So many calls were to be performed before."""
+
+
+@frozen
 class Trapped:
     """The execution failed: nothing that it did is kept."""
 
@@ -119,6 +129,8 @@ class Trapped:
     """What `ic0.debug_print` wrote, oldest first, and where the system may write."""
     growths: Count = field(default=0, eq=False)
     """How often a memory was to grow, for those who consider refusing it; no part of the meaning of a module."""
+    tried_growths: tuple[Growth, ...] = field(default=(), eq=False)
+    """Each of them, likewise, where it is known."""
     calls_tried: Count = field(default=0, eq=False)
     """How often a call was to be performed, likewise."""
 
@@ -151,6 +163,8 @@ class Returned:
     """The trap of the callback after which the cleanup closure returned; its instructions are counted above."""
     growths: Count = field(default=0, eq=False)
     """How often a memory was to grow, for those who consider refusing it; no part of the meaning of a module."""
+    tried_growths: tuple[Growth, ...] = field(default=(), eq=False)
+    """Each of them, likewise, where it is known."""
     calls_tried: Count = field(default=0, eq=False)
     """How often a call was to be performed, likewise."""
 

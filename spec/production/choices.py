@@ -10,7 +10,7 @@ from typing import Any, Final
 from attrs import frozen
 
 from spec.machine import canonical_label, choices_of, defaults_of
-from spec.production.executions import calls_refused, records_of_system, rounds_deadlines
+from spec.production.executions import calls_refused, growths_refused, records_of_system, rounds_deadlines
 from spec.rules.ingress.permission import managed_canister
 from spec.rules.ingress.submission import changes_settings
 from spec.rules.management.rejection import first_reject
@@ -101,7 +101,7 @@ POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
     },
     "message_execution": {
         "refused_calls": Policy("refuses the calls", calls_refused),
-        "refused_growths": Policy("refuses to grow memory", by_default("message_execution", "refused_growths")),
+        "refused_growths": Policy("refuses to grow memory", growths_refused),
         "deadlines_in_seconds": Policy("rounds deadlines down to seconds:", rounds_deadlines),
         "system_records": Policy("writes to the log", records_of_system),
         "keeps_logs": Policy("keeps the logs of a failure:", by_default("message_execution", "keeps_logs")),

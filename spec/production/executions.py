@@ -1,17 +1,20 @@
 """What production chooses about an execution, where the text leaves it open. Source: ours#choices-of-executions."""
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
 from spec.canister.outcome import Outcome, Returned, SystemRecord, TrapCause
+from spec.machine import canonical_label
+from spec.production.capacities import refusals
+from spec.production.capacities.refusals import Numbers
+from spec.production.capacities.room import Room
 from spec.rules.messages.outcomes import outcome_of
-from spec.state.canister import Code, Stopping
+from spec.state.canister import Code
+from spec.state.label import Label
 from spec.state.message import FuncMessage
-from spec.state.origin import CallOrigin, Expired, FromCanister
 from spec.state.state import State
 from spec.system_api.debugging import UNREADABLE
-from spec.values.identifiers import Blob, CanisterId, Text
+from spec.values.identifiers import Blob, MessageId, Text
 from spec.values.quantities import Count
 
 Choices = Mapping[str, Any]
@@ -36,61 +39,70 @@ BEFORE_FUNCTIONS: Final = b"\nCanister Backtrace:\n"
 """After a record of a trap, before the names of the active functions of a module that names them."""
 
 
-def calls_refused(state: State, choices: Choices) -> tuple[Count, ...] | None:
-    """
-    The calls that find too many calls to the same callee open; None for an execution whose calls are not known.
-
-    Which calls an execution makes may depend on those that failed before, so they are found one after the other.
-    """
+def calls_refused(state: State, choices: Choices) -> Numbers | None:
+    """The calls that find no room, with the growths refused that the label names; None if the calls are not known."""
     message = executed_message(state, choices)
     if message is None:
         return None
-    opened = open_calls(state, message.receiver)
-    refused: tuple[Count, ...] = ()
-    while True:
-        outcome = outcome_with(state, message, refused, tuple(choices["refused_growths"]))
-        if not isinstance(outcome, Returned):
-            return None
-        number = first_without_slot(outcome, opened, state.profile.limits.open_calls)
-        if number is None:
-            return refused
-        if number in refused:
-            return None
-        refused += (number,)
+    growths = tuple(choices["refused_growths"])
+    outcome = outcome_with(state, message, (), growths)
+    if not isinstance(outcome, Returned):
+        return None
+    if outcome.new_calls.is_empty():
+        return ()
+    return refusals.calls_refused(
+        refusals.found_by(state, message), lambda calls: outcome_with(state, message, calls, growths)
+    )
 
 
-def first_without_slot(outcome: Returned, opened: Mapping[CanisterId, Count], most: Count) -> Count | None:
-    """The number of the first call to a callee to which too many calls are open then."""
-    made = Counter(opened)
-    for call in outcome.new_calls:
-        if made[call.callee] >= most:
-            return call.number
-        made[call.callee] += 1
-    return None
+def growths_refused(state: State, choices: Choices) -> Numbers | None:
+    """The growths of memories for which the subnet has no room, with the calls refused that the label names."""
+    message = executed_message(state, choices)
+    if message is None:
+        return None
+    calls = tuple(choices["refused_calls"])
+    if not any(growth.granted for growth in outcome_with(state, message, calls, ()).tried_growths):
+        return ()
+    return refusals.growths_refused(
+        refusals.found_by(state, message), lambda growths: outcome_with(state, message, calls, growths)
+    )
 
 
-def open_calls(state: State, canister_id: CanisterId) -> Mapping[CanisterId, Count]:
-    """How many calls a canister has made whose responses it has not begun to handle, by callee."""
-    origins: list[CallOrigin] = [message.origin for message in state.messages if not isinstance(message, FuncMessage)]
-    origins += [context.origin for _, context in state.call_contexts.items() if context.needs_to_respond]
-    for _, canister in state.canisters.items():
-        if isinstance(canister.status, Stopping):
-            origins += [call.origin for call in canister.status.stop_calls]
-    return Counter(
-        origin.callee
-        for origin in origins
-        if isinstance(origin, FromCanister)
-        and not isinstance(origin.deadline, Expired)
-        and state.call_contexts[origin.calling_context].canister == canister_id
+def execution_label(state: State, message_id: MessageId, room: Room | None = None) -> Label:
+    """The label with which production executes a function, with the room that is left on its core."""
+    message = state.messages[message_id]
+    assert isinstance(message, FuncMessage)
+    outcome = outcome_with(state, message, (), ())
+    calls: Numbers = ()
+    growths: Numbers = ()
+    if refusals.calls_of(outcome) or any(growth.granted for growth in outcome.tried_growths):
+        before = refusals.found_by(state, message, room)
+        calls, growths = refusals.refusals(before, lambda *refused: outcome_with(state, message, *refused))
+    if calls or growths:
+        outcome = outcome_with(state, message, calls, growths)
+    return canonical_label(
+        Label(
+            "message_execution",
+            {
+                "message_id": message_id,
+                "refused_calls": calls,
+                "refused_growths": growths,
+                "deadlines_in_seconds": waits_with_bound(outcome),
+                "system_records": records_of(outcome),
+            },
+        )
     )
 
 
 def rounds_deadlines(state: State, choices: Choices) -> bool | None:
     """Deadlines are in seconds; None if there is none."""
     outcome = executed_outcome(state, choices)
-    if not isinstance(outcome, Returned) or all(call.timeout is None for call in outcome.new_calls):
-        return None
-    return True
+    return True if outcome is not None and waits_with_bound(outcome) else None
+
+
+def waits_with_bound(outcome: Outcome) -> bool:
+    """The execution made a call that has a deadline."""
+    return isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)
 
 
 def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...] | None:
@@ -99,13 +111,26 @@ def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...]
     if outcome is None:
         return None
     given = choices["system_records"]
-    records = [record_at(entry) for entry in outcome.logs if isinstance(entry, SystemRecord)]
+    records = [*records_at(outcome)]
     for index, record in enumerate(records[: len(given)]):
         if record is not None and (given[index] or b"").startswith(record + BEFORE_FUNCTIONS):
             records[index] = given[index]
     while records and records[-1] is None:
         records.pop()
     return tuple(records)
+
+
+def records_at(outcome: Outcome) -> tuple[Blob | None, ...]:
+    """What production writes at each place for records of the system."""
+    return tuple(record_at(entry) for entry in outcome.logs if isinstance(entry, SystemRecord))
+
+
+def records_of(outcome: Outcome) -> tuple[Blob | None, ...]:
+    """The same, but for places at the end where it writes nothing."""
+    records = records_at(outcome)
+    while records and records[-1] is None:
+        records = records[:-1]
+    return records
 
 
 def record_at(place: SystemRecord) -> Blob | None:

@@ -6,18 +6,19 @@ abstract-behavior, the execution state.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from attrs import define, field, frozen
 
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Closure, LogEntry, MethodCall, SystemRecord, TrapCause
+from spec.canister.outcome import Closure, Growth, LogEntry, MethodCall, SystemRecord, TrapCause
 from spec.canister.wasm_state import WasmState
 from spec.fees import freezing_limit_with_messages, larger, liquid_balance, smaller
 from spec.system_api.context import REPLICATED, Context
 from spec.system_api.stable_pages import StablePages
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
-from spec.values.quantities import ByteCount, Count, Cycles, Instructions, Nanoseconds, Seconds, credited
+from spec.values.quantities import WASM_PAGE, ByteCount, Count, Cycles, Instructions, Nanoseconds, Seconds, credited
 from spec.values.rejects import Reject, Response
 from spec.wasm.execute import Instance
 from spec.wasm.traps import Trap
@@ -47,8 +48,17 @@ class Parameters:
     available_cycles: Cycles = 0
     needs_to_respond: bool = True
     """The call has not been answered by an earlier execution."""
-    growths_before: Count = 0
-    """How often the callback tried to grow a memory, after whose trap a cleanup runs."""
+    growths_before: tuple[Growth, ...] = ()
+    """How the callback tried to grow memories, after whose trap a cleanup runs."""
+
+
+@frozen
+class GrowthUnderWay:
+    """A memory is about to grow."""
+
+    size_before: ByteCount
+    """Of the heap and stable memory together."""
+    calls_before: Count
 
 
 @define
@@ -98,8 +108,8 @@ class Execution:
     calls: list[MethodCall] = field(factory=list)
     calls_tried: Count = 0
     """How often `ic0.call_perform` was called, whether or not it succeeded."""
-    growths_tried: Count = 0
-    """How often a memory was to grow, the heap or stable memory, whether or not it did."""
+    growths: list[GrowthUnderWay] = field(factory=list)
+    """The growths of memories that were tried, whether or not they succeeded."""
     message_memory: ByteCount = 0
     """What these calls take of message memory."""
     new_certified_data: Blob | None = None
@@ -130,8 +140,29 @@ class Execution:
     def may_grow(self) -> bool:
         """The system lets the memory grow that is to grow now, if there is room."""
         number = self.growths_tried
-        self.growths_tried += 1
+        self.growths.append(GrowthUnderWay(self.memory_size, self.calls_tried))
         return number not in self.environment.refused_growths
+
+    @property
+    def growths_tried(self) -> Count:
+        """How often a memory was to grow, the heap or stable memory, whether or not it did."""
+        return len(self.parameters.growths_before) + len(self.growths)
+
+    @property
+    def tried_growths(self) -> tuple[Growth, ...]:
+        """All growths that were tried, those of the callback before a cleanup included."""
+        if not self.growths:
+            return self.parameters.growths_before
+        sizes = [*(growth.size_before for growth in self.growths), self.memory_size]
+        granted = (after - before for before, after in pairwise(sizes))
+        return self.parameters.growths_before + tuple(
+            Growth(size, growth.calls_before) for size, growth in zip(granted, self.growths, strict=True)
+        )
+
+    @property
+    def memory_size(self) -> ByteCount:
+        """Of the heap and stable memory together."""
+        return self.heap_size + self.stable_memory.wasm_pages * WASM_PAGE
 
     # The heap.
 
@@ -288,7 +319,6 @@ def start_execution(
         limit=limit,
         stable_memory=StablePages(wasm_state.stable_memory),
         available_cycles=parameters.available_cycles,
-        growths_tried=parameters.growths_before,
     )
 
 

@@ -370,7 +370,7 @@ class WasmCanisterModule:
             self.module,
             callback.on_cleanup,
             cleanup_context,
-            evolve(parameters, available_cycles=0, growths_before=outcome.growths),
+            evolve(parameters, available_cycles=0, growths_before=outcome.tried_growths),
             wasm_state,
             limit - used,
         ).outcome()

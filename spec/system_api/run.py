@@ -84,6 +84,7 @@ class Finished:
             cycles_lost=execution.lost_cycles,
             logs=tuple(execution.logs),
             growths=execution.growths_tried,
+            tried_growths=execution.tried_growths,
             calls_tried=execution.calls_tried,
         )
 
@@ -95,6 +96,7 @@ class Finished:
             message=self.execution.trap_message,
             logs=tuple(self.execution.logs),
             growths=self.execution.growths_tried,
+            tried_growths=self.execution.tried_growths,
             calls_tried=self.execution.calls_tried,
         )
 

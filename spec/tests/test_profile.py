@@ -72,8 +72,8 @@ def test_what_is_wrong_with_a_file_is_told_with_file_and_key(tmp_path: Path, old
 
 
 def test_a_number_is_no_table(tmp_path: Path) -> None:
-    before, _, _ = PRODUCTION.partition("[rounds]")
-    assert problem_with(tmp_path / "mine.toml", "rounds = 3\n" + before) == "rounds: a table is needed"
+    before, _, _ = PRODUCTION.partition("[capacities]")
+    assert problem_with(tmp_path / "mine.toml", "capacities = 3\n" + before) == "capacities: a table is needed"
 
 
 def test_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:

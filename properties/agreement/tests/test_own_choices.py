@@ -11,8 +11,8 @@ from properties.agreement.stage import ALICE, Stage
 from properties.agreement.tests.test_logs import told
 from reference_impl.subnet.observations import Accepted
 from spec.machine import canonical_label, step, submission_label
+from spec.production.capacities.refusals import open_calls
 from spec.production.choices import FREE_SETTINGS_CHANGE, as_production
-from spec.production.executions import open_calls
 from spec.profile import load_profile
 from spec.state.request import Replied, Request
 from spec.transition import Step

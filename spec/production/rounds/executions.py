@@ -14,13 +14,14 @@ that is tried has ended by then.
 
 from attrs import evolve, frozen
 
+from spec.production.capacities.room import left_after
+from spec.production.executions import execution_label
 from spec.production.rounds.inputs import beginning_of, label_of, next_input, started
 from spec.production.rounds.progress import Progress, changed_memory, executed_instructions, followed
 from spec.production.rounds.round_state import Beginning, LongExecution
 from spec.state.canister import HookStatus
-from spec.state.label import Label
 from spec.state.message import FuncMessage
-from spec.values.identifiers import CanisterId
+from spec.values.identifiers import CanisterId, MessageId
 from spec.values.quantities import ByteCount, Instructions
 
 HOOK = "on_low_wasm_memory_context_creation"
@@ -62,6 +63,8 @@ class Core:
 def attempted(progress: Progress, beginning: Beginning, canister_id: CanisterId) -> Progress:
     """After an execution, all of it, and what follows from it."""
     after = finished_pending(progress.take(label_of(progress, beginning)))
+    if progress.room is not None:
+        after = evolve(after, room=left_after(progress.room, progress.state, after.state))
     changed = changed_memory(progress.state, after.state, canister_id)
     if changed:
         record = after.record(canister_id)
@@ -75,7 +78,7 @@ def finished_pending(progress: Progress) -> Progress:
     """After the function that a call context was created for, if there is one."""
     for message_id, message in progress.state.messages.entries:
         if isinstance(message, FuncMessage):
-            return progress.take(Label("message_execution", {"message_id": message_id}))
+            return progress.take(execution_label(progress.state, MessageId(message_id), progress.room))
     return progress
 
 

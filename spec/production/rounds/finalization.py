@@ -28,7 +28,7 @@ def users_answered(progress: Progress) -> Progress:
 def finalized(progress: Progress) -> Progress:
     """After the end of a round in which canisters could execute."""
     progress = users_answered(stop_calls_rejected(canisters_stopped(users_answered(progress))))
-    progress = requests_forgotten(progress)
+    progress = histories_trimmed(requests_forgotten(progress))
     return with_few_paused(with_new_priorities(resources_paid(progress)))
 
 
@@ -62,6 +62,17 @@ def requests_forgotten(progress: Progress) -> Progress:
     for request_id, answered in progress.rounds.answered.items():
         if answered + lifetime < progress.state.system_time:
             progress = progress.take_if_enabled(Label("request_deletion", {"request_id": request_id}))
+    return progress
+
+
+def histories_trimmed(progress: Progress) -> Progress:
+    """After the histories were cut to the changes that are kept. Production does it with each change."""
+    kept = progress.state.profile.limits.history_entries
+    for canister_id in progress.canisters():
+        if len(progress.state.canisters[canister_id].history.recent_changes) > kept:
+            progress = progress.take_if_enabled(
+                Label("canister_history_trimming", {"canister_id": canister_id, "kept": kept})
+            )
     return progress
 
 

@@ -2,8 +2,8 @@
 The inner loop of a round: management calls, then canisters on all cores at once, again and again.
 
 Cores work on different canisters, and what a canister sends is delivered after the iteration, so they do not see each
-other: their labels can be taken core by core. Two limits of production have no counterpart, since the rules do not
-know them: the parts of free memory, and of free callbacks, that each core gets. Source: facts on the round, inner_loop.
+other: their labels can be taken core by core. Each core has the same room of free memory and free callbacks. Source:
+facts on the round, inner_loop.
 """
 
 from attrs import evolve, frozen
@@ -116,10 +116,11 @@ def iterated(loop: Loop, active: Order) -> Loop:
     progress, tasks = loop.progress, loop.tasks
     used: list[Instructions] = []
     limits: list[int] = []
+    room = progress.room_of_core()
     for core_canisters in assigned(progress, active):
         if loop.iterations == 0 and core_canisters:
             progress = evolve(progress, fully_executed=progress.fully_executed | {core_canisters[0]})
-        core = Core(progress, loop.limit, tasks=tasks)
+        core = Core(evolve(progress, room=room), loop.limit, tasks=tasks)
         for canister_id in core_canisters:
             if core.may_go_on:
                 core = executed_on_core(core, canister_id)
@@ -128,7 +129,7 @@ def iterated(loop: Loop, active: Order) -> Loop:
         limits.append(core.limit)
     overhead = progress.state.profile.rounds.finalization_overhead * len(progress.canisters())
     return Loop(
-        progress=progress,
+        progress=evolve(progress, room=None),
         limit=min(limits) - overhead,
         cores=tuple(before + more for before, more in zip(loop.cores, used, strict=True)),
         iterations=loop.iterations + 1,

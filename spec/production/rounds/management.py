@@ -10,7 +10,10 @@ from typing import Any, Final
 
 from attrs import evolve
 
+from spec.canister.wasm_state import WasmState
 from spec.fees import INSTRUCTIONS_OF_RATE
+from spec.production.capacities.management import Debits, error_for_lack, error_for_outcall, error_for_soon
+from spec.production.errors import ProductionError
 from spec.production.rounds.executions import used_since
 from spec.production.rounds.inputs import Item, choose, inputs_of, started
 from spec.production.rounds.progress import Progress, changed_memory, followed
@@ -23,7 +26,7 @@ from spec.state.state import State
 from spec.transition import BurnReason, Rule, Step
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName
-from spec.values.quantities import Instructions
+from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
 from spec.values.rejects import RejectCode
 
 SNAPSHOT_WRITING: Final = (
@@ -127,7 +130,31 @@ def response_to(progress: Progress, message_id: MessageId, call: CallMessage) ->
         labels.append(Label("outside_call_departure", {"message_id": message_id}))
     else:
         labels += [label_for(progress, message_id, rule) for rule in METHODS.get(call.method_name, ())]
-    return next((label for label in labels if progress.tried(label) is not None), None)
+    for label in labels:
+        fired = progress.tried(label)
+        if fired is not None:
+            error = None if label is labels[0] else error_of_system(progress, call, fired)
+            return label if error is None else refusal_of_system(message_id, error)
+    return None
+
+
+def error_of_system(progress: Progress, call: CallMessage, fired: Step) -> ProductionError | None:
+    """The error of a call that the rules allow and that the subnet has no capacity for, or that comes too soon."""
+    profile = progress.state.profile
+    if call.method_name == "http_request":
+        return error_for_outcall(progress.state, profile.capacities)
+    canister_id = canister_concerned(call.method_name, call.argument)
+    if canister_id is not None:
+        record = progress.record(canister_id)
+        error = error_for_soon(call.method_name, Debits(record.heap_delta_debit, record.install_debit), profile.rounds)
+        if error is not None:
+            return error
+    return error_for_lack(progress.state, fired.state, progress.room_of_core())
+
+
+def refusal_of_system(message_id: MessageId, error: ProductionError) -> Label:
+    """The label with which the system rejects a call."""
+    return Label("spontaneous_call_rejection", {"message_id": message_id, "code": error.code})
 
 
 def rejection_of(state: State, message_id: MessageId, call: CallMessage) -> Label:
@@ -164,12 +191,41 @@ def handled(progress: Progress, message_id: MessageId) -> Progress:
         stop_calls = after.rounds.stop_calls.set(canister_id, ())
         after = evolve(after, rounds=evolve(after.rounds, stop_calls=stop_calls))
     used = instructions_paid(progress, fired) if call.method_name in EXPENSIVE else 0
-    return evolve(after, management_instructions=after.management_instructions + used)
+    after = evolve(after, management_instructions=after.management_instructions + used)
+    if canister_id is None or label.rule not in (*SNAPSHOT_WRITING, "upload_chunk"):
+        return after
+    return with_heap_delta(after, canister_id, stored(progress.state, after.state, canister_id, call))
+
+
+def stored(before: State, after: State, canister_id: CanisterId, call: CallMessage) -> ByteCount:
+    """
+    What a call wrote into the chunk store of a canister or its snapshots, or from a snapshot into its memory.
+
+    Of a snapshot that is taken count the pages of its memories that hold anything; production counts those of them
+    that have changed since the last checkpoint.
+    """
+    earlier, later = before.canisters[canister_id], after.canisters[canister_id]
+    chunks = max(len(later.chunk_store) - len(earlier.chunk_store), 0)
+    snapshots = [one for snapshot_id, one in later.snapshots.items() if snapshot_id not in earlier.snapshots]
+    uploaded = getattr(management.decode_arguments(call.method_name, call.argument), "chunk", b"")
+    return (
+        before.profile.limits.chunk_size * chunks
+        + sum(written_pages(snapshot.wasm_state) for snapshot in snapshots) * OS_PAGE
+        + (len(uploaded) if call.method_name == "upload_canister_snapshot_data" else 0)
+        + changed_memory(before, after, canister_id)
+    )
+
+
+def written_pages(wasm_state: WasmState) -> Count:
+    """How many 4 KiB pages of heap and stable memory hold anything."""
+    return len(wasm_state.wasm_memory.contents) + len(wasm_state.stable_memory.contents)
 
 
 def instructions_paid(progress: Progress, fired: Step) -> Instructions:
-    """The instructions of a management call, from what its canister was charged for them."""
+    """The instructions of a management call, from what its canister was charged for them; 0 where they are free."""
     fees = progress.state.profile.fees
+    if fees.ten_instructions_wasm32 == 0:
+        return 0
     cycles = sum(burned.cycles for burned in fired.burned if burned.reason is BurnReason.EXECUTION)
     unscaled = cycles * fees.reference_subnet_size // progress.state.subnet.subnet_size
     return unscaled * INSTRUCTIONS_OF_RATE // fees.ten_instructions_wasm32
@@ -194,13 +250,16 @@ def installed(progress: Progress, canister_id: CanisterId, beginning: Beginning)
     after = progress.take(Label(beginning.rule, {"message_id": beginning.subject}))
     changed = changed_memory(progress.state, after.state, canister_id)
     record = after.record(canister_id)
-    record = evolve(
-        record,
-        install_debit=record.install_debit + used_since(progress, after),
-        heap_delta_debit=record.heap_delta_debit + changed,
-    )
-    rounds = evolve(after.rounds, heap_delta=after.rounds.heap_delta + changed)
-    return followed(evolve(after, rounds=rounds).with_record(canister_id, record))
+    record = evolve(record, install_debit=record.install_debit + used_since(progress, after))
+    return followed(with_heap_delta(after.with_record(canister_id, record), canister_id, changed))
+
+
+def with_heap_delta(progress: Progress, canister_id: CanisterId, changed: ByteCount) -> Progress:
+    """After a canister changed some bytes."""
+    record = progress.record(canister_id)
+    record = evolve(record, heap_delta_debit=record.heap_delta_debit + changed)
+    rounds = evolve(progress.rounds, heap_delta=progress.rounds.heap_delta + changed)
+    return evolve(progress, rounds=rounds).with_record(canister_id, record)
 
 
 def installed_slice(progress: Progress, canister_id: CanisterId, instructions: Instructions) -> Progress:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from attrs import evolve, frozen
 
 from spec.machine import step
+from spec.production.capacities.room import Room, room_of
 from spec.production.rounds.round_state import LongExecution, Place, Record, RoundState, Waiting, entry
 from spec.state.canister import Stopping
 from spec.state.label import Label
@@ -36,6 +37,9 @@ class Progress:
     """The canisters that had their full share in this round."""
     done_for_now: frozenset[CanisterId] = frozenset()
     """The canisters that ended a long execution in this round, and rest."""
+
+    room: Room | None = None
+    """What is left on the core that executes."""
 
     def tried(self, label: Label) -> Step | None:
         """What a label would do; None if it is not enabled."""
@@ -98,6 +102,14 @@ class Progress:
         """With a message at another place."""
         moved = evolve(self.rounds.waiting[message_id], place=place)
         return evolve(self, rounds=evolve(self.rounds, waiting=self.rounds.waiting.set(message_id, moved)))
+
+    def under_way(self) -> frozenset[int]:
+        """The messages that have not reached their receivers."""
+        return frozenset(one for one, waiting in self.rounds.waiting.items() if waiting.place is not Place.INPUT)
+
+    def room_of_core(self) -> Room:
+        """What is left for each core now."""
+        return room_of(self.state, self.under_way())
 
     def canisters(self) -> list[CanisterId]:
         """The canisters of the subnet, in the order of their ids. Others may be in the state, and are left alone."""

@@ -4,8 +4,10 @@ import pytest
 
 from spec.canister.outcome import SystemRecord, TrapCause
 from spec.machine import choices_of
+from spec.production.capacities.refusals import Before, call_without_room, open_calls
+from spec.production.capacities.room import Room
 from spec.production.choices import as_production, departure
-from spec.production.executions import first_without_slot, open_calls
+from spec.profile import load_profile
 from spec.rules.tests.executing import running
 from spec.rules.tests.worlds import A, B, C, a_call, from_canister, performed, returns, traps
 from spec.state.label import Label
@@ -89,9 +91,11 @@ def test_calls_are_refused_when_500_to_the_same_callee_are_open():
 
 @pytest.mark.checklist("unspec.fn.system-cannot-call-now")
 def test_it_is_the_first_call_without_a_slot_that_is_refused():
-    opened = {B: MOST - 1}
-    calls = [performed(C if number == 1 else B, "go", number=number) for number in (0, 1, 3)]
-    made = returns(new_calls=List(tuple(calls)))(None)
-    assert first_without_slot(made, opened, MOST) == 3
-    assert first_without_slot(made, {B: MOST, C: MOST}, MOST) == 0
-    assert first_without_slot(returns(new_calls=List(tuple(calls[:2])))(None), opened, MOST) is None
+    made = [performed(C if number == 1 else B, "go", number=number) for number in (0, 1, 3)]
+
+    def found(opened):
+        return Before(load_profile(), Room(0, 0, 0, 10**12, 10**6), opened, 0, 0, False)
+
+    assert call_without_room(found({B: MOST - 1}), tuple(made)) == 3
+    assert call_without_room(found({B: MOST, C: MOST}), tuple(made)) == 0
+    assert call_without_room(found({B: MOST - 1}), tuple(made[:2])) is None
