@@ -321,10 +321,10 @@ def heartbeats(state: State, beaten: tuple[CanisterId, ...]) -> Iterator[tuple[C
             yield canister_id, label, fired
 
 
-def is_at_rest(state: State) -> Text | None:
-    """None if nothing is left to do, else a transition that could be taken."""
+def something_to_do(state: State) -> Label | None:
+    """A transition that something waits for; None if the system is at rest."""
     move = forced_move(state) or next(work(state, Bindings()), None)
-    return None if move is None else shown_label(move[0])
+    return None if move is None else move[0]
 
 
 PRINCIPALS: Final = frozenset({"caller", "canister_id", "effective_id", "new_canister_id", "orchestrator", "subnet_id"})

@@ -6,6 +6,7 @@ from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_
 from conformance.judging.candidates import departures_of_label
 from conformance.judging.concerning import rules_about, rules_about_outputs
 from conformance.judging.differing_fields import MOST_FIELDS, differing_fields
+from conformance.judging.impossible import impossible_labels
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -20,7 +21,7 @@ from conformance.judging.judge import (
 )
 from conformance.judging.logs import NONE_FAILED, failures_after
 from conformance.judging.missing import require_calls
-from conformance.judging.moves import TROUBLE, Silence, is_at_rest, is_of_expired, shown_label
+from conformance.judging.moves import TROUBLE, Silence, is_of_expired, shown_label, something_to_do
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
@@ -50,6 +51,7 @@ from spec.state.request import Replied, Request
 from spec.state.state import State
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import Blob, Principal, RequestId, Text
+from spec.values.quantities import Count
 
 
 class Replay:
@@ -143,9 +145,9 @@ class Replay:
             raise fail(
                 f"the system time is {advanced.system_time}", (f"{self._state.system_time}, by the steps it claims",)
             )
-        possible = is_at_rest(self._state) if advanced.is_quiescent else None
-        if possible is not None:
-            raise fail("the implementation says that nothing is left to do", (possible,), (possible.partition("(")[0],))
+        left = something_to_do(self._state) if advanced.is_quiescent else None
+        if left is not None:
+            raise fail("the implementation says that nothing is left to do", (shown_label(left),), (left.rule,))
         for request_id, seen in answers.items():
             self.answered(request_id, seen)
         self._compare_state("at rest")
@@ -200,6 +202,19 @@ class Replay:
         """The labels of a rule that can be taken now."""
         labels = candidates(self._state, RULES[rule])
         return [label for label in labels if isinstance(step(self._state, label), Step)]
+
+    def something_to_do(self) -> Label | None:
+        """A transition that something waits for; None if the system is at rest."""
+        return something_to_do(self._state)
+
+    def impossible(self, turn: Count) -> Sequence[Label]:
+        """Labels that cannot be taken now, of another part of the rules each turn."""
+        return list(impossible_labels(self._state, turn))
+
+    def left(self, label: Label, seen: Scheduled) -> None:
+        """The implementation was told to take a transition that cannot be taken."""
+        if seen.stopped_by is None:
+            raise fail(f"told to take {shown_label(label)}, it did", ("that it cannot be taken",), (label.rule,))
 
     def _follow(self, submissions: list[Label]) -> None:
         """Takes the transitions that the implementation claims; of the submissions, just the given ones."""

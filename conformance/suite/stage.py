@@ -312,14 +312,31 @@ class Stage:
         Choices that are not given are those of the first label of the rule that is possible with those given, or else
         that is possible at all.
         """
-        judge = self._judge
-        assert isinstance(judge, Replay), "labels name hidden ids, which only an implementation that explains shares"
-        possible = judge.possible(rule)
+        possible = self._replay.possible(rule)
         fitting = [label for label in possible if choices.items() <= choices_of(label).items()]
         others = {} if fitting or not possible else possible[0].arguments()
-        label = fitting[0] if fitting else Label(rule, others | choices)
+        return self._take(fitting[0] if fitting else Label(rule, others | choices))
+
+    def take_next(self) -> bool:
+        """Tells the implementation to take a transition that something waits for; false if nothing does."""
+        label = self._replay.something_to_do()
+        return label is not None and self._take(label)
+
+    def takes_nothing_impossible(self, turn: Count) -> None:
+        """Tells the implementation to take what cannot be taken now, of other rules each turn; it takes nothing."""
+        judge, labels = self._replay, self._replay.impossible(turn)
+        for label in labels:
+            judge.left(label, self._implementation.schedule([label]))
+        self._note("the scenario", f"asks for {len(labels)} transitions that cannot be taken: none is")
+
+    @property
+    def _replay(self) -> Replay:
+        assert isinstance(self._judge, Replay), "only an implementation that explains shares the ids that labels name"
+        return self._judge
+
+    def _take(self, label: Label) -> bool:
         seen = self._implementation.schedule([label])
-        judge.scheduled(label, seen)
+        self._replay.scheduled(label, seen)
         self._note("the scenario", f"has {shown_label(label)} taken: {seen.stopped_by or 'done'}")
         self._note_steps()
         return seen.stopped_by is None

@@ -12,7 +12,7 @@ from conformance.suite.scenarios.spontaneous import SCHEDULED
 from conformance.suite.stage import Sent, Stage
 from spec.values import management
 from spec.values.containers import List
-from spec.values.identifiers import CanisterId, Principal, Text
+from spec.values.identifiers import Blob, CanisterId, Principal, Text
 from spec.values.management import BitcoinNetwork
 from spec.values.rejects import RejectCode
 
@@ -35,7 +35,7 @@ NOWHERE = Principal(b"")
 
 
 def under_way(
-    stage: Stage, caller: CanisterId, method_name: Text, arguments: management.AnyArguments, cycles: int
+    stage: Stage, caller: CanisterId, method_name: Text, arguments: Blob | management.AnyArguments, cycles: int
 ) -> Sent:
     """The call has left the caller and waits for its answer."""
     sent = stage.send(caller, "update", asking(method_name, arguments, cycles))
