@@ -67,9 +67,9 @@ class _Deployment:
 
     @property
     def prepaid(self) -> Cycles:
-        """What is not the canister's while its hooks run; most of it comes back."""
+        """What is not the canister's while its hooks run; most of it comes back. Every module has the 32-bit rate."""
         limit = self.instance.profile.limits.install_code_instructions
-        return self.instance.ledger_of(self.canister).execution(limit, self.module.has_64_bit_memory)
+        return self.instance.ledger_of(self.canister).execution(limit, False)
 
     @property
     def history_size(self) -> ByteCount:
@@ -242,10 +242,11 @@ def _bill(deployment: _Deployment, result: _Result) -> _Bill | Reject:
     instance, canister, module = deployment.instance, deployment.canister, deployment.module
     limit = instance.profile.limits.install_code_instructions
     instructions = module.instructions_to_compile + result.hook_instructions
-    used = instance.ledger_of(canister).execution_charge(limit, instructions, module.has_64_bit_memory)
+    used = instance.ledger_of(canister).execution_charge(limit, instructions, False)
     usage = wasm_state_size(result.new_state) + deployment.installed.size
     usage += deployment.history_size + canister.chunk_store_size + canister.snapshots_size
-    reserved = instance.reservation(canister, canister.settings.memory_allocation, usage)
+    history_growth = deployment.history_size - canister.history.size
+    reserved = instance.reservation(canister, canister.settings.memory_allocation, usage, history_growth)
     balance = canister.balance - used - result.burned - reserved
     reserved_balance = canister.reserved_balance + reserved
     if liquid_balance(balance, reserved_balance, instance.freezing_limit(canister, usage)) < 0:

@@ -86,7 +86,8 @@ def _create(
     canister.history.record(
         Change(now, canister.version, change_origin(call, arguments.sender_canister_version), creation)
     )
-    reserved = instance.reservation(canister, settings.memory_allocation, canister.memory_usage())
+    usage = canister.memory_usage()
+    reserved = instance.reservation(canister, settings.memory_allocation, usage, canister.history.size)
     if reserved > cycles:
         return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     canister.balance -= reserved
@@ -190,8 +191,9 @@ def _update_settings(instance: SubnetInstance, call: ManagementCall, arguments: 
     if given.controllers is not None:
         origin = change_origin(call, arguments.sender_canister_version)
         change = Change(canister.time, canister.version + 1, origin, ControllersChange(new.controllers))
-    usage = canister.memory_usage() + (0 if change is None else change_size(change))
-    reserved = instance.reservation(canister, new.memory_allocation, usage)
+    history_growth = 0 if change is None else change_size(change)
+    usage = canister.memory_usage() + history_growth
+    reserved = instance.reservation(canister, new.memory_allocation, usage, history_growth)
     if reserved > canister.balance:
         return rejection(RejectReason.CANISTER_OUT_OF_CYCLES)
     if canister.reserved_balance + reserved > new.reserved_balance_limit:

@@ -20,10 +20,14 @@ class Payment:
 
 
 def affordable(
-    instance: SubnetInstance, canister: CanisterRecord, used: Cycles, usage_after: ByteCount
+    instance: SubnetInstance,
+    canister: CanisterRecord,
+    used: Cycles,
+    usage_after: ByteCount,
+    history_growth: ByteCount = 0,
 ) -> Payment | Reject:
     """The payment that leaves the canister using so much memory, if the canister is not frozen after it."""
-    reserved = instance.reservation(canister, canister.settings.memory_allocation, usage_after)
+    reserved = instance.reservation(canister, canister.settings.memory_allocation, usage_after, history_growth)
     balance = canister.balance - used - reserved
     reserved_balance = canister.reserved_balance + reserved
     if balance < 0:
@@ -36,10 +40,15 @@ def affordable(
 
 
 def affordable_instructions(
-    instance: SubnetInstance, canister: CanisterRecord, instructions: Instructions, usage_after: ByteCount
+    instance: SubnetInstance,
+    canister: CanisterRecord,
+    instructions: Instructions,
+    usage_after: ByteCount,
+    history_growth: ByteCount = 0,
 ) -> Payment | Reject:
     """The payment for work that counts like so many instructions."""
-    return affordable(instance, canister, instance.ledger_of(canister).management(instructions), usage_after)
+    price = instance.ledger_of(canister).management(instructions)
+    return affordable(instance, canister, price, usage_after, history_growth)
 
 
 def pay(instance: SubnetInstance, canister: CanisterRecord, payment: Payment) -> None:

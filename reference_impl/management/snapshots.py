@@ -141,12 +141,13 @@ def _take_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: Ta
     size = snapshot_size(snapshot)
     kept = size_without(canister, replaced) + size
     change = uninstall_change(call, canister, arguments.sender_canister_version) if arguments.uninstall_code else None
+    history_growth = 0 if change is None else change_size(change)
     if change is None:
         usage = canister.memory_usage() - canister.snapshots_size + kept
     else:
-        usage = canister.history.size + change_size(change) + kept
+        usage = canister.history.size + history_growth + kept
     instructions = instance.profile.limits.snapshot_instructions + size
-    payment = affordable_instructions(instance, canister, instructions, usage)
+    payment = affordable_instructions(instance, canister, instructions, usage, history_growth)
     if isinstance(payment, Reject):
         return payment
 
@@ -227,9 +228,8 @@ def _load_payment(instance: SubnetInstance, loading: _Loading, change: Change) -
     instructions = limits.snapshot_instructions + snapshot_size(snapshot) + installed.module.instructions_to_compile
     usage = wasm_state_size(snapshot.wasm_state) + installed.size + CHUNK_SIZE * len(snapshot.chunk_store)
     usage += target.history.size + change_size(change) + target.snapshots_size
-    return affordable(
-        instance, target, instance.ledger_of(target).execution_charge(limit, instructions, is_64_bit), usage
-    )
+    price = instance.ledger_of(target).execution_charge(limit, instructions, is_64_bit)
+    return affordable(instance, target, price, usage, change_size(change))
 
 
 def _load_snapshot(instance: SubnetInstance, call: ManagementCall, arguments: LoadSnapshotArguments) -> Verdict:

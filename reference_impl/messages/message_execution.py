@@ -5,18 +5,18 @@ The module is a pure function, so an execution that fails leaves nothing to undo
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from attrs import frozen
 
 from reference_impl.messages.choices import Choices
-from reference_impl.messages.own_choices import own_choices
+from reference_impl.messages.own_choices import run_in_room
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
-from reference_impl.wasm.system_api.call_slots import CallSlots, with_slots
 from reference_impl.wasm.system_api.canister import OUTSIDE
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped, TrapReason
@@ -239,9 +239,9 @@ def execute_pending(instance: SubnetInstance, given: Choices | None) -> Choices 
         refused_growths=() if given is None else given.refused_growths,
     )
     if given is None:
-        slots = CallSlots(instance.profile.limits.open_calls, canister.open_calls)
-        outcome = plan.run(code, with_slots(environment, slots))
-        choices = own_choices(outcome, slots.refused, OUTSIDE)
+        outcome, choices = run_in_room(
+            instance, canister, environment, plan.is_callback, partial(plan.run, code), OUTSIDE
+        )
     else:
         outcome, choices = plan.run(code, environment), given
     used = _charge(instance, canister, code, plan, outcome) + plan.response_fee

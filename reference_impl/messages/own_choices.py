@@ -1,9 +1,16 @@
 """What the engine chooses by itself about an execution: what production does."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from attrs import evolve
+
 from reference_impl.messages.choices import Choices
+from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.capacities import Capacities
+from reference_impl.subnet.subnet_instance import SubnetInstance
+from reference_impl.wasm.system_api.room import Room, with_room
+from spec.canister.environment import Environment
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
 from spec.values.identifiers import Blob
 from spec.values.quantities import Count
@@ -38,13 +45,69 @@ def record_of(place: SystemRecord, unreadable: Blob) -> Blob | None:
     return None if place.cause is None else f"[TRAP]: {DESCRIPTIONS[place.cause]}".encode()
 
 
-def own_choices(outcome: Outcome, refused_calls: tuple[Count, ...], unreadable: Blob) -> Choices:
+class _AndLater(tuple[Count, ...]):
+    """Some numbers, and all from the last one on."""
+
+    def __contains__(self, number: object) -> bool:
+        return super().__contains__(number) or isinstance(number, int) and number >= self[-1]
+
+
+def run_in_room(
+    instance: SubnetInstance,
+    canister: CanisterRecord,
+    environment: Environment,
+    is_callback: bool,
+    run: Callable[[Environment], Outcome],
+    unreadable: Blob,
+) -> tuple[Outcome, Choices]:
+    """What an execution gives if that is refused for which the subnet has no room; and the choices."""
+    assert canister.code is not None
+    capacities = Capacities(instance)
+    allocation, usage, open_calls = (
+        canister.settings.memory_allocation,
+        canister.memory_usage(),
+        canister.open_calls.total(),
+    )
+    state = canister.code.wasm_state
+    largest = max(usage, allocation) + capacities.memory(is_callback)
+
+    def attempt(refused_growths: tuple[Count, ...]) -> tuple[Outcome, Room, bool]:
+        room = Room(
+            slots=instance.profile.limits.open_calls,
+            open_calls=canister.open_calls,
+            callbacks=lambda: capacities.callbacks(open_calls),
+            message_memory=capacities.message_memory,
+        )
+        outcome = run(with_room(evolve(environment, refused_growths=refused_growths), room))
+        grown = room.memory_at_end - state.wasm_memory.size - state.stable_memory.size
+        return outcome, room, grown <= 0 or max(usage + grown, allocation) <= largest
+
+    refused: tuple[Count, ...] = ()
+    number = 0
+    outcome, room, fits = attempt(refused)
+    while not fits:
+        # Whether a growth has room is told by what is there in the end if all later ones are refused.
+        if not attempt(_AndLater((*refused, number + 1)))[2]:
+            refused += (number,)
+        number += 1
+        outcome, room, fits = attempt(refused)
+    return outcome, own_choices(outcome, room.refused, refused, unreadable)
+
+
+def own_choices(
+    outcome: Outcome, refused_calls: tuple[Count, ...], refused_growths: tuple[Count, ...], unreadable: Blob
+) -> Choices:
     """The choices for an execution, after it."""
     records = tuple(_records(outcome.logs, unreadable))
     while records and records[-1] is None:
         records = records[:-1]
     waits_with_bound = isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)
-    return Choices(refused_calls=refused_calls, deadlines_in_seconds=waits_with_bound, system_records=records)
+    return Choices(
+        refused_calls=refused_calls,
+        refused_growths=refused_growths,
+        deadlines_in_seconds=waits_with_bound,
+        system_records=records,
+    )
 
 
 def _records(entries: tuple[LogEntry, ...], unreadable: Blob) -> Iterator[Blob | None]:

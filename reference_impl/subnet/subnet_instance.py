@@ -187,9 +187,15 @@ class SubnetInstance:
         self.memory_in_use[canister.subnet.subnet_id] += counted - canister.counted_on_subnet
         canister.counted_on_subnet = counted
 
-    def reservation(self, canister: CanisterRecord, allocation: ByteCount, usage: ByteCount) -> Cycles:
-        """What must be reserved if the canister is to have this allocation and this usage."""
-        growth = max(allocation, usage) - canister.counted_on_subnet
+    def reservation(
+        self, canister: CanisterRecord, allocation: ByteCount, usage: ByteCount, history_growth: ByteCount = 0
+    ) -> Cycles:
+        """
+        What must be reserved if the canister is to have this allocation and this usage.
+
+        Nothing is reserved for that part of the usage by which its history grows.
+        """
+        growth = max(allocation, usage - history_growth) - canister.counted_on_subnet
         return self.ledger_of(canister).reservation(self.memory_in_use[canister.subnet.subnet_id], growth)
 
     def freezing_limit(self, canister: CanisterRecord, usage: ByteCount | None = None) -> Cycles:

@@ -4,6 +4,8 @@ Cycle bookkeeping and resource consumption: memory usage, freezing limit, liquid
 The interface specification leaves the tariffs open; the profile's are production's. A proof about a rule holds for any.
 """
 
+from attrs import evolve
+
 from spec import fees
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.wasm_state import WasmState
@@ -147,11 +149,14 @@ def cycles_to_reserve(state: State, canister_id: CanisterId, after: Canister) ->
     """
     What moves to the reserved balance when a canister grows, `after` being the canister as it will be.
 
-    Nothing while the subnet is used below its threshold. Source: facts on fees, storage_reservation.
+    Nothing while the subnet is used below its threshold, and nothing for the history. Source: facts on fees,
+    storage_reservation.
     """
     profile = state.profile
-    before = allocated_memory(profile, state.canisters[canister_id]) if canister_id in state.canisters else 0
-    growth = max(allocated_memory(profile, after) - before, 0)
+    is_known = canister_id in state.canisters
+    before = allocated_memory(profile, state.canisters[canister_id]) if is_known else 0
+    history = state.canisters[canister_id].history if is_known else CanisterHistory()
+    growth = max(allocated_memory(profile, evolve(after, history=history)) - before, 0)
     if growth == 0:
         return 0
     subnet_id = after.subnet.subnet_id
@@ -174,6 +179,18 @@ def execution_cost(
 ) -> Cycles:
     """What an execution costs that used some of its instruction limit."""
     return fees.net_execution_cost(profile.fees, limit, used, module.has_64_bit_memory, subnet_size)
+
+
+@opaque
+def cycles_per_installation(profile: Profile, subnet_size: Count) -> Cycles:
+    """What is set aside for an installation, whose instructions have the rate of 32-bit modules."""
+    return fees.cycles_per_message(profile, profile.limits.install_code_instructions, False, subnet_size)
+
+
+@opaque
+def installation_cost(profile: Profile, used: Instructions, subnet_size: Count) -> Cycles:
+    """What an installation costs that used some instructions."""
+    return fees.net_execution_cost(profile.fees, profile.limits.install_code_instructions, used, False, subnet_size)
 
 
 @opaque

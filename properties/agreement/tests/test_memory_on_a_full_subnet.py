@@ -4,11 +4,12 @@ import pytest
 
 from conformance.canisters import ic0
 from conformance.canisters.scripted import call, ignore, memory_grow, program, reply
-from properties.agreement.stage import Stage
+from properties.agreement.stage import ALICE, Stage
 from properties.agreement.tests.books import SCRIPTED
 from spec.state.request import Rejected, Replied
 from spec.values import management
-from spec.values.identifiers import CanisterId, SnapshotId
+from spec.values.containers import List
+from spec.values.identifiers import CanisterId, Principal, SnapshotId
 from spec.values.quantities import WASM_PAGE, ByteCount, Cycles
 from spec.values.rejects import RejectReason
 
@@ -278,3 +279,23 @@ def test_a_small_snapshot_that_is_uploaded_in_place_of_a_large_one_gives_memory_
     small = management.UploadSnapshotMetadataArguments(canister, 10, 0, 0, replace_snapshot=one)
     falls(stage, canister, "upload_canister_snapshot_metadata", small)
     assert one not in stage.canister(canister).snapshots
+
+
+# History.
+
+
+@pytest.mark.checklist(
+    "prod.storage_reservation.test_storage_reservation_not_triggered_with_reserved_memory_allocation",
+    "unspec.fn.cycles-to-reserve",
+)
+def test_a_history_that_grows_beyond_what_is_allocated_reserves_nothing() -> None:
+    stage, canister = on_a_full_subnet()
+    changed(stage, canister, memory_allocation=usage(stage, canister))
+    before = reserved(stage, canister)
+    for number in range(3):
+        controllers = management.SettingsArguments(controllers=List.of(*sorted((ALICE, Principal(bytes([number]))))))
+        stage.manage("update_settings", management.UpdateSettingsArguments(canister, controllers))
+    assert usage(stage, canister) > stage.canister(canister).settings.memory_allocation
+    assert reserved(stage, canister) == before
+    other = stage.create(10**16)
+    assert reserved(stage, other) == 0 < usage(stage, other)

@@ -152,3 +152,16 @@ def test_a_thousand_growths_of_stable_memory_by_any_number_of_pages_never_trap()
     pair = load_pair(bytes(wasmtime.wat2wasm(text)), PROFILE)
     assert pair is not None
     assert isinstance(pair.update("go", pair.initial_state(), running_canister(PROFILE)), Returned)
+
+
+@pytest.mark.checklist("prod.canister_manager.check_install_code_in_wasm64_mode_is_charged_correctly")
+def test_installing_a_module_with_addresses_of_64_bits_costs_what_the_same_with_32_bits_costs():
+    def cost(memory):
+        stage = Stage()
+        canister = stage.create()
+        before = stage.canister(canister).balance
+        module = bytes(wasmtime.wat2wasm(f"""(module (memory {memory} 1) (func (export "canister_update go")))"""))
+        assert isinstance(stage.install(canister, module), Replied)
+        return before - stage.canister(canister).balance
+
+    assert cost("i64") == cost("i32") > 20_000_000

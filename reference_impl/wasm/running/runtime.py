@@ -15,10 +15,10 @@ from reference_impl.wasm.layout.system_functions import REPLICATED, Context
 from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES
 from reference_impl.wasm.rewriting.counting_code import OVERRUN, RUN_OUT
 from reference_impl.wasm.rewriting.requirements import takes_pages_for_upgrades
-from reference_impl.wasm.system_api.call_slots import EnvironmentWithSlots
 from reference_impl.wasm.system_api.costs import BYTES_PER_GLOBAL
 from reference_impl.wasm.system_api.execution import Ended, Execution
 from reference_impl.wasm.system_api.functions import ACTIVE, linker
+from reference_impl.wasm.system_api.room import EnvironmentWithRoom
 from reference_impl.wasm.system_api.stable import most_pages_accessed
 from reference_impl.wasm.system_api.start_of_memory import start_of_memory
 from spec.canister.environment import Caller, Environment
@@ -193,8 +193,11 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
     executed = execution.executed() - execution.stable_page_charge
     page_charge = execution.stable_page_charge + _heap_charge(execution, end, len(changed))
     used = min(given.limit, executed + page_charge)
-    if execution.calls_without_slot and isinstance(given.environment, EnvironmentWithSlots):
-        given.environment.slots.refused = tuple(execution.calls_without_slot)
+    if isinstance(given.environment, EnvironmentWithRoom):
+        room = given.environment.room
+        if execution.calls_without_slot:
+            room.refused = tuple(execution.calls_without_slot)
+        room.memory_at_end = max(room.memory_at_end, instance.memory_size + execution.stable_size)
     if end is not None and end.cause is not TrapCause.ASKED_FOR:
         execution.log_of_system(None, end.cause)
     if takes_pages_for_upgrades(compiled.parsed, instance.memory_size // WASM_PAGE, given.environment.profile.limits):

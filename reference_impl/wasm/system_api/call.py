@@ -108,7 +108,7 @@ def call_perform(execution: Execution) -> int:
     fee, reserve = execution.call_price(payload)
     room = costs.room_for_call(payload, call.timeout is not None, execution.environment)
     cannot_pay = fee + reserve > execution.liquid_balance(execution.room_for_performed + room)
-    if cannot_pay or execution.is_refused(number, call.callee):
+    if cannot_pay or execution.is_refused(number, call.callee, 0 if call.timeout is not None else room):
         execution.drop_call()
         return CALL_NOT_PERFORMED
     execution.call = None

@@ -13,7 +13,7 @@ from reference_impl.wasm.layout.system_functions import LOG_SENT, LOG_STORED, RE
 from reference_impl.wasm.rewriting.charge_code import is_overrun
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.system_api import costs
-from reference_impl.wasm.system_api.call_slots import EnvironmentWithSlots
+from reference_impl.wasm.system_api.room import EnvironmentWithRoom
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
@@ -105,6 +105,8 @@ class Execution:
     """The numbers of those that failed for this reason alone."""
     performed_to: Counter[CanisterId] = field(factory=Counter)
     """How many calls were performed, by callee."""
+    message_memory: ByteCount = 0
+    """The memory that performed calls with unbounded wait take of the subnet's."""
     room_for_performed: ByteCount = 0
     """The memory in queues that performed calls hold."""
     new_certified_data: Blob | None = None
@@ -135,15 +137,22 @@ class Execution:
         limits = self.environment.profile.limits
         return limits.inter_canister_payload if self.is_replicated else limits.non_replicated_reply
 
-    def is_refused(self, number: Count, callee: CanisterId) -> bool:
-        """The system does not take a call that could be paid for."""
+    def is_refused(self, number: Count, callee: CanisterId, memory: ByteCount) -> bool:
+        """The system does not take a call that could be paid for, and that takes so much memory of messages."""
         environment = self.environment
-        if not isinstance(environment, EnvironmentWithSlots):
+        if not isinstance(environment, EnvironmentWithRoom):
             return number in environment.refused_calls
-        if environment.slots.has_slot(callee, self.performed_to[callee]):
-            return False
-        self.calls_without_slot.append(number)
-        return True
+        room = environment.room
+        has_room = (
+            room.has_slot(callee, self.performed_to[callee])
+            and len(self.performed) < room.callbacks()
+            and (memory == 0 or self.message_memory + memory <= room.message_memory())
+        )
+        if has_room:
+            self.message_memory += memory
+        else:
+            self.calls_without_slot.append(number)
+        return not has_room
 
     def may_grow(self) -> bool:
         """The system lets the memory grow that is to grow now, if there is room."""

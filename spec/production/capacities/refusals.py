@@ -13,7 +13,7 @@ from attrs import frozen
 from spec.canister.outcome import Growth, MethodCall, Outcome, Returned
 from spec.fees import larger
 from spec.production.capacities.room import Room, room_of
-from spec.production.capacities.usage import maker_of, memory_for_call, open_origins
+from spec.production.capacities.usage import memory_for_call, open_origins
 from spec.profile import Profile
 from spec.rules.messages.budgets import is_response
 from spec.rules.resources import memory_usage
@@ -45,7 +45,7 @@ class Before:
 
 def open_calls(state: State, canister_id: CanisterId) -> Mapping[CanisterId, Count]:
     """How many calls a canister has made whose responses it has not begun to handle, by callee."""
-    return Counter(origin.callee for origin in open_origins(state) if maker_of(state, origin) == canister_id)
+    return Counter(origin.callee for origin in open_origins(state) if origin.maker == canister_id)
 
 
 def found_by(state: State, message: FuncMessage, room: Room | None = None) -> Before:

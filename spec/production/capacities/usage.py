@@ -75,16 +75,10 @@ def begun_origins(state: State) -> list[CallOrigin]:
     return origins
 
 
-def maker_of(state: State, origin: FromCanister) -> CanisterId | None:
-    """The canister that made a call, as long as its call context is there."""
-    known = state.call_contexts
-    return known[origin.calling_context].canister if origin.calling_context in known else None
-
-
 def callbacks_taken(state: State) -> Count:
     """How many calls of the canisters of the subnet are open."""
     own = {canister_id for canister_id, _ in canisters_of(state)}
-    return sum(maker_of(state, origin) in own for origin in open_origins(state))
+    return sum(origin.maker in own for origin in open_origins(state))
 
 
 # Messages.
@@ -156,12 +150,12 @@ def message_memory_of(state: State, canister_id: CanisterId, under_way: Collecti
     taken = 0
     for origin in begun_origins(state):
         if isinstance(origin, FromCanister) and is_guaranteed(origin):
-            taken += kept * ((maker_of(state, origin) == canister_id) + (origin.callee == canister_id))
+            taken += kept * ((origin.maker == canister_id) + (origin.callee == canister_id))
     for message_id, message in state.messages.entries:
         if isinstance(message, FuncMessage) or not isinstance(message.origin, FromCanister):
             continue
         origin, is_under_way = message.origin, message_id in under_way
-        makes, serves = maker_of(state, origin) == canister_id, origin.callee == canister_id
+        makes, serves = origin.maker == canister_id, origin.callee == canister_id
         if isinstance(message, CallMessage):
             size = size_of_request(limits, message)
             if is_guaranteed(origin):

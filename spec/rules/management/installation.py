@@ -13,7 +13,7 @@ from spec.rules.messages.effects import certified_data_after, global_timer_after
 from spec.rules.messages.low_memory_hook import with_hook_status
 from spec.rules.messages.settlement import failure_of_trap
 from spec.rules.modules import module_or_defect
-from spec.rules.resources import cycles_per_message, cycles_to_reserve, execution_cost, liquid_balance
+from spec.rules.resources import cycles_per_installation, cycles_to_reserve, installation_cost, liquid_balance
 from spec.state.canister import Canister, Code, Empty
 from spec.state.history import Change, CodeDeployment, CodeDeploymentMode, recorded
 from spec.state.message import CallMessage
@@ -64,7 +64,7 @@ def install_code(state: State, *, message_id: MessageId) -> Step:
         RejectReason.CANISTER_NOT_EMPTY,
     )
     module = well_formed(state, arguments.wasm_module)
-    require_installation_cycles(state, canister, module)
+    require_installation_cycles(state, canister)
     prospective = deployed(
         canister, Code(arguments.wasm_module, module.initial_state(arguments.canister_id)), call, arguments
     )
@@ -132,17 +132,16 @@ def deployment_mode(mode: management.CanisterInstallMode) -> CodeDeploymentMode:
             return CodeDeploymentMode.UPGRADE
 
 
-def cycles_of_installation(state: State, canister: Canister, module: CanisterModule) -> Cycles:
+def cycles_of_installation(state: State, canister: Canister) -> Cycles:
     """What is set aside for installing a module on a canister: the price of the largest installation."""
-    limit = state.profile.limits.install_code_instructions
-    return cycles_per_message(state.profile, module, limit, canister.subnet.subnet_size)
+    return cycles_per_installation(state.profile, canister.subnet.subnet_size)
 
 
 @defines("error.install-code-not-enough-cycles")
-def require_installation_cycles(state: State, canister: Canister, module: CanisterModule) -> None:
+def require_installation_cycles(state: State, canister: Canister) -> None:
     """States that the canister has what is set aside for installing a module."""
     require(
-        liquid_balance(state.profile, canister) >= cycles_of_installation(state, canister, module),
+        liquid_balance(state.profile, canister) >= cycles_of_installation(state, canister),
         "the cycles for the largest execution are there",
         RejectReason.CANISTER_OUT_OF_CYCLES,
         RejectCode.SYS_TRANSIENT,
@@ -159,7 +158,7 @@ def environment_for(state: State, canister: Canister, module: CanisterModule, be
     assert isinstance(canister.code, Code)
     return evolve(
         environment_of(state, canister, canister.code, max(limit, 0)),
-        balance=canister.balance - cycles_of_installation(state, canister, module) - before.cycles_burned,
+        balance=canister.balance - cycles_of_installation(state, canister) - before.cycles_burned,
     )
 
 
@@ -183,10 +182,8 @@ def charged(
 ) -> Step:
     """The step in which a canister gets its new code and pays for it."""
     before = state.canisters[canister_id]
-    limit = state.profile.limits.install_code_instructions
-    size = before.subnet.subnet_size
     instructions = module.instructions_to_compile + hooks.instructions
-    used = execution_cost(state.profile, module, limit, instructions, size)
+    used = installation_cost(state.profile, instructions, before.subnet.subnet_size)
     reserved = cycles_to_reserve(state, canister_id, fresh)
     after = evolve(
         fresh,

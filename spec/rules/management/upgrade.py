@@ -48,7 +48,7 @@ def upgrade_code(state: State, *, message_id: MessageId) -> Step:
     old_code = code_of(canister)
     old_module = module_of(state.profile, old_code)
     module = well_formed(state, arguments.wasm_module)
-    require_installation_cycles(state, canister, module)
+    require_installation_cycles(state, canister)
     before = prepared(state, canister, old_code, old_module, module, call, mode)
     require(
         persistence_is_allowed(old_module, module, mode.wasm_memory_persistence),

@@ -1,0 +1,86 @@
+"""
+What is left of the capacities of a subnet: memory, memory of messages, callbacks, compute.
+
+The part of one core is what counts, as in production. Every message counts as if it had reached its receiver: an
+engine without streams delivers at once.
+"""
+
+from functools import cached_property
+
+from attrs import define
+
+from reference_impl.subnet.subnet_instance import SubnetInstance
+from spec.state.canister import Stopping
+from spec.state.message import CallMessage, ResponseMessage
+from spec.state.origin import CallOrigin, FromCanister, NoDeadline
+from spec.values.quantities import ByteCount, Count
+from spec.values.rejects import Reply
+
+
+def _is_guaranteed(origin: CallOrigin) -> bool:
+    return isinstance(origin, FromCanister) and isinstance(origin.deadline, NoDeadline)
+
+
+@define(slots=False)
+class Capacities:
+    """What an instance has left at a moment; each figure is computed at first use."""
+
+    instance: SubnetInstance
+
+    @property
+    def _cores(self) -> Count:
+        return self.instance.profile.rounds.threads
+
+    def memory(self, is_callback: bool = False) -> ByteCount:
+        """What one core may take of the subnet's memory; callbacks have a part of their own beside it."""
+        kept = self.instance.profile.capacities.memory_for_callbacks
+        used = self.instance.memory_in_use[self.instance.subnet.subnet_id]
+        free = self.instance.profile.limits.subnet_memory - kept - used
+        return max(free // self._cores + (kept // self._cores if is_callback else 0), 0)
+
+    @cached_property
+    def message_memory_in_use(self) -> ByteCount:
+        """What calls with unbounded wait take, with the room that is kept for responses to them."""
+        limits = self.instance.profile.limits
+        longest = limits.response_record + limits.inter_canister_payload
+        taken = 0
+        for origin in self._origins_in_progress():
+            taken += 2 * longest if _is_guaranteed(origin) else 0
+        for _, message in self.instance.messages.in_order():
+            match message:
+                case CallMessage() if _is_guaranteed(message.origin):
+                    size = limits.request_record + len(message.method_name.encode()) + len(message.argument)
+                    taken += longest + max(longest, size)
+                case ResponseMessage() if _is_guaranteed(message.origin):
+                    response = message.response
+                    payload = len(response.data) if isinstance(response, Reply) else len(response.message.encode()) + 1
+                    taken += limits.response_record + payload
+        return taken
+
+    def _origins_in_progress(self) -> list[CallOrigin]:
+        contexts, canisters = self.instance.contexts, self.instance.canisters
+        origins = [contexts[one].origin for one in contexts if contexts[one].needs_to_respond]
+        for canister_id in self.instance.stopping:
+            status = canisters[canister_id].status
+            assert isinstance(status, Stopping)
+            origins += [waiting.origin for waiting in status.stop_calls]
+        return origins
+
+    def message_memory(self) -> ByteCount:
+        """What one core may take of the memory for calls with unbounded wait."""
+        free = self.instance.profile.capacities.guaranteed_message_memory - self.message_memory_in_use
+        return max(free // self._cores, 0)
+
+    @cached_property
+    def callbacks_in_use(self) -> Count:
+        """How many calls of the subnet's canisters are open."""
+        return sum(
+            canister.open_calls.total()
+            for canister in self.instance.canisters.values()
+            if canister.subnet.subnet_id == self.instance.subnet.subnet_id
+        )
+
+    def callbacks(self, open_calls: Count) -> Count:
+        """How many calls a canister may make that has so many open; few are granted in any case."""
+        capacities = self.instance.profile.capacities
+        return max(capacities.callbacks - self.callbacks_in_use, capacities.callbacks_of_canister - open_calls, 0)
