@@ -9,6 +9,7 @@ from conformance.canisters.scripted import (
     bytes_of_u32,
     call,
     counter,
+    filled,
     program,
     reject,
     reply,
@@ -241,6 +242,22 @@ def logs(stage: Stage) -> None:
     # Then
     stage.expect(records, replies_where("with two records", lambda data: b"first" in data and b"second" in data))
     stage.expect(records, replies_where("without the query's", lambda data: b"never kept" not in data))
+
+
+@scenario(
+    "Of a log that is too large the newest records are told, and none that is older than one that is left out",
+    covers=("mgmt.fetch-canister-logs", "unspec.spont.log-trimming"),
+)
+def large_logs(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    large = ic0.debug_print(filled(120, 3_000))
+    # When
+    for printed in (ic0.debug_print(b"oldest"), large, large, ic0.debug_print(b"newest")):
+        stage.expect(stage.call(canister, program(printed, reply())), replies())
+    # Then
+    records = asked(stage, canister, "fetch_canister_logs")
+    stage.expect(records, replies_where("without the oldest", lambda data: b"oldest" not in data))
 
 
 @scenario(
