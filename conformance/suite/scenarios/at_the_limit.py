@@ -1,0 +1,66 @@
+"""A canister that has exactly as many cycles as its freezing limit is not frozen; with one less it is."""
+
+from conformance.canisters.scripted import REPLY_REJECT_CODE, call, program, reply
+from conformance.judging.patterns import denies, fails, refuses, replies
+from conformance.protocol.interface import Needs, Replied
+from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.cells import cell
+from conformance.suite.scenarios.lifecycle import about
+from conformance.suite.scenarios.management_calls import asking, told
+from conformance.suite.scenarios.preparations import controlled_by, scripted
+from conformance.suite.stage import ALICE, Stage
+from spec.values import management
+from spec.values.identifiers import CanisterId
+from spec.values.quantities import Cycles
+from spec.values.rejects import RejectCode
+
+COVERS = ("setting.freezing-threshold", "def.freezing-limit", "def.liquid-balance")
+EXACT = Needs(exact_costs=True)
+DAY = 86_400
+THRESHOLD = 10**13
+"""Seconds of a freezing threshold beyond what the canister has cycles for."""
+
+
+def short_of_the_limit(stage: Stage, cycles: Cycles) -> tuple[CanisterId, CanisterId]:
+    """A canister that lacks so many cycles of its freezing limit, and one that controls it."""
+    manager = scripted(stage, cycles=10**18)
+    settings = controlled_by(ALICE, manager)
+    canister = scripted(stage, settings=settings)
+    arguments = management.UpdateSettingsArguments(canister, management.SettingsArguments(freezing_threshold=THRESHOLD))
+    stage.expect(stage.call(manager, asking("update_settings", arguments)), replies())
+    # Asked for by a canister, so that the one that is looked at pays nothing.
+    answer = stage.call(manager, asking("canister_status", about(canister)))
+    stage.expect(answer, replies())
+    assert isinstance(answer, Replied)
+    status = management.decode_canister_status(answer.data)
+    limit = status.idle_cycles_burned_per_day * THRESHOLD // DAY
+    stage.require(limit > status.cycles, "it is frozen")
+    given = limit - status.cycles - cycles
+    stage.expect(stage.call(manager, asking("deposit_cycles", about(canister), given)), replies())
+    return canister, manager
+
+
+@scenario("A canister at its freezing limit takes in requests and answers queries", covers=COVERS, needs=EXACT)
+def at_the_limit(stage: Stage) -> None:
+    # Given
+    canister, _ = short_of_the_limit(stage, 0)
+    # When
+    with cell("a query"):
+        stage.expect(stage.query(canister, program(reply(b"told"))), replies())
+    with cell("a request"):
+        # It is taken in, though nothing is left that an execution could use.
+        stage.expect(stage.call(canister, program(reply())), fails())
+
+
+@scenario("A canister with one cycle less than its freezing limit is frozen", covers=COVERS, needs=EXACT)
+def below_the_limit(stage: Stage) -> None:
+    # Given
+    canister, manager = short_of_the_limit(stage, 1)
+    # When
+    with cell("a query"):
+        stage.expect(stage.query(canister, program(reply(b"told"))), denies())
+    with cell("a request"):
+        stage.expect(stage.call(canister, program(reply())), refuses())
+    with cell("a call"):
+        calling = call(canister, "update", program(reply()), on_reject=REPLY_REJECT_CODE)
+        stage.expect(stage.call(manager, program(calling)), told(RejectCode.SYS_TRANSIENT))
