@@ -14,6 +14,7 @@ from attrs import frozen
 
 from conformance.judging.environment import CALM, Environment
 from conformance.judging.patterns import departures_of
+from conformance.judging.refusals import refusing_growths_of_inspection
 from conformance.judging.wording import shown
 from conformance.protocol.interface import (
     Accepted,
@@ -201,13 +202,14 @@ def submission(state: State, request: Request, label: Label) -> tuple[Accepted |
 
 def submission_labels(state: State, label: Label) -> Iterator[Label]:
     """The labels that handing in a request may be: with the choices of production first, then with the others."""
-    if label.rule not in POLICIES or not changes_settings(content_of(label.arguments()["request"])):
-        # Reason: nothing is chosen about other requests, and what production chooses takes a while to know.
+    if label.rule != "submit_management_request" or not changes_settings(content_of(label.arguments()["request"])):
+        # Reason: nothing else is chosen about other requests, and what production chooses takes a while to know.
         yield label
+        yield from refusing_growths_of_inspection(state, label)
         return
     likely = as_production(state, label)
     yield likely
-    for name in POLICIES.get(label.rule, {}):
+    for name in POLICIES[label.rule]:
         yield Label(label.rule, {**likely.arguments(), name: not choices_of(likely)[name]})
 
 

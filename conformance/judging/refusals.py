@@ -5,7 +5,8 @@ How often an execution tries may depend on what was refused before, so what is r
 """
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -13,8 +14,11 @@ from conformance.judging.moves import Move, choosing_labels, taken
 from spec.canister.outcome import Outcome
 from spec.machine import choices_of, step
 from spec.production.executions import executed_outcome
+from spec.rules.ingress.submission import inspection
+from spec.state.canister import Code
 from spec.state.label import Label
 from spec.state.message import FuncMessage
+from spec.state.request import content_of
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.identifiers import Text
@@ -43,7 +47,7 @@ def refusing(state: State, choice: Text) -> Iterator[Move]:
     for message_id, message in state.messages.entries:
         if isinstance(message, FuncMessage):
             label = Label("message_execution", {"message_id": message_id})
-            for refused in islice(refusals(state, label, choice), MOST_TRIED):
+            for refused in islice(refusals(partial(tried, state, label, choice)), MOST_TRIED):
                 other = Label(label.rule, {**label.arguments(), choice: refused})
                 fired = step(state, other)
                 if isinstance(fired, Step):
@@ -51,7 +55,28 @@ def refusing(state: State, choice: Text) -> Iterator[Move]:
                     yield other, fired
 
 
-def refusals(state: State, label: Label, choice: Text) -> Iterator[tuple[Count, ...]]:
+def refusing_growths_of_inspection(state: State, label: Label) -> Iterator[Label]:
+    """The submission of a call to a canister, with growths of memories refused that its inspection tries."""
+    request = content_of(label.arguments()["request"])
+    if label.rule != "submit_request" or request.canister_id not in state.canisters:
+        return
+    canister = state.canisters[request.canister_id]
+    code = canister.code
+    if not isinstance(code, Code):
+        return
+
+    def tries(refused: tuple[Count, ...]) -> Count:
+        return inspection(state, canister, code, request, refused).growths
+
+    for refused in islice(refusals(tries), MOST_TRIED):
+        yield Label(label.rule, {**label.arguments(), GROWTHS: refused})
+
+
+Tries = Callable[[tuple[Count, ...]], Count]
+"""How often an execution tries what may be refused, if this is refused."""
+
+
+def refusals(tries: Tries) -> Iterator[tuple[Count, ...]]:
     """
     The numbers of what may be refused, each tuple once: all from one on, then few before many.
 
@@ -64,15 +89,15 @@ def refusals(state: State, label: Label, choice: Text) -> Iterator[tuple[Count, 
         seen.add(refused)
         return is_new
 
-    for first in range(tried(state, label, choice, ())):
-        refused = all_from(state, label, choice, first)
+    for first in range(tries(())):
+        refused = all_from(tries, first)
         if new(refused):
             yield refused
     waiting: deque[tuple[Count, ...]] = deque([()])
     extended: set[tuple[Count, ...]] = set()
     while waiting:
         before = waiting.popleft()
-        for number in range(before[-1] + 1 if before else 0, tried(state, label, choice, before)):
+        for number in range(before[-1] + 1 if before else 0, tries(before)):
             refused = (*before, number)
             if refused not in extended:
                 extended.add(refused)
@@ -81,10 +106,10 @@ def refusals(state: State, label: Label, choice: Text) -> Iterator[tuple[Count, 
                 yield refused
 
 
-def all_from(state: State, label: Label, choice: Text, first: Count) -> tuple[Count, ...]:
+def all_from(tries: Tries, first: Count) -> tuple[Count, ...]:
     """Everything that is tried is refused, from one on; no more than are considered."""
     refused: tuple[Count, ...] = (first,)
-    while len(refused) < MOST_TRIED and tried(state, label, choice, refused) > refused[-1] + 1:
+    while len(refused) < MOST_TRIED and tries(refused) > refused[-1] + 1:
         refused = (*refused, refused[-1] + 1)
     return refused
 

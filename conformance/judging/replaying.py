@@ -43,7 +43,7 @@ from conformance.protocol.interface import (
     Values,
 )
 from conformance.protocol.wire import answer_of
-from spec.machine import OUTSIDE, candidates, canonical_label, step
+from spec.machine import OUTSIDE, candidates, canonical_label, defaults_of, step
 from spec.state.digest import state_digest
 from spec.state.dump import dumped
 from spec.state.label import Label
@@ -132,6 +132,7 @@ class Replay:
                 raise silent(outcome)
             allowed, _ = outcome
             if submission_agrees(allowed, seen):
+                self._has_refused |= GROWTHS in each.arguments()
                 self._departures += refused_otherwise(allowed, seen)
                 self._follow([each] if isinstance(seen, Accepted) else [])
                 return
@@ -219,8 +220,8 @@ class Replay:
     def _follow(self, submissions: list[Label]) -> None:
         """Takes the transitions that the implementation claims; of the submissions, just the given ones."""
         claims = self._implementation.explain()
-        claimed = [same_label(claim.label) for claim in claims if claim.label.rule in OUTSIDE]
-        if claimed != list(map(same_label, submissions)):
+        claimed = [without_choices(claim.label) for claim in claims if claim.label.rule in OUTSIDE]
+        if claimed != list(map(without_choices, submissions)):
             shown_claims = ", ".join(shown_label(label) for label in claimed) or "none"
             raise fail(
                 f"the implementation claims other submissions than were made: {shown_claims}",
@@ -303,6 +304,13 @@ def same_label(label: Label) -> Label:
         return canonical_label(label)
     except ValueError:
         return label
+
+
+def without_choices(label: Label) -> Label:
+    """The label with no value for what it may omit."""
+    rule = RULES.get(label.rule)
+    optional = defaults_of(rule.body) if rule is not None else {}
+    return Label(label.rule, {name: value for name, value in label.arguments().items() if name not in optional})
 
 
 def outputs_agree(allowed: Output, seen: Output, costs_are_exact: bool) -> bool:

@@ -48,7 +48,7 @@ from conformance.judging.moves import (
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
-from conformance.judging.refusals import refusing_calls, refusing_growths
+from conformance.judging.refusals import GROWTHS, refusing_calls, refusing_growths
 from conformance.judging.verdicts import fail, inconclusive, silent
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -163,7 +163,8 @@ class Search:
                     self._silences[outcome] = None
                 elif submission_agrees(outcome[0], seen):
                     self._fired.add(label.rule)
-                    yield candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
+                    later = candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
+                    yield evolve(later, has_refused=later.has_refused or GROWTHS in each.arguments())
                     return
                 else:
                     others[outcome[0]] = partial(shown_submission, outcome[0])

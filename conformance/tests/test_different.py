@@ -71,6 +71,8 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (composing.RejectsManagementCallsAsCanisters, "composite/own_status"),
     (refusing.RefusesGrowths, "system_api_canister/stable_grows"),
     (refusing.RefusesGrowths, "settings/heap_limit"),
+    (refusing.RefusesGrowthsOfInspections, "requests/inspection_grows"),
+    (rejecting.RefusesInItsOwnWay, "requests/inspection_traps"),
     (refusing.RefusesLaterGrowths, "system_api_canister/stable_grows"),
     (refusing.RefusesSomeGrowths, "features_meet/environments_of_callbacks"),
     (repeating.TakesInRepetitions, "requests/no_replay"),
@@ -121,6 +123,7 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (composing.AnswersInnerCallsAlike, "composite/two_calls_within_two"),
     (composing.RejectsCallsToStoppedAsFatal, "composite/callees_that_cannot"),
     (refusing.GrowsWhatItRefuses, "kept_or_lost/chunks"),
+    (refusing.RefusesTheWelcome, "requests/inspection"),
     (refusing.RefusesCalls, "calls/two_callees"),
     (repeating.RepeatsRequests, "requests/no_replay"),
     (drifting.ForgetsRequestsTooSoon, "requests/answers_stay"),
@@ -166,6 +169,8 @@ def test_what_differs_from_production_is_told_where_production_is_claimed() -> N
     assert other.departures == ("reject_call_to_empty_canister rejects with SYS_FATAL; production: CANISTER_ERROR",)
     asking = judged(composing.RejectsManagementCallsAsCanisters(), "composite/own_status")
     assert asking.departures == ("a call of a query is rejected with CANISTER_REJECT; production: CANISTER_ERROR",)
+    trapping = judged(rejecting.RefusesInItsOwnWay(), "requests/inspection_traps")
+    assert trapping.departures == ("is refused with SYS_FATAL (1); production: CANISTER_ERROR (5)",)
     same = judged(BlackBox(), "refusals/to_empty_canister")
     assert (same.as_production.value, same.departures) == ("yes", ())
 

@@ -8,13 +8,14 @@ from reference_impl.subnet.ingress_history import request_id_of
 from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller
+from spec.canister.outcome import Inspected
 from spec.state.canister import AllowedViewers, Controllers, Public, Running, Stopped, Visibility
 from spec.state.message import CallMessage, ResponseMessage, Unordered
 from spec.state.origin import FromUser
 from spec.state.request import Done, Processing, Received, Rejected, Replied, Request, Submission, content_of
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal, RequestId
 from spec.values.management import MANAGEMENT_METHODS, InstallChunkedCodeArguments, decode_arguments
-from spec.values.quantities import ByteCount
+from spec.values.quantities import ByteCount, Count
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 FOR_CONTROLLERS = frozenset(
@@ -96,7 +97,9 @@ def _take_in(instance: SubnetInstance, request: Request, effective_id: Principal
     return Accepted(request_id)
 
 
-def submit_request(instance: SubnetInstance, request: Submission, effective_id: Principal) -> Accepted | NotTaken:
+def submit_request(
+    instance: SubnetInstance, request: Submission, effective_id: Principal, refused_growths: tuple[Count, ...]
+) -> Accepted | NotTaken:
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
     common, request = _common_refusal(instance, request), content_of(request)
     if request.canister_id == MANAGEMENT_CANISTER:
@@ -111,7 +114,10 @@ def submit_request(instance: SubnetInstance, request: Submission, effective_id: 
     refusal = _refusal_of_canister(instance, canister)
     if refusal is not None:
         return refusal
-    if not _inspection_accepts(instance, canister, request):
+    inspected = _inspected(instance, canister, request, refused_growths)
+    if inspected.traps:
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED)
+    if not inspected.accepts:
         return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
     return _take_in(instance, request, effective_id)
 
@@ -133,7 +139,9 @@ def stopped_reason(canister: CanisterRecord) -> RejectReason:
     return RejectReason.CANISTER_STOPPING
 
 
-def _inspection_accepts(instance: SubnetInstance, canister: CanisterRecord, request: Request) -> bool:
+def _inspected(
+    instance: SubnetInstance, canister: CanisterRecord, request: Request, refused_growths: tuple[Count, ...]
+) -> Inspected:
     assert canister.code is not None
     limit = instance.profile.limits.inspect_message_instructions
     return canister.code.installed.module.inspect_message(
@@ -141,7 +149,7 @@ def _inspection_accepts(instance: SubnetInstance, canister: CanisterRecord, requ
         canister.code.wasm_state,
         request.argument,
         caller_of(request),
-        instance.environment(canister, limit, replicated=False),
+        instance.environment(canister, limit, replicated=False, refused_growths=refused_growths),
     )
 
 

@@ -104,7 +104,9 @@ EXECUTION_CHOICES: Mapping[str, object] = asdict(Choices(), recurse=False)
 """What message execution chooses if a label says nothing."""
 
 TRANSITIONS: Mapping[str, _Transition] = {
-    "submit_request": _Transition(("request", "effective_id"), requests.submit_request),
+    "submit_request": _Transition(
+        ("request", "effective_id", "refused_growths"), requests.submit_request, {"refused_growths": ()}
+    ),
     "submit_management_request": _Transition(
         ("request", "effective_id", "may_unfreeze"), requests.submit_management_request, {"may_unfreeze": False}
     ),

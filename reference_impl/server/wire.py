@@ -208,6 +208,7 @@ _CHOICES: Final[dict[str, Reader[Any]]] = {
     "deadlines_in_seconds": truth_of,
     "system_records": lambda value, place: tuple(list_of(blob_or_none_of)(value, place)),
     "keeps_logs": truth_of,
+    "refunds_cycles": truth_of,
     "may_unfreeze": truth_of,
 }
 """How each free variable is read, by its name, if it is none of `RESULTS`."""

@@ -8,7 +8,7 @@ from attrs import evolve, field, frozen
 from reference_impl.engine import Engine
 from reference_impl.subnet.observations import Accepted, NotTaken
 from spec.canister.module import MalformedModule
-from spec.canister.outcome import Callback, Closure, MethodCall, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Closure, Inspected, MethodCall, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import load_profile
 from spec.state.canister import Subnet
@@ -151,7 +151,7 @@ class Script:
         return self._run(self.hooks.get("on_low_wasm_memory"), wasm_state, environment=environment)
 
     def inspect_message(self, name, wasm_state, argument, caller, environment):
-        return self.hooks.get("inspect_message", lambda entry: True)(Entry(wasm_state, argument=argument))
+        return Inspected(self.hooks.get("inspect_message", lambda entry: True)(Entry(wasm_state, argument=argument)))
 
 
 @frozen

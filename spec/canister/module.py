@@ -5,7 +5,7 @@ from typing import Protocol, runtime_checkable
 from attrs import frozen
 
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Callback, Outcome
+from spec.canister.outcome import Callback, Inspected, Outcome
 from spec.canister.wasm_state import WasmState
 from spec.values.canister_terms import GlobalType
 from spec.values.checklist import defines
@@ -167,8 +167,8 @@ class CanisterModule(Protocol):
 
     def inspect_message(
         self, method_name: MethodName, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
-    ) -> bool:
-        """Runs `canister_inspect_message`; true if it accepts. A module without it accepts; a trap does not accept."""
+    ) -> Inspected:
+        """Runs `canister_inspect_message`, on one node. A module without it accepts every message."""
         ...
 
 

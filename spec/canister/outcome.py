@@ -170,3 +170,15 @@ class Returned:
 
 
 Outcome = Returned | Trapped
+
+
+@frozen
+class Inspected:
+    """What `canister_inspect_message` gave. A module without it accepts every message."""
+
+    accepts: bool
+    """It returned, and accepted the message."""
+    traps: bool = False
+    """It did not return."""
+    growths: Count = field(default=0, eq=False)
+    """How often a memory was to grow, for those who consider refusing it; no part of the meaning of a module."""

@@ -94,14 +94,16 @@ def refunds_late_cycles(state: State, choices: Choices) -> bool | None:
 
 
 REJECTS_WITH: Final = "rejects with"
+REFUSES_GROWTHS: Final = "refuses to grow memory"
 
 POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
+    "submit_request": {"refused_growths": Policy(REFUSES_GROWTHS, by_default("submit_request", "refused_growths"))},
     "submit_management_request": {
         "may_unfreeze": Policy("takes it for a frozen canister:", takes_change_for_frozen_canister),
     },
     "message_execution": {
         "refused_calls": Policy("refuses the calls", calls_refused),
-        "refused_growths": Policy("refuses to grow memory", growths_refused),
+        "refused_growths": Policy(REFUSES_GROWTHS, growths_refused),
         "deadlines_in_seconds": Policy("rounds deadlines down to seconds:", rounds_deadlines),
         "system_records": Policy("writes to the log", records_of_system),
         "keeps_logs": Policy("keeps the logs of a failure:", by_default("message_execution", "keeps_logs")),

@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import MalformedModule
-from spec.canister.outcome import Callback, LogEntry, Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Inspected, LogEntry, Outcome, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.system_api.compilation import instructions_to_compile
@@ -275,15 +275,16 @@ class WasmCanisterModule:
     @defines("entry.inspect-message")
     def inspect_message(
         self, method_name: MethodName, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
-    ) -> bool:
-        """Runs `canister_inspect_message`; true if it accepts and returns, or if there is none."""
+    ) -> Inspected:
+        """Runs `canister_inspect_message`; without it every message is accepted."""
         function = self.entry_point("canister_inspect_message")
         if function is None:
-            return True
+            return Inspected(accepts=True)
         parameters = Parameters(environment, caller=caller, argument=argument, method_name=method_name)
         limit = environment.instruction_limit
         finished = run_function(self.module, function, Context.INSPECT_MESSAGE, parameters, wasm_state, limit)
-        return finished.ending is Ending.RETURNS and finished.execution.message_accepted
+        returns, execution = finished.ending is Ending.RETURNS, finished.execution
+        return Inspected(returns and execution.message_accepted, not returns, execution.growths_tried)
 
     def _system_task(self, export: Text, wasm_state: WasmState, environment: Environment) -> Outcome:
         parameters = Parameters(environment, caller=SYSTEM)

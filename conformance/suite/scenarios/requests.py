@@ -6,7 +6,10 @@ from conformance.canisters import ic0
 from conformance.canisters.library import load
 from conformance.canisters.scripted import (
     append_to_slot,
+    equal,
     equal_bytes,
+    ignore,
+    memory_grow,
     program,
     reject,
     reply,
@@ -236,6 +239,40 @@ def inspection(stage: Stage) -> None:
     # Then
     stage.expect(stage.answer(of_alice), refuses())
     stage.expect(stage.answer(of_bob), replies_with(b"welcome"))
+
+
+@scenario(
+    "A canister that traps where it inspects a message does not get it",
+    covers=("entry.inspect-message", "rule.submit-call.regular-canister", "unspec.value.error-codes"),
+)
+def inspection_traps(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    check = program(when(equal_bytes(ic0.msg_caller(), ALICE), ic0.trap(b"no")), ic0.accept_message())
+    stage.expect(stage.call(canister, program(set_inspect_message(check), reply())), replies())
+    # When
+    of_alice = stage.send(canister, "update", program(reply()))
+    of_bob = stage.send(canister, "update", program(reply(b"welcome")), sender=BOB)
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(of_alice), refuses())
+    stage.expect(stage.answer(of_bob), replies_with(b"welcome"))
+
+
+@scenario(
+    "A canister can make more room where it inspects a message, unless the system refuses it",
+    covers=("entry.inspect-message", "unspec.fn.stable-grow", "rule.submit-call.regular-canister"),
+)
+def inspection_grows(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    check = program(ignore(memory_grow(1)), when(equal(ic0.stable64_grow(1), 0), ic0.accept_message()))
+    stage.expect(stage.call(canister, program(set_inspect_message(check), reply())), replies())
+    # When
+    sent = stage.send(canister, "update", program(reply(b"welcome")))
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(sent), replies_with(b"welcome"))
 
 
 @scenario(

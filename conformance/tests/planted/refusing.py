@@ -2,13 +2,18 @@
 
 from attrs import evolve
 
+from conformance.protocol.interface import Accepted, Refused
+from conformance.suite.stage import BOB
+from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
 from spec.canister.wasm_state import WasmState
-from spec.machine import step
+from spec.machine import step, submission_label
 from spec.state.canister import Code
 from spec.state.label import Label
+from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import Step
+from spec.values.identifiers import Principal
 from spec.values.quantities import Count
 
 MANY = 100
@@ -63,6 +68,28 @@ def with_sizes_of(wasm_state: WasmState, other: WasmState) -> WasmState:
         wasm_memory=heap.with_pages(max(heap.wasm_pages, other.wasm_memory.wasm_pages), ()),
         stable_memory=stable.with_pages(max(stable.wasm_pages, other.stable_memory.wasm_pages), ()),
     )
+
+
+class RefusesGrowthsOfInspections(BlackBox):
+    """No memory grows while a canister inspects a message."""
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        label = submission_label(request, effective_id, endpoint)
+        refusing = with_choices(label, refused_growths=tuple(range(MANY)))
+        if label.rule == "submit_request" and not isinstance(step(self.current, refusing), Step):
+            return Refused(4)
+        return super().submit(request, effective_id, endpoint)
+
+
+class RefusesTheWelcome(BlackBox):
+    """Bob's requests are refused, though the inspection accepts them and no memory is to grow."""
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        return Refused(4) if request.sender == BOB else super().submit(request, effective_id, endpoint)
 
 
 class RefusesCalls(Chooses):

@@ -12,7 +12,7 @@ from properties.agreement.tests.test_logs import told
 from spec.state.label import Label
 from spec.state.message import FuncMessage
 from spec.state.origin import Deadline, FromCanister
-from spec.state.request import Replied
+from spec.state.request import Replied, Request
 
 MODULE = load("scripted")
 
@@ -146,6 +146,21 @@ def test_growths_that_the_system_refuses_give_minus_one_and_change_nothing(refus
     after = stage.state.canisters[canister].code.wasm_state
     assert after.wasm_memory.wasm_pages == before + heap_grows
     assert after.stable_memory.wasm_pages == sum(size >= 0 for size in stable)
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow", "rule.submit-call.regular-canister")
+def test_growths_are_refused_and_traps_told_where_a_canister_inspects_a_message():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    grows = s.when(s.equal(ic0.stable64_grow(1), 0), ic0.accept_message(), ic0.trap(b"no room"))
+    stage.call(canister, "update", program(s.set_inspect_message(program(s.ignore(s.memory_grow(1)), grows)), reply()))
+
+    def is_taken(nonce, refused_growths):
+        given = (nonce, START + 10**11, ALICE, canister, "update", program(reply()))
+        choices = {"effective_id": canister, "refused_growths": refused_growths}
+        return stage.lockstep.take(Label("submit_request", {"request": Request(*given), **choices}))
+
+    assert [is_taken(bytes([number]), (number,)) for number in range(3)] == [True, False, True]
 
 
 @pytest.mark.checklist("unspec.fn.stable-grow")

@@ -206,9 +206,9 @@ def test_a_wide_module_is_told_the_method_that_it_inspects() -> None:
     )
     for side in (pair.specification, pair.reference):
         state = side.initial_state(SELF)
-        assert side.inspect_message("test", state, b"", USER, ENVIRONMENT)
-        assert not side.inspect_message("rest", state, b"", USER, ENVIRONMENT)
-        assert not side.inspect_message("testing", state, b"", USER, ENVIRONMENT)
+        assert side.inspect_message("test", state, b"", USER, ENVIRONMENT).accepts
+        assert not side.inspect_message("rest", state, b"", USER, ENVIRONMENT).accepts
+        assert not side.inspect_message("testing", state, b"", USER, ENVIRONMENT).accepts
 
 
 @pytest.mark.checklist("prod.wasmtime_embedder.wasm64_trap")
@@ -377,7 +377,7 @@ def test_code_knows_whether_its_execution_is_replicated() -> None:
             one = side.composite_callback(callback, response, state, USER, alone, True)
             assert isinstance(one, Returned)
             assert one.new_state.wasm_memory.read(8, 1) == b"\5"
-        assert side.inspect_message("go", state, b"", USER, alone)
+        assert side.inspect_message("go", state, b"", USER, alone).accepts
 
 
 # Environment variables

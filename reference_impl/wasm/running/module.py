@@ -30,7 +30,7 @@ from reference_impl.wasm.running.runtime import Entry, Given
 from reference_impl.wasm.system_api.functions import linker
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import MalformedModule
-from spec.canister.outcome import Callback, Closure, Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Closure, Inspected, Outcome, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits, Profile
 from spec.values.canister_terms import GlobalType
@@ -311,10 +311,10 @@ class WasmtimeModule:
 
     def inspect_message(
         self, method_name: MethodName, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
-    ) -> bool:
-        """Runs `canister_inspect_message`; true if it accepts."""
+    ) -> Inspected:
+        """Runs `canister_inspect_message`; without it every message is accepted."""
         if not self.has_inspect_message:
-            return True
+            return Inspected(accepts=True)
         given = Given(
             Context.INSPECT_MESSAGE,
             environment,
@@ -324,7 +324,8 @@ class WasmtimeModule:
             method_name=method_name,
         )
         entry = runtime.exported("canister_inspect_message")
-        return runtime.execute(self.compiled, wasm_state, entry, given).has_accepted_message
+        finished = runtime.execute(self.compiled, wasm_state, entry, given)
+        return Inspected(finished.has_accepted_message, isinstance(finished.outcome, Trapped))
 
     def _run(self, entry: Entry, wasm_state: WasmState, given: Given) -> Outcome:
         return runtime.execute(self.compiled, wasm_state, entry, given).outcome

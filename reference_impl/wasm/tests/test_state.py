@@ -107,7 +107,7 @@ def test_missing_hooks_return_and_missing_methods_trap(load, environment) -> Non
     missing = Trapped(0, TrapReason.NO_SUCH_METHOD)
     assert run(module, "go", state, environment) == missing
     assert module.heartbeat(state, environment) == missing
-    assert module.inspect_message("go", state, b"", Caller(), environment)
+    assert module.inspect_message("go", state, b"", Caller(), environment).accepts
 
 
 CALLBACKS = """(module (import "ic0" "msg_reply" (func $reply))

@@ -10,7 +10,7 @@ from reference_impl.wasm.layout.system_functions import SYSTEM_API, Context
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api import functions as system_api
 from spec.canister.environment import Caller
-from spec.canister.outcome import Returned, SystemRecord, Trapped, TrapReason
+from spec.canister.outcome import Inspected, Returned, SystemRecord, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.identifiers import Principal
 from spec.values.memory import LinearMemory
@@ -378,4 +378,4 @@ def test_an_inspection_accepts_once(load, environment) -> None:
     module = load(text)
     state = module.initial_state(Principal(b"self"))
     verdicts = [module.inspect_message(name, state, b"", Caller(), environment) for name in ("", "a", "bb")]
-    assert verdicts == [False, True, False]
+    assert verdicts == [Inspected(False), Inspected(True), Inspected(False, traps=True)]

@@ -3,6 +3,7 @@
 from attrs import evolve
 
 from spec.canister.environment import Caller
+from spec.canister.outcome import Inspected
 from spec.rules.conditions import existing_canister
 from spec.rules.environments import environment_of
 from spec.rules.ingress.authentication import require_authentic
@@ -15,12 +16,13 @@ from spec.rules.ingress.permission import (
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.modules import code_of, module_of
 from spec.rules.resources import liquid_balance
-from spec.state.canister import Canister, Running, Stopping
+from spec.state.canister import Canister, Code, Running, Stopping
 from spec.state.request import KnownRequest, Received, Request, Submission, content_of
 from spec.state.state import State
 from spec.transition import RequestStatusChanged, Step, require, transition
 from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
+from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason
 
 
@@ -32,8 +34,14 @@ from spec.values.rejects import RejectCode, RejectReason
     "http.effective-id.regular",
     "http.lifecycle.submit-checks",
 )
-def submit_request(state: State, *, request: Submission, effective_id: Principal) -> Step:
-    """A user's call to a running canister that is not frozen, and does not refuse it, becomes known."""
+def submit_request(
+    state: State, *, request: Submission, effective_id: Principal, refused_growths: tuple[Count, ...] = ()
+) -> Step:
+    """
+    A user's call to a running canister that is not frozen, and does not refuse it, becomes known.
+
+    While the canister inspects the call, the system may let some growths of memories fail.
+    """
     # CONDITIONS
     require_authentic(state, request)
     content = content_of(request)
@@ -45,15 +53,10 @@ def submit_request(state: State, *, request: Submission, effective_id: Principal
     code = code_of(canister)
     stopped = RejectReason.CANISTER_STOPPING if isinstance(canister.status, Stopping) else RejectReason.CANISTER_STOPPED
     require(isinstance(canister.status, Running), "the canister is running", stopped, RejectCode.CANISTER_ERROR)
-    environment = environment_of(state, canister, code, state.profile.limits.inspect_message_instructions)
+    inspected = inspection(state, canister, code, content, refused_growths)
+    require(not inspected.traps, "the inspection of the message returns", RejectReason.CANISTER_TRAPPED)
     require(
-        module_of(state.profile, code).inspect_message(
-            content.method_name,
-            code.wasm_state,
-            content.argument,
-            caller_of(content),
-            evolve(environment, replicated=False),
-        ),
+        inspected.accepts,
         "the canister accepts the message",
         RejectReason.NOT_AUTHORIZED,
         RejectCode.CANISTER_REJECT,
@@ -130,6 +133,21 @@ def require_acceptable_request(state: State, request: Request) -> None:
         state.system_time <= request.ingress_expiry,
         "the request has not expired",
         RejectReason.REQUEST_EXPIRED,
+    )
+
+
+def inspection(
+    state: State, canister: Canister, code: Code, request: Request, refused_growths: tuple[Count, ...]
+) -> Inspected:
+    """What the canister says to a call before it is taken in, if the system refuses these growths of memories."""
+    limit = state.profile.limits.inspect_message_instructions
+    environment = environment_of(state, canister, code, limit, refused_growths=refused_growths)
+    return module_of(state.profile, code).inspect_message(
+        request.method_name,
+        code.wasm_state,
+        request.argument,
+        caller_of(request),
+        evolve(environment, replicated=False),
     )
 
 

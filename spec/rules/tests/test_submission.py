@@ -4,6 +4,7 @@ import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller
+from spec.canister.outcome import Inspected
 from spec.certification.envelope import RequestKind
 from spec.machine import step
 from spec.rules.ingress.request_ids import request_content, request_id_of
@@ -138,9 +139,24 @@ def test_a_canister_that_takes_no_requests_refuses_with_its_reason(callee, code_
 
 @pytest.mark.checklist("rule.submit-call.regular-canister")
 def test_a_canister_that_does_not_accept_the_message_keeps_the_request_out():
-    state = world((A, canister(A, code(A, module(accepts=False)))))
+    state = world((A, canister(A, code(A, module(inspected=Inspected(accepts=False))))))
     found = refusal(state, "submit_request", request=a_request(), effective_id=A)
     assert found.reject == system_reject(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
+
+
+@pytest.mark.checklist("rule.submit-call.regular-canister", "unspec.value.error-codes")
+def test_an_inspection_that_traps_keeps_the_request_out_with_another_code():
+    state = world((A, canister(A, code(A, module(inspected=Inspected(accepts=False, traps=True))))))
+    found = refusal(state, "submit_request", request=a_request(), effective_id=A)
+    assert found.reject == system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED)
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow")
+def test_growths_of_memories_may_be_refused_while_a_request_is_inspected():
+    raw_module = module()
+    state = world((A, canister(A, code(A, raw_module))))
+    fire(state, "submit_request", request=a_request(), effective_id=A, refused_growths=(1,))
+    assert [given["environment"].refused_growths for _, given in FAKES[raw_module].seen] == [(1,)]
 
 
 @pytest.mark.checklist("rule.submit-call.regular-canister")

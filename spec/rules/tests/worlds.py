@@ -6,7 +6,7 @@ from typing import Any
 from attrs import define, evolve, field, fields
 
 from spec.canister.environment import Caller
-from spec.canister.outcome import Callback, Closure, MethodCall, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Closure, Inspected, MethodCall, Returned, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
 from spec.machine import initial_state, step
@@ -75,7 +75,7 @@ class Fake:
 
     gives: dict[str, Outcomes] = field(factory=dict)
     """By `update NAME`, `query NAME`, `callback`, `heartbeat`, `global_timer`, `init`, ... ."""
-    accepts: bool = True
+    inspected: Inspected = Inspected(accepts=True)
     """What the inspection of messages says."""
     has_64_bit_memory: bool = False
     instructions_to_compile: int = 0
@@ -201,7 +201,7 @@ class Fake:
     def inspect_message(self, method_name, wasm_state, argument, caller, environment):
         arguments = {"argument": argument, "caller": caller, "environment": environment}
         self.seen.append((f"inspect_message {method_name}", {"wasm_state": wasm_state, **arguments}))
-        return self.accepts
+        return self.inspected
 
 
 def module(**given: Any) -> bytes:

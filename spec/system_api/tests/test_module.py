@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Returned, SystemRecord, Trapped, TrapReason
+from spec.canister.outcome import Inspected, Returned, SystemRecord, Trapped, TrapReason
 from spec.system_api.module import parse_module
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, Principal
 from spec.values.memory import LinearMemory
@@ -42,7 +42,7 @@ def test_missing_hooks_change_nothing(canister: Run, environment: Environment) -
     assert one.module.init(one.state, b"", INSTALLER, environment) == unchanged
     assert one.module.pre_upgrade(one.state, INSTALLER, environment) == unchanged
     assert one.module.post_upgrade(one.state, b"", INSTALLER, environment) == unchanged
-    assert one.module.inspect_message("go", one.state, b"", INSTALLER, environment)
+    assert one.module.inspect_message("go", one.state, b"", INSTALLER, environment) == Inspected(accepts=True)
 
 
 @pytest.mark.checklist("module.method-export-types")
@@ -225,19 +225,20 @@ def test_the_initial_state_has_the_data_of_the_module(canister: Run) -> None:
     "entry.inspect-message", "api.msg-method-name-size", "api.msg-method-name-copy", "api.accept-message"
 )
 def test_a_message_is_accepted_if_the_inspection_says_so(canister: Run, environment: Environment) -> None:
-    def accepts(instructions: str, method: str = "go") -> bool:
+    def inspected(instructions: str, method: str = "go") -> Inspected:
         one = canister(f'(func (export "canister_inspect_message") {instructions})')
-        result: bool = one.module.inspect_message(method, one.state, b"", INSTALLER, environment)
+        result: Inspected = one.module.inspect_message(method, one.state, b"", INSTALLER, environment)
         return result
 
-    assert accepts("(call $accept_message)")
-    assert not accepts("")
-    assert not accepts("(call $accept_message) (call $accept_message)")
-    assert not accepts("(call $accept_message) unreachable")
+    accepted, not_accepted, trapped = Inspected(True), Inspected(False), Inspected(False, traps=True)
+    assert inspected("(call $accept_message)") == accepted
+    assert inspected("") == not_accepted
+    assert inspected("(call $accept_message) (call $accept_message)") == trapped
+    assert inspected("(call $accept_message) unreachable") == trapped
     chosen = """(call $msg_method_name_copy (i32.const 0) (i32.const 0) (call $msg_method_name_size))
         (if (i32.eq (i32.load8_u (i32.const 0)) (i32.const 103)) (then (call $accept_message)))"""
-    assert accepts(chosen, "go")
-    assert not accepts(chosen, "stay")
+    assert inspected(chosen, "go") == accepted
+    assert inspected(chosen, "stay") == not_accepted
 
 
 # Callbacks.

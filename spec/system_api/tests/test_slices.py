@@ -86,7 +86,7 @@ def test_what_one_node_executes_is_not_sliced(canister, environment: Environment
     assert isinstance(one.query("look", replicated=False, **small), Returned)
     assert isinstance(one.module.composite_query("look_around", one.state, b"", USER, given), Returned)
     assert isinstance(one.module.transform("look", one.state, b"", given), Returned)
-    assert one.module.inspect_message("go", one.state, b"", USER, given)
+    assert one.module.inspect_message("go", one.state, b"", USER, given).accepts
     assert reason(one.update(**small)) is TrapReason.SLICE_OVERRUN
 
 
