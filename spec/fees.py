@@ -258,11 +258,15 @@ def storage_reservation(profile: Profile, used: ByteCount, growth: ByteCount, su
     return _reserved_in_all(profile, after, subnet_size) - _reserved_in_all(profile, before, subnet_size)
 
 
+def saturated(value: int, used: ByteCount, threshold: ByteCount, capacity: ByteCount) -> int:
+    """The part of a value that grows from nothing at a threshold to all of it where the capacity is used up."""
+    if used <= threshold:
+        return 0
+    return value * (smaller(used, capacity) - threshold) // (capacity - threshold)
+
+
 def _reserved_in_all(profile: Profile, used: ByteCount, subnet_size: Count) -> Cycles:
     threshold = profile.limits.subnet_memory_threshold // EXECUTION_THREADS
     capacity = profile.limits.subnet_memory // EXECUTION_THREADS
-    if used <= threshold:
-        return 0
-    above = used - threshold
-    period = profile.fees.storage_reservation_period * above // (capacity - threshold) // 2
-    return memory_cost(profile.fees, above, period, subnet_size)
+    period = saturated(profile.fees.storage_reservation_period, used, threshold, capacity) // 2
+    return memory_cost(profile.fees, less(used, threshold), period, subnet_size)

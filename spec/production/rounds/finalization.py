@@ -6,15 +6,17 @@ Source: facts on the round, execute_round E9 to E11. Signatures get nothing here
 
 from attrs import evolve
 
+from spec.production.capacities.usage import best_effort_message_memory, is_best_effort, size_of_request
 from spec.production.rounds.payments import resources_paid
 from spec.production.rounds.priority import order, with_new_priorities
 from spec.production.rounds.progress import Progress, followed, is_stopping, stop_times
 from spec.state.label import Label
-from spec.state.message import ResponseMessage
-from spec.state.origin import FromUser
+from spec.state.message import CallMessage, ResponseMessage, Unordered
+from spec.state.origin import FromCanister, FromUser
 from spec.values.containers import Map
-from spec.values.identifiers import CanisterId
-from spec.values.quantities import NANOSECONDS_PER_SECOND
+from spec.values.identifiers import CanisterId, MessageId
+from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount
+from spec.values.rejects import RejectCode
 
 
 def users_answered(progress: Progress) -> Progress:
@@ -29,7 +31,7 @@ def finalized(progress: Progress) -> Progress:
     """After the end of a round in which canisters could execute."""
     progress = users_answered(stop_calls_rejected(canisters_stopped(users_answered(progress))))
     progress = histories_trimmed(requests_forgotten(progress))
-    return with_few_paused(with_new_priorities(resources_paid(progress)))
+    return shed(with_few_paused(with_new_priorities(resources_paid(progress))))
 
 
 def canisters_stopped(progress: Progress) -> Progress:
@@ -63,6 +65,38 @@ def requests_forgotten(progress: Progress) -> Progress:
         if answered + lifetime < progress.state.system_time:
             progress = progress.take_if_enabled(Label("request_deletion", {"request_id": request_id}))
     return progress
+
+
+def shed(progress: Progress) -> Progress:
+    """
+    After calls with bounded wait were rejected because those take too much memory, the largest first.
+
+    They are taken from the canister whose messages of this kind take most. Production drops responses, too, which the
+    rules keep until the deadline of their call.
+    """
+    while best_effort_message_memory(progress.state) > progress.state.profile.capacities.best_effort_message_memory:
+        found = largest_best_effort_call(progress)
+        if found is None:
+            return progress
+        choices = {"message_id": found, "code": RejectCode.SYS_TRANSIENT}
+        progress = progress.take(Label("spontaneous_call_rejection", choices))
+    return progress
+
+
+def largest_best_effort_call(progress: Progress) -> MessageId | None:
+    """The largest call with bounded wait in the queues of the canister that has most; of equal ones the larger id."""
+    limits, under_way = progress.state.profile.limits, progress.under_way()
+    sizes: dict[CanisterId, dict[int, ByteCount]] = {}
+    for message_id, message in progress.state.messages.entries:
+        if not isinstance(message, CallMessage) or not isinstance(message.origin, FromCanister):
+            continue
+        if is_best_effort(message.origin) and not isinstance(message.queue, Unordered):
+            holder = message.origin.maker if message_id in under_way else message.callee
+            sizes.setdefault(holder, {})[message_id] = size_of_request(limits, message)
+    if not sizes:
+        return None
+    _, holder = max((sum(held.values()), one) for one, held in sizes.items())
+    return MessageId(max((size, message_id) for message_id, size in sizes[holder].items())[1])
 
 
 def histories_trimmed(progress: Progress) -> Progress:

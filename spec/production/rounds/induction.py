@@ -10,10 +10,12 @@ from attrs import evolve
 
 from spec import fees
 from spec.machine import submission_label
+from spec.production.capacities.room import free_message_memory
+from spec.production.capacities.usage import is_guaranteed, largest_response
 from spec.production.choices import as_production, changes_settings_at_no_cost
 from spec.production.rounds.inputs import source_of
 from spec.production.rounds.management import OUTSIDE_METHODS, canister_concerned
-from spec.production.rounds.payments import paid_later_or_now
+from spec.production.rounds.payments import paid_later_or_now, set_aside
 from spec.production.rounds.progress import Progress, followed, receiver_of
 from spec.production.rounds.round_state import Ingress, Place, Rotation, entry
 from spec.rules.resources import liquid_balance
@@ -69,6 +71,9 @@ def timed_out(progress: Progress) -> Progress:
 
     A response that has reached its receiver is handled however late it is.
     """
+    for message_id in held_up_too_long(progress):
+        refusal = Label("spontaneous_call_rejection", {"message_id": message_id, "code": RejectCode.SYS_TRANSIENT})
+        progress = progress.take(refusal)
     for message_id in late_messages(progress):
         progress = progress.take(Label("call_expiry_of_message", {"message_id": message_id}))
         if not is_under_way(progress, message_id):
@@ -84,6 +89,19 @@ def timed_out(progress: Progress) -> Progress:
                 choices = {"canister_id": canister_id, "index": index}
                 progress = progress.take(Label("call_expiry_of_stop_call", choices))
     return followed(progress)
+
+
+def held_up_too_long(progress: Progress) -> list[MessageId]:
+    """The calls with unbounded wait that have not left their makers for so long that they are rejected."""
+    lifetime = progress.state.profile.capacities.request_lifetime * NANOSECONDS_PER_SECOND
+    return [
+        MessageId(message_id)
+        for message_id, message in progress.state.messages.entries
+        if isinstance(message, CallMessage)
+        and is_guaranteed(message.origin)
+        and progress.rounds.waiting[message_id].place is Place.OUTPUT
+        and progress.rounds.waiting[message_id].since + lifetime < progress.state.system_time
+    ]
 
 
 def late_messages(progress: Progress) -> list[MessageId]:
@@ -124,13 +142,15 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
     """
     After the messages at some places have reached their receivers.
 
-    Late responses are dropped, and calls to canisters that do not exist are rejected.
+    Late responses are dropped, and calls to canisters that do not exist are rejected. A call with unbounded wait stays
+    with its maker, and those behind it, while no memory is left for the response that its callee will give.
     """
     moving = [
         message_id
         for message_id, message in progress.state.messages.entries
         if progress.rounds.waiting[message_id].place in places or is_expired(message)
     ]
+    held_up: set[tuple[CanisterId, CanisterId]] = set()
     for number in sorted(moving, key=lambda one: (progress.rounds.waiting[one].sender, one)):
         message_id = MessageId(number)
         message = progress.state.messages[message_id]
@@ -138,6 +158,9 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
         if is_expired(message):
             progress = dropped(progress, message_id)
         elif receiver is not None and receiver in (*progress.state.canisters.keys(), MANAGEMENT_CANISTER):
+            if has_to_stay(progress, message_id, held_up):
+                held_up |= {(progress.rounds.waiting[message_id].sender, receiver)}
+                continue
             progress = announced(progress.placed(message_id, Place.INPUT), receiver, message_id)
         elif isinstance(message, CallMessage):
             progress = progress.take_if_enabled(Label("reject_call_to_missing_canister", {"message_id": message_id}))
@@ -147,6 +170,23 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
 def dropped(progress: Progress, message_id: MessageId) -> Progress:
     """After a message of an expired call was dropped; its cycles come back, if there are any."""
     return progress.take(as_production(progress.state, Label("drop_expired_message", {"message_id": message_id})))
+
+
+def has_to_stay(progress: Progress, message_id: MessageId, held_up: set[tuple[CanisterId, CanisterId]]) -> bool:
+    """
+    A call between canisters of the subnet for which no memory is left, or behind one.
+
+    Responses have their room already.
+    """
+    message = progress.state.messages[message_id]
+    if not isinstance(message, CallMessage) or not isinstance(message.origin, FromCanister):
+        return False
+    if progress.rounds.waiting[message_id].place is not Place.OUTPUT:
+        return False
+    if (message.origin.maker, message.callee) in held_up:
+        return True
+    needed = largest_response(progress.state.profile.limits)
+    return is_guaranteed(message.origin) and needed > free_message_memory(progress.state, progress.under_way())
 
 
 def is_expired(message: Message) -> bool:
@@ -191,7 +231,7 @@ def inducted(progress: Progress, ingress: tuple[Ingress, ...]) -> Progress:
         label = as_production(progress.state, submission_label(one.request, one.effective_id))
         fired = progress.tried(label)
         payer, fee = payer_and_fee(progress, one)
-        if fired is None or (payer is not None and not can_pay(progress, payer, fee)):
+        if fired is None or is_full(progress) or (payer is not None and not can_pay(progress, payer, fee)):
             continue
         shown = fired.outputs[0]
         assert isinstance(shown, RequestStatusChanged)
@@ -201,7 +241,15 @@ def inducted(progress: Progress, ingress: tuple[Ingress, ...]) -> Progress:
         )
         if payer is not None:
             progress = paid_later_or_now(progress, payer, fee)
+        if one.size is not None and changes_settings_at_no_cost(one.request):
+            owing = (*progress.rounds.paid_afterwards, shown.request_id)
+            progress = evolve(progress, rounds=evolve(progress.rounds, paid_afterwards=owing))
     return requests_to_missing_canisters_rejected(progress)
+
+
+def is_full(progress: Progress) -> bool:
+    """No more requests can be known."""
+    return len(progress.state.requests) >= progress.state.profile.capacities.ingress_history
 
 
 def payer_and_fee(progress: Progress, ingress: Ingress) -> tuple[CanisterId | None, int]:
@@ -223,9 +271,9 @@ def payer_of(request: Request) -> CanisterId | None:
 
 
 def can_pay(progress: Progress, canister_id: CanisterId, fee: int) -> bool:
-    """The canister is not frozen by paying a fee."""
-    canister = progress.state.canisters[canister_id]
-    return liquid_balance(progress.state.profile, canister) - progress.record(canister_id).unpaid >= fee
+    """The canister is not frozen by paying a fee, with what it owes and what is set aside for its paused execution."""
+    liquid = liquid_balance(progress.state.profile, progress.state.canisters[canister_id])
+    return liquid >= progress.record(canister_id).unpaid + set_aside(progress, canister_id) + fee
 
 
 def requests_to_missing_canisters_rejected(progress: Progress) -> Progress:

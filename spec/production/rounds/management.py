@@ -11,17 +11,20 @@ from typing import Any, Final
 from attrs import evolve
 
 from spec.canister.wasm_state import WasmState
-from spec.fees import INSTRUCTIONS_OF_RATE
+from spec.fees import INSTRUCTIONS_OF_RATE, ingress_fee
 from spec.production.capacities.management import Debits, error_for_lack, error_for_outcall, error_for_soon
 from spec.production.errors import ProductionError
 from spec.production.rounds.executions import used_since
 from spec.production.rounds.inputs import Item, choose, inputs_of, started
+from spec.production.rounds.payments import paid
 from spec.production.rounds.progress import Progress, changed_memory, followed
 from spec.production.rounds.round_state import Beginning, LongExecution
 from spec.rules.management.outside import FREE_METHODS, PRICED_METHODS
 from spec.rules.management.rejection import METHODS, first_reject, some_choices
+from spec.rules.resources import liquid_balance
 from spec.state.label import Label
 from spec.state.message import CallMessage
+from spec.state.origin import FromUser
 from spec.state.state import State
 from spec.transition import BurnReason, Rule, Step
 from spec.values import management
@@ -86,8 +89,8 @@ def budget_left(progress: Progress) -> int:
 
 
 def managed(progress: Progress) -> Progress:
-    """After all calls to the management canister that can be executed now."""
-    while True:
+    """After all calls to the management canister that can be executed now; none after an installation is paused."""
+    while not progress.installation_paused:
         inputs = inputs_of(progress, MANAGEMENT_CANISTER)
 
         def may_be_taken(item: Item, now: Progress = progress) -> bool:
@@ -98,6 +101,7 @@ def managed(progress: Progress) -> Progress:
             return progress
         turned = evolve(progress, rounds=evolve(progress.rounds, management=chosen.rotation))
         progress = handled(*started(turned, chosen.item))
+    return progress
 
 
 def is_executable(progress: Progress, item: Item) -> bool:
@@ -190,11 +194,28 @@ def handled(progress: Progress, message_id: MessageId) -> Progress:
         assert canister_id is not None
         stop_calls = after.rounds.stop_calls.set(canister_id, ())
         after = evolve(after, rounds=evolve(after.rounds, stop_calls=stop_calls))
+    after = settings_paid(after, call, label)
     used = instructions_paid(progress, fired) if call.method_name in EXPENSIVE else 0
     after = evolve(after, management_instructions=after.management_instructions + used)
     if canister_id is None or label.rule not in (*SNAPSHOT_WRITING, "upload_chunk"):
         return after
     return with_heap_delta(after, canister_id, stored(progress.state, after.state, canister_id, call))
+
+
+def settings_paid(progress: Progress, call: CallMessage, label: Label) -> Progress:
+    """After a change of settings was paid for that cost nothing when it came, if the canister can pay for it now."""
+    if not isinstance(call.origin, FromUser) or call.origin.request_id not in progress.rounds.paid_afterwards:
+        return progress
+    owing = tuple(one for one in progress.rounds.paid_afterwards if one != call.origin.request_id)
+    progress = evolve(progress, rounds=evolve(progress.rounds, paid_afterwards=owing))
+    canister_id = canister_concerned(call.method_name, call.argument)
+    if label.rule != "update_settings" or canister_id is None or canister_id not in progress.state.canisters:
+        return progress
+    canister = progress.state.canisters[canister_id]
+    size = len(call.method_name) + len(call.argument)
+    fee = ingress_fee(progress.state.profile.fees, size, canister.subnet.subnet_size)
+    is_frozen = liquid_balance(progress.state.profile, canister) < fee
+    return progress if is_frozen else paid(progress, canister_id, fee)
 
 
 def stored(before: State, after: State, canister_id: CanisterId, call: CallMessage) -> ByteCount:
@@ -242,7 +263,8 @@ def installing(progress: Progress, canister_id: CanisterId, beginning: Beginning
     if instructions <= one_slice:
         return evolve(after, management_instructions=after.management_instructions + instructions)
     long = LongExecution(beginning, instructions, one_slice, is_installation=True)
-    return installed_slice(progress.with_long_execution(canister_id, long), canister_id, one_slice)
+    begun = installed_slice(progress.with_long_execution(canister_id, long), canister_id, one_slice)
+    return evolve(begun, installation_paused=True)
 
 
 def installed(progress: Progress, canister_id: CanisterId, beginning: Beginning) -> Progress:

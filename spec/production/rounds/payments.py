@@ -8,10 +8,14 @@ from the reserved balance, too, whereas production takes it from the balance alo
 from attrs import evolve
 
 from spec import fees
+from spec.production.capacities.usage import message_memory_of
 from spec.production.rounds.progress import Progress, followed
-from spec.rules.resources import allocated_memory
+from spec.production.rounds.round_state import Beginning
+from spec.rules.messages.budgets import cycles_set_aside_for_call, cycles_set_aside_for_task
+from spec.rules.resources import allocated_memory, cycles_per_installation
 from spec.state.canister import Empty
 from spec.state.label import Label
+from spec.state.message import CallMessage
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Seconds
 
@@ -36,6 +40,25 @@ def paid_later_or_now(progress: Progress, canister_id: CanisterId, amount: Cycle
         return paid(progress, canister_id, amount)
     record = progress.record(canister_id)
     return progress.with_record(canister_id, evolve(record, unpaid=record.unpaid + amount))
+
+
+def set_aside(progress: Progress, canister_id: CanisterId) -> Cycles:
+    """What is set aside for the paused execution of a canister; a callback has it from the call."""
+    long = progress.long_execution(canister_id)
+    if long is None or long.is_aborted:
+        return 0
+    profile, canister = progress.state.profile, progress.state.canisters[canister_id]
+    if long.is_installation:
+        return cycles_per_installation(profile, canister.subnet.subnet_size)
+    match long.beginning:
+        case Beginning("call_context_creation", int(message_id)):
+            call = progress.state.messages[message_id]
+            assert isinstance(call, CallMessage)
+            return cycles_set_aside_for_call(profile, canister, call.method_name)
+        case Beginning(rule, _) if rule.startswith("callback"):
+            return 0
+        case _:
+            return cycles_set_aside_for_task(profile, canister)
 
 
 def resources_paid(progress: Progress) -> Progress:
@@ -71,9 +94,13 @@ def paid_for(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> P
 
 
 def price_of(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> Cycles:
-    """The price of storage and compute for some time. The memory of messages has no price in the rules."""
+    """The price of storage, of the memory of messages, and of compute for some time. Each is rounded by itself."""
     state = progress.state
-    canister = state.canisters[canister_id]
+    canister, prices = state.canisters[canister_id], state.profile.fees
     size = canister.subnet.subnet_size
-    memory = fees.memory_cost(state.profile.fees, allocated_memory(state.profile, canister), seconds, size)
-    return memory + fees.compute_cost(state.profile.fees, canister.settings.compute_allocation, seconds, size)
+    messages = message_memory_of(state, canister_id, progress.under_way())
+    return (
+        fees.memory_cost(prices, allocated_memory(state.profile, canister), seconds, size)
+        + fees.memory_cost(prices, messages, seconds, size)
+        + fees.compute_cost(prices, canister.settings.compute_allocation, seconds, size)
+    )

@@ -38,6 +38,8 @@ class Progress:
     done_for_now: frozenset[CanisterId] = frozenset()
     """The canisters that ended a long execution in this round, and rest."""
 
+    installation_paused: bool = False
+    """An installation was begun in this round, and goes on in the next."""
     room: Room | None = None
     """What is left on the core that executes."""
 
@@ -122,10 +124,11 @@ def on_its_way(before: State, after: State, label: Label, message_id: MessageId)
     message = after.messages[message_id]
     sender = sender_of(before, label)
     if label.rule in EXPIRIES or label.rule == "initiate_call":
-        return Waiting(sender, Place.INPUT)
+        return Waiting(sender, Place.INPUT, after.system_time)
     receiver = receiver_of(after, message)
     is_local = sender in after.canisters and receiver is not None and receiver in after.canisters
-    return Waiting(sender, Place.OUTPUT if is_local and sender != MANAGEMENT_CANISTER else Place.STREAM)
+    place = Place.OUTPUT if is_local and sender != MANAGEMENT_CANISTER else Place.STREAM
+    return Waiting(sender, place, after.system_time)
 
 
 def sender_of(before: State, label: Label) -> CanisterId:
@@ -162,7 +165,12 @@ def adopted(progress: Progress) -> Progress:
     """The round state fits the state: what came without a round is known, what is gone is forgotten."""
     state, rounds = progress.state, progress.rounds
     waiting = Map.of(
-        (one, rounds.waiting[one] if one in rounds.waiting else Waiting(stated_sender(message), Place.STREAM))
+        (
+            one,
+            rounds.waiting[one]
+            if one in rounds.waiting
+            else Waiting(stated_sender(message), Place.STREAM, state.system_time),
+        )
         for one, message in state.messages.entries
     )
     received = [one for one, known in state.requests.items() if isinstance(known.status, Received)]

@@ -57,6 +57,8 @@ class Waiting:
 
     sender: CanisterId
     place: Place
+    since: Nanoseconds = 0
+    """When it was sent."""
 
 
 @frozen
@@ -129,6 +131,8 @@ class RoundState:
     """By message id."""
     ingress: tuple[RequestId, ...] = ()
     """Requests that were not started, in the order in which they came."""
+    paid_afterwards: tuple[RequestId, ...] = ()
+    """Requests to change settings that nobody has paid for when they came."""
     management: Rotation = field(factory=Rotation)
     postponed: tuple[MessageId, ...] = ()
     """Calls to `raw_rand`, answered in the next round."""
