@@ -6,14 +6,14 @@ from typing import Final
 from attrs import evolve
 
 from reference_impl.messages.choices import Choices
-from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.canister_record import LOG_RECORD_SIZE, CanisterRecord
 from reference_impl.subnet.capacities import Capacities
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.system_api.room import Room, with_room
 from spec.canister.environment import Environment
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
 from spec.values.identifiers import Blob
-from spec.values.quantities import Count
+from spec.values.quantities import ByteCount, Count
 
 DESCRIPTIONS: Final[Mapping[TrapCause, str]] = {
     TrapCause.STACK_OVERFLOW: "stack overflow",
@@ -91,14 +91,20 @@ def run_in_room(
             refused += (number,)
         number += 1
         outcome, room, fits = attempt(refused)
-    return outcome, own_choices(outcome, room.refused, refused, unreadable)
+    longest = instance.profile.limits.log_capacity - LOG_RECORD_SIZE
+    return outcome, own_choices(outcome, room.refused, refused, unreadable, longest)
 
 
 def own_choices(
-    outcome: Outcome, refused_calls: tuple[Count, ...], refused_growths: tuple[Count, ...], unreadable: Blob
+    outcome: Outcome,
+    refused_calls: tuple[Count, ...],
+    refused_growths: tuple[Count, ...],
+    unreadable: Blob,
+    longest: ByteCount,
 ) -> Choices:
-    """The choices for an execution, after it."""
-    records = tuple(_records(outcome.logs, unreadable))
+    """The choices for an execution, after it. A record has at most so many bytes as an empty log has room for."""
+    written = _records(outcome.logs, unreadable)
+    records = tuple(None if record is None else record[:longest] for record in written)
     while records and records[-1] is None:
         records = records[:-1]
     waits_with_bound = isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)

@@ -8,12 +8,14 @@ from spec.machine import canonical_label
 from spec.production.capacities import refusals
 from spec.production.capacities.refusals import Numbers
 from spec.production.capacities.room import Room
+from spec.profile import Limits
 from spec.rules.messages.outcomes import outcome_of
 from spec.state.canister import Code
 from spec.state.label import Label
 from spec.state.message import FuncMessage
 from spec.state.state import State
 from spec.system_api.debugging import UNREADABLE
+from spec.system_api.execution_state import LOG_RECORD
 from spec.values.identifiers import Blob, MessageId, Text
 from spec.values.quantities import Count
 
@@ -88,7 +90,7 @@ def execution_label(state: State, message_id: MessageId, room: Room | None = Non
                 "refused_calls": calls,
                 "refused_growths": growths,
                 "deadlines_in_seconds": waits_with_bound(outcome),
-                "system_records": records_of(outcome),
+                "system_records": records_of(state.profile.limits, outcome),
             },
         )
     )
@@ -111,7 +113,7 @@ def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...]
     if outcome is None:
         return None
     given = choices["system_records"]
-    records = [*records_at(outcome)]
+    records = [*records_at(state.profile.limits, outcome)]
     for index, record in enumerate(records[: len(given)]):
         if record is not None and (given[index] or b"").startswith(record + BEFORE_FUNCTIONS):
             records[index] = given[index]
@@ -120,14 +122,16 @@ def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...]
     return tuple(records)
 
 
-def records_at(outcome: Outcome) -> tuple[Blob | None, ...]:
-    """What production writes at each place for records of the system."""
-    return tuple(record_at(entry) for entry in outcome.logs if isinstance(entry, SystemRecord))
+def records_at(limits: Limits, outcome: Outcome) -> tuple[Blob | None, ...]:
+    """What production writes at each place for records of the system; as much of it as an empty log has room for."""
+    longest = limits.log_capacity - LOG_RECORD
+    written = (record_at(entry) for entry in outcome.logs if isinstance(entry, SystemRecord))
+    return tuple(None if record is None else record[:longest] for record in written)
 
 
-def records_of(outcome: Outcome) -> tuple[Blob | None, ...]:
+def records_of(limits: Limits, outcome: Outcome) -> tuple[Blob | None, ...]:
     """The same, but for places at the end where it writes nothing."""
-    records = records_at(outcome)
+    records = records_at(limits, outcome)
     while records and records[-1] is None:
         records = records[:-1]
     return records

@@ -112,3 +112,11 @@ def test_the_reserved_balance_serves_the_freezing_limit_first() -> None:
 def test_management_work_has_no_fixed_part_and_the_32_bit_rate() -> None:
     assert f.management_instructions_cost(FEES, 200_000_000, 13) == 200_000_000
     assert f.management_instructions_cost(FEES, 0, 13) == 0
+
+
+@pytest.mark.checklist("prod.cam.scaling_of_resource_saturation")
+@pytest.mark.parametrize(
+    ("used", "expected"), [(0, 0), (99, 0), (100, 0), (101, 10), (150, 500), (200, 1_000), (201, 1_000)]
+)
+def test_what_is_reserved_for_grows_between_the_threshold_and_the_capacity(used, expected):
+    assert f.saturated(1_000, used, threshold=100, capacity=200) == expected

@@ -194,3 +194,14 @@ def test_deadlines_are_in_seconds():
     executions = run_alone(stage, canister, bounded)
     assert executions[0]["deadlines_in_seconds"]
     assert all("deadlines_in_seconds" not in made for made in executions[1:])
+
+
+@pytest.mark.checklist("prod.canister_logging.test_canister_log_in_state_stays_within_limit", "unspec.fn.logs")
+def test_ten_updates_that_print_and_trap_as_much_as_they_can_leave_a_log_within_its_bound():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    largest = bytes(40_000)
+    for number in range(10):
+        run_alone(stage, canister, program(ic0.debug_print(largest), ic0.trap(largest + bytes([number]))))
+    sizes = [len(record.content) for record in told(stage, canister)]
+    assert 0 < sum(sizes) <= sum(40 + size for size in sizes) <= 4_096

@@ -18,12 +18,14 @@ from spec.rules.tests.worlds import (
     canister,
     contexts,
     execution,
+    from_canister,
     module,
     performed,
     returns,
     world,
 )
-from spec.state.canister import Code
+from spec.state.canister import Code, Empty
+from spec.state.message import ResponseMessage
 from spec.state.request import Replied
 from spec.values.containers import Queue
 from spec.values.rejects import Reply
@@ -215,3 +217,16 @@ def test_what_a_core_has_used_of_its_room_is_gone_until_the_next_iteration():
     assert before.callbacks - left.callbacks == 1
     assert before.guaranteed_messages - left.guaranteed_messages == RESPONSE
     assert before.memory == left.memory
+
+
+@pytest.mark.checklist("prod.response.subnet_available_memory_does_not_change_on_response_validation_failure")
+def test_a_response_for_a_canister_without_code_takes_no_memory():
+    """Its call context is there still; no callback runs."""
+    response = ResponseMessage(from_canister(), Reply(b"too late"), 5)
+    context = a_context(A, needs_to_respond=False, deleted=True)
+    state = holding((A, canister(A, Empty())))
+    state = evolve(state, messages=Queue().append(response), call_contexts=contexts(context))
+    played = Played(state).round().round()
+    assert "callback_of_deleted_context" in played.rules(0) + played.rules(1)
+    assert len(played.state.messages) == 0
+    assert free_memory(played.state) == free_memory(state)

@@ -4,6 +4,7 @@ import pytest
 from attrs import evolve
 
 from spec import fees as f
+from spec.machine import step
 from spec.production.capacities.schedules import of_system_subnet, on_free_schedule
 from spec.production.capacities.tests.growing import asking_for
 from spec.production.capacities.tests.test_executions import one_of
@@ -17,6 +18,7 @@ from spec.production.rounds.tests.playing import Played
 from spec.production.rounds.tests.test_management import managing
 from spec.rules.tests.services import answer
 from spec.rules.tests.worlds import (
+    NOW,
     PROFILE,
     A,
     B,
@@ -31,6 +33,7 @@ from spec.rules.tests.worlds import (
 )
 from spec.rules.tests.worlds import managing as calling_management
 from spec.state.canister import Code
+from spec.state.origin import Deadline
 from spec.values import management
 from spec.values.containers import Queue
 from spec.values.rejects import Reply
@@ -149,3 +152,14 @@ def test_on_a_system_subnet_a_call_is_made_though_hardly_any_memory_is_there():
     assert refused(PROFILE) == (0,)
     assert refused(SYSTEM) == ()
     assert SYSTEM.capacities.guaranteed_message_memory > 10**6 * largest_response(PROFILE.limits)
+
+
+@pytest.mark.checklist("prod.system_api.ic0_call_with_best_effort_response")
+@pytest.mark.parametrize("profile", [PROFILE, FREE, SYSTEM])
+def test_a_call_with_bounded_wait_and_its_callback_have_a_deadline_on_every_subnet(profile):
+    state = on(profile, one_of(A, asking_for(performed(B, timeout=5))), (B, canister(B)))
+    state = evolve(state, messages=Queue().append(execution(A)), call_contexts=contexts(a_context(A)))
+    after = step(state, execution_label(state, 0)).state
+    (call,) = list(after.messages)
+    assert call.origin.deadline == Deadline(NOW // 10**9 * 10**9 + 5 * 10**9)
+    assert call.origin.callback == performed().callback
