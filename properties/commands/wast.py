@@ -1,23 +1,35 @@
-"""`icspec wast`: runs official test scripts of WebAssembly on the specification's interpreter."""
+"""`icspec wast`: runs official test scripts of WebAssembly on either engine."""
 
 import argparse
 import json
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import wasmtime
 
+from properties.agreement.official_scripts import RewrittenScript
+from spec.profile import load_profile
 from spec.tooling.command_arguments import VerbParser, complain, require_writable
+from spec.tooling.wast.engine import ScriptEngine
 from spec.tooling.wast.script import Report, run_script
+from spec.tooling.wast.script_link import InterpretedScript
 from spec.tooling.wast.script_text import ScriptError
 
-EXAMPLE: Final = """example:
+EXAMPLE: Final = """examples:
   icspec wast i32.wast simd_lane.wast --json report.json
+  icspec wast --engine reference scripts/
 """
 
 FAILED: Final = 1
+
+ENGINES: Final[dict[str, Callable[[], ScriptEngine]]] = {
+    "specification": InterpretedScript,
+    "reference": lambda: RewrittenScript(load_profile("production").limits),
+}
+"""What makes the instances of one script."""
 
 
 class ScriptFileError(Exception):
@@ -27,12 +39,16 @@ class ScriptFileError(Exception):
 def _parser() -> VerbParser:
     parser = VerbParser(
         prog="icspec wast",
-        description="Runs official test scripts of WebAssembly on the specification's interpreter. What is about "
-        "features that canisters may not use is skipped, and told with the reason.",
+        description="Runs official test scripts of WebAssembly on the specification's interpreter, or on the code that "
+        "the reference implementation makes of modules. What is about features that canisters may not use is skipped, "
+        "and told with the reason.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a test script, or a folder of them")
+    parser.add_argument(
+        "--engine", choices=ENGINES, default="specification", help="what runs the scripts; by default the specification"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the report to this file; - for output")
     return parser
 
@@ -55,11 +71,11 @@ def _scripts(given: list[Path]) -> list[Path]:
     return found
 
 
-def _run(path: Path, report: Report) -> None:
+def _run(path: Path, report: Report, engine: ScriptEngine) -> None:
     """Adds one file to the report."""
     try:
         text = path.read_text(encoding="utf-8", errors="surrogateescape")
-        run_script(str(path), text, _compile_text, report)
+        run_script(str(path), text, _compile_text, report, engine)
     except OSError as problem:
         raise ScriptFileError(f"{path}: {problem.strerror or problem}") from None
     except ScriptError as problem:
@@ -90,7 +106,7 @@ def _print_summary(report: Report, files: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs official test scripts of WebAssembly on the specification's interpreter."""
+    """Runs official test scripts of WebAssembly on either engine."""
     given = _parser().parse_args(arguments)
     report = Report()
     to_output = given.json == Path("-")
@@ -104,7 +120,7 @@ def main(arguments: list[str]) -> int:
         for number, path in enumerate(scripts, 1):
             if sys.stderr.isatty():
                 print(f"\r\x1b[K{number}/{len(scripts)} {path.name}", end="", file=sys.stderr, flush=True)
-            _run(path, report)
+            _run(path, report, ENGINES[given.engine]())
     except ScriptFileError as problem:
         return complain("icspec wast", problem)
     finally:

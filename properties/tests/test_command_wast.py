@@ -83,3 +83,62 @@ def test_a_folder_stands_for_the_scripts_in_it(script, tmp_path, capsys):
     script(GOOD, "b.wast")
     assert main([str(tmp_path), "--json", "-"]) == 0
     assert json.loads(capsys.readouterr().out)["passed"] == 4
+
+
+REWRITTEN = r"""
+(module $a
+  (memory (export "memory") 1) (data (i32.const 3) "x")
+  (table 2 funcref) (elem (i32.const 0) $deep)
+  (global (export "g") (mut i64) (i64.const -2))
+  (func (export "byte") (param i32) (result i32) (i32.load8_u (local.get 0)))
+  (func (export "both") (param v128) (result v128 i32) (local.get 0) (i32.const 5))
+  (func $deep (export "deep") (call $deep))
+  (func (export "indirect") (param i32) (call_indirect (local.get 0)))
+  (func (export "null") (param externref) (result i32) (ref.is_null (local.get 0)))
+  (func (export "div") (param i32) (result i32) (i32.div_s (i32.const 1) (local.get 0))))
+(assert_return (invoke "byte" (i32.const 3)) (i32.const 120))
+(assert_trap (invoke "byte" (i32.const 65536)) "out of bounds memory access")
+(assert_return (invoke "both" (v128.const i32x4 1 2 3 4)) (v128.const i32x4 1 2 3 4) (i32.const 5))
+(assert_exhaustion (invoke "deep") "call stack exhausted")
+(assert_trap (invoke "indirect" (i32.const 1)) "uninitialized element")
+(assert_trap (invoke "indirect" (i32.const 2)) "undefined element")
+(assert_trap (invoke "div" (i32.const 0)) "integer divide by zero")
+(assert_return (invoke "null" (ref.null extern)) (i32.const 1))
+(assert_return (get "g") (i64.const -2))
+(assert_invalid (module (func (result i32))) "type mismatch")
+(assert_trap (module (memory 1) (data (i32.const 65536) "x")) "out of bounds memory access")
+(register "a" $a)
+(module $b (func $f (export "f") (import "a" "byte") (param i32) (result i32))
+  (func (export "twice") (param i32) (result i32) (i32.add (call $f (local.get 0)) (call $f (local.get 0)))))
+(assert_return (invoke $b "twice" (i32.const 3)) (i32.const 240))
+(assert_unlinkable (module (func (import "a" "none"))) "unknown import")
+(assert_unlinkable (module (func (import "a" "byte"))) "incompatible import type")
+(module (memory (import "a" "memory") 1))
+"""
+
+
+def test_scripts_run_on_what_the_reference_implementation_makes_of_modules(script, capsys):
+    """Vectors, several results, traps of every kind, instances that call each other."""
+    assert main(["--engine", "reference", script(REWRITTEN)]) == 0
+    printed = capsys.readouterr().out
+    assert "1 files: 16 passed, 0 failed, 1 skipped, 0 not applicable" in printed
+    assert "imports of what is no function" in printed
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("(i32.const 120)", "(i32.const 121)"),
+        ('65536)) "out of bounds memory access")', '65536)) "unreachable")'),
+        ("(v128.const i32x4 1 2 3 4) (i32.const 5)", "(v128.const i32x4 1 2 3 5) (i32.const 5)"),
+        ('"uninitialized element"', '"undefined element"'),
+        ("(i32.const 240)", "(i32.const 120)"),
+        ("(func (result i32))", "(func (result i32) (i32.const 1))"),
+        ('"unknown import"', '"unknown import")(assert_return (invoke $b "twice" (i32.const 3)) (i32.const 1)'),
+    ],
+)
+def test_a_wrong_expectation_fails_on_the_reference_implementation(right, wrong, script, capsys):
+    """One failure, with its line."""
+    assert REWRITTEN.count(right) == 1
+    assert main(["--engine", "reference", script(REWRITTEN.replace(right, wrong))]) == 1
+    assert " 1 failed" in capsys.readouterr().out

@@ -1,5 +1,5 @@
 """
-Running the official test scripts of WebAssembly on this interpreter.
+Running the official test scripts of WebAssembly on an engine.
 
 The text format is not part of the specification here, so the caller gives the function that compiles the text of a
 module. What is about features that are not accepted is skipped, and counted with its reason; what is about the text
@@ -8,16 +8,17 @@ format itself is not applicable, and counted apart.
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import define, field, frozen
 
-from spec.tooling.wast.script_link import COUNTER, LinkedInstance, link, spectest
+from spec.tooling.wast.engine import ScriptEngine, ScriptInstance, Skipped, ValidModule
+from spec.tooling.wast.leaving_out import without_features
+from spec.tooling.wast.script_link import InterpretedScript
 from spec.tooling.wast.script_text import Group, Node, Quoted, ScriptError, Word, groups, matches, value
 from spec.wasm.binary import Malformed, decode
 from spec.wasm.execute import LinkError
 from spec.wasm.store import CALL_STACK_EXHAUSTED
-from spec.wasm.syntax import ExternalKind, Module
 from spec.wasm.traps import OutOfInstructions, Trap
 from spec.wasm.validate import Invalid, validate
 
@@ -33,14 +34,18 @@ EXTENDED_CONSTANTS: Final = ("exactly one constant instruction is accepted", "on
 FEATURE_OF_COMMAND: Final = {"assert_exception": "exceptions are not accepted"}
 """Commands that only scripts on one feature have."""
 
+SAME_TRAPS: Final = {"undefined element": "out of bounds table access"}
+"""Traps for which engines have another word."""
+
+UNREACHABLE: Final = "unreachable"
+"""How functions trap that were left out, and others."""
+
+Result = TypeVar("Result")
+
 MODULE_FIELDS: Final = frozenset(
     {"type", "import", "func", "table", "memory", "global", "export", "start", "elem", "data"}
 )
 """A script may be the fields of one module, without the word."""
-
-
-class Skipped(Exception):
-    """A command is not run, for the reason given."""
 
 
 class NotApplicable(Exception):
@@ -111,21 +116,24 @@ class ScriptRunner:
     text: str
     compile_text: CompileText
     report: Report
-    instances: dict[str, LinkedInstance | str] = field(factory=dict)
+    engine: ScriptEngine
+    instances: dict[str, ScriptInstance | str] = field(factory=dict)
     """
     Instances by the name that the script gives them, the last one also under the empty name; or why there is none.
     """
-    definitions: dict[str, Module | str] = field(factory=dict)
-    registered: dict[str, LinkedInstance | str] = field(factory=dict)
+    definitions: dict[str, ValidModule | str] = field(factory=dict)
+    registered: dict[str, ScriptInstance | str] = field(factory=dict)
     """Instances by the name under which modules import from them, or why there is none."""
-    forgotten: dict[LinkedInstance, str] = field(factory=dict)
+    forgotten: dict[ScriptInstance, str] = field(factory=dict)
     """Instances of whose state nothing is known any more, and why."""
-    linked: list[LinkedInstance] = field(factory=list)
-    """All instances."""
+    exporters: dict[ScriptInstance, list[ScriptInstance]] = field(factory=dict)
+    """From which instances each imports."""
+    partial: dict[ScriptInstance, str] = field(factory=dict)
+    """Instances that lack something, or import from one that does, and the feature for which it was left out."""
 
     def run(self) -> None:
         """Runs all commands; what happens is added to the report."""
-        self.registered["spectest"] = link(spectest(), self.exporter, self.linked)
+        self.registered["spectest"] = self.engine.spectest()
         commands = list(groups(self.text))
         if not commands:
             raise ScriptError("there is no command in it")
@@ -151,7 +159,10 @@ class ScriptRunner:
         """Runs one command. True if it tells something about the interpreter."""
         match command.head:
             case "module":
-                self.module(command)
+                left_out = self.module(command)
+                if left_out is not None:
+                    self.report.skipped[self.file, left_out] += 1
+                return left_out is None
             case "register":
                 self.register(command)
                 return False
@@ -190,41 +201,104 @@ class ScriptRunner:
         except Exception:
             raise Skipped("the text of the module cannot be compiled") from None
 
-    def valid_module(self, group: Group) -> Module:
+    def valid_module(self, group: Group) -> ValidModule:
         """A module that must be valid, or use a feature that is not accepted."""
+        binary = self.binary(group)
         try:
-            module = decode(self.binary(group))
+            module = decode(binary)
             validate(module)
         except (Malformed, Invalid) as error:
             because = feature(error)
-            if because is not None:
-                raise Skipped(because) from None
-            raise
-        return module
+            if because is None:
+                raise
+            return self.reduced(group, because)
+        return ValidModule(module, binary)
+
+    def reduced(self, group: Group, because: str) -> ValidModule:
+        """The module without the parts for which it is not accepted. Raises `Skipped` if that is impossible."""
+        found: dict[str, ValidModule] = {}
+
+        def accepts(text: str) -> bool:
+            try:
+                binary = self.compile_text(only_ascii(text))
+                module = decode(binary)
+                validate(module)
+            except Exception:
+                # Reason: the compiler of texts is the caller's, and may raise anything.
+                return False
+            found[text] = ValidModule(module, binary, because)
+            return True
+
+        keyword = group.items[1] if len(group.items) > 1 else None
+        if keyword in (Word("binary"), Word("quote"), Word("definition")):
+            raise Skipped(because)
+        text = without_features(self.text, group, accepts)
+        if text is None:
+            raise Skipped(because)
+        return found[text]
 
     def name(self, group: Group, position: int = 1) -> str:
         """The name that follows, or the empty one."""
         item = group.items[position] if len(group.items) > position else None
         return item.text if isinstance(item, Word) and item.text.startswith("$") else ""
 
-    def module(self, group: Group) -> None:
-        """Defines a module and, unless it is a mere definition, makes an instance."""
+    def module(self, group: Group) -> str | None:
+        """Defines a module and, unless it is a mere definition, makes an instance. Says why something was left out."""
         keyword = group.items[1] if len(group.items) > 1 else None
         if keyword == Word("definition"):
             self.define_module(self.name(group, 2), group)
-            return
+            return None
         name = self.name(group, 2 if keyword == Word("instance") else 1)
         # Until the new instance exists, actions on it are skipped.
         self.instances[""] = self.instances[name] = "the module was not instantiated"
         try:
-            module = self.definition(group) if keyword == Word("instance") else self.valid_module(group)
-            instance = link(module, self.exporter, self.linked)
+            valid = self.definition(group) if keyword == Word("instance") else self.valid_module(group)
+            instance = self.linked(valid)
         except Skipped as reason:
             self.instances[""] = self.instances[name] = str(reason)
             raise
         self.instances[""] = self.instances[name] = instance
-        if instance.module.start is not None:
-            instance.invoke(instance.module.start, ())
+        self.acting(instance, instance.start)
+        return valid.left_out
+
+    def linked(self, valid: ValidModule) -> ScriptInstance:
+        """A new instance, which may call those from which it imports."""
+        exporters: list[ScriptInstance] = []
+
+        def find(name: str) -> ScriptInstance:
+            exporters.append(self.exporter(name))
+            return exporters[-1]
+
+        try:
+            instance = self.engine.instance(valid, find)
+        except LinkError:
+            for exporter in exporters:
+                if exporter in self.partial:
+                    raise Skipped(self.partial[exporter]) from None
+            raise
+        self.exporters[instance] = exporters
+        reasons = [valid.left_out, *(self.partial.get(exporter) for exporter in exporters)]
+        if any(reasons):
+            self.partial[instance] = next(reason for reason in reasons if reason)
+        return instance
+
+    def acting(self, instance: ScriptInstance, act: Callable[[], Result]) -> Result:
+        """What an action gives; skipped if it comes to what was left out of the instance, which nobody knows then."""
+        try:
+            return act()
+        except (Trap, AssertionError) as failure:
+            left_out = self.partial.get(instance)
+            if left_out is None or (isinstance(failure, Trap) and not failure.reason.startswith(UNREACHABLE)):
+                raise
+            self.forget(instance, left_out)
+            raise Skipped(left_out) from None
+
+    def forget(self, instance: ScriptInstance, because: str) -> None:
+        """Of an instance, and of those that it may have called, nothing is known any more."""
+        for one in (instance, *self.exporters.get(instance, ())):
+            if one is not self.registered["spectest"] and one not in self.forgotten:
+                self.forgotten[one] = because
+                self.forget(one, because)
 
     def define_module(self, name: str, group: Group) -> None:
         """Remembers a module for instances to come."""
@@ -234,14 +308,14 @@ class ScriptRunner:
             self.definitions[name] = str(reason)
             raise
 
-    def definition(self, group: Group) -> Module:
+    def definition(self, group: Group) -> ValidModule:
         """The module of which an instance is asked for."""
         module = self.definitions.get(self.name(group, 3), "the module is not defined")
         if isinstance(module, str):
             raise Skipped(module)
         return module
 
-    def exporter(self, name: str) -> LinkedInstance:
+    def exporter(self, name: str) -> ScriptInstance:
         """The instance from which modules import under a name."""
         if name not in self.registered:
             raise LinkError(f"unknown import {name}")
@@ -254,15 +328,17 @@ class ScriptRunner:
                 self.forget_imported(item, because)
         source = skipped.items[1] if skipped.head == "import" else None
         shared = self.registered.get(source.content.decode()) if isinstance(source, Quoted) else None
-        if isinstance(shared, LinkedInstance) and shared is not self.registered["spectest"]:
+        if shared is not None and not isinstance(shared, str) and shared is not self.registered["spectest"]:
             self.forgotten.setdefault(shared, because)
 
-    def known(self, instance: LinkedInstance | str) -> LinkedInstance:
+    def known(self, instance: ScriptInstance | str) -> ScriptInstance:
         """An instance whose state is known."""
         if isinstance(instance, str):
             raise Skipped(instance)
         if instance in self.forgotten:
             raise Skipped(self.forgotten[instance])
+        for exporter in self.exporters.get(instance, ()):
+            self.known(exporter)
         return instance
 
     def register(self, group: Group) -> None:
@@ -287,13 +363,10 @@ class ScriptRunner:
         arguments = [value(self.group(item)) for item in group.items[place + 1 :]]
         if not isinstance(exported, Quoted):
             raise ScriptError(f"line {group.line}: the name of an export is expected")
-        kind = ExternalKind.FUNCTION if group.head == "invoke" else ExternalKind.GLOBAL
-        index = instance.module.exported(exported.content.decode(), kind)
-        assert index is not None, "there is no such export"
-        if kind is ExternalKind.GLOBAL:
-            return [instance.globals[index]]
-        instance.counter = COUNTER
-        return instance.invoke(index, arguments)
+        text = exported.content.decode()
+        if group.head == "invoke":
+            return self.acting(instance, lambda: instance.call(text, arguments))
+        return [self.acting(instance, lambda: instance.read(text))]
 
     def group(self, node: Node) -> Group:
         """The node, which must be a list."""
@@ -316,7 +389,9 @@ class ScriptRunner:
         expected = reason.content.decode() if isinstance(reason, Quoted) else ""
         try:
             if subject.head == "module":
-                self.module(subject)
+                left_out = self.module(subject)
+                if left_out is not None:
+                    raise Skipped(left_out)
             else:
                 self.action(subject)
         except RecursionError:
@@ -324,9 +399,9 @@ class ScriptRunner:
         except OutOfInstructions:
             raise Skipped("the size of a bulk operation is charged before it is checked, and is too large") from None
         except Trap as trap:
-            assert expected.startswith(trap.reason) or trap.reason.startswith(expected), (
-                f"trap {trap.reason!r} instead of {expected!r}"
-            )
+            told = SAME_TRAPS.get(expected, expected)
+            is_right = any(one.startswith(trap.reason) or trap.reason.startswith(one) for one in (expected, told))
+            assert is_right, f"trap {trap.reason!r} instead of {expected!r}"
         else:
             raise AssertionError(f"returns instead of trapping with {expected!r}")
 
@@ -338,7 +413,7 @@ class ScriptRunner:
         expected = command.items[2] if len(command.items) > 2 else None
         binary = self.binary(subject)
         try:
-            validate(decode(binary))
+            self.engine.refuse(binary)
         except (Malformed, Invalid) as refusal:
             because = feature(refusal)
             is_expected = isinstance(expected, Quoted) and expected.content.decode() in refusal.reason
@@ -349,14 +424,22 @@ class ScriptRunner:
 
     def assert_unlinkable(self, command: Group) -> None:
         """The module is valid, but its imports do not fit."""
-        module = self.valid_module(self.group(command.item(1)))
+        valid = self.valid_module(self.group(command.item(1)))
+        if valid.left_out is not None:
+            raise Skipped(valid.left_out)
         try:
-            link(module, self.exporter, self.linked)
+            self.linked(valid)
         except LinkError:
             return
         raise AssertionError("the module can be linked")
 
 
-def run_script(file: str, text: str, compile_text: CompileText, report: Report) -> None:
-    """Runs one script and adds what happens to the report. Raises `ScriptError` if it is none."""
-    ScriptRunner(file, text, compile_text, report).run()
+def run_script(
+    file: str, text: str, compile_text: CompileText, report: Report, engine: ScriptEngine | None = None
+) -> None:
+    """
+    Runs one script, on the specification's interpreter if no engine is given, and adds what happens to the report.
+
+    Raises `ScriptError` if it is none.
+    """
+    ScriptRunner(file, text, compile_text, report, InterpretedScript() if engine is None else engine).run()

@@ -5,11 +5,13 @@ Canisters never share anything, so this is needed for the official scripts only.
 say of which instance: it is a number from a range that the instance has for itself.
 """
 
-from collections.abc import Callable, Iterable, MutableSequence, Sequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from typing import Final, overload
 
 from attrs import define, evolve, field
 
+from spec.tooling.wast.engine import Find, ScriptInstance, ValidModule
+from spec.wasm.binary import decode
 from spec.wasm.execute import HostFunction, Instance, LinkError
 from spec.wasm.initial import InitialState, constant_value, initial_memory, initial_state
 from spec.wasm.memory import Memory
@@ -34,6 +36,7 @@ from spec.wasm.syntax import (
     ValueType,
 )
 from spec.wasm.traps import Trap
+from spec.wasm.validate import validate
 
 COUNTER: Final = 10**10
 """How many instructions an action may take; only runaway tests come near."""
@@ -166,6 +169,25 @@ class LinkedInstance(Instance):
         super().__init__(module, imported, initial, memory, COUNTER, None, CALL_DEPTH)
         self.others = others
 
+    def call(self, name: str, arguments: Sequence[int]) -> list[int]:
+        """Calls an exported function."""
+        self.counter = COUNTER
+        return self.invoke(self._exported(name, ExternalKind.FUNCTION), arguments)
+
+    def read(self, name: str) -> int:
+        """The bit pattern of an exported global."""
+        return self.globals[self._exported(name, ExternalKind.GLOBAL)]
+
+    def start(self) -> None:
+        """Runs the start function, if there is one."""
+        if self.module.start is not None:
+            self.invoke(self.module.start, ())
+
+    def _exported(self, name: str, kind: ExternalKind) -> int:
+        index = self.module.exported(name, kind)
+        assert index is not None, "there is no such export"
+        return index
+
     def owner(self, reference: int) -> tuple["LinkedInstance", int]:
         """The instance whose function is referred to, and its index there."""
         number, index = divmod(reference, REFERENCES)
@@ -262,10 +284,6 @@ class Imported:
         )
 
 
-Find = Callable[[str], LinkedInstance]
-"""The instance that is registered under a name."""
-
-
 def kind_of(entry: Import) -> ExternalKind:
     """What is imported."""
     match entry.description:
@@ -289,6 +307,7 @@ def resolve(module: Module, find: Find) -> Imported:
     found = Imported()
     for entry in module.imports:
         exporter = find(entry.module)
+        assert isinstance(exporter, LinkedInstance), "all instances are of this engine"
         index = exporter.module.exported(entry.name, kind_of(entry))
         if index is None:
             raise LinkError(f"unknown import or incompatible type: {entry.module}.{entry.name}")
@@ -360,3 +379,28 @@ def apply_active_segments(instance: LinkedInstance, module: Module) -> None:
     for segment in module.data:
         if segment.mode is SegmentMode.ACTIVE:
             instance.heap.write(constant_value(segment.offset, values), segment.content)
+
+
+@define
+class InterpretedScript:
+    """The instances of one script on the specification's interpreter."""
+
+    linked: list[LinkedInstance] = field(factory=list)
+    """All instances."""
+
+    def spectest(self) -> LinkedInstance:
+        """The instance from which every script may import."""
+        return link(spectest(), no_exporter, self.linked)
+
+    def instance(self, valid: ValidModule, find: Find) -> LinkedInstance:
+        """An instance; the start function is not run. Raises `LinkError`, or `Trap` if a segment does not fit."""
+        return link(valid.module, find, self.linked)
+
+    def refuse(self, binary: bytes) -> None:
+        """Raises `Malformed` or `Invalid` if the bytes are no valid module."""
+        validate(decode(binary))
+
+
+def no_exporter(name: str) -> ScriptInstance:
+    """There is nothing to import from."""
+    raise LinkError(f"unknown import {name}")

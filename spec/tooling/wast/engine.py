@@ -1,0 +1,61 @@
+"""What test scripts need of an engine: instances that may import from each other."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from attrs import frozen
+
+from spec.wasm.syntax import Module
+
+
+class Skipped(Exception):
+    """A command is not run, for the reason given."""
+
+
+@frozen
+class ValidModule:
+    """A module that the specification accepts, taken apart and as it was."""
+
+    module: Module
+    binary: bytes
+    left_out: str | None = None
+    """The feature for which parts of it were left out."""
+
+
+class ScriptInstance(Protocol):
+    """An instance of a module of a script. A trap is a `Trap`, worded as in the scripts."""
+
+    def call(self, name: str, arguments: Sequence[int]) -> list[int]:
+        """Calls an exported function. Parameters and results are bit patterns."""
+        ...
+
+    def read(self, name: str) -> int:
+        """The bit pattern of an exported global."""
+        ...
+
+    def start(self) -> None:
+        """Runs the start function, if there is one."""
+        ...
+
+
+Find = Callable[[str], ScriptInstance]
+"""The instance that is registered under a name."""
+
+
+class ScriptEngine(Protocol):
+    """Makes the instances of one script."""
+
+    def spectest(self) -> ScriptInstance:
+        """The instance from which every script may import."""
+        ...
+
+    def instance(self, valid: ValidModule, find: Find) -> ScriptInstance:
+        """
+        An instance; the start function is not run. Raises `LinkError` if imports do not fit, `Trap` if an active
+        segment does not fit, and `Skipped` for what the engine does not do.
+        """
+        ...
+
+    def refuse(self, binary: bytes) -> None:
+        """Raises `Malformed` or `Invalid` if the bytes are no valid module."""
+        ...
