@@ -26,6 +26,7 @@ PARTS = 10
 EXECUTIONS: dict[str, Iterable[Any]] = {
     "refused_calls": ((5,),),
     "refused_growths": ((5,),),
+    "trapping_growths": ((5,),),
     "deadlines_in_seconds": (True,),
     "system_records": ((b"", b"told without cause"),),
     "keeps_logs": (False,),

@@ -28,13 +28,16 @@ MOST_TRIED: Final = 80
 """How many ways to refuse something in one execution are considered; all of them, if it tries up to six times."""
 
 GROWTHS: Final = "refused_growths"
+TRAPS: Final = "trapping_growths"
 CALLS: Final = "refused_calls"
 """The choices of message execution."""
 
 
 def refusing_growths(state: State) -> Iterator[Move]:
-    """The pending execution, with growths of memories refused that it tries."""
-    return refusing(state, GROWTHS)
+    """The pending execution, with growths of memories refused that it tries, ended by one, or first this, then that."""
+    yield from refusing(state, GROWTHS)
+    yield from refusing(state, TRAPS)
+    yield from of_executions(state, trapping_after_refusals)
 
 
 def refusing_calls(state: State) -> Iterator[Move]:
@@ -43,12 +46,34 @@ def refusing_calls(state: State) -> Iterator[Move]:
 
 
 def refusing(state: State, choice: Text) -> Iterator[Move]:
-    """The pending execution in the ways that this choice offers, as production does it otherwise, and plainly."""
+    """The pending execution in the ways that this choice offers."""
+
+    def choosing(state: State, label: Label) -> Iterator[Label]:
+        for refused in refusals(partial(tried, state, label, choice)):
+            yield with_choice(label, choice, refused)
+
+    return of_executions(state, choosing)
+
+
+def trapping_after_refusals(state: State, label: Label) -> Iterator[Label]:
+    """The execution, with some growths of memories refused that it tries, and ended by one that it tries after them."""
+    tries = partial(tried, state, label, GROWTHS)
+    for refused in refusals(tries):
+        for number in range(refused[-1] + 1, tries(refused)):
+            yield with_choice(with_choice(label, GROWTHS, refused), TRAPS, (number,))
+
+
+def with_choice(label: Label, choice: Text, numbers: tuple[Count, ...]) -> Label:
+    """The label with these numbers for one of its choices."""
+    return Label(label.rule, {**label.arguments(), choice: numbers})
+
+
+def of_executions(state: State, choosing: Callable[[State, Label], Iterator[Label]]) -> Iterator[Move]:
+    """The pending execution in some of these ways, as production does it otherwise, and plainly."""
     for message_id, message in state.messages.entries:
         if isinstance(message, FuncMessage):
             label = Label("message_execution", {"message_id": message_id})
-            for refused in islice(refusals(partial(tried, state, label, choice)), MOST_TRIED):
-                other = Label(label.rule, {**label.arguments(), choice: refused})
+            for other in islice(choosing(state, label), MOST_TRIED):
                 fired = step(state, other)
                 if isinstance(fired, Step):
                     yield from taken(state, choosing_labels(state, other, fired))
@@ -69,7 +94,7 @@ def refusing_growths_of_inspection(state: State, label: Label) -> Iterator[Label
         return inspection(state, canister, code, request, refused).growths
 
     for refused in islice(refusals(tries), MOST_TRIED):
-        yield Label(label.rule, {**label.arguments(), GROWTHS: refused})
+        yield with_choice(label, GROWTHS, refused)
 
 
 Tries = Callable[[tuple[Count, ...]], Count]
@@ -116,10 +141,10 @@ def all_from(tries: Tries, first: Count) -> tuple[Count, ...]:
 
 def tried(state: State, label: Label, choice: Text, refused: tuple[Count, ...]) -> Count:
     """How often the execution tries what may be refused, if this is."""
-    outcome = executed_outcome(state, choices_of(Label(label.rule, {**label.arguments(), choice: refused})))
+    outcome = executed_outcome(state, choices_of(with_choice(label, choice, refused)))
     return 0 if outcome is None else times(outcome, choice)
 
 
 def times(outcome: Outcome, choice: Text) -> Count:
     """How often an execution tried it."""
-    return outcome.growths if choice == GROWTHS else outcome.calls_tried
+    return outcome.calls_tried if choice == CALLS else outcome.growths

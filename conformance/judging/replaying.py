@@ -25,7 +25,7 @@ from conformance.judging.moves import TROUBLE, Silence, is_of_expired, shown_lab
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import judged
 from conformance.judging.reading import values_agree, values_in
-from conformance.judging.refusals import GROWTHS
+from conformance.judging.refusals import GROWTHS, TRAPS
 from conformance.judging.verdicts import fail, silent
 from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -233,8 +233,8 @@ class Replay:
 
     def _lets_less_grow(self, label: Label, fired: Step) -> bool:
         """The label has a memory not grow that the code would have grown; a number that no growth has says nothing."""
-        refused = label.arguments().get(GROWTHS)
-        return bool(refused) and step(self._state, Label(label.rule, {**label.arguments(), GROWTHS: ()})) != fired
+        given = {name: value for name, value in label.arguments().items() if name not in (GROWTHS, TRAPS)}
+        return len(given) < len(label.choices) and step(self._state, Label(label.rule, given)) != fired
 
     def _take(self, label: Label, outputs: tuple[Output, ...]) -> None:
         self._rejections += label.rule in TROUBLE and not is_of_expired(self._state, label)

@@ -83,6 +83,7 @@ CHOICES_OF_EXECUTIONS = st.fixed_dictionaries(
     optional={
         "refused_calls": st.sampled_from([(0,), (1,), (0, 1, 2, 3)]),
         "refused_growths": st.sampled_from([(0,), (1,), (0, 1, 2, 3)]),
+        "trapping_growths": st.sampled_from([(0,), (1,), (2, 3)]),
         "deadlines_in_seconds": st.booleans(),
         "system_records": st.sampled_from([(b"[TRAP]: why",), (None,), (b"", b"two")]),
         "keeps_logs": st.booleans(),

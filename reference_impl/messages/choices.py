@@ -20,6 +20,8 @@ class Choices:
     """By their numbers, the calls that are not performed although they could be paid for."""
     refused_growths: tuple[Count, ...] = ()
     """By their numbers, the growths of memories that fail although there is room."""
+    trapping_growths: tuple[Count, ...] = ()
+    """By their numbers, the growths of memories at which the execution ends."""
     deadlines_in_seconds: bool = False
     """Time-outs count from the second in which the call is made, not from its nanosecond."""
     system_records: tuple[Blob | None, ...] = ()

@@ -237,6 +237,7 @@ def execute_pending(instance: SubnetInstance, given: Choices | None) -> Choices 
         context_instructions=context.instructions_used,
         refused_calls=() if given is None else given.refused_calls,
         refused_growths=() if given is None else given.refused_growths,
+        trapping_growths=() if given is None else given.trapping_growths,
     )
     if given is None:
         outcome, choices = run_in_room(

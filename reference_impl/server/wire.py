@@ -204,6 +204,7 @@ _CHOICES: Final[dict[str, Reader[Any]]] = {
     "replica_version": text_of,
     "registry_version": integer_of,
     "refused_growths": lambda value, place: tuple(list_of(integer_of)(value, place)),
+    "trapping_growths": lambda value, place: tuple(list_of(integer_of)(value, place)),
     "refused_calls": lambda value, place: tuple(list_of(integer_of)(value, place)),
     "deadlines_in_seconds": truth_of,
     "system_records": lambda value, place: tuple(list_of(blob_or_none_of)(value, place)),

@@ -225,6 +225,7 @@ class SubnetInstance:
         replicated: bool = True,
         refused_calls: tuple[Count, ...] = (),
         refused_growths: tuple[Count, ...] = (),
+        trapping_growths: tuple[Count, ...] = (),
         certificate: Blob | None = None,
     ) -> Environment:
         """
@@ -260,6 +261,7 @@ class SubnetInstance:
             call_context_instructions=context_instructions,
             refused_calls=refused_calls,
             refused_growths=refused_growths,
+            trapping_growths=trapping_growths,
             replicated=replicated,
         )
 

@@ -38,7 +38,7 @@ class Environment:
 
     Some fields are not in that record. `profile` holds the constants that the interface specification leaves open, and
     `instruction_limit` is unspecified there; imports need `root_key`, `environment_variables`, `replicated`,
-    `call_context_instructions` and `refused_calls`; `refused_growths` are for memories.
+    `call_context_instructions` and `refused_calls`; `refused_growths` and `trapping_growths` are for memories.
     """
 
     profile: Profile
@@ -82,5 +82,7 @@ class Environment:
     Those `memory.grow`, `ic0.stable_grow` and `ic0.stable64_grow` that give -1 though the limits leave room, by their
     number in this execution, from 0 on.
     """
+    trapping_growths: tuple[Count, ...] = ()
+    """Those at which the execution ends with a trap, by the same numbers, because a resource is used up."""
     replicated: bool = True
     """The execution takes place on all nodes, so its result is agreed."""

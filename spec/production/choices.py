@@ -56,6 +56,11 @@ def by_default(rule: Text, variable: Text) -> Callable[[State, Choices], Any]:
     return lambda _state, _choices: defaults_of(RULES[rule].body)[variable]
 
 
+def not_predicted(_state: State, _choices: Choices) -> None:
+    """What production chooses is not known."""
+    return
+
+
 FREE_SETTINGS_CHANGE: Final[ByteCount] = 338
 """
 Changing settings with so long an argument costs nothing when the request comes: the fee is taken afterwards.
@@ -104,6 +109,7 @@ POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
     "message_execution": {
         "refused_calls": Policy("refuses the calls", calls_refused),
         "refused_growths": Policy(REFUSES_GROWTHS, growths_refused),
+        "trapping_growths": Policy("ends the execution at the growths", not_predicted),
         "deadlines_in_seconds": Policy("rounds deadlines down to seconds:", rounds_deadlines),
         "system_records": Policy("writes to the log", records_of_system),
         "keeps_logs": Policy("keeps the logs of a failure:", by_default("message_execution", "keeps_logs")),

@@ -17,7 +17,6 @@ from spec.state.state import State
 from spec.system_api.debugging import UNREADABLE
 from spec.system_api.execution_state import LOG_RECORD
 from spec.values.identifiers import Blob, MessageId, Text
-from spec.values.quantities import Count
 
 Choices = Mapping[str, Any]
 """The free variables of a label with their values."""
@@ -161,16 +160,17 @@ def executed_message(state: State, choices: Choices) -> FuncMessage | None:
 
 
 def executed_outcome(state: State, choices: Choices) -> Outcome | None:
-    """What the execution gives with the calls and growths refused that the label names."""
+    """What the execution gives with the calls and growths refused that the label names, and where it ends by it."""
     message = executed_message(state, choices)
     if message is None:
         return None
-    return outcome_with(state, message, tuple(choices["refused_calls"]), tuple(choices["refused_growths"]))
+    refused = (tuple(choices[name]) for name in ("refused_calls", "refused_growths", "trapping_growths"))
+    return outcome_with(state, message, *refused)
 
 
 def outcome_with(
-    state: State, message: FuncMessage, refused_calls: tuple[Count, ...], refused_growths: tuple[Count, ...]
+    state: State, message: FuncMessage, calls: Numbers, growths: Numbers, trapping_growths: Numbers = ()
 ) -> Outcome:
-    """What the execution gives if these calls and growths are refused."""
+    """What the execution gives if these calls and growths are refused, and if it ends at others."""
     context = state.call_contexts[message.call_context]
-    return outcome_of(state, state.canisters[message.receiver], message, context, refused_calls, refused_growths)
+    return outcome_of(state, state.canisters[message.receiver], message, context, calls, growths, trapping_growths)

@@ -24,6 +24,7 @@ def environment_of(
     context: CallContext | None = None,
     refused_calls: tuple[Count, ...] = (),
     refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
 ) -> Environment:
     """`Env`, read from the state before the execution. Source: abstract-behavior, message execution."""
     return Environment(
@@ -52,6 +53,7 @@ def environment_of(
         call_context_instructions=0 if context is None else context.instructions_used,
         refused_calls=refused_calls,
         refused_growths=refused_growths,
+        trapping_growths=trapping_growths,
     )
 
 

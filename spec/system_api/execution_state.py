@@ -138,9 +138,11 @@ class Execution:
     # Memories.
 
     def may_grow(self) -> bool:
-        """The system lets the memory grow that is to grow now, if there is room."""
+        """The system lets the memory grow that is to grow now, if there is room. Traps where it ends the execution."""
         number = self.growths_tried
         self.growths.append(GrowthUnderWay(self.memory_size, self.calls_tried))
+        if number in self.environment.trapping_growths:
+            raise Trap("the system has no memory left")
         return number not in self.environment.refused_growths
 
     @property

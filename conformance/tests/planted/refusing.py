@@ -2,6 +2,7 @@
 
 from attrs import evolve
 
+from conformance.judging.refusals import TRAPS
 from conformance.protocol.interface import Accepted, Refused
 from conformance.suite.stage import BOB
 from conformance.tests.planted.bugs import BlackBox
@@ -13,6 +14,7 @@ from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import Step
+from spec.values.containers import Map
 from spec.values.identifiers import Principal
 from spec.values.quantities import Count
 
@@ -39,6 +41,42 @@ class RefusesSomeGrowths(RefusesGrowths):
     """Every other growth fails."""
 
     refused = tuple(range(0, MANY, 2))
+
+
+class TrapsAtGrowths(RefusesGrowths):
+    """Code ends where a memory is to grow."""
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        return with_choices(label, trapping_growths=self.refused) if label.rule == "message_execution" else None
+
+
+class TrapsAtLaterGrowths(TrapsAtGrowths):
+    """Memories grow once in an execution; then code ends."""
+
+    refused = tuple(range(1, MANY))
+
+
+class RefusesThenTraps(RefusesGrowths):
+    """The first growth of an execution fails, and the second one ends it."""
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        if label.rule != "message_execution":
+            return None
+        return with_choices(label, refused_growths=(0,), trapping_growths=tuple(range(1, MANY)))
+
+
+class KeepsWhatTrappingGrowthsDid(TrapsAtGrowths):
+    """What code did before it ended where a memory was to grow is kept."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        plain = step(self.current, with_choices(label, trapping_growths=())) if TRAPS in label.arguments() else None
+        if not isinstance(plain, Step) or plain.state.canisters == self.current.canisters:
+            return fired.state
+        kept = [
+            (canister_id, evolve(after, code=plain.state.canisters[canister_id].code))
+            for canister_id, after in fired.state.canisters.items()
+        ]
+        return evolve(fired.state, canisters=Map.of(kept))
 
 
 class GrowsWhatItRefuses(RefusesGrowths):

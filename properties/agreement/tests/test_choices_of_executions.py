@@ -12,7 +12,7 @@ from properties.agreement.tests.test_logs import told
 from spec.state.label import Label
 from spec.state.message import FuncMessage
 from spec.state.origin import Deadline, FromCanister
-from spec.state.request import Replied, Request
+from spec.state.request import Rejected, Replied, Request
 
 MODULE = load("scripted")
 
@@ -184,10 +184,41 @@ def test_the_growths_of_a_cleanup_are_counted_after_those_of_its_callback():
     assert (after.wasm_memory.wasm_pages, after.stable_memory.wasm_pages) == (before, 1)
 
 
+@pytest.mark.checklist("unspec.fn.stable-grow", "error.out-of-memory", "inv.prop-05-trap-rolls-back")
+@pytest.mark.parametrize(
+    ("refused", "trapping", "ends"),
+    [((), (0,), True), ((), (1,), True), ((), (2, 5), True), ((1,), (2,), True), ((0, 1, 2), (3,), False)],
+)
+def test_growths_may_end_the_execution_which_then_leaves_nothing(refused, trapping, ends):
+    stage, canister, request_id = about_to_run(GROWING)
+    before = stage.state.canisters[canister].code.wasm_state
+    assert execute(stage, refused_growths=refused, trapping_growths=trapping)
+    stage.lockstep.settle()
+    assert isinstance(stage.state.requests[request_id].status, Rejected) == ends
+    if ends:
+        assert stage.state.canisters[canister].code.wasm_state == before
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow", "inv.cleanup-iff-trap")
+def test_a_growth_may_end_a_callback_and_another_one_its_cleanup():
+    stage = Stage()
+    canister = stage.installed(MODULE)
+    grows = s.ignore(ic0.stable64_grow(1))
+    clean = program(grows, s.append_to_slot(0, b"cleaned up"), grows)
+    calling = call(canister, "update", program(reply(b"")), on_reply=program(grows, reply()), on_cleanup=clean)
+    for trapping, left in [((0,), b"cleaned up"), ((0, 2), b"")]:
+        about_to_run(program(calling), stage, canister)
+        assert execute(stage)
+        stage.lockstep.execution_choices = {"trapping_growths": trapping}
+        stage.lockstep.settle()
+        stage.lockstep.execution_choices = {}
+        assert stage.call(canister, "update", program(reply(s.slot(0)), s.set_slot(0, b""))) == Replied(left)
+
+
 @pytest.mark.checklist("unspec.fn.stable-grow")
 def test_a_refusal_of_a_growth_that_there_is_not_changes_nothing():
     stage, canister, _ = about_to_run(GROWING)
-    assert execute(stage, refused_growths=(99,))
+    assert execute(stage, refused_growths=(99,), trapping_growths=(98,))
     other, _, _ = about_to_run(GROWING)
     assert execute(other)
     assert stage.state == other.state

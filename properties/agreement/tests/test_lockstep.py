@@ -13,7 +13,14 @@ QUICK = settings(
 DEEP = settings(max_examples=500, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-CHOICES = ("refused_calls", "refused_growths", "deadlines_in_seconds", "system_records", "keeps_logs")
+CHOICES = (
+    "refused_calls",
+    "refused_growths",
+    "trapping_growths",
+    "deadlines_in_seconds",
+    "system_records",
+    "keeps_logs",
+)
 """The choices of message execution."""
 
 AT_LEAST = 5

@@ -185,8 +185,7 @@ class WasmtimeInstance:
 
         table = self._exports[GROWTHS]
         assert isinstance(table, wasmtime.Table)
-        function = wasmtime.Func(self.store, wasmtime.FuncType([], [wasmtime.ValType.i32()]), answer)
-        table.set(self.store, 0, function)
+        table.set(self.store, 0, wasmtime_engine.function_of_store(self.store, answer))
 
     def _system_memory(self) -> SystemMemory:
         return SystemMemory(self._base_of(SYSTEM_MEMORY))

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 
 import wasmtime
 from wasmtime import _ffi as ffi
+from wasmtime import _func as wasmtime_functions
 
 STACK: Final = 2**20
 """Bytes of native stack for WebAssembly that every thread has room for, and some to spare for host functions."""
@@ -192,6 +193,19 @@ def define_host_function(
     assert not error
 
 
+def function_of_store(store: wasmtime.Store, function: Callable[[], int]) -> wasmtime.Func:
+    """A function without parameters for a table of one store. What it raises comes out of the call into the module."""
+
+    def answer() -> int:
+        try:
+            return function()
+        except BaseException as problem:
+            _host_failure.raised = problem
+            raise
+
+    return wasmtime.Func(store, wasmtime.FuncType([], [wasmtime.ValType.i32()]), answer)
+
+
 def raised_in_host(problem: BaseException) -> int:
     """The trap by which an exception leaves a host function; it comes out of the call into the module."""
     _host_failure.raised = problem
@@ -237,6 +251,8 @@ def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) 
         ffi.wasm_trap_delete(trap)
     raised, _host_failure.raised = _host_failure.raised, None
     if error:
+        # What a function of a store raised is raised here, so nobody else is to raise it again.
+        wasmtime_functions.LAST_EXCEPTION = None
         problem = wasmtime.WasmtimeError._from_ptr(error)
         raise raised or problem
     if raised is not None:

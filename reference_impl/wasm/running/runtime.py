@@ -134,7 +134,8 @@ def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Giv
     traps where the counter is not known is dropped whole, and the same is executed again in exact code. Where the
     system refuses growths, only exact code asks for each.
     """
-    if given.limit <= LARGEST_QUICK_LIMIT and not given.environment.refused_growths:
+    asks_for_growths = bool(given.environment.refused_growths or given.environment.trapping_growths)
+    if given.limit <= LARGEST_QUICK_LIMIT and not asks_for_growths:
         try:
             return _in_some_room(compiled, state, entry, given)
         except _CountUnknown:

@@ -158,6 +158,7 @@ class Execution:
         """The system lets the memory grow that is to grow now, if there is room."""
         number = self.growths_tried
         self.growths_tried += 1
+        self.trap_unless(number not in self.environment.trapping_growths)
         return number not in self.environment.refused_growths
 
     def trap_unless(self, condition: bool, cause: TrapCause | None = None) -> None:

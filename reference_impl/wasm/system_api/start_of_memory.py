@@ -36,7 +36,7 @@ def start_of_memory(execution: Execution) -> bytes:
         allowed = _without(allowed, "msg_reply_data_append")
     if len(execution.argument) > LONG_BLOB:
         allowed = _without(allowed, "msg_arg_data_copy")
-    if environment.refused_growths:
+    if environment.refused_growths or environment.trapping_growths:
         allowed = _without(_without(allowed, "stable_grow"), "stable64_grow")
     log_capacity = environment.profile.limits.log_capacity
     cells = _CELLS_LAYOUT.pack(

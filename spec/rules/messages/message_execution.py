@@ -35,6 +35,7 @@ def message_execution(
     message_id: MessageId,
     refused_calls: tuple[Count, ...] = (),
     refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
     deadlines_in_seconds: bool = False,
     system_records: tuple[Blob | None, ...] = (),
     keeps_logs: bool = True,
@@ -45,10 +46,10 @@ def message_execution(
     If it returns and keeps within its bounds, everything that it did takes effect at once; otherwise nothing does, and
     only the cycles for the execution are charged.
 
-    Source of the choices: ours#choices-of-executions. The system refuses some calls, and lets some growths of memories
-    fail, both named by their numbers in this execution; counts time-outs from whole seconds; writes records of its own,
-    one for each place at which it may, None where it does not; and keeps or drops what a failed execution wrote to the
-    log.
+    Source of the choices: ours#choices-of-executions. The system refuses some calls, lets some growths of memories
+    fail, and ends the execution at others, all named by their numbers in this execution; counts time-outs from whole
+    seconds; writes records of its own, one for each place at which it may, None where it does not; and keeps or drops
+    what a failed execution wrote to the log.
     """
     # CONDITIONS
     message = func_message(state, message_id)
@@ -59,7 +60,7 @@ def message_execution(
         canister.low_memory_hook != HookStatus.READY or is_response(message.entry_point),
         "the low-memory hook is not due, or this is a callback",
     )
-    outcome = outcome_of(state, canister, message, context, refused_calls, refused_growths)
+    outcome = outcome_of(state, canister, message, context, refused_calls, refused_growths, trapping_growths)
     settlement = settle(state, canister, message, outcome)
     failure = failure_of(state.profile, canister, message, context, outcome, settlement)
     entries = outcome.logs if failure is None else entries_of_failure(outcome, keeps_logs)

@@ -32,12 +32,14 @@ def outcome_of(
     context: CallContext,
     refused_calls: tuple[Count, ...],
     refused_growths: tuple[Count, ...],
+    trapping_growths: tuple[Count, ...],
 ) -> Outcome:
     """What running the message gives (`R` of the interface specification), if the system refuses this."""
     code = code_of(canister)
     module = module_of(state.profile, code)
     limit = instruction_limit(state.profile, canister, message.entry_point)
-    environment = environment_of(state, canister, code, limit, context, refused_calls, refused_growths)
+    refused = (refused_calls, refused_growths, trapping_growths)
+    environment = environment_of(state, canister, code, limit, context, *refused)
     match message.entry_point:
         case PublicMethod(method_name, argument) if method_name in module.query_methods:
             return query_as_update(

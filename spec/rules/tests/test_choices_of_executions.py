@@ -149,6 +149,7 @@ def test_the_execution_is_told_which_growths_are_refused():
     raw_module = module(gives={"update go": returns()})
     state = running({})
     state = evolve(state, canisters=state.canisters.set(A, evolve(state.canisters[A], code=code(A, raw_module))))
-    executed(state, refused_growths=(1,))
+    executed(state, refused_growths=(1,), trapping_growths=(2,))
     executed(state)
-    assert [given["environment"].refused_growths for _, given in FAKES[raw_module].seen] == [(1,), ()]
+    seen = [given["environment"] for _, given in FAKES[raw_module].seen]
+    assert [(each.refused_growths, each.trapping_growths) for each in seen] == [((1,), (2,)), ((), ())]
