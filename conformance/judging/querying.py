@@ -2,7 +2,8 @@
 
 from collections import deque
 from collections.abc import Iterator
-from itertools import product
+from functools import partial
+from itertools import chain, islice, product
 from typing import Final
 
 from attrs import evolve, frozen
@@ -11,7 +12,8 @@ from conformance.judging.certificates import STAND_INS, certificates_in, is_vali
 from conformance.judging.logs import Failures, log_agrees
 from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees
-from conformance.judging.reading import metrics_told, query_in, query_with_turns_in
+from conformance.judging.reading import growths_of_query_in, metrics_told, query_in, query_with_turns_in
+from conformance.judging.refusals import MOST_TRIED, Numbers, refusals, trapping_after
 from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied
 from spec.reads.answers import usual_code
 from spec.reads.management_query import managed_by_query
@@ -19,8 +21,8 @@ from spec.rules.modules import code_of, module_of
 from spec.state.canister import Code
 from spec.state.state import State
 from spec.values.containers import Map
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, Text
-from spec.values.management import decode_result
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, Text
+from spec.values.management import CyclesConsumed, decode_result
 from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -45,11 +47,13 @@ OpenCodes = Map[RejectReason, RejectCode]
 
 @frozen
 class OfCalls:
-    """What the text leaves open about the calls of a composite query."""
+    """What the text leaves open about a query: about the calls that it makes, and about growths of memories."""
 
     codes: OpenCodes = Map()
     order: tuple[Count, ...] = ()
     """Which open call is made next, in the query and in those that it calls, by its place; the oldest by default."""
+    refused_growths: tuple[Count, ...] = ()
+    trapping_growths: tuple[Count, ...] = ()
 
 
 USUAL: Final = OfCalls()
@@ -66,6 +70,8 @@ class Judgement:
     allowed: QueryAnswer
     departures: tuple[Text, ...] = ()
     """What happened otherwise than production does it, besides what the answers themselves tell."""
+    has_refused: bool = False
+    """The answer is explained only if memories did not grow though there was room."""
 
 
 def judged(
@@ -78,20 +84,43 @@ def judged(
 ) -> Judgement:
     """
     Compares the answer to a query with what it gives in a state, with any codes and orders of its calls that the text
-    leaves open.
+    leaves open, or else with growths of memories that are not granted.
 
     Raises `Silence` if the specification does not say what that is, or if it depends on a certificate that the answer
     does not contain.
     """
     likely = judged_with(USUAL, state, asked, effective_id, seen, costs_are_exact, failures)
-    if likely.agrees or not may_call(state, asked):
+    if likely.agrees:
         return likely
-    for order in orders(state, asked, effective_id):
-        for of_calls in [OfCalls(order=order), *other_codes(state, asked, effective_id, order)]:
-            judgement = judged_with(of_calls, state, asked, effective_id, seen, costs_are_exact, failures)
-            if judgement.agrees:
-                return evolve(judgement, departures=departures_in(of_calls))
+    for of_calls in chain(ways_to_call(state, asked, effective_id), ways_to_refuse(state, asked, effective_id)):
+        judgement = judged_with(of_calls, state, asked, effective_id, seen, costs_are_exact, failures)
+        if judgement.agrees:
+            has_refused = bool(of_calls.refused_growths or of_calls.trapping_growths)
+            return evolve(judgement, departures=departures_in(of_calls), has_refused=has_refused)
     return likely
+
+
+def ways_to_call(state: State, asked: Query, effective_id: Principal) -> Iterator[OfCalls]:
+    """The orders and codes of the calls that a composite query makes."""
+    if not may_call(state, asked):
+        return
+    for order in orders(state, asked, effective_id):
+        yield OfCalls(order=order)
+        yield from other_codes(state, asked, effective_id, order)
+
+
+def ways_to_refuse(state: State, asked: Query, effective_id: Principal) -> Iterator[OfCalls]:
+    """The growths of memories that a query tries and that may fail, or end it, or first one, then the other."""
+
+    def tries(refused: Numbers, trapping: Numbers = ()) -> Count:
+        return growths_of_query_in(state, asked, effective_id, STAND_INS[0], refused, trapping)
+
+    for refused in islice(refusals(tries), MOST_TRIED):
+        yield OfCalls(refused_growths=refused)
+    for trapping in islice(refusals(partial(tries, ())), MOST_TRIED):
+        yield OfCalls(trapping_growths=trapping)
+    for refused, number in islice(trapping_after(tries), MOST_TRIED):
+        yield OfCalls(refused_growths=refused, trapping_growths=(number,))
 
 
 def may_call(state: State, asked: Query) -> bool:
@@ -163,17 +192,31 @@ def judged_with(
     metrics = metrics_told(asked, seen)
     told = certificates_in(seen.data) if asked.canister_id in state.canisters and isinstance(seen, Replied) else ()
     for certificate in told:
-        allowed = query_in(state, asked, effective_id, certificate, metrics, of_calls.codes, of_calls.order)
+        allowed = query_with(of_calls, state, asked, effective_id, certificate, metrics)
         if answer_agrees(state, asked, allowed, seen, costs_are_exact, failures):
             return Judgement(is_valid(state, asked.canister_id, certificate), allowed)
     others: list[QueryAnswer] = []
     for stand_in in STAND_INS if asked.canister_id in state.canisters else (None,):
-        others.append(query_in(state, asked, effective_id, stand_in, metrics, of_calls.codes, of_calls.order))
+        others.append(query_with(of_calls, state, asked, effective_id, stand_in, metrics))
         if answer_agrees(state, asked, others[-1], seen, costs_are_exact, failures):
             return Judgement(True, others[-1])
     if len(set(others)) > 1:
         raise Silence("the answer depends on a certificate that it does not contain")
     return Judgement(False, others[-1])
+
+
+def query_with(
+    of_calls: OfCalls,
+    state: State,
+    asked: Query,
+    effective_id: Principal,
+    certificate: Blob | None,
+    metrics: Map[CanisterId, CyclesConsumed] | None,
+) -> QueryAnswer:
+    """What a query gives in a state with what it leaves open chosen so."""
+    codes, order = of_calls.codes, of_calls.order
+    refused = (of_calls.refused_growths, of_calls.trapping_growths)
+    return query_in(state, asked, effective_id, certificate, metrics, codes, order, *refused)
 
 
 def answer_agrees(

@@ -37,9 +37,39 @@ def query_in(
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
     open_codes: Map[RejectReason, RejectCode] | None = None,
     order: tuple[Count, ...] = (),
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
 ) -> QueryAnswer:
     """What a query gives in a state. Raises `Silence` if the specification does not say."""
-    return query_with_turns_in(state, asked, effective_id, certificate, metrics, open_codes, order)[0]
+    refused = (refused_growths, trapping_growths)
+    return query_with_turns_in(state, asked, effective_id, certificate, metrics, open_codes, order, *refused)[0]
+
+
+def growths_of_query_in(
+    state: State,
+    asked: Query,
+    effective_id: Principal,
+    certificate: Blob | None,
+    refused_growths: tuple[Count, ...],
+    trapping_growths: tuple[Count, ...],
+) -> Count:
+    """How often memories are to grow where a query is answered, if these growths are not granted."""
+    given = query(
+        state,
+        request_of(asked),
+        effective_id,
+        certificate,
+        refused_growths=refused_growths,
+        trapping_growths=trapping_growths,
+    )
+    return given.growths if isinstance(given, QueryResponse) else 0
+
+
+def request_of(asked: Query) -> Request:
+    """The content of a query."""
+    return Request(
+        asked.nonce, asked.ingress_expiry, asked.sender, asked.canister_id, asked.method_name, asked.argument
+    )
 
 
 def query_with_turns_in(
@@ -50,12 +80,22 @@ def query_with_turns_in(
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
     open_codes: Map[RejectReason, RejectCode] | None = None,
     order: tuple[Count, ...] = (),
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
 ) -> tuple[QueryAnswer, tuple[Count, ...]]:
     """The same, and how many calls were open each time that one was made."""
-    request = Request(
-        asked.nonce, asked.ingress_expiry, asked.sender, asked.canister_id, asked.method_name, asked.argument
+    given = query(
+        state,
+        request_of(asked),
+        effective_id,
+        certificate,
+        metrics=metrics,
+        open_codes=open_codes,
+        order=order,
+        refused_growths=refused_growths,
+        trapping_growths=trapping_growths,
     )
-    match query(state, request, effective_id, certificate, metrics=metrics, open_codes=open_codes, order=order):
+    match given:
         case QueryResponse(Reply(data), turns=turns):
             return Replied(data), turns
         case QueryResponse(response=reject, turns=turns):

@@ -24,6 +24,12 @@ from spec.transition import Step
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
+Numbers = tuple[Count, ...]
+"""What is refused, by its numbers."""
+
+Tries = Callable[[Numbers], Count]
+"""How often an execution tries what may be refused, if this is refused."""
+
 MOST_TRIED: Final = 80
 """How many ways to refuse something in one execution are considered; all of them, if it tries up to six times."""
 
@@ -57,13 +63,18 @@ def refusing(state: State, choice: Text) -> Iterator[Move]:
 
 def trapping_after_refusals(state: State, label: Label) -> Iterator[Label]:
     """The execution, with some growths of memories refused that it tries, and ended by one that it tries after them."""
-    tries = partial(tried, state, label, GROWTHS)
+    for refused, number in trapping_after(partial(tried, state, label, GROWTHS)):
+        yield with_choice(with_choice(label, GROWTHS, refused), TRAPS, (number,))
+
+
+def trapping_after(tries: Tries) -> Iterator[tuple[Numbers, Count]]:
+    """Growths that may be refused, each time with one that is tried after them."""
     for refused in refusals(tries):
         for number in range(refused[-1] + 1, tries(refused)):
-            yield with_choice(with_choice(label, GROWTHS, refused), TRAPS, (number,))
+            yield refused, number
 
 
-def with_choice(label: Label, choice: Text, numbers: tuple[Count, ...]) -> Label:
+def with_choice(label: Label, choice: Text, numbers: Numbers) -> Label:
     """The label with these numbers for one of its choices."""
     return Label(label.rule, {**label.arguments(), choice: numbers})
 
@@ -90,26 +101,22 @@ def refusing_growths_of_inspection(state: State, label: Label) -> Iterator[Label
     if not isinstance(code, Code):
         return
 
-    def tries(refused: tuple[Count, ...]) -> Count:
+    def tries(refused: Numbers) -> Count:
         return inspection(state, canister, code, request, refused).growths
 
     for refused in islice(refusals(tries), MOST_TRIED):
         yield with_choice(label, GROWTHS, refused)
 
 
-Tries = Callable[[tuple[Count, ...]], Count]
-"""How often an execution tries what may be refused, if this is refused."""
-
-
-def refusals(tries: Tries) -> Iterator[tuple[Count, ...]]:
+def refusals(tries: Tries) -> Iterator[Numbers]:
     """
     The numbers of what may be refused, each tuple once: all from one on, then few before many.
 
     Each is of an execution that tries all that is refused.
     """
-    seen: set[tuple[Count, ...]] = {()}
+    seen: set[Numbers] = {()}
 
-    def new(refused: tuple[Count, ...]) -> bool:
+    def new(refused: Numbers) -> bool:
         is_new = refused not in seen
         seen.add(refused)
         return is_new
@@ -118,8 +125,8 @@ def refusals(tries: Tries) -> Iterator[tuple[Count, ...]]:
         refused = all_from(tries, first)
         if new(refused):
             yield refused
-    waiting: deque[tuple[Count, ...]] = deque([()])
-    extended: set[tuple[Count, ...]] = set()
+    waiting: deque[Numbers] = deque([()])
+    extended: set[Numbers] = set()
     while waiting:
         before = waiting.popleft()
         for number in range(before[-1] + 1 if before else 0, tries(before)):
@@ -131,15 +138,15 @@ def refusals(tries: Tries) -> Iterator[tuple[Count, ...]]:
                 yield refused
 
 
-def all_from(tries: Tries, first: Count) -> tuple[Count, ...]:
+def all_from(tries: Tries, first: Count) -> Numbers:
     """Everything that is tried is refused, from one on; no more than are considered."""
-    refused: tuple[Count, ...] = (first,)
+    refused: Numbers = (first,)
     while len(refused) < MOST_TRIED and tries(refused) > refused[-1] + 1:
         refused = (*refused, refused[-1] + 1)
     return refused
 
 
-def tried(state: State, label: Label, choice: Text, refused: tuple[Count, ...]) -> Count:
+def tried(state: State, label: Label, choice: Text, refused: Numbers) -> Count:
     """How often the execution tries what may be refused, if this is."""
     outcome = executed_outcome(state, choices_of(with_choice(label, choice, refused)))
     return 0 if outcome is None else times(outcome, choice)

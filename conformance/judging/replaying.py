@@ -175,6 +175,7 @@ class Replay:
                 (shown_other(allowed, seen, self.field_names),),
                 ("query",),
             )
+        self._has_refused |= judgement.has_refused
         self._departures += judgement.departures + departures_of(allowed, seen)
 
     def was_read(

@@ -229,7 +229,8 @@ class Search:
                     self._silences[str(silence)] = None
                     return
                 if judgement.agrees:
-                    yield drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
+                    told = drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
+                    yield evolve(told, has_refused=told.has_refused or judgement.has_refused)
                     if drifted is candidate:
                         return  # What is not told by now may have risen as well when it is told.
                 else:

@@ -41,6 +41,10 @@ class Surroundings:
     Which open call is made first, second and so on, in the query and in those that it calls, by its place among those
     of its query that are open then; without a place, or where there are fewer, the oldest.
     """
+    refused_growths: tuple[Count, ...] = ()
+    """Growths of memories that fail though the limits leave room, by their numbers in the query and those it calls."""
+    trapping_growths: tuple[Count, ...] = ()
+    """Those at which an execution ends, by the same numbers."""
 
 
 @frozen
@@ -69,6 +73,8 @@ class QueryResponse:
     """What the answer adds to the statistics: the methods that ran, in the order in which they ended."""
     turns: tuple[Count, ...] = ()
     """How many calls of a query were open each time that one was made, in the query and in those that it called."""
+    growths: Count = 0
+    """How often memories were to grow, in the query and in those that it called."""
 
 
 @frozen

@@ -12,7 +12,7 @@ from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped
 from spec.canister.wasm_state import WasmState
 from spec.reads.answers import QueryResponse, QueryStatistic, Question, Surroundings, open_code, payload_size, refused
 from spec.reads.management_query import answer_to_canister
-from spec.rules.environments import environment_of
+from spec.rules.environments import counted_from, environment_of
 from spec.rules.messages.settlement import failure_of_trap
 from spec.rules.modules import module_of
 from spec.rules.resources import liquid_balance
@@ -47,6 +47,8 @@ class Evaluation:
     open_calls: List[MethodCall] = field(factory=List)
     turns: tuple[Count, ...] = ()
     """How many calls of a query were open each time that one was made, here and in the queries that it called."""
+    growths: Count = 0
+    """How often memories were to grow, here and in the queries that it called."""
     failure: FailedExecution | None = None
     """Of the latest callback that trapped and was cleaned up after."""
     statistics: List[QueryStatistic] = field(factory=List)
@@ -100,11 +102,24 @@ def instruction_limit(evaluation: Evaluation) -> Instructions:
 def environment(evaluation: Evaluation, certificate: Blob | None = None) -> Environment:
     """`Env` of an execution on one node."""
     plain = environment_of(evaluation.given.state, evaluation.canister, evaluation.code, instruction_limit(evaluation))
+    given = with_growths_left(evaluation)
     return evolve(
         plain,
         replicated=False,
         certificate=certificate,
+        refused_growths=given.refused_growths,
+        trapping_growths=given.trapping_growths,
         call_context_instructions=evaluation.used_by_itself,
+    )
+
+
+def with_growths_left(evaluation: Evaluation) -> Surroundings:
+    """The surroundings, with the growths that are not granted numbered from those on that come next."""
+    given = evaluation.given
+    return evolve(
+        given,
+        refused_growths=counted_from(given.refused_growths, evaluation.growths),
+        trapping_growths=counted_from(given.trapping_growths, evaluation.growths),
     )
 
 
@@ -134,7 +149,12 @@ def after(evaluation: Evaluation, outcome: Outcome) -> Evaluation | QueryRespons
     """Takes in what an execution of the method or of a callback gave."""
     limit = instruction_limit(evaluation)
     used = min(outcome.instructions_used, limit)
-    evaluation = evolve(evaluation, used=evaluation.used + used, used_by_itself=evaluation.used_by_itself + used)
+    evaluation = evolve(
+        evaluation,
+        used=evaluation.used + used,
+        used_by_itself=evaluation.used_by_itself + used,
+        growths=evaluation.growths + outcome.growths,
+    )
     match outcome:
         case _ if outcome.instructions_used > limit:
             return rejected(evaluation, RejectReason.INSTRUCTION_LIMIT_EXCEEDED)
@@ -178,6 +198,7 @@ def after_next_call(evaluation: Evaluation) -> Evaluation | QueryResponse | Unsp
         evaluation,
         used=evaluation.used + answer.instructions,
         turns=evaluation.turns + answer.turns,
+        growths=evaluation.growths + answer.growths,
         statistics=evaluation.statistics.append(*answer.statistics),
     )
     if evaluation.used >= evaluation.budget:
@@ -204,7 +225,7 @@ def answer_to(evaluation: Evaluation, call: MethodCall) -> QueryResponse | Unspe
     if call.callee == MANAGEMENT_CANISTER:
         return answer_to_canister(evaluation.given, caller, call.method_name, call.argument)
     question = Question(Caller(caller), call.callee, call.method_name, call.argument)
-    given = evolve(evaluation.given, order=evaluation.given.order[len(evaluation.turns) :])
+    given = evolve(with_growths_left(evaluation), order=evaluation.given.order[len(evaluation.turns) :])
     return evaluate(given, question, evaluation.budget - evaluation.used, evaluation.depth + 1)
 
 
@@ -246,4 +267,5 @@ def ended(evaluation: Evaluation, response: Response) -> QueryResponse:
         request_payload_bytes=len(evaluation.question.argument),
         response_payload_bytes=payload_size(response),
     )
-    return QueryResponse(response, evaluation.used, evaluation.statistics.append(statistic), evaluation.turns)
+    statistics = evaluation.statistics.append(statistic)
+    return QueryResponse(response, evaluation.used, statistics, evaluation.turns, evaluation.growths)

@@ -39,6 +39,8 @@ def query(
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
     open_codes: Map[RejectReason, RejectCode] | None = None,
     order: tuple[Count, ...] = (),
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
 ) -> QueryResponse | QueryRefused | Unspecified:
     """
     The answer to a query call whose signature was verified. Source: abstract-behavior, query call.
@@ -47,7 +49,7 @@ def query(
     `certified_data_tree`, if there is any. `targets` are the canisters for which the sender's delegations admit it,
     None if they admit all. `metrics` say what `canister_metrics` tells; without them that is `Unspecified`. Calls that
     a composite query makes are rejected with `open_codes` where the text names no code, else with those of production,
-    and are made in this `order`.
+    and are made in this `order`. `refused_growths` of memories fail, and executions end at `trapping_growths`.
     """
     if len(request.nonce) > state.profile.limits.nonce:
         return QueryRefused(RejectReason.INVALID_ARGUMENT)
@@ -60,6 +62,8 @@ def query(
         Map() if metrics is None else metrics,
         Map() if open_codes is None else open_codes,
         order,
+        refused_growths,
+        trapping_growths,
     )
     if request.canister_id == MANAGEMENT_CANISTER:
         return management_query(given, request, effective_id, endpoint, targets)

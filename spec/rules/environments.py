@@ -11,6 +11,7 @@ from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Code, simple_status
 from spec.state.origin import Deadline, Expired, FromCanister
 from spec.state.state import State
+from spec.transition import opaque
 from spec.values.checklist import defines
 from spec.values.quantities import Count, Instructions, Nanoseconds
 
@@ -55,6 +56,12 @@ def environment_of(
         refused_growths=refused_growths,
         trapping_growths=trapping_growths,
     )
+
+
+@opaque
+def counted_from(numbers: tuple[Count, ...], first: Count) -> tuple[Count, ...]:
+    """Those numbers that are left after so many, counted from there: what is refused to the execution that follows."""
+    return tuple(number - first for number in numbers if number >= first)
 
 
 @defines("def.deadline-of-context")

@@ -5,7 +5,11 @@ from conformance.canisters.scripted import (
     RELAY_REPLY,
     append_to_slot,
     bytes_of_u32,
+    bytes_of_u64,
     call,
+    concat,
+    ignore,
+    memory_grow,
     program,
     reject,
     reply,
@@ -39,6 +43,21 @@ def query_changes_nothing(stage: Stage) -> None:
     stage.expect(seen, replies_with(b"state changed"))
     stage.expect(stage.query(canister, program(reply(slot(0)))), replies_with(b"state"))
     stage.balance(canister)
+
+
+@scenario(
+    "Memories can grow in a query, unless the system refuses it; nothing of it is kept",
+    covers=("rule.query.method-execution", "unspec.fn.stable-grow", "inv.query-discards-state"),
+)
+def memories_grow(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    grows = (bytes_of_u64(ic0.stable64_grow(3)), bytes_of_u64(ic0.stable64_grow(1)), bytes_of_u64(ic0.stable64_size()))
+    # When
+    grown = stage.query(canister, program(ignore(memory_grow(1)), reply(concat(*grows))))
+    # Then
+    stage.expect(grown, replies_with(b"".join(number.to_bytes(8, "little") for number in (0, 3, 4))))
+    stage.expect(stage.query(canister, program(reply(bytes_of_u64(ic0.stable64_size())))), replies_with(bytes(8)))
 
 
 @scenario(

@@ -2,8 +2,17 @@
 
 from attrs import evolve
 
+from conformance.judging.reading import query_in
 from conformance.judging.refusals import TRAPS
-from conformance.protocol.interface import Accepted, Refused
+from conformance.protocol.interface import (
+    Accepted,
+    Query,
+    QueryAnswer,
+    Refused,
+    Rejected,
+    Replied,
+    SeenReject,
+)
 from conformance.suite.stage import BOB
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
@@ -15,8 +24,9 @@ from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.containers import Map
-from spec.values.identifiers import Principal
+from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 from spec.values.quantities import Count
+from spec.values.rejects import RejectReason
 
 MANY = 100
 """More than any execution here tries."""
@@ -119,6 +129,43 @@ class RefusesGrowthsOfInspections(BlackBox):
         if label.rule == "submit_request" and not isinstance(step(self.current, refusing), Step):
             return Refused(4)
         return super().submit(request, effective_id, endpoint)
+
+
+class RefusesGrowthsOfQueries(BlackBox):
+    """No memory grows in a query."""
+
+    refused: tuple[Count, ...] = tuple(range(MANY))
+    trapping: tuple[Count, ...] = ()
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        plain = super().query(query, effective_id)
+        if query.canister_id == MANAGEMENT_CANISTER:
+            return plain
+        certificate = self.certificate(query.canister_id)
+        choices = {"refused_growths": self.refused, "trapping_growths": self.trapping}
+        return query_in(self.current, query, effective_id, certificate, **choices)
+
+
+class TrapsAtGrowthsOfQueries(RefusesGrowthsOfQueries):
+    """A query ends where a memory is to grow for the second time."""
+
+    refused = ()
+    trapping = tuple(range(1, MANY))
+
+
+class RefusesThenTrapsInQueries(RefusesGrowthsOfQueries):
+    """The first growth fails, and the second one ends the query."""
+
+    refused = (0,)
+    trapping = (1,)
+
+
+class TrapsInQueries(BlackBox):
+    """Queries that reply are said to have trapped, whether or not a memory was to grow."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        plain = super().query(query, effective_id)
+        return Rejected(SeenReject(5, RejectReason.CANISTER_TRAPPED, "")) if isinstance(plain, Replied) else plain
 
 
 class RefusesTheWelcome(BlackBox):

@@ -383,3 +383,25 @@ def test_no_query_fails_for_the_time_that_it_takes_as_long_as_its_instructions_s
     )
     answer = asking(installed(a=asks, b=module(gives=ANSWERS)))
     assert (answer.response == Reply(b"done")) == (unused == 0)
+
+
+@pytest.mark.checklist("unspec.fn.stable-grow", "rule.query.composite-callbacks")
+def test_growths_that_are_not_granted_are_numbered_over_the_query_and_those_that_it_calls():
+    asks = composite(
+        {
+            "composite_query ask": returns(1_000, new_calls=List.of(calling()), growths=2),
+            "callback 1": returns(300, response=Reply(b"done"), growths=4),
+        }
+    )
+    answers = module(gives={"query ask": returns(500, response=Reply(b"from the callee"), growths=1)})
+    request = a_request(A, "ask", b"question")
+    state = installed(a=asks, b=answers)
+    answer = query(state, request, A, refused_growths=(1, 2, 4), trapping_growths=(3, 5))
+    assert answer.growths == 7
+    (_, method), (_, callback) = FAKES[asks].seen
+    ((_, called),) = FAKES[answers].seen
+    told = [
+        (each["environment"].refused_growths, each["environment"].trapping_growths)
+        for each in (method, called, callback)
+    ]
+    assert told == [((1, 2, 4), (3, 5)), ((0, 2), (1, 3)), ((1,), (0, 2))]

@@ -26,19 +26,16 @@ from spec.values.quantities import Count
 
 @defines("inv.composite-not-replicated", "entry.mode-matrix", "error.method-not-found", "unspec.error.unknown-method")
 def outcome_of(
-    state: State,
-    canister: Canister,
-    message: FuncMessage,
-    context: CallContext,
-    refused_calls: tuple[Count, ...],
-    refused_growths: tuple[Count, ...],
-    trapping_growths: tuple[Count, ...],
+    state: State, canister: Canister, message: FuncMessage, context: CallContext, *refused: tuple[Count, ...]
 ) -> Outcome:
-    """What running the message gives (`R` of the interface specification), if the system refuses this."""
+    """
+    What running the message gives (`R` of the interface specification).
+
+    The system refuses these calls and growths of memories, and ends the execution at others.
+    """
     code = code_of(canister)
     module = module_of(state.profile, code)
     limit = instruction_limit(state.profile, canister, message.entry_point)
-    refused = (refused_calls, refused_growths, trapping_growths)
     environment = environment_of(state, canister, code, limit, context, *refused)
     match message.entry_point:
         case PublicMethod(method_name, argument) if method_name in module.query_methods:
