@@ -10,6 +10,10 @@ from spec.values import management
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Principal
 
+TRANSPORT_KEY = bytes.fromhex(
+    "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+)
+"""The generator of the group in which transport keys are."""
 KEY_NAMES = st.sampled_from(["key_1"] * 6 + ["other"])
 PATHS = st.sampled_from([List[Blob](), List.of(b"path")] * 3 + [List((b"",) * 256)])
 """The last one is too long."""
@@ -47,7 +51,7 @@ def threshold_keys(canisters: Sequence[CanisterId]) -> list[st.SearchStrategy[Ma
             st.builds(
                 management.VetkdDeriveKeyArguments,
                 st.just(b"input"),
-                st.sampled_from([bytes(48)] * 4 + [b""]),
+                st.sampled_from([TRANSPORT_KEY] * 4 + [b""]),
                 VETKD_KEYS,
             ),
         ),

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve, frozen
+from py_arkworks_bls12381 import G1Point
 
 from reference_impl.management.verdicts import (
     Applies,
@@ -59,7 +60,6 @@ from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
 KEY_NAMES = frozenset({"key_1", "test_key_1"})
 """The names of the keys that there are, of every curve and algorithm."""
 HASH_LENGTH = 32
-TRANSPORT_KEY_LENGTH = 48
 MOST_CONFIRMATIONS = 144
 """Source: management-canister, bitcoin_get_utxos and bitcoin_get_balance."""
 MOST_UTXOS = 10_000
@@ -177,10 +177,19 @@ def _vetkd_public_key(
     return _blob_of("vetkd_public_key", "public_key", 96)
 
 
+def _is_transport_key(key: Blob) -> bool:
+    """A compressed point of the group of short keys."""
+    try:
+        point = G1Point.from_compressed_bytes(key)
+    except ValueError:
+        return False
+    return bytes(point.to_compressed_bytes()) == key
+
+
 def _vetkd_derive_key(
     instance: SubnetInstance, call: ManagementCall, arguments: VetkdDeriveKeyArguments
 ) -> Asked | Reject:
-    if len(arguments.transport_public_key) != TRANSPORT_KEY_LENGTH:
+    if not _is_transport_key(arguments.transport_public_key):
         return INVALID
     if arguments.key_id.name not in KEY_NAMES:
         return NO_KEY

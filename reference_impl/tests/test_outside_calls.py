@@ -37,6 +37,10 @@ from spec.values.management import (
 )
 from spec.values.rejects import RejectCode, RejectReason, Reply
 
+TRANSPORT_KEY = bytes.fromhex(
+    "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+)
+"""The generator of the group in which transport keys are."""
 KEY = EcdsaKeyId(EcdsaCurve.SECP256K1, "key_1")
 SCHNORR = SchnorrKeyId(SchnorrAlgorithm.ED25519, "test_key_1")
 VETKD = VetkdKeyId(VetkdCurve.BLS12_381_G2, "key_1")
@@ -48,7 +52,7 @@ QUESTIONS = [
     ("schnorr_public_key", SchnorrPublicKeyArguments(SCHNORR), 0),
     ("sign_with_schnorr", SignWithSchnorrArguments(b"message", SCHNORR), FEE),
     ("vetkd_public_key", VetkdPublicKeyArguments(VETKD), 0),
-    ("vetkd_derive_key", VetkdDeriveKeyArguments(b"", bytes(48), VETKD), FEE),
+    ("vetkd_derive_key", VetkdDeriveKeyArguments(b"", TRANSPORT_KEY, VETKD), FEE),
     (
         "http_request",
         HttpRequestArguments("https://example.com"),

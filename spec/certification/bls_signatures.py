@@ -15,6 +15,14 @@ SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 """The name of the scheme, which separates its hashes from those of others."""
 
 
+def is_point_of_first_group(encoded: Blob) -> bool:
+    """The bytes are a point of the first group, of 48 bytes, in its one compressed form."""
+    try:
+        return bool(G1Point.from_compressed_bytes(encoded).to_compressed_bytes() == encoded)
+    except ValueError:
+        return False
+
+
 @defines("cert.bls")
 def verify_bls_signature(key: Blob, signature: Blob, message: Blob) -> bool:
     """

@@ -16,6 +16,10 @@ from spec.values.identifiers import Blob, CanisterId, Principal, Text
 from spec.values.management import BitcoinNetwork
 from spec.values.rejects import RejectCode
 
+TRANSPORT_KEY = bytes.fromhex(
+    "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+)
+"""The generator of the group in which transport keys are."""
 MAINNET = BitcoinNetwork.MAINNET
 FEE = 30_000_000_000
 """More than any of these calls costs on a subnet of 13 nodes."""
@@ -144,7 +148,7 @@ answered(
     "vetkd_derive_key",
     "A canister has a key derived, encrypted for a transport key",
     ("mgmt.vetkd-derive-key",),
-    lambda _: management.VetkdDeriveKeyArguments(b"input", bytes(48), VETKD),
+    lambda _: management.VetkdDeriveKeyArguments(b"input", TRANSPORT_KEY, VETKD),
     {"encrypted_key": bytes(range(192))},
     bytes(range(192)),
     FEE,
@@ -226,7 +230,7 @@ refused(
     "The derivation of a key is refused without fee",
     ("mgmt.vetkd-derive-key", *NO_FEE),
     "vetkd_derive_key",
-    lambda _: management.VetkdDeriveKeyArguments(b"input", bytes(48), VETKD),
+    lambda _: management.VetkdDeriveKeyArguments(b"input", TRANSPORT_KEY, VETKD),
     1,
 )
 refused(

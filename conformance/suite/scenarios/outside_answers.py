@@ -18,7 +18,7 @@ from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.candid import COVERS, READ, SOME_REFUSED
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.management_calls import REJECTED, asking
-from conformance.suite.scenarios.outside import BIP340, ECDSA, ED25519, FEE, HTTP, MAINNET, VETKD
+from conformance.suite.scenarios.outside import BIP340, ECDSA, ED25519, FEE, HTTP, MAINNET, TRANSPORT_KEY, VETKD
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
 from spec.values import management
@@ -35,7 +35,7 @@ ASKED: Mapping[Text, Mapping[Text, tuple[Maker, int]]] = {
     "signatures": {
         "sign_with_ecdsa": (lambda _: management.SignWithEcdsaArguments(bytes(32), ECDSA), FEE),
         "sign_with_schnorr": (lambda _: management.SignWithSchnorrArguments(b"message", BIP340), FEE),
-        "vetkd_derive_key": (lambda _: management.VetkdDeriveKeyArguments(b"input", bytes(48), VETKD), FEE),
+        "vetkd_derive_key": (lambda _: management.VetkdDeriveKeyArguments(b"input", TRANSPORT_KEY, VETKD), FEE),
     },
     "outcalls": {
         "http_request": (lambda caller: evolve(HTTP, transform=management.HttpTransform(caller, "query")), FEE),

@@ -1,5 +1,7 @@
 """Where the subnet has little left, both engines refuse the same calls and growths by themselves."""
 
+from functools import cache
+
 import pytest
 from attrs import evolve
 
@@ -23,6 +25,7 @@ RESPONSE = largest_response(PROFILE.limits)
 FAILED = 2**32 - 1
 
 
+@cache
 def used() -> int:
     """What two canisters of these use."""
     stage = Stage()

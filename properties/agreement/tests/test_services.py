@@ -42,6 +42,10 @@ from spec.values.management import (
 
 A, B, EMPTY = (Principal(number.to_bytes(8, "big") + b"\x01\x01") for number in range(3))
 MODULE = load("scripted")
+TRANSPORT_KEY = bytes.fromhex(
+    "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+)
+"""The generator of the group in which transport keys are."""
 CHUNKS = (MODULE[: len(MODULE) // 2], MODULE[len(MODULE) // 2 :])
 CANISTERS = (A, A, A, B, EMPTY)
 """One of them gets most of the calls."""
@@ -169,7 +173,7 @@ OF_CANISTERS = (
     ("schnorr_public_key", management.SchnorrPublicKeyArguments(SCHNORR_KEY)),
     ("sign_with_schnorr", management.SignWithSchnorrArguments(b"message", SCHNORR_KEY)),
     ("vetkd_public_key", management.VetkdPublicKeyArguments(MASTER_KEY)),
-    ("vetkd_derive_key", management.VetkdDeriveKeyArguments(b"input", bytes(48), MASTER_KEY)),
+    ("vetkd_derive_key", management.VetkdDeriveKeyArguments(b"input", TRANSPORT_KEY, MASTER_KEY)),
     ("http_request", HttpRequestArguments("https://example.org")),
     ("http_request", HttpRequestArguments("https://example.org", transform=HttpTransform(A, "query", b"context"))),
     ("bitcoin_get_utxos", management.GetUtxosArguments("address", MAINNET)),

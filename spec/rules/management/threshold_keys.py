@@ -1,6 +1,7 @@
 """Keys that the nodes hold together: public keys, signatures and derived keys. All answers come from outside."""
 
 from spec import fees
+from spec.certification.bls_signatures import is_point_of_first_group
 from spec.profile import Profile
 from spec.rules.management.arguments import decoded, management_call, reply
 from spec.rules.management.creation import is_system_assigned
@@ -90,6 +91,12 @@ def vetkd_fee(profile: Profile, subnet_size: Count) -> Cycles:
 def is_known_key(name: Text) -> bool:
     """There is a key of this name."""
     return name in KNOWN_KEYS
+
+
+@opaque
+def is_transport_key(public_key: Blob) -> bool:
+    """The bytes are a point of the group G1 of BLS12-381, in compressed form."""
+    return is_point_of_first_group(public_key)
 
 
 @opaque
@@ -219,7 +226,11 @@ def vetkd_derive_key_call(state: State, message_id: MessageId) -> tuple[CallMess
     """A call to `vetkd_derive_key` that can be served, and its fee."""
     call = management_call(state, message_id, "vetkd_derive_key")
     arguments = decoded(vetkd_derive_key_arguments(call.argument))
-    require_length(arguments.transport_public_key, G1_BYTES, "the transport key has 48 bytes")
+    require(
+        is_transport_key(arguments.transport_public_key),
+        "the transport key is a point of the first group",
+        RejectReason.INVALID_ARGUMENT,
+    )
     require_known_key(arguments.key_id.name)
     fee = vetkd_fee(state.profile, state.subnet.subnet_size)
     require_fee(call, fee)

@@ -34,6 +34,10 @@ from spec.values.management import (
 )
 from spec.values.rejects import RejectReason
 
+TRANSPORT_KEY = bytes.fromhex(
+    "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+)
+"""The generator of the group in which transport keys are."""
 CREATION = management.ProvisionalCreateArguments(settings=management.SettingsArguments(controllers=List.of(USER)))
 
 
@@ -218,7 +222,7 @@ def key_calls(name):
         "sign_with_schnorr": (management.SignWithSchnorrArguments(b"message", schnorr), {"signature": bytes(64)}),
         "vetkd_public_key": (management.VetkdPublicKeyArguments(vetkd), {"public_key": bytes(96)}),
         "vetkd_derive_key": (
-            management.VetkdDeriveKeyArguments(b"input", bytes(48), vetkd),
+            management.VetkdDeriveKeyArguments(b"input", TRANSPORT_KEY, vetkd),
             {"encrypted_key": bytes(192)},
         ),
     }

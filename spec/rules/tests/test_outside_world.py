@@ -28,6 +28,10 @@ from spec.values.management import (
 )
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
+TRANSPORT_KEY = bytes.fromhex(
+    "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
+)
+"""The generator of the group in which transport keys are."""
 PRICE = 10_000_000_000
 ECDSA = EcdsaKeyId(EcdsaCurve.SECP256K1, "key_1")
 BIP340 = SchnorrKeyId(SchnorrAlgorithm.BIP340SECP256K1, "test_key_1")
@@ -40,7 +44,7 @@ URL = "https://example.org"
 
 sign_ecdsa = management.SignWithEcdsaArguments(bytes(32), ECDSA)
 sign_schnorr = management.SignWithSchnorrArguments(b"message", BIP340)
-derive = management.VetkdDeriveKeyArguments(b"input", bytes(48), VETKD)
+derive = management.VetkdDeriveKeyArguments(b"input", TRANSPORT_KEY, VETKD)
 get = HttpRequestArguments(URL, max_response_bytes=1_000)
 HTTP_PRICE = (3_000_000 + 60_000 * 13 + 400 * len(URL) + 800 * 1_000) * 13
 utxos = management.GetUtxosArguments("address", MAINNET)
@@ -197,6 +201,12 @@ def test_a_call_that_waits_for_the_outside_world_holds_up_no_other():
             RejectReason.INVALID_ARGUMENT,
         ),
         ("vetkd_derive_key", evolve(derive, transport_public_key=bytes(47)), RejectReason.INVALID_ARGUMENT),
+        pytest.param(
+            "vetkd_derive_key",
+            evolve(derive, transport_public_key=b"\x01" * 48),
+            RejectReason.INVALID_ARGUMENT,
+            marks=pytest.mark.checklist("prod.ee_tests.test_vetkd_derive_key_rejects_invalid_transport_keys"),
+        ),
         (
             "vetkd_public_key",
             management.VetkdPublicKeyArguments(VETKD, Principal(b"\x04")),
