@@ -1,12 +1,14 @@
 """The machine: which labels are enabled, what a step does, and how a schedule runs."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum
 from functools import cache
 from inspect import Parameter, get_annotations, signature
 from itertools import product
 from typing import Any, Final, NoReturn
 
-from attrs import frozen
+from attrs import field, frozen
 
 import spec.rules  # registers the rules
 from spec.profile import Profile
@@ -16,12 +18,12 @@ from spec.rules.management.rejection import METHODS, first_free_canister_id, fir
 from spec.rules.spontaneous.trimming import CHANGES_KEPT
 from spec.state.canister import Stopped, Stopping, Subnet
 from spec.state.label import Label
-from spec.state.message import CallMessage
-from spec.state.request import Endpoint, Submission, content_of
+from spec.state.message import CallMessage, FuncMessage, Message, QueueName, ResponseMessage, Unordered
+from spec.state.request import Endpoint, Received, Submission, content_of
 from spec.state.state import State
 from spec.transition import RULES, NotEnabled, Output, Rule, Step, Unspecified
 from spec.values.checklist import defines
-from spec.values.containers import List
+from spec.values.containers import List, Queue
 from spec.values.identifiers import (
     ANONYMOUS,
     MANAGEMENT_CANISTER,
@@ -35,6 +37,7 @@ from spec.values.identifiers import (
 )
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode
+from spec.values.remembering import RememberingLast
 
 OUTSIDE: Final[frozenset[str]] = frozenset({"submit_request", "submit_management_request", "submit_subnet_request"})
 """Rules whose labels come from users, not from the system. Checklist: `unspec.spont.request-loss`."""
@@ -80,7 +83,32 @@ def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
     Raises `ValueError` for an unknown rule, for other variables than the rule has, and for a number that is no reject
     code.
     """
-    return RULES[label.rule](state, **choices_of(label)) if label.rule in RULES else _unknown_rule(label)
+    return RECENT.step(state, label)
+
+
+@frozen
+class RecentSteps:
+    """
+    The last steps that could be taken: each is computed once, though several ask for it.
+
+    Whether a label is enabled, whether what was seen agrees with it, and what the state after is depend on one step.
+    """
+
+    kept: deque[tuple[State, Rule, Label, Step]] = field(factory=lambda: deque(maxlen=4))
+
+    def step(self, state: State, label: Label) -> Step | NotEnabled | Unspecified:
+        """What the label does."""
+        rule = RULES[label.rule] if label.rule in RULES else _unknown_rule(label)
+        for known_state, known_rule, known_label, step in self.kept:
+            if known_state is state and known_rule is rule and known_label == label:
+                return step
+        outcome = rule(state, **choices_of(label))
+        if isinstance(outcome, Step):
+            self.kept.append((state, rule, label, outcome))
+        return outcome
+
+
+RECENT: Final = RecentSteps()
 
 
 def _unknown_rule(label: Label) -> NoReturn:
@@ -95,13 +123,14 @@ def choices_of(label: Label) -> dict[str, Any]:
     """
     rule = RULES[label.rule] if label.rule in RULES else _unknown_rule(label)
     expected = free_variables(rule.body)
-    given = label.arguments()
-    choices = {**defaults_of(rule.body), **given}
+    choices = {**defaults_of(rule.body), **label.arguments()}
     if choices.keys() != expected.keys():
-        raise ValueError(f"{label.rule} has the free variables {sorted(expected)}, not {sorted(given)}")
-    # A schedule may give reject codes as numbers.
-    codes = {name: RejectCode(choices[name]) for name, kind in expected.items() if kind is RejectCode}
-    return choices | codes
+        given = sorted(label.arguments())
+        raise ValueError(f"{label.rule} has the free variables {sorted(expected)}, not {given}")
+    for name in codes_among(rule.body):
+        # A schedule may give reject codes as numbers.
+        choices[name] = RejectCode(choices[name])
+    return choices
 
 
 def canonical_label(label: Label) -> Label:
@@ -147,6 +176,12 @@ def defaults_of(body: Callable[..., Step]) -> Mapping[str, Any]:
     return {each.name: each.default for each in parameters if each.default is not Parameter.empty}
 
 
+@cache
+def codes_among(body: Callable[..., Step]) -> Sequence[str]:
+    """The free variables that are reject codes."""
+    return [name for name, kind in free_variables(body).items() if kind is RejectCode]
+
+
 def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None) -> Iterator[Label]:
     """Canonical labels of a rule with every combination of values of its free variables; of those fixed, this one."""
     variables = free_variables(rule.body)
@@ -161,12 +196,82 @@ def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None)
                     yield Label(rule.name, {"canister_id": canister_id, "index": index})
         return
     given = fixed or {}
-    choices = [
-        [one for one in values_of(state, rule, name, variables[name]) if name not in given or one == given[name]]
-        for name in names
-    ]
+    choices: list[list[Any]] = []
+    for name in names:
+        is_of_message = variables[name] is MessageId
+        values = handled_by(state, rule) if is_of_message else values_of(state, rule, name, variables[name])
+        choices.append([one for one in values if name not in given or one == given[name]])
+        if not choices[-1]:
+            return
+    is_canonical = not defaults_of(rule.body)
     for values in product(*choices):
-        yield canonical_label(Label(rule.name, dict(zip(names, values, strict=True))))
+        label = Label(rule.name, dict(zip(names, values, strict=True)))
+        yield label if is_canonical else canonical_label(label)
+
+
+def handled_by(state: State, rule: Rule) -> Sequence[int]:
+    """The messages that a rule may handle; of the others it need not be asked, since what it requires says so."""
+    kind = HANDLED.get(rule.name)
+    method_name = METHOD_OF.get(rule.name)
+    if kind is None and method_name is None:
+        return state.messages.ids()
+    sorted_out = sort_out(state.messages)
+    return sorted_out.by_kind.get(kind, []) if kind else sorted_out.calls_of_methods.get(method_name or "", [])
+
+
+class Kind(Enum):
+    """A kind of messages that some rules handle and no others."""
+
+    RESPONSE = "responses"
+    FUNCTION = "functions about to run"
+    CANISTER_CALL = "calls to canisters that no older message of the same queue holds up"
+
+
+HANDLED: Final[Mapping[str, Kind]] = {
+    "respond_to_user": Kind.RESPONSE,
+    "callback_invocation": Kind.RESPONSE,
+    "callback_of_deleted_context": Kind.RESPONSE,
+    "message_execution": Kind.FUNCTION,
+    "call_context_creation": Kind.CANISTER_CALL,
+    "reject_call_to_missing_canister": Kind.CANISTER_CALL,
+    "reject_call_to_empty_canister": Kind.CANISTER_CALL,
+    "reject_call_to_stopped_canister": Kind.CANISTER_CALL,
+    "reject_call_to_frozen_canister": Kind.CANISTER_CALL,
+    "reject_call_with_insufficient_cycles": Kind.CANISTER_CALL,
+    "reject_call_to_canister_out_of_cycles": Kind.CANISTER_CALL,
+}
+"""Which messages a rule handles, where it requires one kind of them."""
+
+
+@frozen
+class SortedMessages:
+    """The messages of a queue by what can be done with them, each list in the order of the queue."""
+
+    by_kind: Mapping[Kind, list[int]]
+    calls_of_methods: Mapping[MethodName, list[int]]
+    """The calls to the management canister that no older message of the same queue holds up, by method."""
+
+
+@RememberingLast
+def sort_out(messages: Queue[Message]) -> SortedMessages:
+    """The messages by what can be done with them."""
+    by_kind: dict[Kind, list[int]] = {kind: [] for kind in Kind}
+    of_methods: dict[MethodName, list[int]] = {}
+    begun: set[QueueName] = set()
+    for message_id, message in messages.entries:
+        if isinstance(message, ResponseMessage):
+            by_kind[Kind.RESPONSE].append(message_id)
+            continue
+        if isinstance(message, FuncMessage):
+            by_kind[Kind.FUNCTION].append(message_id)
+        elif not isinstance(message.queue, Unordered) and message.queue in begun:
+            continue
+        elif message.callee == MANAGEMENT_CANISTER:
+            of_methods.setdefault(message.method_name, []).append(message_id)
+        else:
+            by_kind[Kind.CANISTER_CALL].append(message_id)
+        begun.add(message.queue)
+    return SortedMessages(by_kind, of_methods)
 
 
 def rejections(state: State, rule_name: Text, fixed: Mapping[str, Any]) -> Iterator[Label]:
@@ -186,7 +291,8 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
     if kind is MessageId:
         return message_ids(state, METHOD_OF.get(rule.name))
     if kind is RequestId:
-        return state.requests.keys()
+        known = state.requests.keys()
+        return known if rule.name != "initiate_call" else [each for each in known if is_received(state, each)]
     if kind is CallContextId:
         fresh = max(state.call_contexts.keys(), default=-1) + 1
         return [fresh] if rule.name.endswith("context_creation") else state.call_contexts.keys()
@@ -220,6 +326,11 @@ def values_of(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:
     if name in defaults_of(rule.body):
         return [defaults_of(rule.body)[name]]
     raise AssertionError(f"{rule.name}: no values are known for {name}")
+
+
+def is_received(state: State, request_id: RequestId) -> bool:
+    """The request waits for the system; of the others no call is initiated."""
+    return isinstance(state.requests[request_id].status, Received)
 
 
 METHOD_OF: Final[Mapping[str, MethodName]] = {rule.name: name for name, rules in METHODS.items() for rule in rules}

@@ -13,12 +13,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 from attrs import frozen
 
 from spec.state.call_context import FailedExecution
-from spec.state.message import FuncMessage
+from spec.state.message import FuncMessage, Message
 from spec.state.request import RequestStatus
 from spec.state.state import State
+from spec.values.containers import Queue
 from spec.values.identifiers import CanisterId, RequestId, Text
 from spec.values.quantities import Cycles, Instructions
 from spec.values.rejects import USUAL_CODES, Reject, RejectCode, RejectReason, system_reject
+from spec.values.remembering import RememberingLast
 
 
 class BurnReason(Enum):
@@ -186,6 +188,19 @@ def unspecified(because: Text) -> None:
     raise _Silence(because)
 
 
+def _none_is_about_to_run(messages: Queue[Message]) -> bool:
+    return messages.none(lambda message: isinstance(message, FuncMessage))
+
+
+_remembered: Final = RememberingLast(_none_is_about_to_run)
+
+
+def none_is_about_to_run(messages: Queue[Message]) -> bool:
+    """No function is about to run. Every rule asks it of the same state."""
+    # Reason: the answer about unknown messages is a term that belongs to one path of a proof.
+    return (_remembered if type(messages) is Queue else _none_is_about_to_run)(messages)
+
+
 @frozen
 class Rule:
     """A registered rule."""
@@ -205,10 +220,7 @@ class Rule:
         """Takes the rule in a state, with values for its free variables."""
         try:
             if not self.completes_execution:
-                require(
-                    state.messages.none(lambda message: isinstance(message, FuncMessage)),
-                    "no created call context waits for its execution",
-                )
+                require(none_is_about_to_run(state.messages), "no created call context waits for its execution")
             return self.body(state, **choices)
         except _ConditionFailed as failed:
             return NotEnabled(failed.condition, failed.reject)

@@ -7,10 +7,12 @@ entries. Functions handed to a bulk operation must be pure.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import evolve, field, frozen
 from rpds import HashTrieMap
+
+from spec.values.remembering import RememberingLast
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -148,6 +150,12 @@ class Map(Generic[Key, Value]):
         return List(tuple(make(value) for key, value in self.items() if selected(key, value)))
 
 
+@RememberingLast
+def _by_id(entries: tuple[tuple[int, Any], ...]) -> dict[int, Any]:
+    """The items of a queue by their ids."""
+    return dict(entries)
+
+
 @frozen
 class Queue(Generic[Item]):
     """
@@ -163,10 +171,11 @@ class Queue(Generic[Item]):
     """The id that the next item to enter gets."""
 
     def __contains__(self, item_id: int) -> bool:
-        return any(known == item_id for known, _ in self.entries)
+        return item_id in _by_id(self.entries)
 
     def __getitem__(self, item_id: int) -> Item:
-        return next(item for known, item in self.entries if known == item_id)
+        item: Item = _by_id(self.entries)[item_id]
+        return item
 
     def __len__(self) -> int:
         return len(self.entries)
