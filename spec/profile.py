@@ -287,7 +287,7 @@ class Capacities:
     """How many HTTPS outcalls may be under way."""
 
 
-@frozen
+@frozen(cache_hash=True)
 class Profile:
     """All constants of one instance of the Internet Computer."""
 

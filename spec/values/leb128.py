@@ -5,9 +5,16 @@ The reader of WebAssembly modules has its own way: there a number has a width, a
 Source: the Candid specification, "Notation".
 """
 
+from typing import Final
+
+SINGLE_BYTES: Final = tuple(bytes((number,)) for number in range(0x80))
+"""The encodings of the numbers that take one byte: most numbers do."""
+
 
 def encode_unsigned(number: int) -> bytes:
     """The shortest encoding of a natural number."""
+    if 0 <= number < 0x80:
+        return SINGLE_BYTES[number]
     encoded = bytearray()
     while number >= 0x80:
         encoded.append(number & 0x7F | 0x80)

@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final
 
 from spec.values.identifiers import RequestId
 from spec.values.leb128 import encode_unsigned
@@ -14,7 +16,7 @@ def hash_of_value(value: HashedValue) -> bytes:
     """The hash of one value, 32 bytes. Texts and blobs with the same bytes have the same hash."""
     match value:
         case str():
-            return hashlib.sha256(value.encode()).digest()
+            return _hash_of_text(value) if len(value) <= SHORT else hashlib.sha256(value.encode()).digest()
         case bytes():
             return hashlib.sha256(value).digest()
         case int():
@@ -23,6 +25,15 @@ def hash_of_value(value: HashedValue) -> bytes:
             return hash_of_map(value)
         case _:
             return hashlib.sha256(b"".join(hash_of_value(element) for element in value)).digest()
+
+
+SHORT: Final = 32
+"""Texts of at most so many characters, which names of fields and methods are, are hashed once."""
+
+
+@lru_cache(maxsize=1 << 10)
+def _hash_of_text(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
 
 
 def hash_of_map(fields: Mapping[str, HashedValue]) -> bytes:

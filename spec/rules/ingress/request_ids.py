@@ -1,6 +1,7 @@
 """The content of a request as it is signed and hashed, and its id."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from spec.certification.envelope import RequestKind
 from spec.state.request import Request
@@ -12,6 +13,7 @@ from spec.values.request_id import HashedValue, hash_of_map
 
 @opaque
 @defines("http.request-id")
+@lru_cache(maxsize=256)
 def request_id_of(request: Request) -> RequestId:
     """The representation-independent hash of a call. Source: https-interface, request id."""
     return RequestId(hash_of_map(request_content(request, RequestKind.CALL)))

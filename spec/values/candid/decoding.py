@@ -36,6 +36,17 @@ How many values that take no bytes (null, empty records) a message may hold beyo
 Candid leaves it open and asks decoders to have such a limit, because a few bytes can announce billions of such values.
 """
 
+KNOWN_TYPES: Final[dict[int, dict[bytes, tuple[list[CandidType], list[CandidType]]]]] = {}
+"""
+What stood before the values of messages that were read: by its length and its bytes, the table of types and the types
+of the values.
+"""
+
+KEPT_LENGTHS: Final = 64
+KEPT_OF_A_LENGTH: Final = 64
+LONGEST_KEPT: Final = 4_096
+"""So many lengths, and bytes of each length, are kept, none of them longer."""
+
 Item = TypeVar("Item")
 
 
@@ -54,15 +65,44 @@ class WireReader:
         self.values_without_bytes_left = len(self.blob) + FREE_VALUES_WITHOUT_BYTES
         if not self.blob.startswith(MAGIC):
             raise MalformedCandid("the message does not begin with DIDL")
+        argument_types = self.types_read_before() or self.types()
+        values = [self.value(candid_type, 0) for candid_type in argument_types]
+        if self.position != len(self.blob):
+            raise MalformedCandid(f"{len(self.blob) - self.position} bytes follow the last value")
+        return argument_types, values
+
+    def types(self) -> list[CandidType]:
+        """The types of the values. What stands before the values is remembered."""
         self.position = len(MAGIC)
         entries = self.count()
         self.table = self.several(entries, lambda: self.definition(entries))
         self.check_methods()
         argument_types = self.several(self.count(), lambda: self.type_reference(entries))
-        values = [self.value(candid_type, 0) for candid_type in argument_types]
-        if self.position != len(self.blob):
-            raise MalformedCandid(f"{len(self.blob) - self.position} bytes follow the last value")
-        return argument_types, values
+        self.remember(argument_types)
+        return argument_types
+
+    def remember(self, argument_types: list[CandidType]) -> None:
+        """Keeps what was read before the values."""
+        alike = KNOWN_TYPES.setdefault(self.position, {})
+        if len(KNOWN_TYPES) > KEPT_LENGTHS or len(alike) >= KEPT_OF_A_LENGTH:
+            KNOWN_TYPES.clear()
+        elif self.position <= LONGEST_KEPT:
+            alike[self.blob[: self.position]] = self.table, argument_types
+
+    def types_read_before(self) -> list[CandidType] | None:
+        """
+        The types, if a message with the same ones was read before.
+
+        What is read of a message before its values depends on these bytes alone: everything that is counted there
+        takes a byte there.
+        """
+        for length, alike in KNOWN_TYPES.items():
+            known = alike.get(self.blob[:length])
+            if known is not None:
+                self.position = length
+                self.table, argument_types = known
+                return argument_types
+        return None
 
     # Bytes and numbers
 
@@ -80,6 +120,9 @@ class WireReader:
         return self.take(end + 1 - self.position)
 
     def unsigned(self) -> int:
+        if self.position < len(self.blob) and self.blob[self.position] < 0x80:
+            self.position += 1
+            return self.blob[self.position - 1]
         return from_groups(self.groups())
 
     def signed(self) -> int:

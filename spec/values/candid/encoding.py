@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 
 from attrs import field, frozen
 
@@ -49,11 +50,23 @@ def encode(types: Sequence[CandidType], values: Sequence[CandidValue], definitio
     """
     if len(types) != len(values):
         raise ValueError(f"{len(values)} values cannot have {len(types)} types")
-    table = _Table(definitions or {})
+    known = definitions or {}
+    before = _types_written(types, known) if known else _closed_types_written(tuple(types))
+    return before + b"".join(_value(v, t, known) for v, t in zip(values, types, strict=True))
+
+
+def _types_written(types: Sequence[CandidType], definitions: Definitions) -> bytes:
+    """What stands before the values: the definitions of types, and the types."""
+    table = _Table(definitions)
     type_indices = b"".join(table.index_of(candid_type) for candid_type in types)
-    content = b"".join(_value(v, t, table.definitions) for v, t in zip(values, types, strict=True))
     definitions_written = encode_unsigned(len(table.rows)) + b"".join(table.rows)
-    return MAGIC + definitions_written + encode_unsigned(len(types)) + type_indices + content
+    return MAGIC + definitions_written + encode_unsigned(len(types)) + type_indices
+
+
+@lru_cache(maxsize=1 << 10)
+def _closed_types_written(types: tuple[CandidType, ...]) -> bytes:
+    """The same of types that need no definitions: written once for many messages."""
+    return _types_written(types, {})
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from enum import Enum, IntEnum
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
@@ -52,6 +53,7 @@ FieldLabel = str | int
 """The name of a field, or its id where it has none."""
 
 
+@lru_cache(maxsize=1 << 14)
 def field_id(label: FieldLabel) -> int:
     """The id of a field: a number stands for itself, a name for its hash."""
     if isinstance(label, int):
@@ -75,35 +77,35 @@ def _in_order(fields: "Mapping[str, CandidType] | Iterable[tuple[FieldLabel, Can
     return tuple(pairs)
 
 
-@frozen
+@frozen(cache_hash=True)
 class Opt:
     """`opt T`: `None`, or `Some` of a value of `T`."""
 
     content: "CandidType"
 
 
-@frozen
+@frozen(cache_hash=True)
 class Vec:
     """`vec T`: a tuple of values of `T`; for `vec nat8` the bytes themselves."""
 
     element: "CandidType"
 
 
-@frozen
+@frozen(cache_hash=True)
 class Record:
     """`record {...}`: a dictionary from the labels to the values. Made from a mapping or from pairs."""
 
     fields: Fields = field(default=(), converter=_in_order)
 
 
-@frozen
+@frozen(cache_hash=True)
 class Variant:
     """`variant {...}`: a `Case`. Made from a mapping or from pairs."""
 
     fields: Fields = field(default=(), converter=_in_order)
 
 
-@frozen
+@frozen(cache_hash=True)
 class Func:
     """`func (...) -> (...)`: a `FunctionReference`."""
 
@@ -112,7 +114,7 @@ class Func:
     annotations: frozenset[FunctionAnnotation] = frozenset()
 
 
-@frozen
+@frozen(cache_hash=True)
 class Service:
     """`service {...}`: a `ServiceReference`. Each method's type is a `Func`, or a `Defined` one."""
 

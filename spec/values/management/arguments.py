@@ -181,7 +181,7 @@ MANAGEMENT_METHODS: Final[frozenset[MethodName]] = frozenset(_RECORDS) | frozens
 
 
 SHORT: Final = 4_096
-"""Arguments of at most so many bytes are decoded once, though several rules ask for them."""
+"""Arguments of at most so many bytes are kept decoded in large numbers: several rules ask for each. Of longer, few."""
 
 
 @defines("mgmt-general.candid-interface", "unspec.fn.candid-decoding")
@@ -191,7 +191,7 @@ def decode_arguments(method_name: MethodName, argument: Blob) -> AnyArguments | 
 
     The record's class is that of the method, for instance `InstallCodeArguments` for `install_code`.
     """
-    return _decode_short(method_name, argument) if len(argument) <= SHORT else _decode(method_name, argument)
+    return (_decode_short if len(argument) <= SHORT else _decode_long)(method_name, argument)
 
 
 def _decode(method_name: MethodName, argument: Blob) -> AnyArguments | None:
@@ -207,7 +207,8 @@ def _decode(method_name: MethodName, argument: Blob) -> AnyArguments | None:
             return None
 
 
-_decode_short = lru_cache(maxsize=256)(_decode)
+_decode_short = lru_cache(maxsize=1 << 10)(_decode)
+_decode_long = lru_cache(maxsize=8)(_decode)
 
 
 def _shape_of(method_name: MethodName) -> tuple[CandidType, Callable[[Values], AnyArguments]]:
