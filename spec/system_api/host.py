@@ -1,7 +1,8 @@
 """How a call of an import reaches its meaning: charge, check of the context, effect."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from spec.system_api.execution_state import Execution
 from spec.system_api.table import IMPORTS, SystemFunction
@@ -13,9 +14,27 @@ MODULE = "ic0"
 """The import module of all functions."""
 
 
-def host_functions(execution: Execution) -> Mapping[tuple[str, str], HostFunction]:
-    """All imports of the System API, working on one execution."""
-    return {(MODULE, row.name): host_function(row, execution) for row in IMPORTS.values()}
+ROWS: Final = {(MODULE, row.name): row for row in IMPORTS.values()}
+"""The rows by module and name."""
+
+
+class HostFunctions(Mapping[tuple[str, str], HostFunction]):
+    """All imports of the System API, working on one execution; each is made when a module asks for it."""
+
+    def __init__(self, execution: Execution) -> None:
+        self._execution = execution
+
+    def __getitem__(self, name: tuple[str, str]) -> HostFunction:
+        return host_function(ROWS[name], self._execution)
+
+    def __contains__(self, name: object) -> bool:
+        return name in ROWS
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(ROWS)
+
+    def __len__(self) -> int:
+        return len(ROWS)
 
 
 def host_function(row: SystemFunction, execution: Execution) -> HostFunction:

@@ -26,7 +26,7 @@ from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
 from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Reject, Reply, Response
-from spec.wasm.initial import initial_memory, initial_state, persistent_global_indices
+from spec.wasm.initial import initial_memory, initial_state
 from spec.wasm.syntax import ExternalKind, Module
 from spec.wasm.traps import Trap
 
@@ -112,7 +112,7 @@ class WasmCanisterModule:
     @property
     def global_types(self) -> List[GlobalType]:
         """The types of the globals that a state holds."""
-        types = (self.module.globals[index].value_type for index in persistent_global_indices(self.module))
+        types = (self.module.globals[index].value_type for index in self.module.persistent_global_indices)
         # A reference is kept as the index of its function.
         return List(tuple(GlobalType.I32 if kind.is_reference else GlobalType(kind.value) for kind in types))
 
@@ -405,5 +405,5 @@ def _parse(raw: Blob, profile: Profile) -> WasmCanisterModule | MalformedModule:
         heap, values = initial_memory(module), initial_state(module).globals
     except Trap as trap:
         return MalformedModule(f"the module cannot be instantiated: {trap.reason}")
-    kept = tuple(values[index] for index in persistent_global_indices(module))
+    kept = tuple(values[index] for index in module.persistent_global_indices)
     return WasmCanisterModule(decoded, WasmState(MANAGEMENT_CANISTER, heap, globals=kept))

@@ -14,7 +14,7 @@ from spec.system_api.causes import cause_of
 from spec.system_api.context import CHANGES_KEPT, INSTALLING, REPLICATED, Context
 from spec.system_api.debugging import AskedFor
 from spec.system_api.execution_state import Execution, Parameters, start_execution
-from spec.system_api.host import host_functions
+from spec.system_api.host import HostFunctions
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Text
@@ -217,7 +217,7 @@ def _run(invocation: Invocation) -> Finished:
     execution = start_execution(context, parameters, wasm_state, wasm64, limit)
     instance = instantiate(
         module,
-        host_functions(execution),
+        HostFunctions(execution),
         counter=limit,
         memory=wasm_state.wasm_memory,
         globals=wasm_state.globals,

@@ -40,7 +40,7 @@ from spec.wasm.flat_code import (
     Step,
     flat_code,
 )
-from spec.wasm.initial import InitialState, initial_memory, initial_state, persistent_global_indices
+from spec.wasm.initial import InitialState, initial_memory, initial_state
 from spec.wasm.memory import Memory
 from spec.wasm.store import (
     CALL_STACK_EXHAUSTED,
@@ -66,7 +66,7 @@ class Instance(Store):
     def __init__(
         self,
         module: Module,
-        imported: Sequence["HostFunction"],
+        host: Mapping[tuple[str, str], "HostFunction"],
         initial: InitialState,
         memory: Memory | None,
         counter: int,
@@ -74,7 +74,9 @@ class Instance(Store):
         maximum_call_depth: int,
     ) -> None:
         self.module = module
-        self.imported = imported
+        self.host = host
+        self.imported: list[HostFunction | None] = [None] * len(module.imported_functions)
+        """The imported functions that were called, by index."""
         self.counter = self.limit = counter
         self.one_slice = one_slice
         self.memory = memory
@@ -92,7 +94,7 @@ class Instance(Store):
     def invoke(self, function_index: int, arguments: Sequence[int]) -> list[int]:
         """Calls a function with bit patterns; its results likewise. Raises as in `spec.wasm.traps`."""
         if function_index < len(self.imported):
-            return list(self.imported[function_index](self, arguments))
+            return list(self.host_function(function_index)(self, arguments))
         return self._run(function_index, arguments)
 
     def invoke_table_element(
@@ -125,7 +127,7 @@ class Instance(Store):
 
     def persistent_globals(self) -> tuple[int, ...]:
         """The values of the globals that outlive an execution, in the order of their indices."""
-        return tuple(self.globals[index] for index in persistent_global_indices(self.module))
+        return tuple(self.globals[index] for index in self.module.persistent_global_indices)
 
     # Calls
 
@@ -153,12 +155,20 @@ class Instance(Store):
             self.code[function_index] = code
         return code
 
+    def host_function(self, function_index: int) -> "HostFunction":
+        """An imported function; looked up when it is first called."""
+        function = self.imported[function_index]
+        if function is None:
+            entry = self.module.imported_functions[function_index]
+            function = self.imported[function_index] = self.host[entry.module, entry.name]
+        return function
+
     def call_host(self, function_index: int, stack: list[int]) -> None:
         """Calls an imported function with operands from the stack."""
         number = len(self.module.function_type(function_index).parameters)
         arguments = stack[len(stack) - number :]
         del stack[len(stack) - number :]
-        stack.extend(self.imported[function_index](self, arguments))
+        stack.extend(self.host_function(function_index)(self, arguments))
 
     def _entered(self, step: Step, stack: list[int], depth: Count) -> FlatCode | None:
         """The code that a call goes on with, at so many calls in progress; None if the host has answered."""
@@ -281,14 +291,13 @@ HostFunction = Callable[[Instance, Sequence[int]], Sequence[int]]
 """An imported function: the instance that calls and the arguments, to the results. It may raise `Trap`."""
 
 
-def linked(module: Module, host: Mapping[tuple[str, str], HostFunction]) -> list[HostFunction]:
-    """The functions that a module imports, by index. Raises `LinkError` if there is no such function."""
+def check_imports(module: Module, host: Mapping[tuple[str, str], HostFunction]) -> None:
+    """Raises `LinkError` unless the module imports nothing but functions that there are."""
     for entry in module.imports:
         if not isinstance(entry.description, int):
             raise LinkError(f"{entry.module}.{entry.name} is not a function: only functions can be imported")
         if (entry.module, entry.name) not in host:
             raise LinkError(f"unknown import {entry.module}.{entry.name}")
-    return [host[entry.module, entry.name] for entry in module.imports]
 
 
 def instantiate(
@@ -309,14 +318,14 @@ def instantiate(
     persistent globals are put in, in the order of their indices. None stands for what the module itself says. Tables
     and passive segments are always fresh. Raises `LinkError`, or `Trap` if an active segment does not fit.
     """
-    imported = linked(module, host)
+    check_imports(module, host)
     initial = initial_state(module)
     heap = None
     if module.memories:
         contents = initial_memory(module) if memory is None else memory
         heap = Memory(contents, module.memories[0], maximum_memory_pages)
-    instance = Instance(module, imported, initial, heap, counter, one_slice, maximum_call_depth)
+    instance = Instance(module, host, initial, heap, counter, one_slice, maximum_call_depth)
     if globals is not None:
-        for index, value in zip(persistent_global_indices(module), globals, strict=True):
+        for index, value in zip(module.persistent_global_indices, globals, strict=True):
             instance.globals[index] = value
     return instance

@@ -11,7 +11,7 @@ from spec.values.quantities import OS_PAGE, WASM_PAGE
 from spec.wasm.flat_code import FlatCode
 from spec.wasm.memory import OUT_OF_BOUNDS
 from spec.wasm.store import LARGEST_TABLE, TABLE_OUT_OF_BOUNDS
-from spec.wasm.syntax import NULL, DataSegment, ElementSegment, Expression, ExternalKind, Module, SegmentMode
+from spec.wasm.syntax import NULL, DataSegment, ElementSegment, Expression, Module, SegmentMode
 from spec.wasm.traps import Trap
 
 
@@ -123,14 +123,3 @@ def initial_memory(module: Module) -> LinearMemory:
         changed = ((number, bytes(page)) for number, page in pages.items())
         memory = _memories[module] = LinearMemory().with_pages(wasm_pages, changed)
     return memory
-
-
-def persistent_global_indices(module: Module) -> tuple[int, ...]:
-    """The globals that outlive an execution: those defined in the module that are mutable or exported."""
-    exported = {entry.index for entry in module.exports if entry.kind is ExternalKind.GLOBAL}
-    first = len(module.imported_globals)
-    return tuple(
-        index
-        for index, entry in enumerate(module.globals)
-        if index >= first and (entry.is_mutable or index in exported)
-    )

@@ -331,6 +331,22 @@ class Module:
             return self.types[block_type]
         return FunctionType((), (block_type,))
 
+    @cached_property
+    def persistent_global_indices(self) -> tuple[int, ...]:
+        """The globals that outlive an execution: those defined in the module that are mutable or exported."""
+        exported = {entry.index for entry in self.exports if entry.kind is ExternalKind.GLOBAL}
+        first = len(self.imported_globals)
+        return tuple(
+            index
+            for index, entry in enumerate(self.globals)
+            if index >= first and (entry.is_mutable or index in exported)
+        )
+
+    @cached_property
+    def _exported_indices(self) -> dict[tuple[str, ExternalKind], int]:
+        """The index of each export by its name and kind."""
+        return {(entry.name, entry.kind): entry.index for entry in reversed(self.exports)}
+
     def exported(self, name: str, kind: ExternalKind) -> int | None:
         """The index of what is exported under a name, or None."""
-        return next((entry.index for entry in self.exports if entry.name == name and entry.kind is kind), None)
+        return self._exported_indices.get((name, kind))

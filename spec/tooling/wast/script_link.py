@@ -166,7 +166,8 @@ class LinkedInstance(Instance):
         memory: Memory | None,
         others: list["LinkedInstance"],
     ) -> None:
-        super().__init__(module, imported, initial, memory, COUNTER, None, CALL_DEPTH)
+        super().__init__(module, {}, initial, memory, COUNTER, None, CALL_DEPTH)
+        self.imported = list(imported)
         self.others = others
 
     def call(self, name: str, arguments: Sequence[int]) -> list[int]:
