@@ -6,6 +6,7 @@ Source: certification, certificate and lookup.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -62,6 +63,7 @@ EMPTY: Final = Empty()
 
 
 @defines("cert.domain-separators")
+@cache
 def domain_separator(name: str) -> Blob:
     """The bytes that keep hashes and signatures of different kinds apart: the length in one byte, then the name."""
     return bytes([len(name)]) + name.encode()
@@ -265,7 +267,7 @@ def _pruned(tree: HashTree, wanted: Mapping[Label, Sequence[Path]], shown: set[L
         case Fork(left, right):
             parts = _pruned(left, wanted, shown), _pruned(right, wanted, shown)
             if all(isinstance(part, Pruned | Empty) for part in parts):
-                return Pruned(reconstruct(tree))
+                return Pruned(reconstruct(Fork(*parts)))
             return Fork(*parts)
         case Labeled(label, subtree) if label in shown:
             below = wanted.get(label)
