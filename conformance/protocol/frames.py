@@ -29,7 +29,9 @@ def read_frame(line: bytes) -> Any:
     except UnicodeDecodeError as problem:
         raise WireError(f"frame: the line is not UTF-8 at byte {problem.start}") from None
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
+        if text.startswith(BYTE_ORDER_MARK):
+            raise json.JSONDecodeError("Unexpected UTF-8 BOM (decode using utf-8-sig)", text, 0)
+        value = DECODER.decode(text)
     except json.JSONDecodeError as problem:
         raise WireError(f"frame: the line is not JSON at character {problem.pos}: {problem.msg}") from None
     except RecursionError:
@@ -58,6 +60,12 @@ def _integer(digits: Text) -> int:
     if len(digits.removeprefix("-")) > MOST_DIGITS:
         raise WireError(f"frame: an integer has more than {MOST_DIGITS} digits")
     return int(digits)
+
+
+DECODER: Final = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_int=_integer)
+"""Made once: every line is read with it."""
+
+BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def _is_flat(text: Text) -> bool:

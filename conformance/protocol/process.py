@@ -57,6 +57,9 @@ FAREWELL: Final = 1.0
 
 Result = TypeVar("Result")
 
+ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+"""Made once: every line is written with it."""
+
 _running: "WeakSet[Process]" = WeakSet()
 """The processes that have not been ended."""
 
@@ -167,7 +170,7 @@ class Process:
     def request(self, verb: str, arguments: dict[str, Any], read: Callable[[Any], Result]) -> Result:
         """Sends a request and reads the result of its response. Raises `ImplementationError`."""
         self._last_id += 1
-        frame = json.dumps({"id": self._last_id, "verb": verb, "arguments": arguments}, separators=(",", ":"))
+        frame = ENCODER.encode({"id": self._last_id, "verb": verb, "arguments": arguments})
         line = self.exchange(verb, frame.encode() + b"\n")
         try:
             return read(self._result(verb, read_frame(line)))
@@ -226,7 +229,7 @@ class Process:
                 elif not ready and self._process.poll() is not None:
                     raise self._died(verb)
         finally:
-            if not self._is_over and self._input in self._selector.get_map():
+            if unsent and not self._is_over:
                 self._selector.unregister(self._input)
         line, _, more = bytes(self._unread).partition(b"\n")
         if more:

@@ -29,9 +29,6 @@ from spec.values.rejects import Reject, RejectCode, RejectReason
 END_OF_TIME: Final[Nanoseconds] = 2**64
 """Canisters are told the time in 64 bits."""
 
-HEXADECIMAL: Final = frozenset("0123456789abcdef")
-"""The digits of a blob."""
-
 LARGEST_NUMBER: Final[int] = 2**53 - 1
 """Larger integers travel as strings: JSON readers in many languages round them."""
 
@@ -78,10 +75,19 @@ def read_time(value: Any, place: str) -> Nanoseconds:
 
 def read_blob(value: Any, place: str) -> bytes:
     """A blob: `0x` and lower-case hexadecimal digits, two a byte."""
-    digits = value.removeprefix("0x") if isinstance(value, str) else None
-    if digits is None or digits == value or len(digits) % 2 or not HEXADECIMAL.issuperset(digits):
+    blob = _blob(value) if isinstance(value, str) else None
+    if blob is None:
         raise WireError(f"{place}: {quoted_value(value)} is not a blob, 0x and lower-case hexadecimal digits")
-    return bytes.fromhex(digits)
+    return blob
+
+
+def _blob(text: str) -> bytes | None:
+    """What a text stands for, if it is just as blobs are written."""
+    try:
+        blob = bytes.fromhex(text[2:])
+    except ValueError:
+        return None
+    return blob if write_blob(blob) == text else None
 
 
 def read_principal(value: Any, place: str) -> Principal:
