@@ -10,10 +10,12 @@ from spec.machine import (
     canonical_label,
     choices_of,
     enabled,
+    free_variables,
     initial_state,
     run,
     step,
     submission_label,
+    values_of,
 )
 from spec.rules.tests.worlds import (
     NOW,
@@ -40,7 +42,7 @@ from spec.rules.tests.worlds import (
 )
 from spec.state.canister import Empty, StopCall, Stopped, Stopping
 from spec.state.label import Label
-from spec.state.message import ResponseMessage
+from spec.state.message import Between, ResponseMessage
 from spec.state.request import Processing, Replied
 from spec.state.state import State
 from spec.transition import RULES, NotEnabled, RequestStatusChanged, Rule, Step
@@ -254,8 +256,55 @@ def test_a_request_is_submitted_to_whom_it_is_addressed():
 @pytest.mark.parametrize("name", NAMES)
 def test_a_step_is_a_function_of_state_and_label(name):
     state = worlds()[name]
+    equal = evolve(state)
     for label in enabled(state, spontaneous=True):
-        assert step(state, label) == step(state, label)
+        assert step(state, label) == step(equal, label)
+
+
+def test_a_step_that_several_ask_for_is_computed_once(monkeypatch):
+    right, computed = RULES["initiate_call"], []
+
+    def counting(state, *, request_id):
+        computed.append(request_id)
+        return right.body(state, request_id=request_id)
+
+    counting.__annotations__ = right.body.__annotations__
+    monkeypatch.setitem(RULES, "initiate_call", Rule(right.name, right.title, right.source, counting, False))
+    state, label = worlds()["a request"], Label("initiate_call", {"request_id": REQUEST_ID})
+    assert step(state, label) is step(state, Label("initiate_call", {"request_id": REQUEST_ID}))
+    assert enabled(state)[0] == label
+    assert computed == [REQUEST_ID]
+    step(evolve(state), label)
+    assert computed == [REQUEST_ID, REQUEST_ID]
+
+
+ORDERED = Between(A, B)
+
+
+def a_crowd():
+    """A state with messages of every kind, several calls in one queue, and none about to run."""
+    answered = ResponseMessage(from_canister(1), Reply(b""), 0)
+    calls = [a_call(queue=ORDERED), a_call(queue=ORDERED), a_call(C), a_user_call(REQUEST), answered, answered]
+    managed = asked(management.CanisterIdArguments(A), "start_canister")
+    return world((A, answering()), messages=(*calls, managed), call_contexts=contexts(a_context(A), a_context(C)))
+
+
+@pytest.mark.parametrize("state", [a_crowd(), *worlds().values()])
+def test_a_rule_that_is_not_asked_of_a_message_does_not_handle_it(state):
+    for name, rule in RULES.items():
+        variables = dict(free_variables(rule.body))
+        if variables.pop("message_id", None) is not None:
+            others = [(variable, list(values_of(state, rule, variable, kind))) for variable, kind in variables.items()]
+            choices = {variable: values[0] for variable, values in others if values}
+            listed = {label.arguments()["message_id"] for label in candidates(state, rule)}
+            left_out = [Label(name, {**choices, "message_id": one}) for one in set(state.messages.ids()) - listed]
+            assert not any(isinstance(step(state, label), Step) for label in left_out), name
+
+
+def test_of_a_queue_only_the_oldest_call_is_tried():
+    rule = RULES["reject_call_to_missing_canister"]
+    tried = {label.arguments()["message_id"] for label in candidates(a_crowd(), rule)}
+    assert tried == {0, 2, 3}
 
 
 def test_codes_of_rejections_are_chosen_freely():

@@ -26,7 +26,9 @@ from spec.values.candid import (
     encode,
     field_id,
     is_subtype,
+    read_as_sent,
 )
+from spec.values.candid.decoding import KEPT_LENGTHS, KEPT_OF_A_LENGTH, KNOWN_TYPES
 from spec.values.identifiers import Principal
 
 NULL, BOOL, NAT, INT, TEXT = Primitive.NULL, Primitive.BOOL, Primitive.NAT, Primitive.INT, Primitive.TEXT
@@ -424,3 +426,21 @@ def test_a_damaged_message_gives_a_value_or_a_reason_but_no_crash(pair, choose):
 def test_any_bytes_give_a_value_or_a_reason(blob):
     decoded = decode((Opt(NAT),), blob)
     assert isinstance(decoded, tuple) or decoded.because
+
+
+def test_a_message_with_types_that_were_read_before_is_read_like_the_first():
+    record = Record({"number": Primitive.NAT8, "text": Primitive.TEXT})
+    first, second = (encode((record,), ({"number": number, "text": "x"},)) for number in (1, 2))
+    messages = [first, second, second[:-1], second[:8]]
+    before = list(map(read_as_sent, messages))
+    KNOWN_TYPES.clear()
+    assert list(map(read_as_sent, reversed(messages))) == before[::-1]
+    assert before[0] != before[1]
+    assert all(isinstance(one, CandidError) for one in before[2:])
+
+
+def test_the_types_of_few_messages_are_kept():
+    for number in range(200):
+        read_as_sent(encode((Record({f"field {number}": Primitive.NAT8}),), ({f"field {number}": 1},)))
+        assert sum(map(len, KNOWN_TYPES.values())) <= KEPT_LENGTHS * KEPT_OF_A_LENGTH
+        assert all(len(alike) <= KEPT_OF_A_LENGTH for alike in KNOWN_TYPES.values())
