@@ -21,16 +21,16 @@ from spec.production.rounds.progress import Progress, changed_memory, followed
 from spec.production.rounds.round_state import Beginning, LongExecution
 from spec.rules.management.outside import FREE_METHODS, PRICED_METHODS
 from spec.rules.management.rejection import METHODS, first_reject, some_choices
-from spec.rules.resources import liquid_balance
+from spec.rules.resources import liquid_balance, management_cost
 from spec.state.label import Label
-from spec.state.message import CallMessage
+from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import FromUser
 from spec.state.state import State
 from spec.transition import BurnReason, Rule, Step
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName
 from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
-from spec.values.rejects import RejectCode
+from spec.values.rejects import RejectCode, RejectReason
 
 SNAPSHOT_WRITING: Final = (
     "take_canister_snapshot",
@@ -194,7 +194,7 @@ def handled(progress: Progress, message_id: MessageId) -> Progress:
         assert canister_id is not None
         stop_calls = after.rounds.stop_calls.set(canister_id, ())
         after = evolve(after, rounds=evolve(after.rounds, stop_calls=stop_calls))
-    after = settings_paid(after, call, label)
+    after = work_paid(settings_paid(after, call, label), call, label, fired)
     used = instructions_paid(progress, fired) if call.method_name in EXPENSIVE else 0
     after = evolve(after, management_instructions=after.management_instructions + used)
     if canister_id is None or label.rule not in (*SNAPSHOT_WRITING, "upload_chunk"):
@@ -216,6 +216,37 @@ def settings_paid(progress: Progress, call: CallMessage, label: Label) -> Progre
     fee = ingress_fee(progress.state.profile.fees, size, canister.subnet.subnet_size)
     is_frozen = liquid_balance(progress.state.profile, canister) < fee
     return progress if is_frozen else paid(progress, canister_id, fee)
+
+
+def work_paid(progress: Progress, call: CallMessage, label: Label, fired: Step) -> Progress:
+    """
+    After a canister paid for work that the rules charge nobody for.
+
+    That is putting together a module from chunks, an instruction for each byte that they may have, even if it has
+    another hash than was given; and storing a chunk for which the subnet has no memory.
+    """
+    canister_id = canister_concerned(call.method_name, call.argument)
+    if canister_id is None or canister_id not in progress.state.canisters:
+        return progress
+    limits = progress.state.profile.limits
+    instructions = 0
+    if label.rule == "spontaneous_call_rejection" and call.method_name == "upload_chunk":
+        instructions = limits.upload_chunk_instructions
+    if label.rule == "install_chunked_code" or rejects_for(label, fired, RejectReason.MODULE_HASH_MISMATCH):
+        arguments = management.decode_arguments(call.method_name, call.argument)
+        assert isinstance(arguments, management.InstallChunkedCodeArguments)
+        instructions = limits.chunk_size * len(arguments.chunk_hashes_list)
+    size = progress.state.canisters[canister_id].subnet.subnet_size
+    after = evolve(progress, management_instructions=progress.management_instructions + instructions)
+    return paid(after, canister_id, management_cost(progress.state.profile, instructions, size))
+
+
+def rejects_for(label: Label, fired: Step, reason: RejectReason) -> bool:
+    """The label rejects a management call for this reason."""
+    if label.rule != "management_call_rejection":
+        return False
+    answer = list(fired.state.messages)[-1]
+    return isinstance(answer, ResponseMessage) and getattr(answer.response, "reason", None) is reason
 
 
 def stored(before: State, after: State, canister_id: CanisterId, call: CallMessage) -> ByteCount:

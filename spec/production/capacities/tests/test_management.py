@@ -9,14 +9,14 @@ from spec.production.capacities.tests.growing import MIB, PAGES_OF_MIB
 from spec.production.capacities.tests.test_executions import holding, one_of
 from spec.production.rounds.tests.playing import Played, asking, doing
 from spec.production.rounds.tests.test_management import installing, managing, uploading
-from spec.rules.tests.services import module_with_globals
+from spec.rules.tests.services import module_with_globals, sha256
 from spec.rules.tests.worlds import PROFILE, A, B, C, canister, module, performed, returns
 from spec.state.canister import Empty
 from spec.state.request import Rejected, Replied
 from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
-from spec.values.management import SettingsArguments, UpgradeMode
+from spec.values.management import InstallMode, SettingsArguments, UpgradeMode
 from spec.values.rejects import RejectCode, RejectReason
 
 GIB = 2**30
@@ -216,3 +216,35 @@ def test_so_many_outcalls_are_under_way_and_no_more():
     caller = doing(A, go=returns(new_calls=List(tuple(calls))), callback=returns())
     played = Played(holding(caller, outcalls=10)).round(asking(A)).idle(2)
     assert outcalls_under_way(played.state) == 10
+
+
+# Work that fails.
+
+
+@pytest.mark.checklist("prod.canister_manager.upload_chunk_charges_if_failing")
+def test_a_chunk_for_which_there_is_no_memory_costs_what_storing_it_costs():
+    state = holding(empty(), threads=1, memory=1_022 * 1_024, memory_for_callbacks=0)
+    results, played = answers(Played(state), uploading(A, b"chunk"))
+    assert results == [OVERSUBSCRIBED]
+    assert state.canisters[A].balance - played.state.canisters[A].balance == 200_000_000
+
+
+def installing_chunk(module_hash, nonce=0):
+    """A request to install the module `chunk`, which one chunk holds."""
+    arguments = management.InstallChunkedCodeArguments(
+        InstallMode(), A, module_hash, chunk_hashes_list=List.of(sha256(b"chunk"))
+    )
+    return managing(arguments, "install_chunked_code", nonce)
+
+
+@pytest.mark.checklist("prod.install_code.failed_install_chunked_charges_for_wasm_assembly")
+def test_putting_a_module_together_costs_an_instruction_for_each_byte_that_its_chunks_may_have():
+    with_chunk = empty(chunk_store=Map.of([(sha256(b"chunk"), b"chunk")]))
+    asked = installing_chunk(sha256(b"another module"))
+    played = Played(holding(with_chunk)).round(asked)
+    assert played.status(asked.request).reject.reason is RejectReason.MODULE_HASH_MISMATCH
+    assert with_chunk[1].balance - played.state.canisters[A].balance == 1_048_576
+    asked = installing_chunk(sha256(b"chunk"))
+    played = Played(holding(with_chunk)).round(asked)
+    assert played.status(asked.request).reject.reason is RejectReason.INVALID_MODULE
+    assert with_chunk[1].balance - played.state.canisters[A].balance == 1_048_576
