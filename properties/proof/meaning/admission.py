@@ -19,6 +19,7 @@ from typing import Any
 
 import attrs
 
+from properties.proof.meaning.names import METHODS, values_named
 from properties.proof.meaning.rewriting import trees_of
 from properties.proof.paths.refusal import MISTAKE, is_text, shown
 from properties.proof.values.unknown import annotations_of, members_of
@@ -91,7 +92,7 @@ def not_admitted(rule: Rule, replaced: dict[Any, Any]) -> Iterator[str]:
 def examined(one: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
     """What is refused in a function or class, and what it reaches."""
     if isinstance(one, type):
-        return (), tuple(parts_of_class(one))
+        return tuple(problems_of_class(one)), tuple(parts_of_class(one))
     if isinstance(one, types.FunctionType):
         return examined_function(one)
     return (), tuple(part for member in members_of(one) for part in typing.get_args(member) if _is_hashable(part))
@@ -99,7 +100,7 @@ def examined(one: Any) -> tuple[tuple[str, ...], tuple[Any, ...]]:
 
 def parts_of_class(kind: type) -> Iterator[Any]:
     """The functions of a class of the specification, and the types of its fields."""
-    if not kind.__module__.startswith(SPECIFICATION) or kind.__module__ == containers.__name__:
+    if not is_read(kind):
         return
     for member in vars(kind).values():
         for function in (member, getattr(member, "fget", None), getattr(member, "__func__", None)):
@@ -107,6 +108,25 @@ def parts_of_class(kind: type) -> Iterator[Any]:
                 yield function
     if attrs.has(kind):
         yield from (part for part in annotations_of(kind).values() if _is_hashable(part))
+        for default in (each.default for each in attrs.fields(kind)):
+            made_by = default.factory if isinstance(default, attrs.Factory) else default  # type: ignore[arg-type]
+            yield from (part for part in parts_of(made_by) if _is_hashable(part))
+
+
+def problems_of_class(kind: type) -> Iterator[str]:
+    """What a class of the specification keeps for all its instances and may change."""
+    if not is_read(kind):
+        return
+    for name, member in vars(kind).items():
+        is_of_python = (name.startswith("_") and name.endswith("_")) or name == "_abc_impl"
+        if not is_of_python and not isinstance(member, METHODS) and not does_not_change(member):
+            file, line = inspect.getsourcefile(kind) or kind.__module__, inspect.getsourcelines(kind)[1]
+            yield f"{shown(file)}:{line}: {kind.__name__}.{name} is a {type(member).__name__}, which may change"
+
+
+def is_read(kind: type) -> bool:
+    """The class is a part of the specification, and none that has a counterpart of unknown content."""
+    return kind.__module__.startswith(SPECIFICATION) and kind.__module__ != containers.__name__
 
 
 def _is_hashable(part: Any) -> bool:
@@ -131,19 +151,45 @@ def examined_function(function: types.FunctionType) -> tuple[tuple[str, ...], tu
         for problem in map(not_followed, defaults)
         if problem is not None
     ]
-    reached: list[Any] = [
-        cell.cell_contents for cell in function.__closure__ or () if isinstance(cell.cell_contents, types.FunctionType)
+    kept = [value for value in map(content, function.__closure__ or ()) if value is not None]
+    problems += [
+        f"{shown(code.co_filename)}:{code.co_firstlineno}: what {function.__name__} has captured is {problem}"
+        for problem in map(not_followed, kept)
+        if problem is not None
     ]
+    reached = [part for value in kept for part in parts_of(value)]
     for tree in trees:
         text = Text(tree, function.__globals__, code.co_filename)
         problems += forms_refused(text)
-        for node, value in values_named(text):
+        for node, value in values_named(text.tree, text.names):
             problem = not_followed(value)
             if problem is not None:
                 problems.append(text.at(node, f"{ast.unparse(node)} is {problem}"))
-            elif isinstance(value, types.FunctionType | type):
-                reached.append(value)
+            else:
+                reached += parts_of(value)
     return tuple(problems), tuple(reached)
+
+
+def content(cell: types.CellType) -> Any:
+    """What a function has captured; None if that does not exist yet."""
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return None
+
+
+def parts_of(value: Any) -> Iterator[Any]:
+    """The functions and classes that somebody who has this value can call."""
+    if isinstance(value, types.FunctionType | type):
+        yield value
+    elif isinstance(value, tuple | frozenset):
+        yield type(value)
+        yield from (part for each in value for part in parts_of(each))
+    elif attrs.has(type(value)):
+        yield type(value)
+        yield from (part for each in attrs.fields(type(value)) for part in parts_of(getattr(value, each.name)))
+    else:
+        yield type(value)
 
 
 def forms_refused(text: Text) -> Iterator[str]:
@@ -158,64 +204,12 @@ def forms_refused(text: Text) -> Iterator[str]:
                     yield text.at(node, f"`{ast.unparse(node)}` compares with `is`, which unknown values cannot answer")
             case ast.MatchSingleton(value=bool()):
                 yield text.at(node, "a case of True or False compares with `is`, which unknown values cannot answer")
+            case ast.Attribute(attr=name) if name.startswith("__") and name.endswith("__"):
+                yield text.at(node, f"`{ast.unparse(node)}` is asked past what unknown values answer")
             case ast.Attribute(value=ast.Name(id=name), ctx=ast.Store()) if name != "self":
                 yield text.at(node, f"`{ast.unparse(node)}` is changed in place")
             case ast.FunctionDef(decorator_list=[_, *_]) if node is not text.tree:
                 yield text.at(node, "a function inside another has a decorator")
-
-
-def values_named(text: Text) -> Iterator[tuple[ast.expr, Any]]:
-    """The values of the names of its module, and of the builtins, that a text uses."""
-    own = names_bound(text.tree)
-    decorators = getattr(text.tree, "decorator_list", [])
-    ignored = {id(node) for each in (*decorators, *annotations_in(text.tree)) for node in ast.walk(each)}
-    inner = {id(node.value) for node in ast.walk(text.tree) if isinstance(node, ast.Attribute)}
-    for node in ast.walk(text.tree):
-        if id(node) in ignored or id(node) in inner or not isinstance(node, ast.Name | ast.Attribute):
-            continue
-        found = resolved(node, text.names, own)
-        if found is not NOWHERE:
-            yield node, found
-    for node in ast.walk(text.tree):
-        # What is read of a name is read of its value; the value has to be one that does not change.
-        if isinstance(node, ast.Name) and id(node) in inner and id(node) not in ignored:
-            found = resolved(node, text.names, own)
-            if found is not NOWHERE and not isinstance(found, types.ModuleType):
-                yield node, found
-
-
-NOWHERE = object()
-"""The value of a name that is a parameter or variable of the function."""
-
-
-def resolved(node: ast.expr, names: dict[str, Any], own: frozenset[str]) -> Any:
-    """What a name, or a name of a module that is named, stands for."""
-    match node:
-        case ast.Name(id=name):
-            if name in own or isinstance(node.ctx, ast.Store):
-                return NOWHERE
-            return names.get(name, getattr(builtins, name, NOWHERE))
-        case ast.Attribute(value=value, attr=name):
-            module = resolved(value, names, own)
-            return getattr(module, name, NOWHERE) if isinstance(module, types.ModuleType) else NOWHERE
-        case _:
-            return NOWHERE
-
-
-def names_bound(tree: ast.AST) -> frozenset[str]:
-    """The parameters and variables of a function and of the functions in it."""
-    bound = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    bound |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    bound |= {node.name for node in ast.walk(tree) if isinstance(node, ast.MatchAs | ast.MatchStar) and node.name}
-    return frozenset(bound)
-
-
-def annotations_in(tree: ast.AST) -> Iterator[ast.expr]:
-    """The annotations in a text, which are not evaluated when it runs."""
-    for node in ast.walk(tree):
-        annotation = getattr(node, "returns", None) or getattr(node, "annotation", None)
-        if isinstance(annotation, ast.expr):
-            yield annotation
 
 
 def not_followed(value: Any) -> str | None:
@@ -239,4 +233,6 @@ def does_not_change(value: Any) -> bool:
         return all(does_not_change(part) for part in value)
     if issubclass(kind, IMMUTABLE) or kind.__module__ in ("typing", "rpds", "types"):
         return True
-    return attrs.has(kind) and kind.__setattr__ is not object.__setattr__
+    if not attrs.has(kind) or kind.__setattr__ is object.__setattr__:
+        return False
+    return all(does_not_change(getattr(value, each.name)) for each in attrs.fields(kind))

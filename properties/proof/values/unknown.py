@@ -10,7 +10,7 @@ import inspect
 import types
 import typing
 from collections.abc import Mapping
-from enum import Enum
+from enum import Enum, Flag
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -103,6 +103,7 @@ def unknown_of_class(kind: type, name: str, arguments: Arguments) -> Any:
     if kind is int:
         return UnknownNumber(application(name, arguments))
     if issubclass(kind, Enum):
+        check_enumeration(kind)
         return UnknownMember(application(name, arguments), kind)
     if attrs.has(kind):
         return record_class(kind).unknown(name, arguments)
@@ -296,6 +297,16 @@ def check_class(kind: type) -> None:
 
 
 @cache
+def check_enumeration(kind: type[Enum]) -> None:
+    """A value of the enumeration is one of its members, and equal to itself alone."""
+    own = [each for each in kind.__mro__ if each.__module__.startswith("spec.")]
+    if issubclass(kind, Flag) or any(name in vars(each) for each in own for name in ("__eq__", "__bool__")):
+        _, line = inspect.getsourcelines(kind)
+        place = f"{shown(inspect.getfile(kind))}:{line}: the enumeration {kind.__name__}"
+        raise NotFollowed("its values are not just its members, or are compared in a way of their own", place)
+
+
+@cache
 def record_class(kind: type) -> Any:
     """The class of unknown instances of an attrs class; `evolve` and `match` work on them as on known ones."""
     check_class(kind)
@@ -331,5 +342,6 @@ def key_of(kind: Any, term: Term) -> Any:
     if typing.get_origin(kind) is typing.Annotated or kind is int:
         return UnknownNumber(term)
     if isinstance(kind, type) and issubclass(kind, Enum):
+        check_enumeration(kind)
         return UnknownMember(term, kind)
     return UnknownName(term, kind if kind in (str, bytes) else None)
