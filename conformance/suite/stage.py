@@ -468,6 +468,11 @@ class Stage:
         return not self._terms.environment.is_calm or self._judge.has_refused
 
     @property
+    def knows_prices(self) -> bool:
+        """The implementation follows the profile to the last cycle; else its prices, and its limits, are its own."""
+        return self._terms.costs_are_exact
+
+    @property
     def versions_rise(self) -> bool:
         """The versions of canisters have risen by themselves, as they may, at times that nobody knows."""
         return self._judge.has_drifted

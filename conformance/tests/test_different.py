@@ -92,6 +92,11 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (drifting.RaisesVersionsWithMessages, "information/change_by_canister"),
     (drifting.TrimsHistories, "information/changes"),
     (prices.HasOtherPrices, "calls/some_cycles_accepted"),
+    (prices.PaysAllTheTime, "lifecycle/deposit"),
+    (prices.PaysAllTheTime, "lifecycle/new_canister"),
+    (prices.PaysAllTheTime, "full_balances/largest_balance"),
+    (prices.IsNearlyFree, "settings/charged"),
+    (prices.HasOtherLimits, "lifecycle/top_up"),
 ]
 """Implementations that are right, each with a scenario in which it differs."""
 
@@ -138,6 +143,7 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (repeating.RepeatsRequests, "requests/no_replay"),
     (drifting.ForgetsRequestsTooSoon, "requests/answers_stay"),
     (drifting.LowersVersions, "information/changes"),
+    (prices.GivesCyclesAway, "lifecycle/deposit"),
 ]
 """Implementations that go beyond what the text leaves open, each with a scenario that it fails."""
 
@@ -183,6 +189,25 @@ def test_what_differs_from_production_is_told_where_production_is_claimed() -> N
     assert trapping.departures == ("is refused with SYS_FATAL (1); production: CANISTER_ERROR (5)",)
     same = judged(BlackBox(), "refusals/to_empty_canister")
     assert (same.as_production.value, same.departures) == ("yes", ())
+
+
+@pytest.mark.parametrize(
+    ("implementation", "scenario_id"),
+    [
+        (prices.HasOtherLimits, "modules/too_many_globals"),
+        (prices.HasOtherLimits, "management_rejects/default_cycles"),
+        (prices.HasOtherPrices, "reserved_cycles/more"),
+        (prices.IsNearlyFree, "requests/frozen_canister"),
+        (prices.IsNearlyFree, "asked_in_states/frozen"),
+    ],
+    ids=named,
+)
+def test_what_prices_and_limits_decide_is_shown_by_who_has_those_of_the_profile(
+    implementation: type[BlackBox], scenario_id: str
+) -> None:
+    """Of others it is not demanded."""
+    assert judged(implementation(), scenario_id).verdict.name == "not_applicable"
+    assert judged(BlackBox(), scenario_id).verdict.name == "pass"
 
 
 @pytest.mark.deep

@@ -42,7 +42,7 @@ from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.installation import REINSTALL, UPGRADE
 from conformance.suite.scenarios.lifecycle import about, managing, stopping_canister
 from conformance.suite.scenarios.management_calls import DONE, asking, update_settings
-from conformance.suite.scenarios.preparations import LONG_THRESHOLD, scripted, stop
+from conformance.suite.scenarios.preparations import LONG_THRESHOLD, require_that_it_freezes, scripted, stop
 from conformance.suite.stage import ALICE, BOB, Sent, Stage
 from spec.system_api.context import Context
 from spec.values import management
@@ -92,6 +92,7 @@ def frozen(stage: Stage) -> None:
     canister, owner = asker(stage), scripted(stage)
     stage.expect(update_settings(stage, canister, controllers=List(tuple(sorted((ALICE, owner))))), DONE)
     sent, endless = waiting(stage, canister, NOTING)
+    require_that_it_freezes(stage, canister)
     stage.expect(update_settings(stage, canister, freezing_threshold=LONG_THRESHOLD), DONE)
     stage.expect(stage.answer(stage.send(canister, "update", program(reply()))), refuses())
     # When

@@ -16,6 +16,7 @@ from conformance.canisters.scripted import (
     slot,
 )
 from conformance.judging.patterns import rejects, rejects_with, replies, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
@@ -349,6 +350,7 @@ def too_many_cycles(stage: Stage) -> None:
 @scenario(
     "A canister that cannot pay for the memory of a response can make bounded-wait calls only",
     covers=("error.insufficient-cycles-message-memory", "unspec.fn.system-cannot-call-now", "api.call-perform"),
+    needs=Needs(exact_costs=True),
 )
 def memory_of_response(stage: Stage) -> None:
     # Given

@@ -17,6 +17,7 @@ from conformance.canisters.scripted import (
 from conformance.judging.patterns import replies, replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.calls import amount
+from conformance.suite.scenarios.management_calls import is_left
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
 from spec.values import management
@@ -61,8 +62,8 @@ def largest_balance(stage: Stage) -> None:
     topped_up = stage.manage("provisional_top_up_canister", top_up(canister_id, 6), canister_id)
     # Then
     stage.expect(topped_up, replies())
-    stage.require(before == MAXIMUM_CYCLES - 5, "there was room for five more cycles")
-    stage.require(stage.balance(canister_id) == MAXIMUM_CYCLES, "there was no room for the sixth")
+    stage.require(is_left(stage, before, MAXIMUM_CYCLES - 5), "there was room for five more cycles")
+    stage.require(is_left(stage, stage.balance(canister_id), MAXIMUM_CYCLES), "there was no room for the sixth")
 
 
 @scenario(
@@ -79,7 +80,7 @@ def deposit_into_full_balance(stage: Stage) -> None:
     answer = stage.call(depositor, deposit)
     # Then
     stage.expect(answer, replies_with(amount(0)))
-    stage.require(stage.balance(full) == MAXIMUM_CYCLES, "the balance is the largest one")
+    stage.require(is_left(stage, stage.balance(full), MAXIMUM_CYCLES), "the balance is the largest one")
     stage.balance(depositor)
 
 
@@ -145,7 +146,7 @@ def refund_into_full_balance(stage: Stage) -> None:
     answer = stage.call(caller, program(call(callee, "update", filling(caller), cycles=10**12, on_reply=tell)))
     # Then
     stage.expect(answer, replies_with(amount(10**12) + LARGEST))
-    stage.require(stage.balance(caller) == MAXIMUM_CYCLES, "the balance is the largest one")
+    stage.require(is_left(stage, stage.balance(caller), MAXIMUM_CYCLES), "the balance is the largest one")
 
 
 @scenario(
@@ -161,4 +162,6 @@ def unused_cycles_into_full_balance(stage: Stage) -> None:
     answer = stage.call(caller, program(call(callee, "update", greedy, cycles=10**12, on_reply=RELAY_REPLY)))
     # Then
     stage.expect(answer, replies())
-    stage.require(stage.balance(callee) == MAXIMUM_CYCLES, "executing the message has cost the canister nothing")
+    stage.require(
+        is_left(stage, stage.balance(callee), MAXIMUM_CYCLES), "executing the message has cost the canister nothing"
+    )

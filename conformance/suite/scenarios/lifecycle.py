@@ -15,7 +15,7 @@ from conformance.canisters.scripted import (
 from conformance.judging.patterns import Pattern, fails, is_unanswered, refuses, rejects, replies_where, replies_with
 from conformance.protocol.interface import Needs, Replied
 from conformance.suite.scenario import scenario
-from conformance.suite.scenarios.management_calls import CANISTER_ERROR, told_a_reject
+from conformance.suite.scenarios.management_calls import CANISTER_ERROR, is_left, told_a_reject
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, MUCH, Sent, Stage, user
@@ -66,7 +66,7 @@ def new_canister(stage: Stage) -> None:
         replies_where(
             "that it runs with 12345678 cycles, alice as controller, and no module",
             lambda data: (
-                (status := management.decode_canister_status(data)).cycles == 12_345_678
+                is_left(stage, (status := management.decode_canister_status(data)).cycles, 12_345_678)
                 and status.status is SimpleStatus.RUNNING
                 and status.settings.controllers == List.of(ALICE)
                 and status.module_hash is None
@@ -313,7 +313,7 @@ def deposit(stage: Stage) -> None:
     answer = stage.call(giver, managing("deposit_cycles", about(taker), cycles=5_000_000))
     # Then
     stage.expect(answer, DONE)
-    stage.require(stage.balance(taker) == 6_000_000, "the cycles arrived")
+    stage.require(is_left(stage, stage.balance(taker), 6_000_000), "the cycles arrived")
     stage.balance(giver)
 
 
@@ -350,7 +350,7 @@ def top_up(stage: Stage) -> None:
     arguments = management.ProvisionalTopUpArguments(canister, 234)
     stage.expect(stage.manage("provisional_top_up_canister", arguments, canister), DONE)
     # Then
-    stage.require(stage.balance(canister) == 1_000_234, "the cycles arrived")
+    stage.require(is_left(stage, stage.balance(canister), 1_000_234), "the cycles arrived")
 
 
 @scenario(

@@ -17,6 +17,7 @@ from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Visibility
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Text
+from spec.values.quantities import Cycles
 from spec.values.rejects import RejectCode
 
 DONE = replies_with(management.EMPTY_RESULT)
@@ -82,6 +83,11 @@ def status_of(stage: Stage, canister: CanisterId) -> management.CanisterStatusRe
     if not isinstance(seen, Replied):
         raise ValueError("the status was not given")
     return management.decode_canister_status(seen.data)
+
+
+def is_left(stage: Stage, left: Cycles, cycles: Cycles) -> bool:
+    """So many cycles are left of these: all of them, unless canisters pay for resources what nobody knows."""
+    return left == cycles if stage.knows_prices else left <= cycles
 
 
 def in_order(settings: management.DefiniteSettings) -> management.DefiniteSettings:

@@ -2,6 +2,7 @@
 
 from conformance.canisters.scripted import call, program, reply
 from conformance.judging.patterns import fails, refuses, replies, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import DONE, REJECTED, asking, manage, status_of
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
@@ -273,6 +274,7 @@ def specified_ids(stage: Stage) -> None:
 @scenario(
     "A canister that nobody says the cycles of gets a hundred trillion",
     covers=("unspec.const.default-provisional-cycles-balance",),
+    needs=Needs(exact_costs=True),
 )
 def default_cycles(stage: Stage) -> None:
     # Given

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from conformance.canisters.library import load
 from conformance.canisters.scripted import program, reply
 from conformance.judging.patterns import fails, rejects, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.management_calls import DONE, status_of
@@ -77,7 +78,9 @@ ANSWERING = module(
 """A module with an update method that replies with nothing."""
 
 
-def _refused(name: Text, title: Text, covers: tuple[Text, ...], bad: Blob) -> None:
+def _refused(name: Text, title: Text, covers: tuple[Text, ...], bad: Blob, *, is_too_large: bool = False) -> None:
+    """A module that must be refused or, if it is too large, may be: then the profile says which limits there are."""
+
     def script(stage: Stage) -> None:
         # Given
         canister = stage.create()
@@ -88,7 +91,7 @@ def _refused(name: Text, title: Text, covers: tuple[Text, ...], bad: Blob) -> No
         stage.require(status_of(stage, canister).module_hash is None, "nothing is installed")
 
     script.__name__ = name
-    scenario(title, covers=(*covers, "unspec.fn.module-parsing"))(script)
+    scenario(title, covers=(*covers, "unspec.fn.module-parsing"), needs=Needs(exact_costs=is_too_large))(script)
 
 
 def _taken(name: Text, title: Text, covers: tuple[Text, ...], good: Blob) -> None:
@@ -260,6 +263,7 @@ _refused(
     "A module with more than a thousand methods is refused",
     ("module.limit.methods", "error.too-many-methods"),
     exporting(*(b"canister_query %d" % index for index in range(1_001))),
+    is_too_large=True,
 )
 _taken(
     "long_method_names",
@@ -272,6 +276,7 @@ _refused(
     "A module whose methods' names have more than 20000 bytes together is refused",
     ("module.limit.method-name-length", "error.method-name-sum"),
     exporting(b"canister_query " + b"q" * 12_000, b"canister_update " + b"u" * 8_001),
+    is_too_large=True,
 )
 
 # Sections
@@ -305,6 +310,7 @@ _refused(
     "A module with more than sixteen sections with metadata is refused",
     ("module.limit.custom-sections",),
     module(customs=[custom(b"icp:public %d" % index) for index in range(17)]),
+    is_too_large=True,
 )
 _taken(
     "large_metadata",
@@ -317,6 +323,7 @@ _refused(
     "A module with more than 1 MiB of metadata is refused",
     ("module.limit.custom-section-size",),
     module(customs=[custom(b"icp:private m", bytes(2**20))]),
+    is_too_large=True,
 )
 
 # Sizes
@@ -329,12 +336,14 @@ _refused(
     "A module with more than a thousand globals is refused",
     ("module.limit.globals", "error.too-many-globals"),
     module(global_count=1_001),
+    is_too_large=True,
 )
 _refused(
     "too_many_functions",
     "A module with more than 50000 functions is refused",
     ("module.limit.functions", "error.too-many-functions"),
     module(functions=[NOTHING] * 50_001),
+    is_too_large=True,
 )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u32, call, concat, program, reply
 from conformance.judging.patterns import replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import DONE, REJECTED, asking, results_in, told_a_reject
 from conformance.suite.scenarios.preparations import scripted
@@ -81,8 +82,14 @@ def refused(
     method_name: Text,
     arguments: Callable[[CanisterId], management.AnyArguments],
     cycles: int = FEE,
+    *,
+    is_too_little: bool = False,
 ) -> None:
-    """A scenario in which a call is rejected before it leaves the subnet, and its cycles come back."""
+    """
+    A scenario in which a call is rejected before it leaves the subnet, and its cycles come back.
+
+    What is too little at the prices of the profile may be enough elsewhere.
+    """
 
     def script(stage: Stage) -> None:
         # Given
@@ -99,7 +106,7 @@ def refused(
         stage.balance(caller)
 
     script.__name__ = name
-    scenario(title, covers=covers)(script)
+    scenario(title, covers=covers, needs=Needs(exact_costs=is_too_little))(script)
 
 
 answered(
@@ -216,6 +223,7 @@ refused(
     "sign_with_ecdsa",
     lambda _: management.SignWithEcdsaArguments(bytes(32), ECDSA),
     9_999_999_999,
+    is_too_little=True,
 )
 refused(
     "schnorr_unpaid",
@@ -232,6 +240,7 @@ refused(
     "vetkd_derive_key",
     lambda _: management.VetkdDeriveKeyArguments(b"input", TRANSPORT_KEY, VETKD),
     1,
+    is_too_little=True,
 )
 refused(
     "http_unpaid",
@@ -240,6 +249,7 @@ refused(
     "http_request",
     lambda _: HTTP,
     1_000_000,
+    is_too_little=True,
 )
 refused(
     "ecdsa_key_path",

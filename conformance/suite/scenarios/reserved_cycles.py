@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from conformance.canisters.scripted import ignore, memory_grow, program, reply, stable_append, trap
 from conformance.judging.patterns import fails, refuses, replies
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.installation import REINSTALL, UPGRADE
@@ -22,6 +23,9 @@ from spec.values.identifiers import CanisterId, Text
 from spec.values.quantities import Cycles
 
 COVERS = ("inv.cycles.reserved-one-way", "setting.reserved-cycles-limit")
+OF_THE_PROFILE = Needs(exact_costs=True)
+"""Whether anything is reserved, and how much, is for an implementation to say that has prices of its own."""
+
 LARGE = 10**12
 """A memory for which cycles are reserved, in bytes."""
 
@@ -86,7 +90,7 @@ KEEPING: dict[Text, Event] = {
 """After each of these as much is reserved as before."""
 
 
-@scenario("Whatever happens to a canister, its reserved cycles stay reserved", covers=COVERS)
+@scenario("Whatever happens to a canister, its reserved cycles stay reserved", covers=COVERS, needs=OF_THE_PROFILE)
 def kept(stage: Stage) -> None:
     # Given
     canister = reserving(stage)
@@ -100,7 +104,11 @@ def kept(stage: Stage) -> None:
             stage.require(status_of(stage, canister).reserved_cycles == before, "as much is reserved as before")
 
 
-@scenario("More memory reserves more cycles, up to the limit, which cannot be set below them", covers=COVERS)
+@scenario(
+    "More memory reserves more cycles, up to the limit, which cannot be set below them",
+    covers=COVERS,
+    needs=OF_THE_PROFILE,
+)
 def more(stage: Stage) -> None:
     # Given
     canister = reserving(stage)
@@ -139,7 +147,7 @@ def spent(stage: Stage) -> None:
     stage.expect(stage.call(canister, program(reply())), replies())
 
 
-@scenario("A canister with reserved cycles can be deleted; they are gone with it", covers=COVERS)
+@scenario("A canister with reserved cycles can be deleted; they are gone with it", covers=COVERS, needs=OF_THE_PROFILE)
 def deleted(stage: Stage) -> None:
     # Given
     canister = reserving(stage)

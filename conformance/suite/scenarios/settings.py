@@ -7,6 +7,7 @@ from attrs import evolve
 from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u64, ignore, memory_grow, program, reply, spin
 from conformance.judging.patterns import fails, refuses, replies, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     DONE,
@@ -206,6 +207,7 @@ _refused(
 @scenario(
     "Reserving memory above the threshold of the subnet's usage reserves cycles, which do not come back",
     covers=("unspec.fn.cycles-to-reserve", "inv.cycles.reserved-one-way"),
+    needs=Needs(exact_costs=True),
 )
 def reserving(stage: Stage) -> None:
     # Given
@@ -222,6 +224,7 @@ def reserving(stage: Stage) -> None:
 @scenario(
     "Memory is not reserved if that needs more cycles than may be reserved",
     covers=("error.reserved-limit-memory-allocation", "inv.cycles.reserved-limit"),
+    needs=Needs(exact_costs=True),
 )
 def above_reserved_limit(stage: Stage) -> None:
     # Given
@@ -236,6 +239,7 @@ def above_reserved_limit(stage: Stage) -> None:
 @scenario(
     "The limit of reserved cycles cannot be set below what is reserved",
     covers=("error.reserved-limit-too-low", "setting.reserved-cycles-limit"),
+    needs=Needs(exact_costs=True),
 )
 def limit_below_reserved(stage: Stage) -> None:
     # Given
@@ -252,6 +256,7 @@ def limit_below_reserved(stage: Stage) -> None:
 @scenario(
     "A canister reserves no more memory and no more computing power than it can pay for",
     covers=("error.insufficient-cycles-memory-allocation", "error.insufficient-cycles-compute-allocation"),
+    needs=Needs(exact_costs=True),
 )
 def unpaid_allocation(stage: Stage) -> None:
     # Given

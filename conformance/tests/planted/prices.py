@@ -1,15 +1,21 @@
 """Implementations that follow no profile to the last cycle: their prices are their own."""
 
-from attrs import evolve
+from attrs import evolve, fields
 
-from conformance.protocol.interface import Answer, Description, Replied
+from conformance.protocol.interface import Advanced, Answer, Description, Replied
 from conformance.tests.planted.bugs import BlackBox
 from spec.profile import known_profiles
 from spec.state.request import Request
 from spec.values.identifiers import MANAGEMENT_CANISTER, RequestId
+from spec.values.quantities import Count, Cycles, Nanoseconds
 
 PROFILES = known_profiles()
 FEES = PROFILES["production"].fees
+
+LIMITS_OF_MODULES = (
+    "functions", "globals", "custom_sections", "custom_sections_size", "exported_methods", "exported_method_names",
+)  # fmt: skip
+"""Modules that exceed these may be rejected, says the interface specification."""
 
 OTHER_FEES = evolve(
     FEES,
@@ -52,3 +58,49 @@ def asks_for_status(request: Request | None) -> bool:
     return (
         request is not None and request.canister_id == MANAGEMENT_CANISTER and request.method_name == "canister_status"
     )
+
+
+class PaysAllTheTime(HasOtherPrices):
+    """Every canister pays a cycle for its resources whenever the system is advanced."""
+
+    by: Cycles = -1
+
+    def __init__(self) -> None:
+        BlackBox.__init__(self)
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        canisters = self.current.canisters
+        for canister_id, canister in canisters.items():
+            changed = evolve(canister, balance=max(0, canister.balance + self.by))
+            canisters = canisters.set(canister_id, changed)
+        self._state = evolve(self.current, canisters=canisters)
+        return super().advance(rounds, nanoseconds)
+
+
+class GivesCyclesAway(PaysAllTheTime):
+    """Every canister gets a cycle whenever the system is advanced."""
+
+    by = 1
+
+
+class IsNearlyFree(HasOtherPrices):
+    """It costs next to nothing, so that no freezing threshold freezes a canister."""
+
+    def __init__(self) -> None:
+        names = {each.name for each in fields(type(FEES))} - {"reference_subnet_size"}
+        fees = evolve(FEES, **dict.fromkeys(names, 1))
+        BlackBox.__init__(self, PROFILES | {"production": evolve(PROFILES["production"], fees=fees)})
+
+
+class HasOtherLimits(HasOtherPrices):
+    """It takes large modules, and gives canisters other cycles if nobody says how many."""
+
+    def __init__(self) -> None:
+        production = PROFILES["production"]
+        larger = {name: 1_000 * getattr(production.limits, name) for name in LIMITS_OF_MODULES}
+        other = evolve(
+            production,
+            limits=evolve(production.limits, **larger),
+            defaults=evolve(production.defaults, provisional_cycles=7 * 10**12),
+        )
+        BlackBox.__init__(self, PROFILES | {"production": other})
