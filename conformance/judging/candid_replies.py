@@ -51,6 +51,22 @@ Fields that tell the version of a canister, now or at a change, which may have r
 Checklist: `unspec.spont.version`.
 """
 
+STATISTICS: Final = frozenset(
+    field_id(name)
+    for name in (
+        "num_calls_total",
+        "num_instructions_total",
+        "request_payload_bytes_total",
+        "response_payload_bytes_total",
+    )
+)
+"""Fields that count queries, of which any may be missed. Checklist: `unspec.fn.query-stats-noise`."""
+
+READY: Final = field_id("ready_for_migration")
+"""True of a canister that has stopped, if so it pleases. Checklist: `unspec.value.ready-for-migration`."""
+
+STATUS, STOPPED = field_id("status"), field_id("stopped")
+
 INTEGERS: Final = frozenset(Primitive) - {
     Primitive.NULL,
     Primitive.BOOL,
@@ -74,6 +90,12 @@ def say_the_same(allowed: Blob, seen: Blob, numbers_count: bool = True) -> bool:
         return False
     comparison = _Comparison(one, other, numbers_count)
     return comparison.sequences(one.types, one.values, other.types, other.values)
+
+
+def has_stopped(status: dict[int, CandidValue]) -> bool:
+    """The status record is of a canister that has stopped."""
+    told = status.get(STATUS)
+    return isinstance(told, Case) and field_id(told.label) == STOPPED
 
 
 @frozen
@@ -125,6 +147,8 @@ class _Comparison:
                 return self.vectors(allowed_type, allowed, seen_type, seen, label)
             case Primitive(), Primitive() if allowed_type == seen_type and label in VERSIONS:
                 return bool(seen >= allowed)
+            case Primitive(), Primitive() if allowed_type == seen_type and label in STATISTICS:
+                return True
             case _:
                 return self.leaves(allowed_type, allowed, seen_type, seen)
 
@@ -138,6 +162,8 @@ class _Comparison:
             if known not in kinds:
                 if allowed[known] is not None:
                     return False
+            elif known == READY and seen[known] is True and has_stopped(allowed):
+                continue
             elif not self.same(kind, allowed[known], kinds[known], seen[known], known):
                 return False
         return True

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from attrs import evolve, field, frozen
 
 from conformance.judging.logs import NONE_FAILED, Failures, failures_after
+from conformance.judging.words import text_heard
 from spec.commutation import has_bound
 from spec.production.choices import POLICIES, departure
 from spec.rules.ingress.submission import changes_settings
@@ -65,6 +66,12 @@ class Candidate:
     """The system let a memory not grow, or took no call, though nothing obliged it to."""
     has_drifted: bool = False
     """A version was raised though nothing changed the canister."""
+    has_heard: bool = False
+    """Code heard a reject of the system, whose text may be any."""
+    has_just_heard: bool = False
+    """It did so since the last thing was seen."""
+    hears_marks: bool = False
+    """Code hears a mark in place of such a text."""
     failures: Failures = NONE_FAILED
     departures: tuple[Text, ...] = ()
     """What was done on the way otherwise than production does it."""
@@ -75,10 +82,13 @@ class Candidate:
 
         A black box does not say what it chose about an execution, so nothing that the label chooses departs.
         """
+        hears = text_heard(self.state, label) is not None
         is_told = label.rule != "message_execution"
         return evolve(
             self,
             state=fired.state,
+            has_heard=self.has_heard or hears,
+            has_just_heard=self.has_just_heard or hears,
             failures=failures_after(self.failures, self.state, label, fired),
             departures=(*self.departures, *(departures_of_label(self.state, label, fired) if is_told else ())),
         )
@@ -113,6 +123,10 @@ class Candidates:
     def have_refused(self) -> bool:
         """In all that are known the system refused something to code that ran."""
         return all(each.has_refused for each in self.known)
+
+    def have_marks(self) -> bool:
+        """In one of them code heard a mark in place of what the system says."""
+        return any(each.hears_marks for each in self)
 
     def have_drifted(self) -> bool:
         """In all that are known a version was raised though nothing changed the canister."""

@@ -13,10 +13,12 @@ from attrs import asdict, frozen
 
 from conformance.judging.candid_text import shown_principal
 from conformance.judging.wording import shown_blob, shown_code
+from conformance.judging.words import in_these_words
 from conformance.protocol.interface import Answer, Rejected, Replied
 from spec.commutation import EAGER, is_undisturbed
 from spec.machine import candidates, choices_of, step
 from spec.production.choices import POLICIES, as_production, departure
+from spec.reads.answers import Wording, as_usual
 from spec.rules.management.answers import ANSWERS
 from spec.rules.modules import code_of, module_of
 from spec.settling import ORDER
@@ -34,7 +36,10 @@ from spec.values.rejects import RejectCode
 Move = tuple[Label, Step]
 """A label and what it does."""
 
-WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", *EAGER))
+WAITING: Final = "reject_call_to_canister_out_of_cycles"
+"""The rule that rejects calls which by the text may wait as well. Checklist: `unspec.error.low-liquid-balance`."""
+
+WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", WAITING, *EAGER))
 """Rules that process what waits. A system at rest can take none of them."""
 
 TROUBLE: Final = frozenset({"request_rejection", "spontaneous_call_rejection", "stop_call_rejection"})
@@ -54,6 +59,11 @@ class Bindings:
     """Any of them may be the answer of the outside world, or tell the id of a snapshot."""
     codes: tuple[RejectCode, ...] = ()
     """Of the rejects."""
+    wordings: tuple[Wording, ...] = (as_usual,)
+    """What the system may have said where code heard its rejects."""
+
+
+ANYTHING: Final = Bindings()
 
 
 def bindings_from(answers: Iterable[Answer]) -> Bindings:
@@ -185,6 +195,8 @@ def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
             return dict.fromkeys(_bound(labels, "canister_id", bindings.canister_ids))
         case "raw_rand":
             return _bound(labels, "randomness", bindings.randomness)
+        case "callback_invocation":
+            return in_these_words(state, labels, bindings.wordings)
         case _ if rule in (*TAKING, "upload_canister_snapshot_metadata") or rule in ANSWERS:
             return dict.fromkeys(_as_replied(labels, rule, bindings.replies))
         case _ if "code" in POLICIES.get(rule, {}):
@@ -220,19 +232,28 @@ def lacks_method(state: State, call: CallMessage) -> bool:
     return call.method_name not in module.update_methods | module.query_methods
 
 
-def by_itself(state: State) -> Iterator[Move]:
-    """What may happen without need, in an idle system too: calls expire that have waited too long, histories shrink."""
-    expiring = [
-        Label(rule, {variable: number})
-        for rule, variable, numbers in (
-            ("call_expiry_of_message", "message_id", state.messages.ids()),
-            ("call_expiry_of_call_context", "context_id", state.call_contexts.keys()),
-        )
-        for number in numbers
-    ]
-    stop_calls = candidates(state, RULES["call_expiry_of_stop_call"])
-    moves = taken(state, [*expiring, *stop_calls, *calls_of_missing_methods(state)])
-    return (move for move in moves if move[0].rule == "spontaneous_call_rejection" or is_overdue(state, move[0]))
+def by_itself(state: State, bindings: Bindings = ANYTHING) -> Iterator[Move]:
+    """
+    What may happen without need, in an idle system too.
+
+    Calls expire that have waited too long; those that the callee cannot set cycles aside for are rejected; canisters
+    without cycles lose their code.
+    """
+    yield from taken(state, _labels(state, WAITING, bindings))
+    yield from taken(state, candidates(state, RULES["canister_out_of_cycles"]))
+    yield from taken(state, calls_of_missing_methods(state))
+    yield from (move for move in taken(state, expiries(state)) if is_overdue(state, move[0]))
+
+
+def expiries(state: State) -> Iterator[Label]:
+    """Bounded-wait calls expire, which they may at any time."""
+    for rule, variable, numbers in (
+        ("call_expiry_of_message", "message_id", state.messages.ids()),
+        ("call_expiry_of_call_context", "context_id", state.call_contexts.keys()),
+    ):
+        for number in numbers:
+            yield Label(rule, {variable: number})
+    yield from candidates(state, RULES["call_expiry_of_stop_call"])
 
 
 def refunds(state: State) -> Iterator[Move]:
@@ -276,11 +297,12 @@ def work(state: State, bindings: Bindings) -> Iterator[Move]:
 
 
 def trouble(state: State) -> Iterator[Move]:
-    """The rejections for which the system needs no reason."""
+    """The rejections for which the system needs no reason, and calls that expire before their deadlines."""
     if any(isinstance(message, CallMessage) for message in state.messages):
         yield from taken(state, candidates(state, RULES["spontaneous_call_rejection"]))
     if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
         yield from taken(state, candidates(state, RULES["stop_call_rejection"]))
+    yield from (move for move in taken(state, expiries(state)) if not is_overdue(state, move[0]))
 
 
 def failures_outside(state: State) -> Iterator[Move]:

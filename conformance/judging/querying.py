@@ -1,9 +1,9 @@
 """Whether the answer to a query may be given in a state."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain, islice, product
+from itertools import islice, product
 from typing import Final
 
 from attrs import evolve, frozen
@@ -12,17 +12,18 @@ from conformance.judging.certificates import STAND_INS, certificates_in, is_vali
 from conformance.judging.logs import Failures, log_agrees
 from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees
-from conformance.judging.reading import growths_of_query_in, metrics_told, query_in, query_with_turns_in
+from conformance.judging.reading import USUAL, LeftOpen, OpenCodes, evaluated, metrics_told, query_in
 from conformance.judging.refusals import MOST_TRIED, Numbers, refusals, trapping_after
+from conformance.judging.words import LEFT_OPEN, always, depends_on_words, marked, texts_told, words_for_marks
 from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied
-from spec.reads.answers import usual_code
+from spec.reads.answers import QueryRefused, QueryResponse, Wording, as_usual, usual_code
 from spec.reads.management_query import managed_by_query
 from spec.rules.modules import code_of, module_of
 from spec.state.canister import Code
 from spec.state.state import State
-from spec.values.containers import Map
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, Text
-from spec.values.management import CyclesConsumed, decode_result
+from spec.values.containers import List, Map
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, Text
+from spec.values.management import CanisterLogRecord, decode_result
 from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -40,23 +41,6 @@ OPEN_REASONS_OF_CALLS: Final = (
 Why a call that a composite query makes is rejected with a code that the text does not name: there is no such canister,
 or the management canister does not answer. Checklist: `unspec.value.composite-management-rejects`.
 """
-
-OpenCodes = Map[RejectReason, RejectCode]
-"""Codes of rejects for reasons for which the text names none."""
-
-
-@frozen
-class OfCalls:
-    """What the text leaves open about a query: about the calls that it makes, and about growths of memories."""
-
-    codes: OpenCodes = Map()
-    order: tuple[Count, ...] = ()
-    """Which open call is made next, in the query and in those that it calls, by its place; the oldest by default."""
-    refused_growths: tuple[Count, ...] = ()
-    trapping_growths: tuple[Count, ...] = ()
-
-
-USUAL: Final = OfCalls()
 
 MOST_ORDERS: Final = 120
 """In how many orders the calls of a query are tried: all of them, if there are five calls."""
@@ -92,35 +76,52 @@ def judged(
     likely = judged_with(USUAL, state, asked, effective_id, seen, costs_are_exact, failures)
     if likely.agrees:
         return likely
-    for of_calls in chain(ways_to_call(state, asked, effective_id), ways_to_refuse(state, asked, effective_id)):
+    relayed = logs_in(likely.allowed)
+    if relayed is not None and relays_the_log(state, relayed, seen, failures):
+        return Judgement(True, likely.allowed)
+    silence: Silence | None = None
+    for of_calls in ways_to_call(state, asked, effective_id):
         judgement = judged_with(of_calls, state, asked, effective_id, seen, costs_are_exact, failures)
         if judgement.agrees:
-            has_refused = bool(of_calls.refused_growths or of_calls.trapping_growths)
-            return evolve(judgement, departures=departures_in(of_calls), has_refused=has_refused)
+            return evolve(judgement, departures=departures_in(of_calls))
+        try:
+            if agrees_in_other_words(of_calls, state, asked, effective_id, seen):
+                return Judgement(True, likely.allowed, departures_in(of_calls))
+        except Silence as problem:
+            silence = problem
+    for refusing in ways_to_refuse(state, asked, effective_id):
+        judgement = judged_with(refusing, state, asked, effective_id, seen, costs_are_exact, failures)
+        if judgement.agrees:
+            return evolve(judgement, has_refused=True)
+    if silence is not None:
+        raise silence
+    if relayed is None and may_call(state, asked) and depends_on_logs(state, asked, effective_id, failures):
+        raise Silence("the answer depends on a log in which the system may have written")
     return likely
 
 
-def ways_to_call(state: State, asked: Query, effective_id: Principal) -> Iterator[OfCalls]:
+def ways_to_call(state: State, asked: Query, effective_id: Principal) -> Iterator[LeftOpen]:
     """The orders and codes of the calls that a composite query makes."""
     if not may_call(state, asked):
         return
     for order in orders(state, asked, effective_id):
-        yield OfCalls(order=order)
+        yield LeftOpen(order=order)
         yield from other_codes(state, asked, effective_id, order)
 
 
-def ways_to_refuse(state: State, asked: Query, effective_id: Principal) -> Iterator[OfCalls]:
+def ways_to_refuse(state: State, asked: Query, effective_id: Principal) -> Iterator[LeftOpen]:
     """The growths of memories that a query tries and that may fail, or end it, or first one, then the other."""
 
     def tries(refused: Numbers, trapping: Numbers = ()) -> Count:
-        return growths_of_query_in(state, asked, effective_id, STAND_INS[0], refused, trapping)
+        chosen = LeftOpen(refused_growths=refused, trapping_growths=trapping)
+        return growths_in(evaluated(state, asked, effective_id, STAND_INS[0], None, chosen))
 
     for refused in islice(refusals(tries), MOST_TRIED):
-        yield OfCalls(refused_growths=refused)
+        yield LeftOpen(refused_growths=refused)
     for trapping in islice(refusals(partial(tries, ())), MOST_TRIED):
-        yield OfCalls(trapping_growths=trapping)
+        yield LeftOpen(trapping_growths=trapping)
     for refused, number in islice(trapping_after(tries), MOST_TRIED):
-        yield OfCalls(refused_growths=refused, trapping_growths=(number,))
+        yield LeftOpen(refused_growths=refused, trapping_growths=(number,))
 
 
 def may_call(state: State, asked: Query) -> bool:
@@ -142,7 +143,9 @@ def orders(state: State, asked: Query, effective_id: Principal) -> Iterator[tupl
         if not waiting:
             return
         order = waiting.popleft()
-        answer, turns = query_with_turns_in(state, asked, effective_id, STAND_INS[0], order=order)
+        chosen = LeftOpen(order=order)
+        answer = query_in(state, asked, effective_id, STAND_INS[0], None, chosen)
+        turns = turns_in(evaluated(state, asked, effective_id, STAND_INS[0], None, chosen))
         if answer not in answers:
             answers.add(answer)
             yield order
@@ -154,11 +157,11 @@ def orders(state: State, asked: Query, effective_id: Principal) -> Iterator[tupl
         raise Silence(f"the calls of the query can be made in more than {MOST_ORDERS} orders")
 
 
-def other_codes(state: State, asked: Query, effective_id: Principal, order: tuple[Count, ...]) -> Iterator[OfCalls]:
+def other_codes(state: State, asked: Query, effective_id: Principal, order: tuple[Count, ...]) -> Iterator[LeftOpen]:
     """The codes of calls that are left open, as far as the answer depends on each."""
 
     def given(open_codes: OpenCodes) -> QueryAnswer:
-        return query_in(state, asked, effective_id, STAND_INS[0], open_codes=open_codes, order=order)
+        return query_in(state, asked, effective_id, STAND_INS[0], None, LeftOpen(open_codes, order))
 
     usual = given(Map())
     changing = [
@@ -167,10 +170,72 @@ def other_codes(state: State, asked: Query, effective_id: Principal, order: tupl
         if any(given(Map.of([(reason, code)])) != usual for code in RejectCode)
     ]
     for codes in product(RejectCode, repeat=len(changing)) if changing else ():
-        yield OfCalls(Map.of(list(zip(changing, codes, strict=True))), order)
+        yield LeftOpen(Map.of(list(zip(changing, codes, strict=True))), order)
 
 
-def departures_in(of_calls: OfCalls) -> tuple[Text, ...]:
+def agrees_in_other_words(
+    of_calls: LeftOpen, state: State, asked: Query, effective_id: Principal, seen: QueryAnswer
+) -> bool:
+    """
+    The answer may be given because what the system says where it rejects calls of queries is its own choice.
+
+    Raises `Silence` if the answer depends on that, and does not show what was said.
+    """
+
+    def given(wording: Wording) -> QueryAnswer:
+        return query_in(state, asked, effective_id, STAND_INS[0], None, evolve(of_calls, wording=wording))
+
+    usual, with_marks = given(as_usual), given(marked)
+    if usual == with_marks:
+        return False
+    if words_for_marks(with_marks, seen) is not None:
+        return True
+    if any(agrees(given(always(text)), seen) for text in texts_told(seen)):
+        return True
+    if depends_on_words([usual], [with_marks], {usual: seen, with_marks: seen}):
+        raise Silence(LEFT_OPEN)
+    return False
+
+
+def logs_in(answer: QueryAnswer) -> tuple[CanisterLogRecord, ...] | None:
+    """The records of a log that an answer is; None if it is none."""
+    try:
+        return tuple(decode_result("fetch_canister_logs", answer.data)) if isinstance(answer, Replied) else None
+    except ValueError:
+        return None
+
+
+def relays_the_log(state: State, ours: Sequence[CanisterLogRecord], seen: QueryAnswer, failures: Failures) -> bool:
+    """What was seen may be told of a log of which the specification tells these records."""
+    theirs = logs_in(seen)
+    return theirs is not None and any(
+        log_agrees(canister_id, tuple(canister.logs), ours, failures)
+        and log_agrees(canister_id, tuple(canister.logs), theirs, failures)
+        for canister_id, canister in state.canisters.items()
+    )
+
+
+def depends_on_logs(state: State, asked: Query, effective_id: Principal, failures: Failures) -> bool:
+    """The query tells something of logs in which the system may have written."""
+    without = state
+    for canister_id in {canister_id for canister_id, _ in failures.times}:
+        if canister_id in state.canisters:
+            emptied = evolve(state.canisters[canister_id], logs=List())
+            without = evolve(without, canisters=without.canisters.set(canister_id, emptied))
+    return query_in(without, asked, effective_id, STAND_INS[0]) != query_in(state, asked, effective_id, STAND_INS[0])
+
+
+def turns_in(answer: QueryResponse | QueryRefused) -> tuple[Count, ...]:
+    """How many calls were open each time that one was made."""
+    return answer.turns if isinstance(answer, QueryResponse) else ()
+
+
+def growths_in(answer: QueryResponse | QueryRefused) -> Count:
+    """How often memories are to grow where a query is answered."""
+    return answer.growths if isinstance(answer, QueryResponse) else 0
+
+
+def departures_in(of_calls: LeftOpen) -> tuple[Text, ...]:
     """The codes that are not those of production, in words. Which order production takes is not known."""
     return tuple(
         f"a call of a query is rejected with {code.name}; production: {usual_code(reason).name}"
@@ -180,7 +245,7 @@ def departures_in(of_calls: OfCalls) -> tuple[Text, ...]:
 
 
 def judged_with(
-    of_calls: OfCalls,
+    of_calls: LeftOpen,
     state: State,
     asked: Query,
     effective_id: Principal,
@@ -192,31 +257,17 @@ def judged_with(
     metrics = metrics_told(asked, seen)
     told = certificates_in(seen.data) if asked.canister_id in state.canisters and isinstance(seen, Replied) else ()
     for certificate in told:
-        allowed = query_with(of_calls, state, asked, effective_id, certificate, metrics)
+        allowed = query_in(state, asked, effective_id, certificate, metrics, of_calls)
         if answer_agrees(state, asked, allowed, seen, costs_are_exact, failures):
             return Judgement(is_valid(state, asked.canister_id, certificate), allowed)
     others: list[QueryAnswer] = []
     for stand_in in STAND_INS if asked.canister_id in state.canisters else (None,):
-        others.append(query_with(of_calls, state, asked, effective_id, stand_in, metrics))
+        others.append(query_in(state, asked, effective_id, stand_in, metrics, of_calls))
         if answer_agrees(state, asked, others[-1], seen, costs_are_exact, failures):
             return Judgement(True, others[-1])
     if len(set(others)) > 1:
         raise Silence("the answer depends on a certificate that it does not contain")
     return Judgement(False, others[-1])
-
-
-def query_with(
-    of_calls: OfCalls,
-    state: State,
-    asked: Query,
-    effective_id: Principal,
-    certificate: Blob | None,
-    metrics: Map[CanisterId, CyclesConsumed] | None,
-) -> QueryAnswer:
-    """What a query gives in a state with what it leaves open chosen so."""
-    codes, order = of_calls.codes, of_calls.order
-    refused = (of_calls.refused_growths, of_calls.trapping_growths)
-    return query_in(state, asked, effective_id, certificate, metrics, codes, order, *refused)
 
 
 def answer_agrees(

@@ -7,10 +7,13 @@ What a state shows to somebody who asks a query or reads the certified state.
 from collections.abc import Sequence
 from typing import Final
 
+from attrs import frozen
+
 from conformance.judging.moves import Silence
 from conformance.protocol.interface import Path, Query, QueryAnswer, Refused, Rejected, Replied, Values
 from conformance.protocol.wire import seen
 from spec.certification.hash_tree import Found, HashTree, lookup_path
+from spec.reads.answers import Wording, as_usual
 from spec.reads.management_query import managed_by_query
 from spec.reads.query import QueryRefused, QueryResponse, query
 from spec.reads.read_state import Endpoint, ReadStateRefused, ReadStateRequest, read_state
@@ -29,82 +32,72 @@ OF_THE_NETWORK: Final = frozenset({b"subnet", b"api_boundary_nodes", b"canister_
 """Parts of the state tree that no instance tells when it begins. Checklist: `unspec.value.subnet-state-tree`."""
 
 
+OpenCodes = Map[RejectReason, RejectCode]
+"""Codes of rejects for reasons for which the text names none."""
+
+
+@frozen
+class LeftOpen:
+    """What the text leaves open about a query: about the calls that it makes, and about growths of memories."""
+
+    codes: OpenCodes = Map()
+    order: tuple[Count, ...] = ()
+    """Which open call is made next, in the query and in those that it calls, by its place; the oldest by default."""
+    refused_growths: tuple[Count, ...] = ()
+    trapping_growths: tuple[Count, ...] = ()
+    wording: Wording = as_usual
+    """What the system says where it rejects calls."""
+
+
+USUAL: Final = LeftOpen()
+
+
 def query_in(
     state: State,
     asked: Query,
     effective_id: Principal,
     certificate: Blob | None = None,
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
-    open_codes: Map[RejectReason, RejectCode] | None = None,
-    order: tuple[Count, ...] = (),
-    refused_growths: tuple[Count, ...] = (),
-    trapping_growths: tuple[Count, ...] = (),
+    chosen: LeftOpen = USUAL,
 ) -> QueryAnswer:
     """What a query gives in a state. Raises `Silence` if the specification does not say."""
-    refused = (refused_growths, trapping_growths)
-    return query_with_turns_in(state, asked, effective_id, certificate, metrics, open_codes, order, *refused)[0]
+    match evaluated(state, asked, effective_id, certificate, metrics, chosen):
+        case QueryResponse(Reply(data)):
+            return Replied(data)
+        case QueryResponse(response=reject):
+            assert not isinstance(reject, Reply)
+            return Rejected(seen(reject))
+        case QueryRefused(because):
+            return Refused(None, because)
 
 
-def growths_of_query_in(
-    state: State,
-    asked: Query,
-    effective_id: Principal,
-    certificate: Blob | None,
-    refused_growths: tuple[Count, ...],
-    trapping_growths: tuple[Count, ...],
-) -> Count:
-    """How often memories are to grow where a query is answered, if these growths are not granted."""
-    given = query(
-        state,
-        request_of(asked),
-        effective_id,
-        certificate,
-        refused_growths=refused_growths,
-        trapping_growths=trapping_growths,
-    )
-    return given.growths if isinstance(given, QueryResponse) else 0
-
-
-def request_of(asked: Query) -> Request:
-    """The content of a query."""
-    return Request(
-        asked.nonce, asked.ingress_expiry, asked.sender, asked.canister_id, asked.method_name, asked.argument
-    )
-
-
-def query_with_turns_in(
+def evaluated(
     state: State,
     asked: Query,
     effective_id: Principal,
     certificate: Blob | None = None,
     metrics: Map[CanisterId, CyclesConsumed] | None = None,
-    open_codes: Map[RejectReason, RejectCode] | None = None,
-    order: tuple[Count, ...] = (),
-    refused_growths: tuple[Count, ...] = (),
-    trapping_growths: tuple[Count, ...] = (),
-) -> tuple[QueryAnswer, tuple[Count, ...]]:
-    """The same, and how many calls were open each time that one was made."""
-    given = query(
+    chosen: LeftOpen = USUAL,
+) -> QueryResponse | QueryRefused:
+    """The same, and what is known of the evaluation."""
+    request = Request(
+        asked.nonce, asked.ingress_expiry, asked.sender, asked.canister_id, asked.method_name, asked.argument
+    )
+    answer = query(
         state,
-        request_of(asked),
+        request,
         effective_id,
         certificate,
         metrics=metrics,
-        open_codes=open_codes,
-        order=order,
-        refused_growths=refused_growths,
-        trapping_growths=trapping_growths,
+        open_codes=chosen.codes,
+        order=chosen.order,
+        refused_growths=chosen.refused_growths,
+        trapping_growths=chosen.trapping_growths,
+        wording=chosen.wording,
     )
-    match given:
-        case QueryResponse(Reply(data), turns=turns):
-            return Replied(data), turns
-        case QueryResponse(response=reject, turns=turns):
-            assert not isinstance(reject, Reply)
-            return Rejected(seen(reject)), turns
-        case QueryRefused(because):
-            return Refused(None, because), ()
-        case Unspecified(because):
-            raise Silence(because)
+    if isinstance(answer, Unspecified):
+        raise Silence(answer.because)
+    return answer
 
 
 def metrics_told(asked: Query, answer: QueryAnswer) -> Map[CanisterId, CyclesConsumed] | None:

@@ -136,6 +136,10 @@ class Replay:
                 self._departures += refused_otherwise(allowed, seen)
                 self._follow([each] if isinstance(seen, Accepted) else [])
                 return
+            if isinstance(seen, Refused) and self._terms.environment.admits(self._rejections + 1):
+                self._rejections += 1
+                self._follow([])
+                return
             others[shown_submission(allowed)] = None
         what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
         raise fail(f"{what}, which the specification does not allow", tuple(others), (label.rule,))

@@ -51,6 +51,15 @@ from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import GROWTHS, refusing_calls, refusing_growths
 from conformance.judging.verdicts import fail, inconclusive, silent
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
+from conformance.judging.words import (
+    LEFT_OPEN,
+    always,
+    answer_in,
+    depends_on_words,
+    marked,
+    texts_told,
+    words_for_marks,
+)
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -66,6 +75,7 @@ from conformance.protocol.interface import (
     Values,
 )
 from spec.machine import step
+from spec.reads.answers import as_usual
 from spec.rules.management.answers import ANSWERS
 from spec.state.canonical import canonical_form
 from spec.state.label import Label
@@ -78,8 +88,45 @@ from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 Words = Callable[[], Text]
 """What is told if a scenario fails: it takes long to put into words, and is not needed otherwise."""
 
-Others = dict[Hashable, Words]
-"""What states would have shown instead of one thing that was seen, in the order of finding."""
+
+class Others:
+    """What states would have shown instead of one thing that was seen, in the order of finding."""
+
+    def __init__(self) -> None:
+        self.usual: dict[Hashable, Words] = {}
+        self.marked: dict[Hashable, Words] = {}
+        """The same where code hears a mark in place of what the system says, or has heard nothing."""
+        self.before_hearing: set[Hashable] = set()
+        """What states would have shown in which code has heard nothing since the last thing was seen."""
+        self.seen: dict[Hashable, Answer | QueryAnswer] = {}
+        self.has_heard = False
+        """There is a state in which code has heard a text of the system."""
+        self.has_just_heard = False
+        """And one in which it did so since the system was last at rest."""
+
+    def note(self, candidate: Candidate, key: Hashable, words: Words, seen: Answer | QueryAnswer | None = None) -> None:
+        """A candidate would have shown something else."""
+        self.hear(candidate)
+        if not candidate.hears_marks:
+            self.usual[key] = words
+            if not candidate.has_just_heard:
+                self.before_hearing.add(key)
+        if candidate.hears_marks or not candidate.has_heard:
+            self.marked[key] = words
+        if seen is not None:
+            self.seen[key] = seen
+
+    def hear(self, candidate: Candidate) -> None:
+        """What code of a candidate has heard."""
+        self.has_heard |= candidate.has_heard
+        self.has_just_heard |= candidate.has_just_heard
+
+    def words(self) -> tuple[Text, ...]:
+        """What the system may have said in place of the marks."""
+        found = [words_for_marks(answer_in(key), self.seen[key]) for key in self.marked if key in self.seen]
+        told = [texts_told(each) for each in self.seen.values()]
+        return tuple(dict.fromkeys(chain.from_iterable([*(each or () for each in found), *told])))
+
 
 CHOOSING: Final = frozenset({"raw_rand", *ANSWERS})
 """Rules with values that the system chooses, which a canister may keep to itself."""
@@ -166,8 +213,11 @@ class Search:
                     later = candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
                     yield evolve(later, has_refused=later.has_refused or GROWTHS in each.arguments())
                     return
+                elif isinstance(seen, Refused) and self._terms.environment.admits(candidate.rejections + 1):
+                    yield evolve(candidate, rejections=candidate.rejections + 1)
+                    return
                 else:
-                    others[outcome[0]] = partial(shown_submission, outcome[0])
+                    others.note(candidate, outcome[0], partial(shown_submission, outcome[0]))
 
         self._keep(
             after,
@@ -180,19 +230,37 @@ class Search:
         self._replies += bindings.replies
         told = versions_told(bindings.replies)
         passes: dict[tuple[CanisterVersion, ...], set[Hashable]] = {(): set(), told: set()}
+        marks = evolve(bindings, wordings=(marked,))
+        before = self._candidates
+        visited_with_marks: set[Hashable] = set()
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time(candidate.state, advanced.system_time)
             later = evolve(candidate, state=now, beaten=())
+            if candidate.hears_marks:
+                yield from self._shown_at_rest(later, answers, marks, told, visited_with_marks, others)
+                return
             for versions, visited in passes.items():
                 is_shown = False
-                for rested in self._rested(later, answers, bindings, versions, visited, others):
-                    left = with_forgotten(rested.state, answers)
-                    if self._shows(left, answers, others):
-                        is_shown = True
-                        yield evolve(rested, state=left).departing(told_otherwise(left, answers))
+                for rested in self._shown_at_rest(later, answers, bindings, versions, visited, others):
+                    is_shown = True
+                    yield rested
                 if is_shown:
-                    return  # What is not told by now may have risen as well when it is told.
+                    break  # What is not told by now may have risen as well when it is told.
+            if not others.has_just_heard:
+                return
+            are_marked = before.have_marks()  # Those of an earlier text stand for all.
+            if is_shown and are_marked:
+                return
+            told_with_marks = Others() if are_marked else others
+            marking = evolve(later, hears_marks=True)
+            for rested in self._shown_at_rest(marking, answers, marks, versions, visited_with_marks, told_with_marks):
+                if not are_marked:
+                    yield rested
+            words = () if is_shown else told_with_marks.words()
+            if words:
+                said = evolve(bindings, wordings=(as_usual, *map(always, words)))
+                yield from self._shown_at_rest(later, answers, said, versions, set(), Others())
 
         def what() -> Text:
             statuses = "; ".join(
@@ -204,9 +272,9 @@ class Search:
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            left = with_forgotten(candidate.state, {request_id: seen})
+            left = evolve(candidate, state=with_forgotten(candidate.state, {request_id: seen}), has_just_heard=False)
             if self._shows(left, {request_id: seen}, others):
-                yield evolve(candidate, state=left)
+                yield left
 
         self._keep(
             after, lambda: f"asked for again, {shown_status(request_id, seen, self.field_names)}", self._rules_about
@@ -214,7 +282,7 @@ class Search:
 
     def _rules_about(self, others: Others) -> tuple[Text, ...]:
         """The rules that answer the requests of which other statuses would have been allowed."""
-        asked = [key[0] for key in others if isinstance(key, tuple)]
+        asked = [key[0] for key in others.usual if isinstance(key, tuple)]
         return rules_about(self._requests[request_id] for request_id in asked if request_id in self._requests)
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
@@ -234,7 +302,8 @@ class Search:
                     if drifted is candidate:
                         return  # What is not told by now may have risen as well when it is told.
                 else:
-                    others[judgement.allowed] = partial(shown_other, judgement.allowed, seen, self.field_names)
+                    words = partial(shown_other, judgement.allowed, seen, self.field_names)
+                    others.note(drifted, judgement.allowed, words, seen)
 
         self._keep(
             after, lambda: f"the query {query.method_name!r} gave {shown(seen, self.field_names)}", lambda _: ("query",)
@@ -248,7 +317,7 @@ class Search:
             if values_agree(candidate.state, paths, allowed, seen):
                 yield candidate
             else:
-                others[allowed] = lambda: shown_values(allowed, paths)
+                others.note(candidate, allowed, lambda: shown_values(allowed, paths))
 
         self._keep(after, lambda: f"reading gave {shown_values(seen, paths)}", lambda _: ("read_state",))
 
@@ -262,28 +331,33 @@ class Search:
     ) -> None:
         """Goes on with the candidates that show what was seen; if there is none, it is these rules that say so."""
         before = self._candidates
-        others: Others = {}
+        others = Others()
         self._candidates = Candidates(chain.from_iterable(after(candidate, others) for candidate in before))
         if not self._candidates.is_empty():
             return
         if self._silences:
             raise silent("; ".join(self._silences))
-        allowed = tuple(dict.fromkeys(words() for words in others.values()))
+        # Without states with marks, what was said earlier was shown.
+        with_marks = others.marked.keys() | (set() if before.have_marks() else others.before_hearing)
+        if others.has_heard and depends_on_words(others.usual, with_marks, others.seen):
+            raise silent(LEFT_OPEN)
+        allowed = tuple(dict.fromkeys(words() for words in others.usual.values()))
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
         raise fail(f"{what()}, which the specification does not allow", listed, rules(others))
 
     def _shows(
-        self, state: State, answers: Mapping[RequestId, Answer], others: Others, final_only: bool = False
+        self, candidate: Candidate, answers: Mapping[RequestId, Answer], others: Others, final_only: bool = False
     ) -> bool:
         """The requests have the statuses that were seen; final ones only, if more may still happen."""
         shows = True
         for request_id, seen in answers.items():
-            allowed = status_in(state, request_id)
+            allowed = status_in(candidate.state, request_id)
             if final_only and isinstance(allowed, Received | Processing):
                 continue
             if not agrees(allowed, seen, self._terms.costs_are_exact):
-                others[request_id, allowed] = partial(_other_status, request_id, allowed, seen, self.field_names)
+                words = partial(_other_status, request_id, allowed, seen, self.field_names)
+                others.note(candidate, (request_id, allowed), words, seen)
                 shows = False
         return shows
 
@@ -294,6 +368,22 @@ class Search:
             raise inconclusive(f"the budget of {self._terms.steps} steps is used up")
         if time.process_time() > self._deadline:
             raise inconclusive(f"the budget of {self._terms.seconds:g} seconds of processor time is used up")
+
+    def _shown_at_rest(
+        self,
+        start: Candidate,
+        answers: Mapping[RequestId, Answer],
+        bindings: Bindings,
+        versions: tuple[CanisterVersion, ...],
+        visited: set[Hashable],
+        others: Others,
+    ) -> Iterator[Candidate]:
+        """The candidates at rest that can follow and show these answers."""
+        for rested in self._rested(start, answers, bindings, versions, visited, others):
+            left = evolve(rested, state=with_forgotten(rested.state, answers))
+            if self._shows(left, answers, others):
+                others.hear(rested)
+                yield evolve(left, has_just_heard=False).departing(told_otherwise(left.state, answers))
 
     def _rested(
         self,
@@ -322,14 +412,14 @@ class Search:
             refusing.append(self._refused([*passed, candidate]))
             require_calls(candidate.state, self._terms.missing)
             key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten, candidate.failures)
-            left = with_forgotten(candidate.state, answers)
+            left = evolve(candidate, state=with_forgotten(candidate.state, answers))
             if key in visited or not self._shows(left, answers, others, final_only=True):
                 continue
             visited.add(key)
             self._states += 1
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
-            expiring = self._following(candidate, by_itself(candidate.state), 0)
+            expiring = self._following(candidate, by_itself(candidate.state, bindings), 0)
             late = self._following(candidate, refunds(candidate.state), 0)
             rare.append(
                 chain(late, self._beating(candidate), self._troubled(candidate), self._drifted(candidate, versions))

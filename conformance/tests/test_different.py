@@ -6,6 +6,7 @@ What differs is what the text leaves open. `deep` runs every scenario on each of
 
 import pytest
 
+from conformance.judging.environment import CALM, HOSTILE, loaded
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
@@ -19,6 +20,8 @@ from conformance.tests.planted import (
     refusing,
     rejecting,
     repeating,
+    waiting,
+    wording,
 )
 from conformance.tests.planted.bugs import BlackBox, MixesUpTheQueue
 
@@ -33,6 +36,12 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (rejecting.RejectsInTurn, "management_rejects/undecodable"),
     (rejecting.RejectsMissingMethodsAtOnce, "requests/unknown_method"),
     (rejecting.SaysItInItsOwnWords, "requests/unknown_method"),
+    (wording.SaysSomethingElse, "calls/words_of_the_system"),
+    (wording.SaysSomethingElse, "composite/words_of_the_system"),
+    (wording.SaysNothing, "calls/words_of_the_system"),
+    (wording.SaysNothing, "composite/words_of_the_system"),
+    (wording.TellsWhatItSays, "calls/words_of_the_system"),
+    (wording.TellsWhatItSays, "composite/words_of_the_system"),
     (rejecting.TellsNoReasons, "starvation/no_response"),
     (rejecting.TellsOtherReasons, "snapshots/load_missing"),
     (rejecting.RefusesInItsOwnWay, "requests/inspection"),
@@ -43,6 +52,8 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (answering.TellsErrorCodesAndTheNetwork, "reads/reject_of_the_system"),
     (answering.Records, "composite/logs"),
     (answering.RecordsNothingOfFailures, "composite/logs"),
+    (answering.Records, "composite/logs_relayed"),
+    (answering.RecordsNothingOfFailures, "composite/logs_relayed"),
     (ordering.StopsLate, "lifecycle/stopping"),
     (ordering.CleansUpLate, "starvation/starvation_in_a_chain"),
     (ordering.AnswersUsersLate, "requests/together"),
@@ -91,6 +102,9 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (drifting.RaisesVersionsFar, "tasks/versions"),
     (drifting.RaisesVersionsWithMessages, "information/change_by_canister"),
     (drifting.TrimsHistories, "information/changes"),
+    (waiting.LetsCallsWait, "refusals/to_canister_out_of_cycles"),
+    (waiting.CountsQueries, "lifecycle/new_canister"),
+    (waiting.IsReadyForMigration, "lifecycle/stop_and_start"),
     (prices.HasOtherPrices, "calls/some_cycles_accepted"),
     (prices.PaysAllTheTime, "lifecycle/deposit"),
     (prices.PaysAllTheTime, "lifecycle/new_canister"),
@@ -110,6 +124,11 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (rejecting.LeavesUsersUnsure, "management_rejects/undecodable"),
     (rejecting.RejectsSomeMethodsAtOnce, "requests/a_canister_answers"),
     (rejecting.ChangesWhatCanistersSay, "requests/own_reject"),
+    (wording.ChangesWhatCanistersHear, "calls/reject_comes_back"),
+    (wording.ChangesWhatCanistersHear, "composite/reject_in_composite"),
+    (wording.SaysItWithAnotherCode, "calls/words_of_the_system"),
+    (wording.SaysItWithAnotherCode, "composite/words_of_the_system"),
+    (wording.ClaimsTheUsualText, "calls/words_of_the_system"),
     (rejecting.BlamesCanisters, "starvation/no_response"),
     (rejecting.RefusesNothing, "requests/missing_canister"),
     (rejecting.TakesAnythingForFrozen, "requests/frozen_canister"),
@@ -119,6 +138,7 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (answering.LetsReadEverything, "reads/forbidden"),
     (answering.PrintsNothing, "composite/logs"),
     (answering.PrintsSomethingElse, "composite/logs"),
+    (answering.PrintsSomethingElse, "composite/logs_relayed"),
     (answering.DatesLogsLater, "composite/logs"),
     (ordering.StopsAtOnce, "lifecycle/stopping"),
     (ordering.FiresTimersEarly, "tasks/global_timer"),
@@ -144,6 +164,10 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (drifting.ForgetsRequestsTooSoon, "requests/answers_stay"),
     (drifting.LowersVersions, "information/changes"),
     (prices.GivesCyclesAway, "lifecycle/deposit"),
+    (waiting.LetsCallsToStoppedWait, "refusals/to_stopped_canister"),
+    (waiting.IsReadyTooSoon, "lifecycle/new_canister"),
+    (waiting.RefusesOneRequest, "requests/together"),
+    (ordering.ExpiresOneCallEarly, "calls/deadlines"),
 ]
 """Implementations that go beyond what the text leaves open, each with a scenario that it fails."""
 
@@ -208,6 +232,18 @@ def test_what_prices_and_limits_decide_is_shown_by_who_has_those_of_the_profile(
     """Of others it is not demanded."""
     assert judged(implementation(), scenario_id).verdict.name == "not_applicable"
     assert judged(BlackBox(), scenario_id).verdict.name == "pass"
+
+
+@pytest.mark.parametrize(
+    ("implementation", "scenario_id"),
+    [(waiting.RefusesOneRequest, "requests/together"), (ordering.ExpiresOneCallEarly, "calls/deadlines")],
+)
+def test_a_system_that_has_much_to_do_may_do_less(implementation: type[BlackBox], scenario_id: str) -> None:
+    """Refuse a request, let a call expire early: once, where so much is admitted."""
+    for environment, verdict in ((CALM, "fail"), (loaded(1), "pass"), (HOSTILE, "pass")):
+        busy, manner = implementation(), Manner(environment=environment)
+        case = run_scenario(SCENARIOS[scenario_id], busy, busy.describe(), manner)
+        assert case.verdict.name == verdict, case.verdict.why
 
 
 @pytest.mark.deep

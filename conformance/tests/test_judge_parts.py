@@ -141,10 +141,10 @@ def test_what_would_have_been_allowed_is_that_of_the_step_that_failed() -> None:
 
     def earlier(candidate: Candidate, others: Others) -> Iterator[Candidate]:
         yield candidate
-        others[1] = lambda: "what an earlier step would have allowed"
+        others.note(candidate, 1, lambda: "what an earlier step would have allowed")
 
     def failing(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-        others[1] = lambda: "what this step would have allowed"
+        others.note(candidate, 1, lambda: "what this step would have allowed")
         yield from ()
 
     judge._keep(earlier, lambda: "something", lambda _: ())

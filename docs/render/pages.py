@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from docs.render.functions import function_of_rule
+from docs.render.left_open import left_open_page
 from docs.render.outline import sentence
 from docs.render.rule_page import rule_page
 from docs.render.types_page import types_page
@@ -26,7 +27,8 @@ def index_page() -> str:
     """The list of all rules."""
     sections = [
         "# The rules",
-        "Made from the source by `make docs`; do not edit. [The state and what it is made of](state.md).",
+        "Made from the source by `make docs`; do not edit. [The state and what it is made of](state.md). "
+        "[What the text leaves open](left-open.md).",
     ]
     for heading, rules in rules_by_group().items():
         lines = [
@@ -39,7 +41,8 @@ def index_page() -> str:
 def pages() -> dict[str, str]:
     """The text of each page."""
     rules = {f"rules/{rule.name}.md": rule_page(rule) for rule in RULES.values()}
-    return {"index.md": index_page(), "state.md": types_page(), **dict(sorted(rules.items()))}
+    others = {"index.md": index_page(), "left-open.md": left_open_page(), "state.md": types_page()}
+    return {**others, **dict(sorted(rules.items()))}
 
 
 def kept_pages(folder: Path = GENERATED) -> dict[str, str]:

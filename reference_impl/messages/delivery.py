@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from attrs import evolve
+
 from reference_impl.messages.message_execution import message_limit
 from reference_impl.messages.requests import stopped_reason
 from reference_impl.subnet.call_contexts import OpenContext
@@ -20,7 +22,7 @@ from spec.state.message import (
 from spec.state.origin import Deadline, Expired, FromCanister
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId
 from spec.values.quantities import Cycles
-from spec.values.rejects import RejectCode, RejectReason, system_reject
+from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
 
 NO_SUCH_CALL = NotTaken("the message is not a call that may be taken")
 
@@ -238,12 +240,23 @@ def _response_to_canister(instance: SubnetInstance, message_id: int) -> tuple[Re
     return None if isinstance(message.origin.deadline, Expired) else (message, message.origin)
 
 
-def callback_invocation(instance: SubnetInstance, message_id: int) -> NotTaken | None:
-    """Hands a response to the canister that made the call; its callback is pending then."""
+def callback_invocation(
+    instance: SubnetInstance, message_id: int, reject_message: str | None = None
+) -> NotTaken | None:
+    """
+    Hands a response to the canister that made the call; its callback is pending then.
+
+    What the system says where it rejects may be said in other words, if some are given.
+    """
     found = _response_to_canister(instance, message_id)
     if found is None or instance.contexts[found[1].calling_context].deleted:
         return NotTaken("the message is not a response to a call context that is alive")
     message, origin = found
+    response = message.response
+    if reject_message is not None:
+        if not isinstance(response, Reject) or response.reason is RejectReason.EXPLICIT:
+            return NotTaken("no reject of the system is handed over, which other words could stand for")
+        response = evolve(response, message=reject_message)
     context = instance.contexts[origin.calling_context]
     canister = instance.canisters[context.canister]
     instance.credit(canister, message.refunded_cycles)
@@ -253,7 +266,7 @@ def callback_invocation(instance: SubnetInstance, message_id: int) -> NotTaken |
         call_context=origin.calling_context,
         caller=context.caller,
         receiver=context.canister,
-        entry_point=CallbackInvocation(origin.callback, message.response, message.refunded_cycles),
+        entry_point=CallbackInvocation(origin.callback, response, message.refunded_cycles),
         queue=Unordered(),
         reserved_cycles=origin.callback.reserved_cycles,
     )

@@ -122,7 +122,9 @@ TRANSITIONS: Mapping[str, _Transition] = {
         ("canister_id", "context_id"), tasks.on_low_wasm_memory_context_creation
     ),
     "message_execution": _Transition(("message_id", *EXECUTION_CHOICES), message_execution, EXECUTION_CHOICES),
-    "callback_invocation": _Transition(("message_id",), delivery.callback_invocation),
+    "callback_invocation": _Transition(
+        ("message_id", "reject_message"), delivery.callback_invocation, {"reject_message": None}
+    ),
     "callback_of_deleted_context": _Transition(("message_id",), delivery.callback_of_deleted_context),
     "call_context_starvation": _Transition(("context_id",), delivery.call_context_starvation),
     "call_context_removal": _Transition(("context_id",), delivery.call_context_removal),

@@ -211,6 +211,7 @@ _CHOICES: Final[dict[str, Reader[Any]]] = {
     "keeps_logs": truth_of,
     "refunds_cycles": truth_of,
     "may_unfreeze": truth_of,
+    "reject_message": lambda value, place: None if value is None else text_of(value, place),
 }
 """How each free variable is read, by its name, if it is none of `RESULTS`."""
 

@@ -1,5 +1,7 @@
 """What a query call is asked with and answered with."""
 
+from collections.abc import Callable
+
 from attrs import field, frozen
 
 from spec.canister.environment import Caller
@@ -7,7 +9,7 @@ from spec.state.request import Endpoint as Endpoint
 from spec.state.state import State
 from spec.values.checklist import defines
 from spec.values.containers import List, Map
-from spec.values.identifiers import Blob, CanisterId, MethodName
+from spec.values.identifiers import Blob, CanisterId, MethodName, Text
 from spec.values.management import CyclesConsumed
 from spec.values.quantities import ByteCount, Count, Instructions, Nanoseconds
 from spec.values.rejects import RejectCode, RejectReason, Reply, Response, system_reject
@@ -23,6 +25,15 @@ class Question:
     argument: Blob
 
 
+Wording = Callable[[Text], Text]
+"""What the system says in place of the text that the specification gives a reject."""
+
+
+def as_usual(text: Text) -> Text:
+    """The system says what the specification says."""
+    return text
+
+
 @frozen
 class Surroundings:
     """What stays the same for all calls of one query call."""
@@ -36,6 +47,8 @@ class Surroundings:
     """What `canister_metrics` tells; it is implementation-specific, so it comes from outside."""
     open_codes: Map[RejectReason, RejectCode] = field(factory=Map)
     """Codes with which calls of queries are rejected where the text names none, if they are not production's."""
+    wording: Wording = as_usual
+    """What the system says where it rejects calls of queries."""
     order: tuple[Count, ...] = ()
     """
     Which open call is made first, second and so on, in the query and in those that it calls, by its place among those

@@ -13,6 +13,7 @@ from spec.canister.wasm_state import WasmState
 from spec.reads.answers import QueryResponse, QueryStatistic, Question, Surroundings, open_code, payload_size, refused
 from spec.reads.management_query import answer_to_canister
 from spec.rules.environments import counted_from, environment_of
+from spec.rules.messages.callback_invocation import in_other_words, is_of_the_system
 from spec.rules.messages.settlement import failure_of_trap
 from spec.rules.modules import module_of
 from spec.rules.resources import liquid_balance
@@ -23,7 +24,7 @@ from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob
 from spec.values.quantities import Count, Instructions
-from spec.values.rejects import RejectCode, RejectReason, Response, system_reject
+from spec.values.rejects import Reject, RejectCode, RejectReason, Response, system_reject
 
 
 @frozen
@@ -232,14 +233,23 @@ def answer_to(evaluation: Evaluation, call: MethodCall) -> QueryResponse | Unspe
 @defines("rule.query.composite-callbacks", "rule.query.certificate")
 def run_callback(evaluation: Evaluation, call: MethodCall, response: Response) -> Outcome:
     """Runs a callback on the latest state, for the caller of the method, without a certificate."""
+    told = in_the_words(evaluation.given, response)
     return composite_queries_of(evaluation).composite_callback(
         call.callback,
-        response,
+        told,
         evaluation.wasm_state,
         evaluation.question.caller,
         environment(evaluation),
         needs_to_respond=True,
     )
+
+
+@defines("unspec.value.reject-messages")
+def in_the_words(given: Surroundings, response: Response) -> Response:
+    """The response as a callback hears it: a reject of the system may say anything."""
+    if not isinstance(response, Reject) or not is_of_the_system(response):
+        return response
+    return in_other_words(response, given.wording(response.message))
 
 
 # Answers

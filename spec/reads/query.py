@@ -1,7 +1,7 @@
 """Query calls: a query method runs on one node, and nothing that it does is kept. Source: abstract-behavior."""
 
 from spec.certification.hash_tree import HashTree, hash_tree, pruned
-from spec.reads.answers import Endpoint, Question, Surroundings
+from spec.reads.answers import Endpoint, Question, Surroundings, Wording, as_usual
 from spec.reads.answers import QueryRefused as QueryRefused
 from spec.reads.answers import QueryResponse as QueryResponse
 from spec.reads.answers import QueryStatistic as QueryStatistic
@@ -41,6 +41,7 @@ def query(
     order: tuple[Count, ...] = (),
     refused_growths: tuple[Count, ...] = (),
     trapping_growths: tuple[Count, ...] = (),
+    wording: Wording = as_usual,
 ) -> QueryResponse | QueryRefused | Unspecified:
     """
     The answer to a query call whose signature was verified. Source: abstract-behavior, query call.
@@ -50,6 +51,7 @@ def query(
     None if they admit all. `metrics` say what `canister_metrics` tells; without them that is `Unspecified`. Calls that
     a composite query makes are rejected with `open_codes` where the text names no code, else with those of production,
     and are made in this `order`. `refused_growths` of memories fail, and executions end at `trapping_growths`.
+    Where the system rejects a call, callbacks hear its `wording` of the usual text.
     """
     if len(request.nonce) > state.profile.limits.nonce:
         return QueryRefused(RejectReason.INVALID_ARGUMENT)
@@ -61,6 +63,7 @@ def query(
         certificate,
         Map() if metrics is None else metrics,
         Map() if open_codes is None else open_codes,
+        wording,
         order,
         refused_growths,
         trapping_growths,

@@ -15,10 +15,10 @@ from conformance.canisters.scripted import (
     reply,
     slot,
 )
-from conformance.judging.patterns import rejects, rejects_with, replies, replies_with
+from conformance.judging.patterns import rejects, rejects_with, replies, replies_where, replies_with
 from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
-from conformance.suite.scenarios.preparations import scripted
+from conformance.suite.scenarios.preparations import scripted, stop
 from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.identifiers import Blob, CanisterId
@@ -84,6 +84,28 @@ def reject_comes_back(stage: Stage) -> None:
     answer = stage.call(caller, program(call(callee, "update", program(reject(b"no, thanks")), on_reject=RELAY_REJECT)))
     # Then
     stage.expect(answer, rejects_with("no, thanks"))
+
+
+@scenario(
+    "A canister tells with which code and in which words the system rejected its call",
+    covers=(
+        "entry.reject-callback",
+        "api.msg-reject-msg-copy",
+        "api.msg-reject-code",
+        "unspec.value.reject-messages",
+        "rule.reject-call.not-running",
+    ),
+)
+def words_of_the_system(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage), scripted(stage)
+    stop(stage, callee)
+    # When
+    telling = program(reply(concat(bytes_of_u32(ic0.msg_reject_code()), ic0.msg_reject_msg())))
+    answer = stage.call(caller, program(call(callee, "update", program(reply()), on_reject=telling)))
+    # Then
+    code = RejectCode.CANISTER_ERROR.to_bytes(4, "little")
+    stage.expect(answer, replies_where("that begins with the code", lambda told: told.startswith(code)))
 
 
 @scenario(

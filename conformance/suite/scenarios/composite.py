@@ -8,6 +8,7 @@ from conformance.canisters.scripted import (
     append_to_slot,
     bytes_of_u32,
     call,
+    concat,
     counter,
     filled,
     program,
@@ -138,6 +139,23 @@ def reject_in_composite(stage: Stage) -> None:
     stage.expect(stage.query(first, calling, "composite"), rejects_with("no, thanks"))
 
 
+@scenario(
+    "A composite query tells with which code and in which words the system rejected its call",
+    covers=(*COMPOSITE, "unspec.value.reject-messages"),
+)
+def words_of_the_system(stage: Stage) -> None:
+    # Given
+    first, second = scripted(stage), scripted(stage)
+    stop(stage, second)
+    # When
+    telling = program(reply(concat(bytes_of_u32(ic0.msg_reject_code()), ic0.msg_reject_msg())))
+    calling = program(call(second, "query", program(reply()), on_reject=telling))
+    # Then
+    code = RejectCode.CANISTER_ERROR.to_bytes(4, "little")
+    answer = stage.query(first, calling, "composite")
+    stage.expect(answer, replies_where("that begins with the code", lambda told: told.startswith(code)))
+
+
 @scenario("A trap of the callee reaches the composite query as a canister error", covers=COMPOSITE)
 def trap_in_composite(stage: Stage) -> None:
     # Given
@@ -258,6 +276,24 @@ def large_logs(stage: Stage) -> None:
     # Then
     records = asked(stage, canister, "fetch_canister_logs")
     stage.expect(records, replies_where("without the oldest", lambda data: b"oldest" not in data))
+
+
+@scenario(
+    "A composite query relays what the management canister tells it of a log",
+    covers=(*COMPOSITE, "rule.query.composite-management-calls", "rule.query.fetch-canister-logs", "unspec.fn.logs"),
+)
+def logs_relayed(stage: Stage) -> None:
+    # Given
+    canister, asking = scripted(stage), scripted(stage)
+    update_settings(stage, canister, log_visibility=Public())
+    stage.call(canister, program(ic0.debug_print(b"first"), reply()))
+    stage.call(canister, trap(b"the end").code)
+    # When
+    about_it = management.encode_arguments(management.CanisterIdArguments(canister))
+    fetching = call(MANAGEMENT_CANISTER, "fetch_canister_logs", about_it, on_reply=RELAY_REPLY)
+    records = stage.query(asking, program(fetching), "composite")
+    # Then
+    stage.expect(records, replies_where("with what was printed", lambda data: b"first" in data))
 
 
 @scenario(

@@ -8,7 +8,7 @@ import random
 
 from attrs import evolve
 
-from conformance.judging.moves import Bindings, Move, by_itself, refunds, work
+from conformance.judging.moves import Bindings, Move, by_itself, expiries, refunds, work
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
 from spec.machine import candidates, choices_of, enabled, step
@@ -155,6 +155,23 @@ class ExpiresCalls(BlackBox):
         if not any(isinstance(message, FuncMessage) for message in self.current.messages):
             for label, fired in by_itself(self.current):
                 if label.rule.startswith("call_expiry"):
+                    return label, fired
+        return super().next()
+
+
+class ExpiresOneCallEarly(BlackBox):
+    """The first call with a deadline expires at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_expired = False
+
+    def next(self) -> Move | None:
+        if not self.has_expired and not any(isinstance(each, FuncMessage) for each in self.current.messages):
+            for label in expiries(self.current):
+                fired = step(self.current, label)
+                if isinstance(fired, Step):
+                    self.has_expired = True
                     return label, fired
         return super().next()
 

@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from conformance.judging.reading import query_in
+from conformance.judging.reading import LeftOpen, query_in
 from conformance.judging.refusals import TRAPS
 from conformance.protocol.interface import (
     Accepted,
@@ -143,7 +143,7 @@ class RefusesGrowthsOfQueries(BlackBox):
             return plain
         certificate = self.certificate(query.canister_id)
         choices = {"refused_growths": self.refused, "trapping_growths": self.trapping}
-        return query_in(self.current, query, effective_id, certificate, **choices)
+        return query_in(self.current, query, effective_id, certificate, None, LeftOpen(**choices))
 
 
 class TrapsAtGrowthsOfQueries(RefusesGrowthsOfQueries):

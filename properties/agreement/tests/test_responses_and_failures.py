@@ -26,8 +26,11 @@ from conformance.canisters.scripted import (
     when,
 )
 from conformance.canisters.scripted import unreachable as run_into_unreachable
+from properties.agreement.lockstep import enabled_of
 from properties.agreement.stage import ALICE, BOB, Stage
 from properties.agreement.tests.books import SCRIPTED, Books, take
+from spec.machine import enabled
+from spec.state.label import Label
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.request import Processing, Rejected, Replied
 from spec.values import management
@@ -199,6 +202,33 @@ def test_a_principal_that_is_no_canister_is_no_callee(callee):
     stage, a = canisters(1)
     status = stage.call(a, "update", program(call(callee, "update", on_reject=CODE)))
     assert status == told(RejectCode.DESTINATION_INVALID)
+
+
+@pytest.mark.checklist("unspec.value.reject-messages", "api.msg-reject-msg-copy")
+def test_a_callback_hears_the_text_that_the_system_chose():
+    for words, heard in ((None, RejectReason.METHOD_NOT_FOUND.value), ("", ""), ("in other words", "in other words")):
+        stage, a, b = canisters(2)
+        calling = program(call(b, "nothing", on_reject=RELAY_REJECT))
+        request_id, _ = stage.lockstep.submit(ALICE, a, "update", calling)
+        while not (found := list(enabled_of(stage.state, ["callback_invocation"]))):
+            assert stage.lockstep.take(enabled(stage.state)[0])
+        (label,) = found
+        assert stage.lockstep.take(Label(label.rule, {**label.arguments(), "reject_message": words}))
+        stage.lockstep.settle()
+        assert stage.state.requests[request_id].status.reject.message.startswith(heard)
+        assert stage.state.requests[request_id].status.reject.reason is RejectReason.EXPLICIT
+
+
+@pytest.mark.checklist("unspec.value.reject-messages")
+def test_neither_side_changes_the_text_of_a_canister():
+    stage, a, b = canisters(2)
+    stage.lockstep.submit(
+        ALICE, a, "update", program(call(b, "update", program(reject(b"no")), on_reject=RELAY_REJECT))
+    )
+    while not (found := list(enabled_of(stage.state, ["callback_invocation"]))):
+        assert stage.lockstep.take(enabled(stage.state)[0])
+    assert not stage.lockstep.take(Label("callback_invocation", {**found[0].arguments(), "reject_message": "yes"}))
+    assert stage.lockstep.take(found[0])
 
 
 @pytest.mark.checklist("prod.hypervisor.non_existing_method")

@@ -27,7 +27,7 @@ from spec.state.canister import Stopped, Subnet
 from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
-from spec.values.rejects import RejectCode, RejectReason, Reply, system_reject
+from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 PRICE = PROFILE.limits.query_call_instructions
 BUDGET = PROFILE.limits.query_call_graph_instructions
@@ -59,6 +59,7 @@ def failing(reason, detail=""):
     return system_reject(RejectCode.CANISTER_ERROR, reason, detail)
 
 
+OWN = Reject(RejectCode.CANISTER_REJECT, "no, thanks")
 ANSWERS = {"query ask": returns(500, response=Reply(b"from the callee"))}
 
 
@@ -153,6 +154,23 @@ def test_the_calls_of_a_query_that_is_called_have_an_order_of_their_own(order, c
     outer = [ran[name] for name, _ in FAKES[asks].seen[1:]]
     (number,) = [name[-1] for name, _ in FAKES[inner].seen[1:]]
     assert outer[0] + number + outer[1] == callbacks
+
+
+@pytest.mark.checklist("unspec.value.reject-messages")
+@pytest.mark.parametrize(
+    ("answer", "heard"),
+    [
+        (traps(message="ouch"), failing(RejectReason.CANISTER_TRAPPED, "ouch in other words")),
+        (returns(response=OWN), OWN),
+        (returns(response=Reply(b"data")), Reply(b"data")),
+    ],
+)
+def test_a_callback_may_hear_any_text_where_the_system_rejects_its_call(answer, heard):
+    callback = returns(response=Reply(b""))
+    asks = composite({"composite_query ask": returns(new_calls=List.of(calling())), "callback 1": callback})
+    state = installed(a=asks, b=module(gives={"query ask": answer}))
+    query(state, a_request(A, "ask", b"question"), A, wording=lambda usual: f"{usual} in other words")
+    assert FAKES[asks].seen[1][1]["response"] == heard
 
 
 @pytest.mark.checklist("rule.query.method-execution", "rule.query.composite-calls")

@@ -28,7 +28,7 @@ from spec.state.message import CallbackInvocation, FuncMessage, ResponseMessage,
 from spec.state.origin import Deadline, Expired, FromSystemTask
 from spec.transition import Step
 from spec.values.containers import List, Queue
-from spec.values.rejects import RejectCode, RejectReason, Reply, system_reject
+from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
 REPLY = Reply(b"data")
 RESPONSE = ResponseMessage(from_canister(), REPLY, 70)
@@ -69,6 +69,20 @@ def test_a_response_becomes_the_execution_of_a_callback_and_its_refund_is_there_
         ),
         burned=(NOTHING_LOST,),
     )
+
+
+@pytest.mark.checklist("unspec.value.reject-messages", "rule.callback-invocation.live-context")
+def test_a_callback_may_hear_any_text_where_the_system_rejected():
+    reject = system_reject(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED, "ouch")
+    state = responding(response=evolve(RESPONSE, response=reject))
+    for text in ("", "IC0503: ouch"):
+        fired = fire(state, "callback_invocation", message_id=0, reject_message=text)
+        assert fired.state.messages[0].entry_point.response == evolve(reject, message=text)
+    because = "only what the system says may be said otherwise"
+    own = Reject(RejectCode.CANISTER_REJECT, "no, thanks")
+    for response in (REPLY, own):
+        others = responding(response=evolve(RESPONSE, response=response))
+        assert is_refused(others, "callback_invocation", because, message_id=0, reject_message="")
 
 
 @pytest.mark.checklist("rule.callback-invocation.live-context")
