@@ -5,8 +5,10 @@ A query of a canister is given a certificate of the canister's certified data, w
 Where a reply contains it, the judge verifies it and evaluates the query with it.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from io import BytesIO
+from itertools import islice
 from typing import Final
 
 import cbor2
@@ -29,14 +31,25 @@ STAND_INS: Final = (SELF_DESCRIBING_TAG + bytes(400), SELF_DESCRIBING_TAG + byte
 """Two blobs of different content and length. A reply that is the same with both does not depend on the certificate."""
 
 
+MOST_CERTIFICATES: Final = 32
+"""So many places of a reply are looked at for a certificate."""
+
+BEGINNING: Final = re.compile(re.escape(SELF_DESCRIBING_TAG) + b"[\xa0-\xbf]")
+"""A certificate is a record that says that it is CBOR."""
+
+
 def certificates_in(reply: Blob) -> Iterator[Blob]:
     """The blobs in a reply that may be certificates, valid or not."""
-    at = reply.find(SELF_DESCRIBING_TAG)
-    while at >= 0:
-        found = item_at(reply, at)
+    for beginning in islice(BEGINNING.finditer(reply), MOST_CERTIFICATES):
+        found = item_at(reply, beginning.start())
         if found is not None:
             yield found
-        at = reply.find(SELF_DESCRIBING_TAG, at + 1)
+
+
+def tells_it_as_it_is(replies: Sequence[Blob]) -> bool:
+    """The replies with the two stand-ins are the same, but that each contains its stand-in."""
+    parts = [reply.partition(stand_in) for reply, stand_in in zip(replies, STAND_INS, strict=True)]
+    return all(found for _, found, _ in parts) and len({(before, after) for before, _, after in parts}) == 1
 
 
 def item_at(content: Blob, at: int) -> Blob | None:

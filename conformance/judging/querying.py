@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from conformance.judging.certificates import STAND_INS, certificates_in, is_valid
+from conformance.judging.certificates import STAND_INS, certificates_in, is_valid, tells_it_as_it_is
 from conformance.judging.logs import Failures, log_agrees
 from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees
@@ -71,7 +71,7 @@ def judged(
     leaves open, or else with growths of memories that are not granted.
 
     Raises `Silence` if the specification does not say what that is, or if it depends on a certificate that the answer
-    does not contain.
+    need not contain, and does not.
     """
     likely = judged_with(USUAL, state, asked, effective_id, seen, costs_are_exact, failures)
     if likely.agrees:
@@ -265,7 +265,8 @@ def judged_with(
         others.append(query_in(state, asked, effective_id, stand_in, metrics, of_calls))
         if answer_agrees(state, asked, others[-1], seen, costs_are_exact, failures):
             return Judgement(True, others[-1])
-    if len(set(others)) > 1:
+    replies = [each.data for each in others if isinstance(each, Replied)]
+    if len(set(others)) > 1 and not (len(replies) == len(STAND_INS) and tells_it_as_it_is(replies)):
         raise Silence("the answer depends on a certificate that it does not contain")
     return Judgement(False, others[-1])
 

@@ -14,7 +14,7 @@ SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 SAMPLE = (
     "calls/some_cycles_accepted",
     "lifecycle/canister_creates",
-    "outside/ecdsa_unpaid",
+    "outside/schnorr_unpaid",
     "settings/twenty_variables",
     "traps/heap_is_rolled_back",
 )
