@@ -12,6 +12,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from attrs import frozen
 
+from spec.canister.outcome import LogEntry
 from spec.state.call_context import FailedExecution
 from spec.state.message import FuncMessage, Message
 from spec.state.request import RequestStatus
@@ -108,6 +109,8 @@ class NotEnabled:
     """The first condition that does not hold."""
     reject: Reject | None = None
     """For a request or management call: the reject with which it fails, for this reason; its code is a prediction."""
+    logs: tuple[LogEntry, ...] = ()
+    """What code had written to the log, and where the system may write, before the condition was found not to hold."""
 
 
 @frozen
@@ -118,10 +121,11 @@ class Unspecified:
 
 
 class _ConditionFailed(Exception):
-    def __init__(self, condition: Text, reject: Reject | None) -> None:
+    def __init__(self, condition: Text, reject: Reject | None, logs: tuple[LogEntry, ...]) -> None:
         super().__init__(condition)
         self.condition = condition
         self.reject = reject
+        self.logs = logs
 
 
 class _Silence(Exception):
@@ -134,6 +138,7 @@ def require(
     otherwise: RejectReason | None = None,
     code: RejectCode | None = None,
     detail: Text = "",
+    logs: tuple[LogEntry, ...] = (),
 ) -> None:
     """
     States one condition of a rule, in words.
@@ -141,10 +146,10 @@ def require(
     `require_present` and `require_kind` state that a value is there, or is of some class, and give it.
     `otherwise` and `detail` say why a management call fails if the condition does not hold; a condition without them
     makes the call wait. The code of the reject is left open; `code` is the one that production gives, if it is not the
-    usual one for the reason.
+    usual one for the reason. `logs` is what code has written to the log that ran before.
     """
     if not holds:
-        raise _ConditionFailed(condition, None if otherwise is None else _predicted(otherwise, code, detail))
+        raise _ConditionFailed(condition, None if otherwise is None else _predicted(otherwise, code, detail), logs)
 
 
 def _predicted(reason: RejectReason, code: RejectCode | None, detail: Text) -> Reject:
@@ -223,7 +228,7 @@ class Rule:
                 require(none_is_about_to_run(state.messages), "no created call context waits for its execution")
             return self.body(state, **choices)
         except _ConditionFailed as failed:
-            return NotEnabled(failed.condition, failed.reject)
+            return NotEnabled(failed.condition, failed.reject, failed.logs)
         except _Silence as silence:
             return Unspecified(str(silence))
 

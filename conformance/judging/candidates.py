@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from attrs import evolve, field, frozen
 
 from conformance.judging.logs import NONE_FAILED, Failures, failures_after
+from conformance.judging.moves import LOGGED
 from conformance.judging.words import text_heard
 from spec.commutation import has_bound
 from spec.production.choices import POLICIES, departure
@@ -18,8 +19,10 @@ from spec.values.identifiers import CanisterId, Text
 from spec.values.quantities import Count
 
 
-def departures_of_label(state: State, label: Label, fired: Step) -> tuple[Text, ...]:
-    """What a label that was taken chooses otherwise than production does."""
+def departures_of_label(
+    state: State, label: Label, fired: Step, untold: frozenset[Text] = frozenset()
+) -> tuple[Text, ...]:
+    """What a label that was taken chooses otherwise than production does, but for what nobody was told."""
     match label.rule:
         case "message_execution" if has_no_choice(state, label, fired):
             return ()
@@ -27,7 +30,7 @@ def departures_of_label(state: State, label: Label, fired: Step) -> tuple[Text, 
             return ()
         case rule if rule not in POLICIES:
             return ()
-    other = departure(state, label)
+    other = departure(state, label, untold)
     return () if other is None else (f"{label.rule} {other}",)
 
 
@@ -80,7 +83,8 @@ class Candidate:
         """
         The candidate one step later.
 
-        A black box does not say what it chose about an execution, so nothing that the label chooses departs.
+        A black box does not say what it chose about an execution, so nothing that the label chooses departs, nor what
+        it wrote to a log.
         """
         hears = text_heard(self.state, label) is not None
         is_told = label.rule != "message_execution"
@@ -90,7 +94,7 @@ class Candidate:
             has_heard=self.has_heard or hears,
             has_just_heard=self.has_just_heard or hears,
             failures=failures_after(self.failures, self.state, label, fired),
-            departures=(*self.departures, *(departures_of_label(self.state, label, fired) if is_told else ())),
+            departures=(*self.departures, *(departures_of_label(self.state, label, fired, LOGGED) if is_told else ())),
         )
 
     def departing(self, departures: tuple[Text, ...]) -> "Candidate":

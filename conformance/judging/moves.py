@@ -45,6 +45,9 @@ WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", 
 TROUBLE: Final = frozenset({"request_rejection", "spontaneous_call_rejection", "stop_call_rejection"})
 """Rules that the environment has to admit. It promises nothing about the world outside, where any call may fail."""
 
+LOGGED: Final = frozenset({"system_records", "keeps_logs"})
+"""The choices about executions and failed installations that concern the log alone."""
+
 RANDOM_REPLY: Final = re.compile(rb"DIDL\x01\x6d\x7b\x01\x00\x20(.{32})", re.DOTALL)
 """Candid of a blob of 32 bytes, as `raw_rand` replies it."""
 
@@ -170,10 +173,6 @@ def choosing_labels(state: State, label: Label, fired: Step) -> list[Label]:
     return [chosen] if any(differs) else []
 
 
-LOGGED: Final = frozenset({"system_records", "keeps_logs"})
-"""The choices about an execution that concern its log alone."""
-
-
 def eager_moves(state: State) -> Iterator[Move]:
     """The eager transitions that are possible."""
     for name in EAGER:
@@ -209,7 +208,7 @@ def by_likelihood(state: State, labels: Iterable[Label], bindings: Bindings) -> 
     """Labels that choose a code: as production does first, then those with codes that were seen, then all others."""
 
     def rank(label: Label) -> int:
-        if departure(state, label) is None:
+        if departure(state, label, LOGGED) is None:
             return 0
         return 1 if choices_of(label)["code"] in bindings.codes else 2
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from conformance.judging.moves import Move, choosing_labels, taken
 from spec.canister.outcome import Outcome
@@ -17,12 +17,13 @@ from spec.production.executions import executed_outcome
 from spec.rules.ingress.submission import inspection
 from spec.state.canister import Code
 from spec.state.label import Label
-from spec.state.message import FuncMessage
+from spec.state.message import CallMessage, FuncMessage
 from spec.state.request import content_of
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
+from spec.values.rejects import RejectCode
 
 Numbers = tuple[Count, ...]
 """What is refused, by its numbers."""
@@ -44,6 +45,7 @@ def refusing_growths(state: State) -> Iterator[Move]:
     yield from refusing(state, GROWTHS)
     yield from refusing(state, TRAPS)
     yield from of_executions(state, trapping_after_refusals)
+    yield from refusing_growths_of_hooks(state)
 
 
 def refusing_calls(state: State) -> Iterator[Move]:
@@ -59,6 +61,60 @@ def refusing(state: State, choice: Text) -> Iterator[Move]:
             yield with_choice(label, choice, refused)
 
     return of_executions(state, choosing)
+
+
+GROWTHS_OF_HOOKS: Final = 6
+"""Among so many growths of the hooks of an installation all may be refused; more only together with all after them."""
+
+
+def refusing_growths_of_hooks(state: State) -> Iterator[Move]:
+    """Installations whose hooks are refused growths of memories, or ended by one, and so may fail."""
+    for message_id, message in state.messages.entries:
+        if (
+            isinstance(message, CallMessage)
+            and message.method_name == "install_code"
+            and has_hooks_that_grow(state, message_id)
+        ):
+            for choices in islice(growths_of_hooks(), MOST_TRIED):
+                yield from taken(state, installing_labels({"message_id": message_id, **choices}))
+
+
+def has_hooks_that_grow(state: State, message_id: int) -> bool:
+    """The call installs something otherwise if all growths are refused, or end its hooks."""
+    everything = tuple(range(MOST_TRIED))
+
+    def given(**choices: Numbers) -> list[object]:
+        labels = installing_labels({"message_id": message_id, **choices})
+        return [step(state, label) for label in labels if label.rule != REJECTION or label.arguments()["code"] == 5]
+
+    plain = given()
+    return any(isinstance(each, Step) for each in plain) and any(
+        given(**choices) != plain for choices in ({GROWTHS: everything}, {TRAPS: everything})
+    )
+
+
+REJECTION: Final = "management_call_rejection"
+
+
+def installing_labels(choices: dict[Text, Any]) -> list[Label]:
+    """What may become of an installation: it succeeds, or is rejected with any code."""
+    succeeding = [Label(rule, choices) for rule in ("install_code", "upgrade_code")]
+    return [*succeeding, *(Label(REJECTION, {**choices, "code": code}) for code in RejectCode)]
+
+
+def growths_of_hooks() -> Iterator[dict[Text, Numbers]]:
+    """The growths that may be refused to hooks, or end them, few before many."""
+
+    def tries(_refused: Numbers) -> Count:
+        return GROWTHS_OF_HOOKS
+
+    for first in range(GROWTHS_OF_HOOKS):
+        yield {GROWTHS: tuple(range(first, MOST_TRIED))}
+        yield {TRAPS: (first,)}
+    for refused, number in islice(trapping_after(tries), MOST_TRIED // 4):
+        yield {GROWTHS: refused, TRAPS: (number,)}
+    for refused in refusals(tries):
+        yield {GROWTHS: refused}
 
 
 def trapping_after_refusals(state: State, label: Label) -> Iterator[Label]:

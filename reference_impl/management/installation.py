@@ -1,11 +1,13 @@
 """Installing code: install, reinstall and upgrade."""
 
 from collections.abc import Callable
+from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from reference_impl.management.verdicts import (
     Applies,
+    HooksFailed,
     ManagementCall,
     Verdict,
     change_origin,
@@ -25,7 +27,7 @@ from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
-from spec.canister.environment import Caller
+from spec.canister.environment import Caller, Environment
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.outcome import LogEntry, Returned, Trapped
 from spec.canister.wasm_state import WasmState
@@ -33,11 +35,15 @@ from spec.state.history import Change, CodeDeployment, CodeDeploymentMode
 from spec.values.canister_terms import WasmMemoryPersistence
 from spec.values.identifiers import Blob
 from spec.values.management import InstallCodeArguments, InstallMode, ReinstallMode, UpgradeMode
-from spec.values.quantities import ByteCount, Cycles, Instructions
+from spec.values.quantities import ByteCount, Count, Cycles, Instructions
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
 KEEPS_ITS_HEAP = "enhanced-orthogonal-persistence"
 """A module with a private section of this name asks for a choice about its heap."""
+
+
+GROWTHS: Final = ("refused_growths", "trapping_growths")
+"""The free variables of installations."""
 
 
 @frozen
@@ -70,6 +76,13 @@ class _Deployment:
         """What is not the canister's while its hooks run; most of it comes back. Every module has the 32-bit rate."""
         limit = self.instance.profile.limits.install_code_instructions
         return self.instance.ledger_of(self.canister).execution(limit, False)
+
+    def not_granting(self, environment: Environment, before: Count = 0) -> Environment:
+        """What a hook sees that is refused, or ended at, the growths that were chosen, after so many of other hooks."""
+        refused, trapping = (
+            tuple(number - before for number in self.call.choices.get(name, ()) if number >= before) for name in GROWTHS
+        )
+        return evolve(environment, refused_growths=refused, trapping_growths=trapping)
 
     @property
     def history_size(self) -> ByteCount:
@@ -121,11 +134,11 @@ def install_code(instance: SubnetInstance, call: ManagementCall, arguments: Inst
             result = _run_upgrade(deployment, arguments.mode)
         case InstallMode() | ReinstallMode():
             result = _run_init(deployment)
-    if isinstance(result, Reject):
+    if isinstance(result, HooksFailed):
         return result
     bill = _bill(deployment, result)
     if isinstance(bill, Reject):
-        return bill
+        return HooksFailed(bill, canister, result.logs)
     rule = "upgrade_code" if isinstance(arguments.mode, UpgradeMode) else "install_code"
     return Applies(rule, _application(deployment, result, bill))
 
@@ -151,11 +164,12 @@ def _change(
     )
 
 
-def _hook_failed(trapped: Trapped) -> Reject:
-    return rejection(TRAP_REASONS[trapped.reason], detail=trapped.message)
+def _hook_failed(deployment: _Deployment, trapped: Trapped, before: tuple[LogEntry, ...] = ()) -> HooksFailed:
+    reject = rejection(TRAP_REASONS[trapped.reason], detail=trapped.message)
+    return HooksFailed(reject, deployment.canister, before + trapped.logs)
 
 
-def _run_init(deployment: _Deployment) -> _Result | Reject:
+def _run_init(deployment: _Deployment) -> _Result | HooksFailed:
     canister, instance = deployment.canister, deployment.instance
     environment = instance.environment(
         canister,
@@ -167,9 +181,11 @@ def _run_init(deployment: _Deployment) -> _Result | Reject:
         taken=deployment.prepaid,
     )
     start = deployment.module.initial_state(canister.canister_id)
-    outcome = deployment.module.init(start, deployment.arguments.arg, deployment.caller, environment)
+    outcome = deployment.module.init(
+        start, deployment.arguments.arg, deployment.caller, deployment.not_granting(environment)
+    )
     if isinstance(outcome, Trapped):
-        return _hook_failed(outcome)
+        return _hook_failed(deployment, outcome)
     return _Result(
         new_state=outcome.new_state,
         hook_instructions=outcome.instructions_used,
@@ -180,13 +196,13 @@ def _run_init(deployment: _Deployment) -> _Result | Reject:
     )
 
 
-def _run_upgrade(deployment: _Deployment, mode: UpgradeMode) -> _Result | Reject:
+def _run_upgrade(deployment: _Deployment, mode: UpgradeMode) -> _Result | HooksFailed:
+    canister = deployment.canister
     before = _run_pre_upgrade(deployment, mode)
     if isinstance(before, Trapped):
-        return _hook_failed(before)
+        return _hook_failed(deployment, before)
     if not _persistence_fits(deployment, mode):
-        return rejection(RejectReason.PERSISTENCE_OPTION_NEEDED)
-    canister = deployment.canister
+        return HooksFailed(rejection(RejectReason.PERSISTENCE_OPTION_NEEDED), canister, before.logs)
     keeps = mode.wasm_memory_persistence is WasmMemoryPersistence.KEEP
     environment = deployment.instance.environment(
         canister,
@@ -198,9 +214,10 @@ def _run_upgrade(deployment: _Deployment, mode: UpgradeMode) -> _Result | Reject
         taken=deployment.prepaid + before.cycles_burned,
     )
     start = deployment.module.upgraded_state(before.new_state, keeps)
+    environment = deployment.not_granting(environment, before.growths)
     after = deployment.module.post_upgrade(start, deployment.arguments.arg, deployment.caller, environment)
     if isinstance(after, Trapped):
-        return _hook_failed(after)
+        return _hook_failed(deployment, after, before.logs)
     return _Result(
         new_state=after.new_state,
         hook_instructions=before.instructions_used + after.instructions_used,
@@ -221,8 +238,11 @@ def _run_pre_upgrade(deployment: _Deployment, mode: UpgradeMode) -> Returned | T
     if mode.skip_pre_upgrade:
         return Returned(code.wasm_state, 0)
     environment = deployment.instance.environment(
-        deployment.canister, deployment.instructions_left, taken=deployment.prepaid
+        deployment.canister,
+        deployment.instructions_left,
+        taken=deployment.prepaid,
     )
+    environment = deployment.not_granting(environment)
     return code.installed.module.pre_upgrade(code.wasm_state, deployment.caller, environment)
 
 

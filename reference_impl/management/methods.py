@@ -6,7 +6,7 @@ from typing import Any
 
 from reference_impl.management import chunk_store, information, outside_calls, snapshot_transfer, snapshots
 from reference_impl.management import settings as canister_settings
-from reference_impl.management.installation import install_code
+from reference_impl.management.installation import GROWTHS, install_code
 from reference_impl.management.uninstallation import forget_code, reject_open_calls, uninstall_change
 from reference_impl.management.verdicts import (
     Applies,
@@ -440,6 +440,8 @@ CHOICES: Mapping[Text, tuple[Text, ...]] = {
     **snapshot_transfer.CHOICES,
     **information.CHOICES,
     **outside_calls.CHOICES,
+    "install_code": GROWTHS,
+    "upgrade_code": GROWTHS,
 }
 """The free variables of each of these transitions besides the message, where there are any."""
 

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
+from spec.canister.outcome import LogEntry
 from spec.state.history import ChangeFromCanister, ChangeFromUser, ChangeOrigin
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import FromUser
@@ -50,13 +51,22 @@ class DoesNotFit:
 
 
 @frozen
+class HooksFailed:
+    """An installation fails whose hooks ran; what they wrote to the log may be kept."""
+
+    reject: Reject
+    canister: CanisterRecord
+    logs: tuple[LogEntry, ...]
+
+
+@frozen
 class WorldFailed:
     """The outside world, asked by the engine itself, gives no answer that fits."""
 
     code: RejectCode
 
 
-Verdict = Applies | Reject | DoesNotFit | WorldFailed
+Verdict = Applies | Reject | HooksFailed | DoesNotFit | WorldFailed
 
 
 PRODUCTION_CODES: Mapping[RejectReason, RejectCode] = {

@@ -1,6 +1,6 @@
 """What the engine chooses by itself about an execution: what production does."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import evolve
@@ -12,6 +12,7 @@ from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.system_api.room import Room, with_room
 from spec.canister.environment import Environment
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
+from spec.profile import Limits
 from spec.values.identifiers import Blob
 from spec.values.quantities import ByteCount, Count
 
@@ -91,8 +92,13 @@ def run_in_room(
             refused += (number,)
         number += 1
         outcome, room, fits = attempt(refused)
-    longest = instance.profile.limits.log_capacity - LOG_RECORD_SIZE
+    longest = longest_record(instance.profile.limits)
     return outcome, own_choices(outcome, room.refused, refused, unreadable, longest)
+
+
+def longest_record(limits: Limits) -> ByteCount:
+    """How much of a record an empty log has room for."""
+    return limits.log_capacity - LOG_RECORD_SIZE
 
 
 def own_choices(
@@ -103,18 +109,19 @@ def own_choices(
     longest: ByteCount,
 ) -> Choices:
     """The choices for an execution, after it. A record has at most so many bytes as an empty log has room for."""
-    written = _records(outcome.logs, unreadable)
-    records = tuple(None if record is None else record[:longest] for record in written)
-    while records and records[-1] is None:
-        records = records[:-1]
     waits_with_bound = isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)
     return Choices(
         refused_calls=refused_calls,
         refused_growths=refused_growths,
         deadlines_in_seconds=waits_with_bound,
-        system_records=records,
+        system_records=records_of(outcome.logs, unreadable, longest),
     )
 
 
-def _records(entries: tuple[LogEntry, ...], unreadable: Blob) -> Iterator[Blob | None]:
-    return (record_of(entry, unreadable) for entry in entries if isinstance(entry, SystemRecord))
+def records_of(entries: tuple[LogEntry, ...], unreadable: Blob, longest: ByteCount) -> tuple[Blob | None, ...]:
+    """What production writes at the places where the system may write, up to the last one where it does."""
+    written = (record_of(entry, unreadable) for entry in entries if isinstance(entry, SystemRecord))
+    records = tuple(None if record is None else record[:longest] for record in written)
+    while records and records[-1] is None:
+        records = records[:-1]
+    return records

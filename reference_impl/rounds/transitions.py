@@ -7,14 +7,18 @@ from attrs import asdict, evolve, frozen
 
 from reference_impl.management import methods as management
 from reference_impl.management import outside_calls
-from reference_impl.management.verdicts import Applies, DoesNotFit, WorldFailed
+from reference_impl.management.installation import GROWTHS
+from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed, WorldFailed
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.messages.choices import Choices
 from reference_impl.messages.message_execution import execute_pending
+from reference_impl.messages.own_choices import longest_record, records_of
 from reference_impl.rounds import renaming, spontaneous
 from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
+from reference_impl.wasm.system_api.canister import OUTSIDE
 from spec.state.label import Label
+from spec.values.identifiers import Blob
 from spec.values.rejects import Reject, RejectCode
 
 Outcome = Accepted | NotTaken | None
@@ -32,7 +36,10 @@ def message_execution(instance: SubnetInstance, message_id: int, **choices: Any)
     return None
 
 
-METHOD_OF = {"take_canister_snapshot_and_uninstall": "take_canister_snapshot"}
+METHOD_OF = {
+    "take_canister_snapshot_and_uninstall": "take_canister_snapshot",
+    "upgrade_code": "install_code",
+}
 """The method whose calls a transition with choices answers, if it is not named like the transition."""
 
 
@@ -54,7 +61,7 @@ class _ManagementTransition:
                 return None
             case Applies(rule=rule):
                 return NotTaken(f"for this call the transition is {rule}")
-            case Reject() as reject:
+            case (Reject() as reject) | HooksFailed(reject=reject):
                 return NotTaken(f"the call is rejected: {reject.message}", reject)
             case WorldFailed():
                 return NotTaken("the outside world does not answer")
@@ -62,18 +69,35 @@ class _ManagementTransition:
                 return NotTaken(because)
 
 
-def management_call_rejection(instance: SubnetInstance, message_id: int, code: int) -> NotTaken | None:
-    """Rejects a call that the management canister cannot serve, with any code."""
-    call = management.management_call(instance, message_id, {})
+def management_call_rejection(
+    instance: SubnetInstance,
+    message_id: int,
+    code: int,
+    keeps_logs: bool,
+    system_records: tuple[Blob | None, ...],
+    **growths: object,
+) -> NotTaken | None:
+    """Rejects a call that the management canister cannot serve, with any code; logs of hooks are kept or not."""
+    call = management.management_call(instance, message_id, growths)
     if call is None:
         return NotTaken("the message is not a call to the management canister that may be taken")
-    verdict = management.verdict_on(instance, call)
-    if not isinstance(verdict, Reject):
-        return NotTaken("nothing is wrong with the call")
+    match management.verdict_on(instance, call):
+        case Reject() as reject:
+            logged = None
+        case HooksFailed(reject=reject) as logged:
+            pass
+        case _:
+            return NotTaken("nothing is wrong with the call")
     fault = delivery.code_fault(call.message, code)
-    if fault is None:
-        management.reject_management_call(instance, call, evolve(verdict, code=RejectCode(code)))
-    return fault
+    if fault is not None:
+        return fault
+    entries = logged.logs if logged is not None and keeps_logs else ()
+    if not Choices(system_records=system_records).fit(entries):
+        return NotTaken("the log has no place for the records of the system")
+    management.reject_management_call(instance, call, evolve(reject, code=RejectCode(code)))
+    if logged is not None:
+        logged.canister.add_logs(entries, system_records)
+    return None
 
 
 @frozen
@@ -85,10 +109,18 @@ class _Transition:
 
 
 def _management_transitions() -> dict[str, _Transition]:
+    growths: dict[str, object] = dict.fromkeys(GROWTHS, ())
+    logs = {"keeps_logs": False, "system_records": ()}
     return {
-        rule: _Transition(("message_id", *management.CHOICES.get(rule, ())), _ManagementTransition(rule))
+        rule: _Transition(
+            ("message_id", *management.CHOICES.get(rule, ())),
+            _ManagementTransition(rule),
+            growths if management.CHOICES.get(rule) == GROWTHS else {},
+        )
         for rule in sorted(management.TRANSITIONS)
-    } | {REJECTION: _Transition(("message_id", "code"), management_call_rejection)}
+    } | {
+        REJECTION: _Transition(("message_id", "code", *growths, *logs), management_call_rejection, {**growths, **logs})
+    }
 
 
 def _call_rejection(name: str, handler: Handler) -> _Transition:
@@ -195,6 +227,12 @@ def take_management_call(instance: SubnetInstance, message_id: int) -> None:
         case Reject() as reject:
             management.reject_management_call(instance, call, reject)
             instance.recorder.close(Label(REJECTION, {"message_id": message_id, "code": int(reject.code)}))
+        case HooksFailed(reject=reject, logs=logs):
+            longest = longest_record(instance.profile.limits)
+            records = records_of(logs, OUTSIDE, longest)
+            kept: dict[str, object] = {"keeps_logs": True, "system_records": records} if logs else {}
+            taken = take(instance, Label(REJECTION, {"message_id": message_id, "code": int(reject.code), **kept}))
+            assert taken is None, "the hooks fail again"
         case WorldFailed(code=code):
             take(instance, Label("outside_call_failure", {"message_id": message_id, "code": int(code)}))
         case DoesNotFit(because=because):

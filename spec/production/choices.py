@@ -10,10 +10,16 @@ from typing import Any, Final
 from attrs import frozen
 
 from spec.machine import canonical_label, choices_of, defaults_of
-from spec.production.executions import calls_refused, growths_refused, records_of_system, rounds_deadlines
+from spec.production.executions import (
+    calls_refused,
+    growths_refused,
+    records_as_given,
+    records_of_system,
+    rounds_deadlines,
+)
 from spec.rules.ingress.permission import managed_canister
 from spec.rules.ingress.submission import changes_settings
-from spec.rules.management.rejection import first_reject
+from spec.rules.management.rejection import FailedCall, first_failure, first_reject
 from spec.rules.resources import liquid_balance
 from spec.state.label import Label
 from spec.state.message import CallMessage, ResponseMessage
@@ -21,7 +27,7 @@ from spec.state.origin import FromCanister
 from spec.state.request import Request, content_of
 from spec.state.state import State
 from spec.transition import RULES
-from spec.values.identifiers import Text
+from spec.values.identifiers import Blob, Text
 from spec.values.quantities import ByteCount
 from spec.values.rejects import RejectCode
 
@@ -49,6 +55,30 @@ def code_of_rejection(state: State, choices: Choices) -> RejectCode | None:
         return None
     reject = first_reject(state, message_id, message.method_name)
     return None if reject is None else reject.code
+
+
+def failed_call(state: State, choices: Choices) -> FailedCall | None:
+    """Why production rejects a management call; None if it does not reject it."""
+    message_id = choices["message_id"]
+    if message_id not in state.messages:
+        return None
+    message = state.messages[message_id]
+    if not isinstance(message, CallMessage):
+        return None
+    growths = (tuple(choices[name]) for name in ("refused_growths", "trapping_growths"))
+    return first_failure(state, message_id, message.method_name, *growths)
+
+
+def keeps_logs_of_hooks(state: State, choices: Choices) -> bool | None:
+    """What hooks of a failed installation wrote is kept; None if they wrote nothing."""
+    failure = failed_call(state, choices)
+    return True if failure is not None and failure.logs else None
+
+
+def records_of_failed_hooks(state: State, choices: Choices) -> tuple[Blob | None, ...] | None:
+    """What production writes to the log by itself where a hook fails."""
+    failure = failed_call(state, choices)
+    return None if failure is None else records_as_given(state.profile.limits, failure.logs, choices["system_records"])
 
 
 def by_default(rule: Text, variable: Text) -> Callable[[State, Choices], Any]:
@@ -100,6 +130,13 @@ def refunds_late_cycles(state: State, choices: Choices) -> bool | None:
 
 REJECTS_WITH: Final = "rejects with"
 REFUSES_GROWTHS: Final = "refuses to grow memory"
+ENDS_AT_GROWTHS: Final = "ends the execution at the growths"
+
+NOT_GRANTED: Final = {
+    "refused_growths": Policy(REFUSES_GROWTHS, not_predicted),
+    "trapping_growths": Policy(ENDS_AT_GROWTHS, not_predicted),
+}
+"""Where memories of an installation grow."""
 
 POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
     "submit_request": {"refused_growths": Policy(REFUSES_GROWTHS, by_default("submit_request", "refused_growths"))},
@@ -109,13 +146,20 @@ POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
     "message_execution": {
         "refused_calls": Policy("refuses the calls", calls_refused),
         "refused_growths": Policy(REFUSES_GROWTHS, growths_refused),
-        "trapping_growths": Policy("ends the execution at the growths", not_predicted),
+        "trapping_growths": Policy(ENDS_AT_GROWTHS, not_predicted),
         "deadlines_in_seconds": Policy("rounds deadlines down to seconds:", rounds_deadlines),
         "system_records": Policy("writes to the log", records_of_system),
         "keeps_logs": Policy("keeps the logs of a failure:", by_default("message_execution", "keeps_logs")),
     },
     "drop_expired_message": {"refunds_cycles": Policy("gives late cycles back:", refunds_late_cycles)},
-    "management_call_rejection": {"code": Policy(REJECTS_WITH, code_of_rejection)},
+    "install_code": NOT_GRANTED,
+    "upgrade_code": NOT_GRANTED,
+    "management_call_rejection": {
+        "code": Policy(REJECTS_WITH, code_of_rejection),
+        **NOT_GRANTED,
+        "keeps_logs": Policy("keeps the logs of a failed installation:", keeps_logs_of_hooks),
+        "system_records": Policy("writes to the log", records_of_failed_hooks),
+    },
     **{
         rule: {"code": Policy(REJECTS_WITH, by_default(rule, "code"))}
         for rule in (
@@ -136,13 +180,17 @@ def as_production(state: State, label: Label) -> Label:
     return canonical_label(Label(label.rule, {**choices, **known}))
 
 
-def departure(state: State, label: Label) -> Text | None:
-    """None if the label chooses as production does, else in words what production does otherwise."""
+def departure(state: State, label: Label, untold: frozenset[Text] = frozenset()) -> Text | None:
+    """
+    None if the label chooses as production does, else in words what production does otherwise.
+
+    Nothing is said of variables that nobody was told.
+    """
     ours, production = choices_of(label), choices_of(as_production(state, label))
     differences = [
         f"{policy.says} {shown(ours[name])}; production: {shown(production[name])}"
         for name, policy in POLICIES.get(label.rule, {}).items()
-        if ours[name] != production[name]
+        if name not in untold and ours[name] != production[name]
     ]
     return ", ".join(differences) or None
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spec.canister.outcome import Outcome, Returned, SystemRecord, TrapCause
+from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
 from spec.machine import canonical_label
 from spec.production.capacities import refusals
 from spec.production.capacities.refusals import Numbers
@@ -111,8 +111,14 @@ def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...]
     outcome = executed_outcome(state, choices)
     if outcome is None:
         return None
-    given = choices["system_records"]
-    records = [*records_at(state.profile.limits, outcome)]
+    return records_as_given(state.profile.limits, outcome.logs, choices["system_records"])
+
+
+def records_as_given(
+    limits: Limits, entries: tuple[LogEntry, ...], given: tuple[Blob | None, ...]
+) -> tuple[Blob | None, ...]:
+    """The same for the entries of a log; a record that goes on with names of functions stays as it is given."""
+    records = [*records_at(limits, entries)]
     for index, record in enumerate(records[: len(given)]):
         if record is not None and (given[index] or b"").startswith(record + BEFORE_FUNCTIONS):
             records[index] = given[index]
@@ -121,16 +127,16 @@ def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...]
     return tuple(records)
 
 
-def records_at(limits: Limits, outcome: Outcome) -> tuple[Blob | None, ...]:
+def records_at(limits: Limits, entries: tuple[LogEntry, ...]) -> tuple[Blob | None, ...]:
     """What production writes at each place for records of the system; as much of it as an empty log has room for."""
     longest = limits.log_capacity - LOG_RECORD
-    written = (record_at(entry) for entry in outcome.logs if isinstance(entry, SystemRecord))
+    written = (record_at(entry) for entry in entries if isinstance(entry, SystemRecord))
     return tuple(None if record is None else record[:longest] for record in written)
 
 
 def records_of(limits: Limits, outcome: Outcome) -> tuple[Blob | None, ...]:
     """The same, but for places at the end where it writes nothing."""
-    records = records_at(limits, outcome)
+    records = records_at(limits, outcome.logs)
     while records and records[-1] is None:
         records = records[:-1]
     return records

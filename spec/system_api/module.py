@@ -187,7 +187,7 @@ class WasmCanisterModule:
             self.module,
             function,
             Context.INIT,
-            parameters,
+            evolve(parameters, growths_before=started.tried_growths),
             started.new_state,
             limit - started.instructions_used,
         )

@@ -126,7 +126,7 @@ STATING: Final[frozenset[str]] = frozenset({"require", "require_present", "requi
 """Functions that state a condition of a rule."""
 
 FREE: Final[dict[str, str]] = {
-    "first_reject": "it asks the other rules, a list that does not depend on the state",
+    "first_failure": "it asks the other rules, a list that does not depend on the state",
     "some_choices": "it makes the arguments with which they are asked",
     "invariant": "it registers what proofs run",
     "step_invariant": "it registers what proofs run",

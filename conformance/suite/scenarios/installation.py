@@ -9,6 +9,7 @@ from conformance.canisters.scripted import (
     call,
     concat,
     global_value,
+    ignore,
     program,
     reject,
     reply,
@@ -20,8 +21,9 @@ from conformance.canisters.scripted import (
     stable_content,
     trap,
 )
-from conformance.judging.patterns import fails, refuses, replies, replies_with
+from conformance.judging.patterns import fails, refuses, replies, replies_where, replies_with
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.composite import asked
 from conformance.suite.scenarios.management_calls import status_of
 from conformance.suite.scenarios.preparations import controlled_by, scripted
 from conformance.suite.stage import Stage
@@ -138,6 +140,44 @@ def init_traps(stage: Stage) -> None:
         stage.expect(each, fails())
     stage.require(status_of(stage, canister).module_hash is None, "nothing is installed")
     stage.expect(stage.answer(stage.send(canister, "update", b"")), refuses(RejectReason.CANISTER_HAS_NO_CODE))
+    stage.balance(canister)
+
+
+@scenario(
+    "What the hooks of a failed installation wrote to the log is kept or dropped",
+    covers=("unspec.fn.logs", "inv.atomic.install-code", "inv.atomic.upgrade", "mgmt.fetch-canister-logs"),
+)
+def logs_of_failed_installations(stage: Stage) -> None:
+    # Given
+    saving = program(ic0.debug_print(b"before"))
+    canister = scripted(stage, program(ic0.debug_print(b"installed"), set_pre_upgrade(saving)))
+    # When
+    failing = program(ic0.debug_print(b"after"), trap(b"no"))
+    answer = stage.install(canister, SCRIPTED, failing, UPGRADE)
+    stage.expect(stage.call(canister, program(ic0.debug_print(b"goes on"), reply())), replies())
+    # Then
+    stage.expect(answer, fails(RejectReason.CANISTER_TRAPPED))
+    told = asked(stage, canister, "fetch_canister_logs")
+    stage.expect(told, replies_where("with the others", lambda data: b"installed" in data and b"goes on" in data))
+    stage.balance(canister)
+
+
+@scenario(
+    "Memories can grow while code is installed and upgraded, unless the system refuses it",
+    covers=("unspec.fn.stable-grow", "entry.init", "entry.pre-upgrade", "entry.post-upgrade", "inv.atomic.upgrade"),
+)
+def memories_grow_in_hooks(stage: Stage) -> None:
+    # Given
+    grows = [ignore(ic0.stable64_grow(1)), ignore(ic0.stable64_grow(2))]
+    canister = stage.create()
+    # When
+    installed = stage.install(canister, SCRIPTED, program(*grows, set_pre_upgrade(program(*grows))))
+    upgraded = stage.install(canister, SCRIPTED, program(*grows), UPGRADE)
+    size = stage.call(canister, program(reply(bytes_of_u64(ic0.stable64_size()))))
+    # Then
+    stage.expect(installed, DONE)
+    stage.expect(upgraded, DONE)
+    stage.expect(size, replies_with((9).to_bytes(8, "little")))
     stage.balance(canister)
 
 

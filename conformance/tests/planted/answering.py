@@ -28,7 +28,7 @@ from spec.state.request import Rejected as RejectedStatus
 from spec.state.state import State
 from spec.transition import Executed, Step
 from spec.values import management
-from spec.values.containers import List
+from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
 from spec.values.rejects import RejectReason
 
@@ -145,6 +145,31 @@ class RecordsNothingOfFailures(Chooses):
 def executed(fired: Step) -> list[Executed]:
     """The executions of a step."""
     return [output for output in fired.outputs if isinstance(output, Executed)]
+
+
+class DropsLogsOfInstallations(Chooses):
+    """What hooks of a failed installation wrote is not kept."""
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        if label.rule != "management_call_rejection":
+            return None
+        return with_choices(label, keeps_logs=False, system_records=())
+
+
+class DatesLogsOfInstallationsLater(BlackBox):
+    """What hooks of a failed installation wrote has another time."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        if label.rule != "management_call_rejection":
+            return fired.state
+        later = [
+            (
+                canister_id,
+                evolve(canister, logs=List(tuple(evolve(one, timestamp=one.timestamp + 1) for one in canister.logs))),
+            )
+            for canister_id, canister in fired.state.canisters.items()
+        ]
+        return evolve(fired.state, canisters=Map.of(later))
 
 
 class ChangesLogs(BlackBox):

@@ -3,7 +3,7 @@
 from attrs import evolve
 
 from conformance.judging.reading import LeftOpen, query_in
-from conformance.judging.refusals import TRAPS
+from conformance.judging.refusals import GROWTHS, TRAPS
 from conformance.protocol.interface import (
     Accepted,
     Query,
@@ -129,6 +129,38 @@ class RefusesGrowthsOfInspections(BlackBox):
         if label.rule == "submit_request" and not isinstance(step(self.current, refusing), Step):
             return Refused(4)
         return super().submit(request, effective_id, endpoint)
+
+
+class RefusesGrowthsOfHooks(RefusesGrowths):
+    """No memory grows while code is installed."""
+
+    choice = GROWTHS
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        if label.rule not in ("install_code", "upgrade_code"):
+            return None
+        choices = {"message_id": label.arguments()["message_id"], self.choice: self.refused}
+        installing = Label(label.rule, choices)
+        if isinstance(step(self.current, installing), Step):
+            return installing
+        return Label("management_call_rejection", {**choices, "code": 5, "keeps_logs": True})
+
+
+class TrapsAtGrowthsOfHooks(RefusesGrowthsOfHooks):
+    """The second growth of an installation ends it."""
+
+    choice = TRAPS
+    refused = tuple(range(1, MANY))
+
+
+class InstallsInSpiteOfTraps(TrapsAtGrowthsOfHooks):
+    """An installation is said to have failed, and the new code is there."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        if label.rule != "management_call_rejection" or TRAPS not in label.arguments():
+            return fired.state
+        plain = step(self.current, Label("install_code", {"message_id": label.arguments()["message_id"]}))
+        return evolve(fired.state, canisters=plain.state.canisters) if isinstance(plain, Step) else fired.state
 
 
 class RefusesGrowthsOfQueries(BlackBox):

@@ -354,7 +354,8 @@ class WasmtimeModule:
         if isinstance(started, Trapped) or hook not in self.exports:
             return started
         limit = environment.instruction_limit - started.instructions_used
-        given = Given(Context.INIT, environment, limit, argument=argument, caller=caller)
+        growths = started.growths
+        given = Given(Context.INIT, environment, limit, argument=argument, caller=caller, growths_before=growths)
         outcome = self._execute(hook, started.new_state, given)
         used = started.instructions_used + outcome.instructions_used
         return evolve(outcome, instructions_used=used, logs=started.logs + outcome.logs)

@@ -13,6 +13,7 @@ from attrs import evolve
 from spec.canister.wasm_state import WasmState
 from spec.fees import INSTRUCTIONS_OF_RATE, ingress_fee
 from spec.production.capacities.management import Debits, error_for_lack, error_for_outcall, error_for_soon
+from spec.production.choices import as_production
 from spec.production.errors import ProductionError
 from spec.production.rounds.executions import used_since
 from spec.production.rounds.inputs import Item, choose, inputs_of, started
@@ -165,7 +166,7 @@ def rejection_of(state: State, message_id: MessageId, call: CallMessage) -> Labe
     """The label that rejects a call as production does, if it has to be rejected."""
     reject = first_reject(state, message_id, call.method_name)
     code = RejectCode.CANISTER_ERROR if reject is None else reject.code
-    return Label("management_call_rejection", {"message_id": message_id, "code": code})
+    return as_production(state, Label("management_call_rejection", {"message_id": message_id, "code": code}))
 
 
 def label_for(progress: Progress, message_id: MessageId, rule: Rule) -> Label:

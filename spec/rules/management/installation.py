@@ -4,9 +4,9 @@ from attrs import evolve, frozen
 
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import CanisterModule, MalformedModule
-from spec.canister.outcome import Returned, Trapped
+from spec.canister.outcome import LogEntry, Returned, Trapped
 from spec.rules.conditions import existing_canister
-from spec.rules.environments import environment_of
+from spec.rules.environments import counted_from, environment_of
 from spec.rules.hashes import hash_of_blob
 from spec.rules.management.arguments import change_origin, decoded, management_call, replied, require_controller
 from spec.rules.messages.effects import certified_data_after, global_timer_after, with_logs
@@ -23,7 +23,7 @@ from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, MessageId
-from spec.values.quantities import Cycles, Instructions
+from spec.values.quantities import Count, Cycles, Instructions
 from spec.values.rejects import RejectCode, RejectReason
 
 
@@ -34,6 +34,10 @@ class HookUse:
     instructions: Instructions
     cycles_burned: Cycles
     """With `ic0.cycles_burn128`."""
+    growths: Count = 0
+    """How often memories were to grow."""
+    logs: tuple[LogEntry, ...] = ()
+    """What they wrote to the log."""
 
 
 NOT_USED = HookUse(0, 0)
@@ -48,11 +52,17 @@ def install_code_arguments(argument: Blob) -> management.InstallCodeArguments | 
 
 @transition(title="Code installation", source="abstract-behavior#ic-management-canister-code-installation")
 @defines("error.canister-not-empty")
-def install_code(state: State, *, message_id: MessageId) -> Step:
+def install_code(
+    state: State,
+    *,
+    message_id: MessageId,
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
+) -> Step:
     """
     New code starts with an empty state: its start function and `canister_init` run.
 
-    If any of it fails, nothing changes.
+    If any of it fails, nothing changes. Source of the choices: ours#choices-of-executions.
     """
     # CONDITIONS
     call, arguments, canister = installing_call(state, message_id)
@@ -68,11 +78,11 @@ def install_code(state: State, *, message_id: MessageId) -> Step:
     prospective = deployed(
         canister, Code(arguments.wasm_module, module.initial_state(arguments.canister_id)), call, arguments
     )
-    environment = environment_for(state, prospective, module, NOT_USED)
+    environment = environment_for(state, prospective, module, NOT_USED, refused_growths, trapping_growths)
     outcome = module.init(
         module.initial_state(arguments.canister_id), arguments.arg, Caller(call.caller.principal), environment
     )
-    returned = require_returned(outcome)
+    returned = require_returned(outcome, ())
     fresh = evolve(
         with_logs(evolve(prospective, logs=List()), returned.logs),
         code=Code(arguments.wasm_module, returned.new_state),
@@ -81,7 +91,7 @@ def install_code(state: State, *, message_id: MessageId) -> Step:
     )
 
     # STATE AFTER
-    used = HookUse(returned.instructions_used, returned.cycles_burned)
+    used = HookUse(returned.instructions_used, returned.cycles_burned, returned.growths, returned.logs)
     return charged(state, message_id, call, arguments.canister_id, module, fresh, used)
 
 
@@ -148,27 +158,44 @@ def require_installation_cycles(state: State, canister: Canister) -> None:
     )
 
 
-def environment_for(state: State, canister: Canister, module: CanisterModule, before: HookUse) -> Environment:
+def environment_for(
+    state: State,
+    canister: Canister,
+    module: CanisterModule,
+    before: HookUse,
+    refused_growths: tuple[Count, ...],
+    trapping_growths: tuple[Count, ...],
+) -> Environment:
     """
     What a hook sees, and the instructions that are left for it after compiling and the hook before it.
 
-    Its balance is without what is set aside for the installation, and what the hook before it burned.
+    Its balance is without what is set aside for the installation, and what the hook before it burned. The growths that
+    are not granted are numbered over all hooks.
     """
     limit = state.profile.limits.install_code_instructions - module.instructions_to_compile - before.instructions
     assert isinstance(canister.code, Code)
     return evolve(
         environment_of(state, canister, canister.code, max(limit, 0)),
         balance=canister.balance - cycles_of_installation(state, canister) - before.cycles_burned,
+        refused_growths=counted_from(refused_growths, before.growths),
+        trapping_growths=counted_from(trapping_growths, before.growths),
     )
 
 
-def require_returned(outcome: Returned | Trapped) -> Returned:
-    """States that a hook returned."""
+def require_returned(outcome: Returned | Trapped, logs_before: tuple[LogEntry, ...]) -> Returned:
+    """States that a hook returned; so much was logged before it."""
     if isinstance(outcome, Trapped):
         failure = failure_of_trap(outcome)
-        require(False, "the hooks return", failure.reason, RejectCode.CANISTER_ERROR, failure.message)
+        logs = logged_in_turn(logs_before, outcome.logs)
+        require(False, "the hooks return", failure.reason, RejectCode.CANISTER_ERROR, failure.message, logs)
     assert isinstance(outcome, Returned)
     return outcome
+
+
+@opaque
+def logged_in_turn(first: tuple[LogEntry, ...], second: tuple[LogEntry, ...]) -> tuple[LogEntry, ...]:
+    """What two hooks wrote to the log."""
+    return first + second
 
 
 def charged(
@@ -194,13 +221,15 @@ def charged(
         after.balance >= 0 and liquid_balance(state.profile, after) >= 0,
         "the canister is not frozen afterwards",
         RejectReason.CANISTER_OUT_OF_CYCLES,
+        logs=hooks.logs,
     )
     require(
         after.reserved_balance <= after.settings.reserved_balance_limit,
         "the limit of reserved cycles is kept",
         RejectReason.RESERVATION_LIMIT_EXCEEDED,
+        logs=hooks.logs,
     )
-    require_heap_within_limit(after)
+    require_heap_within_limit(after, hooks.logs)
     return Step(
         evolve(
             replied(state, message_id, call),
@@ -212,12 +241,13 @@ def charged(
 
 
 @defines("error.wasm-memory-limit", "setting.wasm-memory-limit")
-def require_heap_within_limit(canister: Canister) -> None:
-    """States that the heap is not larger than the canister's own limit."""
+def require_heap_within_limit(canister: Canister, logs: tuple[LogEntry, ...]) -> None:
+    """States that the heap is not larger than the canister's own limit; so much was logged before."""
     assert isinstance(canister.code, Code)
     require(
         canister.settings.wasm_memory_limit == 0
         or canister.code.wasm_state.wasm_memory.size <= canister.settings.wasm_memory_limit,
         "the heap keeps within the canister's limit",
         RejectReason.MEMORY_LIMIT_EXCEEDED,
+        logs=logs,
     )

@@ -25,7 +25,10 @@ The methods of the management canister, and what becomes of calls that fail.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from spec.rules.conditions import answer, eligible_call, require_admitted_code
+from attrs import evolve, frozen
+
+from spec.canister.outcome import LogEntry
+from spec.rules.conditions import answered, eligible_call, existing_canister, require_admitted_code
 from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.bitcoin import (
     bitcoin_get_balance,
@@ -48,7 +51,7 @@ from spec.rules.management.information import (
     node_metrics_history,
     subnet_info,
 )
-from spec.rules.management.installation import install_code
+from spec.rules.management.installation import install_code, install_code_arguments
 from spec.rules.management.lifecycle import (
     start_canister,
     start_stopping_canister,
@@ -86,11 +89,13 @@ from spec.rules.management.threshold_keys import (
     vetkd_public_key,
 )
 from spec.rules.management.upgrade import upgrade_code
+from spec.rules.messages.effects import may_be_recorded, with_logs
 from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import NotEnabled, Rule, Step, opaque, require, require_present, transition
 from spec.values.checklist import defines
-from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, MethodName, Principal
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal
+from spec.values.quantities import Count
 from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
 
 METHODS: Final[Mapping[MethodName, tuple[Rule, ...]]] = {
@@ -151,31 +156,96 @@ SNAPSHOT_MAKERS: Final = (
 
 @transition(title="Management calls that fail are rejected", source="ours#management-call-rejection")
 @defines("inv.atomic.install-code", "unspec.error.management-conditions", "unspec.error.incomplete")
-def management_call_rejection(state: State, *, message_id: MessageId, code: RejectCode) -> Step:
-    """A call to the management canister that cannot succeed is rejected; the first condition that fails says why."""
+def management_call_rejection(
+    state: State,
+    *,
+    message_id: MessageId,
+    code: RejectCode,
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
+    keeps_logs: bool = False,
+    system_records: tuple[Blob | None, ...] = (),
+) -> Step:
+    """
+    A call to the management canister that cannot succeed is rejected; the first condition that fails says why.
+
+    An installation may fail because growths of memories are refused to its hooks, or end one. What its hooks wrote to
+    the log may be kept, with records of the system. Source of the choices: ours#failed-installation.
+    """
     # CONDITIONS
     call = eligible_call(state, message_id)
     require(call.callee == MANAGEMENT_CANISTER, "the callee is the management canister")
-    reject = require_present(
-        first_reject(state, message_id, call.method_name), "a condition of the method does not hold"
+    failure = require_present(
+        first_failure(state, message_id, call.method_name, refused_growths, trapping_growths),
+        "a condition of the method does not hold",
     )
     require_admitted_code(call, code)
+    entries = failure.logs if keeps_logs else ()
+    require(may_be_recorded(entries, system_records), "the system writes where it may")
+    after = answered(state, message_id, call, Reject(code, failure.reject.message, failure.reject.reason))
 
     # STATE AFTER
-    return answer(state, message_id, Reject(code, reject.message, reject.reason))
+    if not keeps_logs or failure.canister_id is None:
+        return Step(after)
+    logged = with_logs(existing_canister(state, failure.canister_id), entries, system_records)
+    return Step(evolve(after, canisters=state.canisters.set(failure.canister_id, logged)))
+
+
+@frozen
+class FailedCall:
+    """Why a call to the management canister cannot succeed."""
+
+    reject: Reject
+    """With the code that production gives."""
+    logs: tuple[LogEntry, ...] = ()
+    """What hooks of an installation had written to the log."""
+    canister_id: CanisterId | None = None
+    """On which canister they ran."""
+
+
+INSTALLING: Final = (install_code, upgrade_code)
+"""The rules that run hooks."""
 
 
 @opaque
+def first_failure(
+    state: State,
+    message_id: MessageId,
+    method_name: MethodName,
+    refused_growths: tuple[Count, ...],
+    trapping_growths: tuple[Count, ...],
+) -> FailedCall | None:
+    """Why no rule for the method is enabled, if hooks are refused these growths; None if one is."""
+    if method_name not in METHODS:
+        return FailedCall(system_reject(RejectCode.CANISTER_ERROR, RejectReason.MANAGEMENT_METHOD_NOT_FOUND))
+    refused = {"refused_growths": refused_growths, "trapping_growths": trapping_growths}
+    results = [
+        rule(
+            state,
+            message_id=message_id,
+            **(refused if rule in INSTALLING else some_choices(state, message_id, rule)),
+        )
+        for rule in METHODS[method_name]
+    ]
+    if any(isinstance(result, Step) for result in results):
+        return None
+    failed = next((each for each in results if isinstance(each, NotEnabled) and each.reject is not None), None)
+    if failed is None or failed.reject is None:
+        return None
+    return FailedCall(failed.reject, failed.logs, installed_canister(state, message_id) if failed.logs else None)
+
+
+def installed_canister(state: State, message_id: MessageId) -> CanisterId | None:
+    """The canister on which a call to `install_code` installs code."""
+    call = state.messages[message_id]
+    arguments = install_code_arguments(call.argument) if isinstance(call, CallMessage) else None
+    return None if arguments is None else arguments.canister_id
+
+
 def first_reject(state: State, message_id: MessageId, method_name: MethodName) -> Reject | None:
     """Why no rule for the method is enabled, with the code that production gives; None if one is."""
-    for name, rules in METHODS.items():
-        if method_name == name:
-            results = [rule(state, message_id=message_id, **some_choices(state, message_id, rule)) for rule in rules]
-            if any(isinstance(result, Step) for result in results):
-                return None
-            rejects = [result.reject for result in results if isinstance(result, NotEnabled)]
-            return next((reject for reject in rejects if reject is not None), None)
-    return system_reject(RejectCode.CANISTER_ERROR, RejectReason.MANAGEMENT_METHOD_NOT_FOUND)
+    failure = first_failure(state, message_id, method_name, (), ())
+    return None if failure is None else failure.reject
 
 
 def some_choices(state: State, message_id: MessageId, rule: Rule) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from spec.canister.environment import Caller
+from spec.canister.environment import Caller, Environment
 from spec.canister.module import CanisterModule
 from spec.canister.outcome import Returned
 from spec.rules.management.arguments import require_controller
@@ -13,6 +13,7 @@ from spec.rules.management.installation import (
     deployed,
     environment_for,
     installing_call,
+    logged_in_turn,
     require_installation_cycles,
     require_returned,
     well_formed,
@@ -26,6 +27,7 @@ from spec.transition import Step, require, require_kind, transition
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.identifiers import MessageId
+from spec.values.quantities import Count
 from spec.values.rejects import RejectReason
 
 KEEPS_HEAP = "enhanced-orthogonal-persistence"
@@ -34,12 +36,18 @@ KEEPS_HEAP = "enhanced-orthogonal-persistence"
 
 @transition(title="Code upgrade", source="abstract-behavior#ic-management-canister-code-upgrade")
 @defines("inv.atomic.upgrade")
-def upgrade_code(state: State, *, message_id: MessageId) -> Step:
+def upgrade_code(
+    state: State,
+    *,
+    message_id: MessageId,
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
+) -> Step:
     """
     New code takes over: `canister_pre_upgrade` of the old code runs, then start function and `canister_post_upgrade` of
     the new code.
 
-    If any of it fails, nothing changes.
+    If any of it fails, nothing changes. Source of the choices: ours#choices-of-executions.
     """
     # CONDITIONS
     call, arguments, canister = installing_call(state, message_id)
@@ -49,23 +57,35 @@ def upgrade_code(state: State, *, message_id: MessageId) -> Step:
     old_module = module_of(state.profile, old_code)
     module = well_formed(state, arguments.wasm_module)
     require_installation_cycles(state, canister)
-    before = prepared(state, canister, old_code, old_module, module, call, mode)
+    given = environment_for(state, canister, module, NOT_USED, refused_growths, trapping_growths)
+    before = prepared(given, old_code, old_module, call, mode)
     require(
         persistence_is_allowed(old_module, module, mode.wasm_memory_persistence),
         "the persistence option fits the modules",
         RejectReason.PERSISTENCE_OPTION_NEEDED,
+        logs=before.logs,
     )
     keeps_heap = mode.wasm_memory_persistence == management.WasmMemoryPersistence.KEEP
     start = module.upgraded_state(before.new_state, keeps_heap)
     prospective = deployed(canister, Code(arguments.wasm_module, start), call, arguments)
-    environment = environment_for(state, prospective, module, HookUse(before.instructions_used, before.cycles_burned))
+    first = HookUse(before.instructions_used, before.cycles_burned, before.growths, before.logs)
+    environment = environment_for(state, prospective, module, first, refused_growths, trapping_growths)
     caller = Caller(call.caller.principal)
-    after = require_returned(module.post_upgrade(start, arguments.arg, caller, environment))
+    after = require_returned(module.post_upgrade(start, arguments.arg, caller, environment), before.logs)
     fresh = upgraded(prospective, before, after)
 
     # STATE AFTER
-    used = HookUse(before.instructions_used + after.instructions_used, before.cycles_burned + after.cycles_burned)
-    return charged(state, message_id, call, arguments.canister_id, module, fresh, used)
+    return charged(state, message_id, call, arguments.canister_id, module, fresh, used_by_both(before, after))
+
+
+def used_by_both(before: Returned, after: Returned) -> HookUse:
+    """What the hooks of the old and of the new code used."""
+    return HookUse(
+        before.instructions_used + after.instructions_used,
+        before.cycles_burned + after.cycles_burned,
+        before.growths + after.growths,
+        logged_in_turn(before.logs, after.logs),
+    )
 
 
 @defines("error.missing-upgrade-option", "error.invalid-upgrade-option")
@@ -81,20 +101,17 @@ def persistence_is_allowed(
 
 
 def prepared(
-    state: State,
-    canister: Canister,
+    environment: Environment,
     old_code: Code,
     old_module: CanisterModule,
-    module: CanisterModule,
     call: CallMessage,
     mode: management.UpgradeMode,
 ) -> Returned:
     """What `canister_pre_upgrade` leaves behind; the old state if it is skipped."""
     if mode.skip_pre_upgrade:
         return Returned(old_code.wasm_state, 0)
-    environment = environment_for(state, canister, module, NOT_USED)
     caller = Caller(call.caller.principal)
-    return require_returned(old_module.pre_upgrade(old_code.wasm_state, caller, environment))
+    return require_returned(old_module.pre_upgrade(old_code.wasm_state, caller, environment), ())
 
 
 def upgraded(prospective: Canister, before: Returned, after: Returned) -> Canister:

@@ -101,7 +101,7 @@ WRITES: dict[str, set[str]] = {
     "deposit_cycles": {"balances", "messages"},
     "raw_rand": {"messages"},
     "canister_status": {"messages"},
-    "management_call_rejection": {"messages"},
+    "management_call_rejection": {"messages", "canister_logs"},
     "update_settings": {
         "controllers",
         "canister_history",
