@@ -93,7 +93,7 @@ def reject_comes_back(stage: Stage) -> None:
         "api.msg-reject-msg-copy",
         "api.msg-reject-code",
         "unspec.value.reject-messages",
-        "rule.reject-call.not-running",
+        "rule.reject-call.stopped-or-stopping",
     ),
 )
 def words_of_the_system(stage: Stage) -> None:
