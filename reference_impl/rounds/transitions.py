@@ -78,9 +78,11 @@ def management_call_rejection(
     **growths: object,
 ) -> NotTaken | None:
     """Rejects a call that the management canister cannot serve, with any code; logs of hooks are kept or not."""
-    call = management.management_call(instance, message_id, growths)
+    call = management.management_call(instance, message_id, {})
     if call is None:
         return NotTaken("the message is not a call to the management canister that may be taken")
+    if call.message.method_name == "install_code":
+        call = evolve(call, choices=growths)
     match management.verdict_on(instance, call):
         case Reject() as reject:
             logged = None

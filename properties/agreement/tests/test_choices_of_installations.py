@@ -13,6 +13,7 @@ from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.management import (
     InstallCodeArguments,
     InstallMode,
+    ProvisionalCreateArguments,
     SettingsArguments,
     UpdateSettingsArguments,
     UpgradeMode,
@@ -154,3 +155,16 @@ def test_the_engine_keeps_the_logs_of_failed_installations_by_itself_as_producti
     assert rejection.arguments()["keeps_logs"]
     assert rejection.arguments()["system_records"] == (b"[TRAP]: no",)
     assert [record.content for record in engine.abstract().canisters[stage.one].logs] == [b"printed", b"[TRAP]: no"]
+
+
+@pytest.mark.checklist("unspec.error.management-conditions")
+def test_a_call_that_creates_a_canister_is_not_rejected_whatever_is_refused_to_hooks(stage):
+    arguments = encode_arguments(ProvisionalCreateArguments())
+    method = "provisional_create_canister_with_cycles"
+    request_id, _ = stage.lockstep.submit(ALICE, MANAGEMENT_CANISTER, method, arguments)
+    assert stage.lockstep.take(Label("initiate_call", {"request_id": request_id}))
+    (message_id,) = stage.state.messages.ids()
+    assert not take(stage, REJECTION, message_id)
+    assert not take(stage, REJECTION, message_id, refused_growths=(0,))
+    stage.lockstep.settle()
+    assert isinstance(stage.state.requests[request_id].status, Replied)
