@@ -16,6 +16,8 @@ VARYING: Final = (
     (re.compile(r"\b0x[0-9a-f]*(?:\.\.\.)?"), "…"),
     (re.compile(r"\b[0-9a-f]{8,}\b"), "…"),
     (re.compile(r"\b\d[\d,_]*\b"), "#"),
+    # The same bytes are shown as text if they are some.
+    (re.compile(r"\breply '…'"), "reply …"),
 )
 """What differs between failures of one cause (quoted texts, principals, bytes, numbers), and what replaces it."""
 

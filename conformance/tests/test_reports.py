@@ -64,6 +64,7 @@ def report(*cases: Case) -> Report:
         ),
         ("request 1dd9fa78: reply ()", "request ffc99d8f: reply ()"),
         ('blob "a \\22 b" x', 'blob "" x'),
+        ("the answer is reply 0x00", "the answer is reply 'abc'"),
     ],
 )
 def test_messages_that_differ_in_ids_numbers_and_contents_are_one(one: str, other: str) -> None:
