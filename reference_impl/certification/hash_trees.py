@@ -16,12 +16,9 @@ Item = list[Any]
 """A tree in the form in which CBOR holds it: the number of its kind, and its parts."""
 
 NOTHING, FORK, LABELED, LEAF, PRUNED = range(5)
-NAMES: Final = (b"empty", b"fork", b"labeled", b"leaf")
-
-
-def root_hash(content: Content) -> Blob:
-    """The hash of the tree of some content."""
-    return _hash_of(_shown(content, ()))
+NAMES: Final = (b"ic-hashtree-empty", b"ic-hashtree-fork", b"ic-hashtree-labeled", b"ic-hashtree-leaf")
+SEPARATORS: Final = tuple(bytes((len(name),)) + name for name in NAMES)
+"""What stands before the parts that are hashed, by kind."""
 
 
 def shown(content: Content, paths: Iterable[Path]) -> Item:
@@ -38,7 +35,7 @@ def _shown(content: Content, paths: Sequence[Path]) -> Item:
 def _labeled(label: Blob, content: Content, paths: Sequence[Path]) -> Item:
     inside = [path[1:] for path in paths if path[:1] == (label,)]
     item: Item = [LABELED, label, _shown(content, inside)]
-    return item if inside else [PRUNED, _hash_of(item)]
+    return item if inside else [PRUNED, hash_of(item)]
 
 
 def _joined(items: Sequence[Item]) -> Item:
@@ -50,13 +47,13 @@ def _joined(items: Sequence[Item]) -> Item:
     half = len(items) // 2
     left, right = _joined(items[:half]), _joined(items[half:])
     fork: Item = [FORK, left, right]
-    return [PRUNED, _hash_of(fork)] if left[0] == right[0] == PRUNED else fork
+    return [PRUNED, hash_of(fork)] if left[0] == right[0] == PRUNED else fork
 
 
-def _hash_of(item: Item) -> Blob:
+def hash_of(item: Item) -> Blob:
+    """The hash of a tree; what is hidden does not change it."""
     kind, *parts = item
     if kind == PRUNED:
         return bytes(parts[0])
-    name = b"ic-hashtree-" + NAMES[kind]
-    hashed = [part if isinstance(part, bytes) else _hash_of(part) for part in parts]
-    return hashlib.sha256(bytes((len(name),)) + name + b"".join(hashed)).digest()
+    hashed = [part if isinstance(part, bytes) else hash_of(part) for part in parts]
+    return hashlib.sha256(SEPARATORS[kind] + b"".join(hashed)).digest()

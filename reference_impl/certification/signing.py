@@ -10,7 +10,7 @@ from typing import Final
 import cbor2
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
-from reference_impl.certification.hash_trees import Content, Path, root_hash, shown
+from reference_impl.certification.hash_trees import Content, Path, hash_of, shown
 from spec.values.identifiers import Blob
 
 SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
@@ -34,7 +34,8 @@ def can_sign_for(root_key: Blob) -> bool:
 
 def certificate_of(content: Content, paths: Iterable[Path]) -> Blob:
     """A certificate that shows some paths of the content, signed with the secret of instances for development."""
-    signature = G1Point.hash_to_curve(STATE_ROOT + root_hash(content), SUITE) * SECRET
-    fields = {"tree": shown(content, paths), "signature": bytes(signature.to_compressed_bytes())}
+    tree = shown(content, paths)
+    signature = G1Point.hash_to_curve(STATE_ROOT + hash_of(tree), SUITE) * SECRET
+    fields = {"tree": tree, "signature": bytes(signature.to_compressed_bytes())}
     encoded: Blob = cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, fields))
     return encoded

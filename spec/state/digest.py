@@ -1,8 +1,9 @@
 """A digest of a value of the state: equal values, equal digests, on every machine and in every run."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
+from operator import attrgetter
 from typing import Any, Final
 
 from attrs import fields, has
@@ -30,7 +31,13 @@ def _encoded(value: Any) -> Blob:
 
     The entries of a map come in the order of their encoded keys.
     """
-    return _encoder(type(value))(value)
+    return (_encoders.get(type(value)) or _encoder(type(value)))(value)
+
+
+def _all_encoded(values: Iterable[Any]) -> list[Blob]:
+    """The encodings of several values."""
+    known = _encoders.get
+    return [(known(type(value)) or _encoder(type(value)))(value) for value in values]
 
 
 def _encoder(kind: type) -> Callable[[Any], Blob]:
@@ -46,13 +53,14 @@ def _encoder_of_records(kind: type) -> Callable[[Any], Blob]:
     if not has(kind):
         raise TypeError(f"a {kind.__name__} is no value of the specification")
     tag = f"r{kind.__name__};".encode()
-    names = [attribute.name for attribute in fields(kind)]
+    # Of two names and more a tuple is got, also of a record without fields.
+    parts_of = attrgetter("__class__", "__class__", *(attribute.name for attribute in fields(kind)))
 
     def encoded(value: Any) -> Blob:
         kept = _kept.get(id(value))
         if kept is not None:
             return kept[1]
-        whole = tag + b"".join([_encoded(getattr(value, name)) for name in names])
+        whole = tag + b"".join(_all_encoded(parts_of(value)[2:]))
         found = whole if len(whole) <= INLINE else b"d" + hashlib.sha256(whole).digest()
         if len(_kept) >= KEPT:
             _kept.clear()
@@ -63,7 +71,8 @@ def _encoder_of_records(kind: type) -> Callable[[Any], Blob]:
 
 
 def _encoded_map(value: "HashTrieMap[Any, Any]") -> Blob:
-    entries = sorted([(_encoded(key), _encoded(entry)) for key, entry in value.items()])
+    keys, values = zip(*value.items(), strict=True) if value else ((), ())
+    entries = sorted(zip(_all_encoded(keys), _all_encoded(values), strict=True))
     return f"m{len(value)};".encode() + b"".join([part for entry in entries for part in entry])
 
 
@@ -79,7 +88,7 @@ ENCODERS: Final[dict[type, Callable[[Any], Blob]]] = {
     Enum: lambda value: f"e{type(value).__name__}.{value.name};".encode(),
     bytes: lambda value: f"b{len(value)};".encode() + value,
     str: _encoded_text,
-    tuple: lambda value: f"l{len(value)};".encode() + b"".join([_encoded(item) for item in value]),
+    tuple: lambda value: f"l{len(value)};".encode() + b"".join(_all_encoded(value)),
     HashTrieMap: _encoded_map,
 }
 """What encodes values that are no records, by the first type here to which they belong."""

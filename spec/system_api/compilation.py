@@ -53,7 +53,8 @@ def instrumented_instructions(module: Module) -> Count:
 def _instrumented_function(function: Function, wasm64: bool) -> Count:
     segments = charged_segments(function.body, wasm64).values()
     charging = sum(CHECKED_SEGMENT if segment.is_re_entrant else UNCHECKED_SEGMENT for segment in segments)
-    return len(function.body) + charging + sum(_injected(one.name, wasm64) for one in function.body)
+    counted = function.counted_instructions().items()
+    return len(function.body) + charging + sum(_injected(opcode.name, wasm64) * number for opcode, number in counted)
 
 
 def _injected(name: str, wasm64: bool) -> Count:

@@ -1,6 +1,5 @@
 """How complex a function is. Production installs no module with a too complex function. Source: facts on weights."""
 
-from collections import Counter
 from typing import Final
 
 from spec.values.quantities import Count
@@ -52,5 +51,4 @@ POINTS: Final = {name: points for points, names in _POINTS for name in names.spl
 
 def complexity(function: Function) -> Count:
     """The sum over the instructions of a function."""
-    counted = Counter(instruction.name for instruction in function.body)
-    return sum(POINTS.get(name, 1) * number for name, number in counted.items())
+    return sum(POINTS.get(opcode.name, 1) * number for opcode, number in function.counted_instructions().items())

@@ -292,9 +292,10 @@ def instruction_violation(module: Module, limits: Limits) -> Text | None:
     for number, function in enumerate(module.functions, len(module.imported_functions)):
         if complexity(function) > limits.function_complexity:
             return f"function {number} is more complex than {limits.function_complexity}"
-        for instruction in function.body:
-            if instruction.name in UNSUPPORTED_INSTRUCTIONS:
-                return f"function {number} contains {instruction.name}, which is not supported"
+        # In the order in which they come first in the body.
+        for opcode in function.counted_instructions():
+            if opcode.name in UNSUPPORTED_INSTRUCTIONS:
+                return f"function {number} contains {opcode.name}, which is not supported"
     return None
 
 

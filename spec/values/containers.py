@@ -9,7 +9,7 @@ entries. Functions handed to a bulk operation must be pure.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Generic, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 from rpds import HashTrieMap
 
 from spec.values.remembering import RememberingLast
@@ -189,12 +189,12 @@ class Queue(Generic[Item]):
 
     def remove(self, item_id: int) -> "Queue[Item]":
         """The queue without an item that it has."""
-        return evolve(self, entries=tuple(entry for entry in self.entries if entry[0] != item_id))
+        return Queue(tuple([entry for entry in self.entries if entry[0] != item_id]), self.next_id)
 
     def replace(self, item_id: int, item: Item) -> "Queue[Item]":
         """The queue with another item at the same place, under the same id."""
-        return evolve(
-            self, entries=tuple((known, item) if known == item_id else (known, old) for known, old in self.entries)
+        return Queue(
+            tuple([(known, item) if known == item_id else (known, old) for known, old in self.entries]), self.next_id
         )
 
     def append(self, *items: Item) -> "Queue[Item]":

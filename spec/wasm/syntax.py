@@ -1,7 +1,10 @@
 """The abstract syntax of WebAssembly modules: what the decoder gives and everything else reads."""
 
+from collections import Counter
+from collections.abc import Mapping
 from enum import Enum
 from functools import cached_property
+from operator import attrgetter
 from typing import Final
 
 from attrs import field, frozen
@@ -215,6 +218,10 @@ class Function:
     def number_of_locals(self) -> int:
         """The number of locals, without the parameters."""
         return sum(count for count, _ in self.local_groups)
+
+    def counted_instructions(self) -> Mapping[Opcode, int]:
+        """How often each instruction stands in the body."""
+        return Counter(map(attrgetter("opcode"), self.body))
 
 
 @frozen
