@@ -16,7 +16,7 @@ from conformance.judging.wording import shown_blob, shown_code
 from conformance.judging.words import in_these_words
 from conformance.protocol.interface import Answer, Rejected, Replied
 from spec.commutation import EAGER, is_undisturbed
-from spec.machine import candidates, choices_of, step
+from spec.machine import candidates, choices_of, free_variables, step
 from spec.production.choices import POLICIES, as_production, departure
 from spec.reads.answers import Wording, as_usual
 from spec.rules.management.answers import ANSWERS
@@ -30,7 +30,7 @@ from spec.state.request import Received
 from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
 from spec.values import management
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Text
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, Text
 from spec.values.rejects import RejectCode
 
 Move = tuple[Label, Step]
@@ -41,6 +41,11 @@ WAITING: Final = "reject_call_to_canister_out_of_cycles"
 
 WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", WAITING, *EAGER))
 """Rules that process what waits. A system at rest can take none of them."""
+
+WORK_WITHOUT_MESSAGES: Final = tuple(
+    name for name in WORK if MessageId not in free_variables(RULES[name].body).values()
+)
+"""Those of them that handle no message: where there is none, the others cannot be taken."""
 
 TROUBLE: Final = frozenset({"request_rejection", "spontaneous_call_rejection", "stop_call_rejection"})
 """Rules that the environment has to admit. It promises nothing about the world outside, where any call may fail."""
@@ -291,7 +296,7 @@ def work(state: State, bindings: Bindings) -> Iterator[Move]:
         yield from executions
         return
     yield from eager_moves(state)
-    for name in WORK:
+    for name in WORK if len(state.messages) else WORK_WITHOUT_MESSAGES:
         yield from taken(state, _labels(state, name, bindings))
 
 

@@ -196,7 +196,7 @@ class Instance(Store):
         the locals. Kinds of steps are asked for in the order of how often they come. What an instruction on numbers,
         memory, tables or segments does is a function in its step, which `spec.wasm.flat_code` has put there.
         """
-        memory, global_values = self.memory, self.globals
+        memory, global_values, imported = self.memory, self.globals, len(self.imported)
         stack: list[int] = []
         push, pop = stack.append, stack.pop
         callers: list[tuple[tuple[Step, ...], int, list[int]]] = []
@@ -242,6 +242,13 @@ class Instance(Store):
                 place = first
                 if second is not None:
                     keep(stack, second)
+            elif kind == CALL and first >= imported and len(callers) + 1 < self.maximum_call_depth:
+                # The most frequent call, which goes on as `_entered` says.
+                entered = self.code.get(first) or self._code(first)
+                callers.append((code, place, local_values))
+                code, place, number = entered.steps, 0, len(stack) - entered.parameters
+                local_values = [*stack[number:], *entered.other_locals]
+                del stack[number:]
             elif kind in CALLS:
                 called = self._entered(code[place - 1], stack, len(callers) + 1)
                 if called is not None:
