@@ -248,7 +248,8 @@ class Replay:
                 f"more rejections without reason than the environment {self._terms.environment.name} admits",
                 rules=(label.rule,),
             )
-        place = f"step {self._steps}, {shown_label(label)}"
+        words = shown_label(label)
+        place = f"step {self._steps}, {words}"
         try:
             result = step(self._state, label)
         except ValueError as problem:
@@ -268,7 +269,7 @@ class Replay:
         self._steps += 1
         self._fired.add(label.rule)
         executed = [shown_output(each, self.field_names) for each in result.outputs if isinstance(each, Executed)]
-        self._new_steps.append("; ".join([shown_label(label), *executed]))
+        self._new_steps.append("; ".join([words, *executed]))
         self._instructions += sum(each.instructions for each in result.outputs if isinstance(each, Executed))
 
     def _compare_outputs(self, place: Text, rule: Text, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:
