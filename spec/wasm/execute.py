@@ -11,6 +11,8 @@ from spec.values.memory import LinearMemory
 from spec.values.quantities import Count, Instructions
 from spec.wasm.flat_code import (
     BINARY_STEP,
+    BINARY_WITH_CONSTANT,
+    BINARY_WITH_LOCAL,
     BRANCH,
     BRANCH_IF,
     BRANCH_TABLE,
@@ -212,6 +214,10 @@ class Instance(Store):
             elif kind == BINARY_STEP:
                 right = pop()
                 stack[-1] = first(stack[-1], right)
+            elif kind == BINARY_WITH_CONSTANT:
+                stack[-1] = first(stack[-1], second)
+            elif kind == BINARY_WITH_LOCAL:
+                stack[-1] = first(stack[-1], local_values[second])
             elif kind == CHARGE:
                 # `metering.after_segment`; from a counter that was checked it never comes near wrapping.
                 self.counter -= first

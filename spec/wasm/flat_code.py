@@ -73,6 +73,14 @@ RETURN_CALL: Final = 23
 RETURN_CALL_INDIRECT: Final = 24
 """Type and index of a table; shape."""
 
+BINARY_WITH_CONSTANT: Final = 25
+"""Function of the left and right operand; the right operand's bits."""
+BINARY_WITH_LOCAL: Final = 26
+"""Function of the left and right operand; index of the local that is the right operand."""
+
+JOINED: Final = {CONSTANT: BINARY_WITH_CONSTANT, LOCAL_GET: BINARY_WITH_LOCAL}
+"""What becomes of a step that a binary one follows: together they are one step, as they stand together so often."""
+
 TAIL_CALLS: Final = frozenset({RETURN_CALL, RETURN_CALL_INDIRECT})
 CALLS: Final = TAIL_CALLS | {CALL, CALL_INDIRECT}
 
@@ -174,8 +182,24 @@ class FlatCodeMaker:
         self.blocks.append(block)
         return block
 
+    def join(self) -> None:
+        """Joins steps with the binary ones that follow them, unless control may come between the two."""
+        labelled, before = set(self.addresses), self.steps
+        places: list[int] = []
+        self.steps = []
+        for place, step in enumerate(before):
+            last = self.steps[-1] if self.steps else step
+            if step[0] == BINARY_STEP and place not in labelled and last[0] in JOINED:
+                self.steps[-1] = (JOINED[last[0]], step[1], last[1])
+            else:
+                self.steps.append(step)
+            places.append(len(self.steps) - 1)
+        places.append(len(self.steps))
+        self.addresses = [places[address] if address != -1 else -1 for address in self.addresses]
+
     def resolved(self) -> tuple[Step, ...]:
         """The steps, with places in the code instead of labels."""
+        self.join()
         addresses = self.addresses
 
         def resolve(step: Step) -> Step:

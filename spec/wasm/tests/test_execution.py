@@ -219,3 +219,9 @@ def test_tail_calls_do_not_use_the_call_stack(run):
         local.get 0 i32.eqz if (result i32) i32.const 9 else local.get 0 i32.const 1 i32.sub return_call $f end)
         (func (export "go") i32.const 20000 call $f drop))"""
     assert run(text)[0] == "returns"
+
+
+def test_a_branch_may_come_between_an_operand_and_the_instruction_behind_it():
+    both = Both("""(module (func (export "sum") (param i32) (result i32)
+      i32.const 5 (block (result i32) i32.const 1 local.get 0 br_if 0 drop i32.const 2) i32.add))""")
+    assert [both.call("sum", 0), both.call("sum", 1)] == [[7], [6]]
