@@ -175,7 +175,7 @@ def endpoint_of(value: Json, place: str) -> Endpoint:
             raise Malformed(f"{place}: there is no endpoint {other!r}")
 
 
-_CHOICES: Final[dict[str, Reader[Any]]] = {
+CHOICES: Final[dict[str, Reader[Any]]] = {
     "request": request_of,
     "effective_id": principal_of,
     "canister_id": principal_of,
@@ -230,9 +230,9 @@ def _result_of(rule: str, value: Json, place: str) -> Any:
 def _choice_of(rule: str, name: str, value: Json, place: str) -> Any:
     if name in RESULTS:
         return _result_of(rule, value, place)
-    if name not in _CHOICES:
+    if name not in CHOICES:
         raise Malformed(f"{place}: unknown field")
-    return _CHOICES[name](value, place)
+    return CHOICES[name](value, place)
 
 
 def label_of(value: Json, place: str) -> Label:

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from reference_impl.rounds.transitions import TRANSITIONS
 from reference_impl.server import wire
 from spec.state.label import Label
 from spec.values.containers import List
@@ -25,6 +26,13 @@ LABELS = [
     Label("payment_from_main_balance", {"canister_id": b"canister", "balance": 2**100}),
     Label("take_canister_snapshot", {"message_id": 3, "snapshot_id": b"id"}),
 ]
+
+
+def test_every_choice_of_a_transition_can_be_read():
+    """Whoever schedules may name each of them."""
+    names = {name for transition in TRANSITIONS.values() for name in transition.choices}
+    assert names <= wire.CHOICES.keys() | wire.RESULTS
+    assert wire.CHOICES.keys() | wire.RESULTS <= names
 
 
 @pytest.mark.parametrize("label", LABELS, ids=lambda label: label.rule)
