@@ -27,13 +27,19 @@ def interrupt(arguments):
     raise KeyboardInterrupt
 
 
+def ask_too_much(arguments):
+    """Asks for more memory than there is."""
+    raise MemoryError("no room for so much")
+
+
 @pytest.fixture
 def few_verbs(monkeypatch):
     class Loaded(EntryPoint):
         def load(self):
-            return {"greet": greet, "interrupt": interrupt, "talk": talk}[self.name]
+            return known[self.name]
 
-    found = {name: Loaded(name, f"nowhere:{name}", command_line.GROUP) for name in ("greet", "interrupt", "talk")}
+    known = {"greet": greet, "interrupt": interrupt, "talk": talk, "ask": ask_too_much}
+    found = {name: Loaded(name, f"nowhere:{name}", command_line.GROUP) for name in known}
     monkeypatch.setattr(command_line, "verbs", lambda: found)
 
 
@@ -48,7 +54,7 @@ def test_an_unknown_verb_gives_one_line_and_exit_code_two(capsys):
     assert main(["sing"]) == 2
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err == "icspec: there is no verb 'sing'; the verbs are greet, interrupt, talk\n"
+    assert printed.err == "icspec: there is no verb 'sing'; the verbs are greet, interrupt, talk, ask\n"
 
 
 @pytest.mark.usefixtures("few_verbs")
@@ -68,6 +74,12 @@ def test_no_verb_at_all_is_an_error_that_shows_the_help(capsys):
 @pytest.mark.usefixtures("few_verbs")
 def test_an_interrupted_command_ends_quietly():
     assert main(["interrupt"]) == 130
+
+
+@pytest.mark.usefixtures("few_verbs")
+def test_too_little_memory_is_told_in_one_line(capsys):
+    assert main(["ask"]) == 2
+    assert capsys.readouterr().err == "icspec ask: no room for so much\n"
 
 
 def test_every_registered_verb_says_what_it_does():

@@ -80,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return INTERRUPTED
+    except MemoryError as problem:
+        return complain(f"icspec {verb}", str(problem) or "this machine has too little memory")
     except BrokenPipeError:
         # Reason: Python flushes the output once more when it ends, and would complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

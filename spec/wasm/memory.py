@@ -16,12 +16,13 @@ OS_PAGE_BITS: Final = OS_PAGE.bit_length() - 1
 class Memory:
     """The memory of one instance. Offsets and lengths are in bytes; what lies outside traps."""
 
-    __slots__ = ("content", "maximum_pages", "size", "start", "written")
+    __slots__ = ("content", "has_a_limit", "maximum_pages", "size", "start", "written")
 
     def __init__(self, start: LinearMemory, memory_type: MemoryType, maximum_pages: Count | None) -> None:
         limits = memory_type.limits
         bounds = (limits.maximum, maximum_pages, MAXIMUM_PAGES[limits.is_64_bit])
         self.maximum_pages = min(bound for bound in bounds if bound is not None)
+        self.has_a_limit = maximum_pages is not None
         self.start = start
         self.size = start.size
         self.content = bytearray(start.size)
@@ -65,13 +66,20 @@ class Memory:
         self.content[target : target + length] = self.content[source : source + length]
 
     def grow(self, pages: Count) -> int:
-        """Adds pages of 64 KiB, all zero. The number of pages before, or -1 if there is no room."""
+        """
+        Adds pages of 64 KiB, all zero. The number of pages before, or -1 if there is no room.
+
+        Raises `MemoryError` if the machine that runs this has none within the limit of the embedder: what a canister is
+        told does not depend on it.
+        """
         before = self.size // WASM_PAGE
         if before + pages > self.maximum_pages:
             return -1
         try:
             grown = bytearray((before + pages) * WASM_PAGE)
         except (MemoryError, OverflowError):
+            if self.has_a_limit:
+                raise MemoryError(f"this machine has no room for a memory of {before + pages} pages") from None
             return -1
         grown[: self.size] = self.content
         self.content, self.size = grown, len(grown)

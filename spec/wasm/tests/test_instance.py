@@ -116,6 +116,15 @@ def test_the_memory_grows_up_to_the_limit_of_the_embedder(make):
     assert [instance.memory.grow(pages) for pages in (1, 2, 1, 0, 1)] == [1, -1, 2, 3, -1]
 
 
+def test_a_machine_without_room_within_the_limit_is_told_and_is_no_outcome(make):
+    instance = make(COUNTER, maximum_memory_pages=2**44)
+    instance.memory.maximum_pages = 2**44
+    with pytest.raises(MemoryError, match="no room for a memory of 17592186044416 pages"):
+        instance.memory.grow(2**44 - 1)
+    assert instance.memory.grow(1) == 1
+    assert instance.memory.grow(2**44) == -1
+
+
 def test_growing_is_reported_to_the_embedder(make):
     instance = make(COUNTER, maximum_memory_pages=2)
     seen = []
