@@ -6,11 +6,11 @@ an answer that was forgotten. Checklist: `unspec.spont.version`, `unspec.spont.r
 `unspec.env.done-status`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from conformance.judging.candid_replies import VERSIONS
-from conformance.protocol.interface import Answer, Done, UnknownRequest
+from conformance.protocol.interface import Answer, Done, Path, Refused, UnknownRequest, Values
 from spec.machine import step
 from spec.state.label import Label
 from spec.state.state import State
@@ -37,6 +37,18 @@ def with_forgotten(state: State, answers: Mapping[RequestId, Answer]) -> State:
         elif isinstance(seen, UnknownRequest):
             state = _after(state, Label("request_deletion", {"request_id": request_id}))
     return state
+
+
+def statuses_read(paths: Sequence[Path], read: Values | Refused) -> Mapping[RequestId, Answer]:
+    """Which requests are done or not known any more, as the certified state tells it."""
+    told: dict[RequestId, Answer] = {}
+    for path, value in zip(paths, read.values if isinstance(read, Values) else (), strict=False):
+        match path, value:
+            case (b"request_status", request_id, b"status"), b"done":
+                told[RequestId(request_id)] = Done()
+            case (b"request_status", request_id, b"status"), None:
+                told[RequestId(request_id)] = UnknownRequest()
+    return told
 
 
 def _after(state: State, label: Label) -> State:

@@ -17,7 +17,7 @@ from attrs import evolve
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
 from conformance.judging.concerning import rules_about
-from conformance.judging.drift import raised, versions_told, with_forgotten
+from conformance.judging.drift import raised, statuses_read, versions_told, with_forgotten
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -312,10 +312,13 @@ class Search:
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
+        forgotten = statuses_read(paths, seen)
+
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            allowed = values_in(candidate.state, sender, effective_id, paths)
-            if values_agree(candidate.state, paths, allowed, seen):
-                yield candidate
+            left = evolve(candidate, state=with_forgotten(candidate.state, forgotten))
+            allowed = values_in(left.state, sender, effective_id, paths)
+            if values_agree(left.state, paths, allowed, seen):
+                yield left
             else:
                 others.note(candidate, allowed, lambda: shown_values(allowed, paths))
 

@@ -252,6 +252,14 @@ def test_a_system_that_has_much_to_do_may_do_less(implementation: type[BlackBox]
         assert case.verdict.name == verdict, case.verdict.why
 
 
+def test_what_was_told_may_be_forgotten_at_once_where_there_is_much_to_do() -> None:
+    """The certified state then tells that the request is done. A calm system keeps its answers."""
+    chosen, forgetting = SCENARIOS["reads/reject_of_the_system"], drifting.ForgetsWhatItTold()
+    hostile = Manner(environment=HOSTILE)
+    assert run_scenario(chosen, forgetting, forgetting.describe(), hostile).verdict.name == "pass"
+    assert judged(forgetting, chosen.id).verdict.name == "fail"
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("implementation", list(dict.fromkeys(each for each, _ in DIFFERENT)), ids=named)
 def test_every_scenario_passes_whatever_is_left_open(implementation: type[BlackBox]) -> None:

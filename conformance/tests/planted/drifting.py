@@ -2,13 +2,16 @@
 
 from attrs import evolve
 
-from conformance.protocol.interface import Advanced
+from conformance.protocol.interface import Advanced, Answer
+from conformance.protocol.interface import Rejected as AnsweredReject
+from conformance.protocol.interface import Replied as AnsweredReply
 from conformance.tests.planted.bugs import BlackBox
 from spec.machine import step
 from spec.state.label import Label
 from spec.state.request import Rejected, Replied
 from spec.state.state import State
 from spec.transition import Step
+from spec.values.identifiers import RequestId
 from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
 CHANGING = ("install_code", "upgrade_code", "update_settings", "uninstall_code", "load_canister_snapshot")
@@ -40,6 +43,18 @@ class ForgetsAnswers(Drifts):
             state = self.possibly(state, Label("request_done", {"request_id": request_id}))
             state = self.possibly(state, Label("request_deletion", {"request_id": request_id}))
         return state
+
+
+class ForgetsWhatItTold(BlackBox):
+    """An answer is forgotten as soon as it was told, as a system with much to do may do it."""
+
+    def answer(self, request_id: RequestId) -> Answer:
+        answer = super().answer(request_id)
+        if isinstance(answer, AnsweredReply | AnsweredReject):
+            fired = step(self.current, Label("request_done", {"request_id": request_id}))
+            assert isinstance(fired, Step)
+            self._state = fired.state
+        return answer
 
 
 class ForgetsRequestsTooSoon(Drifts):
