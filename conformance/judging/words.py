@@ -7,6 +7,7 @@ the mark, the implementation's own text may stand. Checklist: `unspec.value.reje
 
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from fractions import Fraction
 from typing import Any, Final
 
 from attrs import Factory, define
@@ -27,6 +28,9 @@ MARK: Final = "\u2042"
 
 WORD: Final = 8
 """How many bytes a number takes where code tells it."""
+
+MOST_HEARD: Final = 16
+"""Among so many texts bytes may be shared out, each mark having one more."""
 
 MARKED: Final = re.compile(MARK.encode() + rb"~*")
 
@@ -124,8 +128,8 @@ class Comparison:
     differ, bytes of the text were counted or paid for: the third is as if there were more or fewer of them.
     """
 
-    bytes_more: set[int] = Factory(set)
-    """How many more bytes the text has than the usual one, as far as is told."""
+    bytes_more: set[Fraction] = Factory(set)
+    """How many more bytes the texts have than the usual ones, for each that was heard, as far as is told."""
 
     @classmethod
     def of(cls, usual: Any, with_marks: Any, seen: Any) -> bool | None:
@@ -183,9 +187,9 @@ class Comparison:
         return len(seen) == len(usual) and self._numbers(*numbers)
 
     def _numbers(self, usual: int, with_marks: int, seen: int) -> bool:
-        more, rest = divmod(seen - usual, with_marks - usual)
+        more = Fraction(seen - usual, with_marks - usual)
         self.bytes_more.add(more)
-        return rest == 0 and abs(more) <= LONGEST
+        return more.denominator <= MOST_HEARD and abs(more) <= LONGEST
 
 
 def _between(with_marks: Blob, told: Blob) -> tuple[Text, ...] | None:

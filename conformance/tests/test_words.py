@@ -140,9 +140,10 @@ def record(why: str, cycles: int) -> Replied:
     ("usual", "with_marks", "explained", "unexplained"),
     [
         (Replied(b"why: so"), Replied(b"why: " + marked("so").encode()), Replied(b"why: no"), Replied(b"no")),
-        (number(1_000), number(990), number(920), number(1_001)),
+        (number(10**6), number(10**6 - 1_000), number(10**6 - 8_000), number(10**6 + 1)),
         (number(1_000), number(990), number(1_070), number(10**7)),
-        (record("so", 500), record(marked("so"), 490), record("because", 450), record("because", 451)),
+        (number(9_000), number(6_000), number(5_000), number(8_999)),
+        (record("so", 50_000), record(marked("so"), 49_000), record("because", 45_000), record("because", 45_001)),
         (record("so", 500), record("so", 490), record("so", 450), record("because", 450)),
     ],
 )
