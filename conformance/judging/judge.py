@@ -59,6 +59,8 @@ class Terms:
     environment: Environment = CALM
     costs_are_exact: bool = True
     """The implementation follows the profile to the last cycle."""
+    is_live: bool = False
+    """The instance moves by itself, and so does its clock."""
     missing: frozenset[Text] = frozenset()
     """What it says that it does not have."""
     steps: Count = DEFAULT_STEPS

@@ -9,6 +9,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from conformance.judging.certificates import STAND_INS, certificates_in, is_valid, tells_it_as_it_is
+from conformance.judging.clocks import period
 from conformance.judging.logs import Failures, log_agrees
 from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees
@@ -24,7 +25,7 @@ from spec.state.state import State
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, Text
 from spec.values.management import CanisterLogRecord, decode_result
-from spec.values.quantities import Count
+from spec.values.quantities import Count, Nanoseconds
 from spec.values.rejects import RejectCode, RejectReason
 
 OPEN_REASONS: Final = frozenset({RejectReason.CANISTER_NOT_FOUND, RejectReason.CANISTER_HAS_NO_CODE})
@@ -58,13 +59,22 @@ class Judgement:
     """The answer is explained only if memories did not grow though there was room."""
 
 
+@frozen
+class Leeway:
+    """What else may be told than a state says."""
+
+    costs_are_exact: bool
+    failures: Failures
+    began: Nanoseconds | None
+    """When the instance began, if it is live."""
+
+
 def judged(
     state: State,
     asked: Query,
     effective_id: Principal,
     seen: QueryAnswer,
-    costs_are_exact: bool,
-    failures: Failures,
+    leeway: Leeway,
 ) -> Judgement:
     """
     Compares the answer to a query with what it gives in a state, with any codes and orders of its calls that the text
@@ -73,15 +83,15 @@ def judged(
     Raises `Silence` if the specification does not say what that is, or if it depends on a certificate that the answer
     need not contain, and does not.
     """
-    likely = judged_with(USUAL, state, asked, effective_id, seen, costs_are_exact, failures)
+    likely = judged_with(USUAL, state, asked, effective_id, seen, leeway)
     if likely.agrees:
         return likely
     relayed = logs_in(likely.allowed)
-    if relayed is not None and relays_the_log(state, relayed, seen, failures):
+    if relayed is not None and relays_the_log(state, relayed, seen, leeway):
         return Judgement(True, likely.allowed)
     silence: Silence | None = None
     for of_calls in ways_to_call(state, asked, effective_id):
-        judgement = judged_with(of_calls, state, asked, effective_id, seen, costs_are_exact, failures)
+        judgement = judged_with(of_calls, state, asked, effective_id, seen, leeway)
         if judgement.agrees:
             return evolve(judgement, departures=departures_in(of_calls))
         try:
@@ -90,12 +100,12 @@ def judged(
         except Silence as problem:
             silence = problem
     for refusing in ways_to_refuse(state, asked, effective_id):
-        judgement = judged_with(refusing, state, asked, effective_id, seen, costs_are_exact, failures)
+        judgement = judged_with(refusing, state, asked, effective_id, seen, leeway)
         if judgement.agrees:
             return evolve(judgement, has_refused=True)
     if silence is not None:
         raise silence
-    if relayed is None and may_call(state, asked) and depends_on_logs(state, asked, effective_id, failures):
+    if relayed is None and may_call(state, asked) and depends_on_logs(state, asked, effective_id, leeway.failures):
         raise Silence("the answer depends on a log in which the system may have written")
     return likely
 
@@ -205,12 +215,13 @@ def logs_in(answer: QueryAnswer) -> tuple[CanisterLogRecord, ...] | None:
         return None
 
 
-def relays_the_log(state: State, ours: Sequence[CanisterLogRecord], seen: QueryAnswer, failures: Failures) -> bool:
+def relays_the_log(state: State, ours: Sequence[CanisterLogRecord], seen: QueryAnswer, leeway: Leeway) -> bool:
     """What was seen may be told of a log of which the specification tells these records."""
     theirs = logs_in(seen)
+    times = period(state, leeway.began)
     return theirs is not None and any(
-        log_agrees(canister_id, tuple(canister.logs), ours, failures)
-        and log_agrees(canister_id, tuple(canister.logs), theirs, failures)
+        log_agrees(canister_id, tuple(canister.logs), ours, leeway.failures, times)
+        and log_agrees(canister_id, tuple(canister.logs), theirs, leeway.failures, times)
         for canister_id, canister in state.canisters.items()
     )
 
@@ -250,20 +261,21 @@ def judged_with(
     asked: Query,
     effective_id: Principal,
     seen: QueryAnswer,
-    costs_are_exact: bool,
-    failures: Failures,
+    leeway: Leeway,
 ) -> Judgement:
     """Compares the answer to a query with what it gives in a state, where its calls are made so."""
     metrics = metrics_told(asked, seen)
+    times = period(state, leeway.began)
+    latest = state.system_time if times is None else times.latest
     told = certificates_in(seen.data) if asked.canister_id in state.canisters and isinstance(seen, Replied) else ()
     for certificate in told:
         allowed = query_in(state, asked, effective_id, certificate, metrics, of_calls)
-        if answer_agrees(state, asked, allowed, seen, costs_are_exact, failures):
-            return Judgement(is_valid(state, asked.canister_id, certificate), allowed)
+        if answer_agrees(state, asked, allowed, seen, leeway):
+            return Judgement(is_valid(state, asked.canister_id, certificate, latest), allowed)
     others: list[QueryAnswer] = []
     for stand_in in STAND_INS if asked.canister_id in state.canisters else (None,):
         others.append(query_in(state, asked, effective_id, stand_in, metrics, of_calls))
-        if answer_agrees(state, asked, others[-1], seen, costs_are_exact, failures):
+        if answer_agrees(state, asked, others[-1], seen, leeway):
             return Judgement(True, others[-1])
     replies = [each.data for each in others if isinstance(each, Replied)]
     if len(set(others)) > 1 and not (len(replies) == len(STAND_INS) and tells_it_as_it_is(replies)):
@@ -276,8 +288,7 @@ def answer_agrees(
     asked: Query,
     allowed: QueryAnswer,
     seen: QueryAnswer,
-    costs_are_exact: bool,
-    failures: Failures,
+    leeway: Leeway,
 ) -> bool:
     """The answer may be given where the specification gives another or the same."""
     is_managing = asked.canister_id == MANAGEMENT_CANISTER
@@ -285,9 +296,9 @@ def answer_agrees(
         case Refused() | Rejected(), Refused() | Rejected() if is_managing or is_open(allowed):
             return True
         case Replied(_), Replied(data) if is_managing and asked.method_name == "fetch_canister_logs":
-            return tells_the_log(state, asked, data, failures)
+            return tells_the_log(state, asked, data, leeway)
         case _:
-            return agrees(allowed, seen, costs_are_exact)
+            return agrees(allowed, seen, leeway.costs_are_exact)
 
 
 def is_open(allowed: QueryAnswer) -> bool:
@@ -295,7 +306,7 @@ def is_open(allowed: QueryAnswer) -> bool:
     return isinstance(allowed, Rejected) and allowed.reject.reason in OPEN_REASONS
 
 
-def tells_the_log(state: State, asked: Query, data: Blob, failures: Failures) -> bool:
+def tells_the_log(state: State, asked: Query, data: Blob, leeway: Leeway) -> bool:
     """The reply tells what may be told of the log of the canister asked about."""
     managed = managed_by_query(asked.method_name, asked.argument)
     if managed is None:
@@ -304,4 +315,5 @@ def tells_the_log(state: State, asked: Query, data: Blob, failures: Failures) ->
         told = decode_result(asked.method_name, data)
     except ValueError:
         return False
-    return log_agrees(managed, tuple(state.canisters[managed].logs), tuple(told), failures)
+    times = period(state, leeway.began)
+    return log_agrees(managed, tuple(state.canisters[managed].logs), tuple(told), leeway.failures, times)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
+from conformance.judging.clocks import MOST_AHEAD, with_time_read
 from conformance.judging.concerning import rules_about, rules_about_outputs
 from conformance.judging.differing_fields import MOST_FIELDS, differing_fields
 from conformance.judging.impossible import impossible_labels
@@ -23,7 +24,7 @@ from conformance.judging.logs import NONE_FAILED, failures_after
 from conformance.judging.missing import require_calls
 from conformance.judging.moves import TROUBLE, Silence, is_of_expired, shown_label, something_to_do
 from conformance.judging.patterns import agrees, departures_of
-from conformance.judging.querying import judged
+from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import GROWTHS, TRAPS
 from conformance.judging.verdicts import fail, silent
@@ -51,7 +52,7 @@ from spec.state.request import Replied, Request
 from spec.state.state import State
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
 from spec.values.identifiers import Blob, Principal, RequestId, Text
-from spec.values.quantities import Count
+from spec.values.quantities import Count, Nanoseconds
 
 
 class Replay:
@@ -66,6 +67,7 @@ class Replay:
     ) -> None:
         self.field_names = dict(MANAGEMENT_NAMES)
         self._terms = terms
+        self._began = instance.system_time if terms.is_live else None
         self._implementation = implementation
         self._gives_fields = Capability.DUMP in capabilities
         self._gives_state = Capability.STATE in capabilities and terms.costs_are_exact
@@ -146,7 +148,7 @@ class Replay:
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
         self._follow([])
-        if self._state.system_time != advanced.system_time:
+        if not self._may_be_the_time(advanced.system_time):
             raise fail(
                 f"the system time is {advanced.system_time}", (f"{self._state.system_time}, by the steps it claims",)
             )
@@ -169,7 +171,7 @@ class Replay:
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         try:
-            judgement = judged(self._state, query, effective_id, seen, self._terms.costs_are_exact, self._failures)
+            judgement = judged(self._state, query, effective_id, seen, self._leeway)
         except Silence as silence:
             raise silent(str(silence)) from None
         allowed = judgement.allowed
@@ -185,9 +187,19 @@ class Replay:
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
-        allowed = values_in(self._state, sender, effective_id, paths)
-        if not values_agree(self._state, paths, allowed, seen):
+        now = with_time_read(self._state, paths, seen) if self._terms.is_live else self._state
+        allowed = values_in(now, sender, effective_id, paths)
+        if not values_agree(now, paths, allowed, seen):
             raise fail(f"reading gave {shown_values(seen, paths)}", (shown_values(allowed, paths),), ("read_state",))
+
+    @property
+    def _leeway(self) -> Leeway:
+        return Leeway(self._terms.costs_are_exact, self._failures, self._began)
+
+    def _may_be_the_time(self, told: Nanoseconds) -> bool:
+        """It is that of the steps claimed; the clock of a live instance may have moved before they were."""
+        ahead = self._state.system_time - told
+        return 0 <= ahead <= MOST_AHEAD if self._terms.is_live else ahead == 0
 
     def scheduled(self, label: Label, seen: Scheduled) -> None:
         """The implementation was told to take a transition, so nothing of what was chosen is held against it."""

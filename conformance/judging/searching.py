@@ -16,6 +16,7 @@ from attrs import evolve
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
+from conformance.judging.clocks import with_time, with_time_read
 from conformance.judging.concerning import rules_about
 from conformance.judging.drift import raised, statuses_read, versions_told, with_forgotten
 from conformance.judging.judge import (
@@ -46,7 +47,7 @@ from conformance.judging.moves import (
     work,
 )
 from conformance.judging.patterns import agrees, departures_of
-from conformance.judging.querying import judged
+from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import GROWTHS, refusing_calls, refusing_growths
 from conformance.judging.verdicts import fail, inconclusive, silent
@@ -74,7 +75,6 @@ from conformance.protocol.interface import (
     Replied,
     Values,
 )
-from spec.machine import step
 from spec.reads.answers import as_usual
 from spec.rules.management.answers import ANSWERS
 from spec.state.canonical import canonical_form
@@ -83,7 +83,7 @@ from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.identifiers import Blob, Principal, RequestId, Text
-from spec.values.quantities import CanisterVersion, Count, Nanoseconds
+from spec.values.quantities import CanisterVersion, Count
 
 Words = Callable[[], Text]
 """What is told if a scenario fails: it takes long to put into words, and is not needed otherwise."""
@@ -141,6 +141,7 @@ class Search:
     def __init__(self, terms: Terms, instance: Instance) -> None:
         self.field_names = dict(MANAGEMENT_NAMES)
         self._terms = terms
+        self._began = instance.system_time if terms.is_live else None
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
         self._steps = 0
         self._states = 0
@@ -232,6 +233,9 @@ class Search:
         passes: dict[tuple[CanisterVersion, ...], set[Hashable]] = {(): set(), told: set()}
         marks = evolve(bindings, wordings=(marked,))
         before = self._candidates
+        latest = self.likely_state.system_time
+        if advanced.system_time < latest:
+            raise fail(f"the system time is {advanced.system_time}", (f"{latest} or later",), ("system_time_progress",))
         visited_with_marks: set[Hashable] = set()
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
@@ -286,13 +290,13 @@ class Search:
         return rules_about(self._requests[request_id] for request_id in asked if request_id in self._requests)
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
-        exact = self._terms.costs_are_exact
         versions = versions_told([seen.data]) if isinstance(seen, Replied) else ()
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             for drifted in chain([candidate], self._drifted(candidate, versions)):
                 try:
-                    judgement = judged(drifted.state, query, effective_id, seen, exact, drifted.failures)
+                    leeway = Leeway(self._terms.costs_are_exact, drifted.failures, self._began)
+                    judgement = judged(drifted.state, query, effective_id, seen, leeway)
                 except Silence as silence:
                     self._silences[str(silence)] = None
                     return
@@ -315,7 +319,8 @@ class Search:
         forgotten = statuses_read(paths, seen)
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            left = evolve(candidate, state=with_forgotten(candidate.state, forgotten))
+            now = with_time_read(candidate.state, paths, seen) if self._terms.is_live else candidate.state
+            left = evolve(candidate, state=with_forgotten(now, forgotten))
             allowed = values_in(left.state, sender, effective_id, paths)
             if values_agree(left.state, paths, allowed, seen):
                 yield left
@@ -485,16 +490,3 @@ def told_otherwise(state: State, answers: Mapping[RequestId, Answer]) -> tuple[T
 
 def _other_status(request_id: RequestId, allowed: Answer, seen: Answer, known: FieldNames) -> Text:
     return f"{shown_id(request_id)}: {shown_other(allowed, seen, known)}"
-
-
-def with_time(state: State, now: Nanoseconds) -> State:
-    """The state in which all clocks show this time, unless they show a later one."""
-    labels = [Label("system_time_progress", {"time": now})]
-    labels += [
-        Label("canister_time_progress", {"canister_id": each, "time": now}) for each, _ in state.canisters.items()
-    ]
-    for label in labels:
-        fired = step(state, label)
-        if isinstance(fired, Step):
-            state = fired.state
-    return state

@@ -73,6 +73,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
             subnet_admins=chosen.subnet_admins,
             environment=manner.environment,
             costs_are_exact=profile.name in description.profiles,
+            is_live=description.instance is InstanceKind.LIVE,
             missing=description.missing,
             steps=manner.steps,
             seconds=manner.seconds,

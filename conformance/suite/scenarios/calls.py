@@ -323,6 +323,7 @@ def chain_of_calls(stage: Stage) -> None:
         "prod.hypervisor.call_with_best_effort_response_succeeds",
         "prod.execution_test.best_effort_responses_no_timeout",
     ),
+    needs=Needs(deterministic=True),
 )
 def deadlines(stage: Stage) -> None:
     # Given

@@ -18,6 +18,7 @@ from conformance.canisters.scripted import (
     slot,
 )
 from conformance.judging.patterns import refuses, rejects, replies, replies_where, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import DONE, result_of, status_of, update_settings
 from conformance.suite.scenarios.preparations import scripted
@@ -149,6 +150,7 @@ def late_cycles(stage: Stage) -> None:
         "def.deadline-of-context",
         "prod.execution_test.best_effort_responses_timeout_larger_than_max_allowed",
     ),
+    needs=Needs(deterministic=True),
 )
 def longest_timeout(stage: Stage) -> None:
     # Given

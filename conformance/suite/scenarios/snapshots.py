@@ -17,7 +17,7 @@ from conformance.canisters.scripted import (
     stable_content,
 )
 from conformance.judging.patterns import fails, refuses, replies, replies_with
-from conformance.protocol.interface import Seen
+from conformance.protocol.interface import Needs, Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.management_calls import (
@@ -139,6 +139,7 @@ def take_and_uninstall(stage: Stage) -> None:
         "mgmt.delete-canister-snapshot",
         "prod.pocket_ic.test_canister_snapshots",
     ),
+    needs=Needs(deterministic=True),
 )
 def list_and_delete(stage: Stage) -> None:
     # Given
