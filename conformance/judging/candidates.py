@@ -1,6 +1,6 @@
 """The states in which a black box may be, each with what led to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from attrs import evolve, field, frozen
 
@@ -12,10 +12,10 @@ from spec.production.choices import POLICIES, departure
 from spec.rules.ingress.submission import changes_settings
 from spec.state.label import Label
 from spec.state.message import CallMessage
-from spec.state.request import content_of
+from spec.state.request import Received, content_of
 from spec.state.state import State
 from spec.transition import Executed, Step
-from spec.values.identifiers import CanisterId, Text
+from spec.values.identifiers import CanisterId, RequestId, Text
 from spec.values.quantities import Count
 
 
@@ -76,6 +76,8 @@ class Candidate:
     hears_marks: bool = False
     """Code hears a mark in place of such a text."""
     failures: Failures = NONE_FAILED
+    lost: tuple[Label, ...] = ()
+    """The submissions after which a request did not become known. It may yet do so."""
     departures: tuple[Text, ...] = ()
     """What was done on the way otherwise than production does it."""
 
@@ -95,6 +97,23 @@ class Candidate:
             has_just_heard=self.has_just_heard or hears,
             failures=failures_after(self.failures, self.state, label, fired),
             departures=(*self.departures, *(departures_of_label(self.state, label, fired, LOGGED) if is_told else ())),
+        )
+
+    def without(self, submissions: Mapping[RequestId, Label]) -> "Candidate":
+        """
+        The candidate in which those of these submissions were lost that nothing has come of.
+
+        Each counts as a rejection. Checklist: `unspec.spont.request-loss`.
+        """
+        requests = self.state.requests
+        lost = [each for each in submissions if each in requests and isinstance(requests[each].status, Received)]
+        for each in lost:
+            requests = requests.remove(each)
+        return evolve(
+            self,
+            state=evolve(self.state, requests=requests),
+            rejections=self.rejections + len(lost),
+            lost=(*self.lost, *(submissions[each] for each in lost)),
         )
 
     def departing(self, departures: tuple[Text, ...]) -> "Candidate":

@@ -75,6 +75,8 @@ class Replay:
         self._steps = 0
         self._instructions = 0
         self._rejections = 0
+        self._lost: list[Label] = []
+        """Submissions that it did not claim."""
         self._has_refused = False
         self._fired = FiredRules()
         self._new_steps: list[Text] = []
@@ -136,7 +138,7 @@ class Replay:
             if submission_agrees(allowed, seen):
                 self._has_refused |= GROWTHS in each.arguments()
                 self._departures += refused_otherwise(allowed, seen)
-                self._follow([each] if isinstance(seen, Accepted) else [])
+                self._follow([each] if isinstance(seen, Accepted) else [], may_be_lost=True)
                 return
             if isinstance(seen, Refused) and self._terms.environment.admits(self._rejections + 1):
                 self._rejections += 1
@@ -234,11 +236,22 @@ class Replay:
         if seen.stopped_by is None:
             raise fail(f"told to take {shown_label(label)}, it did", ("that it cannot be taken",), (label.rule,))
 
-    def _follow(self, submissions: list[Label]) -> None:
-        """Takes the transitions that the implementation claims; of the submissions, just the given ones."""
+    def _follow(self, submissions: list[Label], may_be_lost: bool = False) -> None:
+        """
+        Takes the transitions that the implementation claims; of the submissions, just the given ones.
+
+        One that may be lost need not be claimed where the environment admits it, and may be claimed later.
+        """
         claims = self._implementation.explain()
         claimed = [without_choices(claim.label) for claim in claims if claim.label.rule in OUTSIDE]
-        if claimed != list(map(without_choices, submissions)):
+        expected = list(map(without_choices, submissions))
+        for late in [label for label in claimed if label in self._lost and label not in expected]:
+            claimed.remove(late)
+            self._lost.remove(late)
+        if may_be_lost and expected and not claimed and self._terms.environment.admits(self._rejections + 1):
+            self._rejections += 1
+            self._lost, expected = [*self._lost, *expected], []
+        if claimed != expected:
             shown_claims = ", ".join(shown_label(label) for label in claimed) or "none"
             raise fail(
                 f"the implementation claims other submissions than were made: {shown_claims}",

@@ -43,9 +43,11 @@ from conformance.judging.moves import (
     heartbeats,
     refunds,
     rejections_of_expired,
+    taken,
     trouble,
     work,
 )
+from conformance.judging.others import Others, Words
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
@@ -55,11 +57,8 @@ from conformance.judging.wording import shown, shown_id, shown_other, shown_stat
 from conformance.judging.words import (
     LEFT_OPEN,
     always,
-    answer_in,
     depends_on_words,
     marked,
-    texts_told,
-    words_for_marks,
 )
 from conformance.protocol.interface import (
     Accepted,
@@ -73,6 +72,7 @@ from conformance.protocol.interface import (
     Received,
     Refused,
     Replied,
+    UnknownRequest,
     Values,
 )
 from spec.reads.answers import as_usual
@@ -84,49 +84,6 @@ from spec.state.state import State
 from spec.transition import Step
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import CanisterVersion, Count
-
-Words = Callable[[], Text]
-"""What is told if a scenario fails: it takes long to put into words, and is not needed otherwise."""
-
-
-class Others:
-    """What states would have shown instead of one thing that was seen, in the order of finding."""
-
-    def __init__(self) -> None:
-        self.usual: dict[Hashable, Words] = {}
-        self.marked: dict[Hashable, Words] = {}
-        """The same where code hears a mark in place of what the system says, or has heard nothing."""
-        self.before_hearing: set[Hashable] = set()
-        """What states would have shown in which code has heard nothing since the last thing was seen."""
-        self.seen: dict[Hashable, Answer | QueryAnswer] = {}
-        self.has_heard = False
-        """There is a state in which code has heard a text of the system."""
-        self.has_just_heard = False
-        """And one in which it did so since the system was last at rest."""
-
-    def note(self, candidate: Candidate, key: Hashable, words: Words, seen: Answer | QueryAnswer | None = None) -> None:
-        """A candidate would have shown something else."""
-        self.hear(candidate)
-        if not candidate.hears_marks:
-            self.usual[key] = words
-            if not candidate.has_just_heard:
-                self.before_hearing.add(key)
-        if candidate.hears_marks or not candidate.has_heard:
-            self.marked[key] = words
-        if seen is not None:
-            self.seen[key] = seen
-
-    def hear(self, candidate: Candidate) -> None:
-        """What code of a candidate has heard."""
-        self.has_heard |= candidate.has_heard
-        self.has_just_heard |= candidate.has_just_heard
-
-    def words(self) -> tuple[Text, ...]:
-        """What the system may have said in place of the marks."""
-        found = [words_for_marks(answer_in(key), self.seen[key]) for key in self.marked if key in self.seen]
-        told = [texts_told(each) for each in self.seen.values()]
-        return tuple(dict.fromkeys(chain.from_iterable([*(each or () for each in found), *told])))
-
 
 CHOOSING: Final = frozenset({"raw_rand", *ANSWERS})
 """Rules with values that the system chooses, which a canister may keep to itself."""
@@ -150,6 +107,8 @@ class Search:
         self._silences: dict[Text, None] = {}
         self._requests: dict[RequestId, Request] = {}
         """Those that were taken in."""
+        self._unseen: dict[RequestId, Label] = {}
+        """The submissions of those of them that were never told to be known."""
         self._replies: list[Blob] = []
 
     @property
@@ -200,6 +159,7 @@ class Search:
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         if isinstance(seen, Accepted):
             self._requests[seen.request_id] = request
+            self._unseen[seen.request_id] = label
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             if is_repetition(candidate.state, label, seen):
@@ -236,11 +196,12 @@ class Search:
         latest = self.likely_state.system_time
         if advanced.system_time < latest:
             raise fail(f"the system time is {advanced.system_time}", (f"{latest} or later",), ("system_time_progress",))
+        unknown = self._unknown(answers)
         visited_with_marks: set[Hashable] = set()
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time(candidate.state, advanced.system_time)
-            later = evolve(candidate, state=now, beaten=())
+            later = self._losing(evolve(candidate, state=now, beaten=()), unknown)
             if candidate.hears_marks:
                 yield from self._shown_at_rest(later, answers, marks, told, visited_with_marks, others)
                 return
@@ -275,8 +236,11 @@ class Search:
         self._keep(after, what, self._rules_about)
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
+        unknown = self._unknown({request_id: seen})
+
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            left = evolve(candidate, state=with_forgotten(candidate.state, {request_id: seen}), has_just_heard=False)
+            kept = self._losing(candidate, unknown)
+            left = evolve(kept, state=with_forgotten(kept.state, {request_id: seen}), has_just_heard=False)
             if self._shows(left, {request_id: seen}, others):
                 yield left
 
@@ -317,10 +281,12 @@ class Search:
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
         forgotten = statuses_read(paths, seen)
+        unknown = self._unknown(forgotten)
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time_read(candidate.state, paths, seen) if self._terms.is_live else candidate.state
-            left = evolve(candidate, state=with_forgotten(now, forgotten))
+            kept = self._losing(evolve(candidate, state=now), unknown)
+            left = evolve(kept, state=with_forgotten(kept.state, forgotten))
             allowed = values_in(left.state, sender, effective_id, paths)
             if values_agree(left.state, paths, allowed, seen):
                 yield left
@@ -328,6 +294,18 @@ class Search:
                 others.note(candidate, allowed, lambda: shown_values(allowed, paths))
 
         self._keep(after, lambda: f"reading gave {shown_values(seen, paths)}", lambda _: ("read_state",))
+
+    def _unknown(self, answers: Mapping[RequestId, Answer]) -> Mapping[RequestId, Label]:
+        """The submissions of the requests that are not known, and never were told to be."""
+        for request_id, seen in answers.items():
+            if not isinstance(seen, UnknownRequest):
+                self._unseen.pop(request_id, None)
+        return {each: self._unseen[each] for each in answers if each in self._unseen}
+
+    def _losing(self, candidate: Candidate, unknown: Mapping[RequestId, Label]) -> Candidate:
+        """The candidate in which these submissions were lost, if the environment admits it."""
+        left = candidate.without(unknown)
+        return left if self._terms.environment.admits(left.rejections) else candidate
 
     # The set of states
 
@@ -419,7 +397,8 @@ class Search:
             candidate, passed = self._without_forced(candidate)
             refusing.append(self._refused([*passed, candidate]))
             require_calls(candidate.state, self._terms.missing)
-            key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten, candidate.failures)
+            kept = (candidate.rejections, candidate.lost, candidate.beaten, candidate.failures)
+            key = (canonical_form(candidate.state), *kept)
             left = evolve(candidate, state=with_forgotten(candidate.state, answers))
             if key in visited or not self._shows(left, answers, others, final_only=True):
                 continue
@@ -478,6 +457,9 @@ class Search:
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         yield from self._following(candidate, rejections_of_expired(candidate.state), 0)
         yield from self._following(candidate, failures_outside(candidate.state), 0)
+        for label in candidate.lost:
+            left = tuple(other for other in candidate.lost if other is not label)
+            yield from self._following(evolve(candidate, lost=left), taken(candidate.state, [label]), 0)
         if self._terms.environment.admits(candidate.rejections + 1):
             yield from self._following(candidate, trouble(candidate.state), 1)
 

@@ -242,14 +242,30 @@ def test_what_prices_and_limits_decide_is_shown_by_who_has_those_of_the_profile(
 
 @pytest.mark.parametrize(
     ("implementation", "scenario_id"),
-    [(waiting.RefusesOneRequest, "requests/together"), (ordering.ExpiresOneCallEarly, "calls/deadlines")],
+    [
+        (waiting.RefusesOneRequest, "requests/together"),
+        (waiting.LosesOneRequest, "requests/together"),
+        (waiting.TellsThatItLosesOne, "requests/together"),
+        (waiting.TakesOneInLate, "requests/together"),
+        (ordering.ExpiresOneCallEarly, "calls/deadlines"),
+    ],
 )
 def test_a_system_that_has_much_to_do_may_do_less(implementation: type[BlackBox], scenario_id: str) -> None:
-    """Refuse a request, let a call expire early: once, where so much is admitted."""
+    """Refuse or lose a request, let a call expire early: once, where so much is admitted."""
     for environment, verdict in ((CALM, "fail"), (loaded(1), "pass"), (HOSTILE, "pass")):
         busy, manner = implementation(), Manner(environment=environment)
         case = run_scenario(SCENARIOS[scenario_id], busy, busy.describe(), manner)
         assert case.verdict.name == verdict, case.verdict.why
+
+
+@pytest.mark.parametrize(
+    ("implementation", "scenario_id"),
+    [(waiting.HidesOneRequest, "requests/together"), (drifting.ForgetsRequestsTooSoon, "requests/answers_stay")],
+)
+def test_what_was_processed_was_not_lost(implementation: type[BlackBox], scenario_id: str) -> None:
+    """However much there is to do."""
+    busy, hostile = implementation(), Manner(environment=HOSTILE)
+    assert run_scenario(SCENARIOS[scenario_id], busy, busy.describe(), hostile).verdict.name == "fail"
 
 
 def test_what_was_told_may_be_forgotten_at_once_where_there_is_much_to_do() -> None:

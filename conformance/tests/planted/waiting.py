@@ -5,7 +5,17 @@ from collections.abc import Callable
 from attrs import evolve
 
 from conformance.judging.moves import Move
-from conformance.protocol.interface import Accepted, Answer, Query, QueryAnswer, Refused, Replied
+from conformance.protocol.interface import (
+    Accepted,
+    Advanced,
+    Answer,
+    Capability,
+    Query,
+    QueryAnswer,
+    Refused,
+    Replied,
+    UnknownRequest,
+)
 from conformance.tests.planted.bugs import BlackBox
 from spec.machine import candidates, step
 from spec.settling import ORDER
@@ -15,6 +25,7 @@ from spec.values import management
 from spec.values.canister_terms import SimpleStatus
 from spec.values.identifiers import Blob, Principal, RequestId
 from spec.values.management import CanisterStatusResult
+from spec.values.quantities import Count, Nanoseconds
 
 # Calls that wait
 
@@ -56,6 +67,81 @@ class RefusesOneRequest(BlackBox):
     ) -> Accepted | Refused:
         self.count += 1
         return Refused() if self.count == self.number else super().submit(request, effective_id, endpoint)
+
+
+# Requests that are lost
+
+
+class LosesOneRequest(BlackBox):
+    """One request is said to be taken in, and never becomes known."""
+
+    number = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        self.count += 1
+        if self.count != self.number:
+            return super().submit(request, effective_id, endpoint)
+        before = self.current
+        accepted = super().submit(request, effective_id, endpoint)
+        self._state, self._claims = before, self._claims[:-1]
+        return accepted
+
+
+class TellsThatItLosesOne(LosesOneRequest):
+    """The same, and it explains itself."""
+
+    capabilities = frozenset({Capability.EXPLAIN})
+
+
+class TakesOneInLate(LosesOneRequest):
+    """One request becomes known only when the system is advanced for the second time after it was handed in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.late: tuple[Request, Principal, Endpoint] | None = None
+        self.waits = 2
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        if self.count + 1 == self.number:
+            self.late = (request, effective_id, endpoint)
+        return super().submit(request, effective_id, endpoint)
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        if self.late is not None:
+            self.waits -= 1
+            if self.waits == 0:
+                BlackBox.submit(self, *self.late)
+        return super().advance(rounds, nanoseconds)
+
+
+class HidesOneRequest(BlackBox):
+    """One request is processed, and said not to be known."""
+
+    number = 5
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken_in: list[RequestId] = []
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        seen = super().submit(request, effective_id, endpoint)
+        if isinstance(seen, Accepted):
+            self.taken_in.append(seen.request_id)
+        return seen
+
+    def answer(self, request_id: RequestId) -> Answer:
+        is_hidden = request_id in self.taken_in[self.number - 1 : self.number]
+        return UnknownRequest() if is_hidden else super().answer(request_id)
 
 
 # Statuses

@@ -1,0 +1,51 @@
+"""What would have been allowed in place of what was seen."""
+
+from collections.abc import Callable, Hashable
+from itertools import chain
+
+from conformance.judging.candidates import Candidate
+from conformance.judging.words import answer_in, texts_told, words_for_marks
+from conformance.protocol.interface import Answer, QueryAnswer
+from spec.values.identifiers import Text
+
+Words = Callable[[], Text]
+"""What is told if a scenario fails: it takes long to put into words, and is not needed otherwise."""
+
+
+class Others:
+    """What states would have shown instead of one thing that was seen, in the order of finding."""
+
+    def __init__(self) -> None:
+        self.usual: dict[Hashable, Words] = {}
+        self.marked: dict[Hashable, Words] = {}
+        """The same where code hears a mark in place of what the system says, or has heard nothing."""
+        self.before_hearing: set[Hashable] = set()
+        """What states would have shown in which code has heard nothing since the last thing was seen."""
+        self.seen: dict[Hashable, Answer | QueryAnswer] = {}
+        self.has_heard = False
+        """There is a state in which code has heard a text of the system."""
+        self.has_just_heard = False
+        """And one in which it did so since the system was last at rest."""
+
+    def note(self, candidate: Candidate, key: Hashable, words: Words, seen: Answer | QueryAnswer | None = None) -> None:
+        """A candidate would have shown something else."""
+        self.hear(candidate)
+        if not candidate.hears_marks:
+            self.usual[key] = words
+            if not candidate.has_just_heard:
+                self.before_hearing.add(key)
+        if candidate.hears_marks or not candidate.has_heard:
+            self.marked[key] = words
+        if seen is not None:
+            self.seen[key] = seen
+
+    def hear(self, candidate: Candidate) -> None:
+        """What code of a candidate has heard."""
+        self.has_heard |= candidate.has_heard
+        self.has_just_heard |= candidate.has_just_heard
+
+    def words(self) -> tuple[Text, ...]:
+        """What the system may have said in place of the marks."""
+        found = [words_for_marks(answer_in(key), self.seen[key]) for key in self.marked if key in self.seen]
+        told = [texts_told(each) for each in self.seen.values()]
+        return tuple(dict.fromkeys(chain.from_iterable([*(each or () for each in found), *told])))
