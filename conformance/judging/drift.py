@@ -51,6 +51,16 @@ def statuses_read(paths: Sequence[Path], read: Values | Refused) -> Mapping[Requ
     return told
 
 
+def answers_not_told(paths: Sequence[Path], read: Values | Refused) -> Mapping[RequestId, Answer]:
+    """The requests of which the certified state has nothing that was read: their answers may have been forgotten."""
+    told: dict[RequestId, list[Blob | None]] = {}
+    for path, value in zip(paths, read.values if isinstance(read, Values) else (), strict=False):
+        match path:
+            case (b"request_status", request_id, _):
+                told.setdefault(RequestId(request_id), []).append(value)
+    return {request_id: Done() for request_id, values in told.items() if all(value is None for value in values)}
+
+
 def _after(state: State, label: Label) -> State:
     fired = step(state, label)
     return fired.state if isinstance(fired, Step) else state

@@ -18,7 +18,7 @@ from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
 from conformance.judging.clocks import with_time, with_time_read
 from conformance.judging.concerning import rules_about
-from conformance.judging.drift import raised, statuses_read, versions_told, with_forgotten
+from conformance.judging.drift import answers_not_told, raised, statuses_read, versions_told, with_forgotten
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -157,7 +157,7 @@ class Search:
     # What was done and seen
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
-        if isinstance(seen, Accepted):
+        if isinstance(seen, Accepted) and seen.request_id not in self._requests:
             self._requests[seen.request_id] = request
             self._unseen[seen.request_id] = label
 
@@ -282,16 +282,18 @@ class Search:
     ) -> None:
         forgotten = statuses_read(paths, seen)
         unknown = self._unknown(forgotten)
+        not_told = answers_not_told(paths, seen)
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time_read(candidate.state, paths, seen) if self._terms.is_live else candidate.state
             kept = self._losing(evolve(candidate, state=now), unknown)
-            left = evolve(kept, state=with_forgotten(kept.state, forgotten))
-            allowed = values_in(left.state, sender, effective_id, paths)
-            if values_agree(left.state, paths, allowed, seen):
-                yield left
-            else:
-                others.note(candidate, allowed, lambda: shown_values(allowed, paths))
+            told = with_forgotten(kept.state, forgotten)
+            for state in (told, with_forgotten(told, not_told)):
+                allowed = values_in(state, sender, effective_id, paths)
+                if values_agree(state, paths, allowed, seen):
+                    yield evolve(kept, state=state)
+                    return
+                others.note(candidate, allowed, partial(shown_values, allowed, paths))
 
         self._keep(after, lambda: f"reading gave {shown_values(seen, paths)}", lambda _: ("read_state",))
 

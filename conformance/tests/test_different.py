@@ -268,11 +268,18 @@ def test_what_was_processed_was_not_lost(implementation: type[BlackBox], scenari
     assert run_scenario(SCENARIOS[scenario_id], busy, busy.describe(), hostile).verdict.name == "fail"
 
 
-def test_what_was_told_may_be_forgotten_at_once_where_there_is_much_to_do() -> None:
-    """The certified state then tells that the request is done. A calm system keeps its answers."""
-    chosen, forgetting = SCENARIOS["reads/reject_of_the_system"], drifting.ForgetsWhatItTold()
-    hostile = Manner(environment=HOSTILE)
-    assert run_scenario(chosen, forgetting, forgetting.describe(), hostile).verdict.name == "pass"
+@pytest.mark.parametrize("scenario_id", ["reads/reject_of_the_system", "reads/reject_of_the_canister"])
+def test_what_was_told_may_be_forgotten_at_once_where_there_is_much_to_do(scenario_id: str) -> None:
+    """
+    The certified state then tells that the request is done, or nothing where only its answer is read.
+
+    It never tells a part of the answer. A calm system keeps its answers.
+    """
+    chosen, hostile = SCENARIOS[scenario_id], Manner(environment=HOSTILE)
+    forgetting, hiding = drifting.ForgetsWhatItTold(), answering.HidesRejectMessages()
+    case = run_scenario(chosen, forgetting, forgetting.describe(), hostile)
+    assert case.verdict.name == "pass", case.verdict.why
+    assert run_scenario(chosen, hiding, hiding.describe(), hostile).verdict.name == "fail"
     assert judged(forgetting, chosen.id).verdict.name == "fail"
 
 
