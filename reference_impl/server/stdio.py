@@ -10,6 +10,7 @@ from reference_impl.server.frames import error_text, frame_of, lines_of
 from reference_impl.server.service import Configuration, NotSupported, Service
 from reference_impl.server.wire import Json, Malformed, Reader
 from reference_impl.subnet.observations import NotTaken
+from reference_impl.wasm.instances.wasmtime_engine import require_memory
 from spec.profile import ProfileError, known_profiles
 from spec.state.request import Endpoint
 from spec.values.rejects import Reply
@@ -211,7 +212,7 @@ def _complain(problem: str) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Serves until told to stop. Exit code 0, or 2 for arguments that are not known."""
+    """Serves until told to stop. Exit code 0, or 2 for unknown arguments or if there is too little memory."""
     if arguments and arguments[0] in ("-h", "--help"):
         print(USAGE, end="")
         return 0
@@ -224,6 +225,10 @@ def main(arguments: list[str]) -> int:
     try:
         profiles = known_profiles(files)
     except ProfileError as problem:
+        return _complain(str(problem))
+    try:
+        require_memory()
+    except MemoryError as problem:
         return _complain(str(problem))
     serve(sys.stdin.buffer, sys.stdout.buffer, Service(profiles=profiles))
     return 0

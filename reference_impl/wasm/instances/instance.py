@@ -76,7 +76,8 @@ class CompiledModule:
         """The same module for threads with a large stack."""
         with self.lock:
             if not self.with_large_stack:
-                module = wasmtime.Module.deserialize(wasmtime_engine.large_stack_engine(), self.module.serialize())
+                with wasmtime_engine.in_what_memory_there_is():
+                    module = wasmtime.Module.deserialize(wasmtime_engine.large_stack_engine(), self.module.serialize())
                 self.with_large_stack.append(self._variant(module=module, linker=linker))
             return self.with_large_stack[0]
 
@@ -140,7 +141,8 @@ class WasmtimeInstance:
     def __init__(self, compiled: CompiledModule) -> None:
         self.compiled = compiled
         self.store = wasmtime.Store(compiled.linker.engine)
-        self._instance = compiled.linker.instantiate(self.store, compiled.module)
+        with wasmtime_engine.in_what_memory_there_is():
+            self._instance = compiled.linker.instantiate(self.store, compiled.module)
         self._exports = self._instance.exports(self.store)
         parsed = compiled.parsed
         self.counter = wasmtime_engine.CounterCell(self.store, self._global(COUNTER), 8)

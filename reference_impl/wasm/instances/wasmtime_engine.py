@@ -1,8 +1,10 @@
 """The WebAssembly engine: how wasmtime is set up, and calls into it without checks that are not needed."""
 
 import ctypes
+import errno
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -22,6 +24,9 @@ has no more than a million instructions. Addresses only, until used.
 
 _SINGLE_PASS: Final = 1
 """The number of the register allocator of one pass in wasmtime."""
+
+_NO_MEMORY: Final = f"os error {errno.ENOMEM}"
+"""How wasmtime ends the text of what the operating system refused for want of memory."""
 
 SPARE_STACK: Final = 16 * 2**20
 """For the host, beside the large stack."""
@@ -70,11 +75,31 @@ def _quickly_compiling_engine() -> wasmtime.Engine:
     return wasmtime.Engine(config)
 
 
+@contextmanager
+def in_what_memory_there_is() -> Iterator[None]:
+    """Raises `MemoryError` where the engine finds no memory: what a canister is told does not depend on that."""
+    try:
+        yield
+    except wasmtime.WasmtimeError as problem:
+        if _NO_MEMORY not in str(problem):
+            raise
+        first = str(problem).splitlines()[0]
+        raise MemoryError(f"this machine has too little memory for the WebAssembly engine: {first}") from None
+
+
 def compile_module(binary: bytes, is_hard: bool) -> wasmtime.Module:
     """The module for `engine`. What is hard to compile is compiled quickly and runs slower."""
-    if not is_hard:
-        return wasmtime.Module(engine(), binary)
-    return wasmtime.Module.deserialize(engine(), wasmtime.Module(_quickly_compiling_engine(), binary).serialize())
+    with in_what_memory_there_is():
+        if not is_hard:
+            return wasmtime.Module(engine(), binary)
+        return wasmtime.Module.deserialize(engine(), wasmtime.Module(_quickly_compiling_engine(), binary).serialize())
+
+
+def require_memory() -> None:
+    """Raises `MemoryError` if there is no room for the smallest instance, which takes 4 GiB of addresses."""
+    module = compile_module(bytes(wasmtime.wat2wasm("(module (memory 1))")), is_hard=False)
+    with in_what_memory_there_is():
+        wasmtime.Instance(wasmtime.Store(engine()), module, [])
 
 
 @cache
@@ -109,6 +134,8 @@ def on_large_stack(function: Callable[[], _Result]) -> _Result:
         before = threading.stack_size(LARGE_STACK + SPARE_STACK)
         try:
             thread.start()
+        except RuntimeError:
+            raise MemoryError(f"this machine has too little memory for a stack of {LARGE_STACK} bytes") from None
         finally:
             threading.stack_size(before)
     thread.join()
