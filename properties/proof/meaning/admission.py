@@ -2,9 +2,9 @@
 Admission: what of Python's text the prover follows.
 
 Most of what an unknown value cannot answer, it refuses when it is asked (`values.guarded`). Some things Python does
-without asking the value: it compares identities, catches what was refused, reads a list that another call has changed.
-So, before a rule is run, the text of every function that it may reach is read, and refused with file and line if it
-does such a thing. Opaque functions are not read: a proof holds for whatever they give.
+without asking the value: it compares identities, catches what was refused, reads a list that another call has changed,
+goes round a loop that nothing ends. So, before a rule is run, the text of every function that it may reach is read, and
+refused with file and line if it does such a thing. Opaque functions are not read: a proof holds for whatever they give.
 """
 
 import ast
@@ -43,6 +43,7 @@ NOT_FOLLOWED = frozenset(
 REFUSED = {
     ast.Try: "try, which could catch what the prover says",
     ast.TryStar: "try, which could catch what the prover says",
+    ast.While: "while, which may go round for ever",
     ast.Global: "global",
     ast.Nonlocal: "nonlocal",
     ast.Delete: "del",

@@ -15,6 +15,9 @@ from properties.proof.paths.refusal import NotFollowed
 from properties.proof.values.scalars import UnknownName, UnknownNumber, is_number, is_unknown, number_term
 from properties.proof.values.unknown import OneOf
 
+MOST_NUMBERS = 10_000
+"""So many a text may go through in one loop."""
+
 
 def length(value: Any) -> Any:
     """`len`."""
@@ -36,6 +39,14 @@ def _extreme(name: str, first_wins: Callable[[Any, Any], Any]) -> Callable[..., 
         return best
 
     return extreme
+
+
+def some_numbers(*bounds: Any) -> range:
+    """`range`, of no more numbers than can be gone through soon."""
+    numbers = builtins.range(*bounds)
+    if numbers[MOST_NUMBERS:]:
+        raise NotFollowed(f"a range of more than {MOST_NUMBERS} numbers")
+    return numbers
 
 
 def is_instance(value: Any, kinds: Any) -> Any:
@@ -65,4 +76,5 @@ BUILTINS = {
     "len": length,
     "max": _extreme("max", lambda left, right: left >= right),
     "min": _extreme("min", lambda left, right: left <= right),
+    "range": some_numbers,
 }

@@ -226,6 +226,21 @@ TEXTS = [
     refused("a table of known values", "the hash of the unknown value", "{5: 1}.get(amount, 0)"),
     refused("a set of known and unknown values", "the hash of the unknown value", "len({amount, 5}) - 1"),
     refused("so many times", "the exact number", "len(range(amount))"),
+    refused("more often than anybody waits for", "a range of more than", before="for _ in range(10**15):\n    pass"),
+    refused("for ever", "while, which may go round for ever", before="while amount >= 0:\n    pass"),
+    refused(
+        "for ever in a function",
+        "while, which may go round for ever",
+        "times(amount)",
+        helpers='''
+def times(amount: Cycles) -> int:
+    """How often, which no path tells."""
+    number = 0
+    while number < amount:
+        number += 1
+    return number - amount
+''',
+    ),
     refused("a loop over a list", "the parts", "sum(1 for _ in canister.logs)"),
     refused("a loop over a queue", "the parts", "len([each for each in state.messages])"),
     refused("the truth of a queue", "the truth of the unknown value", "0 if state.messages else 1"),
