@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from spec.values.candid import (
@@ -396,6 +396,7 @@ def typed_values():
     return some.recursive(leaves, containers, max_leaves=8)
 
 
+@settings(deadline=None)
 @given(some.lists(typed_values(), max_size=4))
 def test_values_survive_encoding_and_decoding(pairs):
     types, values = [pair[0] for pair in pairs], tuple(pair[1] for pair in pairs)
