@@ -70,27 +70,32 @@ GROWTHS_OF_HOOKS: Final = 6
 def refusing_growths_of_hooks(state: State) -> Iterator[Move]:
     """Installations whose hooks are refused growths of memories, or ended by one, and so may fail."""
     for message_id, message in state.messages.entries:
-        if (
-            isinstance(message, CallMessage)
-            and message.method_name == "install_code"
-            and has_hooks_that_grow(state, message_id)
-        ):
-            for choices in islice(growths_of_hooks(), MOST_TRIED):
-                yield from taken(state, installing_labels({"message_id": message_id, **choices}))
+        if isinstance(message, CallMessage) and message.method_name == "install_code":
+            yield from refusing_growths_of_installation(state, message_id)
 
 
-def has_hooks_that_grow(state: State, message_id: int) -> bool:
-    """The call installs something otherwise if all growths are refused, or end its hooks."""
+def refusing_growths_of_installation(state: State, message_id: int) -> Iterator[Move]:
+    """The same for one call: each way in which it comes out otherwise, once."""
+    plainly = outcomes_of_installation(state, message_id, {})
     everything = tuple(range(MOST_TRIED))
+    extremes: tuple[dict[Text, Numbers], ...] = ({GROWTHS: everything}, {TRAPS: everything})
+    if all(outcomes_of_installation(state, message_id, each) == plainly for each in extremes):
+        return
+    known = [plainly]
+    for choices in islice(growths_of_hooks(), MOST_TRIED):
+        outcomes = outcomes_of_installation(state, message_id, choices)
+        if outcomes not in known:
+            known.append(outcomes)
+            yield from taken(state, installing_labels({"message_id": message_id, **choices}))
 
-    def given(**choices: Numbers) -> list[object]:
-        labels = installing_labels({"message_id": message_id, **choices})
-        return [step(state, label) for label in labels if label.rule != REJECTION or label.arguments()["code"] == 5]
 
-    plain = given()
-    return any(isinstance(each, Step) for each in plain) and any(
-        given(**choices) != plain for choices in ({GROWTHS: everything}, {TRAPS: everything})
-    )
+def outcomes_of_installation(state: State, message_id: int, choices: dict[Text, Numbers]) -> list[object]:
+    """What may become of an installation. With another code, a rejection comes out as with the one that is tried."""
+    labels = installing_labels({"message_id": message_id, **choices})
+    tried_code = RejectCode.CANISTER_ERROR
+    return [
+        step(state, label) for label in labels if label.rule != REJECTION or label.arguments()["code"] == tried_code
+    ]
 
 
 REJECTION: Final = "management_call_rejection"
