@@ -278,8 +278,6 @@ class Capacities:
     """A call with unbounded wait that has not left its sender by then is rejected."""
     ingress_history: Count
     """How many requests of users may be known."""
-    ingress_history_memory: ByteCount
-    """What they and their answers may take."""
     canisters: Count
     compute: Percent
     """The largest sum of compute allocations."""
