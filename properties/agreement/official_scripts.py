@@ -6,8 +6,8 @@ instructions that canisters may not use. Instances of one script call each other
 """
 
 import ctypes
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
 
 import wasmtime
 from attrs import define, field
@@ -164,6 +164,7 @@ class RewrittenInstance:
 class RewrittenScript:
     """The instances of one script on the reference implementation's engine."""
 
+    words_for_traps: ClassVar[Mapping[str, str]] = {"undefined element": TRAPS[3]}
     limits: Limits
     store: wasmtime.Store = field(factory=lambda: wasmtime.Store(engine()))
     instances: list[RewrittenInstance] = field(factory=list)

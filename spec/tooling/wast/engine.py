@@ -1,7 +1,7 @@
 """What test scripts need of an engine: instances that may import from each other."""
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar, Protocol
 
 from attrs import frozen
 
@@ -44,6 +44,9 @@ Find = Callable[[str], ScriptInstance]
 
 class ScriptEngine(Protocol):
     """Makes the instances of one script."""
+
+    words_for_traps: ClassVar[Mapping[str, str]]
+    """What the engine says of a trap instead, by the words of the scripts, where it does not tell two traps apart."""
 
     def spectest(self) -> ScriptInstance:
         """The instance from which every script may import."""

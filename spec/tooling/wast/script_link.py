@@ -5,8 +5,8 @@ Canisters never share anything, so this is needed for the official scripts only.
 say of which instance: it is a number from a range that the instance has for itself.
 """
 
-from collections.abc import Iterable, MutableSequence, Sequence
-from typing import Final, overload
+from collections.abc import Iterable, Mapping, MutableSequence, Sequence
+from typing import ClassVar, Final, overload
 
 from attrs import define, evolve, field
 
@@ -386,6 +386,7 @@ def apply_active_segments(instance: LinkedInstance, module: Module) -> None:
 class InterpretedScript:
     """The instances of one script on the specification's interpreter."""
 
+    words_for_traps: ClassVar[Mapping[str, str]] = {}
     linked: list[LinkedInstance] = field(factory=list)
     """All instances."""
 

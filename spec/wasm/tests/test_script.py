@@ -172,6 +172,13 @@ def test_a_wrong_expectation_fails(right, wrong):
     assert len(report_on(head + wrong + tail).failures) == 1
 
 
+def test_the_interpreter_tells_elements_that_are_not_there_from_places_outside_of_a_table():
+    """Other engines need not."""
+    calling = '(module (table 1 funcref) (func (export "f") (call_indirect (i32.const 1))))'
+    assert report_on(f'{calling}(assert_trap (invoke "f") "undefined element")').failures == []
+    assert report_on(f'{calling}(assert_trap (invoke "f") "out of bounds table access")').failures != []
+
+
 def test_text_that_is_no_script_is_refused():
     with pytest.raises(ScriptError, match="line 2: a list is not closed"):
         list(groups("\n(module"))
