@@ -135,6 +135,11 @@ def trapping_after(tries: Tries) -> Iterator[tuple[Numbers, Count]]:
             yield refused, number
 
 
+def chooses_growths(label: Label) -> bool:
+    """The label says of growths of memories that they fail, or end what runs."""
+    return not {GROWTHS, TRAPS}.isdisjoint(label.arguments())
+
+
 def with_choice(label: Label, choice: Text, numbers: Numbers) -> Label:
     """The label with these numbers for one of its choices."""
     return Label(label.rule, {**label.arguments(), choice: numbers})
@@ -153,7 +158,7 @@ def of_executions(state: State, choosing: Callable[[State, Label], Iterator[Labe
 
 
 def refusing_growths_of_inspection(state: State, label: Label) -> Iterator[Label]:
-    """The submission of a call to a canister, with growths of memories refused that its inspection tries."""
+    """The submission of a call to a canister, with growths refused that its inspection tries, or ended by one."""
     request = content_of(label.arguments()["request"])
     if label.rule != "submit_request" or request.canister_id not in state.canisters:
         return
@@ -167,6 +172,10 @@ def refusing_growths_of_inspection(state: State, label: Label) -> Iterator[Label
 
     for refused in islice(refusals(tries), MOST_TRIED):
         yield with_choice(label, GROWTHS, refused)
+    for number in range(min(tries(()), MOST_TRIED)):
+        yield with_choice(label, TRAPS, (number,))
+    for refused, number in islice(trapping_after(tries), MOST_TRIED):
+        yield with_choice(with_choice(label, GROWTHS, refused), TRAPS, (number,))
 
 
 def refusals(tries: Tries) -> Iterator[Numbers]:

@@ -26,7 +26,7 @@ from conformance.judging.moves import TROUBLE, Silence, is_of_expired, shown_lab
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
-from conformance.judging.refusals import GROWTHS, TRAPS
+from conformance.judging.refusals import GROWTHS, TRAPS, chooses_growths
 from conformance.judging.verdicts import fail, silent
 from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -136,7 +136,7 @@ class Replay:
                 raise silent(outcome)
             allowed, _ = outcome
             if submission_agrees(allowed, seen):
-                self._has_refused |= GROWTHS in each.arguments()
+                self._has_refused |= chooses_growths(each)
                 self._departures += refused_otherwise(allowed, seen)
                 self._follow([each] if isinstance(seen, Accepted) else [], may_be_lost=True)
                 return

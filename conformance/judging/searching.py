@@ -51,7 +51,7 @@ from conformance.judging.others import Others, Words
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
-from conformance.judging.refusals import GROWTHS, refusing_calls, refusing_growths
+from conformance.judging.refusals import chooses_growths, refusing_calls, refusing_growths
 from conformance.judging.verdicts import fail, inconclusive, silent
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.judging.words import (
@@ -172,7 +172,7 @@ class Search:
                 elif submission_agrees(outcome[0], seen):
                     self._fired.add(label.rule)
                     later = candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
-                    yield evolve(later, has_refused=later.has_refused or GROWTHS in each.arguments())
+                    yield evolve(later, has_refused=later.has_refused or chooses_growths(each))
                     return
                 elif isinstance(seen, Refused) and self._terms.environment.admits(candidate.rejections + 1):
                     yield evolve(candidate, rejections=candidate.rejections + 1)

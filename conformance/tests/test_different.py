@@ -87,6 +87,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (refusing.RefusesGrowths, "system_api_canister/stable_grows"),
     (refusing.RefusesGrowths, "settings/heap_limit"),
     (refusing.RefusesGrowthsOfInspections, "requests/inspection_grows"),
+    (refusing.TrapsAtGrowthsOfInspections, "requests/inspection_that_may_grow"),
     (rejecting.RefusesInItsOwnWay, "requests/inspection_traps"),
     (refusing.TrapsAtGrowths, "system_api_canister/stable_grows"),
     (refusing.TrapsAtGrowths, "settings/heap_limit"),

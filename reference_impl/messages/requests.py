@@ -98,7 +98,11 @@ def _take_in(instance: SubnetInstance, request: Request, effective_id: Principal
 
 
 def submit_request(
-    instance: SubnetInstance, request: Submission, effective_id: Principal, refused_growths: tuple[Count, ...]
+    instance: SubnetInstance,
+    request: Submission,
+    effective_id: Principal,
+    refused_growths: tuple[Count, ...],
+    trapping_growths: tuple[Count, ...],
 ) -> Accepted | NotTaken:
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
     common, request = _common_refusal(instance, request), content_of(request)
@@ -114,7 +118,7 @@ def submit_request(
     refusal = _refusal_of_canister(instance, canister)
     if refusal is not None:
         return refusal
-    inspected = _inspected(instance, canister, request, refused_growths)
+    inspected = _inspected(instance, canister, request, refused_growths, trapping_growths)
     if inspected.traps:
         return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED)
     if not inspected.accepts:
@@ -140,7 +144,11 @@ def stopped_reason(canister: CanisterRecord) -> RejectReason:
 
 
 def _inspected(
-    instance: SubnetInstance, canister: CanisterRecord, request: Request, refused_growths: tuple[Count, ...]
+    instance: SubnetInstance,
+    canister: CanisterRecord,
+    request: Request,
+    refused_growths: tuple[Count, ...],
+    trapping_growths: tuple[Count, ...],
 ) -> Inspected:
     assert canister.code is not None
     limit = instance.profile.limits.inspect_message_instructions
@@ -149,7 +157,13 @@ def _inspected(
         canister.code.wasm_state,
         request.argument,
         caller_of(request),
-        instance.environment(canister, limit, replicated=False, refused_growths=refused_growths),
+        instance.environment(
+            canister,
+            limit,
+            replicated=False,
+            refused_growths=refused_growths,
+            trapping_growths=trapping_growths,
+        ),
     )
 
 

@@ -139,7 +139,9 @@ EXECUTION_CHOICES: Mapping[str, object] = asdict(Choices(), recurse=False)
 
 TRANSITIONS: Mapping[str, _Transition] = {
     "submit_request": _Transition(
-        ("request", "effective_id", "refused_growths"), requests.submit_request, {"refused_growths": ()}
+        ("request", "effective_id", "refused_growths", "trapping_growths"),
+        requests.submit_request,
+        {"refused_growths": (), "trapping_growths": ()},
     ),
     "submit_management_request": _Transition(
         ("request", "effective_id", "may_unfreeze"), requests.submit_management_request, {"may_unfreeze": False}

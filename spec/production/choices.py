@@ -139,7 +139,10 @@ NOT_GRANTED: Final = {
 """Where memories of an installation grow."""
 
 POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
-    "submit_request": {"refused_growths": Policy(REFUSES_GROWTHS, by_default("submit_request", "refused_growths"))},
+    "submit_request": {
+        "refused_growths": Policy(REFUSES_GROWTHS, by_default("submit_request", "refused_growths")),
+        "trapping_growths": Policy(ENDS_AT_GROWTHS, by_default("submit_request", "trapping_growths")),
+    },
     "submit_management_request": {
         "may_unfreeze": Policy("takes it for a frozen canister:", takes_change_for_frozen_canister),
     },

@@ -276,6 +276,22 @@ def inspection_grows(stage: Stage) -> None:
 
 
 @scenario(
+    "A canister that asks for more room where it inspects a message accepts it, unless the system ends it there",
+    covers=("entry.inspect-message", "rule.submit-call.regular-canister"),
+)
+def inspection_that_may_grow(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    check = program(ignore(memory_grow(1)), ignore(ic0.stable64_grow(1)), ic0.accept_message())
+    stage.expect(stage.call(canister, program(set_inspect_message(check), reply())), replies())
+    # When
+    sent = stage.send(canister, "update", program(reply(b"welcome")))
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(sent), replies_with(b"welcome"))
+
+
+@scenario(
     "Requests that are under way together are all answered, in whatever order they run",
     covers=("inv.order.ingress-unordered", "inv.prop-01-atomic-sequential", "rule.initiate-call"),
 )

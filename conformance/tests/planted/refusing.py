@@ -121,14 +121,22 @@ def with_sizes_of(wasm_state: WasmState, other: WasmState) -> WasmState:
 class RefusesGrowthsOfInspections(BlackBox):
     """No memory grows while a canister inspects a message."""
 
+    choice = GROWTHS
+
     def submit(
         self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
     ) -> Accepted | Refused:
         label = submission_label(request, effective_id, endpoint)
-        refusing = with_choices(label, refused_growths=tuple(range(MANY)))
+        refusing = with_choices(label, **{self.choice: tuple(range(MANY))})
         if label.rule == "submit_request" and not isinstance(step(self.current, refusing), Step):
             return Refused(4)
         return super().submit(request, effective_id, endpoint)
+
+
+class TrapsAtGrowthsOfInspections(RefusesGrowthsOfInspections):
+    """The inspection of a message ends where a memory is to grow, so the message is refused."""
+
+    choice = TRAPS
 
 
 class RefusesGrowthsOfHooks(RefusesGrowths):

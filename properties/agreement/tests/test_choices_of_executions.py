@@ -155,12 +155,13 @@ def test_growths_are_refused_and_traps_told_where_a_canister_inspects_a_message(
     grows = s.when(s.equal(ic0.stable64_grow(1), 0), ic0.accept_message(), ic0.trap(b"no room"))
     stage.call(canister, "update", program(s.set_inspect_message(program(s.ignore(s.memory_grow(1)), grows)), reply()))
 
-    def is_taken(nonce, refused_growths):
+    def is_taken(nonce, **growths):
         given = (nonce, START + 10**11, ALICE, canister, "update", program(reply()))
-        choices = {"effective_id": canister, "refused_growths": refused_growths}
+        choices = {"effective_id": canister, **growths}
         return stage.lockstep.take(Label("submit_request", {"request": Request(*given), **choices}))
 
-    assert [is_taken(bytes([number]), (number,)) for number in range(3)] == [True, False, True]
+    assert [is_taken(bytes([number]), refused_growths=(number,)) for number in range(3)] == [True, False, True]
+    assert [is_taken(b"x%d" % number, trapping_growths=(number,)) for number in range(3)] == [False, False, True]
 
 
 @pytest.mark.checklist("unspec.fn.stable-grow")

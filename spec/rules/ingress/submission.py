@@ -35,12 +35,17 @@ from spec.values.rejects import RejectCode, RejectReason
     "http.lifecycle.submit-checks",
 )
 def submit_request(
-    state: State, *, request: Submission, effective_id: Principal, refused_growths: tuple[Count, ...] = ()
+    state: State,
+    *,
+    request: Submission,
+    effective_id: Principal,
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
 ) -> Step:
     """
     A user's call to a running canister that is not frozen, and does not refuse it, becomes known.
 
-    While the canister inspects the call, the system may let some growths of memories fail.
+    While the canister inspects the call, the system may let some growths of memories fail, or end the inspection there.
     """
     # CONDITIONS
     require_authentic(state, request)
@@ -53,7 +58,7 @@ def submit_request(
     code = code_of(canister)
     stopped = RejectReason.CANISTER_STOPPING if isinstance(canister.status, Stopping) else RejectReason.CANISTER_STOPPED
     require(isinstance(canister.status, Running), "the canister is running", stopped, RejectCode.CANISTER_ERROR)
-    inspected = inspection(state, canister, code, content, refused_growths)
+    inspected = inspection(state, canister, code, content, refused_growths, trapping_growths)
     require(not inspected.traps, "the inspection of the message returns", RejectReason.CANISTER_TRAPPED)
     require(
         inspected.accepts,
@@ -137,11 +142,18 @@ def require_acceptable_request(state: State, request: Request) -> None:
 
 
 def inspection(
-    state: State, canister: Canister, code: Code, request: Request, refused_growths: tuple[Count, ...]
+    state: State,
+    canister: Canister,
+    code: Code,
+    request: Request,
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
 ) -> Inspected:
-    """What the canister says to a call before it is taken in, if the system refuses these growths of memories."""
+    """What the canister says to a call before it is taken in, if growths of memories are refused, or end it."""
     limit = state.profile.limits.inspect_message_instructions
-    environment = environment_of(state, canister, code, limit, refused_growths=refused_growths)
+    environment = environment_of(
+        state, canister, code, limit, refused_growths=refused_growths, trapping_growths=trapping_growths
+    )
     return module_of(state.profile, code).inspect_message(
         request.method_name,
         code.wasm_state,

@@ -152,11 +152,12 @@ def test_an_inspection_that_traps_keeps_the_request_out_with_another_code():
 
 
 @pytest.mark.checklist("unspec.fn.stable-grow")
-def test_growths_of_memories_may_be_refused_while_a_request_is_inspected():
+def test_growths_of_memories_may_be_refused_or_end_it_while_a_request_is_inspected():
     raw_module = module()
     state = world((A, canister(A, code(A, raw_module))))
-    fire(state, "submit_request", request=a_request(), effective_id=A, refused_growths=(1,))
-    assert [given["environment"].refused_growths for _, given in FAKES[raw_module].seen] == [(1,)]
+    fire(state, "submit_request", request=a_request(), effective_id=A, refused_growths=(1,), trapping_growths=(2,))
+    seen = [given["environment"] for _, given in FAKES[raw_module].seen]
+    assert [(each.refused_growths, each.trapping_growths) for each in seen] == [((1,), (2,))]
 
 
 @pytest.mark.checklist("rule.submit-call.regular-canister")
