@@ -35,7 +35,7 @@ from spec.state.history import Change, CodeDeployment, CodeDeploymentMode
 from spec.values.canister_terms import WasmMemoryPersistence
 from spec.values.identifiers import Blob
 from spec.values.management import InstallCodeArguments, InstallMode, ReinstallMode, UpgradeMode
-from spec.values.quantities import ByteCount, Count, Cycles, Instructions
+from spec.values.quantities import WASM_PAGE, ByteCount, Count, Cycles, Instructions
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
 KEEPS_ITS_HEAP = "enhanced-orthogonal-persistence"
@@ -214,6 +214,8 @@ def _run_upgrade(deployment: _Deployment, mode: UpgradeMode) -> _Result | HooksF
         taken=deployment.prepaid + before.cycles_burned,
     )
     start = deployment.module.upgraded_state(before.new_state, keeps)
+    if not deployment.module.admits_heap(heap_size(start) // WASM_PAGE):
+        return HooksFailed(rejection(RejectReason.PERSISTENCE_OPTION_NEEDED), canister, before.logs)
     environment = deployment.not_granting(environment, before.growths)
     after = deployment.module.post_upgrade(start, deployment.arguments.arg, deployment.caller, environment)
     if isinstance(after, Trapped):

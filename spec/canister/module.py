@@ -93,7 +93,8 @@ class CanisterModule(Protocol):
     def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
         """
         The state in which an upgrade to this module starts: stable memory kept, globals initial, and the heap either
-        kept (grown to the minimum that the module declares, data segments not applied) or initial.
+        kept (grown to the minimum that the module declares, data segments not applied) or initial. A heap that is kept
+        may be one that the module does not admit.
         """
         ...
 

@@ -141,9 +141,9 @@ class WasmCanisterModule:
     def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
         """The state in which an upgrade to this module starts."""
         heap = self.initial.wasm_memory
-        if keep_wasm_memory and self.module.memories:
+        if keep_wasm_memory:
             kept = before.wasm_memory
-            heap = kept.with_pages(max(kept.wasm_pages, self.module.memories[0].limits.minimum), ())
+            heap = kept.with_pages(max(kept.wasm_pages, heap.wasm_pages), ())
         return evolve(before, wasm_memory=heap, globals=self.initial.globals)
 
     # Hooks of installation and upgrade.

@@ -158,7 +158,7 @@ class WasmtimeModule:
     def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
         """The state in which an upgrade to this module starts."""
         heap = self.initial_heap
-        if keep_wasm_memory and self.compiled.parsed.memory is not None:
+        if keep_wasm_memory:
             pages = max(before.wasm_memory.wasm_pages, self.initial_heap.wasm_pages)
             heap = before.wasm_memory.with_pages(pages, ())
         return WasmState(before.self_id, heap, before.stable_memory, self.initial_globals)

@@ -67,6 +67,12 @@ def upgrade_code(
     )
     keeps_heap = mode.wasm_memory_persistence == management.WasmMemoryPersistence.KEEP
     start = module.upgraded_state(before.new_state, keeps_heap)
+    require(
+        module.admits_heap(start.wasm_memory.wasm_pages),
+        "the module admits the size of the heap that it gets",
+        RejectReason.PERSISTENCE_OPTION_NEEDED,
+        logs=before.logs,
+    )
     prospective = deployed(canister, Code(arguments.wasm_module, start), call, arguments)
     first = HookUse(before.instructions_used, before.cycles_burned, before.growths, before.logs)
     environment = environment_for(state, prospective, module, first, refused_growths, trapping_growths)

@@ -69,13 +69,9 @@ WRITES.update(
 
 @define
 class FakeWithGlobals(Fake):
-    """A fake module of which a test says which globals it has, and up to how many pages its heap may have."""
+    """A fake module of which a test says which globals it has."""
 
     global_types: List[GlobalType] = field(factory=List)
-    largest_heap: int = 65_536
-
-    def admits_heap(self, wasm_pages: int) -> bool:
-        return wasm_pages <= self.largest_heap
 
 
 def module_with_globals(*types: GlobalType, **given: Any) -> bytes:

@@ -355,6 +355,17 @@ def test_a_module_that_keeps_its_heap_is_upgraded_on_purpose_only():
         assert reason(upgrading(new, old, mode), UPGRADE) == RejectReason.PERSISTENCE_OPTION_NEEDED
 
 
+@pytest.mark.checklist("rule.mgmt.upgrade.persisted-state")
+@pytest.mark.parametrize(("pages", "fits"), [(1, True), (0, False)])
+def test_a_heap_is_kept_only_if_the_new_module_admits_it(pages, fits):
+    old, keeping = module(), module(private_custom_sections=KEEPING, largest_heap=pages)
+    upgraded(keeping, old, REPLACE)
+    if fits:
+        upgraded(keeping, old, KEEP)
+    else:
+        assert reason(upgrading(keeping, old, KEEP), UPGRADE) == RejectReason.PERSISTENCE_OPTION_NEEDED
+
+
 @pytest.mark.checklist("rule.mgmt.upgrade.persistence-options", "rule.mgmt.upgrade.pre-upgrade")
 def test_the_hook_of_the_old_code_comes_before_the_question_whether_the_heap_is_kept():
     old = module(gives={"pre_upgrade": traps()}, private_custom_sections=KEEPING)

@@ -82,6 +82,8 @@ class Fake:
     composite_query_methods: frozenset[str] = frozenset()
     private_custom_sections: Map[str, bytes] = field(factory=Map)
     public_custom_sections: Map[str, bytes] = field(factory=Map)
+    largest_heap: int = 65_536
+    """In pages."""
     seen: list[tuple[str, dict[str, Any]]] = field(factory=list)
     """The entry points that ran, with their arguments."""
 
@@ -109,6 +111,9 @@ class Fake:
     def upgraded_state(self, before, keep_wasm_memory):
         heap = before.wasm_memory if keep_wasm_memory else LinearMemory()
         return WasmState(before.self_id, heap, before.stable_memory)
+
+    def admits_heap(self, wasm_pages):
+        return wasm_pages <= self.largest_heap
 
     def init(self, wasm_state, argument, caller, environment):
         return self._run("init", wasm_state, argument=argument, caller=caller, environment=environment)
