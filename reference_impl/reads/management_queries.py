@@ -92,7 +92,7 @@ def _list(instance: SubnetInstance, asker: Principal, hosted: CanisterId) -> Rep
 
 
 def _neighbours(instance: SubnetInstance, canister: CanisterRecord) -> list[CanisterId]:
-    return [one for one, other in instance.canisters.items() if other.subnet == canister.subnet]
+    return [one for one, other in instance.canisters.items() if other.is_beside(canister)]
 
 
 def _successor(canister_id: CanisterId) -> Blob | None:

@@ -7,8 +7,8 @@ from attrs import define, field, frozen
 from reference_impl.management.methods import status_of
 from reference_impl.messages.message_execution import failure_of
 from reference_impl.messages.requests import stopped_reason
+from reference_impl.reads.management_queries import TELLING, canister_in
 from reference_impl.reads.management_queries import answer as answer_of_management
-from reference_impl.reads.management_queries import canister_in
 from reference_impl.reads.query_certificates import certificate_for
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
@@ -106,6 +106,9 @@ class QueryRun:
         limits = self.instance.profile.limits
         if self.depth == limits.query_call_depth:
             return error(RejectReason.QUERY_CALLS_TOO_DEEP)
+        callee = self.instance.canisters.get(call.callee)
+        if callee is not None and not callee.is_beside(self.canister):
+            return error(RejectReason.DIFFERENT_SUBNETS)
         self.budget.take(limits.query_call_instructions)
         if call.callee == MANAGEMENT_CANISTER:
             response = self._ask_management(call)
@@ -131,6 +134,9 @@ class QueryRun:
         own_id = self.canister.canister_id
         if call.method_name == "canister_status" and canister_in(call.argument) == own_id:
             return Reply(encode_canister_status(status_of(self.instance, self.canister)))
+        about = self.instance.canisters.get(canister_in(call.argument) or own_id)
+        if call.method_name in TELLING and about is not None and not about.is_beside(self.canister):
+            return error(RejectReason.DIFFERENT_SUBNETS)
         told = answer_of_management(self.instance, own_id, call.method_name, call.argument, own_id)
         if isinstance(told, Reply):
             return told

@@ -168,6 +168,10 @@ class CanisterRecord:
         """The principal is a controller."""
         return self.settings.controllers.contains(principal)
 
+    def is_beside(self, other: "CanisterRecord") -> bool:
+        """Both are on the same subnet."""
+        return self.subnet.subnet_id == other.subnet.subnet_id
+
     @property
     def chunk_store_size(self) -> ByteCount:
         """What the chunks take."""

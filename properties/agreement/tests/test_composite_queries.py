@@ -4,17 +4,20 @@ import pytest
 import wasmtime
 from attrs import evolve
 
+from properties.agreement.beginnings import NEIGHBOURS, neighbours
+from properties.agreement.lockstep import Lockstep
 from properties.agreement.stage import ALICE, BOB, START, Stage
 from reference_impl.reads.queries import Query
 from reference_impl.subnet.observations import NotTaken
 from spec.production.errors import ERRORS
 from spec.profile import load_profile
 from spec.reads.query import QueryRefused, QueryResponse, query
+from spec.state.canister import Public
 from spec.state.request import Request
-from spec.values.identifiers import MANAGEMENT_CANISTER
+from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
 from spec.values.management import CanisterIdArguments, encode_arguments
 from spec.values.quantities import NANOSECONDS_PER_SECOND
-from spec.values.rejects import RejectReason, Reply
+from spec.values.rejects import RejectCode, RejectReason, Reply
 
 MODULE = """
 (module
@@ -159,6 +162,54 @@ def test_a_query_to_a_canister_that_does_not_exist_is_told_so(stage, canisters):
     assert isinstance(mine, QueryResponse)
     assert mine.response.reason is theirs.reason is RejectReason.CANISTER_NOT_FOUND
     assert {error.name for error in ERRORS[theirs.reason]} == {"CanisterNotFound"}
+
+
+ASKED = ("canister_status", "fetch_canister_logs", "canister_metrics", "list_canisters")
+
+
+@pytest.fixture(scope="module")
+def divided():
+    """A stage on which a canister of another subnet tells everybody everything."""
+    profile = load_profile()
+    everybody = {"status_visibility": Public(), "log_visibility": Public()}
+    there = {
+        one: evolve(canister, settings=evolve(canister.settings, **everybody))
+        for one, canister in neighbours(profile, 10**13).items()
+    }
+    stage = Stage()
+    stage.lockstep = Lockstep(profile, canisters=there)
+    return stage
+
+
+@pytest.mark.parametrize("about", ["elsewhere", "nowhere"])
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_composite_query_learns_nothing_of_canisters_on_other_subnets(divided, asked, about):
+    text = MODULE.replace('canister_status"', f'{asked}"').replace("(i32.const 15)", f"(i32.const {len(asked)})")
+    root = divided.installed(bytes(wasmtime.wat2wasm(text)))
+    concerned = {"elsewhere": NEIGHBOURS[0], "nowhere": Principal(b"nowhere")}[about]
+    answer = divided.query(root, "status", encode_arguments(CanisterIdArguments(concerned)))
+    assert isinstance(answer, Reply)
+    invalid = about == "nowhere" and asked != "list_canisters"
+    assert answer.data[8] == (RejectCode.DESTINATION_INVALID if invalid else RejectCode.CANISTER_ERROR)
+
+
+def test_a_composite_query_that_calls_a_canister_on_another_subnet_fails(divided):
+    root = divided.installed(bytes(wasmtime.wat2wasm(MODULE)))
+    assert divided.query(root, "ask", NEIGHBOURS[0]).reason is RejectReason.DIFFERENT_SUBNETS
+
+
+@pytest.mark.parametrize("asked", ["canister_status", "fetch_canister_logs"])
+def test_users_ask_about_a_canister_on_another_subnet_at_its_own_endpoint(divided, asked):
+    here = divided.create()
+    argument = encode_arguments(CanisterIdArguments(NEIGHBOURS[0]))
+    given = (b"", START + 10**12, BOB, MANAGEMENT_CANISTER, asked, argument)
+    told = query(divided.state, Request(*given), NEIGHBOURS[0])
+    assert isinstance(told, QueryResponse)
+    assert isinstance(told.response, Reply)
+    assert divided.lockstep.engine.query(Query(*given), NEIGHBOURS[0]) == told.response
+    for effective_id in (here, Principal(b"nowhere")):
+        assert isinstance(query(divided.state, Request(*given), effective_id), QueryRefused)
+        assert isinstance(divided.lockstep.engine.query(Query(*given), effective_id), NotTaken)
 
 
 FOUR = """
