@@ -27,7 +27,7 @@ from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import GROWTHS, TRAPS, chooses_growths
-from conformance.judging.verdicts import fail, silent
+from conformance.judging.verdicts import Fail, Judged, fail, silent
 from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
     Accepted,
@@ -316,7 +316,7 @@ class Replay:
         if seen == allowed:
             return
         if not self._gives_fields:
-            raise fail(f"{when}: the state has the digest {seen.hex()}", (allowed.hex(),))
+            raise Judged(Fail(f"{when}: the state has the digest {seen.hex()}", (allowed.hex(),), is_unseen=True))
         differing = differing_fields(dumped(self._state), self._implementation.dump())
         if not differing:
             raise fail(f"{when}: the state has the digest {seen.hex()}, though every field is right", (allowed.hex(),))

@@ -25,6 +25,8 @@ class Fail:
     """What the specification would have allowed there."""
     rules: tuple[Text, ...] = ()
     """The names of the rules that do not allow it, or `query` or `read_state`, as far as the judge can tell."""
+    is_unseen: bool = False
+    """The implementation says so of its own state, and nothing that users saw shows it."""
 
 
 @frozen

@@ -11,6 +11,7 @@ from conformance.reporting.concerned import concerned
 from conformance.reporting.report import Report
 from conformance.reporting.terminal import allowed, case_details
 from conformance.running.case import Case
+from conformance.suite.shortest import Shortest
 from spec.values.identifiers import Text
 
 
@@ -58,12 +59,22 @@ def _case_as_json(report: Report, case: Case) -> dict[str, Any]:
         "departures": list(case.departures),
         "repeat": report.repeat(case),
         "transcript": [{"actor": event.actor, "text": event.text} for event in case.transcript],
+        "shortest": None if case.shortest is None else _shortest_as_json(case.shortest),
         "seconds": round(case.seconds, 3),
         "judged_by": case.judged_by,
         "effort": dict(case.effort),
         "observations": {"made": case.looked.observations, "left_out": dict(case.looked.left_out)},
         "rules": list(case.fired),
         "covers": list(case.covers),
+    }
+
+
+def _shortest_as_json(shortest: Shortest) -> dict[str, Any]:
+    return {
+        "done": shortest.done,
+        "why": shortest.verdict.why,
+        "allowed": list(shortest.verdict.allowed),
+        "transcript": [{"actor": event.actor, "text": event.text} for event in shortest.transcript],
     }
 
 

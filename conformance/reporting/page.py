@@ -13,6 +13,7 @@ from conformance.reporting.terminal import (
     expectation,
     observations_told,
     reasons,
+    shortest_told,
     summary,
     unexpected_passes_told,
 )
@@ -68,6 +69,7 @@ def _case(report: Report, case: Case) -> Text:
     lines += reasons(case)
     lines += map(shown_concerned, concerned(case))
     lines += [f"{event.actor} {event.text}" for event in case.transcript]
+    lines += shortest_told(case)
     return (
         f"<details{opened}><summary><span class='{case.verdict.name}'>{_words(case.verdict.name)}</span> "
         f"{html.escape(case.title)} <small>{html.escape(case.id)}, {case.seconds:.2f} s, "

@@ -45,8 +45,21 @@ def case_details(case: Case, command: tuple[Text, ...] | None = None) -> list[Te
     if isinstance(case.verdict, Fail):
         lines += map(shown_concerned, concerned(case))
         lines += [f"| {event.actor} {event.text}" for event in case.transcript[-SHOWN_EVENTS:]]
+        lines += shortest_told(case)
         lines += [] if command is None else [f"repeat: {repeating(command, case)}"]
     return [f"    {escaped(line)}" for line in lines]
+
+
+def shortest_told(case: Case) -> Iterator[Text]:
+    """The shortest way in which a difference is seen from outside that the implementation told of itself."""
+    found = case.shortest
+    if found is None:
+        return
+    yield f"seen from outside after {found.done} of its steps: {found.verdict.why}"
+    for each in found.verdict.allowed:
+        yield f"allowed: {each}"
+    for event in found.transcript[-SHOWN_EVENTS:]:
+        yield f"| {event.actor} {event.text}"
 
 
 def expectation(case: Case, reason: Text) -> Text:

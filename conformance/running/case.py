@@ -8,6 +8,7 @@ from conformance.judging.environment import CALM, Environment
 from conformance.judging.judge import DEFAULT_SECONDS, DEFAULT_STEPS
 from conformance.judging.verdicts import AsProduction, Verdict
 from conformance.suite.looking import Looked, Looking
+from conformance.suite.shortest import Shortest
 from conformance.suite.transcript import Event
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
@@ -52,5 +53,7 @@ class Case:
     """Whether what was seen is what production does."""
     departures: tuple[Text, ...] = ()
     """Where what was seen is not what production does."""
+    shortest: Shortest | None = None
+    """The shortest way found in which a difference is seen from outside that the implementation told of itself."""
     looked: Looked = Looked()
     """What the judge observed by itself."""

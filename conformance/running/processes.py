@@ -22,12 +22,16 @@ from conformance.protocol.stdio import StdioImplementation
 from conformance.protocol.wire_log import WireLog, nobody
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
+from conformance.running.shortening import with_shortest
 from conformance.suite.scenario import Scenario
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
 MOST_FAILED_STARTS: Final[Count] = 3
 """After so many handshakes in a row that failed no other is tried: each may take its whole time limit."""
+
+MOST_SHORTENED: Final[Count] = 5
+"""For so many failures of a worker the shortest way is looked for in which they are seen from outside."""
 
 
 @frozen
@@ -80,6 +84,7 @@ class Runner:
         self._description: Description | None = None
         self._log = None if target.log is None else WireLog(target.log)
         self._failed_starts: Count = 0
+        self._shortened: Count = 0
         self._last_problem: ImplementationError | None = None
 
     def run(self, chosen: Scenario) -> Case:
@@ -94,7 +99,11 @@ class Runner:
             self._last_problem = problem
             return case_without_handshake(chosen, problem)
         self._failed_starts = 0
-        case = run_scenario(chosen, process, description, self._target.manner)
+        manner = self._target.manner
+        case = run_scenario(chosen, process, description, manner)
+        if self._shortened < MOST_SHORTENED and not case.is_broken:
+            case = with_shortest(case, chosen, process, description, manner)
+            self._shortened += case.shortest is not None
         if case.is_broken or process.is_over or description.instance is InstanceKind.LIVE:
             self.close()
         return case

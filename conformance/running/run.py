@@ -21,7 +21,7 @@ from conformance.running.case import Case, Manner
 from conformance.suite.looking import Look, Looked, Looking
 from conformance.suite.scenario import Scenario
 from conformance.suite.stage import START, Stage
-from spec.profile import load_profile
+from spec.profile import Profile, load_profile
 from spec.values.identifiers import Text
 
 CONCERNED: Final = 3
@@ -46,6 +46,21 @@ def missing_need(chosen: Scenario, description: Description, manner: Manner, pro
     return None
 
 
+def terms_of(chosen: Scenario, description: Description, manner: Manner, profile: Profile) -> Terms:
+    """On which terms an implementation is judged in a scenario."""
+    return Terms(
+        profile=profile,
+        subnet_size=chosen.subnet_size,
+        subnet_admins=chosen.subnet_admins,
+        environment=manner.environment,
+        costs_are_exact=profile.name in description.profiles,
+        is_live=description.instance is InstanceKind.LIVE,
+        missing=description.missing,
+        steps=manner.steps,
+        seconds=manner.seconds,
+    )
+
+
 def _shown_problem(problem: Exception) -> Text:
     """What went wrong, and in which line."""
     frames = traceback.extract_tb(problem.__traceback__)
@@ -67,17 +82,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         missing = missing_need(chosen, description, manner, profile.name)
         if missing is not None:
             raise Judged(NotApplicable(missing))
-        terms = Terms(
-            profile=profile,
-            subnet_size=chosen.subnet_size,
-            subnet_admins=chosen.subnet_admins,
-            environment=manner.environment,
-            costs_are_exact=profile.name in description.profiles,
-            is_live=description.instance is InstanceKind.LIVE,
-            missing=description.missing,
-            steps=manner.steps,
-            seconds=manner.seconds,
-        )
+        terms = terms_of(chosen, description, manner, profile)
         instance = implementation.reset(profile.name, chosen.subnet_size, START, chosen.subnet_admins)
         if Capability.EXPLAIN in description.capabilities and not manner.black_box:
             judge = Replay(terms, instance, implementation, description.capabilities)

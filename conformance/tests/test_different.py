@@ -78,6 +78,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (candid_writers.AddsResults, "lifecycle/new_canister"),
     (candid_writers.HasUnusedTypes, "lifecycle/new_canister"),
     (candid_writers.ListsSetsBackwards, "snapshots/list_and_delete"),
+    (candid_writers.ListsSetsBackwards, "features_meet/settings_stay"),
     (candid_writers.LeavesOutOptions, "lifecycle/new_canister"),
     (composing.CallsTheLatestFirst, "composite/two_calls"),
     (composing.CallsTheLatestFirst, "composite/two_calls_within_two"),
