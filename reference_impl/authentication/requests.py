@@ -1,8 +1,10 @@
 """Whether a request that bears a signature was signed by its sender. Source: https-interface, authentication."""
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Final
 
+from attrs import field, frozen
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -12,14 +14,14 @@ from reference_impl.authentication.authenticators import answered_challenge, aut
 from reference_impl.authentication.canister_signatures import canister_key, certified
 from reference_impl.subnet.ingress_history import request_id_of
 from spec.state.request import SenderInfo, SignedRequest, Submission
+from spec.values.containers import List
 from spec.values.delegations import Delegation, SignedDelegation
-from spec.values.identifiers import ANONYMOUS, Blob, self_authenticating_id
+from spec.values.identifiers import ANONYMOUS, Blob, Principal, RequestId, self_authenticating_id
 from spec.values.quantities import Nanoseconds
 from spec.values.request_id import HashedValue, hash_of_map
 
 MOST_DELEGATIONS: Final = 20
 MOST_TARGETS: Final = 1000
-PERMITTING_CALLS: Final = (None, "all")
 
 REQUEST: Final = b"\x0aic-request"
 DELEGATION: Final = b"\x1aic-request-auth-delegation"
@@ -69,29 +71,75 @@ def made(key: Blob, signature: Blob, message: Blob, root_key: Blob) -> bool:
     return False
 
 
-def refusal_of(submission: Submission, now: Nanoseconds, root_key: Blob) -> str | None:
-    """Why a request is not known to be the sender's; None if it is, or if whoever submits it vouches for that."""
+class Kind(Enum):
+    """What a request is, as its field `request_type` has it."""
+
+    CALL = "call"
+    QUERY = "query"
+    READ_STATE = "read_state"
+
+
+@frozen
+class Proof:
+    """What an envelope holds beside its content: who signed that, and why that may be in the sender's stead."""
+
+    public_key: Blob
+    signature: Blob
+    delegations: List[SignedDelegation] = field(factory=List)
+
+
+PERMITTING: Final[Mapping[Kind, tuple[str | None, ...]]] = {
+    Kind.CALL: (None, "all"),
+    Kind.QUERY: (None, "all", "queries"),
+    Kind.READ_STATE: (None, "all", "queries"),
+}
+"""Which permissions admit requests of each kind."""
+
+
+def refusal_of(submission: Submission, now: Nanoseconds, root_key: Blob, kind: Kind = Kind.CALL) -> str | None:
+    """
+    Why a call or query is not known to be the sender's; None if it is, or if whoever submits it vouches for that.
+
+    Whether the delegations of a query admit the canister that it is about is another question (`admits`).
+    """
     if not isinstance(submission, SignedRequest):
         is_well_formed = submission.sender != ANONYMOUS or submission.sender_info is None
         return None if is_well_formed else "an anonymous request says something of its sender"
     request = submission.request
-    if request.sender != self_authenticating_id(submission.public_key):
-        return "the key is not that of the sender"
     if request.sender_info is not None and not _is_stated(request.sender_info, submission.public_key, root_key):
         return "the canister of the sender's key did not sign the sender_info"
-    signer = submission.public_key
+    proof = Proof(submission.public_key, submission.signature, submission.delegations)
+    fault = fault_of(proof, request.sender, request_id_of(request, kind.value), kind, now, root_key)
+    if fault is None and kind is Kind.CALL and not admits(proof.delegations, request.canister_id):
+        return "a delegation does not admit the canister"
+    return fault
+
+
+def fault_of(
+    proof: Proof, sender: Principal, signed: RequestId, kind: Kind, now: Nanoseconds, root_key: Blob
+) -> str | None:
+    """What is wrong with a proof that the sender signed the request with this id; None if nothing is."""
+    if sender != self_authenticating_id(proof.public_key):
+        return "the key is not that of the sender"
+    signer = proof.public_key
     used = {signer}
-    if len(submission.delegations) > MOST_DELEGATIONS:
+    if len(proof.delegations) > MOST_DELEGATIONS:
         return "there are too many delegations"
-    for signed in submission.delegations:
-        fault = _fault(signed, signer, now, root_key) or _what_forbids(signed.delegation, request.canister_id)
-        signer = signed.delegation.public_key
+    for one in proof.delegations:
+        fault = _fault(one, signer, now, root_key) or _what_forbids(one.delegation, kind)
+        signer = one.delegation.public_key
         if fault is not None or signer in used:
             return fault or "a key delegates to one that came before"
         used.add(signer)
-    if not made(signer, submission.signature, REQUEST + request_id_of(request), root_key):
+    if not made(signer, proof.signature, REQUEST + signed, root_key):
         return "the signature is not that of the key that may sign"
     return None
+
+
+def admits(delegations: List[SignedDelegation], canister_id: Blob) -> bool:
+    """Every delegation is for the canister, or for all."""
+    targets = [one.delegation.targets for one in delegations]
+    return all(admitted is None or canister_id in tuple(admitted) for admitted in targets)
 
 
 def _is_stated(stated: SenderInfo, key: Blob, root_key: Blob) -> bool:
@@ -111,14 +159,12 @@ def _fault(signed: SignedDelegation, signer: Blob, now: Nanoseconds, root_key: B
     return None
 
 
-def _what_forbids(delegation: Delegation, canister_id: Blob) -> str | None:
-    if delegation.permissions not in PERMITTING_CALLS:
-        return "a delegation does not admit calls"
-    if delegation.targets is None:
-        return None
-    if len(delegation.targets) > MOST_TARGETS:
+def _what_forbids(delegation: Delegation, kind: Kind) -> str | None:
+    if delegation.permissions not in PERMITTING[kind]:
+        return f"a delegation does not admit {kind.value}s"
+    if delegation.targets is not None and len(delegation.targets) > MOST_TARGETS:
         return "a delegation has too many targets"
-    return None if canister_id in tuple(delegation.targets) else "a delegation does not admit the canister"
+    return None
 
 
 def _fields(delegation: Delegation) -> dict[str, HashedValue]:

@@ -5,12 +5,13 @@ An instance for development has no secrets: its secret is known to everybody, so
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 import cbor2
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
-from reference_impl.certification.hash_trees import Content, Path, hash_of, shown
+from reference_impl.certification.hash_trees import Path, Tree, shown
 from spec.values.identifiers import Blob
 
 SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
@@ -32,10 +33,14 @@ def can_sign_for(root_key: Blob) -> bool:
     return root_key == ROOT_KEY
 
 
-def certificate_of(content: Content, paths: Iterable[Path]) -> Blob:
-    """A certificate that shows some paths of the content, signed with the secret of instances for development."""
-    tree = shown(content, paths)
-    signature = G1Point.hash_to_curve(STATE_ROOT + hash_of(tree), SUITE) * SECRET
-    fields = {"tree": tree, "signature": bytes(signature.to_compressed_bytes())}
+@lru_cache(maxsize=16)
+def signature_of(root_hash: Blob) -> Blob:
+    """The signature on a state with this hash. The state often stays as it was, and is signed once."""
+    return bytes((G1Point.hash_to_curve(STATE_ROOT + root_hash, SUITE) * SECRET).to_compressed_bytes())
+
+
+def certificate_of(tree: Tree, paths: Iterable[Path]) -> Blob:
+    """A certificate that shows some paths of the tree, signed with the secret of instances for development."""
+    fields = {"tree": shown(tree, paths), "signature": signature_of(tree.hash)}
     encoded: Blob = cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, fields))
     return encoded

@@ -6,7 +6,7 @@ from reference_impl.subnet.canister_record import LONGEST_LOG, CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import LogRecord
 from spec.values.containers import List
-from spec.values.identifiers import Blob, CanisterId, MethodName, Principal
+from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, SubnetId
 from spec.values.management import (
     CanisterIdArguments,
     CanisterIdRange,
@@ -76,23 +76,23 @@ def _young_logs(canister: CanisterRecord) -> list[LogRecord]:
 
 
 def _list(instance: SubnetInstance, asker: Principal, hosted: CanisterId) -> Reply | RejectReason:
-    """Runs of numbered ids become ranges; ids of another form are ranges by themselves."""
     canister = instance.canisters.get(hosted)
     if canister is None:
         return RejectReason.CANISTER_NOT_FOUND
     if not instance.administers(asker, canister):
         return RejectReason.NOT_AUTHORIZED
+    return canister_list(instance, canister.subnet.subnet_id)
+
+
+def canister_list(instance: SubnetInstance, subnet_id: SubnetId) -> Reply:
+    """The canisters of a subnet. Runs of numbered ids become ranges; ids of another form are ranges by themselves."""
     ranges: list[CanisterIdRange] = []
-    for canister_id in sorted(_neighbours(instance, canister)):
+    for canister_id in sorted(one for one, other in instance.canisters.items() if other.subnet.subnet_id == subnet_id):
         if ranges and canister_id == _successor(ranges[-1].end):
             ranges[-1] = CanisterIdRange(ranges[-1].start, canister_id)
         else:
             ranges.append(CanisterIdRange(canister_id, canister_id))
     return Reply(encode_result(LISTING, List(tuple(ranges))))
-
-
-def _neighbours(instance: SubnetInstance, canister: CanisterRecord) -> list[CanisterId]:
-    return [one for one, other in instance.canisters.items() if other.is_beside(canister)]
 
 
 def _successor(canister_id: CanisterId) -> Blob | None:

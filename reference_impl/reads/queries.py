@@ -3,11 +3,12 @@
 from attrs import frozen
 
 from reference_impl.messages.requests import refused
-from reference_impl.reads.management_queries import TELLING, answer, canister_in
+from reference_impl.reads.management_queries import LISTING, TELLING, answer, canister_in, canister_list
 from reference_impl.reads.query_evaluation import Budget, evaluate
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller
+from spec.state.request import SenderInfo
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Principal
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import RejectCode, RejectReason, Reply, Response
@@ -23,6 +24,7 @@ class Query:
     canister_id: CanisterId
     method_name: MethodName
     argument: Blob
+    sender_info: SenderInfo | None = None
 
 
 def answer_query(instance: SubnetInstance, query: Query, effective_id: Principal) -> Response | NotTaken:
@@ -36,7 +38,12 @@ def answer_query(instance: SubnetInstance, query: Query, effective_id: Principal
     if effective_id != query.canister_id:
         return NotTaken("the effective canister id is not that of the callee")
     budget = Budget(instance.profile.limits.query_call_graph_instructions)
-    return evaluate(instance, budget, Caller(query.sender), query.canister_id, query.method_name, query.argument)
+    return evaluate(instance, budget, _caller_of(query), query.canister_id, query.method_name, query.argument)
+
+
+def _caller_of(query: Query) -> Caller:
+    told = query.sender_info
+    return Caller(query.sender) if told is None else Caller(query.sender, told.info, told.signer)
 
 
 def _answer_management_query(instance: SubnetInstance, query: Query, effective_id: Principal) -> Response | NotTaken:
@@ -48,3 +55,16 @@ def _answer_management_query(instance: SubnetInstance, query: Query, effective_i
         return told
     missing = told is RejectReason.CANISTER_NOT_FOUND
     return refused(RejectCode.DESTINATION_INVALID if missing else RejectCode.CANISTER_ERROR, told)
+
+
+def answer_subnet_query(instance: SubnetInstance, query: Query, effective_id: Principal) -> Response | NotTaken:
+    """The same for a query at the endpoint of a subnet, where its canisters are listed and nothing else is asked."""
+    if len(query.nonce) > instance.profile.limits.nonce:
+        return NotTaken("the nonce is too long")
+    if query.canister_id != MANAGEMENT_CANISTER or query.method_name != LISTING:
+        return NotTaken("only queries that list canisters have an effective subnet id")
+    if effective_id != instance.subnet.subnet_id:
+        return NotTaken("the effective subnet id is not that of this subnet")
+    if not instance.is_subnet_admin(query.sender):
+        return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
+    return canister_list(instance, instance.subnet.subnet_id)

@@ -2,12 +2,10 @@
 
 from typing import Protocol, runtime_checkable
 
-from reference_impl.certification.hash_trees import Content
 from reference_impl.certification.signing import can_sign_for, certificate_of
-from reference_impl.reads.state_reads import canister_leaves, request_leaves
+from reference_impl.reads.state_tree import state_tree
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
-from reference_impl.wasm.layout.encoding import unsigned
 from spec.values.identifiers import Blob, Text
 
 
@@ -38,17 +36,3 @@ def certificate_for(instance: SubnetInstance, canister: CanisterRecord) -> Blob 
     if isinstance(module, Importing) and not any(map(is_about_certificates, module.imported_functions)):
         return None
     return certificate_of(state_tree(instance), [(b"time",), (b"canister", canister.canister_id, b"certified_data")])
-
-
-def state_tree(instance: SubnetInstance) -> Content:
-    """What an instance can certify of itself."""
-    subnet = {b"public_key": instance.root_key, b"type": b"application"}
-    return {
-        b"canister": {
-            canister_id: {b"certified_data": canister.certified_data, **canister_leaves(canister)}
-            for canister_id, canister in instance.canisters.items()
-        },
-        b"request_status": {request_id: request_leaves(known) for request_id, known in instance.ingress.items()},
-        b"subnet": {instance.subnet.subnet_id: subnet},
-        b"time": unsigned(instance.system_time),
-    }

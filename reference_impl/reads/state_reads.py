@@ -10,7 +10,7 @@ from reference_impl.subnet.ingress_history import KnownCall
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
-from spec.state.request import Done, Processing, Received, Rejected, Replied, RequestStatus
+from spec.state.request import Done, Endpoint, Processing, Received, Rejected, Replied, RequestStatus
 from spec.values.identifiers import Blob, Principal, RequestId, self_authenticating_id
 
 Path = Sequence[Blob]
@@ -26,16 +26,24 @@ def read_values(
 ) -> list[Blob | None] | NotTaken:
     """The value at each path, None where there is none. If the sender may not read one of them, nothing is told."""
     for path in paths:
-        if not _may_read(instance, sender, effective_id, tuple(path)):
-            return NotTaken(f"the path /{'/'.join(map(_shown, path))} may not be read")
+        if not may_read(instance, sender, effective_id, tuple(path)):
+            return NotTaken(f"the path /{'/'.join(map(shown_label, path))} may not be read")
     return [_value(instance, tuple(path)) for path in paths]
 
 
-def _shown(label: Blob) -> str:
+def shown_label(label: Blob) -> str:
+    """A label as text: its characters if it is readable, else its bytes."""
     return label.decode() if label.isascii() and label.decode().isprintable() else label.hex()
 
 
-def _may_read(instance: SubnetInstance, sender: Principal, effective_id: Principal, path: tuple[Blob, ...]) -> bool:
+def may_read(
+    instance: SubnetInstance,
+    sender: Principal,
+    effective_id: Principal,
+    path: tuple[Blob, ...],
+    endpoint: Endpoint = Endpoint.CANISTER,
+) -> bool:
+    """The sender may read this path at the endpoint of the canister or subnet with the effective id."""
     match path:
         case (b"time",) | (b"subnet",) | (b"subnet", _) | (b"api_boundary_nodes",) | (b"api_boundary_nodes", _):
             return True
@@ -45,16 +53,30 @@ def _may_read(instance: SubnetInstance, sender: Principal, effective_id: Princip
             return True
         case (b"subnet", subnet_id, b"canister_ranges"):
             return subnet_id == self_authenticating_id(instance.root_key)
+        case (b"subnet", subnet_id, b"metrics"):
+            return endpoint is Endpoint.SUBNET and subnet_id == effective_id
+        case (b"canister_ranges", _):
+            return endpoint is Endpoint.SUBNET
         case (b"api_boundary_nodes", _, leaf):
             return leaf in BOUNDARY_NODE_LEAVES
         case (b"request_status", request_id):
             return _may_read_request(instance, sender, effective_id, RequestId(request_id))
         case (b"request_status", request_id, leaf) if leaf in REQUEST_STATUS_LEAVES:
             return _may_read_request(instance, sender, effective_id, RequestId(request_id))
-        case (b"canister", canister_id, leaf) if leaf in CANISTER_LEAVES:
-            return canister_id == effective_id
-        case (b"canister", canister_id, b"metadata", name):
-            return canister_id == effective_id and _may_read_metadata(instance, sender, Principal(canister_id), name)
+        case (b"canister", canister_id, *below) if endpoint is Endpoint.CANISTER and canister_id == effective_id:
+            return _may_read_canister(instance, sender, Principal(canister_id), tuple(below))
+        case _:
+            return False
+
+
+def _may_read_canister(
+    instance: SubnetInstance, sender: Principal, canister_id: Principal, below: tuple[Blob, ...]
+) -> bool:
+    match below:
+        case (leaf,):
+            return leaf in CANISTER_LEAVES
+        case (b"metadata", name):
+            return _may_read_metadata(instance, sender, canister_id, name)
         case _:
             return False
 

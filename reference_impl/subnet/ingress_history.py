@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from attrs import mutable
 
 from spec.state.request import KnownRequest, Received, Request, RequestStatus
-from spec.values.identifiers import Principal, RequestId
+from spec.values.identifiers import Principal, RequestId, Text
 from spec.values.request_id import HashedValue, hash_of_map
 
 
@@ -23,10 +23,10 @@ class KnownCall:
         return KnownRequest(self.request, self.status, self.effective_id)
 
 
-def request_id_of(request: Request) -> RequestId:
-    """The representation-independent hash of the request's content. Source: https-interface, request id."""
+def request_id_of(request: Request, kind: Text = "call") -> RequestId:
+    """The representation-independent hash of the content of a call or query. Source: https-interface, request id."""
     content: dict[str, HashedValue] = {
-        "request_type": "call",
+        "request_type": kind,
         "ingress_expiry": request.ingress_expiry,
         "sender": request.sender,
         "canister_id": request.canister_id,

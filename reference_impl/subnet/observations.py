@@ -8,7 +8,7 @@ from spec.state.call_context import FailedExecution
 from spec.state.label import Label
 from spec.state.request import RequestStatus
 from spec.values.identifiers import CanisterId, RequestId, Text
-from spec.values.quantities import Cycles, Instructions
+from spec.values.quantities import Count, Cycles, Instructions
 from spec.values.rejects import Reject
 
 
@@ -88,6 +88,10 @@ class Recorder:
         self._minted: list[tuple[Purpose, Cycles]] = []
         self._burned: list[tuple[Purpose, Cycles]] = []
         self._steps: list[ClaimedStep] = []
+        self.executions: Count = 0
+        """How often code ran since the beginning."""
+        self.cycles_burned: Cycles = 0
+        """What left the system since the beginning."""
 
     def status(self, request_id: RequestId, status: RequestStatus | None) -> None:
         """Notes a change of a request's status."""
@@ -96,6 +100,7 @@ class Recorder:
     def execution(self, canister_id: CanisterId, instructions: Instructions, failure: FailedExecution | None) -> None:
         """Notes that code ran."""
         self._outputs.append(ExecutionShown(canister_id, instructions, failure))
+        self.executions += 1
 
     def minted(self, cycles: Cycles, purpose: Purpose) -> None:
         """Notes cycles that entered the system."""
@@ -106,6 +111,7 @@ class Recorder:
         """Notes cycles that left the system."""
         if cycles:
             self._burned.append((purpose, cycles))
+            self.cycles_burned += cycles
 
     def close(self, label: Label) -> Observed:
         """Ends the current step, which is claimed to be this transition."""

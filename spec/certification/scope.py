@@ -21,7 +21,7 @@ Range = tuple[CanisterId, CanisterId]
 def delegated_ranges(delegation: Delegation) -> tuple[Range, ...]:
     """The canister ids for which the key of a delegation may certify, all shards together."""
     shards = lookup_values((b"canister_ranges", delegation.subnet_id), delegation.certificate.tree)
-    return tuple(each for shard in shards for each in _ranges(shard))
+    return tuple(each for shard in shards for each in ranges_of(shard))
 
 
 @defines("cert.delegation.scope", "cert.use.read-state")
@@ -54,7 +54,7 @@ def certified_data_of(certificate: Certificate, canister_id: CanisterId) -> Blob
     return found.value if is_in_scope(certificate, canister_id) else None
 
 
-def _ranges(shard: Blob) -> tuple[Range, ...]:
+def ranges_of(shard: Blob) -> tuple[Range, ...]:
     """The intervals in one shard; none if it is not the encoding of intervals."""
     try:
         pairs: Any = decode_item(shard.removeprefix(SELF_DESCRIBING_TAG))

@@ -7,9 +7,10 @@ from conformance.canisters.library import load
 from conformance.canisters.scripted import RELAY_REPLY, bytes_of_u32, call, program, reply
 from properties.agreement.lockstep import Disagreement
 from properties.agreement.stage import Stage
+from reference_impl.certification.hash_trees import tree_of
 from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.reads import query_certificates
-from reference_impl.reads.query_certificates import state_tree as tree_of_engine
+from reference_impl.reads.state_tree import state_tree as tree_of_engine
 from spec.certification.bls_signatures import verify_bls_signature
 from spec.certification.certificate import decode_certificate, lookup, verify_certificate
 from spec.certification.hash_tree import Absent, Found, Unknown
@@ -110,5 +111,5 @@ def test_a_certificate_of_other_data_or_of_another_time_is_a_disagreement(monkey
         with pytest.raises(Disagreement, match="does not certify"):
             stage.query(canister_id, "query", PRESENT)
 
-    lying(lambda tree: tree | {b"time": b"\x01"})
-    lying(lambda tree: tree | {b"canister": {canister_id: {b"certified_data": b"other"}}})
+    lying(lambda tree: tree.set(b"time", tree_of(b"\x01")))
+    lying(lambda tree: tree.set(b"canister", tree_of({canister_id: {b"certified_data": b"other"}})))

@@ -1,0 +1,213 @@
+"""
+What each kind of request does to an engine, and what it is answered. Source: https-interface; abstract-behavior.
+
+Everything here runs on the engine's thread. A request that is at fault gets an error of HTTP; a call that is not taken
+in for a reason with a reject code is told both.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from attrs import frozen
+
+from reference_impl.authentication.requests import Kind, admits, fault_of, refusal_of
+from reference_impl.certification.node_keys import node
+from reference_impl.certification.signing import certificate_of
+from reference_impl.engine import Engine
+from reference_impl.reads.management_queries import LISTING, TELLING, canister_in
+from reference_impl.reads.queries import Query, answer_subnet_query
+from reference_impl.reads.state_reads import may_read, shown_label
+from reference_impl.reads.state_tree import is_in_range, state_tree
+from reference_impl.server.https_interface.answers import (
+    BAD_REQUEST,
+    FORBIDDEN,
+    NOT_FOUND,
+    Answer,
+    answered_query,
+    cbor,
+    error,
+    refused_call,
+)
+from reference_impl.server.https_interface.envelopes import StateRead
+from reference_impl.subnet.ingress_history import request_id_of
+from reference_impl.subnet.observations import NotTaken
+from reference_impl.subnet.subnet_instance import SubnetInstance
+from spec.state.request import Done, Endpoint, Rejected, Replied, Request, SignedRequest, Submission, content_of
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
+from spec.values.request_id import HashedValue, hash_of_map
+
+FURTHEST_EXPIRY: Final[Nanoseconds] = 330 * NANOSECONDS_PER_SECOND
+"""So far in the future a request may expire. Source: production, five minutes and what clocks may differ."""
+
+
+@frozen
+class Call:
+    """A call with where it was sent."""
+
+    submission: Submission
+    effective_id: Principal
+    endpoint: Endpoint
+    is_synchronous: bool
+
+    @property
+    def request_id(self) -> RequestId:
+        """What names the call."""
+        return request_id_of(content_of(self.submission))
+
+
+def status(engine: Engine) -> Answer:
+    """What anybody is told of this instance."""
+    try:
+        own_version = version("icspec")
+    except PackageNotFoundError:
+        own_version = "unknown"
+    return cbor(
+        {
+            "root_key": engine.instance.root_key,
+            "impl_version": own_version,
+            "replica_health_status": "healthy",
+        }
+    )
+
+
+def take_call(engine: Engine, call: Call) -> Answer | None:
+    """Takes a call in, or one that is known already again; None if it is known then, and else why it is not."""
+    content = content_of(call.submission)
+    fault = _expiry_fault(engine.instance, content.ingress_expiry)
+    fault = fault or _misdirected(engine.instance, call.effective_id, call.endpoint)
+    fault = fault or _authentication_fault(engine.instance, call.submission, Kind.CALL)
+    if fault is not None:
+        return fault
+    known = engine.instance.ingress.get(call.request_id)
+    if known is not None:
+        same = known.effective_id == call.effective_id
+        return None if same else error(BAD_REQUEST, "the request is known with another effective id")
+    outcome = engine.submit(call.submission, call.effective_id, call.endpoint)
+    if not isinstance(outcome, NotTaken):
+        return None
+    if outcome.reject is None:
+        return error(BAD_REQUEST, f"Invalid request: {outcome.because}")
+    return refused_call(outcome.reject, with_status=call.is_synchronous)
+
+
+def has_ended(engine: Engine, request_id: RequestId) -> bool:
+    """The status of the call is terminal."""
+    return isinstance(engine.request_status(request_id), Replied | Rejected | Done)
+
+
+def certificate_of_call(engine: Engine, request_id: RequestId) -> Blob:
+    """A certificate of how the call ended."""
+    return certificate_of(state_tree(engine.instance), [(b"request_status", request_id), (b"time",)])
+
+
+def answer_query(engine: Engine, submission: Submission, effective_id: Principal, endpoint: Endpoint) -> Answer:
+    """Evaluates a query, and signs the answer."""
+    instance, content = engine.instance, content_of(submission)
+    fault = None if content.sender == ANONYMOUS else _expiry_fault(instance, content.ingress_expiry)
+    fault = fault or _misdirected(instance, effective_id, endpoint)
+    fault = fault or _authentication_fault(instance, submission, Kind.QUERY)
+    if fault is not None:
+        return fault
+    if isinstance(submission, SignedRequest) and not admits(submission.delegations, _target(content)):
+        return error(BAD_REQUEST, "Invalid delegation: a delegation does not admit the canister")
+    query = Query(
+        content.nonce,
+        content.ingress_expiry,
+        content.sender,
+        content.canister_id,
+        content.method_name,
+        content.argument,
+        content.sender_info,
+    )
+    if endpoint is Endpoint.SUBNET:
+        response = answer_subnet_query(instance, query, effective_id)
+    else:
+        response = engine.query(query, effective_id)
+    if isinstance(response, NotTaken):
+        if response.reject is None:
+            return error(BAD_REQUEST, f"Invalid query: {response.because}")
+        response = response.reject
+    return answered_query(response, request_id_of(content, Kind.QUERY.value), instance.system_time, node(0))
+
+
+def _target(content: Request) -> CanisterId:
+    """The canister for which delegations must admit a query."""
+    if content.canister_id != MANAGEMENT_CANISTER or content.method_name == LISTING:
+        return content.canister_id
+    about = canister_in(content.argument) if content.method_name in TELLING else None
+    return content.canister_id if about is None else about
+
+
+def answer_state_read(engine: Engine, read: StateRead, effective_id: Principal, endpoint: Endpoint) -> Answer:
+    """A certificate of all that is at the paths, if the sender may read them."""
+    instance = engine.instance
+    fault = None if read.sender == ANONYMOUS else _expiry_fault(instance, read.ingress_expiry)
+    fault = fault or _misdirected(instance, effective_id, endpoint)
+    if fault is None and read.proof is not None:
+        because = fault_of(
+            read.proof, read.sender, _id_of(read), Kind.READ_STATE, instance.system_time, instance.root_key
+        )
+        fault = None if because is None else error(BAD_REQUEST, f"Invalid signature: {because}")
+    if fault is None and len(read.nonce) > instance.profile.limits.nonce:
+        fault = error(BAD_REQUEST, "Invalid request: the nonce is too long")
+    if fault is not None:
+        return fault
+    for path in read.paths:
+        fault = _path_fault(instance, read, effective_id, endpoint, path)
+        if fault is not None:
+            return fault
+    return cbor({"certificate": certificate_of(state_tree(instance), [*read.paths, (b"time",)])})
+
+
+def _path_fault(
+    instance: SubnetInstance, read: StateRead, effective_id: Principal, endpoint: Endpoint, path: tuple[Blob, ...]
+) -> Answer | None:
+    if not may_read(instance, read.sender, effective_id, path, endpoint):
+        is_somebodys = path[:1] in ((b"request_status",), (b"canister",)) and len(path) > 1
+        return error(
+            FORBIDDEN if is_somebodys else NOT_FOUND, f"The path /{'/'.join(map(shown_label, path))} may not be read."
+        )
+    known = instance.ingress.get(RequestId(path[1])) if path[:1] == (b"request_status",) and len(path) > 1 else None
+    if known is None or read.proof is None or admits(read.proof.delegations, known.request.canister_id):
+        return None
+    return error(FORBIDDEN, "A delegation does not admit the canister of the request.")
+
+
+def _id_of(read: StateRead) -> RequestId:
+    content: dict[str, HashedValue] = {
+        "request_type": Kind.READ_STATE.value,
+        "sender": read.sender,
+        "ingress_expiry": read.ingress_expiry,
+        "paths": read.paths,
+    }
+    return RequestId(hash_of_map({**content, "nonce": read.nonce} if read.nonce else content))
+
+
+# What all have in common
+
+
+def _expiry_fault(instance: SubnetInstance, expiry: Nanoseconds) -> Answer | None:
+    now = instance.system_time
+    if now <= expiry <= now + FURTHEST_EXPIRY:
+        return None
+    # Clients in JavaScript look for the first words of this text, and then ask for the time.
+    return error(
+        BAD_REQUEST,
+        "Invalid request expiry: Specified ingress_expiry not within expected range: "
+        f"Minimum allowed expiry: {now}, Maximum allowed expiry: {now + FURTHEST_EXPIRY}, Provided expiry: {expiry}",
+    )
+
+
+def _misdirected(instance: SubnetInstance, effective_id: Principal, endpoint: Endpoint) -> Answer | None:
+    if endpoint is Endpoint.SUBNET:
+        is_served = effective_id == instance.subnet.subnet_id
+        return None if is_served else error(BAD_REQUEST, "Invalid effective id: it is not that of this subnet")
+    if effective_id == MANAGEMENT_CANISTER or is_in_range(effective_id):
+        return None
+    return error(BAD_REQUEST, "Invalid effective id: it is in the canister ranges of no subnet")
+
+
+def _authentication_fault(instance: SubnetInstance, submission: Submission, kind: Kind) -> Answer | None:
+    because = refusal_of(submission, instance.system_time, instance.root_key, kind)
+    return None if because is None else error(BAD_REQUEST, f"Invalid signature: {because}")

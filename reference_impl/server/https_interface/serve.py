@@ -1,0 +1,134 @@
+"""`icspec serve`: the reference implementation over HTTP, for the clients that everybody uses."""
+
+import logging
+import signal
+import socket
+import sys
+import time
+from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from reference_impl.certification.signing import ROOT_KEY
+from reference_impl.engine import Engine
+from reference_impl.server.https_interface.application import Application
+from reference_impl.server.https_interface.endpoints import Endpoints
+from reference_impl.server.https_interface.engine_thread import EngineThread
+from reference_impl.wasm.instances.wasmtime_engine import require_memory
+from spec.profile import Profile, ProfileError, load_profile
+from spec.state.canister import Subnet
+from spec.tooling.command_arguments import VerbParser, complain, require_writable
+from spec.values.identifiers import Text, self_authenticating_id
+
+VERB: Final = "icspec serve"
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+NODES: Final = 13
+"""Of the subnet unless told otherwise; prices go by them."""
+MOST_NODES: Final = 100
+MOST_WAITING: Final = 2048
+"""Connections that may wait to be accepted."""
+KEEP_ALIVE_SECONDS: Final = 75
+GRACE_SECONDS: Final = 15
+"""So long a server that is told to stop waits for the requests that it has begun to answer."""
+
+DESCRIPTION: Final = """Serves the reference implementation over HTTP: the HTTPS interface of the Internet Computer.
+
+For development: time is that of this machine's clock, the state lasts as long as the process, and everybody knows the
+secret of the root key. The command ends at Ctrl-C or SIGTERM, after the requests that it has begun to answer."""
+EXAMPLE: Final = """example:
+  icspec serve --port 4943
+  icspec serve --port-file port.txt      any free port, which is written into the file
+"""
+
+
+def _port(text: Text) -> int:
+    if text.isascii() and text.isdigit() and int(text) < 1 << 16:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a port")
+
+
+def _nodes(text: Text) -> int:
+    if text.isascii() and text.isdigit() and 0 < int(text) <= MOST_NODES:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a number of nodes from 1 to {MOST_NODES}")
+
+
+def parser() -> VerbParser:
+    """The arguments of the verb."""
+    made = VerbParser(prog=VERB, description=DESCRIPTION, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter)
+    made.add_argument("--host", default=LOOPBACK[0], help="the address to listen on (default: this machine alone)")
+    made.add_argument("--port", type=_port, default=0, help="the port to listen on (default: any that is free)")
+    made.add_argument("--port-file", type=Path, help="a file that holds the port as long as the server listens")
+    made.add_argument("--profile", default="production", help="a bundled profile, or a file NAME.toml")
+    made.add_argument("--nodes", type=_nodes, default=NODES, help=f"nodes of the subnet (default: {NODES})")
+    return made
+
+
+def application(profile: Profile, nodes: int) -> Application:
+    """An instance without canisters, at the present time."""
+    subnet = Subnet(self_authenticating_id(ROOT_KEY), nodes)
+    engine = EngineThread(Engine(profile, subnet, time.time_ns(), ROOT_KEY), time.time_ns)
+    return Application(engine, Endpoints(engine))
+
+
+def listening(host: Text, port: int) -> socket.socket:
+    """A socket that listens. Raises `OSError`."""
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family, backlog=MOST_WAITING)
+
+
+def serve(made: Application, opened: socket.socket) -> None:
+    """Serves until told to stop."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    for name, level in (("icspec.serve", logging.INFO), ("uvicorn", logging.WARNING)):
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(level)
+    # The server sends itself the signal again that it stopped at, which then must not end the process.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: None)
+    config = uvicorn.Config(
+        made,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ws="none",
+        lifespan="on",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[opened])
+
+
+def main(arguments: list[str]) -> int:
+    """Serves until told to stop. Exit code 0, or 2 for what cannot be served."""
+    given = parser().parse_args(arguments)
+    try:
+        require_memory()
+        profile = load_profile(given.profile)
+        if given.port_file is not None:
+            require_writable(given.port_file)
+        opened = listening(given.host, given.port)
+    except (ProfileError, MemoryError) as problem:
+        return complain(VERB, problem)
+    except OSError as problem:
+        place = given.port_file if problem.filename is not None else f"{given.host}:{given.port}"
+        return complain(VERB, f"{place}: {problem.strerror}")
+    port = opened.getsockname()[1]
+    where = f"[{given.host}]" if ":" in given.host else given.host
+    print(f"serving on http://{where}:{port}", flush=True)
+    if given.host not in LOOPBACK:
+        print(f"{VERB}: anyone who reaches {given.host} can use this instance", file=sys.stderr)
+    try:
+        if given.port_file is not None:
+            given.port_file.write_text(f"{port}\n", encoding="ascii")
+        serve(application(profile, given.nodes), opened)
+    finally:
+        if given.port_file is not None:
+            with suppress(FileNotFoundError):
+                given.port_file.unlink()
+    return 0

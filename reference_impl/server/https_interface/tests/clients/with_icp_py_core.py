@@ -1,0 +1,79 @@
+"""
+Takes the HTTPS interface through its paces with icp-py-core, and prints what came of it as JSON.
+
+usage: with_icp_py_core.py URL MODULE
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import cbor2
+from icp_agent.client import Client
+from icp_candid.candid import Types, decode, encode
+from icp_certificate import certificate as certificates
+from icp_core import Agent
+from icp_identity import Identity
+from icp_principal import Principal
+
+MANAGEMENT = "aaaaa-aa"
+CANISTER = Types.Record({"canister_id": Types.Principal})
+MODE = Types.Variant({"install": Types.Null, "reinstall": Types.Null, "upgrade": Types.Null})
+INSTALL = Types.Record(
+    {"mode": MODE, "canister_id": Types.Principal, "wasm_module": Types.Vec(Types.Nat8), "arg": Types.Vec(Types.Nat8)}
+)
+CREATE = Types.Record({"amount": Types.Opt(Types.Nat)})
+
+
+def number(reply):
+    """The natural number that a canister replied."""
+    return (reply if isinstance(reply, list) else decode(reply))[0]["value"]
+
+
+def failure(act):
+    """What an act raises, by the name of its class."""
+    try:
+        act()
+    except Exception as problem:
+        return type(problem).__name__
+    return None
+
+
+def main(url, module):
+    """Goes through all of it."""
+    client = Client(url=url)
+    root_key = bytes(cbor2.loads(client.status())["root_key"])
+    # The client offers no other way to believe another root key than its own.
+    certificates.IC_ROOT_KEY = root_key
+    agent = Agent(Identity(privkey="07" * 32), client, root_key=root_key, verify_query_signatures=True)
+    outcome = {}
+
+    created = agent.update(
+        MANAGEMENT,
+        "provisional_create_canister_with_cycles",
+        encode([{"type": CREATE, "value": {"amount": [10**14]}}]),
+        return_type=CANISTER,
+    )
+    canister = created[0]["value"]["canister_id"]
+    canister_id = canister.to_str()
+    about = {"effective_canister_id": canister_id}
+    install = {
+        "mode": {"install": None},
+        "canister_id": Principal.from_str(canister_id),
+        "wasm_module": list(module),
+        "arg": [],
+    }
+    agent.update(MANAGEMENT, "install_code", encode([{"type": INSTALL, "value": install}]), **about)
+    outcome["increased"] = number(agent.update(canister_id, "inc"))
+    outcome["read"] = number(agent.query(canister_id, "read"))
+    outcome["query_refused"] = failure(lambda: agent.query(canister_id, "missing", verify_query_signatures=False))
+    outcome["update_refused"] = failure(lambda: agent.update(canister_id, "missing"))
+
+    path = [b"canister", Principal.from_str(canister_id).bytes, b"module_hash"]
+    outcome["module_hash"] = bytes(agent.read_state_raw(canister_id, [path]).lookup(path)).hex()
+    certificates.IC_ROOT_KEY = root_key[:-1] + bytes([root_key[-1] ^ 1])
+    outcome["wrong_root_key"] = failure(lambda: agent.update(canister_id, "inc"))
+    print(json.dumps(outcome))
+
+
+main(sys.argv[1], Path(sys.argv[2]).read_bytes())

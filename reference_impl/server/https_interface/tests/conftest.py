@@ -1,0 +1,21 @@
+"""Instances of the interface."""
+
+import pytest
+
+from reference_impl.server.https_interface.tests.in_process import Instance
+from reference_impl.server.https_interface.tests.served import Served
+
+
+@pytest.fixture
+def instance():
+    """One without canisters, that ends with the test."""
+    made = Instance.of()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A server in a process of its own, as `icspec serve` makes it."""
+    with Served.begun(tmp_path_factory.mktemp("server")) as served:
+        yield served

@@ -1,0 +1,121 @@
+"""
+Clients that everybody uses, as their registries have them, take a served instance through its paces.
+
+Their packages are installed once, into `.venv/clients`; where that cannot be done, the tests are skipped.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent / "clients"
+ROOT = Path(__file__).parents[4]
+INSTALLED = ROOT / ".venv" / "clients"
+MODULE = ROOT / "conformance" / "canisters" / "motoko" / "counter.wasm"
+INSTALLING_SECONDS, RUNNING_SECONDS = 240, 240
+
+
+def installed(name, files, *commands):
+    """A folder with packages, which commands put there unless they did so before for the same files."""
+    folder = INSTALLED / name
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = hashlib.sha256(b"".join((HERE / file).read_bytes() for file in files)).hexdigest()
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = folder / "ready"
+        if ready.exists() and ready.read_text() == wanted:
+            return folder
+        for file in files:
+            shutil.copy(HERE / file, folder)
+        for command in commands:
+            try:
+                subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=INSTALLING_SECONDS)
+            except (OSError, subprocess.SubprocessError) as problem:
+                pytest.skip(f"the packages of {name} cannot be installed: {problem}")
+        ready.write_text(wanted)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def javascript():
+    """A folder with the agents in JavaScript."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    files = ("package.json", "package-lock.json")
+    folder = installed("javascript", files, ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"))
+    shutil.copy(HERE / "agent.mjs", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def python():
+    """The interpreter of an environment with the agents in Python."""
+    pip = ("bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt")
+    folder = installed("python", ("requirements.txt",), (sys.executable, "-m", "venv", "."), pip)
+    return folder / "bin" / "python"
+
+
+def outcome(*command, folder=None):
+    """What a client tells of its run."""
+    environment = {**os.environ, "PYTHONPATH": str(HERE / "stand_ins")}
+    told = subprocess.run(
+        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, timeout=RUNNING_SECONDS
+    )
+    assert told.returncode == 0, told.stderr[-2000:]
+    return json.loads(told.stdout.splitlines()[-1])
+
+
+@pytest.mark.checklist("http.endpoint.status", "cert.use.call-response", "http.verify.delegation-chain")
+@pytest.mark.parametrize("agent", ["core", "dfinity"])
+def test_an_agent_in_javascript_creates_installs_calls_reads_upgrades_and_delegates(server, javascript, agent):
+    told = outcome("node", "agent.mjs", agent, server.url, MODULE, folder=javascript)
+    assert told == {
+        "increased": 1,
+        "read": 1,
+        "read_after_upgrade": 1,
+        "forgotten_after_upgrade": 0,
+        "told_hash_is_right": True,
+        "controllers_are_right": True,
+        "certified_hash_is_right": True,
+        "has_candid": True,
+        "has_time": True,
+        "node_keys": 13,
+        "query_reject": 5,
+        "update_reject": 5,
+        "nobody_reject": 3,
+        "increased_by_session": 42,
+        "read_by_session": 42,
+        "elsewhere_fails": True,
+        "expired_fails": True,
+        "wrong_root_key_fails": True,
+    }
+
+
+def test_icp_py_core_creates_installs_calls_and_reads_with_everything_verified(server, python):
+    told = outcome(python, HERE / "with_icp_py_core.py", server.url, MODULE)
+    assert told == {
+        "increased": 1,
+        "read": 1,
+        "query_refused": "ReplicaReject",
+        "update_refused": "ReplicaReject",
+        "module_hash": hashlib.sha256(MODULE.read_bytes()).hexdigest(),
+        "wrong_root_key": "CertificateVerificationError",
+    }
+
+
+def test_ic_py_creates_installs_calls_and_reads(server, python):
+    told = outcome(python, HERE / "with_ic_py.py", server.url, MODULE)
+    assert told == {"increased": 1, "read": 1, "update_refused": "Exception", "certificate": True}
+
+
+def test_a_client_whose_packages_cannot_be_installed_is_skipped_with_the_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "INSTALLED", tmp_path)
+    with pytest.raises(pytest.skip.Exception, match="the packages of none cannot be installed"):
+        installed("none", ("requirements.txt",), ("false",))
