@@ -57,7 +57,7 @@ def _constant(name: Text) -> NoReturn:
 
 
 def _integer(digits: Text) -> int:
-    if len(digits.removeprefix("-")) > MOST_DIGITS:
+    if len(digits) > MOST_DIGITS and len(digits.removeprefix("-")) > MOST_DIGITS:
         raise WireError(f"frame: an integer has more than {MOST_DIGITS} digits")
     return int(digits)
 

@@ -13,7 +13,7 @@ import atexit
 import contextlib
 import json
 import os
-import selectors
+import select
 import shlex
 import signal
 import subprocess
@@ -43,6 +43,9 @@ from conformance.protocol.wire_log import Direction, Listener, nobody
 ERROR_KINDS: Final = ("malformed", "unsupported", "internal")
 """What an error response can be."""
 
+USUAL: Final = frozenset({"id", "result"})
+"""The fields of a response that is no error."""
+
 CHUNK: Final = 2**20
 """So many bytes are read at once."""
 
@@ -51,6 +54,9 @@ KEPT_LOG: Final = 4_096
 
 LOOK_EVERY: Final = 0.2
 """After so many seconds without a byte it is looked whether the process still lives."""
+
+MILLISECONDS: Final = 1_000
+"""In a second."""
 
 FAREWELL: Final = 1.0
 """So many seconds a process has to end that has closed its output."""
@@ -123,8 +129,8 @@ class Process:
         _running.add(self)
         os.set_blocking(self._input, False)
         os.set_blocking(self._output, False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._output, selectors.EVENT_READ)
+        self._ready = select.poll()
+        self._ready.register(self._output, select.POLLIN)
         self._log_reader = threading.Thread(target=self._read_log, daemon=True)
         self._log_reader.start()
 
@@ -157,7 +163,6 @@ class Process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(other, signal.SIGKILL)
         self._log_reader.join(timeout=FAREWELL)
-        self._selector.close()
         for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             # Reason: somebody may still hold the other end of the log; its reader waits for it and does no harm.
             if stream is not None and not (stream is self._process.stderr and self._log_reader.is_alive()):
@@ -180,6 +185,8 @@ class Process:
             ) from None
 
     def _result(self, verb: str, frame: Any) -> Any:
+        if type(frame) is dict and frame.keys() == USUAL and type(frame["id"]) is int and frame["id"] == self._last_id:
+            return frame["result"]
         fields = Fields(frame, "response")
         answered = fields.take("id", lambda value, place: read_optional(value, place, read_natural))
         error = _read_error(fields.take("error", Fields), verb) if fields.has("error") else None
@@ -211,7 +218,7 @@ class Process:
         self._listener(Direction.REQUEST, request)
         unsent = self._write(request)
         if unsent:
-            self._selector.register(self._input, selectors.EVENT_WRITE)
+            self._ready.register(self._input, select.POLLOUT)
         try:
             has_line = False
             while not has_line:
@@ -219,18 +226,18 @@ class Process:
                 if left <= 0:
                     what = "the process does not read the request" if unsent else "no response"
                     raise self._ended(TimedOut(f"{verb}: {what} within {limit:g} seconds"))
-                ready = {key.fd for key, _ in self._selector.select(min(left, LOOK_EVERY))}
+                ready = dict(self._ready.poll(min(left, LOOK_EVERY) * MILLISECONDS))
                 if self._input in ready:
                     unsent = self._write(unsent)
                     if not unsent:
-                        self._selector.unregister(self._input)
+                        self._ready.unregister(self._input)
                 if self._output in ready:
                     has_line = self._read(verb)
                 elif not ready and self._process.poll() is not None:
                     raise self._died(verb)
         finally:
             if unsent and not self._is_over:
-                self._selector.unregister(self._input)
+                self._ready.unregister(self._input)
         line, _, more = bytes(self._unread).partition(b"\n")
         if more:
             both = quoted(bytes(self._unread))
@@ -244,7 +251,7 @@ class Process:
         limit = self._time_limits.of(verb)
         deadline = time.monotonic() + limit
         while (left := deadline - time.monotonic()) > 0:
-            if self._selector.select(min(left, LOOK_EVERY)):
+            if self._ready.poll(min(left, LOOK_EVERY) * MILLISECONDS):
                 chunk = os.read(self._output, CHUNK)
                 if chunk:
                     raise self._ended(BrokeProtocol(f"{verb}: more comes after the response: {quoted(chunk)}"))
@@ -282,7 +289,7 @@ class Process:
         """Nothing was written since the last response."""
         if self._is_over:
             raise Died(f"{verb}: the process has ended")
-        with contextlib.suppress(BlockingIOError):
+        if self._ready.poll(0):
             self._unread += os.read(self._output, CHUNK)
         if self._unread:
             raise self._ended(BrokeProtocol(f"{verb}: before the request there comes {quoted(bytes(self._unread))}"))

@@ -169,7 +169,8 @@ class Fields:
 
     def close(self) -> None:
         """All fields have been read."""
-        self.allow_only(())
+        if self._values:
+            self.allow_only(())
 
 
 # Requests

@@ -9,7 +9,8 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Collection, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -23,6 +24,7 @@ from conformance.running.case import Case
 from conformance.running.processes import Runner, Target
 from conformance.suite.loading import all_scenarios
 from conformance.suite.scenario import Scenario
+from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
 SECONDS_TO_END: Final = 1.0
@@ -106,11 +108,43 @@ class _Worker:
         return case
 
 
+class Waiting:
+    """
+    The scenarios that nobody is at yet, by group, each in the order given.
+
+    A worker stays with a group: the modules of a group are then read and compiled by one worker only.
+    """
+
+    def __init__(self, scenarios: Sequence[Scenario]) -> None:
+        self._groups: dict[Text, deque[Scenario]] = {}
+        for chosen in scenarios:
+            self._groups.setdefault(chosen.group, deque()).append(chosen)
+
+    def take(self, last: Scenario | None, at_work: Collection[Scenario]) -> Scenario | None:
+        """The next of the group of the last, else of one that nobody is at, else of any; None if none is left."""
+        others = {each.group for each in at_work}
+        own = () if last is None else (last.group,)
+        free = (group for group in self._groups if group not in others)
+        group = next((each for each in (*own, *free, *self._groups) if each in self._groups), None)
+        if group is None:
+            return None
+        chosen = self._groups[group].popleft()
+        if not self._groups[group]:
+            del self._groups[group]
+        return chosen
+
+
 def _run_in(workers: list[_Worker], scenarios: Sequence[Scenario], target: Target) -> Iterator[Case]:
-    waiting = list(reversed(scenarios))
+    waiting = Waiting(scenarios)
+
+    def begin(worker: _Worker, last: Scenario | None = None) -> None:
+        at_work = [each.scenario for each in workers if each.scenario is not None]
+        chosen = waiting.take(last, at_work)
+        if chosen is not None:
+            worker.begin(chosen)
+
     for worker in workers:
-        if waiting:
-            worker.begin(waiting.pop())
+        begin(worker)
     while busy := {worker.connection: worker for worker in workers if worker.scenario is not None}:
         for connection in wait(list(busy)):
             worker = busy[connection]  # type: ignore[index]
@@ -123,8 +157,7 @@ def _run_in(workers: list[_Worker], scenarios: Sequence[Scenario], target: Targe
                 _end([worker])
                 worker = _Worker.start(target)
                 workers.append(worker)
-            if waiting:
-                worker.begin(waiting.pop())
+            begin(worker, chosen)
             yield case
 
 

@@ -35,6 +35,11 @@ class Scenario:
     """The bundled profile that it needs; None if any will do."""
 
     @property
+    def group(self) -> Text:
+        """The group that it belongs to."""
+        return self.id.partition("/")[0]
+
+    @property
     def checklist_rows(self) -> tuple[Text, ...]:
         """What it covers but for the protocol."""
         return tuple(covered for covered in self.covers if not covered.startswith(PROTOCOL_SECTIONS))

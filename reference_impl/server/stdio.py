@@ -157,6 +157,9 @@ VERBS: Final[dict[str, _Verb]] = {
 }
 """Each verb: what it does, and how its arguments are read."""
 
+ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+"""Writes every line."""
+
 OPTIONAL: Final = frozenset({"endpoint"})
 """The arguments that may be left out."""
 
@@ -200,7 +203,7 @@ def serve(requests: IO[bytes], responses: IO[bytes], service: Service) -> None:
     """Answers each line until `stop`, or until there are no more."""
     for line in lines_of(requests):
         frame, is_last = respond(service, line)
-        responses.write(json.dumps(frame).encode() + b"\n")
+        responses.write(ENCODER.encode(frame).encode() + b"\n")
         responses.flush()
         if is_last:
             return

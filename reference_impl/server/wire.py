@@ -82,10 +82,14 @@ def text_of(value: Json, place: str) -> str:
 def blob_of(value: Json, place: str) -> bytes:
     """A blob: `0x` and an even number of lower-case hexadecimal digits."""
     text = text_of(value, place)
-    digits = text[2:]
-    if not text.startswith("0x") or len(digits) % 2 or set(digits) - set("0123456789abcdef"):
+    try:
+        found = bytes.fromhex(text[2:])
+    except ValueError:
+        found = b""
+    # Reason: `fromhex` also takes spaces and upper-case digits.
+    if blob(found) != text:
         raise Malformed(f"{place}: a blob is needed, 0x and lower-case hexadecimal digits")
-    return bytes.fromhex(digits)
+    return found
 
 
 def principal_of(value: Json, place: str) -> Principal:
@@ -126,10 +130,11 @@ def object_of(
     """The fields of an object, each read; an optional one that is absent or null gives None."""
     if not isinstance(value, dict):
         raise Malformed(f"{place}: an object is needed")
-    for name in sorted(value.keys() - fields.keys()):
-        raise Malformed(f"{place}.{name}: unknown field")
-    for name in sorted(fields.keys() - value.keys() - optional):
-        raise Malformed(f"{place}.{name}: missing field")
+    if value.keys() != fields.keys():
+        for name in sorted(value.keys() - fields.keys()):
+            raise Malformed(f"{place}.{name}: unknown field")
+        for name in sorted(fields.keys() - value.keys() - optional):
+            raise Malformed(f"{place}.{name}: missing field")
     return {
         name: None if name in optional and value.get(name) is None else read(value[name], f"{place}.{name}")
         for name, read in fields.items()

@@ -1,6 +1,6 @@
 """How a call of an import reaches its meaning: charge, check of the context, effect."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, KeysView, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -26,6 +26,9 @@ class HostFunctions(Mapping[tuple[str, str], HostFunction]):
 
     def __getitem__(self, name: tuple[str, str]) -> HostFunction:
         return host_function(ROWS[name], self._execution)
+
+    def keys(self) -> KeysView[tuple[str, str]]:
+        return ROWS.keys()
 
     def __contains__(self, name: object) -> bool:
         return name in ROWS

@@ -294,6 +294,11 @@ class Module:
         return tuple(entry for entry in self.imports if isinstance(entry.description, int))
 
     @cached_property
+    def names_of_imported_functions(self) -> frozenset[tuple[str, str]]:
+        """The modules and names from which functions are imported."""
+        return frozenset((entry.module, entry.name) for entry in self.imported_functions)
+
+    @cached_property
     def function_type_indices(self) -> tuple[int, ...]:
         """The type index of every function, imported ones first."""
         imported = (entry.description for entry in self.imports if isinstance(entry.description, int))
