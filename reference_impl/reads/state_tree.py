@@ -14,7 +14,7 @@ from reference_impl.reads.state_reads import canister_leaves, request_leaves
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import OPAQUE_ID_ENDING, SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
-from spec.values.identifiers import Blob, CanisterId, Principal
+from spec.values.identifiers import Blob, CanisterId, Principal, self_authenticating_id
 
 SUBNET_TYPE: Final = b"application"
 FIRST_CANISTER: Final = CanisterId(Principal(bytes(8) + OPAQUE_ID_ENDING))
@@ -50,14 +50,15 @@ def metrics(instance: SubnetInstance) -> Blob:
 
 
 def network(instance: SubnetInstance) -> dict[Blob, Content]:
-    """What never changes: the subnet with its nodes, one of which users reach."""
+    """What never changes: the subnet with its nodes, one of which users reach. The root subnet has its ranges twice."""
     nodes = [node(number) for number in range(instance.subnet.subnet_size)]
     subnet: dict[Blob, Content] = {
         b"public_key": instance.root_key,
         b"type": SUBNET_TYPE,
-        b"canister_ranges": encoded_ranges(),
         b"node": {one.node_id: {b"public_key": one.public_key} for one in nodes},
     }
+    if instance.subnet.subnet_id == self_authenticating_id(instance.root_key):
+        subnet[b"canister_ranges"] = encoded_ranges()
     reached = {b"domain": b"localhost", b"ipv4_address": b"127.0.0.1", b"ipv6_address": b"::1"}
     return {
         b"api_boundary_nodes": {nodes[0].node_id: reached},

@@ -69,6 +69,7 @@ def signed_read_state(
     return read_state(state, signed.request, endpoint, effective_id, answer.targets)
 
 
+@defines("http.content.read-state")
 def read_state_content(request: ReadStateRequest) -> dict[str, HashedValue]:
     """The fields of a request to read the state, as it is signed. Source: https-interface, CDDL."""
     paths: list[Path] = list(request.paths)

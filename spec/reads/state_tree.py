@@ -26,7 +26,7 @@ SELF_DESCRIBED: Final = 55799
 Subtree = dict[Label, LabeledTree]
 
 
-@defines("def.state-tree", "cert.state-tree-contents", "unspec.value.subnet-state-tree")
+@defines("def.state-tree", "cert.state-tree-contents", "unspec.value.subnet-state-tree", "http.path.time")
 def state_tree(state: State) -> LabeledTree:
     """All that can be read of a state, as a labeled tree with values as blobs."""
     tree: Subtree = {
@@ -60,6 +60,9 @@ def root_subnet_id(state: State) -> SubnetId:
     return self_authenticating_id(state.root_key)
 
 
+@defines(
+    "http.path.api-boundary-nodes.domain", "http.path.api-boundary-nodes.ipv4", "http.path.api-boundary-nodes.ipv6"
+)
 def boundary_node_tree(node: ApiBoundaryNode) -> LabeledTree:
     """What is told about an API boundary node."""
     tree: Subtree = {b"domain": node.domain.encode(), b"ipv6_address": node.ipv6_address.encode()}
@@ -68,6 +71,13 @@ def boundary_node_tree(node: ApiBoundaryNode) -> LabeledTree:
     return tree
 
 
+@defines(
+    "http.path.subnet.public-key",
+    "http.path.subnet.type",
+    "http.path.subnet.canister-ranges",
+    "http.path.subnet.metrics",
+    "http.path.subnet.node-public-key",
+)
 def subnet_tree(state: State, subnet_id: SubnetId, record: SubnetRecord) -> LabeledTree:
     """What is told about a subnet. All its ranges in one blob are told about the root subnet only."""
     nodes: Subtree = {node_id: {b"public_key": key} for node_id, key in record.nodes.items()}
@@ -87,6 +97,7 @@ def encoded_ranges(ranges: List[CanisterRange]) -> Blob:
     return tagged([[one.first, one.last] for one in ranges])
 
 
+@defines("http.path.canister-ranges")
 def shards(ranges: List[CanisterRange]) -> LabeledTree:
     """The ranges of a subnet under the first id of their shard. One shard holds them all."""
     if ranges.is_empty():
@@ -94,7 +105,16 @@ def shards(ranges: List[CanisterRange]) -> LabeledTree:
     return {ranges.items[0].first: encoded_ranges(ranges)}
 
 
-@defines("def.request-status-tree", "unspec.value.error-codes")
+@defines(
+    "def.request-status-tree",
+    "unspec.value.error-codes",
+    "http.error-code",
+    "http.path.request-status.status",
+    "http.path.request-status.reply",
+    "http.path.request-status.reject-code",
+    "http.path.request-status.reject-message",
+    "http.path.request-status.error-code",
+)
 def request_status_tree(status: RequestStatus) -> LabeledTree:
     """What is told about a request. Source: abstract-behavior, `request_status_tree`."""
     match status:
@@ -115,6 +135,14 @@ def request_status_tree(status: RequestStatus) -> LabeledTree:
             }
 
 
+@defines(
+    "http.path.canister.certified-data",
+    "http.path.canister.module-hash",
+    "http.path.canister.controllers",
+    "http.path.canister.creation-timestamp",
+    "http.path.canister.last-install-timestamp",
+    "http.path.canister.metadata",
+)
 def canister_tree(state: State, canister: Canister) -> LabeledTree:
     """What is told about a canister."""
     tree: Subtree = {

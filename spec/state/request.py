@@ -22,6 +22,7 @@ class SenderInfo:
 
 
 @frozen
+@defines("http.content.call", "http.content.query")
 class Request:
     """A call that a user submits: the content of its envelope. Source: abstract-behavior, call contexts (`Request`)."""
 
@@ -99,6 +100,7 @@ class Done:
 
 
 RequestStatus = Received | Processing | Rejected | Replied | Done
+"""How far a request is. Checklist: `http.lifecycle.statuses`."""
 
 
 @frozen

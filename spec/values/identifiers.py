@@ -47,18 +47,19 @@ MAXIMUM_PRINCIPAL_LENGTH: Final[int] = 29
 """In bytes. Source: index, principals."""
 
 
-@defines("def.identifiers")
+@defines("def.identifiers", "http.principal.classes")
 def self_authenticating_id(public_key: Blob) -> Principal:
     """The principal of the owner of a DER-encoded public key."""
     return Principal(hashlib.sha224(public_key).digest() + b"\x02")
 
 
-@defines("def.identifiers")
+@defines("def.identifiers", "http.principal.classes")
 def derived_id(registrant: Principal, nonce: Blob) -> Principal:
     """The id that a principal derives from a nonce."""
     return Principal(hashlib.sha224(bytes([len(registrant)]) + registrant + nonce).digest() + b"\x03")
 
 
+@defines("http.principal.text")
 def principal_to_text(principal: Principal) -> Text:
     """The textual form: base32 of a CRC-32 checksum and the bytes, in groups of five."""
     checked = zlib.crc32(principal).to_bytes(4, "big") + principal
@@ -66,6 +67,7 @@ def principal_to_text(principal: Principal) -> Text:
     return "-".join(letters[start : start + 5] for start in range(0, len(letters), 5))
 
 
+@defines("http.principal.text")
 def principal_from_text(text: Text) -> Principal:
     """Reads the textual form. Raises `ValueError` for anything that is not exactly the form of a principal."""
     letters = text.replace("-", "").upper()

@@ -7,9 +7,18 @@ from typing import Final
 
 from attrs import frozen
 
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, Text
 
 
+@defines(
+    "http.reject-code.1",
+    "http.reject-code.2",
+    "http.reject-code.3",
+    "http.reject-code.4",
+    "http.reject-code.5",
+    "http.reject-code.6",
+)
 class RejectCode(IntEnum):
     """Why a call was rejected, as a canister or a user sees it. Source: https-interface, reject codes."""
 

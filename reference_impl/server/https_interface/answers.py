@@ -8,6 +8,7 @@ from attrs import frozen
 
 from reference_impl.certification.node_keys import Node
 from reference_impl.certification.signing import SELF_DESCRIBED
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, RequestId, Text
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import Reject, Reply, Response
@@ -48,6 +49,7 @@ def error(status: int, text: Text) -> Answer:
     return Answer(status, text.encode())
 
 
+@defines("http.cbor.form")
 def cbor(fields: Mapping[Text, object]) -> Answer:
     """Success, with a map that says of itself that it is CBOR."""
     return Answer(OK, cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, fields)), CBOR)

@@ -20,6 +20,7 @@ from reference_impl.server.https_interface.answers import (
 from reference_impl.server.https_interface.engine_thread import EngineThread
 from reference_impl.server.https_interface.envelopes import Malformed, state_read_of, submission_of
 from spec.state.request import Endpoint
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, Principal, Text, principal_from_text
 
 STATUS: Final = "/api/v2/status"
@@ -52,8 +53,9 @@ class Target:
     kind: Text
 
 
+@defines("http.principal.text")
 def target_of(path: Text) -> Target | Answer:
-    """What the path names, or why it is none of the interface's."""
+    """What the path names, or why it is none of the interface's. Principals may be in upper case."""
     matched = ROUTE.fullmatch(path)
     if matched is None:
         return error(NOT_FOUND, "There is nothing at this path.")
@@ -62,7 +64,7 @@ def target_of(path: Text) -> Target | Answer:
     if version not in VERSIONS[endpoint, kind]:
         return error(NOT_FOUND, "This version of the interface has no such path.")
     try:
-        return Target(version, endpoint, principal_from_text(matched[3]), kind)
+        return Target(version, endpoint, principal_from_text(matched[3].lower()), kind)
     except ValueError:
         return error(BAD_REQUEST, f"Invalid effective id: {matched[3]!r} is not a principal")
 
@@ -102,8 +104,8 @@ class Endpoints:
                     return await self._engine.ask(lambda engine: handling.answer_query(engine, submission, *where))
                 case _:
                     read = state_read_of(body)
-                    where = (target.effective_id, target.endpoint)
-                    return await self._engine.ask(lambda engine: handling.answer_state_read(engine, read, *where))
+                    place = handling.Place(target.effective_id, target.endpoint, target.version == "v2")
+                    return await self._engine.ask(lambda engine: handling.answer_state_read(engine, read, place))
         except Malformed as problem:
             return error(BAD_REQUEST, f"Malformed request: {problem}")
 

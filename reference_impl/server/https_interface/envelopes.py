@@ -14,6 +14,7 @@ from attrs import frozen
 from reference_impl.authentication.cbor import SELF_DESCRIBED, Item, Tagged, read
 from reference_impl.authentication.requests import Kind, Proof
 from spec.state.request import Request, SenderInfo, SignedRequest, Submission
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.delegations import Delegation, SignedDelegation
 from spec.values.identifiers import ANONYMOUS, MAXIMUM_PRINCIPAL_LENGTH, Blob, Principal, Text
@@ -46,6 +47,7 @@ class StateRead:
     """Of everybody but the anonymous user."""
 
 
+@defines("http.cddl.requests")
 def submission_of(body: Blob, kind: Kind) -> Submission:
     """The call or query in a body; one that bears no signature is the anonymous user's."""
     content, proof = _parts(body, kind, {"canister_id", "method_name", "arg"}, {"nonce", "sender_info"})
@@ -64,6 +66,7 @@ def submission_of(body: Blob, kind: Kind) -> Submission:
     return SignedRequest(request, proof.public_key, proof.signature, proof.delegations)
 
 
+@defines("http.cddl.requests", "http.content.read-state")
 def state_read_of(body: Blob) -> StateRead:
     """The request to read the state in a body."""
     content, proof = _parts(body, Kind.READ_STATE, {"paths"}, {"nonce"})
@@ -83,6 +86,7 @@ def _require_proof(sender: Principal, proof: Proof | None) -> None:
         raise Malformed("the anonymous sender signs nothing")
 
 
+@defines("http.cbor.form")
 def _parts(body: Blob, kind: Kind, required: set[Text], optional: set[Text]) -> tuple[Fields, Proof | None]:
     """Content and proof of an envelope. The content has the fields that all have, those required, and no others."""
     try:

@@ -301,7 +301,13 @@ def test_nodes_of_another_subnet_may_be_asked_for_and_are_not_revealed():
     assert lookup_path((b"subnet", OTHER, b"node", NODE, b"public_key"), tree) == Unknown()
 
 
-@pytest.mark.checklist("def.request-status-tree", "rule.read-state.response", "http.read-state.prefix")
+@pytest.mark.checklist(
+    "def.request-status-tree",
+    "rule.read-state.response",
+    "http.read-state.prefix",
+    "http.error-code",
+    "http.path.request-status.error-code",
+)
 @pytest.mark.parametrize(
     ("status", "leaves"),
     [

@@ -73,7 +73,9 @@ def respond_to_user(state: State, *, message_id: MessageId) -> Step:
 
 
 @transition(title="Request clean up: response dropped", source="abstract-behavior#update-call-request-clean-up")
-@defines("rule.request-cleanup.done", "unspec.env.done-status", "unspec.spont.request-cleanup")
+@defines(
+    "rule.request-cleanup.done", "unspec.env.done-status", "unspec.spont.request-cleanup", "http.lifecycle.retention"
+)
 def request_done(state: State, *, request_id: RequestId) -> Step:
     """The response to a request is no longer kept, but the request is still known."""
     # CONDITIONS
@@ -85,7 +87,7 @@ def request_done(state: State, *, request_id: RequestId) -> Step:
 
 
 @transition(title="Request clean up: request forgotten", source="abstract-behavior#update-call-request-clean-up")
-@defines("rule.request-cleanup.delete", "unspec.spont.request-cleanup")
+@defines("rule.request-cleanup.delete", "unspec.spont.request-cleanup", "http.lifecycle.retention")
 def request_deletion(state: State, *, request_id: RequestId) -> Step:
     """A request that was answered and has expired is forgotten."""
     # CONDITIONS

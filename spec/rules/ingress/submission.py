@@ -129,7 +129,7 @@ def submit_subnet_request(state: State, *, request: Submission, effective_id: Pr
     return received(state, content, effective_id)
 
 
-@defines("rule.submit-call.canister-endpoint", "unspec.env.ingress-expiry-bound", "http.nonce")
+@defines("rule.submit-call.canister-endpoint", "unspec.env.ingress-expiry-bound", "http.nonce", "http.ingress-expiry")
 def require_acceptable_request(state: State, request: Request) -> None:
     """States the conditions that hold for every request."""
     require(len(request.nonce) <= state.profile.limits.nonce, "the nonce is short enough")

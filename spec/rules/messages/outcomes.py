@@ -89,6 +89,7 @@ def task_outcome(
 
 
 @defines("def.query-as-update", "inv.query-discards-state")
+@defines("http.lifecycle.query-as-update")
 def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
     """A query executed as an update: it responds, and changes nothing. Source: abstract-behavior, `query_as_update`."""
     match outcome:

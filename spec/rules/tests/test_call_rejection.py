@@ -87,6 +87,7 @@ OPEN = {
     "unspec.error.empty-canister",
     "unspec.error.low-liquid-balance",
     "inv.sys-unknown-only-bounded-wait",
+    "http.reject-code.6",
 )
 @pytest.mark.parametrize("rule", OPEN)
 def test_a_rejection_whose_code_the_text_leaves_open_bears_any_but_sys_unknown_is_for_bounded_waits(rule):
@@ -119,7 +120,9 @@ def test_a_call_is_not_rejected_as_stopped_if_the_callee_runs_or_is_empty():
     assert is_refused(empty, rule, "the callee has code", message_id=0)
 
 
-@pytest.mark.checklist("rule.reject-call.frozen", "inv.cycles.frozen-no-new-work", "setting.freezing-threshold")
+@pytest.mark.checklist(
+    "rule.reject-call.frozen", "inv.cycles.frozen-no-new-work", "setting.freezing-threshold", "http.reject-code.2"
+)
 def test_a_call_to_a_frozen_canister_is_rejected_with_all_its_cycles():
     state = calling(canister(B, **FROZEN))
     codes = RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN

@@ -43,7 +43,12 @@ def shows(state, status):
     return Step(evolve(state, requests=requests), outputs=(RequestStatusChanged(ID, status),))
 
 
-@pytest.mark.checklist("rule.request-rejection", "inv.ingress.status-monotone", "unspec.spont.request-rejection")
+@pytest.mark.checklist(
+    "rule.request-rejection",
+    "inv.ingress.status-monotone",
+    "unspec.spont.request-rejection",
+    "http.reject-code.1",
+)
 @pytest.mark.parametrize("code", [RejectCode.SYS_FATAL, RejectCode.SYS_TRANSIENT])
 def test_a_received_request_may_be_rejected_with_a_system_error_at_any_time(code):
     state = world(requests=known(Received()), system_time=REQUEST.ingress_expiry + 1)

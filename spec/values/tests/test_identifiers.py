@@ -18,6 +18,7 @@ from spec.values.identifiers import (
 def test_well_known_principals_have_their_texts():
     assert principal_to_text(MANAGEMENT_CANISTER) == "aaaaa-aa"
     assert principal_to_text(ANONYMOUS) == "2vxsx-fae"
+    assert principal_to_text(Principal(b"\xab\xcd\x01")) == "em77e-bvlzu-aq"
     assert principal_to_text(Principal(bytes.fromhex("00000000000000000101"))) == "rwlgt-iiaaa-aaaaa-aaaaa-cai"
 
 
@@ -35,12 +36,15 @@ def test_another_text_is_refused_with_a_reason(text):
         principal_from_text(text)
 
 
+@pytest.mark.checklist("http.principal.classes")
 def test_a_principal_of_thirty_bytes_is_refused():
     with pytest.raises(ValueError, match="length"):
         principal_from_text(principal_to_text(Principal(bytes(30))))
 
 
-def test_derived_principals_tell_their_kind_by_the_last_byte():
+@pytest.mark.checklist("http.principal.classes")
+def test_principals_tell_their_kind_by_the_last_byte():
+    assert (MANAGEMENT_CANISTER, ANONYMOUS) == (b"", b"\x04")
     user = self_authenticating_id(b"a public key")
     assert (len(user), user[-1]) == (29, 2)
     derived = derived_id(user, b"nonce")

@@ -1,5 +1,8 @@
 """Request ids: the example of the interface specification, and what they depend on."""
 
+import hashlib
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
@@ -31,10 +34,18 @@ def test_every_field_matters():
         assert request_id_of({other: value for other, value in EXAMPLE.items() if other != name}) != EXAMPLE_ID
 
 
+@pytest.mark.checklist("http.hash-of-map")
+def test_a_number_is_the_hash_of_its_shortest_leb128():
+    for number, encoded in ((0, "00"), (624485, "e58e26"), (-123456, "c0bb78")):
+        assert hash_of_value(number) == hashlib.sha256(bytes.fromhex(encoded)).digest()
+
+
+@pytest.mark.checklist("http.hash-of-map")
 def test_a_list_is_the_hash_of_the_hashes_of_its_elements():
     assert hash_of_value([b"a", b"b"]) == hash_of_value(hash_of_value(b"a") + hash_of_value(b"b"))
 
 
+@pytest.mark.checklist("http.hash-of-map")
 def test_a_map_inside_a_map_is_hashed_as_a_map():
     inner = {"arg": b"DIDL\0\0"}
     assert hash_of_map({"reply": inner}) == hash_of_map({"reply": inner})

@@ -5,7 +5,7 @@ import pytest
 from attrs import evolve
 
 from reference_impl.server.https_interface.answers import Answer
-from reference_impl.server.https_interface.endpoints import VERSIONS, target_of
+from reference_impl.server.https_interface.endpoints import STATUS, Target, target_of
 from reference_impl.server.https_interface.tests.in_process import (
     COUNTER,
     MINUTE,
@@ -17,6 +17,7 @@ from reference_impl.server.https_interface.tests.in_process import (
     Instance,
     User,
 )
+from spec.reads.endpoints import ENDPOINTS, STATUS_PATH
 from spec.state.request import Endpoint
 from spec.values.identifiers import ANONYMOUS, Principal, principal_to_text
 
@@ -185,6 +186,16 @@ def test_paths_and_methods_that_are_not_of_the_interface_are_told_so(instance, m
     assert instance.request(method, path, b"\xa0").status == status
 
 
+@pytest.mark.checklist("http.principal.text")
+def test_principals_in_paths_may_be_in_upper_case():
+    for text in ("em77e-bvlzu-aq", "EM77E-BVLZU-AQ", "eM77e-BvlZu-aq"):
+        target = target_of(f"/api/v3/canister/{text}/query")
+        assert isinstance(target, Target)
+        assert target.effective_id == b"\xab\xcd\x01"
+    for text in ("em77ebvlzuaq", "em77e-bvlzu-aa", "em77e-bvlz-uaq"):
+        assert isinstance(target_of(f"/api/v3/canister/{text}/query"), Answer)
+
+
 def test_every_version_of_every_request_is_served_and_no_other():
     served = {
         (endpoint, kind, version)
@@ -193,8 +204,9 @@ def test_every_version_of_every_request_is_served_and_no_other():
         for version in ("v1", "v2", "v3", "v4", "v5")
         if not isinstance(target_of(f"/api/{version}/{endpoint.value}/{principal_to_text(SUBNET_ID)}/{kind}"), Answer)
     }
-    assert served == {(*where, version) for where, versions in VERSIONS.items() for version in versions}
-    assert len(served) == 11
+    assert served == {(one.addressed, one.kind.value, one.version) for one in ENDPOINTS}
+    assert STATUS == STATUS_PATH
+    assert all(isinstance(target_of(one.path(SUBNET_ID)), Target) for one in ENDPOINTS)
 
 
 def test_a_body_of_another_type_is_a_bad_request(instance):

@@ -38,7 +38,10 @@ def request_id(instance, user, canister_id, method, argument=b"", **fields):
 
 
 @pytest.mark.checklist(
-    "http.endpoint.call-v3-canister", "http.endpoint.call-v4-canister", "http.path.request-status.reply"
+    "http.endpoint.call-v3-canister",
+    "http.endpoint.call-v4-canister",
+    "http.path.request-status.status",
+    "http.path.request-status.reply",
 )
 @pytest.mark.parametrize("version", ["v3", "v4"])
 def test_a_synchronous_call_is_answered_with_a_certificate_of_its_reply_and_of_the_time(instance, version):

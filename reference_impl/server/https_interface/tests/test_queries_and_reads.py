@@ -46,6 +46,7 @@ def signed_response(instance, user, canister_id, method, argument, fields):
     "http.endpoint.query-v3-canister",
     "http.query.node-signature",
     "http.query.verify-response",
+    "http.domain-separators",
     "http.content.query",
 )
 @pytest.mark.parametrize("version", ["v2", "v3"])
@@ -228,6 +229,16 @@ def test_only_who_called_may_read_how_far_the_call_is_and_only_where_it_was_sent
     assert instance.read(USER, canister_id, path).value(*path, b"status") == b"replied"
     assert instance.read(OTHER, canister_id, path).status == 403
     assert instance.read(USER, other, path).status == 403
+
+
+@pytest.mark.checklist("http.endpoint.read-state-v2-canister", "http.endpoint.read-state-v2-subnet")
+def test_the_deprecated_endpoints_alone_take_requests_for_the_ranges_of_every_subnet(instance):
+    canister_id = instance.created(USER)
+    path = (b"subnet", self_authenticating_id(b"another subnet"), b"canister_ranges")
+    for about, endpoint in ((canister_id, "canister"), (SUBNET_ID, "subnet")):
+        told = instance.read(Anonymous(), about, path, endpoint=endpoint, version="v2")
+        assert lookup_path(path, told.certificate.tree) == Absent()
+        assert instance.read(Anonymous(), about, path, endpoint=endpoint, version="v3").status == 404
 
 
 def test_the_state_of_the_subnet_cannot_be_read_at_another_subnet(instance):
