@@ -4,6 +4,8 @@ import hashlib
 
 from spec.state.label import Label
 from spec.state.state import State
+from spec.values.identifiers import Blob
+from spec.values.quantities import Count
 
 
 def drawn(state: State, label: Label) -> Label:
@@ -13,3 +15,8 @@ def drawn(state: State, label: Label) -> Label:
     choices = label.arguments()
     seed = f"random bytes at {state.system_time} for {choices['message_id']}"
     return Label(label.rule, {**choices, "randomness": hashlib.sha256(seed.encode()).digest()})
+
+
+def drawn_for(number: Count) -> Blob:
+    """The random bytes of a block, other ones for each round."""
+    return hashlib.sha256(f"random bytes of round {number}".encode()).digest()

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from conformance.protocol.interface import Advanced, Claim, Instance, Scheduled, Unsupported
 from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
-from conformance.served.randomness import drawn
+from conformance.served.randomness import drawn, drawn_for
 from conformance.served.specification import SpecificationImplementation
 from spec.machine import candidates, step
 from spec.production.rounds import Batch, Round, RoundState, execute_round, is_quiet
@@ -52,7 +52,7 @@ class RoundsImplementation(SpecificationImplementation):
         if rounds == 0:
             return Advanced(0, self._is_at_rest(), time)
         for done in range(1, rounds + 1):
-            batch = Batch(time, answers=outside_answers(self.current))
+            batch = Batch(time, answers=outside_answers(self.current), randomness=drawn_for(self._rounds.number + 1))
             before = self.current
             self._state, self._rounds, what = execute_round(before, self._rounds, batch)
             self._claims += claims_of(before, what)

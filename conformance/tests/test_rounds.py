@@ -9,6 +9,7 @@ from conformance.commands import run as command_run
 from conformance.reporting.by_round import trace_by_round
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
+from conformance.served import rounds as rounds_served
 from conformance.served.rounds import RoundsImplementation
 from conformance.served.specification import SpecificationImplementation
 from conformance.suite.loading import all_scenarios
@@ -17,6 +18,8 @@ from conformance.suite.scenario import Scenario
 from conformance.suite.scenarios.management_calls import asking, results_in
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
+from spec.production.rounds import Batch, Round, RoundState, execute_round
+from spec.state.state import State
 from spec.values import management
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
@@ -42,6 +45,21 @@ def test_scenarios_are_passed_by_rounds(scenario_id: str) -> None:
     """The judge takes the same labels, so each of them is allowed."""
     case, _ = played(scenario_id)
     assert (case.verdict.name, case.judged_by) == ("pass", "replay")
+
+
+def test_every_round_has_random_bytes_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+
+    def watched(state: State, rounds: RoundState, batch: Batch) -> tuple[State, RoundState, Round]:
+        seen.append(batch.randomness)
+        return execute_round(state, rounds, batch)
+
+    monkeypatch.setattr(rounds_served, "execute_round", watched)
+    monkeypatch.setattr(RoundsImplementation, "_is_at_rest", lambda _: False)
+    implementation = RoundsImplementation()
+    implementation.reset("production", 13, 10**18, ())
+    implementation.advance(3, 10**9)
+    assert len(set(seen)) == len(seen) == 3
 
 
 @pytest.mark.deep

@@ -2,7 +2,8 @@
 How large the parts of a module may be for the engine that production compiles it with.
 
 The interface specification leaves them open. Most are checked while a module is decoded (`spec.wasm.decoding_limits`);
-here are the others. Source: the implementation limits of the validator `wasmparser`, which production's engine uses.
+here are the others. Source: the implementation limits of the validator `wasmparser`, which production's engine uses;
+ours#sizes-of-modules.
 """
 
 from collections.abc import Iterator
@@ -15,6 +16,9 @@ from spec.wasm.syntax import ExternalKind, Module
 NAME: Final[ByteCount] = 100_000
 """Names of imports, exports and custom sections."""
 
+TYPES: Final[Count] = 900_000
+"""Ours: `wasmparser` has a million, counted after the embedder has added types of its own."""
+
 TYPE_SIZE: Final[Count] = 999_999
 """Of the type of a module: see `type_size`."""
 
@@ -22,6 +26,7 @@ TYPE_SIZE: Final[Count] = 999_999
 def engine_violation(module: Module) -> Text | None:
     """The first limit that a decoded module does not keep to."""
     for what, number, limit in (
+        ("types", len(module.types), TYPES),
         ("parts in the type of the module", type_size(module), TYPE_SIZE),
         ("bytes in a name", max((len(name.encode()) for name in _names(module)), default=0), NAME),
     ):

@@ -13,7 +13,7 @@ from typing import Final
 from attrs import evolve
 
 from spec.values.leb128 import encode_unsigned
-from spec.wasm.decoding_limits import MAXIMUM_CONSTANT_INSTRUCTIONS
+from spec.wasm.decoding_limits import MAXIMUM_BRANCH_TARGETS, MAXIMUM_CONSTANT_INSTRUCTIONS
 from spec.wasm.opcodes import BY_ENCODING, FIRST_RELAXED_SIMD, OPCODES, UNSUPPORTED
 from spec.wasm.reader import VALUE_TYPES, Malformed, Reader, TooLarge
 from spec.wasm.syntax import BlockType, Expression, Immediates, Instruction, Opcode
@@ -103,7 +103,7 @@ def decode_instruction(reader: Reader) -> Instruction:
         case kind if kind in SINGLE_INDEX:
             return Instruction(opcode, index=reader.unsigned())
         case Immediates.LABELS:
-            labels = reader.vector(reader.unsigned)
+            labels = reader.limited_vector(reader.unsigned, "targets of a branch table", MAXIMUM_BRANCH_TARGETS)
             return Instruction(opcode, labels=(*labels, reader.unsigned()))
         case Immediates.TYPES:
             return Instruction(opcode, types=reader.vector(reader.value_type))

@@ -19,6 +19,9 @@ MAXIMUM_SEGMENTS: Final = 100_000
 MAXIMUM_FUNCTION_BODY: Final = 7_654_321
 """In bytes, locals included."""
 
+MAXIMUM_BRANCH_TARGETS: Final = 65_520
+"""Of one `br_table`, without the default. The compiler of production's engine compiles no more."""
+
 MAXIMUM_CONSTANT_INSTRUCTIONS: Final = 1_000
 """Ours: only expressions of one instruction and the end are valid."""
 

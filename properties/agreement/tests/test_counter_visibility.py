@@ -5,8 +5,9 @@ import wasmtime
 from attrs import evolve
 
 from properties.agreement.modules import ModulePair, load_pair, running_canister
-from spec.canister.outcome import Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Closure, Outcome, Returned, Trapped, TrapReason
 from spec.profile import load_profile
+from spec.values.rejects import Reply
 
 PROFILE = load_profile()
 ENVIRONMENT = running_canister(PROFILE)
@@ -154,3 +155,25 @@ def test_functions_with_all_locals_that_there_may_be_are_counted(locals_beside):
         (if (local.get $i) (then (call $f (i32.sub (local.get $i) (i32.const 1))) (call $see))) (nop))
       (func (export "canister_update go") (call $f (i32.const 3)) (call $see))"""
     assert isinstance(run(loaded(text)), Returned)
+
+
+CLEANING = """(import "ic0" "performance_counter" (func $counter (param i32) (result i64)))
+    (global $own (mut i64) (i64.const 0)) (global $in_context (mut i64) (i64.const 0))
+    (table 2 funcref) (elem (i32.const 0) $cleans $traps)
+    (func $cleans (param i32)
+      (global.set $own (call $counter (i32.const 0))) (global.set $in_context (call $counter (i32.const 1))))
+    (func $traps (param i32) (local $i i32) (local.set $i (i32.const 1000))
+      (loop $next (br_if $next (local.tee $i (i32.sub (local.get $i) (i32.const 1))))) unreachable)"""
+
+
+def test_a_cleanup_is_not_told_what_the_callback_before_it_used() -> None:
+    """Counter 1 shows what earlier messages of the call context used, and this execution."""
+    pair = load_pair(bytes(wasmtime.wat2wasm(f"(module {CLEANING})")), PROFILE)
+    assert pair is not None
+    callback = Callback(Closure(1, 0), Closure(1, 0), Closure(0, 0))
+    environment = evolve(ENVIRONMENT, call_context_instructions=5_000)
+    outcome = pair.callback(callback, Reply(b""), pair.initial_state(), environment)
+    assert isinstance(outcome, Returned)
+    own, in_context = outcome.new_state.globals[:2]
+    assert own + 5_000 < in_context < 6_000
+    assert outcome.instructions_used > own + 7_000

@@ -1,12 +1,13 @@
 """Which modules are valid: both engines decide alike, and as is said here."""
 
 import gzip
+import resource
 
 import pytest
 import wasmtime
 from attrs import evolve
 
-from properties.agreement.modules import ModulePair, load_pair
+from properties.agreement.modules import ModulePair, load_pair, running_canister
 from spec.profile import load_profile
 from spec.system_api.complexity import complexity
 from spec.values.containers import Map
@@ -307,3 +308,66 @@ def test_metadata_are_few_small_and_named_once() -> None:
     assert not is_valid(two, custom_sections_size=14)
     assert not is_valid(binary("") + section("icp:private custom1") + section("icp:public custom1"))
     assert not is_valid(binary("") + section("icp:dummy custom3"))
+
+
+# How large the parts of a module may be. Source: errata, sizes of modules.
+
+
+def unsigned(number: int) -> bytes:
+    low, high = number & 0x7F, number >> 7
+    return bytes([low | 0x80]) + unsigned(high) if high else bytes([low])
+
+
+def part(number: int, content: bytes) -> bytes:
+    return bytes([number]) + unsigned(len(content)) + content
+
+
+def function(code: bytes) -> bytes:
+    """A module of one function that is the method `go`."""
+    body = b"\0" + code + b"\x0b"
+    name = b"canister_update go"
+    export = b"\x01" + bytes([len(name)]) + name + b"\0\0"
+    return CODE + part(7, export) + part(10, b"\x01" + unsigned(len(body)) + body)
+
+
+TABLES = "(table 5000000 funcref) (table {} funcref)"
+
+
+@pytest.mark.parametrize(
+    ("largest", "too_large"),
+    [
+        (binary(TABLES.format(5_000_000)), binary(TABLES.format(5_000_001))),
+        (EMPTY + section("") * 100_000, EMPTY + section("") * 100_001),
+        (
+            function(b"\x41\0\x0e" + unsigned(65_520) + bytes(65_521)),
+            function(b"\x41\0\x0e" + unsigned(65_521) + bytes(65_522)),
+        ),
+    ],
+    ids=["elements in tables", "custom sections", "targets of a branch table"],
+)
+def test_parts_of_a_module_are_so_large_and_no_larger(largest: bytes, too_large: bytes) -> None:
+    assert is_valid(largest)
+    assert not is_valid(too_large)
+
+
+@pytest.mark.deep
+def test_a_module_has_no_more_than_900_000_types() -> None:
+    assert is_valid(EMPTY + part(1, unsigned(900_000) + b"\x60\0\0" * 900_000))
+    assert not is_valid(EMPTY + part(1, unsigned(900_001) + b"\x60\0\0" * 900_001))
+
+
+@pytest.mark.parametrize(
+    "instruction", [b"\0", b"\x0f", b"\x02\x40\0\x0b" + b"\1" * 60], ids=["unreachable", "return", "blocks"]
+)
+def test_code_that_control_never_comes_to_may_be_long(instruction: bytes) -> None:
+    pair = load_pair(function(b"\x0f" + instruction * (240_000 // len(instruction))), PROFILE)
+    assert pair is not None
+    assert pair.update("go", pair.initial_state(), running_canister(PROFILE)).instructions_used == 2
+
+
+def test_a_passive_segment_of_many_elements_takes_little_memory() -> None:
+    """The engine would take two kilobytes for each element."""
+    segment = part(9, b"\x01\x01\0" + unsigned(500_000) + bytes(500_000))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert is_valid(CODE + segment + FUNCTION)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 400_000

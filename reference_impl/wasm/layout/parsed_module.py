@@ -1,11 +1,12 @@
 """A module taken apart: what the rewriting, the requirements and the runtime need to know of it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Final
 
 from attrs import define, field, frozen
 
-from reference_impl.wasm.layout.encoding import Malformed, Reader, sections
+from reference_impl.wasm.layout.encoding import Malformed, Reader, sections, unsigned, vector
 
 CUSTOM, TYPE, IMPORT, FUNCTION, TABLE, MEMORY, GLOBAL, EXPORT, START, ELEMENT, CODE, DATA, DATA_COUNT = range(13)
 """The ids of the sections."""
@@ -16,6 +17,9 @@ F32: Final = 0x7D
 F64: Final = 0x7C
 V128: Final = 0x7B
 FUNCREF: Final = 0x70
+
+DECLARATIVE: Final = b"\x03\x00"
+"""How an element segment begins that declares functions."""
 
 KIND_FUNCTION, KIND_TABLE, KIND_MEMORY, KIND_GLOBAL = range(4)
 
@@ -91,6 +95,11 @@ class ElementSegment:
     table: int
     offset: int | None
     length: int
+    written: bytes
+    """
+    As it stands in a module that runs. Of one that is not active it is enough that its functions are declared, each
+    once: no canister can take elements from it, and the engine would need kilobytes for each.
+    """
 
 
 @define
@@ -245,6 +254,7 @@ def _read_start(parsed: ParsedModule, reader: Reader) -> None:
 
 def _read_elements(parsed: ParsedModule, reader: Reader) -> None:
     for _ in range(reader.unsigned()):
+        start = reader.position
         flags = reader.unsigned()
         is_active, has_expressions = not flags & 1, bool(flags & 4)
         table = reader.unsigned() if is_active and flags & 2 else 0
@@ -252,10 +262,16 @@ def _read_elements(parsed: ParsedModule, reader: Reader) -> None:
         if flags & 3:
             reader.byte()
         length = reader.unsigned()
-        for _ in range(length):
-            function = _read_reference(reader) if has_expressions else reader.unsigned()
-            parsed.has_imports_in_table |= function is not None and function < len(parsed.imports)
-        parsed.element_segments.append(ElementSegment(table, offset, length))
+        read: Callable[[], int | None] = partial(_read_reference, reader) if has_expressions else reader.unsigned
+        functions = {function for _ in range(length) if (function := read()) is not None}
+        parsed.has_imports_in_table |= any(function < len(parsed.imports) for function in functions)
+        written = reader.content[start : reader.position] if is_active else _declared(functions)
+        parsed.element_segments.append(ElementSegment(table, offset, length, written))
+
+
+def _declared(functions: Iterable[int]) -> bytes:
+    """A declarative segment."""
+    return DECLARATIVE + vector([unsigned(function) for function in sorted(functions)])
 
 
 def _read_data_count(parsed: ParsedModule, reader: Reader) -> None:

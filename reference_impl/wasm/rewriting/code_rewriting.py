@@ -47,6 +47,11 @@ _GROW: Final = 0x40
 _GROWING: Final = re.compile(rb"\x40")
 _CLOSING: Final = re.compile(rb"[\x00\x03-\x05\x0b-\x0f\x12\x13]")
 """loop, if, else, end, br, br_if, br_table, return, unreachable, return_call, return_call_indirect. Source: S3."""
+_GOING_AWAY: Final = b"\x00\x0c\x0e\x0f\x12\x13"
+"""Of these, those after which control does not go on."""
+_OPENING_BLOCKS: Final = b"\x03\x04"
+_ELSE, _END = 0x05, 0x0B
+_LEAVING_BLOCKS: Final = bytes([_ELSE, _END])
 _BRANCH_TABLE: Final = 0x0E
 _CALL, _CALL_INDIRECT = 0x10, 0x11
 _REWRITTEN: Final = re.compile(rb"[\x10\x11\xfc]")
@@ -244,6 +249,7 @@ class CodeWriter:
         for position in dynamic:
             extra.setdefault(position, 0)
         start, cost, is_checked = 0, 1, True
+        blocks_in_dead_code = None
         for match in _CLOSING.finditer(opcodes):
             end = match.end()
             segment = self._segment(opcodes[start:end])
@@ -253,11 +259,24 @@ class CodeWriter:
                 inside = [position for position in range(start, end) if position in extra]
                 cost += sum(extra[position] for position in inside)
                 charged_inside = [position for position in inside if position != start and position in dynamic]
+            if is_checked or cost:
+                self.count += _INJECTED_CHECKED if is_checked else _INJECTED_UNCHECKED
+            closing = opcodes[end - 1]
+            if blocks_in_dead_code is not None:
+                # Control never comes here: only the end of the block around is written, or its other part.
+                blocks_in_dead_code += segment.blocks
+                if blocks_in_dead_code == 0 and closing in _LEAVING_BLOCKS:
+                    written += (counter.close(tokens[end - 1]), tokens[end - 1])
+                    blocks_in_dead_code = None
+                elif closing in _OPENING_BLOCKS:
+                    blocks_in_dead_code += 1
+                elif closing == _END:
+                    blocks_in_dead_code -= 1
+                start, cost, is_checked = end, 0, segment.begins_loop
+                continue
             # Source: D5. At one position, the dynamic charge comes before that of the segment.
             if start in dynamic:
                 written += (counter.show(), dynamic[start])
-            if is_checked or cost:
-                self.count += _INJECTED_CHECKED if is_checked else _INJECTED_UNCHECKED
             written.append(counter.charge(cost, is_checked, segment, bool(charged_inside)))
             for position in charged_inside:
                 written.extend(tokens[start:position])
@@ -266,6 +285,7 @@ class CodeWriter:
             written.extend(tokens[start : end - 1])
             written += (counter.close(tokens[end - 1]), tokens[end - 1])
             start, cost, is_checked = end, 0, segment.begins_loop
+            blocks_in_dead_code = 0 if closing in _GOING_AWAY else None
 
     def _segment(self, opcodes: bytes) -> Segment:
         segment = self.segments.get(opcodes)

@@ -279,9 +279,11 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
     }
     if parsed.memory or places.fast:
         new_sections[MEMORY] = _memory_section(parsed, bounds.memory_pages, bool(places.fast))
+    if parsed.element_segments:
+        new_sections[ELEMENT] = vector([one.written for one in parsed.element_segments])
     if parsed.data_segments:
         new_sections[DATA] = _data_section(parsed)
-    kept = {key: parsed.raw_sections[key] for key in (IMPORT, TABLE, ELEMENT, DATA_COUNT) if key in parsed.raw_sections}
+    kept = {key: parsed.raw_sections[key] for key in (IMPORT, TABLE, DATA_COUNT) if key in parsed.raw_sections}
     new_sections.update(kept)
     if asks:
         new_sections[TABLE] = _extended(parsed, TABLE, [_TABLE_OF_ONE])

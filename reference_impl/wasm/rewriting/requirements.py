@@ -33,7 +33,9 @@ ENTRY_POINTS: Final = frozenset(
     }
 )
 LARGEST_TABLE: Final = 10_000_000
-"""Elements. Source: the limit that WebAssembly engines share."""
+"""Elements of all tables together. Source: errata, how large the parts of a module may be; so are the next two."""
+MOST_TYPES: Final = 900_000
+MOST_CUSTOM_SECTIONS: Final = 100_000
 METHOD_KINDS: Final = ("canister_update ", "canister_query ", "canister_composite_query ")
 PUBLIC, PRIVATE = "icp:public ", "icp:private "
 _NOTHING: Final = FunctionType(b"", b"")
@@ -96,9 +98,14 @@ def check_sizes(parsed: ParsedModule, limits: Limits) -> None:
         if parsed.globals[index].value_type not in VALUE_SIZES:
             raise Malformed("a global that is mutable or exported holds a reference")
     _check_memory(parsed, limits)
-    for table in parsed.tables:
-        if table.limits.minimum > LARGEST_TABLE:
-            raise Malformed(f"a table starts with {table.limits.minimum} elements, more than {LARGEST_TABLE}")
+    elements = sum(table.limits.minimum for table in parsed.tables)
+    for what, number, limit in (
+        ("elements in tables", elements, LARGEST_TABLE),
+        ("types", len(parsed.types), MOST_TYPES),
+        ("custom sections", len(parsed.custom_sections), MOST_CUSTOM_SECTIONS),
+    ):
+        if number > limit:
+            raise Malformed(f"the module has {number} {what}, more than {limit}")
     for segment in parsed.element_segments:
         limit = parsed.tables[segment.table].limits.minimum if segment.offset is not None else 0
         if segment.offset is not None and segment.offset + segment.length > limit:

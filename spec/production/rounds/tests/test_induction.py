@@ -28,7 +28,7 @@ from spec.rules.tests.worlds import (
     returns,
     world,
 )
-from spec.state.canister import StopCall, Stopping
+from spec.state.canister import StopCall, Stopped, Stopping
 from spec.state.message import ResponseMessage
 from spec.state.origin import Deadline, Expired
 from spec.state.request import KnownRequest, Processing, Received, Rejected, Replied
@@ -273,3 +273,18 @@ def test_a_response_whose_call_has_expired_is_dropped_wherever_it_is(place):
     rounds = RoundState(waiting=Map.of([(0, Waiting(B, place))]))
     played = Played(world((A, canister(A)), messages=(response,)), rounds).round()
     assert played.rules() == ["drop_expired_message"]
+
+
+# Calls to canisters that have stopped
+
+
+@pytest.mark.parametrize("is_started", [False, True])
+def test_a_call_to_a_stopped_canister_is_rejected_at_its_turn_unless_it_was_started_before(is_started):
+    """Production rejects it before; the text admits both. Errata: rounds-and-slices."""
+    stopped = doing(B, go=returns(response=Reply(b"late")), settings={"status": Stopped()})
+    known = {"messages": (a_call(B),), "call_contexts": contexts(a_context(A))}
+    start = management.encode_arguments(management.CanisterIdArguments(B))
+    starting = Ingress(a_request(MANAGEMENT_CANISTER, "start_canister", start), B)
+    played = Played(world(doing(A, callback=returns()), stopped, **known)).round(*[starting] * is_started)
+    taken = ("call_context_creation", "reject_call_to_stopped_canister")
+    assert [rule for rule in played.rules() if rule in taken] == [taken[0 if is_started else 1]]
