@@ -142,6 +142,11 @@ def memory_cost(fees: Fees, memory: ByteCount, duration: Seconds, subnet_size: C
     return scale(fees, memory * fees.storage_per_gib_second * duration // GIBIBYTE, subnet_size)
 
 
+def base_cost(fees: Fees, duration: Seconds, subnet_size: Count) -> Cycles:
+    """What every canister pays over time, as each has a history, and so uses memory."""
+    return scale(fees, fees.base_per_second * duration, subnet_size)
+
+
 def compute_cost(fees: Fees, compute_allocation: Percent, duration: Seconds, subnet_size: Count) -> Cycles:
     """The price of a compute allocation over time."""
     return scale(fees, fees.compute_allocation_per_second * duration * compute_allocation, subnet_size)
@@ -156,8 +161,10 @@ def idle_cycles_burned_per_day(
 ) -> Cycles:
     """What a canister pays in a day in which it does nothing. The larger of allocation and usage of memory counts."""
     memory = larger(memory_allocation, memory_usage)
-    return memory_cost(fees, memory, SECONDS_PER_DAY, subnet_size) + compute_cost(
-        fees, compute_allocation, SECONDS_PER_DAY, subnet_size
+    return (
+        memory_cost(fees, memory, SECONDS_PER_DAY, subnet_size)
+        + base_cost(fees, SECONDS_PER_DAY, subnet_size)
+        + compute_cost(fees, compute_allocation, SECONDS_PER_DAY, subnet_size)
     )
 
 

@@ -54,6 +54,8 @@ class Fees:
     """Per percent and second."""
     storage_per_gib_second: Cycles
     """Per 2^30 bytes and second."""
+    base_per_second: Cycles
+    """Per canister, whatever it has."""
     storage_reservation_period: Seconds
     """At full use of the subnet, growth reserves the storage fee of this period."""
     ecdsa_signature: Cycles
@@ -250,6 +252,8 @@ class Rounds:
     """So long a call waits for a canister to stop. Checklist: `unspec.env.stop-timeout`."""
     charge_interval: Seconds
     """Storage and compute are charged when so much time has passed."""
+    charge_rounds: Divisor
+    """And then only in a round whose number is a multiple of this, or that ends with a checkpoint."""
     answer_lifetime: Seconds
     """So long the answer to a request is kept."""
 

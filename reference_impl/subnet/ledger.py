@@ -85,7 +85,8 @@ class Ledger:
     def idle_per_day(self, compute: Percent, allocated: ByteCount, used: ByteCount) -> Cycles:
         """What a canister that does nothing pays a day."""
         storage = self._storage(max(allocated, used), SECONDS_PER_DAY)
-        return storage + self._scale(self._fees.compute_allocation_per_second * SECONDS_PER_DAY * compute)
+        base = self._scale(self._fees.base_per_second * SECONDS_PER_DAY)
+        return storage + base + self._scale(self._fees.compute_allocation_per_second * SECONDS_PER_DAY * compute)
 
     def freezing_limit(self, compute: Percent, allocated: ByteCount, used: ByteCount, threshold: Seconds) -> Cycles:
         """What a canister must hold not to be frozen."""

@@ -9,6 +9,7 @@ from jsonschema import Draft202012Validator
 
 from spec.profile import PROFILES, SCHEMA, ProfileError, bundled_profiles, known_profiles, load_profile
 
+NEWER = "production-2026-08"
 PRODUCTION = (PROFILES / "production.toml").read_text()
 
 
@@ -29,7 +30,7 @@ def test_the_schema_beside_the_profiles_is_current() -> None:
 
 
 def test_the_bundled_profiles_can_be_read() -> None:
-    assert bundled_profiles() == ("production", "small-world")
+    assert bundled_profiles() == ("production", "production-2026-08", "small-world")
     assert {name: profile.name for name, profile in known_profiles().items()} == {
         name: name for name in bundled_profiles()
     }
@@ -41,6 +42,20 @@ def test_the_small_world_has_the_prices_of_production_and_no_larger_limits() -> 
     limits, larger = asdict(small.limits), asdict(production.limits)
     assert {name for name in limits if limits[name] > larger[name]} == set()
     assert limits["message_instructions"] < larger["message_instructions"]
+
+
+def test_newer_production_differs_in_figures_that_are_marked_with_their_source() -> None:
+    older, newer = (asdict(load_profile(name)) for name in ("production", NEWER))
+    changed = {
+        key
+        for table in ("fees", "limits", "defaults", "rounds", "capacities")
+        for key, value in newer[table].items()
+        if value != older[table][key]
+    }
+    assert changed == {"base_per_second", "environment_variables", "charge_rounds", "canisters"}
+    lines = (PROFILES / f"{NEWER}.toml").read_text().splitlines()
+    marked = {line.split(" = ")[0] for line in lines if "# UNSURE. Pull request " in line}
+    assert marked == changed
 
 
 def test_a_file_is_a_profile_of_its_name(tmp_path: Path) -> None:
@@ -86,7 +101,10 @@ def test_text_that_is_not_utf_8_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ("nowhere", "nowhere: no such profile; there are production, small-world, and files NAME.toml"),
+        (
+            "nowhere",
+            "nowhere: no such profile; there are production, production-2026-08, small-world, and files NAME.toml",
+        ),
         ("nowhere.toml", "nowhere.toml: there is no such file"),
         ("../profiles/nowhere", "../profiles/nowhere: no such profile"),
     ],

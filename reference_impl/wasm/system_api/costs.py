@@ -75,7 +75,8 @@ def daily_burn(wasm_state_size: ByteCount, environment: Environment) -> Cycles:
     billed = max(environment.memory_allocation, usage)
     memory = scale(billed * fees.storage_per_gib_second * SECONDS_PER_DAY // GIB, environment)
     allocation = fees.compute_allocation_per_second * SECONDS_PER_DAY * environment.compute_allocation
-    return memory + scale(allocation, environment)
+    base = fees.base_per_second * SECONDS_PER_DAY
+    return memory + scale(base, environment) + scale(allocation, environment)
 
 
 def burn_in_freezing_threshold(daily: Cycles, messages_size: ByteCount, environment: Environment) -> Cycles:

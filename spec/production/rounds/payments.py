@@ -74,12 +74,18 @@ def resources_paid(progress: Progress) -> Progress:
         progress = paid(progress, canister_id, record.unpaid)
         progress = progress.with_record(canister_id, evolve(record, unpaid=0))
         seconds = (progress.state.system_time - record.charged_until) // NANOSECONDS_PER_SECOND
-        if seconds < progress.state.profile.rounds.charge_interval:
+        if seconds < progress.state.profile.rounds.charge_interval or not is_charging(progress):
             continue
         progress = paid_for(progress, canister_id, seconds)
         charged = evolve(progress.record(canister_id), charged_until=progress.state.system_time)
         progress = progress.with_record(canister_id, charged)
     return followed(progress)
+
+
+def is_charging(progress: Progress) -> bool:
+    """Canisters pay for time in this round, if enough has passed."""
+    number, rounds = progress.rounds.number, progress.state.profile.rounds
+    return number % rounds.charge_rounds == 0 or number % rounds.checkpoint_interval == 0
 
 
 def paid_for(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> Progress:
@@ -94,13 +100,14 @@ def paid_for(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> P
 
 
 def price_of(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> Cycles:
-    """The price of storage, of the memory of messages, and of compute for some time. Each is rounded by itself."""
+    """The price of storage, of being there, of the memory of messages, and of compute for some time, each rounded."""
     state = progress.state
     canister, prices = state.canisters[canister_id], state.profile.fees
     size = canister.subnet.subnet_size
     messages = message_memory_of(state, canister_id, progress.under_way())
     return (
         fees.memory_cost(prices, allocated_memory(state.profile, canister), seconds, size)
+        + fees.base_cost(prices, seconds, size)
         + fees.memory_cost(prices, messages, seconds, size)
         + fees.compute_cost(prices, canister.settings.compute_allocation, seconds, size)
     )

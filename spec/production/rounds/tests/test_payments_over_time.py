@@ -5,6 +5,7 @@ from attrs import evolve
 
 from spec.canister.wasm_state import WasmState
 from spec.production.rounds.tests.playing import Played, asking
+from spec.profile import load_profile
 from spec.rules.resources import memory_usage
 from spec.rules.tests.worlds import NOW, PROFILE, A, a_request, canister, module, refusal, world
 from spec.state.canister import Code, Empty
@@ -93,3 +94,17 @@ def test_a_canister_whose_cycles_are_reserved_is_kept_as_long_as_one_whose_are_n
         assert isinstance(after_ten_seconds(last).code, Code)
         too_little = evolve(paying, balance=min(balance, price - 1), reserved_balance=min(reserved, price - 1))
         assert after_ten_seconds(too_little).code == Empty()
+
+
+# Newer production
+
+
+@pytest.mark.parametrize(("rounds", "seconds"), [(49, 0), (50, 500), (99, 500), (100, 1_000)])
+def test_newer_production_charges_every_50_rounds_for_all_that_time_and_for_being_there(rounds, seconds):
+    newer = load_profile("production-2026-08")
+    paying = canister(A, memory_allocation=2**30, balance=10**12)
+    played = Played(evolve(world((A, paying)), profile=newer))
+    for _ in range(rounds):
+        played = played.round(seconds=10)
+    price = (GIBIBYTE_FOR_TEN_SECONDS // 10 + 10_000) * seconds
+    assert played.state.canisters[A].balance == 10**12 - price
