@@ -8,7 +8,7 @@ from attrs import asdict, evolve, frozen
 from reference_impl.management import methods as management
 from reference_impl.management import outside_calls
 from reference_impl.management.installation import GROWTHS
-from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed, WorldFailed
+from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed, ManagementCall, WorldFailed
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.messages.choices import Choices
 from reference_impl.messages.message_execution import execute_pending
@@ -84,15 +84,25 @@ def management_call_rejection(
     if call.message.method_name == "install_code":
         call = evolve(call, choices=growths)
     match management.verdict_on(instance, call):
-        case Reject() as reject:
-            logged = None
-        case HooksFailed(reject=reject) as logged:
-            pass
+        case (Reject() | HooksFailed()) as verdict:
+            return _rejected(instance, call, verdict, code, keeps_logs, system_records)
         case _:
             return NotTaken("nothing is wrong with the call")
+
+
+def _rejected(
+    instance: SubnetInstance,
+    call: ManagementCall,
+    verdict: Reject | HooksFailed,
+    code: int,
+    keeps_logs: bool,
+    system_records: tuple[Blob | None, ...],
+) -> NotTaken | None:
     fault = delivery.code_fault(call.message, code)
     if fault is not None:
         return fault
+    logged = verdict if isinstance(verdict, HooksFailed) else None
+    reject = verdict.reject if isinstance(verdict, HooksFailed) else verdict
     entries = logged.logs if logged is not None and keeps_logs else ()
     if not Choices(system_records=system_records).fit(entries):
         return NotTaken("the log has no place for the records of the system")
@@ -231,12 +241,12 @@ def take_management_call(instance: SubnetInstance, message_id: int) -> None:
         case Reject() as reject:
             management.reject_management_call(instance, call, reject)
             instance.recorder.close(Label(REJECTION, {"message_id": message_id, "code": int(reject.code)}))
-        case HooksFailed(reject=reject, logs=logs):
-            longest = longest_record(instance.profile.limits)
-            records = records_of(logs, OUTSIDE, longest)
+        case HooksFailed(reject=reject, logs=logs) as failed:
+            records = records_of(logs, OUTSIDE, longest_record(instance.profile.limits)) if logs else ()
+            refused = _rejected(instance, call, failed, int(reject.code), bool(logs), records)
+            assert refused is None, "the engine's own choices fit"
             kept: dict[str, object] = {"keeps_logs": True, "system_records": records} if logs else {}
-            taken = take(instance, Label(REJECTION, {"message_id": message_id, "code": int(reject.code), **kept}))
-            assert taken is None, "the hooks fail again"
+            instance.recorder.close(Label(REJECTION, {"message_id": message_id, "code": int(reject.code), **kept}))
         case WorldFailed(code=code):
             take(instance, Label("outside_call_failure", {"message_id": message_id, "code": int(code)}))
         case DoesNotFit(because=because):

@@ -7,6 +7,7 @@ from conformance.canisters import scripted as s
 from conformance.canisters.library import load
 from conformance.canisters.scripted import program
 from properties.agreement.stage import ALICE, Stage
+from reference_impl.wasm.running import runtime
 from spec.state.label import Label
 from spec.state.request import Rejected, Replied
 from spec.values.identifiers import MANAGEMENT_CANISTER
@@ -168,3 +169,18 @@ def test_a_call_that_creates_a_canister_is_not_rejected_whatever_is_refused_to_h
     assert not take(stage, REJECTION, message_id, refused_growths=(0,))
     stage.lockstep.settle()
     assert isinstance(stage.state.requests[request_id].status, Replied)
+
+
+def test_the_hooks_of_an_installation_that_fails_run_once_where_the_engine_chooses(stage, monkeypatch):
+    """Not once to find out, and once more to be rejected."""
+    hooks = []
+    execute = runtime.execute
+
+    def watched(*given):
+        hooks.append(given)
+        return execute(*given)
+
+    about_to_install(stage, program(ic0.debug_print(b"printed"), ic0.trap(b"no")), InstallMode())
+    monkeypatch.setattr(runtime, "execute", watched)
+    stage.lockstep.engine.drain()
+    assert len(hooks) == 1

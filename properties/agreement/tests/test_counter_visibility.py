@@ -176,4 +176,4 @@ def test_a_cleanup_is_not_told_what_the_callback_before_it_used() -> None:
     assert isinstance(outcome, Returned)
     own, in_context = outcome.new_state.globals[:2]
     assert own + 5_000 < in_context < 6_000
-    assert outcome.instructions_used > own + 7_000
+    assert outcome.instructions_used > own + 6_000

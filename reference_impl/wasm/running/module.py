@@ -9,12 +9,12 @@ import wasmtime
 from attrs import evolve, frozen
 
 from reference_impl.wasm.instances.instance import CompiledModule
-from reference_impl.wasm.instances.wasmtime_engine import accepting_engine, compile_module, engine
+from reference_impl.wasm.instances.wasmtime_engine import accepting_engine, engine
 from reference_impl.wasm.layout.encoding import Malformed
 from reference_impl.wasm.layout.parsed_module import F32, F64, I32, I64, KIND_FUNCTION, V128, ParsedModule, parse
 from reference_impl.wasm.layout.system_functions import Context
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
-from reference_impl.wasm.rewriting.instrument import instrument
+from reference_impl.wasm.rewriting.instrument import Instrumented, instrument
 from reference_impl.wasm.rewriting.requirements import (
     CustomSections,
     Methods,
@@ -25,7 +25,7 @@ from reference_impl.wasm.rewriting.requirements import (
     most_pages,
     unpacked,
 )
-from reference_impl.wasm.running import runtime
+from reference_impl.wasm.running import kept_modules, runtime
 from reference_impl.wasm.running.runtime import Entry, Given
 from reference_impl.wasm.system_api.functions import linker
 from spec.canister.environment import Caller, Environment
@@ -384,7 +384,7 @@ def load_module(raw: Blob, profile: Profile) -> WasmtimeModule | MalformedModule
             _cache.move_to_end(key)
             return known
     try:
-        module = _load(raw, profile.limits)
+        module = _load(raw, key[0], profile.limits)
     except Malformed as problem:
         return MalformedModule(str(problem))
     with _cache_lock:
@@ -394,7 +394,7 @@ def load_module(raw: Blob, profile: Profile) -> WasmtimeModule | MalformedModule
     return module
 
 
-def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
+def _load(raw: Blob, digest: bytes, limits: Limits) -> WasmtimeModule:
     binary = unpacked(raw, limits)
     try:
         wasmtime.Module.validate(accepting_engine(), binary)
@@ -406,11 +406,7 @@ def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
     methods = exported_methods(parsed, limits)
     custom_sections = canister_sections(parsed, limits)
     bounds = Bounds(most_pages(parsed, limits), limits.function_instructions, limits.function_complexity)
-    instrumented = instrument(parsed, bounds)
-    try:
-        compiled = compile_module(instrumented.binary, instrumented.is_hard_to_compile)
-    except wasmtime.WasmtimeError as problem:
-        raise Malformed(f"the engine cannot compile the module: {_one_line(problem)}") from None
+    instrumented, compiled = kept_modules.kept(digest, bounds) or _compiled(digest, parsed, bounds)
     return WasmtimeModule(
         compiled=CompiledModule(parsed, bounds, instrumented, compiled, linker(engine(), parsed.has_64_bit_memory)),
         methods=methods,
@@ -419,6 +415,14 @@ def _load(raw: Blob, limits: Limits) -> WasmtimeModule:
         initial_heap=_initial_heap(parsed),
         initial_globals=tuple(parsed.globals[index].initial for index in parsed.persistent_globals()),
     )
+
+
+def _compiled(digest: bytes, parsed: ParsedModule, bounds: Bounds) -> tuple[Instrumented, wasmtime.Module]:
+    instrumented = instrument(parsed, bounds)
+    try:
+        return instrumented, kept_modules.compiled(digest, bounds, instrumented)
+    except wasmtime.WasmtimeError as problem:
+        raise Malformed(f"the engine cannot compile the module: {_one_line(problem)}") from None
 
 
 def _one_line(problem: Exception) -> str:
