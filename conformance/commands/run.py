@@ -1,6 +1,7 @@
-"""`icspec run`: plays scenario files on the specification and on an implementation, and prints what happens."""
+"""`icspec run`: scenario files, and modules of one's own, on the specification and on an implementation."""
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,21 +16,33 @@ from conformance.judging.verdicts import Pass
 from conformance.protocol.interface import DEFAULT_TIME_LIMITS, CannotStart, Died, ImplementationError
 from conformance.protocol.quoting import escaped
 from conformance.reporting.by_round import trace_by_round
-from conformance.reporting.terminal import case_details
+from conformance.reporting.terminal import case_details, reasons
 from conformance.running.case import Case, Manner
 from conformance.running.processes import Runner, Target, describe
 from conformance.running.run import run_scenario
 from conformance.running.workers import ending_on_signals
 from conformance.served.rounds import RoundsImplementation
 from conformance.served.specification import SpecificationImplementation
+from conformance.stories.files import story_of_file
+from conformance.stories.options import add_options, story_of_options
+from conformance.stories.playing import scenario_of
+from conformance.stories.preparing import prepared
+from conformance.stories.story import StoryError
 from conformance.suite.loading import ScenarioFileError, scenarios_of_file, selected
 from conformance.suite.looking import Looking
 from conformance.suite.scenario import Scenario
 from conformance.suite.transcript import STEP
-from spec.profile import known_profiles
+from spec.profile import known_profiles, load_profile
 from spec.tooling.command_arguments import VerbParser, complain
 
+INSTRUCTIONS = re.compile(r"used (\d+) instructions")
+
+LONGEST = 300
+"""So much of a line is shown of what people do with modules of their own."""
+
 EXAMPLE = """example:
+  icspec run ledger.wasm --init '(record { owner = "me" })' --call 'transfer(5, "you")' --expect '(variant { ok })'
+  icspec run story.toml
   icspec run conformance/suite/scenarios/calls.py --only chain
   icspec run conformance/suite/scenarios/calls.py --only chain --rounds
 """
@@ -42,7 +55,13 @@ def _parser() -> VerbParser:
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a Python file with scenarios")
+    parser.add_argument(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="Python files with scenarios, or a module (.wasm, .wasm.gz), or a story (.toml)",
+    )
     parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
     add_profile(parser)
     where = parser.add_mutually_exclusive_group()
@@ -53,6 +72,8 @@ def _parser() -> VerbParser:
     where.add_argument(
         "--rounds", action="store_true", help="on the specification alone, by the rounds of production, and show them"
     )
+    add_options(parser)
+    parser.add_argument("--trace", action="store_true", help="of a module of one's own, show every transition, too")
     return parser
 
 
@@ -79,42 +100,81 @@ def _play_by_rounds(chosen: Scenario, manner: Manner) -> bool:
     return isinstance(case.verdict, Pass)
 
 
-def _play(chosen: Scenario, manner: Manner, on_implementation: Callable[[Scenario], Case] | None) -> bool:
+def _print_story(case: Case) -> None:
+    for event in case.transcript:
+        if event.actor != STEP:
+            print(f"  {cut(escaped(f'{event.actor} {event.text}'))}")
+        elif found := INSTRUCTIONS.search(event.text):
+            print(f"    {int(found[1]):,} instructions")
+
+
+def cut(line: str) -> str:
+    """A line, without its middle if it is long."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} … {line[-LONGEST // 2 :]}"
+
+
+def _play(
+    chosen: Scenario, manner: Manner, on_implementation: Callable[[Scenario], Case] | None, *, is_story: bool = False
+) -> bool:
     print(f"{chosen.id}: {chosen.title}")
     case = _on_specification(chosen, manner)
-    _print_trace(case)
+    show = _print_story if is_story else _print_trace
+    show(case)
     cases = {"the specification": case}
     if on_implementation is not None:
         cases["the implementation"] = on_implementation(chosen)
     for name, each in cases.items():
         print(f"  {name}: {each.verdict.name} ({each.seconds:.2f} s)")
         if not isinstance(each.verdict, Pass):
-            print("\n".join(case_details(each)))
+            told = [f"    {escaped(line)}" for line in reasons(each)] if is_story else case_details(each)
+            print("\n".join(told))
     print()
     return all(isinstance(each.verdict, Pass) for each in cases.values())
 
 
-def _play_all(scenarios: list[Scenario], manner: Manner, on_implementation: Callable[[Scenario], Case] | None) -> int:
-    passed = [_play(chosen, manner, on_implementation) for chosen in scenarios]
+def _play_all(given: argparse.Namespace, on_implementation: Callable[[Scenario], Case] | None) -> int:
+    is_story = _is_story(given) and not given.trace
+    passed = [_play(chosen, given.manner, on_implementation, is_story=is_story) for chosen in given.scenarios]
     return 0 if all(passed) else FAILED
+
+
+def _is_story(given: argparse.Namespace) -> bool:
+    return given.files[0].suffix in (".wasm", ".gz", ".toml")
+
+
+def _scenarios(given: argparse.Namespace) -> list[Scenario]:
+    """What is to be played. Raises `ScenarioFileError` and `StoryError`."""
+    first = given.files[0]
+    if not _is_story(given):
+        if given.told:
+            raise StoryError(f"{first}: {given.told[0][0]} is for a module (.wasm, .wasm.gz)")
+        return [each for path in given.files for each in selected(scenarios_of_file(path), given.only)]
+    if len(given.files) > 1:
+        raise StoryError(f"{given.files[1]}: one module or story at a time")
+    if given.only is not None:
+        raise StoryError(f"{first}: --only chooses scenarios of a Python file")
+    if first.suffix == ".toml" and given.told:
+        raise StoryError(f"{first}: the file tells the story, so {given.told[0][0]} has no meaning")
+    story = story_of_file(first) if first.suffix == ".toml" else story_of_options(first, given.told or [])
+    return [scenario_of(story, prepared(story, load_profile(given.profile)))]
 
 
 def main(arguments: list[str]) -> int:
     """Plays scenario files on the specification and on the reference implementation, and prints the trace."""
     given = _parser().parse_args(arguments)
     try:
-        scenarios = [each for path in given.files for each in selected(scenarios_of_file(path), given.only)]
-    except ScenarioFileError as problem:
+        given.scenarios = scenarios = _scenarios(given)
+    except (ScenarioFileError, StoryError) as problem:
         return complain("icspec run", problem)
     if not scenarios:
         return complain("icspec run", f"no scenario matches {given.only!r}")
     # The trace is that of the scenario; the look of the judge is no part of it.
-    manner = Manner(profile=given.profile, looking=Looking.NEVER)
+    given.manner = manner = Manner(profile=given.profile, looking=Looking.NEVER)
     if given.rounds:
         passed = [_play_by_rounds(chosen, manner) for chosen in scenarios]
         return 0 if all(passed) else FAILED
     if given.spec_only:
-        return _play_all(scenarios, manner, None)
+        return _play_all(given, None)
     command = given.implementation or bundled_implementation(given.profile)
     target = Target(command, manner, DEFAULT_TIME_LIMITS)
     with ending_on_signals():
@@ -127,6 +187,6 @@ def main(arguments: list[str]) -> int:
             pass
         runner = Runner(target)
         try:
-            return _play_all(scenarios, manner, runner.run)
+            return _play_all(given, runner.run)
         finally:
             runner.close()

@@ -42,7 +42,7 @@ from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import Count
 
-DEFAULT_STEPS: Final[Count] = 20_000
+DEFAULT_STEPS: Final[Count] = 50_000
 """How many steps of the specification a scenario may take before it counts as inconclusive."""
 
 DEFAULT_SECONDS: Final = 90.0

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from conformance.canisters.disassemble import MalformedProgram, on_one_line
 from conformance.canisters.library import SCRIPTED, load
-from conformance.judging.candid_text import candid_text, names_of_module, shown_principal
+from conformance.judging.candid_text import candid_text, names_of_interface, names_of_module, shown_principal
 from conformance.judging.judge import Judge, Terms
 from conformance.judging.missing import not_there
 from conformance.judging.moves import shown_label
@@ -136,6 +136,7 @@ class Stage:
         self._open: dict[RequestId, Sent] = {}
         self._answers: dict[RequestId, Answer] = {}
         self._names: dict[CanisterId, Text] = {}
+        self._people: dict[Principal, Text] = dict(USERS)
         self._scripted: set[CanisterId] = set()
         """Canisters whose arguments are programs."""
         self._is_over = False
@@ -181,7 +182,7 @@ class Stage:
         self._need_method(request.canister_id, request.method_name)
         place = self.name(request.canister_id)
         self._note(
-            USERS.get(request.sender, "somebody"),
+            self._called(request.sender),
             lambda: f"calls {place}.{request.method_name}{self._shown_argument(request.canister_id, request.argument)}",
         )
         seen = self._implementation.submit(request, effective_id, endpoint)
@@ -283,7 +284,7 @@ class Stage:
         query = Query(self._nonce.to_bytes(8, "big"), self._expiry(), sender, canister_id, method_name, argument)
         effective = canister_id if effective_id is None else effective_id
         self._note(
-            USERS.get(sender, "somebody"),
+            self._called(sender),
             lambda: f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(canister_id, argument)}",
         )
         seen = self._implementation.query(query, effective)
@@ -301,7 +302,7 @@ class Stage:
         """Reads from the certified state."""
         self._need("read")
         seen = self._implementation.read(sender, effective_id, paths)
-        self._note(USERS.get(sender, "somebody"), lambda: f"reads {shown_values(seen, paths)}")
+        self._note(self._called(sender), lambda: f"reads {shown_values(seen, paths)}")
         self._judge.was_read(sender, effective_id, paths, seen)
         return seen
 
@@ -429,6 +430,14 @@ class Stage:
             sender,
         )
 
+    def name_user(self, principal: Principal, name: Text) -> None:
+        """The transcript calls a user so."""
+        self._people.setdefault(principal, name)
+
+    def name_fields(self, interface: Text) -> None:
+        """Messages are shown with the names of fields that a Candid interface has."""
+        self._judge.field_names |= names_of_interface(interface)
+
     def create_with_code(
         self,
         module: Blob,
@@ -489,6 +498,10 @@ class Stage:
         return self._names.get(canister_id) or shown_principal(canister_id)
 
     # Helpers
+
+    def _called(self, sender: Principal) -> Text:
+        """What the transcript calls a user."""
+        return self._people.get(sender, "somebody")
 
     @property
     def _is_live(self) -> bool:

@@ -88,6 +88,8 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (refusing.RefusesGrowths, "system_api_canister/stable_grows"),
     (refusing.RefusesGrowths, "settings/heap_limit"),
     (refusing.RefusesGrowthsOfInspections, "requests/inspection_grows"),
+    (refusing.RefusesThenTraps, "kept_through/failing_messages"),
+    (refusing.RefusesSomeGrowths, "acts_everywhere/replicated_query"),
     (refusing.TrapsAtGrowthsOfInspections, "requests/inspection_that_may_grow"),
     (rejecting.RefusesInItsOwnWay, "requests/inspection_traps"),
     (refusing.TrapsAtGrowths, "system_api_canister/stable_grows"),

@@ -16,7 +16,15 @@ PAGES = sorted(
 )
 NAMED = re.compile(r"`([\w./-]+\.(?:py|md|toml|json|jsonl|wat|wasm|lock)|[\w./-]+/)`")
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-READERS_OWN = {"NAME.toml", "spec/profiles/NAME.toml", "relay.py", "scenario.py", "report.html", "checklist.json"}
+READERS_OWN = {
+    "NAME.toml",
+    "story.toml",
+    "spec/profiles/NAME.toml",
+    "relay.py",
+    "scenario.py",
+    "report.html",
+    "checklist.json",
+}
 """Files that a reader writes, or that are meant by their names alone."""
 
 

@@ -9,6 +9,7 @@ import random
 from attrs import evolve
 
 from conformance.judging.moves import Bindings, Move, by_itself, expiries, refunds, work
+from conformance.served.randomness import drawn
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
 from spec.machine import candidates, choices_of, enabled, step
@@ -21,6 +22,15 @@ from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import CanisterId, Principal, SnapshotId
 from spec.values.rejects import Reply
+
+
+def with_random_bytes(state: State, move: Move) -> Move:
+    """The move; bytes that are random are drawn, so that no two calls get the same."""
+    label = drawn(state, move[0])
+    fired = move[1] if label == move[0] else step(state, label)
+    assert isinstance(fired, Step)
+    return label, fired
+
 
 # Orders
 
@@ -37,7 +47,7 @@ class Postpones(BlackBox):
             if label.rule != "heartbeat_context_creation" and isinstance(fired := step(self.current, label), Step)
         ]
         prompt = [move for move in moves if move[0].rule not in self.rules]
-        return next(iter([*prompt, *moves]), None)
+        return with_random_bytes(self.current, [*prompt, *moves][0]) if moves else None
 
 
 class StopsLate(Postpones):
@@ -293,7 +303,7 @@ class ShufflesBySeed(BlackBox):
         if any(isinstance(message, FuncMessage) for message in self.current.messages):
             return super().next()
         moves = list(work(self.current, Bindings()))
-        return self.random.choice(moves) if moves else None
+        return with_random_bytes(self.current, self.random.choice(moves)) if moves else None
 
 
 class ShufflesAgain(ShufflesBySeed):

@@ -104,6 +104,8 @@ def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
                 cycles_burned=outcome.cycles_burned,
                 cycles_lost=outcome.cycles_lost,
                 logs=outcome.logs,
+                growths=outcome.growths,
+                tried_growths=outcome.tried_growths,
             )
 
 

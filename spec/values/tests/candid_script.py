@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
+from spec.tooling.candid_text import CandidTextError, read_values
 from spec.values.candid import (
     BLOB,
     CandidError,
@@ -26,7 +27,7 @@ from spec.values.candid import (
     Vec,
     decode,
 )
-from spec.values.tests.candid_text import TextError, Tokens, read_text, unescaped
+from spec.values.tests.candid_text import TextError, Tokens, unescaped
 
 
 class ScriptError(Exception):
@@ -69,8 +70,8 @@ class Assertion:
         if isinstance(side, bytes):
             return decode(self.types, side, self.definitions)
         try:
-            return read_text(side, self.types, self.definitions)
-        except TextError as problem:
+            return read_values(side, self.types, self.definitions)
+        except CandidTextError as problem:
             return CandidError(str(problem))
 
 
