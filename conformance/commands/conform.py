@@ -147,6 +147,7 @@ def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: Expec
         black_box=given.black_box,
         profile=given.profile,
         looking=Looking(given.look),
+        tells_all=any(getattr(given, kind) is not None for kind in REPORTS),
     )
     target = Target(given.implementation or bundled_implementation(given.profile), manner, limits, given.log)
     command = repeating_command(given)

@@ -349,8 +349,9 @@ def heartbeats(state: State, beaten: tuple[CanisterId, ...]) -> Iterator[tuple[C
 
 def something_to_do(state: State) -> Label | None:
     """A transition that something waits for; None if the system is at rest."""
-    move = forced_move(state) or next(work(state, Bindings()), None)
-    return None if move is None else move[0]
+    move = next(work(state, Bindings()), None)
+    # Reason: what is forced is work too, so at rest, which is asked most often, one search is enough.
+    return None if move is None else (forced_move(state) or move)[0]
 
 
 PRINCIPALS: Final = frozenset({"caller", "canister_id", "effective_id", "new_canister_id", "orchestrator", "subnet_id"})

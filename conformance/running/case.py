@@ -25,6 +25,8 @@ class Manner:
     """The name of a bundled profile, or a file. For scenarios that do not need one of their own."""
     looking: Looking = Looking.AT_THE_END
     """When the judge looks by itself at what can be observed."""
+    tells_all: bool = True
+    """A case that passes has its transcript too."""
     steps: Count = DEFAULT_STEPS
     seconds: float = DEFAULT_SECONDS
 

@@ -21,6 +21,7 @@ from conformance.running.case import Case, Manner
 from conformance.suite.looking import Look, Looked, Looking
 from conformance.suite.scenario import Scenario
 from conformance.suite.stage import START, Stage
+from conformance.suite.transcript import Event
 from spec.profile import Profile, load_profile
 from spec.values.identifiers import Text
 
@@ -106,6 +107,12 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
     except Exception as problem:
         # Reason: a mistake of the harness or of the scenario is never held against the implementation.
         verdict = Inconclusive(f"the scenario itself failed: {_shown_problem(problem)}")
+    transcript: tuple[Event, ...] = ()
+    if stage is not None and (manner.tells_all or verdict != Pass()):
+        try:
+            transcript = tuple(stage.transcript)
+        except Exception as problem:
+            verdict = Inconclusive(f"what was seen cannot be put into words: {_shown_problem(problem)}")
     return Case(
         id=chosen.id,
         title=chosen.title,
@@ -116,7 +123,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         effort={} if judge is None else dict(judge.effort),
         fired=tuple(sorted(judge.fired)) if fired is None and judge is not None else fired or (),
         fired_last=() if judge is None else judge.fired.latest(CONCERNED),
-        transcript=() if stage is None else tuple(stage.transcript),
+        transcript=transcript,
         is_broken=is_broken,
         as_production=as_production(chosen, description, manner, judge, verdict),
         departures=() if judge is None else tuple(judge.departures),

@@ -140,12 +140,17 @@ class Stage:
         self._scripted: set[CanisterId] = set()
         """Canisters whose arguments are programs."""
         self._is_over = False
-        self.transcript: list[Event] = []
+        self._told: list[tuple[Text, Text | Callable[[], Text]]] = []
         self.accepted: list[tuple[Sent, Principal]] = []
         """The requests that were taken in, with their effective ids."""
-        self._unsaid: deque[tuple[Text, Callable[[], Text]]] | None = None
+        self._unsaid: deque[tuple[Text, Text | Callable[[], Text]]] | None = None
         self.when_settled: Callable[[], None] | None = None
         """What the judge does by itself whenever the system came to rest."""
+
+    @property
+    def transcript(self) -> list[Event]:
+        """What was done and seen. It is put into words when it is asked for: of most scenarios nobody reads it."""
+        return [Event(actor, text if isinstance(text, str) else text()) for actor, text in self._told]
 
     @property
     def subnet_id(self) -> SubnetId:
@@ -221,7 +226,7 @@ class Stage:
         try:
             yield
         except Judged:
-            self.transcript += [Event(actor, text()) for actor, text in self._unsaid]
+            self._told += self._unsaid
             raise
         finally:
             self.when_settled, self._unsaid = before, None
@@ -534,11 +539,8 @@ class Stage:
         return f"{words}: {shown(seen, self._judge.field_names)}"
 
     def _note(self, actor: Text, text: Text | Callable[[], Text]) -> None:
-        """Adds a line to the transcript; while the judge looks by itself, lines are put into words if that fails."""
-        if self._unsaid is not None:
-            self._unsaid.append((actor, (lambda: text) if isinstance(text, str) else text))
-        else:
-            self.transcript.append(Event(actor, text if isinstance(text, str) else text()))
+        """Adds a line to the transcript; of those of a look of the judge's own the last are kept if it fails."""
+        (self._told if self._unsaid is None else self._unsaid).append((actor, text))
 
     def _note_steps(self) -> None:
         for text in self._judge.new_steps():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance.canisters.library import load
-from conformance.judging.verdicts import NotApplicable
+from conformance.judging.verdicts import NotApplicable, Pass
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.served.specification import SpecificationImplementation
@@ -72,6 +72,13 @@ def test_two_runs_of_the_specification_are_equal() -> None:
     chosen = next(each for each in SCENARIOS if each.id == "calls/chain_of_calls")
     first, second = (run_scenario(chosen, implementation, implementation.describe(), Manner()) for _ in range(2))
     assert first.transcript == second.transcript
+
+
+def test_a_case_that_passes_is_put_into_words_only_if_somebody_reads_it() -> None:
+    implementation = SpecificationImplementation()
+    chosen = next(each for each in SCENARIOS if each.id == "calls/chain_of_calls")
+    case = run_scenario(chosen, implementation, implementation.describe(), Manner(tells_all=False))
+    assert (case.verdict, case.transcript) == (Pass(), ())
 
 
 def test_a_scenario_that_needs_a_profile_is_not_applicable_where_it_is_not_followed() -> None:
