@@ -1,8 +1,12 @@
 """Specification and reference implementation answer composite and management queries in the same way."""
 
+from functools import cache
+
 import pytest
 import wasmtime
 from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from properties.agreement.beginnings import NEIGHBOURS, neighbours
 from properties.agreement.lockstep import Lockstep
@@ -196,6 +200,34 @@ def test_a_composite_query_learns_nothing_of_canisters_on_other_subnets(divided,
 def test_a_composite_query_that_calls_a_canister_on_another_subnet_fails(divided):
     root = divided.installed(bytes(wasmtime.wat2wasm(MODULE)))
     assert divided.query(root, "ask", NEIGHBOURS[0]).reason is RejectReason.DIFFERENT_SUBNETS
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    method=st.sampled_from(METHODS),
+    asked=st.sampled_from(ASKED),
+    place=st.sampled_from(["itself", "beside", "empty", "elsewhere", "nowhere"]),
+)
+def test_both_sides_agree_on_random_composite_queries_over_two_subnets(method, asked, place):
+    stage, canisters = on_two_subnets(asked)
+    callee = canisters[place]
+    stage.query(
+        canisters["itself"], method, encode_arguments(CanisterIdArguments(callee)) if method == "status" else callee
+    )
+
+
+@cache
+def on_two_subnets(asked):
+    """A stage with canisters here and on another subnet, by place; `status` asks the management canister for this."""
+    profile = load_profile()
+    limits = evolve(profile.limits, query_instructions=300_000, query_call_graph_instructions=300_000)
+    profile = evolve(profile, limits=evolve(limits, query_call_instructions=5_000))
+    stage = Stage()
+    stage.lockstep = Lockstep(profile, canisters=neighbours(profile, 10**13))
+    text = MODULE.replace('canister_status"', f'{asked}"').replace("(i32.const 15)", f"(i32.const {len(asked)})")
+    raw = bytes(wasmtime.wat2wasm(text))
+    here = {"itself": stage.installed(raw), "beside": stage.installed(raw), "empty": stage.create()}
+    return stage, {**here, "elsewhere": NEIGHBOURS[0], "nowhere": Principal(b"nowhere")}
 
 
 @pytest.mark.parametrize("asked", ["canister_status", "fetch_canister_logs"])

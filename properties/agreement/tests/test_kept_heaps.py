@@ -1,7 +1,11 @@
 """Upgrades that keep a heap which the new module may not be able to have."""
 
+from collections import Counter
+
 import pytest
 import wasmtime
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from properties.agreement.stage import Stage
 from spec.state.canister import Code
@@ -96,3 +100,47 @@ def test_a_snapshot_of_a_canister_that_kept_its_heap_can_be_loaded() -> None:
     loaded = stage.manage("load_canister_snapshot", management.LoadSnapshotArguments(canister, result.id))
     assert isinstance(loaded, Replied)
     assert stage.wasm_state(canister).wasm_memory.read(600_000, 2) == (1234).to_bytes(2, "little")
+
+
+MEMORIES = ("none", "0", "1", "2", "3", "1 2", "2 2", "3 4", "i64 1", "i64 2 3")
+MODES = (KEEP, KEEP, REPLACE, UpgradeMode(True, WasmMemoryPersistence.KEEP), UpgradeMode())
+
+
+def growing(memory: str) -> Blob:
+    """A module whose heap grows by a page when it is asked to, and before it is upgraded."""
+    if memory == "none":
+        return NO_MEMORY
+    grows = "memory.grow (i64.const 1)" if "i64" in memory else "memory.grow (i32.const 1)"
+    return keeping(f"""(module (memory {memory}) (func (export "canister_update grow") (drop ({grows})))
+        (func (export "canister_pre_upgrade") (drop ({grows})))
+        (func (export "canister_post_upgrade") (drop (memory.size))))""")
+
+
+def upgrade_or_growth() -> st.SearchStrategy[tuple[str, UpgradeMode] | None]:
+    """An upgrade to a module with such a memory; None if the heap is to grow."""
+    return st.one_of(st.none(), st.tuples(st.sampled_from(MEMORIES), st.sampled_from(MODES)))
+
+
+def heaps_after(memory: str, steps: list[tuple[str, UpgradeMode] | None]) -> tuple[Counter[bool], int]:
+    """How many upgrades succeeded and failed, and the pages of the heap in the end; both sides agree at every step."""
+    stage, succeeded = Stage(), Counter[bool]()
+    canister = stage.installed(growing(memory))
+    for step in steps:
+        if step is None:
+            stage.call(canister, "grow", b"")
+        else:
+            succeeded[isinstance(stage.install(canister, growing(step[0]), mode=step[1]), Replied)] += 1
+    return succeeded, stage.wasm_state(canister).wasm_memory.wasm_pages
+
+
+@settings(max_examples=12, deadline=None)
+@given(memory=st.sampled_from(MEMORIES), steps=st.lists(upgrade_or_growth(), max_size=6))
+def test_both_sides_agree_on_random_upgrades_that_keep_heaps(
+    memory: str, steps: list[tuple[str, UpgradeMode] | None]
+) -> None:
+    heaps_after(memory, steps)
+
+
+def test_such_upgrades_succeed_and_fail() -> None:
+    steps = [None, ("1 2", KEEP), ("i64 2 3", KEEP), None, ("3 4", KEEP), ("none", KEEP), ("none", REPLACE)]
+    assert heaps_after("1", steps) == (Counter({True: 3, False: 2}), 0)
