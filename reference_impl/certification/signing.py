@@ -1,18 +1,20 @@
 """
 Certificates that an instance for development makes. Source: certification, certificate and encoding.
 
-An instance for development has no secrets: its secret is known to everybody, so anyone can sign for it.
+An instance for development has no secrets: those of its subnets are known to everybody, so anyone can sign for them.
 """
 
+import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
 import cbor2
+from attrs import field, frozen
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
 from reference_impl.certification.hash_trees import Path, Tree, shown
-from spec.values.identifiers import Blob
+from spec.values.identifiers import Blob, SubnetId, self_authenticating_id
 
 SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 STATE_ROOT: Final = b"\x0dic-state-root"
@@ -21,11 +23,44 @@ SELF_DESCRIBED: Final = 55799
 DER_OF_BLS_KEY: Final = bytes.fromhex("308182301d060d2b0601040182dc7c0503010201060c2b0601040182dc7c05030201036100")
 """What stands before the 96 bytes of a key: the algorithm 1.3.6.1.4.1.44668.5.3.1.2.1 and its curve."""
 
-SECRET: Final = Scalar(1)
-"""The secret of every instance for development."""
 
-ROOT_KEY: Final[Blob] = DER_OF_BLS_KEY + bytes((G2Point() * SECRET).to_compressed_bytes())
-"""The public key of the secret, in DER."""
+@frozen
+class Signer:
+    """Who signs for a subnet."""
+
+    secret: Scalar = field(eq=False)
+    public_key: Blob
+    """In DER."""
+
+    @classmethod
+    def of(cls, secret: Scalar) -> "Signer":
+        """The one with this secret."""
+        return cls(secret, DER_OF_BLS_KEY + bytes((G2Point() * secret).to_compressed_bytes()))
+
+    @property
+    def subnet_id(self) -> SubnetId:
+        """The subnet whose key this is."""
+        return self_authenticating_id(self.public_key)
+
+    def signature_of(self, root_hash: Blob) -> Blob:
+        """The signature on a state with this hash. The state often stays as it was, and is signed once."""
+        return _signature(self, root_hash)
+
+
+@lru_cache(maxsize=16)
+def _signature(signer: Signer, root_hash: Blob) -> Blob:
+    signed = G1Point.hash_to_curve(STATE_ROOT + root_hash, SUITE) * signer.secret
+    return bytes(signed.to_compressed_bytes())
+
+
+ROOT: Final = Signer.of(Scalar(1))
+"""The root subnet of every instance for development."""
+
+OTHER: Final = Signer.of(Scalar.from_be_bytes_mod_order(hashlib.sha256(b"the secret of another subnet").digest()))
+"""A subnet to which that one delegates."""
+
+ROOT_KEY: Final[Blob] = ROOT.public_key
+"""The public key of the root subnet, in DER."""
 
 
 def can_sign_for(root_key: Blob) -> bool:
@@ -33,14 +68,20 @@ def can_sign_for(root_key: Blob) -> bool:
     return root_key == ROOT_KEY
 
 
-@lru_cache(maxsize=16)
-def signature_of(root_hash: Blob) -> Blob:
-    """The signature on a state with this hash. The state often stays as it was, and is signed once."""
-    return bytes((G1Point.hash_to_curve(STATE_ROOT + root_hash, SUITE) * SECRET).to_compressed_bytes())
+@frozen
+class Delegation:
+    """What a certificate of another than the root subnet bears: a certificate of the root subnet."""
+
+    subnet_id: SubnetId
+    certificate: Blob
 
 
-def certificate_of(tree: Tree, paths: Iterable[Path]) -> Blob:
-    """A certificate that shows some paths of the tree, signed with the secret of instances for development."""
-    fields = {"tree": shown(tree, paths), "signature": signature_of(tree.hash)}
+def certificate_of(
+    tree: Tree, paths: Iterable[Path], signer: Signer = ROOT, delegation: Delegation | None = None
+) -> Blob:
+    """A certificate that shows some paths of the tree."""
+    fields: dict[str, object] = {"tree": shown(tree, paths), "signature": signer.signature_of(tree.hash)}
+    if delegation is not None:
+        fields["delegation"] = {"subnet_id": delegation.subnet_id, "certificate": delegation.certificate}
     encoded: Blob = cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, fields))
     return encoded

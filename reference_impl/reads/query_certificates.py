@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from reference_impl.certification.signing import can_sign_for, certificate_of
-from reference_impl.reads.state_tree import state_tree
+from reference_impl.reads.state_tree import signing, state_tree
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.values.identifiers import Blob, Text
@@ -35,4 +35,5 @@ def certificate_for(instance: SubnetInstance, canister: CanisterRecord) -> Blob 
     module = code.installed.module
     if isinstance(module, Importing) and not any(map(is_about_certificates, module.imported_functions)):
         return None
-    return certificate_of(state_tree(instance), [(b"time",), (b"canister", canister.canister_id, b"certified_data")])
+    paths = [(b"time",), (b"canister", canister.canister_id, b"certified_data")]
+    return certificate_of(state_tree(instance), paths, *signing(instance))

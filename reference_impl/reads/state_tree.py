@@ -1,7 +1,7 @@
 """The state tree of an instance, which its certificates show parts of. Source: index, the system state tree."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -9,12 +9,21 @@ import cbor2
 
 from reference_impl.certification.hash_trees import Branches, Content, Leaf, tree_of
 from reference_impl.certification.node_keys import node
-from reference_impl.certification.signing import SELF_DESCRIBED
+from reference_impl.certification.signing import (
+    OTHER,
+    ROOT,
+    SELF_DESCRIBED,
+    Delegation,
+    Signer,
+    can_sign_for,
+    certificate_of,
+)
 from reference_impl.reads.state_reads import canister_leaves, request_leaves
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import OPAQUE_ID_ENDING, SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
-from spec.values.identifiers import Blob, CanisterId, Principal, self_authenticating_id
+from spec.values.identifiers import Blob, CanisterId, Principal
+from spec.values.quantities import Nanoseconds
 
 SUBNET_TYPE: Final = b"application"
 FIRST_CANISTER: Final = CanisterId(Principal(bytes(8) + OPAQUE_ID_ENDING))
@@ -35,6 +44,27 @@ def encoded_ranges() -> Blob:
     return ranges
 
 
+def signing(instance: SubnetInstance) -> tuple[Signer, Delegation | None]:
+    """Who signs for an instance, with the delegation of the root subnet if it is another one."""
+    if instance.subnet.subnet_id != OTHER.subnet_id:
+        return ROOT, None
+    return OTHER, _delegation(instance.started_at)
+
+
+@lru_cache(maxsize=16)
+def _delegation(time: Nanoseconds) -> Delegation:
+    """What the root subnet said at this time of the subnet to which it delegates."""
+    subnet = {b"public_key": OTHER.public_key, b"type": SUBNET_TYPE, b"canister_ranges": encoded_ranges()}
+    tree = tree_of(
+        {
+            b"canister_ranges": {OTHER.subnet_id: {FIRST_CANISTER: encoded_ranges()}},
+            b"subnet": {OTHER.subnet_id: subnet},
+            b"time": unsigned(time),
+        }
+    )
+    return Delegation(OTHER.subnet_id, certificate_of(tree, [()]))
+
+
 def metrics(instance: SubnetInstance) -> Blob:
     """What the subnet uses and has done."""
     high, low = divmod(instance.recorder.cycles_burned, 1 << LOW_BITS)
@@ -50,15 +80,14 @@ def metrics(instance: SubnetInstance) -> Blob:
 
 
 def network(instance: SubnetInstance) -> dict[Blob, Content]:
-    """What never changes: the subnet with its nodes, one of which users reach. The root subnet has its ranges twice."""
+    """What never changes: the subnet with its nodes, one of which users reach."""
     nodes = [node(number) for number in range(instance.subnet.subnet_size)]
     subnet: dict[Blob, Content] = {
-        b"public_key": instance.root_key,
+        b"public_key": signing(instance)[0].public_key if can_sign_for(instance.root_key) else instance.root_key,
         b"type": SUBNET_TYPE,
+        b"canister_ranges": encoded_ranges(),
         b"node": {one.node_id: {b"public_key": one.public_key} for one in nodes},
     }
-    if instance.subnet.subnet_id == self_authenticating_id(instance.root_key):
-        subnet[b"canister_ranges"] = encoded_ranges()
     reached = {b"domain": b"localhost", b"ipv4_address": b"127.0.0.1", b"ipv6_address": b"::1"}
     return {
         b"api_boundary_nodes": {nodes[0].node_id: reached},

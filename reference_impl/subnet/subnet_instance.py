@@ -58,6 +58,7 @@ class SubnetInstance:
         self.world: OutsideWorld = DeterministicWorld() if world is None else world
         self.subnet = subnet
         self.system_time = system_time
+        self.started_at = system_time
         self.root_key = root_key
         self.subnet_admins = dict(subnet_admins or {})
         self.ledger = Ledger(profile, subnet.subnet_size)

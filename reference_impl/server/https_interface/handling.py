@@ -5,6 +5,7 @@ Everything here runs on the engine's thread. A request that is at fault gets an 
 in for a reason with a reject code is told both.
 """
 
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -17,7 +18,7 @@ from reference_impl.engine import Engine
 from reference_impl.reads.management_queries import LISTING, TELLING, canister_in
 from reference_impl.reads.queries import Query, answer_subnet_query
 from reference_impl.reads.state_reads import may_read, shown_label
-from reference_impl.reads.state_tree import is_in_range, state_tree
+from reference_impl.reads.state_tree import is_in_range, signing, state_tree
 from reference_impl.server.https_interface.answers import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -33,7 +34,15 @@ from reference_impl.subnet.ingress_history import request_id_of
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.request import Done, Endpoint, Rejected, Replied, Request, SignedRequest, Submission, content_of
-from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
+from spec.values.identifiers import (
+    ANONYMOUS,
+    MANAGEMENT_CANISTER,
+    Blob,
+    CanisterId,
+    Principal,
+    RequestId,
+    self_authenticating_id,
+)
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
 from spec.values.request_id import HashedValue, hash_of_map
 
@@ -98,7 +107,7 @@ def has_ended(engine: Engine, request_id: RequestId) -> bool:
 
 def certificate_of_call(engine: Engine, request_id: RequestId) -> Blob:
     """A certificate of how the call ended."""
-    return certificate_of(state_tree(engine.instance), [(b"request_status", request_id), (b"time",)])
+    return _certificate(engine.instance, [(b"request_status", request_id)])
 
 
 def answer_query(engine: Engine, submission: Submission, effective_id: Principal, endpoint: Endpoint) -> Answer:
@@ -167,7 +176,17 @@ def answer_state_read(engine: Engine, read: StateRead, place: Place) -> Answer:
         fault = _path_fault(instance, read, place, path)
         if fault is not None:
             return fault
-    return cbor({"certificate": certificate_of(state_tree(instance), [*read.paths, (b"time",)])})
+    revealed = [each for path in read.paths for each in _revealed(instance, place, path)]
+    return cbor({"certificate": _certificate(instance, revealed)})
+
+
+def _revealed(instance: SubnetInstance, place: Place, path: tuple[Blob, ...]) -> list[tuple[Blob, ...]]:
+    """What a path shows: all below it, but ranges under `/subnet` only of the root subnet and at old endpoints."""
+    own = instance.subnet.subnet_id
+    is_of_root = own == self_authenticating_id(instance.root_key)
+    if place.shows_all_ranges or is_of_root or path not in ((b"subnet",), (b"subnet", own)):
+        return [path]
+    return [(b"subnet", own, leaf) for leaf in (b"metrics", b"node", b"public_key", b"type")]
 
 
 def _path_fault(instance: SubnetInstance, read: StateRead, place: Place, path: tuple[Blob, ...]) -> Answer | None:
@@ -195,6 +214,11 @@ def _id_of(read: StateRead) -> RequestId:
 
 
 # What all have in common
+
+
+def _certificate(instance: SubnetInstance, paths: Iterable[tuple[Blob, ...]]) -> Blob:
+    """A certificate of what is at the paths, and of the time."""
+    return certificate_of(state_tree(instance), [*paths, (b"time",)], *signing(instance))
 
 
 def _expiry_fault(instance: SubnetInstance, expiry: Nanoseconds) -> Answer | None:

@@ -12,7 +12,7 @@ from typing import Final
 
 import uvicorn
 
-from reference_impl.certification.signing import ROOT_KEY
+from reference_impl.certification.signing import OTHER, ROOT, ROOT_KEY
 from reference_impl.engine import Engine
 from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
@@ -21,7 +21,7 @@ from reference_impl.wasm.instances.wasmtime_engine import require_memory
 from spec.profile import Profile, ProfileError, load_profile
 from spec.state.canister import Subnet
 from spec.tooling.command_arguments import VerbParser, complain, require_writable
-from spec.values.identifiers import Text, self_authenticating_id
+from spec.values.identifiers import Text
 
 VERB: Final = "icspec serve"
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -64,12 +64,17 @@ def parser() -> VerbParser:
     made.add_argument("--port-file", type=Path, help="a file that holds the port as long as the server listens")
     made.add_argument("--profile", default="production", help="a bundled profile, or a file NAME.toml")
     made.add_argument("--nodes", type=_nodes, default=NODES, help=f"nodes of the subnet (default: {NODES})")
+    made.add_argument(
+        "--delegated",
+        action="store_true",
+        help="serve a subnet to which the root subnet delegates, as most subnets are, and not the root subnet",
+    )
     return made
 
 
-def application(profile: Profile, nodes: int) -> Application:
+def application(profile: Profile, nodes: int, *, is_delegated: bool) -> Application:
     """An instance without canisters, at the present time."""
-    subnet = Subnet(self_authenticating_id(ROOT_KEY), nodes)
+    subnet = Subnet((OTHER if is_delegated else ROOT).subnet_id, nodes)
     engine = EngineThread(Engine(profile, subnet, time.time_ns(), ROOT_KEY), time.time_ns)
     return Application(engine, Endpoints(engine))
 
@@ -126,7 +131,7 @@ def main(arguments: list[str]) -> int:
     try:
         if given.port_file is not None:
             given.port_file.write_text(f"{port}\n", encoding="ascii")
-        serve(application(profile, given.nodes), opened)
+        serve(application(profile, given.nodes, is_delegated=given.delegated), opened)
     finally:
         if given.port_file is not None:
             with suppress(FileNotFoundError):

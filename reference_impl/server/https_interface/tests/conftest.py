@@ -14,6 +14,13 @@ def instance():
     made.close()
 
 
+@pytest.fixture(scope="session", params=[(), ("--delegated",)], ids=["root", "delegated"])
+def any_server(request, tmp_path_factory):
+    """A server of the root subnet, and one of a subnet to which that one delegates."""
+    with Served.begun(tmp_path_factory.mktemp("server"), *request.param) as served:
+        yield served
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
     """A server in a process of its own, as `icspec serve` makes it."""

@@ -144,14 +144,21 @@ class Instance:
     users: tuple[User, ...] = (User.of(1), User.of(2))
 
     @classmethod
-    def of(cls, *, patience: float = 20.0, admins: tuple[Principal, ...] = (), **limits: Any) -> "Instance":
+    def of(
+        cls,
+        *,
+        patience: float = 20.0,
+        admins: tuple[Principal, ...] = (),
+        subnet_id: Principal = SUBNET_ID,
+        **limits: Any,
+    ) -> "Instance":
         clock = [START]
         engine = Engine(
             load_profile("production"),
-            Subnet(SUBNET_ID, 13),
+            Subnet(subnet_id, 13),
             START,
             ROOT_KEY,
-            subnet_admins={SUBNET_ID: List(admins)} if admins else {},
+            subnet_admins={subnet_id: List(admins)} if admins else {},
         )
         thread = EngineThread(engine, lambda: clock[0])
         runner = asyncio.Runner()

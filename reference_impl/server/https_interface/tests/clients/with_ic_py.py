@@ -6,11 +6,12 @@ usage: with_ic_py.py URL MODULE
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
+from ic import client
 from ic.agent import Agent
 from ic.candid import Types, encode
-from ic.client import Client
 from ic.identity import Identity
 from ic.principal import Principal
 
@@ -36,7 +37,9 @@ def failure(act):
 
 def main(url, module):
     """Goes through all of it."""
-    agent = Agent(Identity(privkey="07" * 32), Client(url=url))
+    # The client gives up after five seconds, which a busy machine may take to compile a module.
+    client.httpx.post = partial(client.httpx.post, timeout=PATIENCE)
+    agent = Agent(Identity(privkey="07" * 32), client.Client(url=url))
     outcome = {}
 
     def update(canister_id, method, argument=NOTHING, about=None, returned=None):

@@ -17,6 +17,8 @@ from icp_identity import Identity
 from icp_principal import Principal
 
 MANAGEMENT = "aaaaa-aa"
+ANYWHERE = "rwlgt-iiaaa-aaaaa-aaaaa-cai"
+"""The effective id says which subnet creates a canister. Of a subnet with a delegation it must be one of its own."""
 CANISTER = Types.Record({"canister_id": Types.Principal})
 MODE = Types.Variant({"install": Types.Null, "reinstall": Types.Null, "upgrade": Types.Null})
 INSTALL = Types.Record(
@@ -48,12 +50,9 @@ def main(url, module):
     agent = Agent(Identity(privkey="07" * 32), client, root_key=root_key, verify_query_signatures=True)
     outcome = {}
 
-    created = agent.update(
-        MANAGEMENT,
-        "provisional_create_canister_with_cycles",
-        encode([{"type": CREATE, "value": {"amount": [10**14]}}]),
-        return_type=CANISTER,
-    )
+    create = "provisional_create_canister_with_cycles"
+    amount = encode([{"type": CREATE, "value": {"amount": [10**14]}}])
+    created = agent.update(MANAGEMENT, create, amount, return_type=CANISTER, effective_canister_id=ANYWHERE)
     canister = created[0]["value"]["canister_id"]
     canister_id = canister.to_str()
     about = {"effective_canister_id": canister_id}
