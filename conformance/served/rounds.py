@@ -10,7 +10,7 @@ from conformance.served.randomness import drawn, drawn_for
 from conformance.served.specification import SpecificationImplementation
 from spec.machine import candidates, step
 from spec.production.rounds import Batch, Round, RoundState, execute_round, is_quiet
-from spec.production.rounds.management import OUTSIDE_METHODS
+from spec.production.rounds.inputs import OUTSIDE_METHODS
 from spec.profile import Profile
 from spec.state.label import Label
 from spec.state.message import CallMessage, Unordered

@@ -245,7 +245,7 @@ class Lockstep:
             raise self._disagreement(f"{label}: refused with {ours!r:.300}, but by the engine with {theirs!r:.300}")
 
     def _compare_shown(self, result: Step, claimed: list[ClaimedStep]) -> None:
-        shown = [_observation(output) for output in result.outputs]
+        shown = [observation(output) for output in result.outputs]
         observed = [one for claim in claimed for one in claim.observed.outputs]
         if shown != observed:
             raise self._disagreement(f"shown {shown!r:.500}, but the engine observed {observed!r:.500}")
@@ -260,11 +260,11 @@ class Lockstep:
                 raise self._disagreement(f"cycles {mine}, but the engine says {_sums_of_pairs(theirs)}")
 
     def _disagreement(self, what: str) -> Disagreement:
-        lines = "\n".join(f"  {number}: {_brief(label)}" for number, label in enumerate(self.schedule))
+        lines = "\n".join(f"  {number}: {brief(label)}" for number, label in enumerate(self.schedule))
         return Disagreement(f"{what}\nafter the schedule\n{lines}")
 
 
-def _observation(output: Output) -> Observation:
+def observation(output: Output) -> Observation:
     match output:
         case RequestStatusChanged(request_id, status):
             return StatusChange(request_id, status)
@@ -283,7 +283,7 @@ def _sums_of_pairs(pairs: list[tuple[Any, Cycles]]) -> dict[str, Cycles]:
     return {reason: cycles for reason, cycles in sums.items() if cycles}
 
 
-def _brief(label: Label) -> str:
+def brief(label: Label) -> str:
     choices = {name: _brief_value(value) for name, value in label.choices}
     return f"{label.rule} {choices}"
 

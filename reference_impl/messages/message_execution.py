@@ -10,9 +10,10 @@ from functools import partial
 from attrs import frozen
 
 from reference_impl.messages.choices import Choices
-from reference_impl.messages.own_choices import run_in_room
+from reference_impl.messages.own_choices import Left, run_in_room
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode
+from reference_impl.subnet.capacities import Capacities
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import Purpose
@@ -216,11 +217,12 @@ def _plan(instance: SubnetInstance, canister: CanisterRecord, context: OpenConte
             return _plan_task(instance, message.entry_point)
 
 
-def execute_pending(instance: SubnetInstance, given: Choices | None) -> Choices | None:
+def execute_pending(instance: SubnetInstance, given: Choices | None, left: Left | None = None) -> Choices | None:
     """
     Runs the pending function, of which there must be one, and commits or rolls back.
 
-    Gives the choices: those given, None if they do not fit; without any, the engine's own.
+    Gives the choices: those given, None if they do not fit; without any, the engine's own,
+    with what is `left` of the subnet's capacities, if that is not all that is free.
     """
     message_id = instance.messages.pending_function
     assert message_id is not None, "a function is pending"
@@ -240,8 +242,9 @@ def execute_pending(instance: SubnetInstance, given: Choices | None) -> Choices 
         trapping_growths=() if given is None else given.trapping_growths,
     )
     if given is None:
+        room = Capacities(instance) if left is None else left
         outcome, choices = run_in_room(
-            instance, canister, environment, plan.is_callback, partial(plan.run, code), OUTSIDE
+            instance, room, canister, environment, plan.is_callback, partial(plan.run, code), OUTSIDE
         )
     else:
         outcome, choices = plan.run(code, environment), given

@@ -1,15 +1,14 @@
 """What the engine chooses by itself about an execution: what production does."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from attrs import evolve
 
 from reference_impl.messages.choices import Choices
 from reference_impl.subnet.canister_record import LOG_RECORD_SIZE, CanisterRecord
-from reference_impl.subnet.capacities import Capacities
 from reference_impl.subnet.subnet_instance import SubnetInstance
-from reference_impl.wasm.system_api.room import Room, with_room
+from reference_impl.wasm.system_api.room import Lack, Room, with_room
 from spec.canister.environment import Environment
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
 from spec.profile import Limits
@@ -46,6 +45,26 @@ def record_of(place: SystemRecord, unreadable: Blob) -> Blob | None:
     return None if place.cause is None else f"[TRAP]: {DESCRIPTIONS[place.cause]}".encode()
 
 
+class Left(Protocol):
+    """What is left of the capacities of a subnet for an execution, and who asks what it did not find."""
+
+    def memory(self, is_callback: bool = False) -> ByteCount:
+        """Into how much memory it may grow."""
+        ...
+
+    def message_memory(self) -> ByteCount:
+        """What its calls without bound may take."""
+        ...
+
+    def callbacks(self, open_calls: Count) -> Count:
+        """How many calls a canister may make that has so many open."""
+        ...
+
+    def noted(self, lacks: tuple[Lack, ...], refused_growths: tuple[Count, ...]) -> None:
+        """Takes note of what it did not find."""
+        ...
+
+
 class _AndLater(tuple[Count, ...]):
     """Some numbers, and all from the last one on."""
 
@@ -55,6 +74,7 @@ class _AndLater(tuple[Count, ...]):
 
 def run_in_room(
     instance: SubnetInstance,
+    left: Left,
     canister: CanisterRecord,
     environment: Environment,
     is_callback: bool,
@@ -63,21 +83,20 @@ def run_in_room(
 ) -> tuple[Outcome, Choices]:
     """What an execution gives if that is refused for which the subnet has no room; and the choices."""
     assert canister.code is not None
-    capacities = Capacities(instance)
     allocation, usage, open_calls = (
         canister.settings.memory_allocation,
         canister.memory_usage(),
         canister.open_calls.total(),
     )
     state = canister.code.wasm_state
-    largest = max(usage, allocation) + capacities.memory(is_callback)
+    largest = max(usage, allocation) + left.memory(is_callback)
 
     def attempt(refused_growths: tuple[Count, ...]) -> tuple[Outcome, Room, bool]:
         room = Room(
             slots=instance.profile.limits.open_calls,
             open_calls=canister.open_calls,
-            callbacks=lambda: capacities.callbacks(open_calls),
-            message_memory=capacities.message_memory,
+            callbacks=lambda: left.callbacks(open_calls),
+            message_memory=left.message_memory,
         )
         outcome = run(with_room(evolve(environment, refused_growths=refused_growths), room))
         grown = room.memory_at_end - state.wasm_memory.size - state.stable_memory.size
@@ -92,6 +111,7 @@ def run_in_room(
             refused += (number,)
         number += 1
         outcome, room, fits = attempt(refused)
+    left.noted(room.lacks, refused)
     longest = longest_record(instance.profile.limits)
     return outcome, own_choices(outcome, room.refused, refused, unreadable, longest)
 

@@ -9,6 +9,9 @@ from spec.values.containers import List
 from spec.values.identifiers import CanisterId, Principal, SubnetId
 from spec.values.quantities import CanisterVersion, Count, Cycles, Nanoseconds
 
+CHANGES_KEPT: Count = 20
+"""So many of the newest changes stay in any case. Source: abstract-behavior, trimming canister history."""
+
 NO_SUCH_CANISTER = NotTaken("there is no such canister")
 
 
@@ -82,7 +85,7 @@ def canister_history_trimming(instance: SubnetInstance, canister_id: CanisterId,
     canister = instance.canisters.get(canister_id)
     if canister is None:
         return NO_SUCH_CANISTER
-    if not instance.profile.limits.history_entries <= kept < len(canister.history.changes):
+    if not CHANGES_KEPT <= kept < len(canister.history.changes):
         return NotTaken("so few changes cannot be left")
     canister.history.trim(kept)
     instance.recount_memory(canister)

@@ -12,7 +12,7 @@ from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed,
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.messages.choices import Choices
 from reference_impl.messages.message_execution import execute_pending
-from reference_impl.messages.own_choices import longest_record, records_of
+from reference_impl.messages.own_choices import Left, longest_record, records_of
 from reference_impl.rounds import renaming, spontaneous
 from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
@@ -221,10 +221,10 @@ def take(instance: SubnetInstance, label: Label) -> Outcome:
     return outcome
 
 
-def take_execution(instance: SubnetInstance) -> None:
-    """Runs the function that is pending, with the engine's own choices."""
+def take_execution(instance: SubnetInstance, left: Left | None = None) -> None:
+    """Runs the function that is pending, with the engine's own choices, and with what is left on its core, if told."""
     message_id = instance.messages.pending_function
-    choices = execute_pending(instance, None)
+    choices = execute_pending(instance, None, left)
     assert choices is not None, "the engine's own choices fit"
     made = {name: value for name, value in asdict(choices, recurse=False).items() if value != EXECUTION_CHOICES[name]}
     instance.recorder.close(Label("message_execution", {"message_id": message_id, **made}))

@@ -44,7 +44,7 @@ class Capacities:
         limits = self.instance.profile.limits
         longest = limits.response_record + limits.inter_canister_payload
         taken = 0
-        for origin in self._origins_in_progress():
+        for origin in self.origins_in_progress():
             taken += 2 * longest if _is_guaranteed(origin) else 0
         for _, message in self.instance.messages.in_order():
             match message:
@@ -57,7 +57,8 @@ class Capacities:
                     taken += limits.response_record + payload
         return taken
 
-    def _origins_in_progress(self) -> list[CallOrigin]:
+    def origins_in_progress(self) -> list[CallOrigin]:
+        """Where the calls come from that were begun and are not answered."""
         contexts, canisters = self.instance.contexts, self.instance.canisters
         origins = [contexts[one].origin for one in contexts if contexts[one].needs_to_respond]
         for canister_id in self.instance.stopping:
@@ -84,3 +85,6 @@ class Capacities:
         """How many calls a canister may make that has so many open; few are granted in any case."""
         capacities = self.instance.profile.capacities
         return max(capacities.callbacks - self.callbacks_in_use, capacities.callbacks_of_canister - open_calls, 0)
+
+    def noted(self, lacks: tuple[object, ...], refused_growths: tuple[Count, ...]) -> None:
+        """Nobody asks what executions did not find."""

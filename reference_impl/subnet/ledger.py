@@ -79,14 +79,22 @@ class Ledger:
         """Creating a canister."""
         return self._scale(self._fees.canister_creation)
 
-    def _storage(self, stored: ByteCount, seconds: Seconds) -> Cycles:
+    def base(self, seconds: Seconds) -> Cycles:
+        """What every canister pays over time."""
+        return self._scale(self._fees.base_per_second * seconds)
+
+    def compute(self, allocation: Percent, seconds: Seconds) -> Cycles:
+        """A compute allocation over time."""
+        return self._scale(self._fees.compute_allocation_per_second * seconds * allocation)
+
+    def storage(self, stored: ByteCount, seconds: Seconds) -> Cycles:
+        """Memory over time."""
         return self._scale(stored * self._fees.storage_per_gib_second * seconds // GIB)
 
     def idle_per_day(self, compute: Percent, allocated: ByteCount, used: ByteCount) -> Cycles:
         """What a canister that does nothing pays a day."""
-        storage = self._storage(max(allocated, used), SECONDS_PER_DAY)
-        base = self._scale(self._fees.base_per_second * SECONDS_PER_DAY)
-        return storage + base + self._scale(self._fees.compute_allocation_per_second * SECONDS_PER_DAY * compute)
+        storage = self.storage(max(allocated, used), SECONDS_PER_DAY)
+        return storage + self.base(SECONDS_PER_DAY) + self.compute(compute, SECONDS_PER_DAY)
 
     def freezing_limit(self, compute: Percent, allocated: ByteCount, used: ByteCount, threshold: Seconds) -> Cycles:
         """What a canister must hold not to be frozen."""
@@ -101,7 +109,7 @@ class Ledger:
         if above <= 0:
             return 0
         period = self._fees.storage_reservation_period * above // (capacity - threshold)
-        return self._storage(above, period // 2)
+        return self.storage(above, period // 2)
 
     def reservation(self, subnet_use: ByteCount, growth: ByteCount) -> Cycles:
         """What must be reserved when the use of the subnet's memory grows by so many bytes."""
@@ -109,6 +117,15 @@ class Ledger:
             return 0
         use = subnet_use // SUBNET_THREADS
         return self._saturation_price(use + growth) - self._saturation_price(use)
+
+
+def ingress_fee(profile: Profile, size: ByteCount, nodes: Count) -> Cycles:
+    """Taking in a signed message of so many bytes on a subnet of so many nodes; the price of a byte is scaled alone."""
+    fees = profile.fees
+    of_message, of_byte = (
+        price * nodes // fees.reference_subnet_size for price in (fees.ingress_message, fees.ingress_byte)
+    )
+    return of_message + of_byte * size
 
 
 def liquid_balance(balance: Cycles, reserved_balance: Cycles, freezing_limit: Cycles) -> Cycles:

@@ -123,6 +123,11 @@ class Recorder:
         return observed
 
     @property
+    def last_step(self) -> ClaimedStep:
+        """The latest step. There must be one that was not asked for yet."""
+        return self._steps[-1]
+
+    @property
     def last(self) -> Observed:
         """What the latest step showed. There must be one that was not asked for yet."""
         return self._steps[-1].observed

@@ -22,7 +22,7 @@ def _has_deadline(message: Message) -> bool:
     return isinstance(message.origin.deadline, Deadline)
 
 
-class _Inbox:
+class Inbox:
     """What waits for one canister (or for the management canister): calls by sender, ingress."""
 
     __slots__ = ("by_sender", "ingress", "turns")
@@ -43,7 +43,7 @@ class MessageQueues:
         self._first_position = 0
         self._next_position = 0
         self.next_id = 0
-        self._inboxes: dict[CanisterId, _Inbox] = {}
+        self._inboxes: dict[CanisterId, Inbox] = {}
         self._responses: Ids = OrderedDict()
         self._user_responses: Ids = OrderedDict()
         self.pending_function: int | None = None
@@ -90,7 +90,7 @@ class MessageQueues:
         return message_id
 
     def _enter_inbox(self, message_id: int, message: CallMessage) -> None:
-        inbox = self._inboxes.setdefault(message.callee, _Inbox())
+        inbox = self._inboxes.setdefault(message.callee, Inbox())
         match message.queue:
             case Between():
                 sender: CanisterId | None = message.queue.sender

@@ -133,6 +133,8 @@ class Trapped:
     """Each of them, likewise, where it is known."""
     calls_tried: Count = field(default=0, eq=False)
     """How often a call was to be performed, likewise."""
+    made_calls: tuple[MethodCall, ...] = field(default=(), eq=False)
+    """The calls that were performed before it failed, likewise, where they are known."""
 
 
 @frozen

@@ -366,6 +366,7 @@ class WasmCanisterModule:
         outcome = run_closure(self.module, closure, context, parameters, wasm_state, limit - kept).outcome()
         if isinstance(outcome, Returned) or callback.on_cleanup is None:
             return outcome
+        # A cleanup closure makes no calls.
         used = outcome.instructions_used
         cleaned_up = run_closure(
             self.module,
@@ -378,7 +379,7 @@ class WasmCanisterModule:
         both = _after(used, outcome.logs, cleaned_up)
         if isinstance(both, Returned):
             return evolve(both, cleaned_up_after=outcome)
-        return evolve(both, reason=outcome.reason, message=outcome.message)
+        return evolve(both, reason=outcome.reason, message=outcome.message, made_calls=outcome.made_calls)
 
 
 def _after(instructions: Instructions, logs: tuple[LogEntry, ...], outcome: Outcome) -> Outcome:

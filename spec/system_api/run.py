@@ -98,6 +98,7 @@ class Finished:
             growths=self.execution.growths_tried,
             tried_growths=self.execution.tried_growths,
             calls_tried=self.execution.calls_tried,
+            made_calls=tuple(self.execution.calls),
         )
 
 

@@ -143,16 +143,14 @@ class Execution:
         if not isinstance(environment, EnvironmentWithRoom):
             return number in environment.refused_calls
         room = environment.room
-        has_room = (
-            room.has_slot(callee, self.performed_to[callee])
-            and len(self.performed) < room.callbacks()
-            and (memory == 0 or self.message_memory + memory <= room.message_memory())
-        )
-        if has_room:
+        taken = self.message_memory + memory if memory else 0
+        lack = room.lack(callee, self.performed_to[callee], len(self.performed), taken)
+        if lack is None:
             self.message_memory += memory
         else:
             self.calls_without_slot.append(number)
-        return not has_room
+            room.lacks += (lack,)
+        return lack is not None
 
     def may_grow(self) -> bool:
         """The system lets the memory grow that is to grow now, if there is room."""

@@ -1,12 +1,21 @@
 """Room for what an execution asks for: slots of callees, callbacks, memory of messages, and memory to grow into."""
 
 from collections.abc import Callable, Mapping
+from enum import Enum
 
 from attrs import asdict, define, field, frozen
 
 from spec.canister.environment import Environment
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import ByteCount, Count
+
+
+class Lack(Enum):
+    """Why a call that could be paid for is not made."""
+
+    SLOT = "its callee has no slot for it"
+    CALLBACK = "there is no callback"
+    MEMORY = "there is no memory for its message"
 
 
 @define
@@ -23,12 +32,24 @@ class Room:
     """What its calls with unbounded wait may take."""
     refused: tuple[Count, ...] = ()
     """The calls of the execution that could be paid for and had no room, by their numbers."""
+    lacks: tuple[Lack, ...] = ()
+    """Why these were refused, and others that the same code tried and that count no more."""
     memory_at_end: ByteCount = 0
     """The largest size of heap and stable memory together when code ended."""
 
-    def has_slot(self, callee: CanisterId, more: Count) -> bool:
-        """There is a slot for a call beside the open ones and some more."""
-        return self.open_calls.get(callee, 0) + more < self.slots
+    def lack(self, callee: CanisterId, to_callee: Count, to_all: Count, memory: ByteCount) -> Lack | None:
+        """
+        What a call does not find, beside so many that the execution made to its callee and to all.
+
+        `memory` is what it and they take of the memory for messages, nothing if it takes none itself.
+        """
+        if self.open_calls.get(callee, 0) + to_callee >= self.slots:
+            return Lack.SLOT
+        if to_all >= self.callbacks():
+            return Lack.CALLBACK
+        if memory > 0 and memory > self.message_memory():
+            return Lack.MEMORY
+        return None
 
 
 @frozen

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import frozen
 
-from spec.canister.outcome import Growth, MethodCall, Outcome, Returned
+from spec.canister.outcome import Growth, MethodCall, Outcome, Returned, Trapped
 from spec.fees import larger
 from spec.production.capacities.room import Room, room_of
 from spec.production.capacities.usage import memory_for_call, open_origins
@@ -77,19 +77,12 @@ def refusals(before: Before, run: Run) -> tuple[Numbers, Numbers]:
             return calls, growths
 
 
-def calls_refused(before: Before, run: Callable[[Numbers], Outcome]) -> Numbers | None:
-    """The numbers of the calls that are refused, whatever becomes of growths; None if the calls are not known."""
+def calls_refused(before: Before, run: Callable[[Numbers], Outcome]) -> Numbers:
+    """The numbers of the calls that are refused, whatever becomes of growths."""
     calls: Numbers = ()
-    while True:
-        outcome = run(calls)
-        if not isinstance(outcome, Returned):
-            return None
-        number = call_without_room(before, calls_of(outcome))
-        if number is None:
-            return calls
-        if number in calls:
-            return None
+    while (number := call_without_room(before, calls_of(run(calls)))) is not None:
         calls += (number,)
+    return calls
 
 
 def growths_refused(before: Before, run: Callable[[Numbers], Outcome]) -> Numbers:
@@ -101,8 +94,14 @@ def growths_refused(before: Before, run: Callable[[Numbers], Outcome]) -> Number
 
 
 def calls_of(outcome: Outcome) -> tuple[MethodCall, ...]:
-    """The calls that an execution made, as far as it tells: one that fails does not."""
-    return tuple(outcome.new_calls) if isinstance(outcome, Returned) else ()
+    """The calls that an execution made, also where they are undone because it failed; a cleanup closure makes none."""
+    match outcome:
+        case Trapped():
+            return outcome.made_calls
+        case Returned(cleaned_up_after=Trapped() as trapped):
+            return trapped.made_calls
+        case Returned():
+            return tuple(outcome.new_calls)
 
 
 def call_without_room(before: Before, made: tuple[MethodCall, ...]) -> Count | None:

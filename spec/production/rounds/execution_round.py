@@ -109,6 +109,6 @@ def is_quiet(state: State, rounds: RoundState) -> bool:
         item for by in inputs_of(progress, MANAGEMENT_CANISTER).values() for items in by.values() for item in items
     ]
     return not any(is_executable(progress, item) for item in waits) and not any(
-        next_input(progress, one) is not None or Method.GLOBAL_TIMER in tasks_due(progress, one)
+        next_input(progress, one).item is not None or Method.GLOBAL_TIMER in tasks_due(progress, one)
         for one in progress.canisters()
     )

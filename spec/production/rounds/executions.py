@@ -36,8 +36,8 @@ class Ran:
 
     progress: Progress
     instructions: Instructions
-    is_complete: bool = True
-    """The execution came to its end."""
+    completed: Instructions = 0
+    """What the execution used in all, if it came to its end."""
     ended_long: bool = False
     """It was the last slice of a long execution."""
 
@@ -93,16 +93,21 @@ def begun(progress: Progress, canister_id: CanisterId, beginning: Beginning) -> 
     instructions = used_since(progress, after)
     one_slice = progress.state.profile.rounds.slice_instructions
     if instructions <= one_slice:
-        return Ran(after, instructions)
+        return complete(after, canister_id, instructions, instructions)
     long = LongExecution(beginning, instructions, one_slice)
     return sliced(progress.with_long_execution(canister_id, long), canister_id, one_slice)
 
 
+def complete(progress: Progress, canister_id: CanisterId, instructions: Instructions, total: Instructions) -> Ran:
+    """An execution came to its end, with so many instructions now and so many in all."""
+    if total:
+        progress = evolve(progress, completed=progress.completed | {canister_id})
+    return Ran(progress, instructions, completed=total)
+
+
 def sliced(progress: Progress, canister_id: CanisterId, instructions: Instructions) -> Ran:
     """A slice of a long execution is done, and more of them come."""
-    slices = (*progress.slices, (canister_id, instructions))
-    shared = progress.fully_executed | {canister_id}
-    return Ran(evolve(progress, slices=slices, fully_executed=shared), instructions, is_complete=False)
+    return Ran(evolve(progress, slices=(*progress.slices, (canister_id, instructions))), instructions)
 
 
 def resumed(progress: Progress, canister_id: CanisterId) -> Ran:
@@ -112,25 +117,17 @@ def resumed(progress: Progress, canister_id: CanisterId) -> Ran:
     free = progress.with_long_execution(canister_id, None)
     if free.tried(label_of(free, long.beginning)) is None:
         # Reason: its cycles are not there any more; the message is rejected when it is taken again.
-        return ended(free, canister_id, 0)
+        return Ran(free, 0, ended_long=True)
     if long.is_aborted:
         ran = begun(free, canister_id, long.beginning)
-        return ended(ran.progress, canister_id, ran.instructions) if ran.is_complete else ran
+        return evolve(ran, ended_long=ran.progress.long_execution(canister_id) is None)
     one_slice = progress.state.profile.rounds.slice_instructions
     left = long.instructions - long.executed
     if left > one_slice:
         more = evolve(long, executed=long.executed + one_slice)
         return sliced(progress.with_long_execution(canister_id, more), canister_id, one_slice)
-    return ended(attempted(free, long.beginning, canister_id), canister_id, left)
-
-
-def ended(progress: Progress, canister_id: CanisterId, instructions: Instructions) -> Ran:
-    """A long execution came to its end: its canister rests until the next round."""
-    shared = progress.fully_executed
-    if progress.record(canister_id).long_since is not None:
-        shared = shared | {canister_id}
-    after = evolve(progress, done_for_now=progress.done_for_now | {canister_id}, fully_executed=shared)
-    return Ran(after, instructions, ended_long=True)
+    ran = complete(attempted(free, long.beginning, canister_id), canister_id, left, long.instructions)
+    return evolve(ran, ended_long=True)
 
 
 def next_on_core(core: Core, canister_id: CanisterId) -> tuple[Ran, Tasks] | None:
@@ -145,7 +142,7 @@ def next_on_core(core: Core, canister_id: CanisterId) -> tuple[Ran, Tasks] | Non
     if queued:
         return task_run(progress, canister_id, queued[0]), {**core.tasks, canister_id: queued[1:]}
     chosen = next_input(progress, canister_id)
-    if chosen is None:
+    if chosen.item is None:
         return None
     record = evolve(progress.record(canister_id), rotation=chosen.rotation)
     progress, message_id = started(progress.with_record(canister_id, record), chosen.item)
@@ -168,16 +165,19 @@ def task_run(progress: Progress, canister_id: CanisterId, rule: str) -> Ran:
 
 
 def executed_on_core(core: Core, canister_id: CanisterId) -> Core:
-    """A core after its turn with a canister: one execution after another, until something says stop."""
+    """
+    A core after its turn with a canister: one execution after another, until something says stop.
+
+    It costs something beside if an execution came to its end. Source: rs/execution_environment/src/scheduler.rs.
+    """
     rounds = core.progress.state.profile.rounds
-    before = core.instructions
+    completed, has_executed = 0, False
     while core.may_go_on:
         following = next_on_core(core, canister_id)
         if following is None:
-            shared = core.progress.fully_executed | {canister_id}
-            core = evolve(core, progress=evolve(core.progress, fully_executed=shared))
             break
         ran, tasks = following
+        completed, has_executed = completed + ran.completed, has_executed or ran.instructions > 0
         core = Core(
             progress=ran.progress,
             limit=core.limit - ran.instructions - rounds.execution_overhead,
@@ -187,9 +187,22 @@ def executed_on_core(core: Core, canister_id: CanisterId) -> Core:
         )
         if ran.ended_long:
             break
-    if core.instructions > before:
+    if completed:
         core = evolve(core, limit=core.limit - rounds.canister_overhead)
+    if has_executed and had_full_share(core, canister_id):
+        shared = core.progress.fully_executed | {canister_id}
+        core = evolve(core, progress=evolve(core.progress, fully_executed=shared))
     return core
+
+
+def had_full_share(core: Core, canister_id: CanisterId) -> bool:
+    """A canister that executed has nothing left, or a slice of a long execution was done, or the last one."""
+    progress = core.progress
+    return (
+        progress.long_execution(canister_id) is not None
+        or canister_id in progress.long_at_first
+        or not has_work(progress, canister_id, core.tasks)
+    )
 
 
 def has_work(progress: Progress, canister_id: CanisterId, tasks: Tasks) -> bool:
@@ -201,5 +214,5 @@ def has_work(progress: Progress, canister_id: CanisterId, tasks: Tasks) -> bool:
     return (
         bool(tasks.get(canister_id))
         or (hook_is_due(progress, canister_id) and progress.tried(hook) is not None)
-        or next_input(progress, canister_id) is not None
+        or next_input(progress, canister_id).item is not None
     )

@@ -13,8 +13,8 @@ from spec.machine import submission_label
 from spec.production.capacities.room import free_message_memory
 from spec.production.capacities.usage import is_guaranteed, largest_response
 from spec.production.choices import as_production, changes_settings_at_no_cost
-from spec.production.rounds.inputs import source_of
-from spec.production.rounds.management import OUTSIDE_METHODS, canister_concerned
+from spec.production.rounds.inputs import is_in_hand, source_of
+from spec.production.rounds.management import canister_concerned
 from spec.production.rounds.payments import paid_later_or_now, set_aside
 from spec.production.rounds.progress import Progress, followed, receiver_of
 from spec.production.rounds.round_state import Ingress, Place, Rotation, entry
@@ -22,7 +22,7 @@ from spec.rules.resources import liquid_balance
 from spec.rules.spontaneous.resources import admins_of
 from spec.state.canister import Stopping
 from spec.state.label import Label
-from spec.state.message import CallMessage, Message, ResponseMessage, Unordered
+from spec.state.message import CallMessage, Message, ResponseMessage
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, FromUser
 from spec.state.request import Request
 from spec.transition import RequestStatusChanged
@@ -75,41 +75,55 @@ def timed_out(progress: Progress) -> Progress:
         refusal = Label("spontaneous_call_rejection", {"message_id": message_id, "code": RejectCode.SYS_TRANSIENT})
         progress = progress.take(refusal)
     for message_id in late_messages(progress):
-        progress = progress.take(Label("call_expiry_of_message", {"message_id": message_id}))
-        if not is_under_way(progress, message_id):
+        progress = given_up(progress, Label("call_expiry_of_message", {"message_id": message_id}))
+        if not is_in_hand(progress, message_id):
             progress = dropped(progress, message_id)
     for context_id, context in progress.state.call_contexts.items():
         if context.needs_to_respond and is_over(progress, context.origin):
-            progress = progress.take(Label("call_expiry_of_call_context", {"context_id": context_id}))
+            progress = given_up(progress, Label("call_expiry_of_call_context", {"context_id": context_id}))
     for canister_id in progress.canisters():
         status = progress.state.canisters[canister_id].status
         calls = status.stop_calls.items if isinstance(status, Stopping) else ()
         for index, call in enumerate(calls):
             if is_over(progress, call.origin):
                 choices = {"canister_id": canister_id, "index": index}
-                progress = progress.take(Label("call_expiry_of_stop_call", choices))
+                progress = given_up(progress, Label("call_expiry_of_stop_call", choices))
     return followed(progress)
+
+
+def given_up(progress: Progress, label: Label) -> Progress:
+    """After a call was given up on; its maker has the answer at once, before what is delivered in this round."""
+    progress = progress.take(label)
+    message_id = MessageId(progress.state.messages.next_id - 1)
+    receiver = receiver_of(progress.state, progress.state.messages[message_id])
+    assert receiver is not None
+    return announced(progress, receiver, message_id)
 
 
 def held_up_too_long(progress: Progress) -> list[MessageId]:
     """The calls with unbounded wait that have not left their makers for so long that they are rejected."""
     lifetime = progress.state.profile.capacities.request_lifetime * NANOSECONDS_PER_SECOND
-    return [
+    waiting = progress.rounds.waiting
+    old = [
         MessageId(message_id)
         for message_id, message in progress.state.messages.entries
         if isinstance(message, CallMessage)
         and is_guaranteed(message.origin)
-        and progress.rounds.waiting[message_id].place is Place.OUTPUT
-        and progress.rounds.waiting[message_id].since + lifetime < progress.state.system_time
+        and waiting[message_id].place is Place.OUTPUT
+        and waiting[message_id].since + lifetime < progress.state.system_time
     ]
+    return sorted(old, key=lambda one: (waiting[one].sender, one))
 
 
 def late_messages(progress: Progress) -> list[MessageId]:
-    """The messages whose time is over, by their receivers; those to the management canister come last."""
+    """The messages whose time is over, by the canisters in whose queues they are; the management queues come last."""
 
     def rank(entry: tuple[int, Message]) -> tuple[bool, bytes, int]:
-        receiver = receiver_of(progress.state, entry[1]) or MANAGEMENT_CANISTER
-        return receiver == MANAGEMENT_CANISTER, receiver, entry[0]
+        waiting = progress.rounds.waiting[entry[0]]
+        holder = receiver_of(progress.state, entry[1]) or MANAGEMENT_CANISTER
+        if waiting.place is Place.OUTPUT:
+            holder = waiting.sender
+        return holder == MANAGEMENT_CANISTER, holder, entry[0]
 
     late = [
         (message_id, message)
@@ -121,18 +135,6 @@ def late_messages(progress: Progress) -> list[MessageId]:
         for message_id, message in sorted(late, key=rank)
         if isinstance(message, CallMessage) or progress.rounds.waiting[message_id].place is not Place.INPUT
     ]
-
-
-def is_under_way(progress: Progress, message_id: MessageId) -> bool:
-    """The message is no longer in a queue: its long execution, or the outside world, has it."""
-    message = progress.state.messages[message_id]
-    begun = {long.beginning.subject for _, long in progress.rounds.long_executions.items()}
-    return message_id in begun | {*progress.rounds.postponed} or (
-        isinstance(message, CallMessage)
-        and message.method_name in OUTSIDE_METHODS
-        and message.callee == MANAGEMENT_CANISTER
-        and isinstance(message.queue, Unordered)
-    )
 
 
 # Delivery
@@ -147,8 +149,8 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
     """
     moving = [
         message_id
-        for message_id, message in progress.state.messages.entries
-        if progress.rounds.waiting[message_id].place in places or is_expired(message)
+        for message_id, _ in progress.state.messages.entries
+        if progress.rounds.waiting[message_id].place in places
     ]
     held_up: set[tuple[CanisterId, CanisterId]] = set()
     for number in sorted(moving, key=lambda one: (progress.rounds.waiting[one].sender, one)):

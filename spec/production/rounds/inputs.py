@@ -11,11 +11,12 @@ from attrs import evolve, frozen
 
 from spec.production.rounds.progress import Progress, fresh_context, receiver_of
 from spec.production.rounds.round_state import Beginning, Place, Rotation, Source, entry
+from spec.rules.management.outside import FREE_METHODS, PRICED_METHODS
 from spec.settling import CALL_REJECTIONS
 from spec.state.label import Label
-from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
+from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage, Unordered
 from spec.state.origin import FromUser
-from spec.values.identifiers import CallContextId, CanisterId, MessageId, Principal, RequestId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId, Principal, RequestId
 
 Item = tuple[RequestId | None, MessageId | None]
 """A request that was not started, or else a message."""
@@ -23,17 +24,20 @@ Item = tuple[RequestId | None, MessageId | None]
 Inputs = Mapping[Source, Mapping[Principal, tuple[Item, ...]]]
 """By source and sender, oldest first. Senders stand in the order of their oldest input."""
 
+OUTSIDE_METHODS = FREE_METHODS + PRICED_METHODS
+
 SOURCES = tuple(Source)
 ROUND_THE_SOURCES = {source: SOURCES[(number + 1) % len(SOURCES)] for number, source in enumerate(SOURCES)}
 
 
 @frozen
 class Chosen:
-    """An input whose turn it is."""
+    """What a look at the inputs came to."""
 
-    item: Item
+    item: Item | None
+    """The input whose turn it is; None if none may be taken."""
     rotation: Rotation
-    """Whose turn it is after it."""
+    """Whose turn it is after the look."""
 
 
 def inputs_of(progress: Progress, canister_id: CanisterId) -> Inputs:
@@ -44,9 +48,11 @@ def inputs_of(progress: Progress, canister_id: CanisterId) -> Inputs:
     def add(source: Source, sender: Principal, item: Item) -> None:
         found[source][sender] = (*found[source].get(sender, ()), item)
 
-    for message_id, message in state.messages.entries:
+    for message_id, message in sorted(state.messages.entries, key=lambda one: rounds.waiting[one[0]].arrival):
         waiting = rounds.waiting[message_id]
         if waiting.place is not Place.INPUT or receiver_of(state, message) != canister_id:
+            continue
+        if is_in_hand(progress, MessageId(message_id)):
             continue
         if isinstance(message, CallMessage) and isinstance(message.origin, FromUser):
             effective_id = state.requests[message.origin.request_id].effective_id
@@ -60,6 +66,18 @@ def inputs_of(progress: Progress, canister_id: CanisterId) -> Inputs:
     return found
 
 
+def is_in_hand(progress: Progress, message_id: MessageId) -> bool:
+    """The message is no longer in a queue: its long execution, the next round, or the outside world has it."""
+    message = progress.state.messages[message_id]
+    begun = {long.beginning.subject for _, long in progress.rounds.long_executions.items()}
+    return message_id in begun | {*progress.rounds.postponed} or (
+        isinstance(message, CallMessage)
+        and message.method_name in OUTSIDE_METHODS
+        and message.callee == MANAGEMENT_CANISTER
+        and isinstance(message.queue, Unordered)
+    )
+
+
 def source_of(progress: Progress, sender: CanisterId) -> Source:
     """The source that the messages of a sender belong to."""
     canisters = progress.state.canisters
@@ -68,34 +86,60 @@ def source_of(progress: Progress, sender: CanisterId) -> Source:
     return Source.SAME_SUBNET
 
 
-def choose(inputs: Inputs, rotation: Rotation, may_be_taken: Callable[[Item], bool]) -> Chosen | None:
+def choose(inputs: Inputs, rotation: Rotation, may_be_taken: Callable[[Item], bool]) -> Chosen:
     """
-    The input whose turn it is; None if none may be taken.
+    The input whose turn it is.
 
-    An empty source is passed over; a sender whose inputs may not be taken keeps its place.
+    An empty source is passed over. An input that may not be taken is skipped, whereby its source and its sender lose
+    their turn; it stays in front of the others of its sender. Source: `skip_input` in
+    rs/replicated_state/src/canister_state/queues.rs.
     """
+    skipped = dict.fromkeys(SOURCES, 0)
+    rotation = turned_to_inputs(inputs, rotation)
+    while ring := rotation.rings[rotation.next_source.value]:
+        source = rotation.next_source
+        sender, others = ring[0], ring[1:]
+        item, *more = inputs[source][sender]
+        is_taken = may_be_taken(item)
+        after = (*others, sender) if more or not is_taken else others
+        rotation = Rotation(ROUND_THE_SOURCES[source], rotation.rings.set(source.value, after))
+        if is_taken:
+            return Chosen(item, rotation)
+        skipped[source] += 1
+        if all(skipped[one] >= len(in_turn(inputs[one], rotation, one)) for one in SOURCES):
+            break
+        rotation = turned_to_inputs(inputs, rotation)
+    return Chosen(None, rotation)
+
+
+def turned_to_inputs(inputs: Inputs, rotation: Rotation) -> Rotation:
+    """The rotation with a source and a sender in front that has inputs, if there is any."""
     source = rotation.next_source
     for _ in SOURCES:
         ring = in_turn(inputs[source], rotation, source)
-        for sender in ring:
-            item = next((one for one in inputs[source][sender] if may_be_taken(one)), None)
-            if item is not None:
-                others = tuple(one for one in ring if one != sender)
-                after = (*others, sender) if len(inputs[source][sender]) > 1 else others
-                rings = rotation.rings.set(source.value, after)
-                return Chosen(item, Rotation(ROUND_THE_SOURCES[source], rings))
+        while ring and ring[0] not in inputs[source]:
+            ring = ring[1:]
+        rotation = evolve(rotation, next_source=source, rings=rotation.rings.set(source.value, ring))
+        if ring:
+            return rotation
         source = ROUND_THE_SOURCES[source]
-    return None
+    return evolve(rotation, next_source=source)
 
 
 def in_turn(senders: Mapping[Principal, tuple[Item, ...]], rotation: Rotation, source: Source) -> tuple[Principal, ...]:
-    """The senders of a source in the order of their turns; new ones come last."""
+    """
+    The senders of a source in the order of their turns; new ones come last.
+
+    A canister whose messages were dropped keeps its place until its turn comes; a user's requests that expire take
+    theirs with them.
+    """
     known = entry(rotation.rings, source.value, ())
-    kept = tuple(one for one in known if one in senders)
-    return kept + tuple(one for one in senders if one not in kept)
+    if source is Source.INGRESS:
+        known = tuple(one for one in known if one in senders)
+    return known + tuple(one for one in senders if one not in known)
 
 
-def next_input(progress: Progress, canister_id: CanisterId) -> Chosen | None:
+def next_input(progress: Progress, canister_id: CanisterId) -> Chosen:
     """The input that a canister takes next."""
     return choose(
         inputs_of(progress, canister_id),

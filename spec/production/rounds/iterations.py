@@ -49,6 +49,7 @@ def looped(progress: Progress) -> Loop:
             return loop
         if loop.iterations == 0:
             queued, tasks = with_tasks_queued(loop.progress)
+            queued = evolve(queued, long_at_first=frozenset(ranking.long))
             loop = evolve(loop, progress=rate_limited_and_idle_noted(queued, ranking, tasks), tasks=tasks)
         active = scheduled(loop, ranking)
         if not active.long and not active.others:
@@ -80,16 +81,25 @@ def is_rate_limited(progress: Progress, canister_id: CanisterId) -> bool:
 def rate_limited_and_idle_noted(progress: Progress, ranking: Order, tasks: Tasks) -> Progress:
     """
     After rate-limited canisters lost the priority of a round, and idle ones in front of all others had their share.
+
+    Canisters with long executions are not among these others, nor are those with an installation under way.
     """
-    in_front = True
-    for canister_id in (one for one in (*ranking.long, *ranking.others) if one in progress.state.canisters):
+    for canister_id in progress.canisters():
         if is_rate_limited(progress, canister_id):
             record = progress.record(canister_id)
             progress = progress.with_record(canister_id, evolve(record, priority=record.priority - WHOLE))
-        in_front = in_front and not has_work(progress, canister_id, tasks)
-        if in_front:
-            progress = evolve(progress, fully_executed=progress.fully_executed | {canister_id})
+    for canister_id in ranking.others:
+        if canister_id not in progress.state.canisters or progress.long_execution(canister_id) is not None:
+            continue
+        if has_work(progress, canister_id, tasks):
+            break
+        progress = evolve(progress, fully_executed=progress.fully_executed | {canister_id})
     return progress
+
+
+def rests(progress: Progress, canister_id: CanisterId) -> bool:
+    """The canister ended a long execution in this round that began before it."""
+    return canister_id in progress.long_at_first and progress.long_execution(canister_id) is None
 
 
 def scheduled(loop: Loop, ranking: Order) -> Order:
@@ -99,7 +109,7 @@ def scheduled(loop: Loop, ranking: Order) -> Order:
     def takes_part(canister_id: CanisterId) -> bool:
         return (
             canister_id in progress.state.canisters
-            and canister_id not in progress.done_for_now
+            and not rests(progress, canister_id)
             and not is_rate_limited(progress, canister_id)
             and has_work(progress, canister_id, loop.tasks)
         )

@@ -16,11 +16,10 @@ from spec.production.capacities.management import Debits, error_for_lack, error_
 from spec.production.choices import as_production
 from spec.production.errors import ProductionError
 from spec.production.rounds.executions import used_since
-from spec.production.rounds.inputs import Item, choose, inputs_of, started
+from spec.production.rounds.inputs import OUTSIDE_METHODS, Item, choose, inputs_of, started
 from spec.production.rounds.payments import paid
 from spec.production.rounds.progress import Progress, changed_memory, followed
 from spec.production.rounds.round_state import Beginning, LongExecution
-from spec.rules.management.outside import FREE_METHODS, PRICED_METHODS
 from spec.rules.management.rejection import METHODS, first_reject, some_choices
 from spec.rules.resources import liquid_balance, management_cost
 from spec.state.label import Label
@@ -29,7 +28,7 @@ from spec.state.origin import FromUser
 from spec.state.state import State
 from spec.transition import BurnReason, Rule, Step
 from spec.values import management
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, SnapshotId
 from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -70,8 +69,6 @@ NOT_WHILE_ABORTED: Final = frozenset(
 )
 """Methods that wait until an aborted execution of the canister has come to its end. Source: likewise."""
 
-OUTSIDE_METHODS: Final = FREE_METHODS + PRICED_METHODS
-
 OUTSIDE_RULES: Final = frozenset(("outside_call_failure", *OUTSIDE_METHODS))
 """The rules whose labels come from outside. Each method has one rule, of its own name."""
 
@@ -91,18 +88,20 @@ def budget_left(progress: Progress) -> int:
 
 def managed(progress: Progress) -> Progress:
     """After all calls to the management canister that can be executed now; none after an installation is paused."""
-    while not progress.installation_paused:
+    while True:
         inputs = inputs_of(progress, MANAGEMENT_CANISTER)
 
         def may_be_taken(item: Item, now: Progress = progress) -> bool:
             return is_executable(now, item)
 
         chosen = choose(inputs, progress.rounds.management, may_be_taken)
-        if chosen is None:
+        progress = evolve(progress, rounds=evolve(progress.rounds, management=chosen.rotation))
+        if chosen.item is None:
             return progress
-        turned = evolve(progress, rounds=evolve(progress.rounds, management=chosen.rotation))
-        progress = handled(*started(turned, chosen.item))
-    return progress
+        slices = progress.slices
+        progress = handled(*started(progress, chosen.item))
+        if progress.slices != slices:
+            return progress
 
 
 def is_executable(progress: Progress, item: Item) -> bool:
@@ -110,7 +109,7 @@ def is_executable(progress: Progress, item: Item) -> bool:
     progress, message_id = started(progress, item)
     call = progress.state.messages[message_id]
     assert isinstance(call, CallMessage)
-    if message_id in progress.rounds.postponed or may_not_touch(progress, call):
+    if may_not_touch(progress, call):
         return False
     if call.method_name in EXPENSIVE and budget_left(progress) <= 0:
         return False
@@ -172,7 +171,16 @@ def rejection_of(state: State, message_id: MessageId, call: CallMessage) -> Labe
 def label_for(progress: Progress, message_id: MessageId, rule: Rule) -> Label:
     """The label of a method's rule: free ids are the first ones, other choices the first that the rules know."""
     choices: dict[str, Any] = {"message_id": message_id, **some_choices(progress.state, message_id, rule)}
+    if "snapshot_id" in choices:
+        call = progress.state.messages[message_id]
+        assert isinstance(call, CallMessage)
+        choices["snapshot_id"] = id_of_snapshot(progress.state, canister_concerned(call.method_name, call.argument))
     return Label(rule.name, choices)
+
+
+def id_of_snapshot(state: State, canister_id: CanisterId | None) -> SnapshotId:
+    """A number, and the id of the canister. Production counts for each canister alone."""
+    return SnapshotId(len(state.used_snapshot_ids).to_bytes(8, "big") + (canister_id or b""))
 
 
 def handled(progress: Progress, message_id: MessageId) -> Progress:
@@ -198,7 +206,10 @@ def handled(progress: Progress, message_id: MessageId) -> Progress:
     after = work_paid(settings_paid(after, call, label), call, label, fired)
     used = instructions_paid(progress, fired) if call.method_name in EXPENSIVE else 0
     after = evolve(after, management_instructions=after.management_instructions + used)
-    if canister_id is None or label.rule not in (*SNAPSHOT_WRITING, "upload_chunk"):
+    if label.rule == "install_chunked_code":
+        return handled(after, message_id)
+    is_done = label.rule not in ("management_call_rejection", "spontaneous_call_rejection")
+    if canister_id is None or not is_done or call.method_name not in (*SNAPSHOT_WRITING, "upload_chunk"):
         return after
     return with_heap_delta(after, canister_id, stored(progress.state, after.state, canister_id, call))
 
@@ -295,8 +306,7 @@ def installing(progress: Progress, canister_id: CanisterId, beginning: Beginning
     if instructions <= one_slice:
         return evolve(after, management_instructions=after.management_instructions + instructions)
     long = LongExecution(beginning, instructions, one_slice, is_installation=True)
-    begun = installed_slice(progress.with_long_execution(canister_id, long), canister_id, one_slice)
-    return evolve(begun, installation_paused=True)
+    return installed_slice(progress.with_long_execution(canister_id, long), canister_id, one_slice)
 
 
 def installed(progress: Progress, canister_id: CanisterId, beginning: Beginning) -> Progress:

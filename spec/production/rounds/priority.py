@@ -120,11 +120,11 @@ def charged_for_round(progress: Progress, canister_id: CanisterId) -> Progress:
     number = progress.rounds.number
     executed = record.executed_rounds + (1 if canister_id in progress.fully_executed else 0)
     priority = record.priority
-    since = record.long_since
-    if is_long(progress, canister_id) and since is None:
-        since = number
+    has_completed = canister_id in progress.completed
+    since = number if record.long_since is None or has_completed else record.long_since
+    if is_long(progress, canister_id) and since == number and executed == 1:
         priority -= WHOLE
-    if not is_long(progress, canister_id) and executed > 0:
+    if executed > 0 and (has_completed or not is_long(progress, canister_id)):
         priority -= WHOLE * max(executed - 1, 1)
         executed = 0
     return progress.with_record(

@@ -35,11 +35,10 @@ class Progress:
     management_instructions: Instructions = 0
     fully_executed: frozenset[CanisterId] = frozenset()
     """The canisters that had their full share in this round."""
-    done_for_now: frozenset[CanisterId] = frozenset()
-    """The canisters that ended a long execution in this round, and rest."""
-
-    installation_paused: bool = False
-    """An installation was begun in this round, and goes on in the next."""
+    long_at_first: frozenset[CanisterId] = frozenset()
+    """The canisters that had a long execution when canisters began to execute in this round; they rest after it."""
+    completed: frozenset[CanisterId] = frozenset()
+    """The canisters that brought an execution to its end in this round."""
     room: Room | None = None
     """What is left on the core that executes."""
 
@@ -56,17 +55,11 @@ class Progress:
 
     def took(self, label: Label, fired: Step) -> "Progress":
         """After a label of which it is known what it does."""
-        waiting = self.rounds.waiting
+        after = evolve(self, state=fired.state, labels=(*self.labels, label), outputs=self.outputs + fired.outputs)
         for message_id in range(self.state.messages.next_id, fired.state.messages.next_id):
             if message_id in fired.state.messages:
-                waiting = waiting.set(message_id, on_its_way(self.state, fired.state, label, MessageId(message_id)))
-        return evolve(
-            self,
-            state=fired.state,
-            rounds=evolve(self.rounds, waiting=waiting),
-            labels=(*self.labels, label),
-            outputs=self.outputs + fired.outputs,
-        )
+                after = after.at(message_id, on_its_way(fired.state, label, MessageId(message_id)))
+        return after
 
     def take_if_enabled(self, label: Label) -> "Progress":
         """After a label, or the same if it is not enabled."""
@@ -102,8 +95,15 @@ class Progress:
 
     def placed(self, message_id: MessageId, place: Place) -> "Progress":
         """With a message at another place."""
-        moved = evolve(self.rounds.waiting[message_id], place=place)
-        return evolve(self, rounds=evolve(self.rounds, waiting=self.rounds.waiting.set(message_id, moved)))
+        return self.at(message_id, evolve(self.rounds.waiting[message_id], place=place))
+
+    def at(self, message_id: int, waiting: Waiting) -> "Progress":
+        """With a message where it is said to be; one that reaches its receiver is the latest there."""
+        rounds = self.rounds
+        if waiting.place is Place.INPUT:
+            rounds = evolve(rounds, arrivals=rounds.arrivals + 1)
+            waiting = evolve(waiting, arrival=rounds.arrivals)
+        return evolve(self, rounds=evolve(rounds, waiting=rounds.waiting.set(message_id, waiting)))
 
     def under_way(self) -> frozenset[int]:
         """The messages that have not reached their receivers."""
@@ -119,10 +119,10 @@ class Progress:
         return [one for one, canister in self.state.canisters.items() if canister.subnet.subnet_id == own]
 
 
-def on_its_way(before: State, after: State, label: Label, message_id: MessageId) -> Waiting:
+def on_its_way(after: State, label: Label, message_id: MessageId) -> Waiting:
     """Who sent a message that a label brought into being, and where it is."""
     message = after.messages[message_id]
-    sender = sender_of(before, label)
+    sender = sender_of(message)
     if label.rule in EXPIRIES or label.rule == "initiate_call":
         return Waiting(sender, Place.INPUT, after.system_time)
     receiver = receiver_of(after, message)
@@ -131,19 +131,13 @@ def on_its_way(before: State, after: State, label: Label, message_id: MessageId)
     return Waiting(sender, place, after.system_time)
 
 
-def sender_of(before: State, label: Label) -> CanisterId:
-    """The canister whose message a label brings into being; the management canister if no other did it."""
-    choices = label.arguments()
-    if label.rule in ("call_context_starvation", "call_expiry_of_call_context"):
-        return before.call_contexts[choices["context_id"]].canister
-    if label.rule in ("canister_out_of_cycles",):
-        return CanisterId(choices["canister_id"])
-    message = before.messages[choices["message_id"]] if "message_id" in choices else None
+def sender_of(message: Message) -> CanisterId:
+    """The canister that sent a message; of a response, the one that was called, also if another one responds for it."""
     match message:
-        case FuncMessage():
-            return message.receiver
         case CallMessage():
-            return message.callee
+            return CanisterId(message.caller.principal)
+        case ResponseMessage(origin=FromCanister(callee=callee)):
+            return callee
         case _:
             return MANAGEMENT_CANISTER
 
@@ -169,7 +163,7 @@ def adopted(progress: Progress) -> Progress:
             one,
             rounds.waiting[one]
             if one in rounds.waiting
-            else Waiting(stated_sender(message), Place.STREAM, state.system_time),
+            else Waiting(sender_of(message), Place.STREAM, state.system_time),
         )
         for one, message in state.messages.entries
     )
@@ -190,11 +184,6 @@ def adopted(progress: Progress) -> Progress:
             stop_calls=Map.of((one, stop_times(progress, one)) for one in ids if is_stopping(state, one)),
         ),
     )
-
-
-def stated_sender(message: Message) -> CanisterId:
-    """Who sent a message, as far as it tells; a response does not."""
-    return CanisterId(message.caller.principal) if isinstance(message, CallMessage) else MANAGEMENT_CANISTER
 
 
 def is_stopping(state: State, canister_id: CanisterId) -> bool:

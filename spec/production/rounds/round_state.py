@@ -59,6 +59,8 @@ class Waiting:
     place: Place
     since: Nanoseconds = 0
     """When it was sent."""
+    arrival: Count = 0
+    """The how manieth message it was that reached a receiver; the queue of a sender is in this order."""
 
 
 @frozen
@@ -129,6 +131,8 @@ class RoundState:
     long_executions: Map[CanisterId, LongExecution] = field(factory=Map)
     waiting: Map[int, Waiting] = field(factory=Map)
     """By message id."""
+    arrivals: Count = 0
+    """How many messages have reached their receivers."""
     ingress: tuple[RequestId, ...] = ()
     """Requests that were not started, in the order in which they came."""
     paid_afterwards: tuple[RequestId, ...] = ()

@@ -52,7 +52,7 @@ def chosen(progress: Progress, canister_id: CanisterId, due: tuple[Method, ...])
             others = tuple(RULES_OF_TASKS[one] for one in due if one is not method)
             queued: tuple[str, ...] = (RULES_OF_TASKS[method], *others)
             break
-        if method is Method.MESSAGE and next_input(progress, canister_id) is not None:
+        if method is Method.MESSAGE and next_input(progress, canister_id).item is not None:
             queued = ()
             break
     return progress.with_record(canister_id, evolve(record, next_method=pointer)), queued

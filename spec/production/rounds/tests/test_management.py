@@ -86,8 +86,8 @@ def test_expensive_calls_wait_for_a_round_with_instructions_left():
 )
 def test_other_calls_do_not_wait_for_instructions():
     chunks = [uploading(A, bytes([number]), number) for number in range(3)]
-    status = about(A, "canister_status")
-    played = Played(world((A, canister(A)))).round(*chunks, status)
+    status = about(B, "canister_status")
+    played = Played(world((A, canister(A)), (B, canister(B)))).round(*chunks, status)
     assert isinstance(played.status(status.request), Replied)
 
 

@@ -38,12 +38,12 @@ def checkpoint(played, *asked):
 
 @pytest.mark.checklist("prod.dts.dts_scheduling_of_install_code")
 def test_ten_long_installations_come_one_after_another_and_the_status_of_each_waits_for_its_own():
-    """Each takes three slices; behind the first of them no other management call runs in its round."""
+    """Each takes three slices; behind the first of them no other management call runs in its iteration."""
     new = module(gives={"init": returns(2 * SLICE + 1)})
     state = world(*((one, canister(one, Empty())) for one in ids(10)))
     installs = [installing(one, new, nonce=number) for number, one in enumerate(ids(10))]
     statuses = [about(one, "canister_status", 100 + number) for number, one in enumerate(ids(10))]
-    played = Played(state).round(*installs).round(*statuses)
+    played = Played(state).round(installs[0]).round(*statuses, *installs[1:])
     assert kinds(played, *installs) == [Processing] + [Received] * 9
     assert kinds(played, *statuses) == [Received] + [Replied] * 9
     ends = []
@@ -68,6 +68,16 @@ def test_a_long_upgrade_holds_up_other_installations_and_no_status_of_others():
     assert kinds(played, upgrade, status, other) == [Processing, Replied, Received]
     played = played.idle(3)
     assert kinds(played, upgrade, other) == [Replied, Replied]
+
+
+def test_a_call_waits_behind_an_installation_of_the_same_canister_that_waits():
+    """Requests about one canister are in one queue, and only the first of a queue is looked at."""
+    new = module(gives={"init": returns(LONG)})
+    state = world((A, canister(A, Empty())), (B, canister(B, Empty())))
+    first, second, status = installing(A, new), installing(B, new, nonce=1), about(B, "canister_status", 2)
+    played = Played(state).round(first, second, status)
+    assert kinds(played, first, second, status) == [Processing, Received, Received]
+    assert kinds(played.idle(2), first, second, status) == [Replied, Processing, Received]
 
 
 # Management calls about a canister in a long execution.
