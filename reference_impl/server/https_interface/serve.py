@@ -45,13 +45,13 @@ EXAMPLE: Final = """example:
 
 
 def _port(text: Text) -> int:
-    if text.isascii() and text.isdigit() and int(text) < 1 << 16:
+    if text.isascii() and text.isdigit() and len(text) < 6 and int(text) < 1 << 16:
         return int(text)
     raise ArgumentTypeError(f"{text!r} is not a port")
 
 
 def _nodes(text: Text) -> int:
-    if text.isascii() and text.isdigit() and 0 < int(text) <= MOST_NODES:
+    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= MOST_NODES:
         return int(text)
     raise ArgumentTypeError(f"{text!r} is not a number of nodes from 1 to {MOST_NODES}")
 
