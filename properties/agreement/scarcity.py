@@ -87,7 +87,7 @@ TASTES: Final[Mapping[str, Taste]] = {
         installations=12,
         snapshots=4,
         chunks=8,
-        figures={"management_share": 1, "heap_delta_of_canister": 60_000},
+        figures={"management_share": 1, "heap_delta_of_canister": 60_000, "subnet_memory": 2**32},
     ),
     "cycles": Taste(programs=0.6, burns=4, creations=8, settings=6),
 }

@@ -209,3 +209,5 @@ def reject_expired_requests(conductor: Conductor) -> None:
     for request_id in expired:
         conductor.must_take("request_rejection", request_id=request_id, code=int(RejectCode.SYS_TRANSIENT))
         conductor.reached[Capacity.REQUEST_EXPIRY] += 1
+    for turns in (conductor.management, *(conductor.book(one).turns for one in conductor.canisters())):
+        turns.forget_users_without_requests()

@@ -83,7 +83,7 @@ class Turns:
             ring.clear()
 
     def _turn_to_a_source_with_inputs(self) -> bool:
-        self._forget_users_without_requests()
+        self.forget_users_without_requests()
         for _ in Source:
             ring = self._rings[self._source]
             while ring and self._head(self._source, ring[0]) is None:
@@ -93,7 +93,7 @@ class Turns:
             self._source = _after(self._source)
         return False
 
-    def _forget_users_without_requests(self) -> None:
+    def forget_users_without_requests(self) -> None:
         """Requests that have expired are taken out at once, so no user's place in the ring outlasts them."""
         ring = self._rings[Source.USERS]
         left = [sender for sender in ring if self._head(Source.USERS, sender) is not None]

@@ -13,11 +13,11 @@ from spec.machine import submission_label
 from spec.production.capacities.room import free_message_memory
 from spec.production.capacities.usage import is_guaranteed, largest_response
 from spec.production.choices import as_production, changes_settings_at_no_cost
-from spec.production.rounds.inputs import is_in_hand, source_of
+from spec.production.rounds.inputs import in_turn, inputs_of, is_in_hand, source_of
 from spec.production.rounds.management import canister_concerned
 from spec.production.rounds.payments import paid_later_or_now, set_aside
 from spec.production.rounds.progress import Progress, followed, receiver_of
-from spec.production.rounds.round_state import Ingress, Place, Rotation, entry
+from spec.production.rounds.round_state import Ingress, Place, Rotation, Source, entry
 from spec.rules.resources import liquid_balance
 from spec.rules.spontaneous.resources import admins_of
 from spec.state.canister import Stopping
@@ -206,12 +206,20 @@ def announced(progress: Progress, receiver: CanisterId, message_id: MessageId) -
     sender = progress.rounds.waiting[message_id].sender
     if isinstance(message, CallMessage) and isinstance(message.origin, FromUser):
         return progress
-    name = source_of(progress, sender).value
+    return with_turn(progress, receiver, source_of(progress, sender), sender)
+
+
+def with_turn(progress: Progress, receiver: Principal, source: Source, sender: Principal) -> Progress:
+    """With a sender at the end of the ring of a source of a receiver, if it is not in it."""
     if receiver == MANAGEMENT_CANISTER:
-        turned = with_sender(progress.rounds.management, name, sender)
+        turned = with_sender(progress.rounds.management, source.value, sender)
         return evolve(progress, rounds=evolve(progress.rounds, management=turned))
-    record = progress.record(receiver)
-    return progress.with_record(receiver, evolve(record, rotation=with_sender(record.rotation, name, sender)))
+    if receiver not in progress.state.canisters:
+        return progress
+    canister_id = CanisterId(receiver)
+    record = progress.record(canister_id)
+    turned = with_sender(record.rotation, source.value, sender)
+    return progress.with_record(canister_id, evolve(record, rotation=turned))
 
 
 def with_sender(rotation: Rotation, name: str, sender: CanisterId) -> Rotation:
@@ -241,6 +249,7 @@ def inducted(progress: Progress, ingress: tuple[Ingress, ...]) -> Progress:
         progress = evolve(
             progress, rounds=evolve(progress.rounds, ingress=(*progress.rounds.ingress, shown.request_id))
         )
+        progress = with_turn(progress, one.request.canister_id, Source.INGRESS, one.effective_id)
         if payer is not None:
             progress = paid_later_or_now(progress, payer, fee)
         if one.size is not None and changes_settings_at_no_cost(one.request):
@@ -300,4 +309,19 @@ def without_expired_requests(progress: Progress) -> Progress:
             progress = progress.take(Label("request_rejection", choices))
             waits = tuple(one for one in progress.rounds.ingress if one != request_id)
             progress = evolve(progress, rounds=evolve(progress.rounds, ingress=waits))
-    return progress
+    return without_turns_of_users_gone(progress)
+
+
+def without_turns_of_users_gone(progress: Progress) -> Progress:
+    """Where the last request of a ring's place has expired, the place is gone, too."""
+
+    def kept(rotation: Rotation, receiver: CanisterId) -> Rotation:
+        ring = in_turn(inputs_of(progress, receiver)[Source.INGRESS], rotation, Source.INGRESS)
+        return evolve(rotation, rings=rotation.rings.set(Source.INGRESS.value, ring))
+
+    management = kept(progress.rounds.management, MANAGEMENT_CANISTER)
+    after = evolve(progress, rounds=evolve(progress.rounds, management=management))
+    for canister_id in progress.canisters():
+        record = progress.record(canister_id)
+        after = after.with_record(canister_id, evolve(record, rotation=kept(record.rotation, canister_id)))
+    return after
