@@ -10,12 +10,16 @@ from conformance.suite.stage import user
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.profile import Profile
 from spec.rules.modules import module_or_defect
-from spec.tooling.candid_text import CandidTextError, Interface, message_of, read_interface, read_values
+from spec.tooling.candid_text import (
+    CandidTextError,
+    Interface,
+    message_of,
+    read_interface,
+    read_values,
+    told_interface,
+)
 from spec.values.candid import CandidType
 from spec.values.identifiers import ANONYMOUS, Blob, Principal, Text, principal_from_text
-
-SERVICE, ARGUMENTS = "candid:service", "candid:args"
-"""The sections in which a module tells its methods, and what its installation takes."""
 
 INTERNAL: Final = ("__", "@")
 """How names of methods begin that a runtime adds."""
@@ -86,29 +90,11 @@ def told_by(act: Install, place: Text, profile: Profile) -> Told:
         except UnicodeDecodeError:
             raise StoryError(f"{act.interface}: the file is no UTF-8 text") from None
         return Told(raw_module, module, _interface(text, f"{act.interface}"), text)
-    written = _section(module, SERVICE)
-    if written is None:
-        return Told(raw_module, module, None)
-    interface = _interface(written, f"{act.module}: section {SERVICE}")
-    arguments = _section(module, ARGUMENTS)
-    if arguments is not None and not interface.parameters:
-        whole = _interface(
-            f"{_definitions(written)} service : {arguments} -> {{}}", f"{act.module}: section {ARGUMENTS}"
-        )
-        interface = evolve(interface, parameters=whole.parameters)
-    return Told(raw_module, module, interface, written)
-
-
-def _section(module: CanisterModule, name: Text) -> Text | None:
-    for sections in (module.public_custom_sections, module.private_custom_sections):
-        if name in sections:
-            return bytes(sections[name]).decode(errors="replace")
-    return None
-
-
-def _definitions(interface: Text) -> Text:
-    """The definitions of types of an interface, without its service."""
-    return re.split(r"(?m)^\s*service\b[^{]*:", interface)[0]
+    try:
+        found = told_interface(module)
+    except CandidTextError as problem:
+        raise StoryError(f"{act.module}: {problem}") from None
+    return Told(raw_module, module, None) if found is None else Told(raw_module, module, found.interface, found.text)
 
 
 def _interface(text: Text, place: Text) -> Interface:

@@ -6,6 +6,8 @@ from attrs import frozen
 
 from spec.canister.environment import Caller, Environment, SimpleStatus
 from spec.canister.module import MalformedModule
+from spec.canister.occasion import PLAIN, Occasion
+from spec.canister.outcome import Trapped
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.system_api.context import Context
@@ -16,7 +18,7 @@ from spec.system_api.run import Ending, run_function
 from spec.values.containers import List
 from spec.values.identifiers import ANONYMOUS, Blob, CanisterId, SubnetId, Text
 from spec.values.quantities import Instructions
-from spec.wasm.syntax import FunctionType
+from spec.wasm.syntax import ExternalKind, FunctionType
 
 
 class CannotCount(Exception):
@@ -58,25 +60,32 @@ BALANCE: Final = 100_000_000_000_000
 """Its cycles."""
 
 
-def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: Profile) -> Count:
+def count_export(
+    raw_module: Blob, export: Text, limit: Instructions, profile: Profile, occasion: Occasion = PLAIN
+) -> Count:
     """
-    Executes a function with an empty argument on the initial state of a module, after its start function; only the
-    function is counted.
+    Executes a function on the initial state of a module, after its start function and `canister_init` if that is to
+    run; only the function is counted.
 
     `export` is the name of an exported function without parameters, for example `canister_update go`. Raises
-    `CannotCount` if the module does not fulfil the requirements or has no such function, or if the start
-    function does not return.
+    `CannotCount` if the module does not fulfil the requirements or has no such function, or if what runs before does
+    not return.
     """
     module = parse_module(raw_module, profile)
     if isinstance(module, MalformedModule):
         raise CannotCount(module.because)
     function = module.entry_point(export)
     if function is None:
-        raise CannotCount(f"the module exports no function {export!r}")
+        raise CannotCount(f"the module exports no function {export!r} (there are: {_entry_points(module)})")
     if module.module.function_type(function) != FunctionType():
         raise CannotCount(f"the function {export!r} has parameters or results")
-    state = _started(module, profile)
-    parameters = Parameters(_environment(profile, limit), caller=Caller(ANONYMOUS))
+    state = _started(module, profile, occasion)
+    parameters = Parameters(
+        _environment(profile, limit),
+        caller=Caller(occasion.caller),
+        argument=occasion.argument,
+        available_cycles=occasion.cycles,
+    )
     finished = run_function(module.module, function, _context(export), parameters, state, limit)
     return Count(
         instructions=finished.instructions,
@@ -87,9 +96,22 @@ def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: P
     )
 
 
-def _started(module: WasmCanisterModule, profile: Profile) -> WasmState:
-    """The initial state, on which the start function has run as it does when the module is installed."""
+def _entry_points(module: WasmCanisterModule) -> Text:
+    """What else can be counted, in words."""
+    functions = (entry for entry in module.module.exports if entry.kind is ExternalKind.FUNCTION)
+    names = sorted(entry.name for entry in functions if entry.name.startswith("canister_"))
+    return ", ".join(names) or "no entry points"
+
+
+def _started(module: WasmCanisterModule, profile: Profile, occasion: Occasion) -> WasmState:
+    """The initial state, on which the start function has run as it does when the module is installed, or all of it."""
     state, start = module.initial_state(CANISTER), module.module.start
+    if occasion.init_argument is not None:
+        installing = _environment(profile, profile.limits.install_code_instructions)
+        installed = module.init(state, occasion.init_argument, Caller(occasion.caller), installing)
+        if isinstance(installed, Trapped):
+            raise CannotCount(f"canister_init does not return: {installed.message or installed.reason.value}")
+        return installed.new_state
     if start is None:
         return state
     limit = profile.limits.install_code_instructions

@@ -10,10 +10,11 @@ from reference_impl.wasm.running.module import WasmtimeModule, load_module
 from reference_impl.wasm.running.runtime import Finished, Given
 from spec.canister.environment import Caller, Environment, SimpleStatus
 from spec.canister.module import MalformedModule
+from spec.canister.occasion import PLAIN, Occasion
 from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.profile import Profile
 from spec.values.containers import List
-from spec.values.identifiers import ANONYMOUS, Blob, Principal, Text
+from spec.values.identifiers import Blob, Principal, Text
 from spec.values.quantities import Instructions
 
 _CONTEXTS: Final = {
@@ -52,28 +53,43 @@ class Count:
     why: Text
 
 
-def count_export(raw_module: Blob, export: Text, limit: Instructions, profile: Profile) -> Count:
+def count_export(
+    raw_module: Blob, export: Text, limit: Instructions, profile: Profile, occasion: Occasion = PLAIN
+) -> Count:
     """
-    Runs an exported function on the initial state of the module, after its start function, which is not counted.
+    Runs an exported function on the initial state of the module, after its start function, and `canister_init` if the
+    occasion says so; these are not counted.
 
-    Raises `CountError` if the bytes are no canister module, the export is missing or takes parameters, or the start
-    function does not return.
+    Raises `CountError` if the bytes are no canister module, the export is missing or takes parameters, or what runs
+    before does not return.
     """
     module = load_module(raw_module, profile)
     if isinstance(module, MalformedModule):
         raise CountError(module.because)
     if export not in module.exports:
-        raise CountError(f"the module exports no function {export!r}")
+        names = ", ".join(sorted(name for name in module.exports if name.startswith("canister_")))
+        raise CountError(f"the module exports no function {export!r} (there are: {names or 'no entry points'})")
     if _takes_or_gives(module, export):
         raise CountError(f"the function {export!r} has parameters or results")
     environment = _default_environment(limit, profile)
     installing = evolve(environment, instruction_limit=profile.limits.install_code_instructions)
-    started = module.start(module.initial_state(_CANISTER), installing)
-    if isinstance(started, Trapped):
-        raise CountError(f"the start function does not return: {started.reason.value}")
+    started = _started(module, installing, occasion)
     context = _CONTEXTS.get(export.split(" ")[0], Context.UPDATE)
-    given = Given(context, environment, limit, caller=Caller(ANONYMOUS))
+    caller = Caller(occasion.caller)
+    given = Given(context, environment, limit, occasion.argument, caller, available=occasion.cycles)
     return _count(runtime.execute(module.compiled, started.new_state, runtime.exported(export), given))
+
+
+def _started(module: WasmtimeModule, installing: Environment, occasion: Occasion) -> Returned:
+    initial = module.initial_state(_CANISTER)
+    if occasion.init_argument is None:
+        what, outcome = "the start function", module.start(initial, installing)
+    else:
+        caller = Caller(occasion.caller)
+        what, outcome = "canister_init", module.init(initial, occasion.init_argument, caller, installing)
+    if isinstance(outcome, Trapped):
+        raise CountError(f"{what} does not return: {outcome.message or outcome.reason.value}")
+    return outcome
 
 
 def _takes_or_gives(module: WasmtimeModule, export: Text) -> bool:
