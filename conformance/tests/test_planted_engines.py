@@ -50,6 +50,8 @@ QUICK = (
     "copy_wraps",
     "table_indices_wrap",
     "growing_gives_the_new_size",
+    "replicated_everywhere",
+    "deadline_is_forgotten",
 )
 """Some of each kind; each engine is a process, so the others are for the deep tests."""
 
