@@ -49,12 +49,7 @@ COUNTERS: Final[dict[str, Counter]] = {SPEC: specification.count_export, REFEREN
 """By the name of the engine."""
 
 RETURNS: Final = "returns"
-WORDS: Final = {
-    "traps": "traps",
-    "out_of_instructions": "runs out of instructions",
-    "overruns_slice": "overruns a slice",
-}
-"""How an execution ends."""
+"""The outcome of an execution that ends as it should."""
 
 COMPARED: Final = ("instructions", "page_charge", "accounted", "outcome")
 """What both engines must agree on; the reason of a trap is for people."""
@@ -233,8 +228,5 @@ def main(arguments: list[str]) -> int:
     outcome = next(iter(counts.values())).outcome
     if outcome == RETURNS:
         return AGREED
-    print(
-        f"icspec count: {given.call} {WORDS.get(outcome, outcome)}: this is no count of a call that ends",
-        file=sys.stderr,
-    )
+    print(f"icspec count: {given.call}: {outcome.replace('_', ' ')}: no count of a call that returns", file=sys.stderr)
     return TRAPPED
