@@ -87,7 +87,7 @@ class IsNearlyFree(HasOtherPrices):
     """It costs next to nothing, so that no freezing threshold freezes a canister."""
 
     def __init__(self) -> None:
-        names = {each.name for each in fields(type(FEES))} - {"reference_subnet_size"}
+        names = {each.name for each in fields(type(FEES))} - {"reference_subnet_size", "base_per_second"}
         fees = evolve(FEES, **dict.fromkeys(names, 1))
         BlackBox.__init__(self, PROFILES | {"production": evolve(PROFILES["production"], fees=fees)})
 
