@@ -11,7 +11,7 @@ conform: .venv/ready
 	@$(ICSPEC) conform
 
 test: lint
-	@.venv/bin/python -m pytest -q -n $(WORKERS)
+	@.venv/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 # What tells soonest: the specification, the reference implementation and the pages, each by itself.
 quick: lint
