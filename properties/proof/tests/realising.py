@@ -36,6 +36,9 @@ from spec.values.memory import LinearMemory
 LONGEST = 8
 """Lists that are longer in the model are not made."""
 
+SHORTEST_NAME, LONGEST_NAME = 8, 10**6
+"""Names that are shorter or longer in the model are not made, unless they are known."""
+
 
 class Unrealised(Exception):
     """There is no small known state for a path."""
@@ -111,6 +114,7 @@ def completed_model(current: Path) -> Any:
     while look_farther():
         pass
     _prefer_short_lists(current)
+    _prefer_names_that_can_be_made(current)
     first = _model(current)
     for formula in _equalities(first):
         current.solver.add(formula)
@@ -123,6 +127,15 @@ def _model(current: Path) -> Any:
     if current.solver.check() != z3.sat:
         raise Unrealised("no such state is small")
     return current.solver.model()
+
+
+def _prefer_names_that_can_be_made(current: Path) -> None:
+    """Names are long enough to tell them apart, and not too long, where that is possible on the path."""
+    lengths = [term for (name, _, _), term in symbols().applications.items() if name == "length"]
+    for term in lengths:
+        fits = z3.And(term >= SHORTEST_NAME, term <= LONGEST_NAME)
+        if current.possible(fits):
+            current.solver.add(fits)
 
 
 def _prefer_short_lists(current: Path) -> None:
@@ -249,7 +262,7 @@ class Maker:
         for (prefix, _, _), term in list(symbols().applications.items()):
             if prefix == "length" and self.number(term.arg(0)) == number:
                 length = self.number(term)
-                if length < len(text) or length > 10**6:
+                if length < len(text) or length > LONGEST_NAME:
                     raise Unrealised("a name is too short or too long")
                 text = text.ljust(length, "~")
         return text if kind is str else text.encode()
