@@ -37,6 +37,9 @@ FIRES, DOES_NOT = "fires as the path says", "does not fire, as the path says"
 ORDER = "no older call of the same queue waits"
 """The condition that depends on the order of a queue, which paths leave open."""
 
+EQUALITY = "the admins are others than before"
+"""The condition that compares two lists; whether lists are equal that are made in two ways, paths leave open."""
+
 SKIPPED = {
     "a list is too long",
     "a module is looked into",
@@ -46,6 +49,7 @@ SKIPPED = {
     "no such state is small",
     f"after {MOST} others",
     f"the order of a queue decides whether {ORDER}",
+    f"the equality of two lists decides whether {EQUALITY}",
 }
 """Why a path is skipped: it leaves something open, or speaks of more than a small state has."""
 
@@ -85,7 +89,10 @@ def outcome_of(rule: Rule, known: Realised) -> str:
     said, given = (one.condition if isinstance(one, NotEnabled) else one for one in (known.expected, found))
     if said == given:
         return DOES_NOT if isinstance(found, NotEnabled) else FIRES
-    return f"the order of a queue decides whether {ORDER}" if ORDER in (said, given) else f"{given} instead of {said}"
+    for what, condition in (("the order of a queue", ORDER), ("the equality of two lists", EQUALITY)):
+        if condition in (said, given):
+            return f"{what} decides whether {condition}"
+    return f"{given} instead of {said}"
 
 
 def agreement(rule: Rule) -> Counter[str]:
