@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from conformance.commands.arguments import (
@@ -51,7 +51,8 @@ EXAMPLE = """example:
 def _parser() -> VerbParser:
     parser = VerbParser(
         prog="icspec run",
-        description="Plays scenario files on the specification and on the reference implementation, with a trace.",
+        description="Plays scenario files, or a module of one's own, on the specification and on the reference "
+        "implementation, and prints what happens.",
         epilog=EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -132,10 +133,8 @@ def _play(
     return all(isinstance(each.verdict, Pass) for each in cases.values())
 
 
-def _play_all(given: argparse.Namespace, on_implementation: Callable[[Scenario], Case] | None) -> int:
-    is_story = _is_story(given) and not given.trace
-    passed = [_play(chosen, given.manner, on_implementation, is_story=is_story) for chosen in given.scenarios]
-    return 0 if all(passed) else FAILED
+def _exit_code(passed: Iterable[bool]) -> int:
+    return 0 if all(list(passed)) else FAILED
 
 
 def _is_story(given: argparse.Namespace) -> bool:
@@ -160,21 +159,21 @@ def _scenarios(given: argparse.Namespace) -> list[Scenario]:
 
 
 def main(arguments: list[str]) -> int:
-    """Plays scenario files on the specification and on the reference implementation, and prints the trace."""
+    """Plays scenario files, or a module of one's own, on both engines, and prints what happens."""
     given = _parser().parse_args(arguments)
     try:
-        given.scenarios = scenarios = _scenarios(given)
+        scenarios = _scenarios(given)
     except (ScenarioFileError, StoryError) as problem:
         return complain("icspec run", problem)
     if not scenarios:
         return complain("icspec run", f"no scenario matches {given.only!r}")
     # The trace is that of the scenario; the look of the judge is no part of it.
-    given.manner = manner = Manner(profile=given.profile, looking=Looking.NEVER)
+    manner = Manner(profile=given.profile, looking=Looking.NEVER)
     if given.rounds:
-        passed = [_play_by_rounds(chosen, manner) for chosen in scenarios]
-        return 0 if all(passed) else FAILED
+        return _exit_code(_play_by_rounds(chosen, manner) for chosen in scenarios)
+    is_story = _is_story(given) and not given.trace
     if given.spec_only:
-        return _play_all(given, None)
+        return _exit_code(_play(chosen, manner, None, is_story=is_story) for chosen in scenarios)
     command = given.implementation or bundled_implementation(given.profile)
     target = Target(command, manner, DEFAULT_TIME_LIMITS)
     with ending_on_signals():
@@ -187,6 +186,6 @@ def main(arguments: list[str]) -> int:
             pass
         runner = Runner(target)
         try:
-            return _play_all(given, runner.run)
+            return _exit_code(_play(chosen, manner, runner.run, is_story=is_story) for chosen in scenarios)
         finally:
             runner.close()

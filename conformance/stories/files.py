@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from conformance.stories.options import method_and_values
 from conformance.stories.story import (
+    CONTROLLER,
     Act,
     Install,
     Invoke,
@@ -62,7 +63,7 @@ def _step(path: Path, table: dict[str, Any], place: Text) -> Step:
     if len(kinds) != 1:
         raise StoryError(f"{place}: it has one of {', '.join(KINDS)}")
     _require_known(table, OF_STEP | KINDS[kinds[0]] | {kinds[0]}, place)
-    sender = _text(table, "as", place) or Step("", Wait(0)).sender
+    sender = _text(table, "as", place) or CONTROLLER
     return Step(place, _act(path, table, kinds[0], place), sender, _text(table, "expect", place))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from attrs import evolve
 
 from conformance.stories.story import (
+    CONTROLLER,
     Act,
     Install,
     Invoke,
@@ -67,7 +68,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def story_of_options(module: Path, given: Given) -> Story:
     """The story that options tell of a module. Raises `StoryError`."""
     steps = [Step(str(module), Install(module))]
-    sender = Step("", Wait(0)).sender
+    sender = CONTROLLER
     for name, value in given:
         place = name if value is None else f"{name} {value}"
         match name:

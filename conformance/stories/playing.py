@@ -16,6 +16,7 @@ from conformance.stories.preparing import REJECT, Ready
 from conformance.stories.story import Install, Invoke, LoadSnapshot, Story, TakeSnapshot, TopUp, Wait
 from conformance.suite.scenario import Scenario
 from conformance.suite.stage import MUCH, Stage
+from spec.rules.management.upgrade import KEEPS_HEAP
 from spec.tooling.candid_text import CandidTextError, read_values
 from spec.values import management
 from spec.values.candid import BLOB, CandidError, read_as_sent
@@ -31,9 +32,6 @@ LARGEST_AT_ONCE: Final[Count] = 1_900_000
 
 SLOW: Final = 2.0
 """What takes longer, in seconds, is told while it is done."""
-
-KEEPS_HEAP: Final = "enhanced-orthogonal-persistence"
-"""A module with this section keeps its heap through upgrades."""
 
 
 def scenario_of(story: Story, steps: Sequence[Ready]) -> Scenario:
@@ -149,9 +147,9 @@ def mode_of(step: Ready, mode: Text) -> management.CanisterInstallMode:
 def says(data: Blob, text: Text) -> bool:
     """A reply means these values. A reply that is no Candid message is the blob alone in the text."""
     message = read_as_sent(data)
-    if isinstance(message, CandidError):
-        return read_values(text, (BLOB,), {}) == (data,)
     try:
+        if isinstance(message, CandidError):
+            return read_values(text, (BLOB,), {}) == (data,)
         return read_values(text, message.types, message.definitions) == message.values
     except CandidTextError:
         return False

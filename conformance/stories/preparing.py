@@ -64,7 +64,7 @@ def prepared(story: Story, profile: Profile) -> tuple[Ready, ...]:
     has_snapshot = False
     for step in story.steps:
         if isinstance(step.act, Install):
-            told = told_by(step.act, step.place, profile)
+            told = told_by(step.act, profile)
         assert told is not None
         if isinstance(step.act, LoadSnapshot) and not has_snapshot:
             raise StoryError(f"{step.place}: no snapshot was taken before")
@@ -73,7 +73,7 @@ def prepared(story: Story, profile: Profile) -> tuple[Ready, ...]:
     return tuple(ready)
 
 
-def told_by(act: Install, place: Text, profile: Profile) -> Told:
+def told_by(act: Install, profile: Profile) -> Told:
     """The module of an installation. Raises `StoryError`."""
     try:
         raw_module = act.module.read_bytes()
@@ -106,7 +106,7 @@ def _interface(text: Text, place: Text) -> Interface:
 
 def _ready(step: Step, told: Told) -> Ready:
     try:
-        ready = Ready(step, sender_named(step.sender), told)
+        ready = Ready(step, sender_of(step), told)
         match step.act:
             case Install(argument=argument):
                 parameters = None if told.interface is None else told.interface.parameters
@@ -148,13 +148,14 @@ def _message(text: Text | None, parameters: tuple[CandidType, ...] | None, told:
     return message_of(text or "()", parameters, definitions)
 
 
-def sender_named(name: Text) -> Principal:
+def sender_of(step: Step) -> Principal:
     """A principal by its text, or a user by any name. Raises `StoryError`."""
+    name = step.sender
     if name == "anonymous":
         return ANONYMOUS
     if PRINCIPAL.fullmatch(name):
         try:
             return principal_from_text(name)
         except ValueError as problem:
-            raise StoryError(f"--as {name}: {problem}") from None
+            raise StoryError(f"{step.place}: {problem}") from None
     return user(name)

@@ -1,11 +1,15 @@
 """What a story is made of."""
 
 from pathlib import Path
+from typing import Final
 
 from attrs import field, frozen
 
 from spec.values.identifiers import MethodName, Text
 from spec.values.quantities import Count, Cycles, Seconds
+
+CONTROLLER: Final[Text] = "alice"
+"""Who does what a story says of nobody else; the canister is under her control."""
 
 
 class StoryError(Exception):
@@ -69,7 +73,7 @@ class Step:
     place: Text
     """Where it stands in the story, for complaints."""
     act: Act
-    sender: Text = "alice"
+    sender: Text = CONTROLLER
     expected: Text | None = None
     """Values in parentheses, or `reject`."""
 

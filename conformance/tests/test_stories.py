@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 from conformance.commands.run import main
 
@@ -87,6 +88,20 @@ def test_a_module_without_an_interface_takes_bytes_as_values_show_them(capsys):
     assert "alice calls the canister.update" in capsys.readouterr().out
 
 
+REPLIES_BYTES = """(module (import "ic0" "msg_reply" (func $reply))
+  (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
+  (memory 1) (data (i32.const 0) "hi")
+  (func (export "canister_query greet") (call $append (i32.const 0) (i32.const 2)) (call $reply)))"""
+
+
+@pytest.mark.parametrize(("expected", "code"), [('(blob "hi")', 0), ('(blob "ho")', 1), ("(5)", 1)])
+def test_a_reply_that_is_no_message_is_the_blob_alone(expected, code, tmp_path, capsys):
+    module = tmp_path / "greeter.wasm"
+    module.write_bytes(wasmtime.wat2wasm(REPLIES_BYTES))
+    assert main([str(module), "--query", "greet", "--expect", expected, "--spec-only"]) == code
+    assert f"the specification: {'fail' if code else 'pass'}" in capsys.readouterr().out
+
+
 def test_another_interface_can_be_given(tmp_path, capsys):
     did = tmp_path / "counter.did"
     did.write_text("service : { inc : () -> (nat64) }")
@@ -127,7 +142,7 @@ def test_another_interface_can_be_given(tmp_path, capsys):
         ([COUNTER, "--call", "inc", "--init", "()"], "--init (): it must follow a module, once"),
         ([COUNTER, "--wait", "long"], "--wait long: 'long' is no number"),
         ([COUNTER, "--load-snapshot"], "--load-snapshot: no snapshot was taken before"),
-        ([COUNTER, "--as", "aaa-bbb", "--call", "inc"], "--as aaa-bbb: 'aaa-bbb' is not a principal: "),
+        ([COUNTER, "--as", "aaa-bbb", "--call", "inc"], "--call inc: 'aaa-bbb' is not a principal: "),
         ([COUNTER, "--upgrade", "nothing.wasm"], "nothing.wasm: No such file or directory"),
         ([__file__, "--call", "inc"], f"{__file__}: --call is for a module (.wasm, .wasm.gz)"),
     ],

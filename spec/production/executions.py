@@ -3,21 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from attrs import evolve
-
-from spec.canister.outcome import Growth, LogEntry, Outcome, Returned, SystemRecord, TrapCause
+from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
 from spec.machine import canonical_label
 from spec.production.capacities import refusals
 from spec.production.capacities.refusals import Numbers
 from spec.production.capacities.room import Room
 from spec.profile import Limits
-from spec.rules.environments import environment_of
-from spec.rules.messages.budgets import instruction_limit
 from spec.rules.messages.outcomes import outcome_of
-from spec.rules.modules import code_of, module_of
-from spec.state.canister import Canister, Code
+from spec.state.canister import Code
 from spec.state.label import Label
-from spec.state.message import FuncMessage, PublicMethod
+from spec.state.message import FuncMessage
 from spec.state.state import State
 from spec.system_api.debugging import UNREADABLE
 from spec.system_api.execution_state import LOG_RECORD
@@ -180,23 +175,5 @@ def outcome_with(
     state: State, message: FuncMessage, calls: Numbers, growths: Numbers, trapping_growths: Numbers = ()
 ) -> Outcome:
     """What the execution gives if these calls and growths are refused, and if it ends at others."""
-    context, canister = state.call_contexts[message.call_context], state.canisters[message.receiver]
-    refused = (calls, growths, trapping_growths)
-    outcome = outcome_of(state, canister, message, context, *refused)
-    tried = growths_of_query(state, canister, message, *refused)
-    return outcome if tried is None else evolve(outcome, tried_growths=tried)
-
-
-def growths_of_query(
-    state: State, canister: Canister, message: FuncMessage, *refused: Numbers
-) -> tuple[Growth, ...] | None:
-    """The growths that a query tries, though it changes nothing in the end; None if the message runs no query."""
-    code, entry, context = code_of(canister), message.entry_point, state.call_contexts[message.call_context]
-    module = module_of(state.profile, code)
-    if not isinstance(entry, PublicMethod) or entry.method_name not in module.query_methods:
-        return None
-    limit = instruction_limit(state.profile, canister, entry)
-    environment = environment_of(state, canister, code, limit, context, *refused)
-    return module.query(
-        entry.method_name, code.wasm_state, entry.argument, message.caller, environment, context.available_cycles
-    ).tried_growths
+    context = state.call_contexts[message.call_context]
+    return outcome_of(state, state.canisters[message.receiver], message, context, calls, growths, trapping_growths)

@@ -110,7 +110,7 @@ def serve(made: Application, opened: socket.socket) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Serves until told to stop. Exit code 0, or 2 for what cannot be served."""
+    """Serves the reference implementation over the HTTPS interface, until told to stop; 2 for what cannot be served."""
     given = parser().parse_args(arguments)
     try:
         require_memory()

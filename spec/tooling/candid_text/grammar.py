@@ -1,9 +1,10 @@
 """The grammar of Candid's textual form, and what its parts have in common."""
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from lark import Lark, Transformer, Tree
 from lark.exceptions import UnexpectedCharacters, UnexpectedEOF, UnexpectedInput, UnexpectedToken, VisitError
@@ -24,6 +25,8 @@ from spec.values.candid import (
     field_id,
 )
 from spec.values.candid.types import FieldLabel
+
+Content = TypeVar("Content")
 
 GRAMMAR: Final = Path(__file__).with_name("candid.lark")
 
@@ -199,9 +202,9 @@ class Types(Transformer[Token, object]):
         return tuple(sorted(children, key=lambda method: method[0].encode()))
 
 
-def numbered(fields: "list[tuple[FieldLabel | None, CandidType]]") -> list[tuple[FieldLabel, CandidType]]:
-    """Fields with labels; one without has the number after that of the field before it."""
-    labelled: list[tuple[FieldLabel, CandidType]] = []
+def numbered(fields: Iterable[tuple[FieldLabel | None, Content]]) -> list[tuple[FieldLabel, Content]]:
+    """Fields, of a type or a value, with labels; one without has the number after that of the field before it."""
+    labelled: list[tuple[FieldLabel, Content]] = []
     following = 0
     for label, content in fields:
         chosen: FieldLabel = following if label is None else label

@@ -7,7 +7,16 @@ from typing import Any
 from attrs import frozen
 from lark.lexer import Token
 
-from spec.tooling.candid_text.grammar import CandidTextError, Types, natural, parsed, text_of, transformed, unescaped
+from spec.tooling.candid_text.grammar import (
+    CandidTextError,
+    Types,
+    natural,
+    numbered,
+    parsed,
+    text_of,
+    transformed,
+    unescaped,
+)
 from spec.values.candid import (
     BLOB,
     CandidType,
@@ -69,12 +78,7 @@ class _Values(Types):
         return Written("vec", tuple(children))
 
     def record_value(self, children: list[tuple[FieldLabel | None, Written]]) -> Written:
-        fields: list[tuple[FieldLabel, Written]] = []
-        following = 0
-        for label, content in children:
-            chosen: FieldLabel = following if label is None else label
-            following = field_id(chosen) + 1
-            fields.append((chosen, content))
+        fields = numbered(children)
         if len({field_id(label) for label, _ in fields}) < len(fields):
             raise CandidTextError("a field is given twice")
         return Written("record", tuple(fields))

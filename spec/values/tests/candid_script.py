@@ -12,6 +12,7 @@ from pathlib import Path
 from attrs import define, field, frozen
 
 from spec.tooling.candid_text import CandidTextError, read_values
+from spec.tooling.candid_text.grammar import unescaped
 from spec.values.candid import (
     BLOB,
     CandidError,
@@ -27,7 +28,7 @@ from spec.values.candid import (
     Vec,
     decode,
 )
-from spec.values.tests.candid_text import TextError, Tokens, unescaped
+from spec.values.tests.candid_text import Tokens
 
 
 class ScriptError(Exception):
@@ -79,11 +80,11 @@ def read_script(path: Path) -> tuple[Assertion, ...]:
     """The assertions of a file. Raises `ScriptError`."""
     try:
         tokens = Tokens.of(path.read_text(encoding="utf-8"))
-    except TextError as problem:
+    except CandidTextError as problem:
         raise ScriptError(f"{path}: {problem}") from None
     try:
         return tuple(_Reader(tokens, path.name).assertions())
-    except TextError as problem:
+    except CandidTextError as problem:
         raise ScriptError(f"{path}:{tokens.line}: {problem}") from None
 
 
@@ -114,7 +115,7 @@ class _Reader:
             other = self.side()
             self.tokens.expect(":")
         elif relation not in (":", "!:"):
-            raise TextError(f"{relation} is not a relation")
+            raise CandidTextError(f"{relation} is not a relation")
         types = tuple(self.types())
         title = self.tokens.text() if (self.tokens.next or "").startswith('"') else ""
         return Assertion(place, title, given, relation, other, types, self.definitions)
@@ -155,7 +156,7 @@ class _Reader:
                 return Primitive[word.upper()]
             case _ if re.fullmatch(r"[A-Za-z_]\w*", word):
                 return Defined(word)
-        raise TextError(f"{word} does not begin a type")
+        raise CandidTextError(f"{word} does not begin a type")
 
     def fields(self, *, are_cases: bool) -> Iterator[tuple[str | int, CandidType]]:
         """The fields of a record, or the cases of a variant. Fields without a label are numbered."""

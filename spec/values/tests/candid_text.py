@@ -1,9 +1,11 @@
-"""Candid values as they are written for people, as far as assertions use it. Source: Candid, "Core Grammar"."""
+"""The words and signs of scripts of Candid assertions. Source: Candid, "Core Grammar"."""
 
 import re
 from typing import Final
 
 from attrs import define
+
+from spec.tooling.candid_text.grammar import CandidTextError, text_of
 
 TOKEN: Final = re.compile(
     r"""
@@ -19,12 +21,6 @@ TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 
-SHORT_ESCAPES: Final = {"n": b"\n", "r": b"\r", "t": b"\t", '"': b'"', "'": b"'", "\\": b"\\"}
-
-
-class TextError(Exception):
-    """A text is not in the format, or has no value of the expected type."""
-
 
 @define
 class Tokens:
@@ -36,13 +32,13 @@ class Tokens:
 
     @classmethod
     def of(cls, text: str) -> "Tokens":
-        """Splits a text. Raises `TextError`."""
+        """Splits a text. Raises `CandidTextError`."""
         tokens, position = [], 0
         while position < len(text):
             found = TOKEN.match(text, position)
             line = text.count("\n", 0, position) + 1
             if found is None:
-                raise TextError(f"line {line}: {text[position]!r} does not begin anything")
+                raise CandidTextError(f"line {line}: {text[position]!r} does not begin anything")
             if found["token"] is not None:
                 tokens.append((found["token"], line))
             position = found.end()
@@ -62,7 +58,7 @@ class Tokens:
 
     def take(self) -> str:
         if self.next is None:
-            raise TextError("the text ends too early")
+            raise CandidTextError("the text ends too early")
         self.position += 1
         return self.tokens[self.position - 1][0]
 
@@ -74,13 +70,13 @@ class Tokens:
 
     def expect(self, token: str) -> None:
         if not self.accept(token):
-            raise TextError(f"{token} is expected, not {self.next or 'the end'}")
+            raise CandidTextError(f"{token} is expected, not {self.next or 'the end'}")
 
     def text(self) -> str:
-        try:
-            return unescaped(self.take()).decode()
-        except UnicodeDecodeError:
-            raise TextError("a text is not UTF-8") from None
+        quoted = self.take()
+        if not quoted.startswith('"'):
+            raise CandidTextError(f"a quoted text is expected, not {quoted}")
+        return text_of(quoted)
 
     def label(self) -> str | int:
         """The name or the number of a field."""
@@ -91,28 +87,4 @@ class Tokens:
             return int(self.take().replace("_", ""))
         if re.fullmatch(r"[A-Za-z_]\w*", token):
             return self.take()
-        raise TextError(f"{token} is not a label")
-
-
-def unescaped(quoted: str) -> bytes:
-    """The bytes that a quoted text stands for. Raises `TextError`."""
-    if not quoted.startswith('"'):
-        raise TextError(f"a quoted text is expected, not {quoted}")
-    escape = r"\\(?:u\{(?P<point>[0-9a-fA-F][0-9a-fA-F_]*)\}|(?P<byte>[0-9a-fA-F]{2})|(?P<short>[nrt\"'\\]))"
-    parts, position, text = [], 0, quoted[1:-1]
-    while position < len(text):
-        found = re.compile(escape).match(text, position)
-        if found is None:
-            if text[position] == "\\":
-                raise TextError("an escape is not known")
-            parts.append(text[position].encode())
-            position += 1
-            continue
-        if found["point"] is not None:
-            parts.append(chr(int(found["point"].replace("_", ""), 16)).encode())
-        elif found["byte"] is not None:
-            parts.append(bytes.fromhex(found["byte"]))
-        else:
-            parts.append(SHORT_ESCAPES[found["short"]])
-        position = found.end()
-    return b"".join(parts)
+        raise CandidTextError(f"{token} is not a label")

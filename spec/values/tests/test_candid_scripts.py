@@ -69,7 +69,7 @@ def test_an_assertion_that_is_wrong_is_told(tmp_path, script, fault):
         ('\nassert blob "" ? ()', "line 2: '?' does not begin anything"),
         ('assert blob "" = ();', "= is not a relation"),
         ('assert blob "" : (42);', "42 does not begin a type"),
-        ('assert blob "\\q" : ();', "an escape is not known"),
+        ('assert blob "\\q" : ();', "the escape '\\\\q' is not known"),
         ('assert blob "" : () "one" "two";', '; is expected, not "two"'),
     ],
 )
