@@ -22,6 +22,7 @@ from spec.values.memory import LinearMemory
 class Called:
     """A function of a canister module was called."""
 
+    module: "UnknownModule"
     method: str
     arguments: dict[str, Any]
     result: Any
@@ -36,6 +37,11 @@ class UnknownModule(Guarded):
 
     def _name(self) -> str:
         return self._place
+
+    @property
+    def origin(self) -> tuple[str, Arguments]:
+        """Its name and arguments: equal ones, the same module."""
+        return self._place, self._arguments
 
     def __eq__(self, other: object) -> Any:
         self._refuse("comparison")
@@ -60,7 +66,7 @@ class UnknownModule(Guarded):
             bound.apply_defaults()
             given = {key: value for key, value in bound.arguments.items() if key != "self"}
             result = self._result(name, kind, given)
-            calls_of_modules().append(Called(name, given, result))
+            calls_of_modules().append(Called(self, name, given, result))
             return result
 
         return call

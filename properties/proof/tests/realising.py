@@ -3,7 +3,8 @@ Known states drawn from paths: a model of a path is made into a state, on which 
 
 A path leaves open what it did not look at. So its model is completed first: nothing is in a container but what was
 looked at, sums are those of these elements, and a statement about all elements that is false has an element of which
-it does not hold. A path that has no such small state is left out. Opaque functions and modules answer as the path says.
+it does not hold. A path that has no such small state is left out. Opaque functions and modules answer as the path
+says, and nothing else.
 """
 
 import inspect
@@ -11,23 +12,24 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import z3
-from attrs import fields, frozen
+from attrs import field, fields, frozen
 from attrs import has as is_attrs
 from rpds import HashTrieMap
 
 from properties.proof.claims.obligations import Fired
 from properties.proof.containers.containers import UnknownMap, UnknownQueue, UnknownSet
 from properties.proof.containers.entries import Entered, Put
-from properties.proof.containers.laws import Law, apply_laws, knowledge, look_farther, touch
-from properties.proof.containers.lists import Collected, One, Placed, Section, UnknownList, length_of
+from properties.proof.containers.laws import Law, Root, apply_laws, knowledge, look_farther, touch
+from properties.proof.containers.lists import Collected, One, Placed, Section, UnknownList, length_of, within_list
 from properties.proof.containers.sums import sums
-from properties.proof.meaning.modules import UnknownModule, opaque_calls
+from properties.proof.meaning.modules import UnknownModule, calls_of_modules, opaque_calls
 from properties.proof.paths.runs import Path, Run, exploration
 from properties.proof.terms.formulas import conjunction
 from properties.proof.terms.symbols import application, literal, symbols
 from properties.proof.values.merging import merged_formula, merged_number
 from properties.proof.values.scalars import UnknownMember, UnknownName, UnknownTruth, is_unknown, lift, member_number
 from properties.proof.values.unknown import OneOf, Record
+from spec.canister.module import CanisterModule
 from spec.state.state import State
 from spec.transition import NotEnabled
 from spec.values.containers import List, Map, Queue
@@ -42,6 +44,48 @@ SHORTEST_NAME, LONGEST_NAME = 8, 10**6
 
 class Unrealised(Exception):
     """There is no small known state for a path."""
+
+
+PROPERTIES = tuple(name for name, member in vars(CanisterModule).items() if isinstance(member, property))
+"""What a module has, without being asked with arguments."""
+
+
+@frozen
+class AnsweringModule:
+    """
+    A known module that answers what a path says, and nothing else.
+
+    Two of them are the same if the path says so of the modules that they stand for.
+    """
+
+    name: str
+    numbers: tuple[int, ...]
+    known_properties: dict[str, Any] = field(factory=dict, eq=False, repr=False)
+    answers: list[tuple[str, dict[str, Any], Any]] = field(factory=list, eq=False, repr=False)
+    """Function, arguments by name, and result of each call on the path."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name in PROPERTIES:
+            if name not in self.known_properties:
+                raise Unrealised(f"{name} of the module was not asked for on the path")
+            return self.known_properties[name]
+        function = getattr(CanisterModule, name)
+
+        def answer(*arguments: Any, **named: Any) -> Any:
+            given = arguments_of(function, (self, *arguments), named)
+            for called, known, result in self.answers:
+                if called == name and known == given:
+                    return result
+            raise Unrealised(f"{name} of the module was not asked this on the path")
+
+        return answer
+
+
+def arguments_of(function: Callable[..., Any], arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
+    """All arguments by name, but the module itself."""
+    bound = inspect.signature(function).bind(*arguments, **named)
+    bound.apply_defaults()
+    return {name: value for name, value in bound.arguments.items() if name != "self"}
 
 
 @frozen(eq=False)
@@ -90,7 +134,9 @@ def realised(current: Path, outcome: Fired | NotEnabled, state: Any, choices: di
         if isinstance(outcome, Fired):
             expected = reader.known(outcome.step)
         known_choices = {name: reader.known(one) for name, one in choices.items()}
-        return Realised(reader.known(state), known_choices, expected, list(_answers(reader)))
+        known_state = reader.known(state)
+        _give_answers(reader)
+        return Realised(known_state, known_choices, expected, list(_answers(reader)))
     finally:
         exploration().runs.remove(run)
 
@@ -104,15 +150,29 @@ def _answers(reader: "Maker") -> Iterator[tuple[str, tuple[Any, ...], Any]]:
             continue
 
 
+def _give_answers(reader: "Maker") -> None:
+    """Each module answers the calls of the path; what cannot be made known is left out."""
+    for call in list(calls_of_modules()):
+        try:
+            arguments = {name: reader.known(value) for name, value in call.arguments.items()}
+            reader.module(call.module).answers.append((call.method, arguments, reader.known(call.result)))
+        except Unrealised:
+            continue
+
+
 def completed_model(current: Path) -> Any:
     """A model of the path in which containers have no more than what was looked at."""
     for name in list(symbols().literals):
         current.solver.add(application("length", (literal(name),)) == len(name))
+    counted = _lists_of_which_something_is_said()
+    for root in counted:
+        touch(root, z3.IntVal(0))
     for formula in _examples():
         current.solver.add(formula)
     apply_laws()
     while look_farther():
         pass
+    _prefer_lists_that_are_known(current, counted)
     _prefer_short_lists(current)
     _prefer_names_that_can_be_made(current)
     first = _model(current)
@@ -136,6 +196,21 @@ def _prefer_names_that_can_be_made(current: Path) -> None:
         fits = z3.And(term >= SHORTEST_NAME, term <= LONGEST_NAME)
         if current.possible(fits):
             current.solver.add(fits)
+
+
+def _lists_of_which_something_is_said() -> list[Root]:
+    """The lists of which there are sums, or statements about all items: these know only of items that are looked at."""
+    roots = [law.view.root for law in _laws_of_rule()]
+    roots += [each.root for group in sums().by_container.values() for each in group.values()]
+    return list({root.identity: root for root in roots if root.within is within_list}.values())
+
+
+def _prefer_lists_that_are_known(current: Path, roots: list[Root]) -> None:
+    """Lists of which something is said have no more than the first item, which is looked at, if that is possible."""
+    for root in roots:
+        is_known = length_of(root) <= 1
+        if current.possible(is_known):
+            current.solver.add(is_known)
 
 
 def _prefer_short_lists(current: Path) -> None:
@@ -202,6 +277,8 @@ class Maker:
     """Makes known values of unknown ones, as they are in a model."""
 
     model: Any
+    modules: dict[AnsweringModule, AnsweringModule] = field(factory=dict)
+    """Those that were made, each by itself."""
 
     def number(self, term: Any) -> int:
         """The number of a term."""
@@ -226,8 +303,10 @@ class Maker:
             return self.queue(value)
         if kind is UnknownList:
             return List(tuple(item for part in value.parts for item in self.items(part)))
-        if kind in (UnknownModule, UnknownSet):
-            raise Unrealised("a module is looked into")
+        if kind is UnknownModule:
+            return self.module(value)
+        if kind is UnknownSet:
+            return self.names_in(value)
         if kind is tuple:
             return tuple(map(self.known, value))
         if kind is List:
@@ -237,6 +316,35 @@ class Maker:
         if is_attrs(kind) and kind.__module__.startswith("spec."):
             return kind(**{one.alias: self.known(getattr(value, one.name)) for one in fields(kind)})
         return value
+
+    def module(self, value: UnknownModule) -> AnsweringModule:
+        """The module that stands for an unknown one, with what it has."""
+        name, arguments = value.origin
+        made = AnsweringModule(name, tuple(map(self.number, arguments)))
+        if made in self.modules:
+            return self.modules[made]
+        self.modules[made] = made
+        for each in PROPERTIES:
+            try:
+                made.known_properties[each] = self.known(getattr(value, each))
+            except Unrealised:
+                continue
+        return made
+
+    def names_in(self, value: UnknownSet) -> frozenset[str]:
+        """The names of which the path says that they are in a set of names of methods."""
+        asked = [
+            term
+            for (name, _, _), term in list(symbols().applications.items())
+            if name == f"{value.name} has"
+            and self.arguments_before_the_last(term) == list(map(self.number, value.arguments))
+        ]
+        present = [term for term in asked if z3.is_true(self.model.eval(term, model_completion=True))]
+        return frozenset(self.name(self.number(term.children()[-1]), str) for term in present)
+
+    def arguments_before_the_last(self, term: Any) -> list[int]:
+        """The numbers of all arguments of a term but the last one."""
+        return [self.number(argument) for argument in term.children()[:-1]]
 
     def scalar_of(self, key: Any) -> Any:
         """A key, which may be known."""
