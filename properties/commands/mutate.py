@@ -2,13 +2,13 @@
 
 import argparse
 import gc
+import hashlib
 import json
 import multiprocessing
 import os
 import re
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -43,9 +43,6 @@ COUNT: Final = 420
 
 SEED: Final = 66
 """The default seed: that of the figure that is kept."""
-
-KEPT_EVERY: Final = 10
-"""After so many new results they are written."""
 
 EXAMPLE: Final = """examples:
   icspec mutate                                   draw 420 mutants, judge those whose result is not known
@@ -147,27 +144,21 @@ def _results(mutants: Sequence[Mutant], known: dict[Text, Result], given: argpar
             found[mutant.identity] = result
         else:
             missing.append(mutant)
-    missing.sort(key=_turn(mutants))
+    missing.sort(key=_turn(given.seed))
     began = time.monotonic()
     for number, (mutant, result) in enumerate(_judged(missing, known, measured, judge, workers), 1):
         before = known.get(mutant.identity)
         found[mutant.identity] = result if given.only is None or before is None else joined(before, result)
         print(f"{number}/{len(missing)} {_line(result)}", flush=True)
-        if number % KEPT_EVERY == 0:
-            _write(given.resume, {**known, **found}, mutants, given)
+        _write(given.resume, {**known, **found}, mutants, given)
     if missing:
         print(f"judged {len(missing)} mutants in {time.monotonic() - began:.0f} s\n")
     return [found[each.identity] for each in mutants]
 
 
-def _turn(mutants: Sequence[Mutant]) -> Callable[[Mutant], int]:
-    """The first of every area come first, so that a run that is cut short is balanced, too."""
-    of_area: Counter[Text] = Counter()
-    turns: dict[Text, int] = {}
-    for mutant in mutants:
-        turns[mutant.identity] = of_area[mutant.area]
-        of_area[mutant.area] += 1
-    return lambda mutant: turns[mutant.identity]
+def _turn(seed: int) -> Callable[[Mutant], bytes]:
+    """A random order, always the same for a seed: those that a run that is cut short has judged are a fair sample."""
+    return lambda mutant: hashlib.sha256(f"turn {seed}:{mutant.identity}".encode()).digest()
 
 
 _judging: Judging | None = None

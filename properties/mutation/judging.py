@@ -8,11 +8,15 @@ scenario judged, by the judge and the limits of `icspec conform`; it is caught i
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+import struct
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from enum import Enum
 from functools import partial
 from typing import Final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from conformance.judging.verdicts import Fail
 from conformance.protocol.interface import ImplementationError, TimeLimits
@@ -32,7 +36,7 @@ SECONDS: Final = 10.0
 """So long a mutant may work at least for an answer. One that works longer gets the verdict of one that is silent."""
 
 MOST_SECONDS: Final = 90.0
-"""So long the judge may take, as by default."""
+"""So long the judge may take for a scenario, as by default; no scenario is judged after so long in one manner."""
 
 TIMES_SLOWER: Final = 20.0
 """So many times as long as the right implementation it may take, if that is more."""
@@ -41,6 +45,9 @@ MOST_JUDGED: Final[Count] = 10
 """So many scenarios at most whose answers differ are judged, in each manner."""
 
 EXPLAINED, BLACK_BOX = "explained", "black box"
+
+_REQUEST: Final = struct.Struct("<I?")
+"""The number of a scenario, and whether the mutant is asked to tell of itself."""
 
 
 @frozen
@@ -79,13 +86,7 @@ class Judging:
         """What comes of a mutant. The scenarios named `first` are tried before others."""
         reaching = self.measurement.reaching(mutant)
         reaching.sort(key=lambda each: each.scenario not in first)
-        case = _Case(self, mutant, bool(self.measurement.loading_through(mutant)))
-        outcome = Outcome(reached_by=tuple(each.scenario for each in reaching))
-        for_black_box = [each for each in reaching if each.applies_to_black_boxes]
-        outcome = case.search(outcome, for_black_box, black_box=True)
-        if outcome.explained.caught_by is None:
-            outcome = case.search(outcome, reaching, black_box=False)
-        return outcome
+        return _Case(self, mutant, bool(self.measurement.loading_through(mutant))).searched(reaching)
 
     def prepared(self, mutant: Mutant, loads_anew: bool) -> Callable[[], None]:
         """What makes a forked process the mutant."""
@@ -119,79 +120,117 @@ class _Case:
     def __init__(self, judging: Judging, mutant: Mutant, loads_anew: bool) -> None:
         self._judging = judging
         self.prepare = judging.prepared(mutant, loads_anew)
-        self._judged: dict[tuple[Text, bool], Finding] = {}
+        self._found = {EXPLAINED: Finding(), BLACK_BOX: Finding()}
+        self._judged: Counter[Text] = Counter()
+        self._seconds = {EXPLAINED: 0.0, BLACK_BOX: 0.0}
 
-    def search(self, outcome: Outcome, recordings: Sequence[Recording], *, black_box: bool) -> Outcome:
-        """Looks for a scenario that catches the mutant; as a black box, if need be also one that does so explained."""
-        judged = 0
-        for recording in differing(self.prepare, recordings, black_box=black_box):
-            outcome = evolve(outcome, differing=(*outcome.differing, recording.scenario))
-            if black_box and outcome.black_box.caught_by is None:
-                outcome = evolve(outcome, black_box=self._verdict(recording, black_box=True))
-                judged += 1
-            if outcome.explained.caught_by is None:
-                outcome = evolve(outcome, explained=self._verdict(recording, black_box=False))
-                judged += not black_box
-            wanted = outcome.black_box if black_box else outcome.explained
-            if wanted.caught_by is not None or judged >= MOST_JUDGED:
-                break
-        return evolve(outcome, judged=len(self._judged))
+    def searched(self, recordings: Sequence[Recording]) -> Outcome:
+        """Looks for the first scenario that catches the mutant, in both manners at once."""
+        differing: list[Text] = []
+        with Replaying(self.prepare, recordings) as replaying:
+            for number, recording in enumerate(recordings):
+                manners = [each for each in (BLACK_BOX, EXPLAINED) if self._is_wanted(each, recording)]
+                if not manners:
+                    continue
+                difference = replaying.difference(number, explains=EXPLAINED in manners)
+                if difference is Difference.NONE:
+                    continue
+                differing.append(recording.scenario)
+                for manner in manners:
+                    if difference is Difference.SEEN or manner == EXPLAINED:
+                        self._judge(recording, manner)
+        return Outcome(
+            explained=self._found[EXPLAINED],
+            black_box=self._found[BLACK_BOX],
+            reached_by=tuple(each.scenario for each in recordings),
+            differing=tuple(differing),
+            judged=self._judged.total(),
+        )
 
-    def _verdict(self, recording: Recording, *, black_box: bool) -> Finding:
-        key = (recording.scenario, black_box)
-        if key not in self._judged:
-            self._judged[key] = self._judging.verdict(self, recording, black_box=black_box)
-        return self._judged[key]
+    def _is_wanted(self, manner: Text, recording: Recording) -> bool:
+        return (
+            self._found[manner].caught_by is None
+            and (manner == EXPLAINED or recording.applies_to_black_boxes)
+            and self._judged[manner] < MOST_JUDGED
+            and self._seconds[manner] < MOST_SECONDS
+        )
 
-
-def differing(prepare: Callable[[], None], recordings: Sequence[Recording], *, black_box: bool) -> Iterator[Recording]:
-    """The scenarios in which an answer differs, or does not come in time."""
-    waiting = list(recordings)
-    while waiting:
-        for recording, is_equal in _replayed(prepare, waiting, black_box=black_box):
-            waiting = waiting[1:]
-            if not is_equal:
-                yield recording
-
-
-def _replayed(
-    prepare: Callable[[], None], recordings: Sequence[Recording], *, black_box: bool
-) -> Iterator[tuple[Recording, bool]]:
-    """Scenarios and whether all answers are right; ends early after one that ended the process or took too long."""
-    go_input, go_output = os.pipe()
-    told_input, told_output = os.pipe()
-    child = os.fork()
-    if child == 0:
-        with only_this():
-            os.close(go_output)
-            os.close(told_input)
-            prepare()
-            for recording in recordings:
-                os.read(go_input, 1) or os._exit(0)
-                os.write(told_output, b"=" if _answers_alike(recording, black_box) else b"!")
-    os.close(go_input)
-    os.close(told_output)
-    try:
-        for recording in recordings:
-            with contextlib.suppress(BrokenPipeError):
-                os.write(go_output, b".")
-            is_ready = Patience(child, limit_of(recording)).has_come(told_input)
-            told = os.read(told_input, 1) if is_ready else b""
-            yield recording, told == b"="
-            if not told:
-                return
-    finally:
-        os.close(go_output)
-        os.close(told_input)
-        end(child)
+    def _judge(self, recording: Recording, manner: Text) -> None:
+        began = time.process_time()
+        self._found[manner] = self._judging.verdict(self, recording, black_box=manner == BLACK_BOX)
+        self._judged[manner] += 1
+        self._seconds[manner] += time.process_time() - began
 
 
-def _answers_alike(recording: Recording, black_box: bool) -> bool:
+class Difference(Enum):
+    """Which answers of a mutant are other ones than those of the right implementation."""
+
+    NONE = b"="
+    TOLD = b"?"
+    """Only those that tell of itself."""
+    SEEN = b"!"
+    """One that a black box gives, or it does not come in time."""
+
+
+class Replaying(contextlib.AbstractContextManager["Replaying"]):
+    """A forked process in which a mutant answers what the right implementation was asked in some scenarios."""
+
+    def __init__(self, prepare: Callable[[], None], recordings: Sequence[Recording]) -> None:
+        self._prepare = prepare
+        self._recordings = recordings
+        self._child: int | None = None
+
+    def difference(self, number: Count, *, explains: bool) -> Difference:
+        """What differs in the scenario with this number. `explains`: the mutant is also asked to tell of itself."""
+        child = self._start() if self._child is None else self._child
+        self._child = child
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._requests, _REQUEST.pack(number, explains))
+        is_ready = Patience(child, limit_of(self._recordings[number])).has_come(self._answers)
+        told = os.read(self._answers, 1) if is_ready else b""
+        if not told:
+            self._end()
+        return Difference(told or Difference.SEEN.value)
+
+    def _start(self) -> int:
+        their_requests, self._requests = os.pipe()
+        self._answers, their_answers = os.pipe()
+        child = os.fork()
+        if child == 0:
+            with only_this():
+                os.close(self._requests)
+                os.close(self._answers)
+                self._prepare()
+                while request := os.read(their_requests, _REQUEST.size):
+                    number, explains = _REQUEST.unpack(request)
+                    os.write(their_answers, _difference(self._recordings[number], explains).value)
+        os.close(their_requests)
+        os.close(their_answers)
+        return child
+
+    def _end(self) -> None:
+        if self._child is not None:
+            end(self._child)
+            os.close(self._requests)
+            os.close(self._answers)
+            self._child = None
+
+    def __exit__(self, *problem: object) -> None:
+        """The process ends."""
+        self._end()
+
+
+def _difference(recording: Recording, explains: bool) -> Difference:
     service = Service()
+    found = Difference.NONE
     for each in recording.exchanges:
-        if black_box and each.verb in EXPLAINING:
+        is_told = each.verb in EXPLAINING
+        if is_told and (not explains or found is Difference.TOLD):
+            # Reason: what tells of the engine changes nothing in it.
             continue
         frame, _ = respond(service, each.request)
         if json.dumps(frame).encode() != each.response:
-            return False
-    return True
+            if not is_told:
+                return Difference.SEEN
+            found = Difference.TOLD
+    return found

@@ -22,7 +22,13 @@ AREAS: Final[Mapping[Text, tuple[Text, ...]]] = {
     "messages": ("reference_impl/messages", "reference_impl/subnet"),
     "management": ("reference_impl/management",),
     "reads": ("reference_impl/reads", "reference_impl/certification"),
-    "rounds": ("reference_impl/rounds", "reference_impl/engine.py"),
+    "rounds": (
+        "reference_impl/rounds/renaming.py",
+        "reference_impl/rounds/scheduler.py",
+        "reference_impl/rounds/spontaneous.py",
+        "reference_impl/rounds/transitions.py",
+        "reference_impl/engine.py",
+    ),
     "webassembly": (
         "reference_impl/wasm/instances",
         "reference_impl/wasm/layout",
@@ -32,7 +38,11 @@ AREAS: Final[Mapping[Text, tuple[Text, ...]]] = {
     "system_api": ("reference_impl/wasm/system_api",),
     "candid": ("spec/values/candid", "spec/values/management"),
 }
-"""Where mutants are made, by area. Candid is shared with the specification: there the copy that serves is wrong."""
+"""
+Where mutants are made, by area. Candid is shared with the specification: there the copy that serves is wrong.
+
+The round of production is left out: it is not served, so no scenario meets it; it is compared with `spec/production`.
+"""
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from wasmtime import _ffi as ffi
 
 from properties.mutation.mutants import ROOT, Mutant
 from reference_impl.wasm.instances import wasmtime_engine
+from reference_impl.wasm.running import kept_modules
 from reference_impl.wasm.running import module as modules
 from spec.values.identifiers import Text
 
@@ -86,6 +88,8 @@ def forget(*, loads_anew: bool) -> None:
         for variants in (module.compiled.exact, module.compiled.with_more_room, module.compiled.with_large_stack):
             for variant in variants:
                 variant.idle.clear()
+    # Reason: what is kept on disk was rewritten by the right functions, and what a mutant rewrites must not get there.
+    os.environ[kept_modules.SWITCH] = kept_modules.OFF
     if loads_anew:
         modules._cache.clear()
 

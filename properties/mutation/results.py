@@ -149,7 +149,9 @@ def write_results(path: Path, results: Iterable[Result]) -> None:
     ordered = sorted(results, key=lambda each: (each.area, each.place, each.identity))
     lines = ",\n".join(json.dumps(asdict(each)) for each in ordered)
     try:
-        path.write_text(f'{{"results": [\n{lines}\n]}}\n')
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        unfinished.write_text(f'{{"results": [\n{lines}\n]}}\n')
+        unfinished.replace(path)
     except OSError as problem:
         raise FileError(f"{path}: cannot be written: {problem.strerror}") from None
 

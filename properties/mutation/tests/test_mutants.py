@@ -9,6 +9,7 @@ from properties.mutation.mutants import AREAS, drawn, files_of, mutants_of
 from properties.mutation.operators import Source, edits_of
 from properties.mutation.patching import apply, live_functions
 from properties.mutation.results import read_answers, read_results
+from reference_impl.wasm.running import kept_modules
 
 TEXT = b"""
 def told(limit: int, given: int, items: list[int]) -> bool:
@@ -67,8 +68,9 @@ def test_the_draw_is_balanced_and_the_same_for_the_same_seed() -> None:
     assert len({(each.path, each.line) for each in once}) == len(once)
 
 
-def test_a_mutant_takes_the_place_of_the_function_that_runs() -> None:
-    """The functions of this process are put back afterwards."""
+def test_a_mutant_takes_the_place_of_the_function_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions of this process are put back afterwards; mutants leave modules on disk alone."""
+    monkeypatch.setenv(kept_modules.SWITCH, "on")
     live = live_functions()
     (mutant,) = (
         each
@@ -86,6 +88,7 @@ def test_a_mutant_takes_the_place_of_the_function_that_runs() -> None:
         for each, code in zip(functions, before, strict=True):
             each.__code__ = code
     assert changed == 1
+    assert kept_modules.folder() is None
 
 
 @pytest.mark.parametrize("area", AREAS)
