@@ -48,7 +48,7 @@ from conformance.protocol.stdio import StdioImplementation
 from conformance.suite.transcript import STEP, Event
 from spec.machine import choices_of, submission_label
 from spec.state.label import Label
-from spec.state.request import Endpoint, Request
+from spec.state.request import Endpoint, Request, SenderInfo
 from spec.values import management
 from spec.values.identifiers import (
     ANONYMOUS,
@@ -169,6 +169,7 @@ class Stage:
         effective_id: Principal | None = None,
         endpoint: Endpoint = Endpoint.CANISTER,
         ingress_expiry: Nanoseconds | None = None,
+        sender_info: SenderInfo | None = None,
     ) -> Sent:
         """Hands in an update call, and does not wait for anything."""
         self._nonce += 1
@@ -179,6 +180,7 @@ class Stage:
             canister_id=canister_id,
             method_name=method_name,
             argument=argument,
+            sender_info=sender_info,
         )
         return self.resend(request, canister_id if effective_id is None else effective_id, endpoint)
 

@@ -4,7 +4,7 @@ import functools
 import gc
 import os
 import sys
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Final
@@ -43,37 +43,49 @@ def live_functions() -> LiveFunctions:
 
 def apply(mutant: Mutant, live: LiveFunctions, *, loads_anew: bool) -> None:
     """From now on the mutant runs. `loads_anew`: modules of canisters that were rewritten before are forgotten."""
-    file = str(ROOT / mutant.path)
-    right = list(_codes(compile(mutant.right_text, file, "exec", dont_inherit=True)))
-    wrong = list(_codes(compile(mutant.wrong_text, file, "exec", dont_inherit=True)))
-    for before, after in zip(right, wrong, strict=True):
-        if _is_equal(before, after):
-            continue
-        for function in live.get((mutant.path, before.co_qualname), []):
-            if function.__code__.co_firstlineno == before.co_firstlineno:
-                try:
-                    function.__code__ = after
-                except ValueError as problem:
-                    raise CannotPatch(str(problem)) from None
+    for function, code in replacements(mutant, live):
+        function.__code__ = code
     forget(loads_anew=loads_anew)
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """The code of a module and of all functions in it."""
-    yield code
+def replacements(mutant: Mutant, live: LiveFunctions) -> list[tuple[FunctionType, CodeType]]:
+    """
+    The functions that run other code in the mutant, with that code: those with the edit, and those around them.
+
+    None if the edited function is not there any more, since it only runs when the program starts.
+    """
+    file = str(ROOT / mutant.path)
+    right = _functions_in(compile(mutant.right_text, file, "exec", dont_inherit=True))
+    wrong = _functions_in(compile(mutant.wrong_text, file, "exec", dont_inherit=True))
+    found: list[tuple[FunctionType, CodeType]] = []
+    for place, before in right.items():
+        after = wrong.get(place)
+        if after is None or _told(before) == _told(after):
+            continue
+        for function in live.get((mutant.path, before.co_qualname), []):
+            if function.__code__.co_firstlineno == before.co_firstlineno:
+                if before.co_freevars != after.co_freevars:
+                    raise CannotPatch(f"{before.co_qualname} has another closure")
+                found.append((function, after))
+    return found
+
+
+def _functions_in(code: CodeType, number: int = 0) -> dict[tuple[Text, int, int], CodeType]:
+    """The code of a module and of all functions in it, by name, line, and which of that line it is."""
+    found = {(code.co_qualname, code.co_firstlineno, number): code}
+    of_line: Counter[tuple[Text, int]] = Counter()
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            yield from _codes(constant)
+            place = (constant.co_qualname, constant.co_firstlineno)
+            found |= _functions_in(constant, of_line[place])
+            of_line[place] += 1
+    return found
 
 
-def _is_equal(one: CodeType, other: CodeType) -> bool:
-    """Both do the same, apart from the functions in them."""
-
-    def told(code: CodeType) -> list[object]:
-        own = [(type(each), repr(each)) for each in code.co_consts if not isinstance(each, CodeType)]
-        return [code.co_code, code.co_names, code.co_varnames, code.co_freevars, own]
-
-    return told(one) == told(other)
+def _told(code: CodeType) -> list[object]:
+    """What code does, with that of the functions in it."""
+    constants = [_told(each) if isinstance(each, CodeType) else (type(each), repr(each)) for each in code.co_consts]
+    return [code.co_code, code.co_names, code.co_varnames, code.co_freevars, constants]
 
 
 def forget(*, loads_anew: bool) -> None:

@@ -6,6 +6,8 @@ from conformance.canisters import ic0
 from conformance.canisters.library import load
 from conformance.canisters.scripted import (
     append_to_slot,
+    call,
+    concat,
     equal,
     equal_bytes,
     ignore,
@@ -22,6 +24,7 @@ from conformance.protocol.interface import Refused, Values
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.stage import ALICE, BOB, EVE, Stage
+from spec.state.request import SenderInfo
 from spec.values import management
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, CanisterId, Principal
 from spec.values.quantities import NANOSECONDS_PER_SECOND
@@ -239,6 +242,40 @@ def inspection(stage: Stage) -> None:
     # Then
     stage.expect(stage.answer(of_alice), refuses())
     stage.expect(stage.answer(of_bob), replies_with(b"welcome"))
+
+
+@scenario(
+    "Code is told what a canister vouches for of the user who calls, and which one; those it calls are not",
+    covers=(
+        "api.msg-caller-info-data-size",
+        "api.msg-caller-info-data-copy",
+        "api.msg-caller-info-signer-size",
+        "api.msg-caller-info-signer-copy",
+        "rule.submit-call.regular-canister",
+    ),
+)
+def vouched_for(stage: Stage) -> None:
+    # Given
+    canister, callee = scripted(stage), scripted(stage)
+    told = concat(ic0.msg_caller_info_data(), b" by ", ic0.msg_caller_info_signer())
+    check = program(when(equal_bytes(ic0.msg_caller_info_data(), b"a member"), ic0.accept_message()))
+    stage.expect(stage.call(canister, program(set_inspect_message(check), reply())), replies())
+    answering = program(reply(concat(slot(0), b", ", ic0.msg_arg_data(), b", ", told)))
+    onward = program(append_to_slot(0, told), call(callee, "update", program(reply(told)), on_reply=answering))
+    # When
+    of_guest = stage.send(canister, "update", onward, sender_info=SenderInfo(b"a guest", callee, b"signature"))
+    of_member = stage.send(canister, "update", onward, sender_info=SenderInfo(b"a member", callee, b"signature"))
+    stage.settle()
+    stage.resend(evolve(of_member.request, sender_info=SenderInfo(b"a member", callee, b"other")), canister)
+    stage.settle()
+    # Then
+    by_callee = b"a member by " + callee
+    stage.expect(stage.answer(of_guest), refuses())
+    stage.expect(stage.answer(of_member), replies_with(b", ".join((by_callee, b" by ", by_callee))))
+    twice = program(when(equal_bytes(slot(0), by_callee + by_callee), reply(b"twice")))
+    asked = stage.send(canister, "update", twice, sender_info=SenderInfo(b"a member", callee, b"signature"))
+    stage.settle()
+    stage.expect(stage.answer(asked), replies_with(b"twice"))
 
 
 @scenario(

@@ -7,7 +7,7 @@ import pytest
 
 from properties.mutation.mutants import AREAS, drawn, files_of, mutants_of
 from properties.mutation.operators import Source, edits_of
-from properties.mutation.patching import apply, live_functions
+from properties.mutation.patching import apply, live_functions, replacements
 from properties.mutation.results import read_answers, read_results
 from reference_impl.wasm.running import kept_modules
 
@@ -89,6 +89,20 @@ def test_a_mutant_takes_the_place_of_the_function_that_runs(monkeypatch: pytest.
             each.__code__ = code
     assert changed == 1
     assert kept_modules.folder() is None
+
+
+def test_a_mutant_inside_a_generator_takes_the_place_of_the_function_around_it() -> None:
+    """The generator is made anew at each call, from the code of that function."""
+    (mutant,) = (
+        each
+        for path in files_of("management")
+        for each in mutants_of("management", path)
+        if each.function == "_samples_fit" and "+        and all(earlier <= later" in "".join(each.difference())
+    )
+    ((function, code),) = replacements(mutant, live_functions())
+    assert function.__qualname__ == "_samples_fit"
+    assert code.co_code == function.__code__.co_code
+    assert code != function.__code__
 
 
 @pytest.mark.parametrize("area", AREAS)
