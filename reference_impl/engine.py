@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 
+from reference_impl.certification.signing import network_of
 from reference_impl.messages import requests
 from reference_impl.reads import queries
 from reference_impl.reads.queries import Query
 from reference_impl.rounds import transitions
 from reference_impl.rounds.scheduler import Scheduler
+from reference_impl.subnet.network import Network
 from reference_impl.subnet.observations import Accepted, ClaimedStep, NotTaken, Observation
 from reference_impl.subnet.outside_world import OutsideWorld
 from reference_impl.subnet.subnet_instance import Loader, SubnetInstance
@@ -42,13 +44,18 @@ class Engine:
         loader: Loader = load_module,
         world: OutsideWorld | None = None,
         canisters: Mapping[CanisterId, Canister] | None = None,
+        network: Network | None = None,
     ) -> None:
-        """Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code."""
+        """
+        Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code.
+
+        A network says which subnets there are, `subnet` among them; without one, that is the only subnet.
+        """
         self.instance = SubnetInstance(
             profile,
             subnet,
             system_time,
-            root_key,
+            network_of(subnet, root_key) if network is None else network,
             loader=loader,
             subnet_admins=subnet_admins,
             world=world,

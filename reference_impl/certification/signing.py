@@ -14,6 +14,8 @@ from attrs import field, frozen
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
 from reference_impl.certification.hash_trees import Path, Tree, shown
+from reference_impl.subnet.network import HostedSubnet, Network
+from spec.state.canister import Subnet
 from spec.values.identifiers import Blob, SubnetId, self_authenticating_id
 
 SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
@@ -53,19 +55,31 @@ def _signature(signer: Signer, root_hash: Blob) -> Blob:
     return bytes(signed.to_compressed_bytes())
 
 
-ROOT: Final = Signer.of(Scalar(1))
-"""The root subnet of every instance for development."""
+@lru_cache(maxsize=256)
+def signer_of(secret: Blob) -> Signer:
+    """Who signs with a secret, which is a number in 32 bytes."""
+    return Signer.of(Scalar.from_be_bytes_mod_order(secret))
 
-OTHER: Final = Signer.of(Scalar.from_be_bytes_mod_order(hashlib.sha256(b"the secret of another subnet").digest()))
+
+ROOT_SECRET: Final[Blob] = (1).to_bytes(32, "big")
+OTHER_SECRET: Final[Blob] = hashlib.sha256(b"the secret of another subnet").digest()
+
+ROOT: Final = signer_of(ROOT_SECRET)
+"""The root subnet of an instance for development."""
+
+OTHER: Final = signer_of(OTHER_SECRET)
 """A subnet to which that one delegates."""
 
 ROOT_KEY: Final[Blob] = ROOT.public_key
 """The public key of the root subnet, in DER."""
 
 
-def can_sign_for(root_key: Blob) -> bool:
-    """The secret is the one of this root key."""
-    return root_key == ROOT_KEY
+def network_of(subnet: Subnet, root_key: Blob) -> Network:
+    """The network of one subnet: the root subnet, or that to which the root subnet of development delegates."""
+    root_secret = ROOT_SECRET if root_key == ROOT_KEY else None
+    if subnet.subnet_id == OTHER.subnet_id:
+        return Network([HostedSubnet(subnet, OTHER.public_key, OTHER_SECRET)], root_key, root_secret)
+    return Network([HostedSubnet(subnet, root_key, root_secret)], root_key, root_secret)
 
 
 @frozen

@@ -80,8 +80,8 @@ def _create(
     if defect is not None:
         return rejection(RejectReason.INVALID_SETTINGS, defect)
     settings = canister_settings.changed(Settings.of_creator(call.caller, instance.profile.defaults), given)
-    now = instance.system_time
-    canister = CanisterRecord(canister_id, settings, instance.subnet, time=now, created_at=now, balance=cycles)
+    home, now = instance.home_of(call.message), instance.system_time
+    canister = CanisterRecord(canister_id, settings, home, time=now, created_at=now, balance=cycles)
     creation = Creation(settings.controllers, canister_settings.environment_variables_hash(given))
     canister.history.record(
         Change(now, canister.version, change_origin(call, arguments.sender_canister_version), creation)
@@ -101,10 +101,11 @@ def _create(
 
 
 def _create_canister(instance: SubnetInstance, call: ManagementCall, arguments: CreateCanisterArguments) -> Verdict:
-    fee = 0 if instance.subnet_admins.get(instance.subnet.subnet_id) else instance.ledger.creation()
+    home = instance.home_of(call.message)
+    fee = 0 if instance.subnet_admins.get(home.subnet_id) else instance.ledger_on(home).creation()
     if call.message.transferred_cycles < fee:
         return rejection(RejectReason.INSUFFICIENT_CYCLES_ATTACHED)
-    canister_id = call.choices["canister_id"] if call.choices else instance.next_canister_id()
+    canister_id = call.choices["canister_id"] if call.choices else instance.next_canister_id(home)
     if not is_system_assigned(canister_id) or not instance.is_free(canister_id):
         return DoesNotFit("the canister id is not free for the system to assign")
     endowment = call.message.transferred_cycles - fee
@@ -124,12 +125,12 @@ def _create_canister(instance: SubnetInstance, call: ManagementCall, arguments: 
 def _provisional_create(
     instance: SubnetInstance, call: ManagementCall, arguments: ProvisionalCreateArguments
 ) -> Verdict:
-    wanted = arguments.specified_id
+    wanted, home = arguments.specified_id, instance.home_of(call.message)
     if wanted is not None and not is_system_assigned(wanted):
         return rejection(RejectReason.CANISTER_ID_TAKEN, RejectCode.CANISTER_REJECT)
     if wanted is not None and not instance.is_free(wanted):
         return rejection(RejectReason.CANISTER_ID_TAKEN)
-    canister_id = call.choices["canister_id"] if call.choices else wanted or instance.next_canister_id()
+    canister_id = call.choices["canister_id"] if call.choices else wanted or instance.next_canister_id(home)
     if wanted is not None and canister_id != wanted:
         return DoesNotFit("the canister id is not the specified one")
     if not is_system_assigned(canister_id) or not instance.is_free(canister_id):

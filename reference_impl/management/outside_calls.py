@@ -14,6 +14,7 @@ from py_arkworks_bls12381 import G1Point
 from reference_impl.management.verdicts import (
     Applies,
     DoesNotFit,
+    Leaves,
     ManagementCall,
     Verdict,
     WorldFailed,
@@ -22,7 +23,7 @@ from reference_impl.management.verdicts import (
 )
 from reference_impl.messages.delivery import waiting_call
 from reference_impl.subnet.observations import NotTaken, Purpose
-from reference_impl.subnet.outside_world import OutsideCall
+from reference_impl.subnet.outside_world import Later, OutsideCall
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.subnet.system_ids import is_system_assigned
 from spec.profile import Limits
@@ -148,7 +149,7 @@ def _sign_with_ecdsa(
         return INVALID
     if arguments.key_id.name not in KEY_NAMES:
         return NO_KEY
-    fee = instance.ledger.service(instance.profile.fees.ecdsa_signature)
+    fee = instance.ledger_on(instance.home_of(call.message)).service(instance.profile.fees.ecdsa_signature)
     return _blob_of("sign_with_ecdsa", "signature", 64, fee)
 
 
@@ -163,7 +164,7 @@ def _sign_with_schnorr(
             return INVALID
     if arguments.key_id.name not in KEY_NAMES:
         return NO_KEY
-    fee = instance.ledger.service(instance.profile.fees.schnorr_signature)
+    fee = instance.ledger_on(instance.home_of(call.message)).service(instance.profile.fees.schnorr_signature)
     return _blob_of("sign_with_schnorr", "signature", 64, fee)
 
 
@@ -193,7 +194,7 @@ def _vetkd_derive_key(
         return INVALID
     if arguments.key_id.name not in KEY_NAMES:
         return NO_KEY
-    fee = instance.ledger.service(instance.profile.fees.vetkd_key)
+    fee = instance.ledger_on(instance.home_of(call.message)).service(instance.profile.fees.vetkd_key)
     return _blob_of("vetkd_derive_key", "encrypted_key", 192, fee)
 
 
@@ -251,7 +252,7 @@ def _http_request(instance: SubnetInstance, call: ManagementCall, arguments: Htt
         # What the server has sent is gone; of what was made of it, only the encoding is limited.
         return len(encode_result("http_request", answer)) <= largest
 
-    fee = instance.ledger.http_request(size, largest)
+    fee = instance.ledger_on(instance.home_of(call.message)).http_request(size, largest)
     return Asked(fits, lambda choices: encode_result("http_request", choices["answer"]), fee)
 
 
@@ -365,6 +366,8 @@ def _method(name: MethodName) -> Callable[[SubnetInstance, ManagementCall, Any],
         choices: Choices = call.choices
         if names and not choices:
             answer = instance.world.answer(OutsideCall(call.caller, name, arguments))
+            if isinstance(answer, Later):
+                return Leaves()
             if isinstance(answer, RejectCode):
                 return WorldFailed(answer)
             if set(answer) != set(names) or not asked.fits(answer):

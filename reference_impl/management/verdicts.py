@@ -66,7 +66,12 @@ class WorldFailed:
     code: RejectCode
 
 
-Verdict = Applies | Reject | HooksFailed | DoesNotFit | WorldFailed
+@frozen
+class Leaves:
+    """The call leaves the subnet, and its answer comes later."""
+
+
+Verdict = Applies | Reject | HooksFailed | DoesNotFit | WorldFailed | Leaves
 
 
 PRODUCTION_CODES: Mapping[RejectReason, RejectCode] = {

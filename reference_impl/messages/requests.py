@@ -202,9 +202,9 @@ def submit_subnet_request(
     creates = content.method_name in ("create_canister", "provisional_create_canister_with_cycles")
     if content.canister_id != MANAGEMENT_CANISTER or not creates:
         return NotTaken("only calls that create canisters have an effective subnet id")
-    if effective_id != instance.subnet.subnet_id:
+    if effective_id not in instance.network:
         return NotTaken("the effective subnet id is not that of this subnet")
-    if not instance.is_subnet_admin(content.sender):
+    if not instance.is_subnet_admin(content.sender, effective_id):
         return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
     return _take_in(instance, content, effective_id)
 
@@ -232,7 +232,10 @@ def _management_refusal(
 
 def _administers_at(instance: SubnetInstance, sender: Principal, effective_id: Principal) -> bool:
     canister = instance.canisters.get(effective_id)
-    return instance.is_subnet_admin(sender) if canister is None else instance.administers(sender, canister)
+    if canister is not None:
+        return instance.administers(sender, canister)
+    reached = instance.network.reached_by(effective_id)
+    return instance.is_subnet_admin(sender, None if reached is None else reached.subnet_id)
 
 
 def _refusal_about(

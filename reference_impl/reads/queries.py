@@ -63,8 +63,8 @@ def answer_subnet_query(instance: SubnetInstance, query: Query, effective_id: Pr
         return NotTaken("the nonce is too long")
     if query.canister_id != MANAGEMENT_CANISTER or query.method_name != LISTING:
         return NotTaken("only queries that list canisters have an effective subnet id")
-    if effective_id != instance.subnet.subnet_id:
+    if effective_id not in instance.network:
         return NotTaken("the effective subnet id is not that of this subnet")
-    if not instance.is_subnet_admin(query.sender):
+    if not instance.is_subnet_admin(query.sender, effective_id):
         return refused(RejectCode.CANISTER_ERROR, RejectReason.NOT_AUTHORIZED)
-    return canister_list(instance, instance.subnet.subnet_id)
+    return canister_list(instance, effective_id)

@@ -2,8 +2,8 @@
 
 from typing import Protocol, runtime_checkable
 
-from reference_impl.certification.signing import can_sign_for, certificate_of
-from reference_impl.reads.state_tree import signing, state_tree
+from reference_impl.certification.signing import certificate_of
+from reference_impl.reads.state_tree import can_sign, signing, state_tree
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.values.identifiers import Blob, Text
@@ -30,10 +30,10 @@ def certificate_for(instance: SubnetInstance, canister: CanisterRecord) -> Blob 
     Also None if the module cannot ask for one, so that nothing is signed in vain.
     """
     code = canister.code
-    if code is None or not can_sign_for(instance.root_key):
+    if code is None or not can_sign(instance):
         return None
     module = code.installed.module
     if isinstance(module, Importing) and not any(map(is_about_certificates, module.imported_functions)):
         return None
     paths = [(b"time",), (b"canister", canister.canister_id, b"certified_data")]
-    return certificate_of(state_tree(instance), paths, *signing(instance))
+    return certificate_of(state_tree(instance), paths, *signing(instance, canister.subnet.subnet_id))

@@ -106,10 +106,10 @@ def _value(instance: SubnetInstance, path: tuple[Blob, ...]) -> Blob | None:
     match path:
         case (b"time",):
             return unsigned(instance.system_time)
-        case (b"subnet", subnet_id, b"public_key") if subnet_id == instance.subnet.subnet_id:
-            return instance.root_key
-        case (b"subnet", subnet_id, b"type") if subnet_id == instance.subnet.subnet_id:
-            return b"application"
+        case (b"subnet", subnet_id, b"public_key") if Principal(subnet_id) in instance.network:
+            return instance.network[Principal(subnet_id)].public_key
+        case (b"subnet", subnet_id, b"type") if Principal(subnet_id) in instance.network:
+            return instance.network[Principal(subnet_id)].kind.encode()
         case (b"request_status", request_id, leaf):
             known = instance.ingress.get(RequestId(request_id))
             return None if known is None else request_leaves(known).get(leaf)

@@ -9,69 +9,78 @@ import cbor2
 
 from reference_impl.certification.hash_trees import Branches, Content, Leaf, tree_of
 from reference_impl.certification.node_keys import node
-from reference_impl.certification.signing import (
-    OTHER,
-    ROOT,
-    SELF_DESCRIBED,
-    Delegation,
-    Signer,
-    can_sign_for,
-    certificate_of,
-)
+from reference_impl.certification.signing import SELF_DESCRIBED, Delegation, Signer, certificate_of, signer_of
 from reference_impl.reads.state_reads import canister_leaves, request_leaves
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.subnet_instance import OPAQUE_ID_ENDING, SubnetInstance
+from reference_impl.subnet.network import HostedSubnet
+from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
-from spec.values.identifiers import Blob, CanisterId, Principal
+from spec.values.identifiers import Blob, SubnetId
 from spec.values.quantities import Nanoseconds
 
-SUBNET_TYPE: Final = b"application"
-FIRST_CANISTER: Final = CanisterId(Principal(bytes(8) + OPAQUE_ID_ENDING))
-LAST_CANISTER: Final = CanisterId(Principal(b"\xff" * 8 + OPAQUE_ID_ENDING))
-"""The only subnet has every id that subnets assign."""
 LOW_BITS: Final = 64
 """So many bits of a number of cycles are its low part."""
 
 
-def is_in_range(canister_id: Principal) -> bool:
-    """The id is one of the subnet's."""
-    return FIRST_CANISTER <= canister_id <= LAST_CANISTER
+def encoded_ranges(hosted: HostedSubnet) -> Blob:
+    """The ranges of a subnet as the tree has them."""
+    ranges = [[one.first, one.last] for one in sorted(hosted.ranges, key=lambda one: one.first)]
+    encoded: Blob = cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, ranges))
+    return encoded
 
 
-def encoded_ranges() -> Blob:
-    """The ranges of the subnet as the tree has them."""
-    ranges: Blob = cbor2.dumps(cbor2.CBORTag(SELF_DESCRIBED, [[FIRST_CANISTER, LAST_CANISTER]]))
-    return ranges
+def _all_ranges(hosted: HostedSubnet) -> dict[Blob, Content]:
+    """The ranges of a subnet under `canister_ranges`: they are few, so one part has all."""
+    return {min(one.first for one in hosted.ranges): encoded_ranges(hosted)}
 
 
-def signing(instance: SubnetInstance) -> tuple[Signer, Delegation | None]:
-    """Who signs for an instance, with the delegation of the root subnet if it is another one."""
-    if instance.subnet.subnet_id != OTHER.subnet_id:
-        return ROOT, None
-    return OTHER, _delegation(instance.started_at)
+def can_sign(instance: SubnetInstance) -> bool:
+    """The secrets of the subnets are known here."""
+    return instance.network.root_secret is not None
 
 
-@lru_cache(maxsize=16)
-def _delegation(time: Nanoseconds) -> Delegation:
-    """What the root subnet said at this time of the subnet to which it delegates."""
-    subnet = {b"public_key": OTHER.public_key, b"type": SUBNET_TYPE, b"canister_ranges": encoded_ranges()}
+def signing(instance: SubnetInstance, subnet_id: SubnetId | None = None) -> tuple[Signer, Delegation | None]:
+    """
+    Who signs for a subnet, with the delegation of the root subnet if it is another one.
+
+    The subnet is the one on which canisters are created, if none of the network is named. The secrets must be known.
+    """
+    network = instance.network
+    is_named = subnet_id is not None and subnet_id in network
+    hosted = network[subnet_id if is_named and subnet_id is not None else instance.subnet.subnet_id]
+    assert hosted.secret is not None and network.root_secret is not None, "only what can be signed is asked for"
+    signer = signer_of(hosted.secret)
+    if hosted.public_key == network.root_key:
+        return signer, None
+    return signer, _delegation(network.root_secret, hosted, instance.started_at)
+
+
+@lru_cache(maxsize=64)
+def _delegation(root_secret: Blob, hosted: HostedSubnet, time: Nanoseconds) -> Delegation:
+    """What the root subnet said at this time of another subnet."""
+    subnet: dict[Blob, Content] = {
+        b"public_key": hosted.public_key,
+        b"type": hosted.kind.encode(),
+        b"canister_ranges": encoded_ranges(hosted),
+    }
     tree = tree_of(
         {
-            b"canister_ranges": {OTHER.subnet_id: {FIRST_CANISTER: encoded_ranges()}},
-            b"subnet": {OTHER.subnet_id: subnet},
+            b"canister_ranges": {hosted.subnet_id: _all_ranges(hosted)},
+            b"subnet": {hosted.subnet_id: subnet},
             b"time": unsigned(time),
         }
     )
-    return Delegation(OTHER.subnet_id, certificate_of(tree, [()]))
+    return Delegation(hosted.subnet_id, certificate_of(tree, [()], signer_of(root_secret)))
 
 
-def metrics(instance: SubnetInstance) -> Blob:
-    """What the subnet uses and has done."""
+def metrics(instance: SubnetInstance, subnet_id: SubnetId) -> Blob:
+    """What a subnet uses, and what has been done: cycles burned and messages are counted for all subnets together."""
     high, low = divmod(instance.recorder.cycles_burned, 1 << LOW_BITS)
+    canisters = instance.canisters.values()
     encoded: Blob = cbor2.dumps(
         {
-            "num_canisters": len(instance.canisters),
-            "canister_state_bytes": instance.memory_in_use[instance.subnet.subnet_id],
+            "num_canisters": sum(1 for one in canisters if one.subnet.subnet_id == subnet_id),
+            "canister_state_bytes": instance.memory_in_use[subnet_id],
             "consumed_cycles_total": {"low": low, "high": high} if high else {"low": low},
             "update_transactions_total": instance.recorder.executions,
         }
@@ -79,20 +88,23 @@ def metrics(instance: SubnetInstance) -> Blob:
     return encoded
 
 
-def network(instance: SubnetInstance) -> dict[Blob, Content]:
-    """What never changes: the subnet with its nodes, one of which users reach."""
-    nodes = [node(number) for number in range(instance.subnet.subnet_size)]
-    subnet: dict[Blob, Content] = {
-        b"public_key": signing(instance)[0].public_key if can_sign_for(instance.root_key) else instance.root_key,
-        b"type": SUBNET_TYPE,
-        b"canister_ranges": encoded_ranges(),
-        b"node": {one.node_id: {b"public_key": one.public_key} for one in nodes},
-    }
-    reached = {b"domain": b"localhost", b"ipv4_address": b"127.0.0.1", b"ipv6_address": b"::1"}
+def _subnet_leaves(hosted: HostedSubnet) -> dict[Blob, Content]:
     return {
-        b"api_boundary_nodes": {nodes[0].node_id: reached},
-        b"canister_ranges": {instance.subnet.subnet_id: {FIRST_CANISTER: encoded_ranges()}},
-        b"subnet": {instance.subnet.subnet_id: subnet},
+        b"public_key": hosted.public_key,
+        b"type": hosted.kind.encode(),
+        b"canister_ranges": encoded_ranges(hosted),
+        b"node": {one.node_id: {b"public_key": one.public_key} for one in map(node, hosted.nodes)},
+    }
+
+
+def network(instance: SubnetInstance) -> dict[Blob, Content]:
+    """What changes only with the subnets: each with its nodes, one of which users reach."""
+    reached = {b"domain": b"localhost", b"ipv4_address": b"127.0.0.1", b"ipv6_address": b"::1"}
+    first = next(iter(instance.network))
+    return {
+        b"api_boundary_nodes": {node(first.first_node).node_id: reached},
+        b"canister_ranges": {one.subnet_id: _all_ranges(one) for one in instance.network},
+        b"subnet": {one.subnet_id: _subnet_leaves(one) for one in instance.network},
     }
 
 
@@ -123,9 +135,8 @@ class StateTree:
     """Follows one instance: what did not change since the tree was last asked for is not hashed again."""
 
     def __init__(self, instance: SubnetInstance) -> None:
-        constant = tree_of(network(instance))
-        assert isinstance(constant, Branches)
-        self._constant = constant
+        self._subnets = len(instance.network)
+        self._constant = _network_tree(instance)
         self._canisters, self._requests = _Part(), _Part()
 
     def current(self, instance: SubnetInstance) -> Branches:
@@ -144,12 +155,21 @@ class StateTree:
         )
 
     def _with_metrics(self, instance: SubnetInstance) -> Branches:
-        subnets, subnet_id = self._constant.get(b"subnet"), instance.subnet.subnet_id
+        if self._subnets != len(instance.network):
+            self._subnets, self._constant = len(instance.network), _network_tree(instance)
+        subnets = self._constant.get(b"subnet")
         assert isinstance(subnets, Branches)
-        subnet = subnets.get(subnet_id)
-        assert isinstance(subnet, Branches)
-        measured = subnet.set(b"metrics", Leaf(metrics(instance)))
-        return self._constant.set(b"subnet", subnets.set(subnet_id, measured))
+        for hosted in instance.network:
+            subnet = subnets.get(hosted.subnet_id)
+            assert isinstance(subnet, Branches)
+            subnets = subnets.set(hosted.subnet_id, subnet.set(b"metrics", Leaf(metrics(instance, hosted.subnet_id))))
+        return self._constant.set(b"subnet", subnets)
+
+
+def _network_tree(instance: SubnetInstance) -> Branches:
+    constant = tree_of(network(instance))
+    assert isinstance(constant, Branches)
+    return constant
 
 
 def _source(canister: CanisterRecord) -> object:

@@ -182,7 +182,9 @@ class Scheduler:
             self._take("callback_of_deleted_context", message_id=message_id)
             self._settle()
         else:
-            self._take("callback_invocation", message_id=message_id)
+            told = instance.reject_texts.pop(message_id, None)
+            text = {} if told is None else {"reject_message": told}
+            self._take("callback_invocation", message_id=message_id, **text)
             self._execute()
 
     def _due_tasks(self, canister_id: CanisterId) -> list[str]:

@@ -8,7 +8,7 @@ from attrs import asdict, evolve, frozen
 from reference_impl.management import methods as management
 from reference_impl.management import outside_calls
 from reference_impl.management.installation import GROWTHS
-from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed, ManagementCall, WorldFailed
+from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed, Leaves, ManagementCall, WorldFailed
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.messages.choices import Choices
 from reference_impl.messages.message_execution import execute_pending
@@ -18,6 +18,7 @@ from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.system_api.canister import OUTSIDE
 from spec.state.label import Label
+from spec.state.message import Between
 from spec.values.identifiers import Blob
 from spec.values.rejects import Reject, RejectCode
 
@@ -63,7 +64,7 @@ class _ManagementTransition:
                 return NotTaken(f"for this call the transition is {rule}")
             case (Reject() as reject) | HooksFailed(reject=reject):
                 return NotTaken(f"the call is rejected: {reject.message}", reject)
-            case WorldFailed():
+            case WorldFailed() | Leaves():
                 return NotTaken("the outside world does not answer")
             case DoesNotFit(because=because):
                 return NotTaken(because)
@@ -249,5 +250,14 @@ def take_management_call(instance: SubnetInstance, message_id: int) -> None:
             instance.recorder.close(Label(REJECTION, {"message_id": message_id, "code": int(reject.code), **kept}))
         case WorldFailed(code=code):
             take(instance, Label("outside_call_failure", {"message_id": message_id, "code": int(code)}))
+        case Leaves():
+            _leave(instance, message_id, call)
         case DoesNotFit(because=because):
             raise AssertionError(f"the engine's own choices fit: {because}")
+
+
+def _leave(instance: SubnetInstance, message_id: int, call: ManagementCall) -> None:
+    """The call leaves the subnet; one of a user holds up no other anyway."""
+    if isinstance(call.message.queue, Between):
+        take(instance, Label("outside_call_departure", {"message_id": message_id}))
+    instance.messages.send_away(message_id)

@@ -47,12 +47,18 @@ class OutsideCall:
     arguments: AnyArguments
 
 
+@frozen
+class Later:
+    """The call leaves the subnet and is not answered yet."""
+
+
 class OutsideWorld(Protocol):
     """Answers what the rules leave open. Each method is a pure function."""
 
-    def answer(self, call: OutsideCall) -> Mapping[Text, Any] | RejectCode:
+    def answer(self, call: OutsideCall) -> Mapping[Text, Any] | RejectCode | Later:
         """
-        The free variables of the transition that answers the call, by name; or the code with which it fails.
+        The free variables of the transition that answers the call, by name; or the code with which it fails; or that
+        the answer comes later, by a transition that somebody chooses.
 
         An answer that does not fit the call is taken as a failure. The answer to an HTTP request is what is left after
         the transformation, if the request names one.
@@ -83,8 +89,8 @@ class DeterministicWorld:
     address; the Bitcoin network has no block. No node has metrics.
     """
 
-    def answer(self, call: OutsideCall) -> Mapping[Text, Any] | RejectCode:
-        """What this world answers."""
+    def answer(self, call: OutsideCall) -> Mapping[Text, Any] | RejectCode | Later:
+        """What this world answers, at once."""
         match call.arguments:
             case EcdsaPublicKeyArguments() | SchnorrPublicKeyArguments() | VetkdPublicKeyArguments():
                 return self._public_key(call.caller, call.arguments)

@@ -46,6 +46,8 @@ class MessageQueues:
         self._inboxes: dict[CanisterId, Inbox] = {}
         self._responses: Ids = OrderedDict()
         self._user_responses: Ids = OrderedDict()
+        self._away: set[int] = set()
+        """The calls that left the subnet: they wait in no inbox until they are answered."""
         self.pending_function: int | None = None
         """The id of the function that is about to run, between the creation of its context and its execution."""
 
@@ -100,7 +102,22 @@ class MessageQueues:
         ids[message_id] = None
         inbox.turns.setdefault(sender, None)
 
+    def send_away(self, message_id: int) -> None:
+        """A call that holds up no other leaves the subnet. Nothing but an answer can come of it."""
+        message = self._messages[message_id]
+        assert isinstance(message, CallMessage) and isinstance(message.queue, Unordered), "it holds up no other"
+        self._leave_inbox(message_id, message)
+        self._away.add(message_id)
+
+    @property
+    def away(self) -> list[int]:
+        """The calls that left the subnet, oldest first."""
+        return sorted(self._away)
+
     def _leave_inbox(self, message_id: int, message: CallMessage) -> None:
+        if message_id in self._away:
+            self._away.remove(message_id)
+            return
         inbox = self._inboxes[message.callee]
         match message.queue:
             case Between():

@@ -7,6 +7,7 @@ from reference_impl.subnet.call_contexts import CallContexts
 from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode, InstalledModule, empty_canister
 from reference_impl.subnet.ingress_history import IngressHistory
 from reference_impl.subnet.ledger import Ledger, liquid_balance
+from reference_impl.subnet.network import Network, number_of, numbered_id
 from reference_impl.subnet.observations import Purpose, Recorder
 from reference_impl.subnet.outside_world import DeterministicWorld, OutsideWorld
 from reference_impl.subnet.queues import MessageQueues
@@ -15,12 +16,11 @@ from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
+from spec.state.message import CallMessage
+from spec.state.origin import FromUser
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, SubnetId, Text
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds
-
-OPAQUE_ID_ENDING = bytes([1, 1])
-"""Ids that the subnet assigns are 8 bytes of a number and these two. Source: index, principals, opaque ids."""
 
 USES: dict[Purpose, Text] = {
     Purpose.EXECUTION: "instructions",
@@ -47,7 +47,7 @@ class SubnetInstance:
         profile: Profile,
         subnet: Subnet,
         system_time: Nanoseconds,
-        root_key: Blob,
+        network: Network,
         *,
         loader: Loader,
         subnet_admins: dict[SubnetId, List[Principal]] | None = None,
@@ -59,7 +59,8 @@ class SubnetInstance:
         self.subnet = subnet
         self.system_time = system_time
         self.started_at = system_time
-        self.root_key = root_key
+        self.network = network
+        self.root_key = network.root_key
         self.subnet_admins = dict(subnet_admins or {})
         self.ledger = Ledger(profile, subnet.subnet_size)
         """The prices of the subnet on which canisters are created."""
@@ -74,9 +75,11 @@ class SubnetInstance:
         """The canisters whose low-memory hook is ready to run."""
         self.used_snapshot_ids: dict[SnapshotId, None] = {}
         """Every id that a snapshot ever had, in the order in which they were given."""
-        self._next_canister_number = 0
+        self._next_canister_numbers: dict[SubnetId, Count] = {}
         self.contexts = CallContexts()
         self.messages = MessageQueues()
+        self.reject_texts: dict[int, Text] = {}
+        """What responses that reject say, by the ids of the messages, where it is not the engine that words it."""
         self.ingress = IngressHistory()
         self.recorder = Recorder()
         self.memory_in_use: Counter[SubnetId] = Counter()
@@ -88,8 +91,27 @@ class SubnetInstance:
 
     def ledger_of(self, canister: CanisterRecord) -> Ledger:
         """The prices of the subnet on which a canister lives."""
-        nodes = canister.subnet.subnet_size
+        return self.ledger_on(canister.subnet)
+
+    def ledger_on(self, subnet: Subnet) -> Ledger:
+        """The prices on a subnet."""
+        nodes = self._paying_nodes(subnet)
         return self.ledger if nodes == self.subnet.subnet_size else Ledger(self.profile, nodes)
+
+    def _paying_nodes(self, subnet: Subnet) -> Count:
+        """So many nodes are paid for; a subnet that is free is as one without any."""
+        is_free = subnet.subnet_id in self.network and self.network[subnet.subnet_id].is_free
+        return 0 if is_free else subnet.subnet_size
+
+    def home_of(self, call: CallMessage) -> Subnet:
+        """Where a call creates a canister or leaves the system: where a user sent it, or where its caller lives."""
+        if len(self.network) == 1:
+            return self.subnet
+        if isinstance(call.origin, FromUser):
+            reached = self.network.reached_by(self.ingress[call.origin.request_id].effective_id)
+            return self.subnet if reached is None else reached.subnet
+        caller = self.canisters.get(call.caller.principal)
+        return self.subnet if caller is None else caller.subnet
 
     def load(self, raw_module: Blob) -> InstalledModule | MalformedModule:
         """The module with these bytes; the same object each time."""
@@ -104,13 +126,14 @@ class SubnetInstance:
         """No canister has or ever had this id."""
         return canister_id not in self.canisters and canister_id not in self.deleted_canisters
 
-    def next_canister_id(self) -> CanisterId:
-        """The first id in the subnet's range that was never used."""
-        while True:
-            canister_id = Principal(self._next_canister_number.to_bytes(8, "big") + OPAQUE_ID_ENDING)
-            if self.is_free(canister_id):
-                return canister_id
-            self._next_canister_number += 1
+    def next_canister_id(self, subnet: Subnet) -> CanisterId:
+        """The first id in the last range of a subnet that was never used."""
+        subnet_id = subnet.subnet_id
+        number = self._next_canister_numbers.get(subnet_id, number_of(self.network[subnet_id].ranges[-1].first))
+        while not self.is_free(numbered_id(number)):
+            number += 1
+        self._next_canister_numbers[subnet_id] = number
+        return numbered_id(number)
 
     def add_canister(self, canister: CanisterRecord) -> None:
         """A canister is there from now on, with its code and its hook."""
@@ -253,7 +276,7 @@ class SubnetInstance:
             memory_usage_snapshots=canister.snapshots_size,
             freezing_threshold=settings.freezing_threshold,
             subnet_id=canister.subnet.subnet_id,
-            subnet_size=canister.subnet.subnet_size,
+            subnet_size=self._paying_nodes(canister.subnet),
             root_key=self.root_key,
             certificate=certificate,
             status=simple_status(canister.status),

@@ -7,7 +7,8 @@ import pytest
 from reference_impl.authentication.certificates import certificate_of as read
 from reference_impl.authentication.certificates import is_valid, value_at
 from reference_impl.certification.hash_trees import LEAF, PRUNED, hash_of, shown, tree_of
-from reference_impl.certification.signing import ROOT_KEY, can_sign_for, certificate_of
+from reference_impl.certification.signing import ROOT, ROOT_KEY, certificate_of, network_of
+from spec.state.canister import Subnet
 
 CONTENT = {b"a": {b"x": b"hello", b"y": b"world"}, b"b": b"good", b"c": {}, b"d": b"morning"}
 TREE = tree_of(CONTENT)
@@ -46,6 +47,7 @@ def test_a_certificate_whose_tree_was_changed_is_not_valid():
 
 
 def test_the_instance_signs_for_its_own_root_key_alone():
-    assert can_sign_for(ROOT_KEY)
-    assert not can_sign_for(b"")
-    assert not can_sign_for(ROOT_KEY[:-1] + b"\0")
+    subnet = Subnet(ROOT.subnet_id, 13)
+    assert network_of(subnet, ROOT_KEY).root_secret is not None
+    assert network_of(subnet, b"").root_secret is None
+    assert network_of(subnet, ROOT_KEY[:-1] + b"\0").root_secret is None

@@ -11,7 +11,8 @@ from conformance.canisters.scripted import program, reply
 from properties.agreement.stage import Stage
 from reference_impl.certification.hash_trees import Branches, Leaf, hash_of, shown, tree_of
 from reference_impl.certification.signing import ROOT_KEY
-from reference_impl.reads.state_tree import FIRST_CANISTER, LAST_CANISTER, metrics, state_tree
+from reference_impl.reads.state_tree import metrics, state_tree
+from reference_impl.subnet.network import ALL_NUMBERS
 from spec.certification.certificate import tree_of_value
 from spec.certification.hash_tree import (
     Absent,
@@ -23,7 +24,7 @@ from spec.certification.hash_tree import (
     reconstruct,
 )
 from spec.reads import state_tree as specified
-from spec.state.network import ApiBoundaryNode, CanisterRange, SubnetRecord
+from spec.state.network import ApiBoundaryNode, SubnetRecord
 from spec.values.containers import List, Map
 
 LABELS = some.binary(max_size=3)
@@ -78,9 +79,9 @@ def of_specification(instance, state):
     record = SubnetRecord(
         ROOT_KEY,
         "application",
-        List((CanisterRange(FIRST_CANISTER, LAST_CANISTER),)),
+        List((ALL_NUMBERS,)),
         Map.of((node_id, below[b"public_key"]) for node_id, below in nodes.items()),
-        metrics(instance),
+        metrics(instance, subnet_id),
     )
     known = evolve(state, subnets=Map.of([(subnet_id, record)]), api_boundary_nodes=Map.of([(reached, boundary)]))
     return held, specified.state_tree(known)

@@ -1,62 +1,19 @@
-"""
-The HTTPS interface as an ASGI application: bodies are read within limits, every request is answered and logged.
+"""The HTTPS interface as an ASGI application."""
 
-Source: the ASGI specification, version 3. Pages of any origin may ask, as in production.
-"""
+from typing import Final
 
-import asyncio
-import logging
-import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
-
-from reference_impl.server.https_interface.answers import (
-    BAD_REQUEST,
-    CBOR,
-    CONTENT_TOO_LARGE,
-    METHOD_NOT_ALLOWED,
-    NO_CONTENT,
-    REQUEST_TIMEOUT,
-    SERVER_ERROR,
-    Answer,
-    error,
-)
+from reference_impl.server.asgi import PREFLIGHT, RECEIVE_SECONDS, HttpApplication, Receive, Scope, header
+from reference_impl.server.https_interface.answers import BAD_REQUEST, CBOR, METHOD_NOT_ALLOWED, Answer, error
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
-from spec.values.identifiers import Blob, Text
 from spec.values.quantities import ByteCount
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY_LIMIT: Final[ByteCount] = 4 << 20
 """Bytes of a body. A call of production's largest size, two megabytes, fits with its envelope."""
-READ_ANYWAY: Final[ByteCount] = 64 << 20
-"""So much of a body that is too large is still read, so that the client comes to hear of it."""
-RECEIVE_SECONDS: Final = 60.0
-"""So long a body may take to come in."""
-
-CORS: Final = (
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"GET, POST"),
-    (b"access-control-allow-headers", b"Accept, Authorization, Content-Type"),
-)
-CLOSE: Final = ((b"connection", b"close"),)
-
-log = logging.getLogger("icspec.serve")
 
 
-class _HungUp(Exception):
-    """The client went away before its request was complete."""
-
-
-class _TooLarge(Exception):
-    """The body is over the limit."""
-
-
-class Application:
-    """Serves one engine. It runs from the startup of the server to its shutdown."""
+class Application(HttpApplication):
+    """Serves one engine."""
 
     def __init__(
         self,
@@ -66,99 +23,37 @@ class Application:
         body_limit: ByteCount = BODY_LIMIT,
         receive_seconds: float = RECEIVE_SECONDS,
     ) -> None:
+        super().__init__(body_limit=body_limit, receive_seconds=receive_seconds)
         self._engine = engine
         self._endpoints = endpoints
-        self._body_limit = body_limit
-        self._receive_seconds = receive_seconds
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection's request, or the life of the server."""
-        if scope["type"] == "lifespan":
-            await self._live(receive, send)
-        elif scope["type"] == "http":
-            await self._serve(scope, receive, send)
-        else:
-            raise ValueError(f"there is no {scope['type']} here")
+    async def start(self) -> None:
+        """Rounds run by themselves."""
+        self._engine.start()
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                self._engine.start()
-                await send({"type": "lifespan.startup.complete"})
-            elif message["type"] == "lifespan.shutdown":
-                await self._engine.stop()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+    async def stop(self) -> None:
+        """No more rounds."""
+        await self._engine.stop()
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = time.perf_counter()
-        try:
-            answer = await self._answer(scope, receive)
-        except _HungUp:
-            _log(scope, "hung up", 0, began)
-            return
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"])
-            answer = error(SERVER_ERROR, "The server failed.")
-        headers = [
-            (b"content-type", answer.content_type),
-            (b"content-length", str(len(answer.body)).encode()),
-            *CORS,
-            *answer.headers,
-        ]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        is_body_wanted = scope["method"] != "HEAD"
-        await send({"type": "http.response.body", "body": answer.body if is_body_wanted else b""})
-        _log(scope, str(answer.status), len(answer.body), began)
-
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """The answer of the interface."""
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
-            return Answer(NO_CONTENT, headers=((b"access-control-max-age", b"86400"),))
+            return PREFLIGHT
         if method in ("GET", "HEAD"):
             return await self._endpoints.get(path)
         if method != "POST":
             return error(METHOD_NOT_ALLOWED, "Requests are GET or POST.")
-        refusal = self._endpoints.refusal(path) or _type_refusal(scope)
-        try:
-            async with asyncio.timeout(self._receive_seconds):
-                body = await self._body(receive)
-        except TimeoutError:
-            return _closing(error(REQUEST_TIMEOUT, f"The body took longer than {self._receive_seconds:g} seconds."))
-        except _TooLarge:
-            return _closing(error(CONTENT_TOO_LARGE, f"The body is larger than {self._body_limit} bytes."))
+        refusal = self._endpoints.refusal(path) or type_refusal(scope)
+        body = await self.received(receive)
+        if isinstance(body, Answer):
+            return body
         return await self._endpoints.post(path, body) if refusal is None else refusal
 
-    async def _body(self, receive: Receive) -> Blob:
-        pieces: list[Blob] = []
-        size, has_more = 0, True
-        while has_more and size <= READ_ANYWAY:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise _HungUp
-            piece, has_more = message.get("body", b""), message.get("more_body", False)
-            size += len(piece)
-            if size <= self._body_limit:
-                pieces.append(piece)
-        if size > self._body_limit:
-            raise _TooLarge
-        return b"".join(pieces)
 
-
-def _closing(answer: Answer) -> Answer:
-    return Answer(answer.status, answer.body, answer.content_type, CLOSE)
-
-
-def _type_refusal(scope: Scope) -> Answer | None:
-    given = next((value for name, value in scope["headers"] if name == b"content-type"), b"")
+def type_refusal(scope: Scope) -> Answer | None:
+    """Why a body of this type is not taken, if it is not."""
+    given = header(scope, b"content-type") or b""
     if given.split(b";")[0].strip().lower() == CBOR:
         return None
     return error(BAD_REQUEST, "Unexpected content-type, expected application/cbor.")
-
-
-def _log(scope: Scope, outcome: Text, size: ByteCount, began: float) -> None:
-    client = scope.get("client") or ("-", 0)
-    milliseconds = (time.perf_counter() - began) * 1000
-    path = ascii(scope["path"])[1:-1]
-    log.info("%s %s %s %s %d bytes %.1f ms", client[0], scope["method"], path, outcome, size, milliseconds)

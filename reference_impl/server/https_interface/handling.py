@@ -12,13 +12,13 @@ from typing import Final
 from attrs import frozen
 
 from reference_impl.authentication.requests import Kind, admits, fault_of, refusal_of
-from reference_impl.certification.node_keys import node
+from reference_impl.certification.node_keys import Node, node
 from reference_impl.certification.signing import certificate_of
 from reference_impl.engine import Engine
 from reference_impl.reads.management_queries import LISTING, TELLING, canister_in
 from reference_impl.reads.queries import Query, answer_subnet_query
 from reference_impl.reads.state_reads import may_read, shown_label
-from reference_impl.reads.state_tree import is_in_range, signing, state_tree
+from reference_impl.reads.state_tree import signing, state_tree
 from reference_impl.server.https_interface.answers import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -31,6 +31,7 @@ from reference_impl.server.https_interface.answers import (
 )
 from reference_impl.server.https_interface.envelopes import StateRead
 from reference_impl.subnet.ingress_history import request_id_of
+from reference_impl.subnet.network import HostedSubnet
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.request import Done, Endpoint, Rejected, Replied, Request, SignedRequest, Submission, content_of
@@ -107,7 +108,8 @@ def has_ended(engine: Engine, request_id: RequestId) -> bool:
 
 def certificate_of_call(engine: Engine, request_id: RequestId) -> Blob:
     """A certificate of how the call ended."""
-    return _certificate(engine.instance, [(b"request_status", request_id)])
+    effective_id = engine.instance.ingress[request_id].effective_id
+    return _certificate(engine.instance, effective_id, [(b"request_status", request_id)])
 
 
 def answer_query(engine: Engine, submission: Submission, effective_id: Principal, endpoint: Endpoint) -> Answer:
@@ -137,7 +139,18 @@ def answer_query(engine: Engine, submission: Submission, effective_id: Principal
         if response.reject is None:
             return error(BAD_REQUEST, f"Invalid query: {response.because}")
         response = response.reject
-    return answered_query(response, request_id_of(content, Kind.QUERY.value), instance.system_time, node(0))
+    request_id = request_id_of(content, Kind.QUERY.value)
+    return answered_query(response, request_id, instance.system_time, _answering_node(instance, effective_id))
+
+
+def _answering_node(instance: SubnetInstance, effective_id: Principal) -> Node:
+    """The node that answers queries: the first of the subnet."""
+    return node(_reached(instance, effective_id).first_node)
+
+
+def _reached(instance: SubnetInstance, effective_id: Principal) -> HostedSubnet:
+    """The subnet that a request with this effective id goes to; the one that creates canisters if it is of none."""
+    return instance.network.reached_by(effective_id) or instance.network[instance.subnet.subnet_id]
 
 
 def _target(content: Request) -> CanisterId:
@@ -177,12 +190,12 @@ def answer_state_read(engine: Engine, read: StateRead, place: Place) -> Answer:
         if fault is not None:
             return fault
     revealed = [each for path in read.paths for each in _revealed(instance, place, path)]
-    return cbor({"certificate": _certificate(instance, revealed)})
+    return cbor({"certificate": _certificate(instance, place.effective_id, revealed)})
 
 
 def _revealed(instance: SubnetInstance, place: Place, path: tuple[Blob, ...]) -> list[tuple[Blob, ...]]:
     """What a path shows: all below it, but ranges under `/subnet` only of the root subnet and at old endpoints."""
-    own = instance.subnet.subnet_id
+    own = _reached(instance, place.effective_id).subnet_id
     is_of_root = own == self_authenticating_id(instance.root_key)
     if place.shows_all_ranges or is_of_root or path not in ((b"subnet",), (b"subnet", own)):
         return [path]
@@ -216,9 +229,10 @@ def _id_of(read: StateRead) -> RequestId:
 # What all have in common
 
 
-def _certificate(instance: SubnetInstance, paths: Iterable[tuple[Blob, ...]]) -> Blob:
-    """A certificate of what is at the paths, and of the time."""
-    return certificate_of(state_tree(instance), [*paths, (b"time",)], *signing(instance))
+def _certificate(instance: SubnetInstance, effective_id: Principal, paths: Iterable[tuple[Blob, ...]]) -> Blob:
+    """A certificate of what is at the paths, and of the time, by the subnet that was asked."""
+    signers = signing(instance, _reached(instance, effective_id).subnet_id)
+    return certificate_of(state_tree(instance), [*paths, (b"time",)], *signers)
 
 
 def _expiry_fault(instance: SubnetInstance, expiry: Nanoseconds) -> Answer | None:
@@ -235,9 +249,9 @@ def _expiry_fault(instance: SubnetInstance, expiry: Nanoseconds) -> Answer | Non
 
 def _misdirected(instance: SubnetInstance, effective_id: Principal, endpoint: Endpoint) -> Answer | None:
     if endpoint is Endpoint.SUBNET:
-        is_served = effective_id == instance.subnet.subnet_id
+        is_served = effective_id in instance.network
         return None if is_served else error(BAD_REQUEST, "Invalid effective id: it is not that of this subnet")
-    if effective_id == MANAGEMENT_CANISTER or is_in_range(effective_id):
+    if effective_id == MANAGEMENT_CANISTER or instance.network.owner_of(effective_id) is not None:
         return None
     return error(BAD_REQUEST, "Invalid effective id: it is in the canister ranges of no subnet")
 

@@ -223,6 +223,14 @@ class WasmtimeModule:
         )
         return self._execute(f"canister_query {method_name}", wasm_state, given)
 
+    def transform(
+        self, method_name: MethodName, wasm_state: WasmState, argument: Blob, environment: Environment
+    ) -> Outcome:
+        """Runs `canister_query NAME` on the response to an HTTPS outcall."""
+        limit = environment.instruction_limit
+        given = Given(Context.TRANSFORM, environment, limit, argument=argument, caller=_SYSTEM)
+        return self._execute(f"canister_query {method_name}", wasm_state, given)
+
     def callback(
         self,
         callback: Callback,

@@ -4,43 +4,20 @@ Clients that everybody uses, as their registries have them, take a served instan
 Their packages are installed once, into `.venv/clients`; where that cannot be done, the tests are skipped.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from reference_impl.server.tests.installing import NEW_ENVIRONMENT, NPM, PIP, ROOT, installed
+
 HERE = Path(__file__).parent / "clients"
-ROOT = Path(__file__).parents[4]
-INSTALLED = ROOT / ".venv" / "clients"
 MODULE = ROOT / "conformance" / "canisters" / "motoko" / "counter.wasm"
-INSTALLING_SECONDS, RUNNING_SECONDS = 240, 240
-
-
-def installed(name, files, *commands):
-    """A folder with packages, which commands put there unless they did so before for the same files."""
-    folder = INSTALLED / name
-    folder.mkdir(parents=True, exist_ok=True)
-    wanted = hashlib.sha256(b"".join((HERE / file).read_bytes() for file in files)).hexdigest()
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        ready = folder / "ready"
-        if ready.exists() and ready.read_text() == wanted:
-            return folder
-        for file in files:
-            shutil.copy(HERE / file, folder)
-        for command in commands:
-            try:
-                subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=INSTALLING_SECONDS)
-            except (OSError, subprocess.SubprocessError) as problem:
-                pytest.skip(f"the packages of {name} cannot be installed: {problem}")
-        ready.write_text(wanted)
-    return folder
+RUNNING_SECONDS = 240
 
 
 @pytest.fixture(scope="session")
@@ -48,8 +25,7 @@ def javascript():
     """A folder with the agents in JavaScript."""
     if shutil.which("npm") is None:
         pytest.skip("there is no npm")
-    files = ("package.json", "package-lock.json")
-    folder = installed("javascript", files, ("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"))
+    folder = installed("javascript", (HERE / "package.json", HERE / "package-lock.json"), NPM)
     shutil.copy(HERE / "agent.mjs", folder)
     return folder
 
@@ -57,8 +33,7 @@ def javascript():
 @pytest.fixture(scope="session")
 def python():
     """The interpreter of an environment with the agents in Python."""
-    pip = ("bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt")
-    folder = installed("python", ("requirements.txt",), (sys.executable, "-m", "venv", "."), pip)
+    folder = installed("python", (HERE / "requirements.txt",), NEW_ENVIRONMENT, PIP)
     return folder / "bin" / "python"
 
 
@@ -115,7 +90,6 @@ def test_ic_py_creates_installs_calls_and_reads(server, python):
     assert told == {"increased": 1, "read": 1, "update_refused": "Exception", "certificate": True}
 
 
-def test_a_client_whose_packages_cannot_be_installed_is_skipped_with_the_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys.modules[__name__], "INSTALLED", tmp_path)
+def test_a_client_whose_packages_cannot_be_installed_is_skipped_with_the_reason(tmp_path):
     with pytest.raises(pytest.skip.Exception, match="the packages of none cannot be installed"):
-        installed("none", ("requirements.txt",), ("false",))
+        installed("none", (HERE / "requirements.txt",), ("false",), into=tmp_path)

@@ -1,0 +1,123 @@
+"""
+Further ports of a server, each for one instance: its HTTPS interface, for agents that are told no more than an address.
+
+Pages of canisters are not served here: a request that is for one is answered so.
+"""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import uvicorn
+from attrs import define
+
+from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope
+from reference_impl.server.https_interface.answers import Answer, error
+from reference_impl.server.pocket_ic.configuration import GatewayWish
+from reference_impl.server.pocket_ic.fields import Json, Refused
+from reference_impl.server.pocket_ic.interface import API_LIMIT, answer_api
+from reference_impl.server.pocket_ic.runner import Runner
+from spec.values.identifiers import Text
+from spec.values.quantities import Count
+
+NOT_IMPLEMENTED: Final = 501
+API_PREFIX: Final = "/api/"
+
+
+class GatewayApplication(HttpApplication):
+    """What one such port serves."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__(body_limit=API_LIMIT)
+        self._runner = runner
+
+    async def start(self) -> None:
+        """Nothing is to be done."""
+
+    async def stop(self) -> None:
+        """Nothing is to be done."""
+
+    async def answer(self, scope: Scope, receive: Receive) -> Answer:
+        """The answer of the instance."""
+        if scope["method"] == "OPTIONS":
+            return PREFLIGHT
+        if scope["path"].startswith(API_PREFIX):
+            return await answer_api(self._runner, self, scope, receive, scope["path"])
+        return error(NOT_IMPLEMENTED, "Pages of canisters are not served here; /api is.")
+
+
+class _Quiet(uvicorn.Server):
+    """A server beside another one, which takes the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None are taken."""
+        yield
+
+
+@define
+class Gateway:
+    """A port with the server that listens there."""
+
+    instance: Count
+    port: int
+    server: uvicorn.Server
+    task: "asyncio.Task[None]"
+
+
+class Gateways:
+    """The further ports of a server."""
+
+    def __init__(self) -> None:
+        self._opened: list[Gateway | None] = []
+
+    async def open(self, instance: Count, runner: Runner, wish: GatewayWish) -> tuple[Count, int]:
+        """A port for an instance, with the number of the gateway. Raises `Refused` if there is none to be had."""
+        try:
+            family = socket.getaddrinfo(wish.address, wish.port, type=socket.SOCK_STREAM)[0][0]
+            listening = socket.create_server((wish.address, wish.port), family=family)
+        except OSError as problem:
+            raise Refused(f"Failed to bind to address {wish.address}:{wish.port}: {problem.strerror}") from None
+        config = uvicorn.Config(
+            GatewayApplication(runner),
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            ws="none",
+            lifespan="off",
+            timeout_graceful_shutdown=1,
+        )
+        server = _Quiet(config)
+        task = asyncio.get_running_loop().create_task(server.serve(sockets=[listening]))
+        port: int = listening.getsockname()[1]
+        self._opened.append(Gateway(instance, port, server, task))
+        return len(self._opened) - 1, port
+
+    def shown(self) -> Json:
+        """The gateways that there are."""
+        return [
+            {"instance_id": number, "port": one.port, "forward_to": {"PocketIcInstance": one.instance}}
+            for number, one in enumerate(self._opened)
+            if one is not None
+        ]
+
+    async def close(self, number: Text) -> bool:
+        """A gateway ends; whether there was one."""
+        if not number.isascii() or not number.isdigit() or len(number) > 9 or int(number) >= len(self._opened):
+            return False
+        gateway, self._opened[int(number)] = self._opened[int(number)], None
+        if gateway is None:
+            return False
+        gateway.server.should_exit = True
+        with suppress(asyncio.CancelledError):
+            await gateway.task
+        return True
+
+    async def close_of(self, instance: Count | None = None) -> None:
+        """All gateways of an instance end, or all that there are."""
+        for number, one in enumerate(list(self._opened)):
+            if one is not None and instance in (None, one.instance):
+                await self.close(str(number))

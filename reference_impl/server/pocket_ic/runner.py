@@ -1,0 +1,190 @@
+"""
+An instance on a thread of its own: one operation at a time, in the order in which they came.
+
+In live mode rounds run between them, at the pace of the machine's clock. The HTTPS interface of an instance asks it in
+the same way (`ask`, `end_of`, `wake`).
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final, TypeVar
+
+from reference_impl.engine import Engine
+from reference_impl.server.https_interface.handling import has_ended
+from reference_impl.server.pocket_ic.fields import Refused
+from reference_impl.server.pocket_ic.simulation import Simulation
+from spec.values.identifiers import RequestId, Text
+from spec.values.quantities import Count, Nanoseconds
+
+Answered = TypeVar("Answered")
+Clock = Callable[[], Nanoseconds]
+
+LEAST_DELAY_SECONDS: Final = 0.1
+"""So long live mode waits between two rounds, unless something is asked for."""
+API: Final = "api"
+"""How operations are named that come through the HTTPS interface."""
+
+log = logging.getLogger("icspec.serve")
+
+
+class Runner:
+    """Owns a simulation from now on, until it is closed."""
+
+    def __init__(self, simulation: Simulation, clock: Clock = time.time_ns) -> None:
+        self._simulation = simulation
+        self._clock = clock
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instance")
+        self._waiting: dict[RequestId, set[asyncio.Future[None]]] = {}
+        self._wake = asyncio.Event()
+        self._progress: asyncio.Task[None] | None = None
+        self._under_way: list[Text] = []
+        self._is_closed = False
+        self.operations: Count = 0
+        """How many operations there were."""
+
+    @property
+    def current(self) -> Text | None:
+        """The operation that is done at present, if one is."""
+        return self._under_way[0] if self._under_way else None
+
+    @property
+    def is_closed(self) -> bool:
+        """There is no instance any more."""
+        return self._is_closed
+
+    @property
+    def is_live(self) -> bool:
+        """Rounds run by themselves."""
+        return self._progress is not None
+
+    async def run(self, name: Text, act: Callable[[Simulation], Answered]) -> Answered:
+        """What an operation gives, after those that came before it. Raises `Refused` if there is no instance then."""
+        self._under_way.append(name)
+        self.operations += 1
+        try:
+            return await self._do(act)
+        finally:
+            self._under_way.remove(name)
+
+    async def _do(self, act: Callable[[Simulation], Answered]) -> Answered:
+        if self._is_closed:
+            raise Refused("Instance was deleted")
+
+        def alone() -> tuple[Answered, list[RequestId]]:
+            if self._is_closed:
+                raise Refused("Instance was deleted")
+            done = act(self._simulation)
+            return done, [one for one in list(self._waiting) if has_ended(self._simulation.engine, one)]
+
+        done, ended = await asyncio.get_running_loop().run_in_executor(self._thread, alone)
+        for request_id in ended:
+            for one in self._waiting.get(request_id, ()):
+                if not one.done():
+                    one.set_result(None)
+        return done
+
+    async def close(self, last: Callable[[Simulation], Answered]) -> Answered:
+        """Ends the instance after what came before, with a last act."""
+        await self.stop_progress()
+
+        def end(simulation: Simulation) -> Answered:
+            self._is_closed = True
+            return last(simulation)
+
+        done = await self.run("delete", end)
+        self._thread.shutdown(wait=False)
+        return done
+
+    # The HTTPS interface
+
+    async def ask(self, act: Callable[[Engine], Answered]) -> Answered:
+        """What the engine answers."""
+
+        def asked(simulation: Simulation) -> Answered:
+            answered = act(simulation.engine)
+            simulation.engine.explain()
+            return answered
+
+        return await self.run(API, asked)
+
+    async def end_of(self, request_id: RequestId, take: Callable[[Engine], Answered], seconds: float) -> Answered:
+        """Hands in a request, and waits until it has ended, for so long at most; what taking it in gave."""
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(request_id, set()).add(ended)
+        try:
+            taken = await self.ask(take)
+            if taken is None:
+                self._wake.set()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        await ended
+            return taken
+        finally:
+            self._waiting[request_id].discard(ended)
+            if not self._waiting[request_id]:
+                del self._waiting[request_id]
+
+    def wake(self) -> None:
+        """There is something to do."""
+        self._wake.set()
+
+    # Live mode
+
+    async def start_progress(self, delay_milliseconds: int | None) -> None:
+        """From now on rounds run by themselves, and time is that of the machine's clock, or goes on beside it."""
+        if self.is_live:
+            raise Refused("Auto progress mode has already been enabled.")
+        seconds = max((delay_milliseconds or 0) / 1000, LEAST_DELAY_SECONDS)
+        begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._progress = asyncio.get_running_loop().create_task(self._run_rounds(seconds, begun))
+        await begun
+
+    async def stop_progress(self) -> None:
+        """No more rounds by themselves."""
+        progress, self._progress = self._progress, None
+        if progress is not None:
+            self._wake.set()
+            await progress
+
+    async def _run_rounds(self, delay_seconds: float, begun: "asyncio.Future[None]") -> None:
+        own = self._progress
+        ahead = await self._begin(begun)
+        while self._progress is own and not self._is_closed:
+            self._wake.clear()
+            try:
+                await self._do(lambda simulation: _round_at(simulation, self._clock() + ahead))
+            except Refused:
+                return
+            except Exception:
+                log.exception("a round failed")
+            if self._progress is own:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay_seconds):
+                        await self._wake.wait()
+
+    async def _begin(self, begun: "asyncio.Future[None]") -> Nanoseconds:
+        """The time becomes that of the clock, if it is not ahead of it; by how much it is ahead."""
+
+        def certify(simulation: Simulation) -> Nanoseconds:
+            now = self._clock()
+            ahead = max(simulation.clock - now, 0)
+            simulation.set_certified_time(now + ahead)
+            simulation.instance.started_at = simulation.instance.system_time
+            return ahead
+
+        try:
+            ahead = await self._do(certify)
+        except BaseException as problem:
+            begun.set_exception(problem)
+            raise
+        begun.set_result(None)
+        return ahead
+
+
+def _round_at(simulation: Simulation, now: Nanoseconds) -> None:
+    simulation.set_time(max(now, simulation.clock))
+    simulation.round()
