@@ -45,8 +45,8 @@ from conformance.reporting.terminal import (
     unexpected_passes_told,
 )
 from conformance.running.case import Case, Manner
-from conformance.running.processes import Target, cases_without_handshake, describe, nothing_known
-from conformance.running.workers import default_workers, ending_on_signals, run_all
+from conformance.running.processes import Target, cases_without_handshake, nothing_known
+from conformance.running.workers import default_workers, ending_on_signals, workers_for
 from conformance.suite.loading import all_scenarios, selected
 from conformance.suite.looking import Looking
 from conformance.suite.scenario import Scenario
@@ -153,10 +153,11 @@ def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: Expec
     command = repeating_command(given)
     started = time.monotonic()
     cases: list[Case] = []
-    with ending_on_signals():
+    count = min(given.workers or default_workers(), len(scenarios))
+    with ending_on_signals(), workers_for(target, count) as workers:
         try:
-            description = describe(target)
-            found = run_all(target, scenarios, min(given.workers or default_workers(), len(scenarios)))
+            description = workers.describe()
+            found = workers.run(scenarios)
         except (CannotStart, Died) as problem:
             return _complain(f"{target.name}: {problem}")
         except ImplementationError as problem:

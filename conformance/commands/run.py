@@ -3,6 +3,7 @@
 import argparse
 import re
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from pathlib import Path
 
 from conformance.commands.arguments import (
@@ -18,7 +19,7 @@ from conformance.protocol.quoting import escaped
 from conformance.reporting.by_round import trace_by_round
 from conformance.reporting.terminal import case_details, reasons
 from conformance.running.case import Case, Manner
-from conformance.running.processes import Runner, Target, describe
+from conformance.running.processes import Runner, Target
 from conformance.running.run import run_scenario
 from conformance.running.workers import ending_on_signals
 from conformance.served.rounds import RoundsImplementation
@@ -176,16 +177,12 @@ def main(arguments: list[str]) -> int:
         return _exit_code(_play(chosen, manner, None, is_story=is_story) for chosen in scenarios)
     command = given.implementation or bundled_implementation(given.profile)
     target = Target(command, manner, DEFAULT_TIME_LIMITS)
-    with ending_on_signals():
+    with ending_on_signals(), closing(Runner(target)) as runner:
         try:
-            describe(target)
+            runner.describe()
         except (CannotStart, Died) as problem:
             return complain("icspec run", f"{target.name}: {problem}")
         except ImplementationError:
             # Reason: a handshake that breaks the protocol fails each scenario, and is told there.
             pass
-        runner = Runner(target)
-        try:
-            return _exit_code(_play(chosen, manner, runner.run, is_story=is_story) for chosen in scenarios)
-        finally:
-            runner.close()
+        return _exit_code(_play(chosen, manner, runner.run, is_story=is_story) for chosen in scenarios)

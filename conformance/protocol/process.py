@@ -46,7 +46,7 @@ ERROR_KINDS: Final = ("malformed", "unsupported", "internal")
 USUAL: Final = frozenset({"id", "result"})
 """The fields of a response that is no error."""
 
-CHUNK: Final = 2**20
+CHUNK: Final = 2**16
 """So many bytes are read at once."""
 
 KEPT_LOG: Final = 4_096

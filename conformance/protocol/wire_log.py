@@ -33,23 +33,42 @@ class WireLog:
     """
     A listener that writes lines to a file.
 
-    Several processes may write to one file: each entry is appended at once.
+    Several processes may write to one file: each entry is appended at once. What was said before the first scenario, to
+    which it leads, is written when that begins.
     """
 
     def __init__(self, path: Path) -> None:
         """Raises `OSError` if the file cannot be written."""
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        self.case: Text | None = None
+        self._case: Text | None = None
+        self._held: list[dict[Text, object]] = []
+
+    @property
+    def case(self) -> Text | None:
         """The id of the scenario that is under way; None before the first."""
+        return self._case
+
+    @case.setter
+    def case(self, case: Text) -> None:
+        self._case = case
+        for entry in self._held:
+            self._write({**entry, "case": case})
+        self._held = []
 
     def __call__(self, direction: Direction, line: bytes) -> None:
         entry = {
             "time": datetime.now(UTC).isoformat(timespec="microseconds"),
             "process": os.getpid(),
-            "case": self.case,
+            "case": self._case,
             "direction": direction.value,
             "line": line.rstrip(b"\n").decode(errors="backslashreplace"),
         }
+        if self._case is None:
+            self._held.append(entry)
+        else:
+            self._write(entry)
+
+    def _write(self, entry: dict[Text, object]) -> None:
         os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
 
     def close(self) -> None:

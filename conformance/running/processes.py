@@ -1,6 +1,5 @@
 """Runs scenarios, one after the other, on an implementation that is a command."""
 
-import contextlib
 import shlex
 from collections.abc import Generator, Sequence
 from pathlib import Path
@@ -50,19 +49,6 @@ class Target:
         return shown(shlex.join(self.command))
 
 
-def describe(target: Target) -> Description:
-    """Starts the command, asks what it is, and stops it. Raises `ImplementationError`."""
-    implementation = StdioImplementation(target.command, target.time_limits)
-    try:
-        description = implementation.describe()
-        with contextlib.suppress(ImplementationError):
-            # Reason: whether it ends as it should is for a scenario to judge.
-            implementation.stop()
-        return description
-    finally:
-        implementation.close()
-
-
 def nothing_known(target: Target) -> Description:
     """What is known of an implementation whose handshake failed."""
     return Description(
@@ -86,6 +72,14 @@ class Runner:
         self._failed_starts: Count = 0
         self._shortened: Count = 0
         self._last_problem: ImplementationError | None = None
+
+    def describe(self) -> Description:
+        """What the implementation is. Its process stays for the first scenario. Raises `ImplementationError`."""
+        try:
+            return self._ready()[1]
+        except ImplementationError:
+            self.close()
+            raise
 
     def run(self, chosen: Scenario) -> Case:
         """Runs one scenario."""

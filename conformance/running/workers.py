@@ -5,6 +5,7 @@ Whatever ends the run (its end, an error, Ctrl-C, a signal) ends the workers and
 """
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -19,16 +20,23 @@ from typing import Any, Final, NoReturn
 from attrs import define, field
 
 from conformance.judging.verdicts import Inconclusive
+from conformance.protocol.interface import Description, ImplementationError
 from conformance.protocol.process import descendants, end_all_processes
 from conformance.running.case import Case
-from conformance.running.processes import Runner, Target
+from conformance.running.processes import Runner, Target, nothing_known
 from conformance.suite.loading import all_scenarios
 from conformance.suite.scenario import Scenario
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
+ALLOCATIONS: Final[Count] = 10_000
+"""After so many allocations garbage is looked for. Reason: states are trees, which are freed without that."""
+
 SECONDS_TO_END: Final = 1.0
 """So long workers may take to end when they are told to."""
+
+DESCRIBE: Final = "describe"
+"""What a worker is told that shall start its process of the implementation, and say what that is. No scenario's id."""
 
 ENDED_BY_SIGNAL: Final = 128
 """Added to the number of the signal, this is the exit code of a process that a signal ended, as shells have it."""
@@ -53,22 +61,61 @@ def ending_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_all(target: Target, scenarios: Sequence[Scenario], workers: Count = 1) -> Generator[Case, None, None]:
-    """The cases as they become known. With several workers the scenarios must be those of the suite."""
-    if workers <= 1:
-        runner = Runner(target)
-        try:
-            for chosen in scenarios:
-                yield runner.run(chosen)
-        finally:
-            runner.close()
-        return
-    running: list[_Worker] = []
+class Alone:
+    """This process runs the scenarios, one after the other."""
+
+    def __init__(self, target: Target) -> None:
+        self._runner = Runner(target)
+
+    def describe(self) -> Description:
+        """What the implementation is. Raises `ImplementationError`."""
+        return self._runner.describe()
+
+    def run(self, scenarios: Sequence[Scenario]) -> Generator[Case, None, None]:
+        """The cases as they become known."""
+        for chosen in scenarios:
+            yield self._runner.run(chosen)
+
+    def end(self) -> None:
+        """Ends the implementation."""
+        self._runner.close()
+
+
+class Several:
+    """Workers run the scenarios, which must be those of the suite."""
+
+    def __init__(self, target: Target, count: Count) -> None:
+        self._target = target
+        self._workers: list[_Worker] = []
+        for _ in range(count):
+            self._workers.append(_Worker.start(target))
+
+    def describe(self) -> Description:
+        """What the implementation is, while every worker starts its own process of it. Raises `ImplementationError`."""
+        for worker in self._workers:
+            worker.send(DESCRIBE)
+        first, *_ = [worker.answer() for worker in self._workers]
+        if isinstance(first, ImplementationError):
+            raise first
+        return first if isinstance(first, Description) else nothing_known(self._target)
+
+    def run(self, scenarios: Sequence[Scenario]) -> Generator[Case, None, None]:
+        """The cases as they become known."""
+        yield from _run_in(self._workers, scenarios, self._target)
+
+    def end(self) -> None:
+        """Ends the workers with all that they started."""
+        _end(self._workers)
+
+
+@contextlib.contextmanager
+def workers_for(target: Target, count: Count) -> Iterator[Alone | Several]:
+    """So many at a time, ended whatever happens."""
+    workers = Alone(target) if count <= 1 else Several(target, count)
     try:
-        running += [_Worker.start(target) for _ in range(workers)]
-        yield from _run_in(running, scenarios, target)
+        yield workers
     finally:
-        _end(running)
+        workers.end()
 
 
 def default_workers() -> Count:
@@ -96,16 +143,20 @@ class _Worker:
     def begin(self, chosen: Scenario) -> None:
         """Hands it a scenario."""
         self.scenario = chosen
-        with contextlib.suppress(OSError):
-            self.connection.send(chosen.id)
+        self.send(chosen.id)
 
-    def result(self) -> Case | None:
-        """The case that it hands back; None if it has ended."""
+    def send(self, task: Text) -> None:
+        """Hands it the id of a scenario, or `DESCRIBE`."""
+        with contextlib.suppress(OSError):
+            self.connection.send(task)
+
+    def answer(self) -> "Description | ImplementationError | Case | None":
+        """What it hands back; None if it has ended."""
         try:
-            case: Case = self.connection.recv()
+            answer: Description | ImplementationError | Case = self.connection.recv()
         except (EOFError, OSError):
             return None
-        return case
+        return answer
 
 
 class Waiting:
@@ -150,8 +201,8 @@ def _run_in(workers: list[_Worker], scenarios: Sequence[Scenario], target: Targe
             worker = busy[connection]  # type: ignore[index]
             chosen, worker.scenario = worker.scenario, None
             assert chosen is not None
-            case = worker.result()
-            if case is None:
+            case = worker.answer()
+            if not isinstance(case, Case):
                 case = _case_of_lost_worker(chosen, worker)
                 workers.remove(worker)
                 _end([worker])
@@ -198,21 +249,32 @@ def _end(workers: Sequence[_Worker]) -> None:
 
 
 def _work(target: Target, connection: "Connection[Any, Any]", judge: int) -> None:
-    """Runs the scenarios whose ids come in, until the judge ends."""
+    """Does what comes in, until the judge ends: runs the scenario of an id, or asks the implementation what it is."""
     # Reason: Ctrl-C reaches every process of the terminal; the judge alone decides what follows from it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_worker)
+    # Reason: what was imported stays, so there is no garbage to be found in it.
+    gc.freeze()
+    gc.set_threshold(ALLOCATIONS)
     scenarios = {chosen.id: chosen for chosen in all_scenarios()}
     runner = Runner(target)
     try:
         while _judge_lives(connection, judge):
-            connection.send(runner.run(scenarios[connection.recv()]))
+            task = connection.recv()
+            connection.send(_description_by(runner) if task == DESCRIBE else runner.run(scenarios[task]))
     except (EOFError, OSError):
         # Reason: the judge has gone, and with it whoever wanted to know.
         pass
     finally:
         runner.close()
+
+
+def _description_by(runner: Runner) -> Description | ImplementationError:
+    try:
+        return runner.describe()
+    except ImplementationError as problem:
+        return problem
 
 
 def _judge_lives(connection: "Connection[Any, Any]", judge: int) -> bool:

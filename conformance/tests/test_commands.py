@@ -138,6 +138,7 @@ def test_the_log_has_every_line_of_the_wire(tmp_path: Path) -> None:
     for process in {entry["process"] for entry in entries}:
         mine = [entry for entry in entries if entry["process"] == process]
         assert [entry["direction"] for entry in mine] == ["request", "response"] * (len(mine) // 2)
+        assert json.loads(mine[0]["line"])["verb"] == "describe"
         assert [entry["time"] for entry in mine] == sorted(entry["time"] for entry in mine)
         for request, response in zip(mine[::2], mine[1::2], strict=True):
             assert json.loads(request["line"])["id"] == json.loads(response["line"])["id"]
