@@ -12,6 +12,7 @@ from typing import Final
 
 from attrs import frozen
 
+from spec.reads.management_query import follows
 from spec.values.candid import (
     CandidError,
     CandidType,
@@ -30,6 +31,7 @@ from spec.values.candid import (
     resolved,
 )
 from spec.values.identifiers import Blob
+from spec.values.management import CanisterIdRange
 
 SETS: Final = frozenset(field_id(name) for name in ("controllers", "environment_variables", "allowed_viewers"))
 """Fields and cases whose vectors have no order. Source: management-canister, `definite_canister_settings`."""
@@ -42,6 +44,13 @@ ELEMENTS_OF_SETS: Final = (
 Fields of the elements of vectors without an order: stored chunks, snapshots.
 
 Source: management-canister, `stored_chunks_result` and `list_canister_snapshots_result`.
+"""
+
+START, END = field_id("start"), field_id("end")
+"""
+Fields of a range of canister ids. The text does not say how few ranges there are of a set of ids, nor their order.
+
+Source: management-canister, `list_canisters_result`.
 """
 
 VERSIONS: Final = frozenset(field_id(name) for name in ("version", "canister_version"))
@@ -96,6 +105,27 @@ def has_stopped(status: dict[int, CandidValue]) -> bool:
     """The status record is of a canister that has stopped."""
     told = status.get(STATUS)
     return isinstance(told, Case) and field_id(told.label) == STOPPED
+
+
+def is_of_ranges(vector: Vec, definitions: Definitions) -> bool:
+    """The elements are ranges of canister ids."""
+    element = resolved(vector.element, definitions)
+    fields = element.fields if isinstance(element, Record) else ()
+    return {field_id(name): resolved(kind, definitions) for name, kind in fields} == {
+        START: Primitive.PRINCIPAL,
+        END: Primitive.PRINCIPAL,
+    }
+
+
+def joined(ranges: Sequence[CandidValue]) -> list[CanisterIdRange]:
+    """Ranges of the same ids, as few as possible, in order; those that overlap stay apart."""
+    result: list[CanisterIdRange] = []
+    for start, end in sorted((each[START], each[END]) for each in ranges):
+        if result and follows(result[-1].end, start):
+            result[-1] = CanisterIdRange(result[-1].start, end)
+        else:
+            result.append(CanisterIdRange(start, end))
+    return result
 
 
 @frozen
@@ -188,6 +218,8 @@ class _Comparison:
         """The elements say the same: one after another, or in some order if they make up a set."""
         if isinstance(allowed, bytes) or isinstance(seen, bytes):
             return bytes(allowed) == bytes(seen)
+        if all(is_of_ranges(*each) for each in ((allowed_type, self.definitions), (seen_type, self.seen_definitions))):
+            return joined(allowed) == joined(seen)
         if len(allowed) != len(seen):
             return False
         left = list(seen)

@@ -10,6 +10,7 @@ from conformance.judging.words import text_heard
 from spec.commutation import has_bound
 from spec.production.choices import POLICIES, departure
 from spec.rules.ingress.submission import changes_settings
+from spec.state.canister import StopCall
 from spec.state.label import Label
 from spec.state.message import CallMessage
 from spec.state.request import Received, content_of
@@ -76,6 +77,8 @@ class Candidate:
     hears_marks: bool = False
     """Code hears a mark in place of such a text."""
     failures: Failures = NONE_FAILED
+    overdue: tuple[tuple[CanisterId, StopCall], ...] = ()
+    """The stop calls that have waited for some time."""
     lost: tuple[Label, ...] = ()
     """The submissions after which a request did not become known. It may yet do so."""
     departures: tuple[Text, ...] = ()

@@ -159,15 +159,6 @@ class Judge(Protocol):
         ...
 
     @property
-    def has_drifted(self) -> bool:
-        """
-        Versions rose by themselves, and nobody said when.
-
-        What code noted of them before they were seen cannot be told then.
-        """
-        ...
-
-    @property
     def fired(self) -> "FiredRules":
         """The rules that fired."""
         ...

@@ -2,11 +2,13 @@
 What may be told of a canister's log.
 
 The interface specification leaves open which records the system adds where code fails, what they say, whether records
-of failed executions are kept, and when old records are dropped. Everything else is fixed: what the canister printed,
-in its order, with the canister's time, numbered without gaps. Checklist: `unspec.fn.logs`, `unspec.spont.log-trimming`.
+of failed executions are kept, when old records are dropped, and how many bytes of what code prints are kept. Everything
+else is fixed: what the canister printed, in its order, with the canister's time, numbered without gaps. Checklist:
+`unspec.fn.logs`, `unspec.spont.log-trimming`.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from attrs import evolve, field, frozen
@@ -82,11 +84,29 @@ def log_agrees(
         return False
     times = {time for where, time in failures.times if where == canister_id}
     open_records = {index for where, index in failures.records if where == canister_id}
+    largest: list[ByteCount | None] = [None, *sorted({len(record.content) for record in told} - {0})]
+    return any(is_told(kept, told, times, open_records, each) for each in largest)
+
+
+def is_told(
+    kept: Sequence[LogRecord],
+    told: Sequence[CanisterLogRecord],
+    times: set[Nanoseconds],
+    open_records: set[Count],
+    largest: ByteCount | None,
+) -> bool:
+    """
+    The log is told by a system that keeps so many bytes of what is printed at once; all of them, if None is given.
+
+    At these times the system may have added records; these records may have been dropped. Source: canister-interface,
+    `ic0.debug_print`: the data can be trimmed to an implementation defined maximum size.
+    """
     is_long = size([*(record.content for record in kept), *(record.content for record in told)]) > LOG_KEPT
+    says = partial(is_told_as, largest=largest, may_be_cut=is_long)
     # From the newest record on: how many of the kept records can be left.
     left = with_dropped({len(kept)}, kept, open_records)
     for record in reversed(told):
-        following = {number - 1 for number in left if number > 0 and is_told_as(kept[number - 1], record, is_long)}
+        following = {number - 1 for number in left if number > 0 and says(kept[number - 1], record)}
         if record.timestamp_nanos in times:
             following |= left
         left = with_dropped(following, kept, open_records)
@@ -108,9 +128,9 @@ def with_dropped(left: set[Count], kept: Sequence[LogRecord], open_records: set[
     return found
 
 
-def is_told_as(kept: LogRecord, told: CanisterLogRecord, may_be_cut: bool) -> bool:
+def is_told_as(kept: LogRecord, told: CanisterLogRecord, largest: ByteCount | None, may_be_cut: bool) -> bool:
     """
-    The record is told: its time, and its text or, in a long log, the beginning of it.
+    The record is told: its time, and as much of its text as is kept or, in a long log, less of it.
 
     Where bytes to print are not in the heap, the system has a text of its own, which may be any.
     """
@@ -118,7 +138,7 @@ def is_told_as(kept: LogRecord, told: CanisterLogRecord, may_be_cut: bool) -> bo
         return False
     if kept.content == UNREADABLE:
         return True
-    return kept.content == told.content or (may_be_cut and kept.content.startswith(told.content))
+    return kept.content[:largest] == told.content or (may_be_cut and kept.content.startswith(told.content))
 
 
 def size(texts: Sequence[bytes]) -> ByteCount:

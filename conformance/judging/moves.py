@@ -6,7 +6,7 @@ alone. Of the others, the `work`, each order may matter. `trouble` is what the s
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from attrs import asdict, frozen
@@ -22,7 +22,7 @@ from spec.reads.answers import Wording, as_usual
 from spec.rules.management.answers import ANSWERS
 from spec.rules.modules import code_of, module_of
 from spec.settling import ORDER
-from spec.state.canister import Code, Stopping
+from spec.state.canister import Code, StopCall, Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, ResponseMessage
 from spec.state.origin import Deadline, Expired, FromCanister
@@ -307,6 +307,30 @@ def trouble(state: State) -> Iterator[Move]:
     if any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items()):
         yield from taken(state, candidates(state, RULES["stop_call_rejection"]))
     yield from (move for move in taken(state, expiries(state)) if not is_overdue(state, move[0]))
+
+
+def stop_calls(state: State) -> Iterator[tuple[CanisterId, StopCall]]:
+    """The calls that wait for a canister to stop, with its id."""
+    for canister_id, canister in state.canisters.items():
+        if isinstance(canister.status, Stopping):
+            yield from ((canister_id, call) for call in canister.status.stop_calls)
+
+
+def rejections_of_stop_calls(state: State, overdue: Sequence[tuple[CanisterId, StopCall]]) -> Iterator[Move]:
+    """The rejections of stop calls that have waited: how long is too long the text leaves open."""
+    if overdue:
+        labels = candidates(state, RULES["stop_call_rejection"])
+        yield from taken(state, (label for label in labels if is_of_stop_call(state, label, overdue)))
+
+
+def is_of_stop_call(state: State, label: Label, overdue: Sequence[tuple[CanisterId, StopCall]]) -> bool:
+    """The label rejects one of these stop calls. Checklist: `unspec.env.stop-timeout`."""
+    if label.rule != "stop_call_rejection" or label.arguments()["canister_id"] not in state.canisters:
+        return False
+    canister_id, index = label.arguments()["canister_id"], label.arguments()["index"]
+    status = state.canisters[canister_id].status
+    calls = status.stop_calls.items if isinstance(status, Stopping) else ()
+    return 0 <= index < len(calls) and (canister_id, calls[index]) in overdue
 
 
 def failures_outside(state: State) -> Iterator[Move]:

@@ -22,7 +22,15 @@ from conformance.judging.judge import (
 )
 from conformance.judging.logs import NONE_FAILED, failures_after
 from conformance.judging.missing import require_calls
-from conformance.judging.moves import TROUBLE, Silence, is_of_expired, shown_label, something_to_do
+from conformance.judging.moves import (
+    TROUBLE,
+    Silence,
+    is_of_expired,
+    is_of_stop_call,
+    shown_label,
+    something_to_do,
+    stop_calls,
+)
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
@@ -45,13 +53,14 @@ from conformance.protocol.interface import (
 )
 from conformance.protocol.wire import answer_of
 from spec.machine import OUTSIDE, candidates, canonical_label, defaults_of, step
+from spec.state.canister import StopCall
 from spec.state.digest import state_digest
 from spec.state.dump import dumped
 from spec.state.label import Label
 from spec.state.request import Replied, Request
 from spec.state.state import State
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
-from spec.values.identifiers import Blob, Principal, RequestId, Text
+from spec.values.identifiers import Blob, CanisterId, Principal, RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
 
 
@@ -75,6 +84,8 @@ class Replay:
         self._steps = 0
         self._instructions = 0
         self._rejections = 0
+        self._overdue: tuple[tuple[CanisterId, StopCall], ...] = ()
+        """The stop calls that have waited for some time."""
         self._lost: list[Label] = []
         """Submissions that it did not claim."""
         self._has_refused = False
@@ -91,10 +102,6 @@ class Replay:
     @property
     def has_refused(self) -> bool:
         return self._has_refused
-
-    @property
-    def has_drifted(self) -> bool:
-        return False
 
     @property
     def fired(self) -> FiredRules:
@@ -267,7 +274,8 @@ class Replay:
         return len(given) < len(label.choices) and step(self._state, Label(label.rule, given)) != fired
 
     def _take(self, label: Label, outputs: tuple[Output, ...]) -> None:
-        self._rejections += label.rule in TROUBLE and not is_of_expired(self._state, label)
+        has_reason = is_of_expired(self._state, label) or is_of_stop_call(self._state, label, self._overdue)
+        self._rejections += label.rule in TROUBLE and not has_reason
         if not self._terms.environment.admits(self._rejections):
             raise fail(
                 f"more rejections without reason than the environment {self._terms.environment.name} admits",
@@ -279,6 +287,8 @@ class Replay:
             result = step(self._state, label)
         except ValueError as problem:
             raise fail(f"{place}: {problem}", rules=(label.rule,)) from None
+        if label.rule == "system_time_progress":
+            self._overdue = tuple(stop_calls(self._state))
         match result:
             case NotEnabled(condition):
                 raise fail(f"{place}: not enabled: it does not hold that {condition}", rules=(label.rule,))

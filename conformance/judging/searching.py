@@ -43,6 +43,8 @@ from conformance.judging.moves import (
     heartbeats,
     refunds,
     rejections_of_expired,
+    rejections_of_stop_calls,
+    stop_calls,
     taken,
     trouble,
     work,
@@ -95,9 +97,12 @@ SHOWN_ALTERNATIVES: Final = 8
 class Search:
     """The judge of a black box."""
 
-    def __init__(self, terms: Terms, instance: Instance) -> None:
+    def __init__(self, terms: Terms, instance: Instance, told_later: tuple[CanisterVersion, ...] = ()) -> None:
         self.field_names = dict(MANAGEMENT_NAMES)
-        self._terms = terms
+        self.terms = terms
+        """Their steps and seconds are those of all that is judged."""
+        self._told_later = told_later
+        """Versions that are told only later than canisters had them."""
         self._began = instance.system_time if terms.is_live else None
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
         self._steps = 0
@@ -174,7 +179,7 @@ class Search:
                     later = candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
                     yield evolve(later, has_refused=later.has_refused or chooses_growths(each))
                     return
-                elif isinstance(seen, Refused) and self._terms.environment.admits(candidate.rejections + 1):
+                elif isinstance(seen, Refused) and self.terms.environment.admits(candidate.rejections + 1):
                     yield evolve(candidate, rejections=candidate.rejections + 1)
                     return
                 else:
@@ -190,7 +195,9 @@ class Search:
         bindings = bindings_from(answers.values())
         self._replies += bindings.replies
         told = versions_told(bindings.replies)
-        passes: dict[tuple[CanisterVersion, ...], set[Hashable]] = {(): set(), told: set()}
+        passes: dict[tuple[CanisterVersion, ...], set[Hashable]] = {
+            versions: set() for versions in ((), told, (*told, *self._told_later))
+        }
         marks = evolve(bindings, wordings=(marked,))
         before = self._candidates
         latest = self.likely_state.system_time
@@ -201,7 +208,8 @@ class Search:
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time(candidate.state, advanced.system_time)
-            later = self._losing(evolve(candidate, state=now, beaten=()), unknown)
+            waited = tuple(stop_calls(candidate.state)) if advanced.system_time > latest else candidate.overdue
+            later = self._losing(evolve(candidate, state=now, beaten=(), overdue=waited), unknown)
             if candidate.hears_marks:
                 yield from self._shown_at_rest(later, answers, marks, told, visited_with_marks, others)
                 return
@@ -210,7 +218,7 @@ class Search:
                 for rested in self._shown_at_rest(later, answers, bindings, versions, visited, others):
                     is_shown = True
                     yield rested
-                if is_shown:
+                if is_shown and not self._told_later:
                     break  # What is not told by now may have risen as well when it is told.
             if not others.has_just_heard:
                 return
@@ -259,7 +267,7 @@ class Search:
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             for drifted in chain([candidate], self._drifted(candidate, versions)):
                 try:
-                    leeway = Leeway(self._terms.costs_are_exact, drifted.failures, self._began)
+                    leeway = Leeway(self.terms.costs_are_exact, drifted.failures, self._began)
                     judgement = judged(drifted.state, query, effective_id, seen, leeway)
                 except Silence as silence:
                     self._silences[str(silence)] = None
@@ -285,7 +293,7 @@ class Search:
         not_told = answers_not_told(paths, seen)
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            now = with_time_read(candidate.state, paths, seen) if self._terms.is_live else candidate.state
+            now = with_time_read(candidate.state, paths, seen) if self.terms.is_live else candidate.state
             kept = self._losing(evolve(candidate, state=now), unknown)
             told = with_forgotten(kept.state, forgotten)
             for state in (told, with_forgotten(told, not_told)):
@@ -307,7 +315,7 @@ class Search:
     def _losing(self, candidate: Candidate, unknown: Mapping[RequestId, Label]) -> Candidate:
         """The candidate in which these submissions were lost, if the environment admits it."""
         left = candidate.without(unknown)
-        return left if self._terms.environment.admits(left.rejections) else candidate
+        return left if self.terms.environment.admits(left.rejections) else candidate
 
     # The set of states
 
@@ -343,7 +351,7 @@ class Search:
             allowed = status_in(candidate.state, request_id)
             if final_only and isinstance(allowed, Received | Processing):
                 continue
-            if not agrees(allowed, seen, self._terms.costs_are_exact):
+            if not agrees(allowed, seen, self.terms.costs_are_exact):
                 words = partial(_other_status, request_id, allowed, seen, self.field_names)
                 others.note(candidate, (request_id, allowed), words, seen)
                 shows = False
@@ -352,10 +360,10 @@ class Search:
     def _count(self, label: Label) -> None:
         self._steps += 1
         self._fired.add(label.rule)
-        if self._steps > self._terms.steps:
-            raise inconclusive(f"the budget of {self._terms.steps} steps is used up")
+        if self._steps > self.terms.steps:
+            raise inconclusive(f"the budget of {self.terms.steps} steps is used up")
         if time.process_time() > self._deadline:
-            raise inconclusive(f"the budget of {self._terms.seconds:g} seconds of processor time is used up")
+            raise inconclusive(f"the budget of {self.terms.seconds:g} seconds of processor time is used up")
 
     def _shown_at_rest(
         self,
@@ -398,7 +406,7 @@ class Search:
                 continue
             candidate, passed = self._without_forced(candidate)
             refusing.append(self._refused([*passed, candidate]))
-            require_calls(candidate.state, self._terms.missing)
+            require_calls(candidate.state, self.terms.missing)
             kept = (candidate.rejections, candidate.lost, candidate.beaten, candidate.failures)
             key = (canonical_form(candidate.state), *kept)
             left = evolve(candidate, state=with_forgotten(candidate.state, answers))
@@ -449,7 +457,7 @@ class Search:
         for each in executing:
             chosen = evolve(each, has_refused=True)
             yield from self._following(chosen, refusing_growths(each.state), 0)
-            if self._terms.environment.admits(each.rejections + 1):
+            if self.terms.environment.admits(each.rejections + 1):
                 yield from self._following(chosen, refusing_calls(each.state), 1)
 
     def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
@@ -458,11 +466,12 @@ class Search:
 
     def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
         yield from self._following(candidate, rejections_of_expired(candidate.state), 0)
+        yield from self._following(candidate, rejections_of_stop_calls(candidate.state, candidate.overdue), 0)
         yield from self._following(candidate, failures_outside(candidate.state), 0)
         for label in candidate.lost:
             left = tuple(other for other in candidate.lost if other is not label)
             yield from self._following(evolve(candidate, lost=left), taken(candidate.state, [label]), 0)
-        if self._terms.environment.admits(candidate.rejections + 1):
+        if self.terms.environment.admits(candidate.rejections + 1):
             yield from self._following(candidate, trouble(candidate.state), 1)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from conformance.judging.judge import Judge, Terms
+from conformance.judging.looking_back import LookingBack
 from conformance.judging.replaying import Replay
-from conformance.judging.searching import Search
 from conformance.judging.verdicts import AsProduction, Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
 from conformance.protocol.interface import (
     Capability,
@@ -88,7 +88,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         if Capability.EXPLAIN in description.capabilities and not manner.black_box:
             judge = Replay(terms, instance, implementation, description.capabilities)
         else:
-            judge = Search(terms, instance)
+            judge = LookingBack(terms, instance)
         stage = Stage(implementation, description, judge, terms, instance)
         look = Look(stage, judge, description, terms)
         if manner.looking is Looking.AFTER_EACH_SETTLING:
@@ -119,7 +119,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         covers=chosen.covers,
         verdict=verdict,
         seconds=time.monotonic() - started,
-        judged_by={Replay: "replay", Search: "search"}.get(type(judge), ""),
+        judged_by={Replay: "replay", LookingBack: "search"}.get(type(judge), ""),
         effort={} if judge is None else dict(judge.effort),
         fired=tuple(sorted(judge.fired)) if fired is None and judge is not None else fired or (),
         fired_last=() if judge is None else judge.fired.latest(CONCERNED),

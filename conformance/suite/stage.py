@@ -489,11 +489,6 @@ class Stage:
         return self._terms.costs_are_exact
 
     @property
-    def versions_rise(self) -> bool:
-        """The versions of canisters have risen by themselves, as they may, at times that nobody knows."""
-        return self._judge.has_drifted
-
-    @property
     def now(self) -> Nanoseconds:
         """The system time."""
         return self._now

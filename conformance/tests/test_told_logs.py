@@ -40,10 +40,14 @@ ONE, TWO, THREE = (0, 10, b"one"), (1, 20, b"two"), (2, 30, b"three")
         ((TWO, ONE, THREE), Failures(), False),
         ((ONE, (1, 20, b"TWO"), THREE), Failures(), False),
         ((ONE, (1, 20, b"tw"), THREE), Failures(), False),
+        (((0, 10, b"on"), (1, 20, b"tw"), (2, 30, b"th")), Failures(), True),
+        (((0, 10, b"one"), (1, 20, b"two"), (2, 30, b"thr")), Failures(), True),
+        (((0, 10, b"on"), (1, 20, b"tw"), (2, 30, b"thr")), Failures(), False),
+        (((0, 10, b""), (1, 20, b""), (2, 30, b"")), Failures(), False),
     ],
 )
 def test_a_log_may_be_told_as_the_text_leaves_it_open(records, failures, agrees) -> None:
-    """Own records are complete, in order, unchanged, at their time, and numbered without gaps."""
+    """Own records are complete up to one size, in order, unchanged, at their time, and numbered without gaps."""
     assert log_agrees(HERE, KEPT, told(*records), failures) is agrees
 
 

@@ -131,13 +131,12 @@ def told_together(context: Context) -> Bytes:
 
 
 def look(stage: Stage, canister: CanisterId, place: Text, names: Iterable[Text]) -> None:
-    """Each slot is shown by a query. A version that was noted is compared unless versions rise by themselves."""
+    """Each slot is shown by a query."""
     with cell(f"the version after {place}"):
         stage.expect(stage.query(canister, program(reply(VERSION))), replies())
     for name in names:
-        if name != "canister_version" or not stage.versions_rise:
-            with cell(f"{name} in {place}"):
-                stage.expect(stage.query(canister, program(reply(slot(NAMES.index(name))))), replies())
+        with cell(f"{name} in {place}"):
+            stage.expect(stage.query(canister, program(reply(slot(NAMES.index(name))))), replies())
 
 
 def asker(stage: Stage, module: Blob = PLAIN, more: Action = NOTHING) -> CanisterId:
@@ -311,8 +310,7 @@ def version_in_pre_upgrade(stage: Stage) -> None:
     stage.expect(stage.install(canister, PLAIN, mode=UPGRADE), DONE)
     # Then
     stage.expect(stage.query(canister, program(reply(VERSION))), replies())
-    if not stage.versions_rise:
-        stage.expect(stage.query(canister, program(reply(stable_content()))), replies())
+    stage.expect(stage.query(canister, program(reply(stable_content()))), replies())
 
 
 @scenario("A query method that is called like an update method is told what the specification says", covers=COVERS)

@@ -24,7 +24,7 @@ from conformance.canisters.scripted import (
     stable_content,
     trap,
 )
-from conformance.judging.patterns import replies, replies_with
+from conformance.judging.patterns import rejects, replies, replies_with
 from conformance.protocol.interface import Needs, Rejected, Replied
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.installation import REINSTALL, UPGRADE
@@ -38,7 +38,7 @@ from spec.values.canister_terms import AllowedViewers, EnvironmentVariable, Publ
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, WASM_PAGE
-from spec.values.rejects import RejectCode
+from spec.values.rejects import RejectCode, RejectReason
 
 SCRIPTED = load("scripted")
 MINUTE = 60 * NANOSECONDS_PER_SECOND
@@ -229,7 +229,7 @@ def timer_and_stopping(stage: Stage) -> None:
     stage.expect(stage.about("start_canister", endless), DONE)
     # Then
     stage.expect(stage.answer(open_call), replies())
-    stage.expect(stage.answer(stopping), DONE)
+    stage.expect(stage.answer(stopping), DONE | rejects(RejectCode.SYS_TRANSIENT, RejectReason.CALL_TIMED_OUT))
     stage.expect(stage.about("start_canister", canister), DONE)
     stage.settle(seconds=1)
     stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"callback timer "))

@@ -30,6 +30,7 @@ from spec.transition import Executed, Step
 from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
+from spec.values.quantities import ByteCount
 from spec.values.rejects import RejectReason
 
 # Queries and reads
@@ -53,6 +54,28 @@ class AnswersEverybody(BlackBox):
         if query.canister_id == MANAGEMENT_CANISTER and isinstance(answer, Refused):
             return Replied(management.encode_result("fetch_canister_logs", List()))
         return answer
+
+
+class ListsCanistersAlone(BlackBox):
+    """Where the canisters of the subnet are listed, each is a range of its own, the last one first."""
+
+    def listed(self, ids: Sequence[CanisterId]) -> Sequence[management.CanisterIdRange]:
+        """The ranges that are listed."""
+        return [management.CanisterIdRange(each, each) for each in reversed(ids)]
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        seen = super().query(query, effective_id)
+        if query.method_name != "list_canisters" or not isinstance(seen, Replied):
+            return seen
+        ids = sorted(canister_id for canister_id, _ in self.current.canisters.items())
+        return Replied(management.encode_result("list_canisters", List(tuple(self.listed(ids)))))
+
+
+class ListsSomeCanisters(ListsCanistersAlone):
+    """One canister is not listed."""
+
+    def listed(self, ids: Sequence[CanisterId]) -> Sequence[management.CanisterIdRange]:
+        return super().listed(ids)[1:]
 
 
 class RefusesQueriesToNobody(BlackBox):
@@ -201,6 +224,37 @@ class PrintsSomethingElse(ChangesLogs):
 
     def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
         return List(tuple(evolve(record, content=record.content.swapcase()) for record in after))
+
+
+class KeepsBeginnings(BlackBox):
+    """Of what is written to a log at once, the first bytes are kept."""
+
+    largest: ByteCount = 5
+
+    def taken(self, label: Label, fired: Step) -> State:
+        cut = [
+            (each, evolve(canister, logs=canister.logs.map(self.beginning)))
+            for each, canister in fired.state.canisters.items()
+        ]
+        return evolve(fired.state, canisters=Map.of(cut))
+
+    def beginning(self, record: LogRecord) -> LogRecord:
+        """What is kept of a record."""
+        return evolve(record, content=record.content[: self.largest])
+
+
+class KeepsLongerBeginnings(KeepsBeginnings):
+    """A record has at most 40 bytes, so that no log of the suite is too large."""
+
+    largest = 40
+
+
+class DropsTheEnds(ChangesLogs):
+    """Of what code prints at once, the last byte is lost."""
+
+    def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
+        kept = after.items[: len(before)]
+        return List((*kept, *(evolve(each, content=each.content[:-1]) for each in after.items[len(kept) :])))
 
 
 class DatesLogsLater(ChangesLogs):

@@ -11,6 +11,7 @@ from spec.state.label import Label
 from spec.state.request import Rejected, Replied
 from spec.state.state import State
 from spec.transition import Step
+from spec.values.containers import Map
 from spec.values.identifiers import RequestId
 from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
@@ -102,6 +103,44 @@ class RaisesVersionsWithMessages(BlackBox):
         canister_id = self.current.messages[label.arguments()["message_id"]].receiver
         canister = state.canisters[canister_id]
         return evolve(state, canisters=state.canisters.set(canister_id, evolve(canister, version=canister.version + 1)))
+
+
+class RaisesVersionsAllTheTime(Drifts):
+    """The versions of all canisters rise by three before anything else happens."""
+
+    def drifted(self, state: State) -> State:
+        for canister_id, canister in list(state.canisters.items()):
+            choices = {"canister_id": canister_id, "version": canister.version + 3}
+            state = self.possibly(state, Label("canister_version_increment", choices))
+        return state
+
+
+class RaisesVersionsWithEverything(BlackBox):
+    """The versions of all canisters rise by one with each transition."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        raised = [
+            (each, evolve(canister, version=canister.version + 1)) for each, canister in fired.state.canisters.items()
+        ]
+        return evolve(fired.state, canisters=Map.of(raised))
+
+
+class RemembersLowerVersions(BlackBox):
+    """The version that code sees while it is upgraded is lower than the one of before; afterwards it is right."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        if label.rule != "upgrade_code":
+            return fired.state
+        lowered = [(each, evolve(canister, version=0)) for each, canister in self.current.canisters.items()]
+        again = step(evolve(self.current, canisters=Map.of(lowered)), label)
+        if not isinstance(again, Step):
+            return fired.state
+        right = fired.state.canisters
+        told = [
+            (each, evolve(canister, version=right[each].version, history=right[each].history))
+            for each, canister in again.state.canisters.items()
+        ]
+        return evolve(again.state, canisters=Map.of(told))
 
 
 class LowersVersions(BlackBox):

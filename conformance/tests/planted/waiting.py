@@ -17,6 +17,7 @@ from conformance.protocol.interface import (
     UnknownRequest,
 )
 from conformance.tests.planted.bugs import BlackBox
+from conformance.tests.planted.choosing import with_choices
 from spec.machine import candidates, step
 from spec.settling import ORDER
 from spec.state.request import Endpoint, Request
@@ -145,6 +146,34 @@ class HidesOneRequest(BlackBox):
 
 
 # Statuses
+
+
+class TimesStopsOut(BlackBox):
+    """A call to stop a canister is answered with an error as soon as any time has passed."""
+
+    shortest: Nanoseconds = 1
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        waiting = list(candidates(self.current, RULES["stop_call_rejection"]))
+        self._set_clocks(self.current.system_time + nanoseconds)
+        for label in waiting if nanoseconds >= self.shortest else ():
+            # The others have moved up.
+            fired = step(self.current, with_choices(label, index=0))
+            if isinstance(fired, Step):
+                self.take(with_choices(label, index=0), fired)
+        return super().advance(rounds, 0)
+
+
+class TellsThatStopsTimeOut(TimesStopsOut):
+    """The same, and it explains itself."""
+
+    capabilities = frozenset({Capability.EXPLAIN})
+
+
+class TimesStopsOutAtOnce(TimesStopsOut):
+    """No time need pass."""
+
+    shortest = 0
 
 
 class TellsStatuses(BlackBox):

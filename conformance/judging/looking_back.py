@@ -1,0 +1,149 @@
+"""
+Judges a black box, and looks back where nothing explains what is seen.
+
+The version of a canister may rise at any time, but `searching.Search` lets it rise only where an answer tells it. Code
+may keep the version that it had, and tell it much later. So if nothing explains an answer that tells a number which may
+be a version, all that was seen is judged again, and versions may have risen to that number at any earlier time.
+Checklist: `unspec.spont.version`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from attrs import evolve
+
+from conformance.judging.drift import FAR, versions_told
+from conformance.judging.judge import FiredRules, Terms
+from conformance.judging.searching import Search
+from conformance.judging.verdicts import Fail, Judged
+from conformance.protocol.interface import (
+    Accepted,
+    Advanced,
+    Answer,
+    Instance,
+    Path,
+    Query,
+    QueryAnswer,
+    Refused,
+    Replied,
+    Values,
+)
+from spec.state.label import Label
+from spec.state.request import Request
+from spec.state.state import State
+from spec.values.identifiers import Blob, Principal, RequestId, Text
+from spec.values.quantities import CanisterVersion, Count
+
+MOST_STEPS_AGAIN: Final[Count] = 5_000
+"""How many steps of the specification are tried when all is judged again."""
+
+MOST_VERSIONS: Final[Count] = 16
+"""So many numbers of an answer are tried as versions: the lowest."""
+
+Seen = Callable[[Search], None]
+"""Tells a judge of something that was done and seen."""
+
+
+class LookingBack:
+    """The judge of a black box."""
+
+    def __init__(self, terms: Terms, instance: Instance) -> None:
+        self._terms, self._instance = terms, instance
+        self._search = Search(terms, instance)
+        self._past: list[Seen] = []
+        self._told_later: tuple[CanisterVersion, ...] = ()
+
+    def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
+        self._take_in(lambda search: search.submitted(request, label, seen))
+
+    def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
+        self._take_in(lambda search: search.settled(advanced, answers), answers.values())
+
+    def answered(self, request_id: RequestId, seen: Answer) -> None:
+        self._take_in(lambda search: search.answered(request_id, seen), [seen])
+
+    def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
+        self._take_in(lambda search: search.queried(query, effective_id, seen), [seen])
+
+    def was_read(
+        self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
+    ) -> None:
+        self._take_in(lambda search: search.was_read(sender, effective_id, paths, seen))
+
+    def _take_in(self, seen: Seen, answers: Iterable[Answer | QueryAnswer] = ()) -> None:
+        """Takes in what was seen, if need be by looking back."""
+        before = self._search.likely_state
+        self._past.append(seen)
+        try:
+            seen(self._search)
+        except Judged as judged:
+            told = versions_told(each.data for each in answers if isinstance(each, Replied))
+            versions = self._possible(before, told)
+            if not isinstance(judged.verdict, Fail) or not versions:
+                raise
+            again = self._judged_again(versions)
+            if again is None:
+                raise
+            self._search, self._told_later = again, versions
+
+    def _possible(self, state: State, numbers: Iterable[CanisterVersion]) -> tuple[CanisterVersion, ...]:
+        """All that may be versions of canisters told only now or before; none if no number is new."""
+        highest = max((canister.version for _, canister in state.canisters.items()), default=0)
+        new = [number for number in numbers if 0 < number <= highest + FAR and number not in self._told_later]
+        return (*self._told_later, *sorted(new)[:MOST_VERSIONS]) if new else ()
+
+    def _judged_again(self, versions: tuple[CanisterVersion, ...]) -> Search | None:
+        """A judge that has taken in all that was seen, where versions rose to these; None if it cannot."""
+        again = Search(evolve(self._terms, steps=MOST_STEPS_AGAIN), self._instance, versions)
+        again.field_names = self._search.field_names
+        try:
+            for seen in self._past:
+                seen(again)
+        except Judged:
+            return None
+        again.terms = self._terms
+        return again
+
+    # What is known
+
+    @property
+    def field_names(self) -> dict[int, Text]:
+        return self._search.field_names
+
+    @field_names.setter
+    def field_names(self, known: dict[int, Text]) -> None:
+        self._search.field_names = known
+
+    @property
+    def effort(self) -> Mapping[str, int]:
+        return self._search.effort
+
+    @property
+    def fired(self) -> FiredRules:
+        return self._search.fired
+
+    def new_steps(self) -> Sequence[Text]:
+        return self._search.new_steps()
+
+    @property
+    def departures(self) -> Sequence[Text]:
+        return self._search.departures
+
+    @property
+    def has_refused(self) -> bool:
+        return self._search.has_refused
+
+    @property
+    def likely_state(self) -> State:
+        return self._search.likely_state
+
+    def knows(self, identifier: Blob) -> bool:
+        return self._search.knows(identifier)
+
+    @property
+    def knows_the_order(self) -> bool:
+        return self._search.knows_the_order
+
+    @property
+    def knows_all_values(self) -> bool:
+        return self._search.knows_all_values
