@@ -62,7 +62,8 @@ class WasmCanisterModule:
     @cached_property
     def instructions_to_compile(self) -> Instructions:
         """What installing is charged for compiling the module."""
-        return instructions_to_compile(self.module)
+        known = self.decoded.known
+        return instructions_to_compile(self.module) if known is None else known.instructions_to_compile
 
     @cached_property
     def update_methods(self) -> frozenset[MethodName]:

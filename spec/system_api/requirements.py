@@ -13,6 +13,8 @@ from attrs import frozen
 
 from spec.canister.module import MalformedModule
 from spec.profile import Limits, Profile
+from spec.system_api.accepted_modules import Accepted, current_register
+from spec.system_api.compilation import instructions_to_compile
 from spec.system_api.complexity import complexity
 from spec.system_api.engine_limits import engine_violation
 from spec.system_api.host import MODULE
@@ -70,6 +72,8 @@ class DecodedModule:
     """Pairs of kind and name of the exported methods, in the order of the exports."""
     public_custom_sections: Map[Text, Blob]
     private_custom_sections: Map[Text, Blob]
+    known: Accepted | None = None
+    """What is known of it, if it was accepted before."""
 
 
 def decode_module(raw: Blob, profile: Profile) -> DecodedModule | MalformedModule:
@@ -78,6 +82,10 @@ def decode_module(raw: Blob, profile: Profile) -> DecodedModule | MalformedModul
     binary = uncompressed(raw, limits.module_size)
     if isinstance(binary, MalformedModule):
         return binary
+    register = current_register()
+    known = register.find(binary, limits)
+    if known is not None:
+        return _decoded(decode(binary, decoding_limits(limits), is_known=True), known)
     try:
         module = decode(binary, decoding_limits(limits))
         validate(module)
@@ -90,11 +98,17 @@ def decode_module(raw: Blob, profile: Profile) -> DecodedModule | MalformedModul
     because = first_violation(module, limits)
     if because is not None:
         return MalformedModule(because)
+    register.enter(binary, limits, lambda: Accepted(instructions_to_compile(module)))
+    return _decoded(module, None)
+
+
+def _decoded(module: Module, known: Accepted | None) -> DecodedModule:
     return DecodedModule(
         module=module,
         methods=methods(module),
         public_custom_sections=custom_sections(module, PUBLIC),
         private_custom_sections=custom_sections(module, PRIVATE),
+        known=known,
     )
 
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Final
 
+from spec.system_api import accepted_modules
 from spec.tooling.command_arguments import USAGE_ERROR, complain
+from spec.tooling.kept_modules import OnDisk
 from spec.tooling.sources import SPECIFICATION_VERSION
 
 Command = Callable[[list[str]], int]
@@ -75,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if verb not in known:
         return complain("icspec", f"there is no verb {verb!r}; the verbs are {', '.join(known)}")
     command: Command = known[verb].load()
+    accepted_modules.use(OnDisk())
     try:
         code = command(rest)
         sys.stdout.flush()

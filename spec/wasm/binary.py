@@ -41,6 +41,7 @@ from spec.wasm.syntax import (
     Import,
     ImportDescription,
     Instruction,
+    LaterFunction,
     Limits,
     MemoryType,
     Module,
@@ -257,14 +258,26 @@ def function_body(reader: Reader, type_index: int, known: InstructionsOfModule, 
     return Function(type_index, groups, decode_body(body, known, limits.function_instructions))
 
 
-def code_section(reader: Reader, type_indices: tuple[int, ...], limits: DecodingLimits) -> tuple[Function, ...]:
+def later_function(reader: Reader, type_index: int, known: InstructionsOfModule, limits: DecodingLimits) -> Function:
+    """An entry of the code section of a module that was decoded before: it is decoded when it is asked for."""
+    entry = Reader(reader.raw, reader.position, reader.end)
+    reader.part(reader.unsigned())
+    return LaterFunction(
+        type_index, lambda: function_body(Reader(entry.raw, entry.position, entry.end), type_index, known, limits)
+    )
+
+
+def code_section(
+    reader: Reader, type_indices: tuple[int, ...], limits: DecodingLimits, is_known: bool
+) -> tuple[Function, ...]:
     """The bodies of the functions whose types the function section gave."""
     start = reader.position
     known = InstructionsOfModule()
     remaining = iter(type_indices)
     if reader.unsigned() != len(type_indices):
         raise reader.fail("function and code section have inconsistent lengths", start)
-    return tuple(function_body(reader, type_index, known, limits) for type_index in remaining)
+    read = later_function if is_known else function_body
+    return tuple(read(reader, type_index, known, limits) for type_index in remaining)
 
 
 def custom_section(reader: Reader) -> CustomSection:
@@ -272,7 +285,7 @@ def custom_section(reader: Reader) -> CustomSection:
     return CustomSection(reader.name(), reader.take(reader.end - reader.position))
 
 
-def section(reader: Reader, number: int, found: dict[str, Any], limits: DecodingLimits) -> None:
+def section(reader: Reader, number: int, found: dict[str, Any], limits: DecodingLimits, is_known: bool) -> None:
     """Reads one section into `found`, the fields of the module."""
     match number:
         case 1:
@@ -294,7 +307,7 @@ def section(reader: Reader, number: int, found: dict[str, Any], limits: Decoding
         case 9:
             found["elements"] = element_section(reader)
         case 10:
-            found["functions"] = code_section(reader, found.get("type_indices", ()), limits)
+            found["functions"] = code_section(reader, found.get("type_indices", ()), limits, is_known)
         case 11:
             found["data"] = reader.limited_vector(partial(data_segment, reader), "data segments", MAXIMUM_SEGMENTS)
         case 12:
@@ -316,12 +329,13 @@ def check_counts(found: dict[str, Any], offset: int) -> None:
 
 
 @lru_cache(maxsize=64)
-def decode(raw: bytes, limits: DecodingLimits = SHARED_LIMITS) -> Module:
+def decode(raw: bytes, limits: DecodingLimits = SHARED_LIMITS, *, is_known: bool = False) -> Module:
     """
     The module that these bytes stand for; not yet validated.
 
     Equal bytes give the same object while it is remembered, so that code prepared for it is found again. Raises
-    `Malformed` with the reason and the offset of the byte, and `TooLarge` as soon as a limit is passed.
+    `Malformed` with the reason and the offset of the byte, and `TooLarge` as soon as a limit is passed. Of bytes that
+    are known to be a valid module within these limits, functions are decoded when they are asked for.
     """
     reader = Reader(raw, 0, len(raw))
     if raw[:4] != MAGIC:
@@ -351,9 +365,10 @@ def decode(raw: bytes, limits: DecodingLimits = SHARED_LIMITS) -> Module:
         size = content.end - content.position
         if number == CODE_SECTION and size > limits.code_section_size:
             raise TooLarge(size, "bytes in the code section", limits.code_section_size, start)
-        section(content, number, found, limits)
+        section(content, number, found, limits, is_known)
         if not content.at_end:
             raise content.fail("section size mismatch")
-    check_counts(found, reader.position)
+    if not is_known:
+        check_counts(found, reader.position)
     found.pop("type_indices", None)
     return Module(**found, custom_sections=tuple(custom_sections))

@@ -1,7 +1,7 @@
 """The abstract syntax of WebAssembly modules: what the decoder gives and everything else reads."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import cached_property
 from operator import attrgetter
@@ -222,6 +222,28 @@ class Function:
     def counted_instructions(self) -> Mapping[Opcode, int]:
         """How often each instruction stands in the body."""
         return Counter(map(attrgetter("opcode"), self.body))
+
+
+class LaterFunction(Function):
+    """A function of a module that was decoded before: its locals and its body are decoded when they are asked for."""
+
+    __slots__ = ("read",)
+
+    read: Callable[[], Function]
+    """Decodes it."""
+
+    def __init__(self, type_index: int, read: Callable[[], Function]) -> None:
+        object.__setattr__(self, "type_index", type_index)
+        object.__setattr__(self, "read", read)
+
+    def __getattr__(self, name: str) -> object:
+        """Called for what is not there yet."""
+        if name not in ("local_groups", "body"):
+            raise AttributeError(name)
+        decoded = self.read()
+        object.__setattr__(self, "local_groups", decoded.local_groups)
+        object.__setattr__(self, "body", decoded.body)
+        return getattr(decoded, name)
 
 
 @frozen
