@@ -142,6 +142,7 @@ class RewrittenInstance:
         index = self.parsed.exported_functions().get(name)
         assert index is not None, "there is no such export"
         signature = self.parsed.type_of_function(index)
+        assert len(signature.parameters) == len(arguments), "the function has other parameters"
         function = self._function(function_export(index))
         return self._script.run(function, signature.parameters, arguments, signature.results)
 
