@@ -238,9 +238,10 @@ class Replay:
         """Labels that cannot be taken now, of another part of the rules each turn."""
         return list(impossible_labels(self._state, turn))
 
-    def left(self, label: Label, seen: Scheduled) -> None:
-        """The implementation was told to take a transition that cannot be taken."""
-        if seen.stopped_by is None:
+    def attempted(self, labels: Sequence[Label], taken: Count | None) -> None:
+        """The implementation was told to take one of several that cannot be taken; which of them it says it took."""
+        if taken is not None:
+            label = labels[taken]
             raise fail(f"told to take {shown_label(label)}, it did", ("that it cannot be taken",), (label.rule,))
 
     def _follow(self, submissions: list[Label], may_be_lost: bool = False) -> None:

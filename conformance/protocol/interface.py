@@ -38,6 +38,8 @@ class Capability(Enum):
     """It gives a digest of the specification state that it is in."""
     DUMP = "dump"
     """It gives that state field by field."""
+    ATTEMPT = "attempt"
+    """It takes the first of several transitions that can be taken."""
 
 
 class InstanceKind(Enum):
@@ -282,6 +284,10 @@ class Implementation(Protocol):
         """Takes transitions in a given order."""
         ...
 
+    def attempt(self, labels: Sequence[Label]) -> Count | None:
+        """Takes the first of these transitions that can be taken, and none after it: its place; None if none can."""
+        ...
+
 
 @frozen
 class TimeLimits:
@@ -305,7 +311,7 @@ class TimeLimits:
                 return self.reset
             case "submit":
                 return self.submit
-            case "advance" | "schedule":
+            case "advance" | "schedule" | "attempt":
                 return self.advance
             case "stop":
                 return self.stop

@@ -30,7 +30,7 @@ def _table(heads: tuple[Text, ...], rows: Iterable[tuple[Text, ...]]) -> Text:
 
 def _time_limits() -> Text:
     limits = {each.name: getattr(DEFAULT_TIME_LIMITS, each.name) for each in fields(TimeLimits)}
-    shown = {"others": "any other", "advance": "`advance`, `schedule`"}
+    shown = {"others": "any other", "advance": "`advance`, `schedule`, `attempt`"}
     rows = [(shown.get(name, f"`{name}`"), f"{seconds:g}") for name, seconds in limits.items()]
     return _table(("verb", "seconds"), rows)
 

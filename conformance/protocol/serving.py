@@ -170,6 +170,11 @@ def _schedule(implementation: Implementation, arguments: Fields) -> Written:
     }
 
 
+def _attempt(implementation: Implementation, arguments: Fields) -> Written:
+    labels = arguments.take("labels", lambda value, place: read_list(value, place, read_label))
+    return {"taken": implementation.attempt(labels)}
+
+
 Handler = Callable[[Implementation, Fields], Written]
 
 VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
@@ -185,6 +190,7 @@ VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
     "state": (_state, ()),
     "dump": (_dump, ()),
     "schedule": (_schedule, ("labels",)),
+    "attempt": (_attempt, ("labels",)),
 }
 """What answers each verb, and the fields of its arguments, which are checked before anything is done."""
 

@@ -321,3 +321,15 @@ class StdioImplementation:
         self._time = None
         arguments = {"labels": [write_label(label) for label in labels]}
         return self._request("schedule", arguments, read, self._listed(Capability.SCHEDULE))
+
+    def attempt(self, labels: Sequence[Label]) -> Count | None:
+        def read(fields: Fields) -> Count | None:
+            taken = fields.take("taken", lambda value, place: read_optional(value, place, read_natural))
+            if taken is not None and taken >= len(labels):
+                raise WireError(f"attempt.taken: {taken}, but {len(labels)} transitions were given")
+            return taken
+
+        # Reason: as for `schedule`.
+        self._time = None
+        arguments = {"labels": [write_label(label) for label in labels]}
+        return self._request("attempt", arguments, read, self._listed(Capability.ATTEMPT))

@@ -173,6 +173,10 @@ class SpecificationImplementation:
             outputs.append(fired.outputs)
         return Scheduled(tuple(outputs), None)
 
+    def attempt(self, labels: Sequence[Label]) -> Count | None:
+        possible = (place for place, label in enumerate(labels) if self.schedule([label]).stopped_by is None)
+        return next(possible, None)
+
     def _tried(self, label: Label) -> Step | Text:
         """What a transition does, or why it cannot be taken."""
         try:

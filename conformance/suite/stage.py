@@ -28,6 +28,7 @@ from conformance.protocol.interface import (
     Accepted,
     Advanced,
     Answer,
+    Capability,
     Description,
     Implementation,
     Instance,
@@ -332,10 +333,16 @@ class Stage:
 
     def takes_nothing_impossible(self, turn: Count) -> None:
         """Tells the implementation to take what cannot be taken now, of other rules each turn; it takes nothing."""
-        judge, labels = self._replay, self._replay.impossible(turn)
-        for label in labels:
-            judge.left(label, self._implementation.schedule([label]))
+        labels = self._replay.impossible(turn)
+        self._replay.attempted(labels, self._first_taken(labels))
         self._note("the scenario", f"asks for {len(labels)} transitions that cannot be taken: none is")
+
+    def _first_taken(self, labels: Sequence[Label]) -> Count | None:
+        """The place of the first of these transitions that the implementation takes; None if it takes none."""
+        if Capability.ATTEMPT in self._description.capabilities:
+            return self._implementation.attempt(labels)
+        each = (self._implementation.schedule([label]) for label in labels)
+        return next((place for place, seen in enumerate(each) if seen.stopped_by is None), None)
 
     @property
     def _replay(self) -> Replay:

@@ -57,6 +57,15 @@ def test_who_takes_a_transition_that_cannot_be_taken_fails(rule: Text) -> None:
     assert last.why.endswith("it did")
 
 
+def test_who_does_not_offer_to_attempt_is_asked_one_by_one() -> None:
+    """And told the same."""
+    each, together = TakesTheImpossible("raw_rand"), TakesTheImpossible("raw_rand")
+    each.capabilities -= {Capability.ATTEMPT}
+    first, second = told(each)[-1], told(together)[-1]
+    assert first.verdict == second.verdict
+    assert first.id == second.id
+
+
 @pytest.mark.deep
 @pytest.mark.parametrize("rule", sorted(set(RULES) - OUTSIDE))
 def test_of_every_rule_something_impossible_is_asked_for(rule: Text) -> None:

@@ -184,6 +184,8 @@ MALFORMED: dict[str, tuple[bytes, int | None, str]] = {
     "rounds that are negative": (frame("advance", {**ADVANCE, "rounds": -1}), 7, "arguments.rounds"),
     "rounds that are a fraction": (frame("advance", {**ADVANCE, "rounds": 0.5}), 7, "arguments.rounds"),
     "labels that are an object": (frame("schedule", {"labels": {}}), 7, "arguments.labels"),
+    "an attempt without labels": (frame("attempt", {}), 7, "arguments.labels"),
+    "an attempt of a label that is a text": (frame("attempt", {"labels": ["x"]}), 7, "arguments.labels[0]"),
     "a label that is a text": (frame("schedule", {"labels": ["x"]}), 7, "arguments.labels[0]"),
     "a label without choices": (frame("schedule", {"labels": [{"rule": "x"}]}), 7, "arguments.labels[0].choices"),
     "a label of a number": (label(rule=1), 7, "arguments.labels[0].rule"),

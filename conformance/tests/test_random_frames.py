@@ -201,6 +201,15 @@ FRAMES: list[tuple[str, dict[str, Any]]] = [
     ("explain", {}),
     ("state", {}),
     (
+        "attempt",
+        {
+            "labels": [
+                {"rule": "request_rejection", "choices": {"request_id": "0x" + "00" * 32, "code": 1}},
+                {"rule": "system_time_progress", "choices": {"time": "1750000000000000002"}},
+            ]
+        },
+    ),
+    (
         "schedule",
         {
             "labels": [

@@ -115,7 +115,7 @@ def test_a_process_that_is_silent_is_killed() -> None:
 
 EXPLAINING = DESCRIPTION | {
     "profiles": ["production"],
-    "capabilities": ["explain", "state", "schedule"],
+    "capabilities": ["explain", "state", "schedule", "attempt"],
     "instance": "deterministic",
 }
 INSTANCE = {"subnet_id": "0x01", "root_key": "0x", "system_time": 5}
@@ -194,6 +194,12 @@ BREAKING: dict[str, tuple[list[object], Callable[[StdioImplementation], object],
         [{"taken": 1, "outputs": [[]], "stopped_by": "enough"}],
         lambda one: one.schedule([LABEL]),
         "schedule.stopped_by: 1 of 1 transitions were taken",
+    ),
+    "attempt is listed and not there": ([UNSUPPORTED], lambda one: one.attempt([]), "its capabilities list 'attempt'"),
+    "a transition that was not given": (
+        [{"taken": 1}],
+        lambda one: one.attempt([LABEL]),
+        "attempt.taken: 1, but 1 transitions were given",
     ),
     "a status that is none": (
         [{"status": "lost"}],

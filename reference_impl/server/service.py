@@ -112,7 +112,7 @@ class Service:
             version=own_version,
             interface_specification=INTERFACE_SPECIFICATION,
             profiles=tuple(sorted(self._profiles)),
-            capabilities=("dump", "explain", "schedule", "state"),
+            capabilities=("attempt", "dump", "explain", "schedule", "state"),
         )
 
     def reset(self, configuration: Configuration) -> Identity:
@@ -182,3 +182,10 @@ class Service:
                 return Scheduled(tuple(outputs), outcome.because)
             outputs.append(self.engine.last_shown)
         return Scheduled(tuple(outputs), None)
+
+    def attempt(self, labels: Sequence[Label]) -> Count | None:
+        """Takes the first of these transitions that can be taken: its place; None if none can."""
+        for place, label in enumerate(labels):
+            if not isinstance(self.engine.take(label), NotTaken):
+                return place
+        return None

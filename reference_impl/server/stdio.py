@@ -125,6 +125,10 @@ def _schedule(service: Service, arguments: dict[str, Any]) -> Json:
     }
 
 
+def _attempt(service: Service, arguments: dict[str, Any]) -> Json:
+    return {"taken": service.attempt(arguments["labels"])}
+
+
 _Verb = tuple[Callable[[Service, dict[str, Any]], Json], Mapping[str, Reader[Any]]]
 
 VERBS: Final[dict[str, _Verb]] = {
@@ -158,6 +162,7 @@ VERBS: Final[dict[str, _Verb]] = {
     "state": (_state, {}),
     "dump": (_dump, {}),
     "schedule": (_schedule, {"labels": wire.list_of(wire.label_of)}),
+    "attempt": (_attempt, {"labels": wire.list_of(wire.label_of)}),
 }
 """Each verb: what it does, and how its arguments are read."""
 

@@ -65,7 +65,7 @@ def test_the_handshake_says_what_this_is():
     assert description["interface_specification"] == "0.66.0"
     assert description["instance"] == "deterministic"
     assert "production" in description["profiles"]
-    assert set(description["capabilities"]) == {"dump", "explain", "schedule", "state"}
+    assert set(description["capabilities"]) == {"attempt", "dump", "explain", "schedule", "state"}
 
 
 def test_another_version_of_the_protocol_is_not_supported():
@@ -111,6 +111,16 @@ def test_explained_labels_replay_as_a_schedule_to_the_same_state(wire):
     assert scheduled["stopped_by"] is None
     assert scheduled["outputs"] == [label["outputs"] for label in labels]
     assert wire.ask("state") == digest
+
+
+def test_of_attempted_labels_the_first_that_can_be_taken_is(wire):
+    """And none after it."""
+    impossible = {"rule": "request_rejection", "choices": {"request_id": f"0x{'00' * 32}", "code": 1}}
+    times = [{"rule": "system_time_progress", "choices": {"time": str(START + later)}} for later in (1, 2)]
+    assert wire.ask("attempt", labels=[impossible]) == {"taken": None}
+    assert wire.ask("attempt", labels=[impossible, *times]) == {"taken": 1}
+    (claimed,) = wire.ask("explain")["labels"]
+    assert claimed["choices"] == times[0]["choices"]
 
 
 def test_a_schedule_ends_at_the_first_label_that_cannot_be_taken(wire):
