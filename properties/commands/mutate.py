@@ -19,7 +19,7 @@ from conformance.suite.loading import all_scenarios, selected
 from properties.mutation.judging import Judging
 from properties.mutation.measuring import Measurement, judge_digest, measured_and_kept, replay_seconds
 from properties.mutation.mutants import AREAS, Mutant, drawn
-from properties.mutation.patching import compile_in_one_thread, live_functions
+from properties.mutation.patching import live_functions, prepare_to_compile
 from properties.mutation.results import (
     RESULTS,
     Answer,
@@ -126,7 +126,7 @@ def _positive(text: str) -> int:
 def _results(mutants: Sequence[Mutant], known: dict[Text, Result], given: argparse.Namespace) -> list[Result]:
     """The results of mutants: those that hold as they are known, the others found now."""
     workers = given.workers or len(os.sched_getaffinity(0))
-    compile_in_one_thread()
+    prepare_to_compile()
     judge, scenarios = judge_digest(), selected(all_scenarios(), given.only)
     if not scenarios:
         raise FileError(f"no scenario matches {given.only!r}")

@@ -2,6 +2,7 @@
 
 import functools
 import gc
+import hashlib
 import os
 import sys
 from collections import Counter
@@ -45,6 +46,8 @@ def apply(mutant: Mutant, live: LiveFunctions, *, loads_anew: bool) -> None:
     """From now on the mutant runs. `loads_anew`: modules of canisters that were rewritten before are forgotten."""
     for function, code in replacements(mutant, live):
         function.__code__ = code
+    if ROOT / mutant.path == Path(wasmtime_engine.__file__):
+        _compiled.clear()
     forget(loads_anew=loads_anew)
 
 
@@ -106,9 +109,9 @@ def forget(*, loads_anew: bool) -> None:
         modules._cache.clear()
 
 
-def compile_in_one_thread() -> None:
+def prepare_to_compile() -> None:
     """
-    The engine compiles in the thread that asks, since a forked process has no other threads.
+    The engine compiles in the thread that asks, since a forked process has no other, and the same code only once.
 
     Must be called before the engine is first used.
     """
@@ -121,3 +124,17 @@ def compile_in_one_thread() -> None:
 
     if right.__name__ != configured.__name__:
         wasmtime_engine._config = configured
+        for place in (wasmtime_engine, kept_modules):
+            vars(place)["compile_module"] = _compiled_once
+
+
+_compiled: dict[tuple[bytes, bool], wasmtime.Module] = {}
+_compile = wasmtime_engine.compile_module
+
+
+def _compiled_once(binary: bytes, is_hard: bool) -> wasmtime.Module:
+    """What the engine makes of a rewritten module. A mutant that rewrites it in another way has it compiled anew."""
+    key = (hashlib.sha256(binary).digest(), is_hard)
+    if key not in _compiled:
+        _compiled[key] = _compile(binary, is_hard)
+    return _compiled[key]

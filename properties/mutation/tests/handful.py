@@ -7,7 +7,7 @@ from conformance.suite.loading import all_scenarios
 from properties.mutation.judging import Judging
 from properties.mutation.measuring import measured
 from properties.mutation.mutants import ROOT, Mutant, mutants_of
-from properties.mutation.patching import compile_in_one_thread, live_functions
+from properties.mutation.patching import live_functions, prepare_to_compile
 from properties.mutation.results import holds, result_of
 
 
@@ -24,7 +24,7 @@ def named(path: str, function: str, operator: str, new_line: str) -> Mutant:
 def main(given: str) -> None:
     """Of each mutant: who catches it, how many scenarios ran it, whether its result holds with the other scenarios."""
     wanted = json.loads(given)
-    compile_in_one_thread()
+    prepare_to_compile()
     known = {each.id: each for each in all_scenarios()}
     scenarios, others = ([known[each] for each in wanted[name]] for name in ("scenarios", "other_scenarios"))
     measurement, other_measurement = measured(scenarios), measured(others)

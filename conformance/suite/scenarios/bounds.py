@@ -1,0 +1,157 @@
+"""
+Functions of the System API at their bounds: the last argument that is allowed, and the first one that is not.
+
+Every row is a call of its own, so what functions read was written by an earlier execution. A failure names the row.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from conformance.canisters import ic0
+from conformance.canisters.expressions import Action
+from conformance.canisters.scripted import RELAY_REPLY, bytes_of_u32, bytes_of_u64, call, ignore, program, reply
+from conformance.judging.patterns import replies_with
+from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.calls import amount
+from conformance.suite.scenarios.cells import cell
+from conformance.suite.scenarios.one_call import u64
+from conformance.suite.scenarios.preparations import scripted
+from conformance.suite.scenarios.traps import TRAPPED
+from conformance.suite.stage import Stage
+from spec.values.identifiers import CanisterId, Text
+from spec.values.quantities import WASM_PAGE
+
+PAGES_OF_32_BITS: Final = 2**16
+"""So many pages of stable memory are 4 GiB."""
+
+Row = tuple[Text, Action, Action]
+"""What is done, in a way that is allowed, and in one that is not."""
+
+
+def at_bounds(stage: Stage, canister: CanisterId, rows: Sequence[Row]) -> None:
+    """An update call for each way: the first returns, the second traps."""
+    for words, inside, beyond in rows:
+        with cell(words):
+            stage.expect(stage.call(canister, program(inside, reply(b"done"))), replies_with(b"done"))
+        with cell(f"{words}, and more"):
+            stage.expect(stage.call(canister, program(beyond, reply(b"done"))), TRAPPED)
+
+
+@scenario(
+    "Stable memory is read and written up to its end, whichever functions do it",
+    covers=("api.stable-read", "api.stable-write", "api.stable64-read", "api.stable64-write", "error.trapped"),
+)
+def end_of_stable_memory(stage: Stage) -> None:
+    # Given
+    canister, end = scripted(stage), 2 * WASM_PAGE
+    growing = program(ignore(ic0.stable64_grow(2)), ic0.stable64_write(end - 2, b"ab"), reply(b"done"))
+    stage.expect(stage.call(canister, growing), replies_with(b"done"))
+    # Then
+    at_bounds(
+        stage,
+        canister,
+        [
+            (
+                "32 bits, the last byte is read",
+                ignore(ic0.stable_read(end - 1, 1)),
+                ignore(ic0.stable_read(end - 1, 2)),
+            ),
+            (
+                "32 bits, nothing is read at the end",
+                ignore(ic0.stable_read(end, 0)),
+                ignore(ic0.stable_read(end + 1, 0)),
+            ),
+            ("32 bits, the last byte is written", ic0.stable_write(end - 1, b"c"), ic0.stable_write(end - 1, b"cd")),
+            ("32 bits, nothing is written at the end", ic0.stable_write(end, b""), ic0.stable_write(end + 1, b"")),
+            ("the last byte is read", ignore(ic0.stable64_read(end - 1, 1)), ignore(ic0.stable64_read(end - 1, 2))),
+            ("nothing is read at the end", ignore(ic0.stable64_read(end, 0)), ignore(ic0.stable64_read(end + 1, 0))),
+            ("the last byte is written", ic0.stable64_write(end - 1, b"e"), ic0.stable64_write(end - 1, b"ef")),
+            ("nothing is written at the end", ic0.stable64_write(end, b""), ic0.stable64_write(end + 1, b"")),
+            ("all is read", ignore(ic0.stable_read(0, end)), ignore(ic0.stable_read(0, end + 1))),
+        ],
+    )
+    for read in (ic0.stable_read, ic0.stable64_read):
+        stage.expect(stage.call(canister, program(reply(read(end - 3, 3)))), replies_with(b"\0ae"))
+    stage.balance(canister)
+
+
+@scenario(
+    "Beyond 4 GiB of stable memory every function with 32 bits traps, and those with 64 bits do not",
+    covers=("api.stable-size", "api.stable-grow", "api.stable-read", "api.stable-write", "error.trapped"),
+)
+def beyond_32_bits(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    grow = ic0.stable64_grow(PAGES_OF_32_BITS + 1)
+    inside = ic0.stable64_grow(PAGES_OF_32_BITS)
+    # Then
+    for words, act in (
+        ("stable_size", ignore(ic0.stable_size())),
+        ("stable_grow by nothing", ignore(ic0.stable_grow(0))),
+        ("stable_read", ignore(ic0.stable_read(0, 1))),
+        ("stable_read of nothing", ignore(ic0.stable_read(0, 0))),
+        ("stable_write", ic0.stable_write(0, b"x")),
+    ):
+        with cell(f"{words} at 4 GiB"):
+            stage.expect(stage.query(canister, program(ignore(inside), act, reply(b"done"))), replies_with(b"done"))
+        with cell(f"{words} beyond 4 GiB"):
+            stage.expect(stage.call(canister, program(ignore(grow), act, reply())), TRAPPED)
+            stage.expect(stage.query(canister, program(ignore(grow), act, reply())), TRAPPED)
+    growths = ((PAGES_OF_32_BITS - 1, 1, PAGES_OF_32_BITS - 1), (PAGES_OF_32_BITS - 1, 2, 2**32 - 1))
+    for pages, more, told in growths:
+        with cell(f"stable_grow from {pages} pages by {more}"):
+            growing = program(ignore(ic0.stable64_grow(pages)), reply(bytes_of_u32(ic0.stable_grow(more))))
+            stage.expect(stage.query(canister, growing), replies_with(told.to_bytes(4, "little")))
+
+
+@scenario(
+    "There are the performance counters 0 and 1, and no others",
+    covers=("api.performance-counter", "error.trapped"),
+)
+def counters(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    # Then
+    at_bounds(
+        stage,
+        canister,
+        [
+            ("the second counter", ignore(ic0.performance_counter(1)), ignore(ic0.performance_counter(2))),
+            ("the first counter", ignore(ic0.performance_counter(0)), ignore(ic0.performance_counter(2**32 - 1))),
+        ],
+    )
+
+
+@scenario(
+    "Cycles that come with a call or back from it are told in 64 bits up to 2^64 - 1; beyond, the function traps",
+    covers=(
+        "api.msg-cycles-refunded",
+        "api.msg-cycles-refunded128",
+        "api.msg-cycles-available",
+        "api.msg-cycles-available128",
+        "error.trapped",
+    ),
+)
+def amounts_of_64_bits(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage, cycles=2**70), scripted(stage)
+    refunded = program(reply(bytes_of_u64(ic0.msg_cycles_refunded())))
+    available = program(reply(bytes_of_u64(ic0.msg_cycles_available())))
+    most = 2**64 - 1
+    # When
+    told_most = stage.call(caller, program(call(callee, "update", program(reply()), cycles=most, on_reply=refunded)))
+    told_more = stage.call(
+        caller, program(call(callee, "update", program(reply()), cycles=most + 1, on_reply=refunded))
+    )
+    brought_most = stage.call(caller, program(call(callee, "update", available, cycles=most, on_reply=RELAY_REPLY)))
+    relay_refund = program(reply(ic0.msg_cycles_refunded128()))
+    brought_more = stage.call(
+        caller,
+        program(call(callee, "update", available, cycles=most + 1, on_reply=RELAY_REPLY, on_reject=relay_refund)),
+    )
+    # Then
+    stage.expect(told_most, replies_with(u64(most)))
+    stage.expect(told_more, TRAPPED)
+    stage.expect(brought_most, replies_with(u64(most)))
+    stage.expect(brought_more, replies_with(amount(most + 1)))
+    stage.balance(caller)
