@@ -1,13 +1,14 @@
 """
 The official test scripts of WebAssembly on the reference implementation: each module is rewritten as a canister's is.
 
-A canister imports functions alone, so modules that import memories, tables or globals are skipped, as are those with
-instructions that canisters may not use. Instances of one script call each other; each counts its instructions.
+A canister imports functions alone, so modules that import memories, tables or globals are skipped. Instructions that
+change tables, which canisters may not use, are rewritten for the scripts as all others are. Instances of one script
+call each other; each counts its instructions.
 """
 
 import ctypes
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NoReturn
 
 import wasmtime
 from attrs import define, field
@@ -15,7 +16,7 @@ from wasmtime import _ffi as ffi
 
 from reference_impl.wasm.instances.wasmtime_engine import CounterCell, GlobalCell, accepting_engine, engine
 from reference_impl.wasm.layout.encoding import Malformed as Refused
-from reference_impl.wasm.layout.parsed_module import VALUE_SIZES, ParsedModule, parse
+from reference_impl.wasm.layout.parsed_module import I32, I64, VALUE_SIZES, ParsedModule, parse
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
 from reference_impl.wasm.rewriting.instrument import (
     COUNTER,
@@ -48,6 +49,10 @@ SLOT: Final = 16
 """Bytes between parameters, and between results."""
 
 EXHAUSTED_STACK: Final = "call stack exhausted"
+EXTERNREF: Final = 0x6F
+NUMBERS: Final = frozenset({I32, I64})
+"""The kinds of values that stand beside references from outside."""
+
 TRAPS: Final = {
     0: EXHAUSTED_STACK,
     1: "out of bounds memory access",
@@ -177,10 +182,13 @@ class RewrittenScript:
     def instance(self, valid: ValidModule, find: Find) -> ScriptInstance:
         """An instance; the start function is not run."""
         try:
-            parsed = parse(valid.binary)
+            parsed = parse(valid.binary, keeps_elements=True)
             check_sizes(parsed, self.limits)
             bounds = Bounds(
-                most_pages(parsed, self.limits), self.limits.function_instructions, self.limits.function_complexity
+                most_pages(parsed, self.limits),
+                self.limits.function_instructions,
+                self.limits.function_complexity,
+                admits_table_changes=True,
             )
             module = wasmtime.Module(engine(), instrument(parsed, bounds).binary)
         except Refused as refused:
@@ -226,6 +234,8 @@ class RewrittenScript:
         """Calls a function with bit patterns, which may be vectors. Raises `Trap`."""
         for one in self.instances:
             one.prepare()
+        if EXTERNREF in parameters + results:
+            return self._run_with_references(function, parameters, arguments, results)
         slots = bytearray(SLOT * max(len(parameters), len(results), 1))
         for place, (kind, argument) in enumerate(zip(parameters, arguments, strict=True)):
             slots[SLOT * place : SLOT * place + SLOT] = _to_slot(kind, argument)
@@ -234,6 +244,27 @@ class RewrittenScript:
             self._trap(code)
         return [
             _from_slot(kind, bytes(slots[SLOT * place : SLOT * place + SLOT])) for place, kind in enumerate(results)
+        ]
+
+    def _run_with_references(
+        self, function: wasmtime.Func, parameters: bytes, arguments: Sequence[int], results: bytes
+    ) -> list[int]:
+        """The same for functions that take or give references from outside, which stand for their numbers."""
+        if not (NUMBERS | {EXTERNREF}).issuperset(parameters + results):
+            raise Skipped("references from outside beside other than integers are not there")
+        given = [
+            (None if argument == NULL else argument) if kind == EXTERNREF else argument
+            for kind, argument in zip(parameters, arguments, strict=True)
+        ]
+        try:
+            answer = function(self.store, *given)
+        except wasmtime.Trap as trap:
+            code = trap.trap_code
+            self._trap(-1 if code is None else code.value)
+        answers = [] if not results else [answer] if len(results) == 1 else answer
+        return [
+            (NULL if one is None else one) if kind == EXTERNREF else one & ((1 << 8 * VALUE_SIZES[kind]) - 1)
+            for kind, one in zip(results, answers, strict=True)
         ]
 
     def _call(self, function: wasmtime.Func, slots: bytearray) -> int | None:
@@ -256,7 +287,7 @@ class RewrittenScript:
         ffi.wasm_trap_delete(trap)
         return code.value
 
-    def _trap(self, code: int) -> None:
+    def _trap(self, code: int) -> NoReturn:
         if any(one.has_nested_too_deep() for one in self.instances):
             raise Trap(EXHAUSTED_STACK)
         if any(one.has_run_out() for one in self.instances):

@@ -241,7 +241,10 @@ def execute_pending(instance: SubnetInstance, given: Choices | None, left: Left 
         refused_growths=() if given is None else given.refused_growths,
         trapping_growths=() if given is None else given.trapping_growths,
     )
-    if given is None:
+    if given is None and 0 < plan.wasm_memory_limit < heap_size(code.wasm_state):
+        # Production runs no update on such a heap, so there is nothing to refuse or to log.
+        outcome, choices = plan.run(code, environment), Choices(keeps_logs=False)
+    elif given is None:
         room = Capacities(instance) if left is None else left
         outcome, choices = run_in_room(
             instance, room, canister, environment, plan.is_callback, partial(plan.run, code), OUTSIDE

@@ -13,6 +13,7 @@ from spec.machine import canonical_label, choices_of, defaults_of
 from spec.production.executions import (
     calls_refused,
     growths_refused,
+    keeps_logs,
     records_as_given,
     records_of_system,
     rounds_deadlines,
@@ -152,7 +153,7 @@ POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
         "trapping_growths": Policy(ENDS_AT_GROWTHS, not_predicted),
         "deadlines_in_seconds": Policy("rounds deadlines down to seconds:", rounds_deadlines),
         "system_records": Policy("writes to the log", records_of_system),
-        "keeps_logs": Policy("keeps the logs of a failure:", by_default("message_execution", "keeps_logs")),
+        "keeps_logs": Policy("keeps the logs of a failure:", keeps_logs),
     },
     "drop_expired_message": {"refunds_cycles": Policy("gives late cycles back:", refunds_late_cycles)},
     "install_code": NOT_GRANTED,

@@ -10,6 +10,7 @@ from spec.production.capacities.refusals import Numbers
 from spec.production.capacities.room import Room
 from spec.profile import Limits
 from spec.rules.messages.outcomes import outcome_of
+from spec.rules.messages.settlement import exceeds_memory_limit
 from spec.state.canister import Code
 from spec.state.label import Label
 from spec.state.message import FuncMessage
@@ -70,6 +71,8 @@ def execution_label(state: State, message_id: MessageId, room: Room | None = Non
     """The label with which production executes a function, with the room that is left on its core."""
     message = state.messages[message_id]
     assert isinstance(message, FuncMessage)
+    if never_runs(state, message):
+        return canonical_label(Label("message_execution", {"message_id": message_id, "keeps_logs": False}))
     outcome = outcome_with(state, message, (), ())
     calls: Numbers = ()
     growths: Numbers = ()
@@ -98,6 +101,23 @@ def rounds_deadlines(state: State, choices: Choices) -> bool | None:
     return True if outcome is not None and waits_with_bound(outcome) else None
 
 
+def never_runs(state: State, message: FuncMessage) -> bool:
+    """
+    Production runs no update if the heap is beyond its limit already; so nothing of it is logged.
+
+    Source: dfinity/ic, rs/execution_environment/src/execution/call_or_task.rs, `CallOrTaskHelper::new`.
+    """
+    canister = state.canisters[message.receiver]
+    assert isinstance(canister.code, Code), "what has no code executes nothing"
+    return exceeds_memory_limit(state.profile, canister, message, canister.code.wasm_state.wasm_memory.size)
+
+
+def keeps_logs(state: State, choices: Choices) -> bool | None:
+    """What a failed execution wrote is kept, unless it never ran."""
+    message = executed_message(state, choices)
+    return None if message is None else not never_runs(state, message)
+
+
 def waits_with_bound(outcome: Outcome) -> bool:
     """The execution made a call that has a deadline."""
     return isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)
@@ -105,9 +125,11 @@ def waits_with_bound(outcome: Outcome) -> bool:
 
 def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...] | None:
     """What production writes to the log by itself; whatever follows a record as names of functions is not known."""
-    outcome = executed_outcome(state, choices)
-    if outcome is None:
+    message, outcome = executed_message(state, choices), executed_outcome(state, choices)
+    if message is None or outcome is None:
         return None
+    if never_runs(state, message):
+        return ()
     return records_as_given(state.profile.limits, outcome.logs, choices["system_records"])
 
 

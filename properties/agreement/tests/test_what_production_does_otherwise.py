@@ -4,11 +4,19 @@ import pytest
 import wasmtime
 from attrs import evolve
 
-from properties.agreement.stage import Stage
+from properties.agreement.stage import ALICE, Stage
+from properties.agreement.tests.books import take
 from spec import fees
 from spec.profile import load_profile
 from spec.state.request import Rejected, Replied
-from spec.values.management import SettingsArguments, UpdateSettingsArguments
+from spec.values.identifiers import MANAGEMENT_CANISTER
+from spec.values.management import (
+    InstallCodeArguments,
+    SettingsArguments,
+    UpdateSettingsArguments,
+    UpgradeMode,
+    encode_arguments,
+)
 from spec.values.rejects import RejectReason
 
 CALLS = bytes(
@@ -21,6 +29,7 @@ CALLS = bytes(
       (import "ic0" "msg_reply_data_append" (func $append (param i32 i32)))
       (import "ic0" "msg_reply" (func $reply))
       (import "ic0" "canister_self_copy" (func $self (param i32 i32 i32)))
+      (import "ic0" "debug_print" (func $print (param i32 i32)))
       (memory 1)
       (data (i32.const 0) "text") (data (i32.const 16) "done")
       (table funcref (elem $tells_size $grows $cleans $succeeds $traps))
@@ -37,6 +46,7 @@ CALLS = bytes(
         (call $on_cleanup (i32.const 2) (i32.const 0)))
       (func (export "canister_update text") (call $reject (i32.const 1000) (i32.const 10000)))
       (func (export "canister_update done") (call $reply))
+      (func (export "canister_update print") (call $print (i32.const 0) (i32.const 4)) (call $reply))
       (func (export "canister_update hear") (call $call (i32.const 0) (i32.const 0)) (drop (call $perform)))
       (func (export "canister_update two")
         (call $call (i32.const 16) (i32.const 4)) (drop (call $perform))
@@ -83,6 +93,73 @@ def test_no_cleanup_runs_after_a_callback_that_returns_and_may_not_commit() -> N
     assert isinstance(status, Rejected)
     assert status.reject.reason is RejectReason.RESERVATION_LIMIT_EXCEEDED
     assert stage.wasm_state(canister).wasm_memory.read(200, 1) == b"\0"
+
+
+def test_an_update_on_a_heap_beyond_its_limit_runs_and_fails_in_the_end() -> None:
+    """Production does not run it, keeps the fixed part of an execution alone, and logs nothing."""
+    stage = Stage()
+    canister = stage.installed(CALLS)
+    limit = SettingsArguments(wasm_memory_limit=65_536)
+    stage.manage("update_settings", UpdateSettingsArguments(canister, limit))
+    assert stage.canister(canister).settings.wasm_memory_limit == 65_536
+    stage.call(canister, "grow", b"")  # Its callback grows the heap, and is not bound by the limit.
+    before = stage.canister(canister).balance
+    status = stage.call(canister, "print", b"")
+    assert isinstance(status, Rejected)
+    assert status.reject.reason is RejectReason.MEMORY_LIMIT_EXCEEDED
+    assert before - stage.canister(canister).balance > stage.state.profile.fees.update_message_execution
+    assert [record.content for record in stage.canister(canister).logs] == [b"text"]
+
+
+def test_no_limit_below_the_size_of_the_heap_can_be_set() -> None:
+    """In production one can, and updates fail from then on."""
+    stage = Stage()
+    canister = stage.installed(CALLS)
+    limit = SettingsArguments(wasm_memory_limit=65_535)
+    status = stage.manage("update_settings", UpdateSettingsArguments(canister, limit))
+    assert isinstance(status, Rejected)
+    assert status.reject.reason is RejectReason.INVALID_SETTINGS
+    assert stage.call(canister, "done", b"") == Replied(b"")
+
+
+def test_a_callback_on_a_module_with_wider_addresses_fails_beyond_what_was_set_aside_for_it() -> None:
+    """What is set aside is fixed at the call; production keeps no more than that, and lets the callback succeed."""
+    profile = load_profile()
+    few = evolve(profile.limits, message_instructions=10_000_000, inter_canister_payload=1_000)
+    stage = Stage(evolve(profile, limits=few))
+    text = """(module
+      (import "ic0" "call_new" (func $new (param {0} {0} {0} {0} {0} {0} {0} {0})))
+      (import "ic0" "call_perform" (func $perform (result i32)))
+      (import "ic0" "msg_reply" (func $reply))
+      (import "ic0" "canister_self_copy" (func $self (param {0} {0} {0})))
+      (memory {0} 14) (data ({0}.const 16) "done")
+      (table funcref (elem $works))
+      (func $works (param {0}) (local i32)
+        (loop $again
+          (memory.fill ({0}.const 0) (i32.const 0) ({0}.const 900000))
+          (br_if $again (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 10))))
+        (call $reply))
+      (func (export "canister_update done") (call $reply))
+      (func (export "canister_update go")
+        (call $self ({0}.const 48) ({0}.const 0) ({0}.const 10))
+        (call $new ({0}.const 48) ({0}.const 10) ({0}.const 16) ({0}.const 4)
+          ({0}.const 0) ({0}.const 0) ({0}.const 0) ({0}.const 0))
+        (drop (call $perform))))"""
+    narrow, wide = (bytes(wasmtime.wat2wasm(text.format(width))) for width in ("i32", "i64"))
+    canister = stage.installed(narrow)
+    assert stage.call(canister, "go", b"") == Replied(b"")
+    request_id, _ = stage.lockstep.submit(ALICE, canister, "go", b"")
+    assert request_id is not None
+    take(stage, "initiate_call")
+    take(stage, "call_context_creation")
+    upgrade = encode_arguments(InstallCodeArguments(UpgradeMode(), canister, wide, b""))
+    assert stage.lockstep.submit(ALICE, MANAGEMENT_CANISTER, "install_code", upgrade)[1]
+    take(stage, "initiate_call")
+    take(stage, "upgrade_code")
+    stage.lockstep.settle()
+    status = stage.state.requests[request_id].status
+    assert isinstance(status, Rejected)
+    assert status.reject.reason is RejectReason.CANISTER_OUT_OF_CYCLES
 
 
 @pytest.mark.parametrize(("nodes", "size", "price", "production"), [(13, 68_536, 202, 202), (34, 70_000, 538, 541)])

@@ -107,6 +107,8 @@ class ParsedModule:
     """All parts of a module. Contents of sections that are taken over unchanged are kept as they are."""
 
     raw_sections: dict[int, bytes] = field(factory=dict)
+    keeps_elements: bool = False
+    """Segments that are not active keep their elements: the module may take some from them."""
     types: list[FunctionType] = field(factory=list)
     imports: list[Import] = field(factory=list)
     function_types: list[int] = field(factory=list)
@@ -144,12 +146,12 @@ class ParsedModule:
         return (index for index, one in enumerate(self.globals) if one.is_mutable or index in exported)
 
 
-def parse(module: bytes) -> ParsedModule:
+def parse(module: bytes, keeps_elements: bool = False) -> ParsedModule:
     """
     Takes a valid module apart. Raises `Malformed` for what WebAssembly allows and a canister module may not have:
     imports other than functions, and constants that are computed.
     """
-    parsed = ParsedModule()
+    parsed = ParsedModule(keeps_elements=keeps_elements)
     for section in sections(module):
         if section.section_id == CUSTOM:
             reader = Reader(section.content)
@@ -265,7 +267,8 @@ def _read_elements(parsed: ParsedModule, reader: Reader) -> None:
         read: Callable[[], int | None] = partial(_read_reference, reader) if has_expressions else reader.unsigned
         functions = {function for _ in range(length) if (function := read()) is not None}
         parsed.has_imports_in_table |= any(function < len(parsed.imports) for function in functions)
-        written = reader.content[start : reader.position] if is_active else _declared(functions)
+        is_whole = is_active or parsed.keeps_elements
+        written = reader.content[start : reader.position] if is_whole else _declared(functions)
         parsed.element_segments.append(ElementSegment(table, offset, length, written))
 
 

@@ -1,12 +1,14 @@
 """What production chooses about executions."""
 
 import pytest
+from attrs import evolve
 
 from spec.canister.outcome import SystemRecord, TrapCause
 from spec.machine import choices_of
 from spec.production.capacities.refusals import Before, call_without_room, open_calls
 from spec.production.capacities.room import Room
 from spec.production.choices import as_production, departure
+from spec.production.executions import execution_label
 from spec.profile import load_profile
 from spec.rules.tests.executing import running
 from spec.rules.tests.worlds import A, B, C, a_call, from_canister, performed, returns, traps
@@ -15,6 +17,7 @@ from spec.state.message import ResponseMessage
 from spec.state.origin import Deadline, Expired
 from spec.system_api.debugging import UNREADABLE
 from spec.values.containers import List
+from spec.values.memory import LinearMemory
 from spec.values.rejects import Reply
 
 MOST = 500
@@ -50,6 +53,27 @@ def test_violations_and_exceeded_limits_are_not_recorded():
     assert records(SystemRecord()) == ()
     both = records(SystemRecord(), SystemRecord(None, TrapCause.UNREACHABLE))
     assert both == (None, b"[TRAP]: unreachable")
+
+
+def with_heap(state, pages):
+    """The same with so large a heap of A."""
+    before = state.canisters[A]
+    grown = evolve(before.code.wasm_state, wasm_memory=LinearMemory().with_pages(pages, ()))
+    return evolve(state, canisters=state.canisters.set(A, evolve(before, code=evolve(before.code, wasm_state=grown))))
+
+
+@pytest.mark.checklist("unspec.fn.logs", "setting.wasm-memory-limit")
+def test_nothing_is_logged_of_an_update_on_a_heap_beyond_its_limit():
+    """Production does not run it, whatever it would have done."""
+    trap = SystemRecord(None, TrapCause.UNREACHABLE)
+    for outcome in (traps(logs=(b"one", trap)), returns(logs=(b"one",))):
+        for limit, runs in ((65_535, False), (65_536, True), (0, True)):
+            state = with_heap(running({"update go": outcome}, wasm_memory_limit=limit), 1)
+            choices = chosen(state, system_records=())
+            label = execution_label(state, state.messages.ids()[-1])
+            assert choices_of(label)["keeps_logs"] == choices["keeps_logs"] == runs
+            assert choices_of(label)["system_records"] == choices["system_records"]
+            assert runs or choices["system_records"] == ()
 
 
 @pytest.mark.checklist("unspec.fn.logs")

@@ -9,7 +9,8 @@ what went.
 from collections.abc import Callable
 from typing import Final
 
-from spec.tooling.wast.script_text import Group, Word
+from spec.tooling.wast.one_memory import OneMemory
+from spec.tooling.wast.script_text import Group, Word, groups
 
 Accepts = Callable[[str], bool]
 """The text of a module is accepted."""
@@ -51,6 +52,10 @@ class Fields:
     def is_accepted(self) -> bool:
         """The module as it is now is accepted."""
         return self._accepts(self.text())
+
+    def kept_functions(self) -> int:
+        """How many functions are as they were."""
+        return sum(self._now[index] == self._whole[index] for index in self._functions)
 
     def leave_out(self) -> bool:
         """Leaves out as little as the order of trying finds. False if what is refused is none of these parts."""
@@ -113,5 +118,12 @@ def stub(text: str, function: Group, kept: tuple[str, ...]) -> str:
 
 def without_features(text: str, module: Group, accepts: Accepts) -> str | None:
     """The text of a module without what is not accepted; None if nothing of it would be left or it lies elsewhere."""
+    most: Fields | None = None
+    for one in OneMemory(text, module).texts():
+        fields = Fields(one, next(groups(one)), accepts)
+        if fields.leave_out() and (most is None or fields.kept_functions() > most.kept_functions()):
+            most = fields
+    if most is not None and most.kept_functions() > 0:
+        return most.text()
     fields = Fields(text, module, accepts)
     return fields.text() if fields.leave_out() else None
