@@ -22,7 +22,8 @@ from spec.certification.certificate import (
     lookup,
     verify_certificate,
 )
-from spec.certification.hash_tree import Found
+from spec.certification.hash_tree import Found, is_well_formed
+from spec.certification.scope import certified_data_of
 from spec.state.state import State
 from spec.values.identifiers import Blob, CanisterId
 from spec.values.leb128 import from_groups
@@ -70,9 +71,9 @@ def is_valid(state: State, canister_id: CanisterId, content: Blob, latest: Nanos
         certificate = decode_certificate(content)
     except CertificateError:
         return False
-    certified = lookup((b"canister", canister_id, b"certified_data"), certificate)
     return (
-        certified == Found(state.canisters[canister_id].certified_data)
+        certified_data_of(certificate, canister_id) == state.canisters[canister_id].certified_data
+        and is_well_formed(certificate.tree)
         and has_come(certificate, latest)
         and verify_certificate(certificate, state.root_key, verify_bls_signature)
     )

@@ -10,7 +10,8 @@ from typing import Final
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
 from spec.certification.bls_signatures import SUITE
-from spec.certification.certificate import DER_PREFIX, Certificate, encode_certificate, signed_message
+from spec.certification.certificate import DER_PREFIX, Certificate, Delegation, encode_certificate, signed_message
+from spec.certification.hash_tree import HashTree
 from spec.reads.query import certified_data_tree
 from spec.state.canister import Code
 from spec.state.state import State
@@ -18,14 +19,23 @@ from spec.values.identifiers import Blob, CanisterId
 
 SECRET: Final = Scalar.from_be_bytes_mod_order(hashlib.sha256(b"the secret of the specification").digest())
 
-ROOT_KEY: Final[Blob] = DER_PREFIX + bytes((G2Point() * SECRET).to_compressed_bytes())
-"""The public key of the secret, in DER."""
-
 
 def certificate_of(state: State, canister_id: CanisterId) -> Blob | None:
     """The certificate that a query of the canister sees; None if there is no code that could see one."""
     if canister_id not in state.canisters or not isinstance(state.canisters[canister_id].code, Code):
         return None
-    tree = certified_data_tree(state, canister_id)
-    signature = G1Point.hash_to_curve(signed_message(tree), SUITE) * SECRET
-    return encode_certificate(Certificate(tree, bytes(signature.to_compressed_bytes())))
+    return encode_certificate(signed(certified_data_tree(state, canister_id)))
+
+
+def signed(tree: HashTree, secret: Scalar = SECRET, delegation: Delegation | None = None) -> Certificate:
+    """The certificate of a tree, signed with a secret."""
+    signature = G1Point.hash_to_curve(signed_message(tree), SUITE) * secret
+    return Certificate(tree, bytes(signature.to_compressed_bytes()), delegation)
+
+
+def public_key(secret: Scalar) -> Blob:
+    """The public key of a secret, in DER."""
+    return DER_PREFIX + bytes((G2Point() * secret).to_compressed_bytes())
+
+
+ROOT_KEY: Final[Blob] = public_key(SECRET)

@@ -7,6 +7,7 @@ Each is the specification with one thing changed, judged as a black box: right o
 from collections.abc import Sequence
 
 from attrs import evolve
+from py_arkworks_bls12381 import Scalar
 
 from conformance.protocol.interface import (
     Path,
@@ -18,12 +19,17 @@ from conformance.protocol.interface import (
     SeenReject,
     Values,
 )
-from conformance.served.certificates import certificate_of
+from conformance.served.certificates import certificate_of, public_key, signed
+from conformance.served.specification import SUBNET_ID
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
-from spec.certification.certificate import decode_certificate, encode_certificate
+from spec.certification.certificate import Delegation, decode_certificate, encode_certificate
+from spec.certification.hash_tree import Fork, hash_tree
+from spec.reads.query import certified_data_tree
+from spec.reads.state_tree import natural, shards
 from spec.state.canister import LogRecord
 from spec.state.label import Label
+from spec.state.network import CanisterRange
 from spec.state.request import Rejected as RejectedStatus
 from spec.state.state import State
 from spec.transition import Executed, Step
@@ -32,6 +38,8 @@ from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
 from spec.values.quantities import ByteCount
 from spec.values.rejects import RejectReason
+
+SECRET_OF_SUBNET = Scalar.from_be_bytes_mod_order(b"the secret of a subnet".rjust(32))
 
 # Queries and reads
 
@@ -302,6 +310,43 @@ class SignsNothing(BlackBox):
             return None
         certificate = decode_certificate(made)
         return encode_certificate(evolve(certificate, signature=certificate.signature[::-1]))
+
+
+class GivesDelegatedCertificates(BlackBox):
+    """The certificates are signed with a key of the subnet, to which the root key delegates."""
+
+    def ranges(self, canister_id: CanisterId) -> List[CanisterRange]:
+        """The ids of canisters for which that key may sign."""
+        return List.of(CanisterRange(CanisterId(Principal(b"")), CanisterId(Principal(b"\xff" * 29))))
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        if certificate_of(self.current, canister_id) is None:
+            return None
+        told = {
+            b"subnet": {SUBNET_ID: {b"public_key": public_key(SECRET_OF_SUBNET)}},
+            b"canister_ranges": {SUBNET_ID: shards(self.ranges(canister_id))},
+            b"time": natural(self.current.system_time),
+        }
+        delegation = Delegation(SUBNET_ID, signed(hash_tree(told)))
+        tree = certified_data_tree(self.current, canister_id)
+        return encode_certificate(signed(tree, SECRET_OF_SUBNET, delegation))
+
+
+class CertifiesForOthers(GivesDelegatedCertificates):
+    """The key may sign for other canisters alone."""
+
+    def ranges(self, canister_id: CanisterId) -> List[CanisterRange]:
+        other = CanisterId(Principal(canister_id + b"\1"))
+        return List.of(CanisterRange(other, other))
+
+
+class CertifiesOutOfOrder(BlackBox):
+    """In the trees of the certificates the labels do not increase."""
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        content = certificate_of(self.current, canister_id)
+        tree = None if content is None else decode_certificate(content).tree
+        return encode_certificate(signed(Fork(tree.right, tree.left))) if isinstance(tree, Fork) else content
 
 
 class GivesNoCertificates(BlackBox):
