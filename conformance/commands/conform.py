@@ -29,6 +29,7 @@ from conformance.protocol.interface import (
     TimeLimits,
 )
 from conformance.protocol.quoting import shown
+from conformance.protocol.wire_log import WireLogError
 from conformance.reporting.expected import ExpectedFailures, ExpectedFailuresError, read_expected_failures
 from conformance.reporting.files import Files, OutputFileError, opened
 from conformance.reporting.machines import write_json, write_junit
@@ -133,6 +134,8 @@ def main(arguments: list[str]) -> int:
             return _judge(given, scenarios, expected, files)
     except (ExpectedFailuresError, OutputFileError) as problem:
         return _complain(str(problem))
+    except WireLogError as problem:
+        return _complain(f"--log: {problem}")
 
 
 def _complain(problem: str) -> int:

@@ -29,12 +29,17 @@ def nobody(direction: Direction, line: bytes) -> None:
     """Listens to nothing."""
 
 
+class WireLogError(Exception):
+    """What goes over the wire could not be written down; the message says why."""
+
+
 class WireLog:
     """
     A listener that writes lines to a file.
 
     Several processes may write to one file: each entry is appended at once. What was said before the first scenario, to
-    which it leads, is written when that begins.
+    which it leads, is written when that begins. After a line that cannot be written there are no others, and `check`
+    says so: whoever is judged has no part in it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -42,6 +47,13 @@ class WireLog:
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
         self._case: Text | None = None
         self._held: list[dict[Text, object]] = []
+        self._path = path
+        self._problem: OSError | None = None
+
+    def check(self) -> None:
+        """Raises `WireLogError` if something could not be written."""
+        if self._problem is not None:
+            raise WireLogError(f"{self._path}: {self._problem.strerror}")
 
     @property
     def case(self) -> Text | None:
@@ -69,7 +81,11 @@ class WireLog:
             self._write(entry)
 
     def _write(self, entry: dict[Text, object]) -> None:
-        os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
+        if self._problem is None:
+            try:
+                os.write(self._descriptor, json.dumps(entry).encode() + b"\n")
+            except OSError as problem:
+                self._problem = problem
 
     def close(self) -> None:
         """Ends the log."""

@@ -82,9 +82,15 @@ class Runner:
             raise
 
     def run(self, chosen: Scenario) -> Case:
-        """Runs one scenario."""
-        if self._log is not None:
-            self._log.case = chosen.id
+        """Runs one scenario. Raises `WireLogError` if what went over the wire could not be written down."""
+        if self._log is None:
+            return self._run(chosen)
+        self._log.case = chosen.id
+        case = self._run(chosen)
+        self._log.check()
+        return case
+
+    def _run(self, chosen: Scenario) -> Case:
         try:
             process, description = self._ready()
         except ImplementationError as problem:

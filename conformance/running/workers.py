@@ -22,6 +22,7 @@ from attrs import define, field
 from conformance.judging.verdicts import Inconclusive
 from conformance.protocol.interface import Description, ImplementationError
 from conformance.protocol.process import descendants, end_all_processes
+from conformance.protocol.wire_log import WireLogError
 from conformance.running.case import Case
 from conformance.running.processes import Runner, Target, nothing_known
 from conformance.suite.loading import all_scenarios
@@ -72,7 +73,7 @@ class Alone:
         return self._runner.describe()
 
     def run(self, scenarios: Sequence[Scenario]) -> Generator[Case, None, None]:
-        """The cases as they become known."""
+        """The cases as they become known. Raises `WireLogError`."""
         for chosen in scenarios:
             yield self._runner.run(chosen)
 
@@ -100,7 +101,7 @@ class Several:
         return first if isinstance(first, Description) else nothing_known(self._target)
 
     def run(self, scenarios: Sequence[Scenario]) -> Generator[Case, None, None]:
-        """The cases as they become known."""
+        """The cases as they become known. Raises `WireLogError`."""
         yield from _run_in(self._workers, scenarios, self._target)
 
     def end(self) -> None:
@@ -150,10 +151,10 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.connection.send(task)
 
-    def answer(self) -> "Description | ImplementationError | Case | None":
+    def answer(self) -> "Description | ImplementationError | Case | WireLogError | None":
         """What it hands back; None if it has ended."""
         try:
-            answer: Description | ImplementationError | Case = self.connection.recv()
+            answer: Description | ImplementationError | Case | WireLogError = self.connection.recv()
         except (EOFError, OSError):
             return None
         return answer
@@ -202,6 +203,8 @@ def _run_in(workers: list[_Worker], scenarios: Sequence[Scenario], target: Targe
             chosen, worker.scenario = worker.scenario, None
             assert chosen is not None
             case = worker.answer()
+            if isinstance(case, WireLogError):
+                raise case
             if not isinstance(case, Case):
                 case = _case_of_lost_worker(chosen, worker)
                 workers.remove(worker)
@@ -262,7 +265,7 @@ def _work(target: Target, connection: "Connection[Any, Any]", judge: int) -> Non
     try:
         while _judge_lives(connection, judge):
             task = connection.recv()
-            connection.send(_description_by(runner) if task == DESCRIBE else runner.run(scenarios[task]))
+            connection.send(_description_by(runner) if task == DESCRIBE else _case_by(runner, scenarios[task]))
     except (EOFError, OSError):
         # Reason: the judge has gone, and with it whoever wanted to know.
         pass
@@ -274,6 +277,13 @@ def _description_by(runner: Runner) -> Description | ImplementationError:
     try:
         return runner.describe()
     except ImplementationError as problem:
+        return problem
+
+
+def _case_by(runner: Runner, chosen: Scenario) -> Case | WireLogError:
+    try:
+        return runner.run(chosen)
+    except WireLogError as problem:
         return problem
 
 

@@ -286,6 +286,16 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_run(
     assert other.read_text() == "from an earlier run"
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_log_that_cannot_be_written_ends_the_run(workers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A device without space: nothing of that is held against the implementation."""
+    chosen = ["--workers", workers, "--only", "lifecycle/(new_canister|top_up)"]
+    assert command_conform.main([*chosen, "--implementation", SPECIFICATION, "--log", "/dev/full"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err == "icspec conform: --log: /dev/full: No space left on device\n"
+    assert "fail" not in printed.out
+
+
 @pytest.mark.parametrize("option", ["--json", "--junit", "--html"])
 def test_a_report_that_cannot_be_finished_is_told_in_one_line(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A device without space."""
