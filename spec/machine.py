@@ -35,7 +35,7 @@ from spec.values.identifiers import (
     SnapshotId,
     Text,
 )
-from spec.values.quantities import Nanoseconds
+from spec.values.quantities import Nanoseconds, Natural
 from spec.values.rejects import RejectCode
 from spec.values.remembering import RememberingLast
 
@@ -80,8 +80,8 @@ def step(state: State, label: Label) -> Step | NotEnabled | Unspecified:
     """
     What a label does in a state.
 
-    Raises `ValueError` for an unknown rule, for other variables than the rule has, and for a number that is no reject
-    code.
+    Raises `ValueError` for an unknown rule, for other variables than the rule has, for a number that is no reject code,
+    and for one that is negative or otherwise not of the type of its variable.
     """
     return RECENT.step(state, label)
 
@@ -130,6 +130,9 @@ def choices_of(label: Label) -> dict[str, Any]:
     for name in codes_among(rule.body):
         # A schedule may give reject codes as numbers.
         choices[name] = RejectCode(choices[name])
+    for name, kind in naturals_among(rule.body):
+        if not is_natural(choices[name], kind):
+            raise ValueError(f"{name} of {label.rule} is a number of {kind.unit}, not {choices[name]!r}")
     return choices
 
 
@@ -180,6 +183,22 @@ def defaults_of(body: Callable[..., Step]) -> Mapping[str, Any]:
 def codes_among(body: Callable[..., Step]) -> Sequence[str]:
     """The free variables that are reject codes."""
     return [name for name, kind in free_variables(body).items() if kind is RejectCode]
+
+
+@cache
+def naturals_among(body: Callable[..., Step]) -> Sequence[tuple[str, Natural]]:
+    """The free variables that are natural numbers, and of which kind each is. Proofs rely on it that they are."""
+    return [
+        (name, mark)
+        for name, kind in free_variables(body).items()
+        for mark in getattr(kind, "__metadata__", ())
+        if isinstance(mark, Natural)
+    ]
+
+
+def is_natural(value: object, kind: Natural) -> bool:
+    """The value is a number of this kind."""
+    return type(value) is int and kind.least <= value and (kind.most is None or value <= kind.most)
 
 
 def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None) -> Iterator[Label]:

@@ -12,6 +12,7 @@ from spec.machine import (
     enabled,
     free_variables,
     initial_state,
+    naturals_among,
     run,
     step,
     submission_label,
@@ -229,6 +230,20 @@ def test_a_reject_code_may_be_given_as_its_number():
     for none in (0, 7, "SYS_FATAL"):
         with pytest.raises(ValueError, match="is not a valid RejectCode"):
             step(state, Label("request_rejection", {"request_id": request_id, "code": none}))
+
+
+@pytest.mark.parametrize("wrong", [-1, True, 1.0, "1", None])
+def test_what_is_no_natural_number_is_refused_where_a_rule_has_one(wrong):
+    """Whatever the conditions of the rule are: proofs take it for one."""
+    state, refused = worlds()["a request"], 0
+    for name, rule in RULES.items():
+        for variable, _ in naturals_among(rule.body):
+            label = Label(name, dict.fromkeys(free_variables(rule.body), 1) | {"code": 2, variable: wrong})
+            choices = {each: value for each, value in label.arguments().items() if each in free_variables(rule.body)}
+            with pytest.raises(ValueError, match="is a number of"):
+                step(state, Label(name, choices))
+            refused += 1
+    assert refused == 12
 
 
 def test_a_schedule_runs_until_a_label_is_not_enabled():
