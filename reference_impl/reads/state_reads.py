@@ -6,11 +6,10 @@ from typing import Any
 import cbor2
 
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.ingress_history import KnownCall
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
-from spec.state.request import Done, Endpoint, Processing, Received, Rejected, Replied, RequestStatus
+from spec.state.request import Done, Endpoint, KnownRequest, Processing, Received, Rejected, Replied, RequestStatus
 from spec.values.identifiers import Blob, Principal, RequestId, self_authenticating_id
 
 Path = Sequence[Blob]
@@ -132,7 +131,7 @@ def status_name(status: RequestStatus) -> str:
     return names[type(status)]
 
 
-def request_leaves(known: KnownCall) -> dict[Blob, Blob]:
+def request_leaves(known: KnownRequest) -> dict[Blob, Blob]:
     """What is under the id of a request."""
     leaves = {b"status": status_name(known.status).encode()}
     match known.status:

@@ -3,24 +3,11 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from attrs import mutable
+from attrs import evolve
 
 from spec.state.request import KnownRequest, Received, Request, RequestStatus
 from spec.values.identifiers import Principal, RequestId, Text
 from spec.values.request_id import HashedValue, hash_of_map
-
-
-@mutable
-class KnownCall:
-    """A request that the engine knows."""
-
-    request: Request
-    effective_id: Principal
-    status: RequestStatus
-
-    def frozen(self) -> KnownRequest:
-        """The same as a value of the specification."""
-        return KnownRequest(self.request, self.status, self.effective_id)
 
 
 def request_id_of(request: Request, kind: Text = "call") -> RequestId:
@@ -48,31 +35,31 @@ class IngressHistory:
     """All requests that are known, and those that are not started yet in the order of their arrival."""
 
     def __init__(self) -> None:
-        self._calls: dict[RequestId, KnownCall] = {}
+        self._calls: dict[RequestId, KnownRequest] = {}
         self._received: OrderedDict[RequestId, None] = OrderedDict()
 
     def __contains__(self, request_id: RequestId) -> bool:
         return request_id in self._calls
 
-    def __getitem__(self, request_id: RequestId) -> KnownCall:
+    def __getitem__(self, request_id: RequestId) -> KnownRequest:
         return self._calls[request_id]
 
-    def get(self, request_id: RequestId) -> KnownCall | None:
+    def get(self, request_id: RequestId) -> KnownRequest | None:
         """The request with this id, if it is known."""
         return self._calls.get(request_id)
 
-    def items(self) -> Iterator[tuple[RequestId, KnownCall]]:
+    def items(self) -> Iterator[tuple[RequestId, KnownRequest]]:
         """Pairs of request id and request."""
         return iter(self._calls.items())
 
     def receive(self, request_id: RequestId, request: Request, effective_id: Principal) -> None:
         """A request comes in."""
-        self._calls[request_id] = KnownCall(request, effective_id, Received())
+        self._calls[request_id] = KnownRequest(request, Received(), effective_id)
         self._received[request_id] = None
 
     def change(self, request_id: RequestId, status: RequestStatus) -> None:
         """A request gets another status."""
-        self._calls[request_id].status = status
+        self._calls[request_id] = evolve(self._calls[request_id], status=status)
         self._received.pop(request_id, None)
 
     def forget(self, request_id: RequestId) -> None:

@@ -12,7 +12,7 @@ def abstract(instance: SubnetInstance) -> State:
         root_key=instance.root_key,
         system_time=instance.system_time,
         subnet=instance.subnet,
-        requests=Map.of((request_id, known.frozen()) for request_id, known in instance.ingress.items()),
+        requests=Map.of(instance.ingress.items()),
         canisters=Map.of((canister_id, canister.frozen()) for canister_id, canister in instance.canisters.items()),
         call_contexts=Map.of((one, instance.contexts[one].frozen()) for one in instance.contexts),
         messages=Queue(tuple(instance.messages.in_order()), instance.messages.next_id),

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from reference_impl.subnet.call_contexts import CallContexts, OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord, History, InstalledCode
-from reference_impl.subnet.ingress_history import IngressHistory, KnownCall
+from reference_impl.subnet.ingress_history import IngressHistory
 from reference_impl.subnet.observations import Recorder
 from reference_impl.subnet.queues import Inbox, MessageQueues
 from reference_impl.subnet.subnet_instance import SubnetInstance
@@ -26,7 +26,6 @@ CHANGING: Final = (
     Inbox,
     IngressHistory,
     InstalledCode,
-    KnownCall,
     MessageQueues,
     OpenContext,
     Recorder,
