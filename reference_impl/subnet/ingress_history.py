@@ -57,6 +57,12 @@ class IngressHistory:
         self._calls[request_id] = KnownRequest(request, Received(), effective_id)
         self._received[request_id] = None
 
+    def remember(self, request_id: RequestId, known: KnownCall) -> None:
+        """A request that came in before, as it was kept."""
+        self._calls[request_id] = known
+        if isinstance(known.status, Received):
+            self._received[request_id] = None
+
     def change(self, request_id: RequestId, status: RequestStatus) -> None:
         """A request gets another status."""
         self._calls[request_id] = evolve(self._calls[request_id], status=status)

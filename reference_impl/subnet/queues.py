@@ -6,7 +6,7 @@ position in the one order of all messages, so that the specification's single qu
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from spec.state.message import Between, CallMessage, FuncMessage, Message, ResponseMessage, Unordered
 from spec.state.origin import CallOrigin, Deadline, FromCanister, FromUser
@@ -132,6 +132,16 @@ class MessageQueues:
                 del inbox.by_sender[sender]
         if not inbox.turns:
             del self._inboxes[message.callee]
+
+    def refill(self, entries: Iterable[tuple[int, Message]], next_id: int, away: Iterable[int]) -> None:
+        """Messages as they were kept, in their order; no others may be here."""
+        assert not self._messages, "only what is empty is filled"
+        for message_id, message in entries:
+            self.next_id = message_id
+            self.append(message)
+        self.next_id = next_id
+        for message_id in away:
+            self.send_away(message_id)
 
     def remove(self, message_id: int) -> Message:
         """Takes a message out."""

@@ -17,13 +17,14 @@ class Charging:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._begun = engine.instance.system_time
         self._paid_until: dict[CanisterId, Nanoseconds] = {}
 
     def charge(self) -> None:
         """Every canister pays for the time that passed since it was created or paid."""
         now = self._engine.instance.system_time
         for canister_id, canister in list(self._engine.instance.canisters.items()):
-            since = self._paid_until.get(canister_id, canister.created_at)
+            since = self._paid_until.get(canister_id, max(canister.created_at, self._begun))
             seconds = (now - since) // NANOSECONDS_PER_SECOND
             if seconds >= LEAST_SECONDS:
                 self._paid_until[canister_id] = now

@@ -82,6 +82,8 @@ class Configuration:
     initial_time: Nanoseconds | None = None
     auto_progress: AutoProgress | None = None
     gateway: GatewayWish | None = None
+    may_be_incomplete: bool = False
+    """Subnets of a state directory may have been left at different times."""
 
 
 def configuration_of(body: Json) -> Configuration:
@@ -93,7 +95,8 @@ def configuration_of(body: Json) -> Configuration:
     if not planned and directory is None:
         raise Refused("SubnetConfigSet must contain at least one subnet")
     initial_time, auto_progress = _beginning(fields)
-    return Configuration(planned, directory, initial_time, auto_progress, _gateway(fields))
+    may_be_incomplete = fields.get("incomplete_state") == "Enabled"
+    return Configuration(planned, directory, initial_time, auto_progress, _gateway(fields), may_be_incomplete)
 
 
 def _refuse_features(fields: Fields) -> None:

@@ -24,7 +24,7 @@ from reference_impl.server.pocket_ic.simulation import Simulation, is_management
 from reference_impl.server.pocket_ic.subnets import PocketSubnet, default_subnet
 from reference_impl.subnet.network import SYSTEM
 from reference_impl.subnet.observations import NotTaken
-from spec.state.request import Rejected, Replied, Request
+from spec.state.request import Rejected, Replied, Request, SenderInfo
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, RequestId, Text, principal_to_text
 from spec.values.management import (
     InstallChunkedCodeArguments,
@@ -67,6 +67,7 @@ class Asked:
     method_name: MethodName
     argument: Blob
     effective: Effective
+    sender_info: SenderInfo | None = None
 
 
 @frozen
@@ -90,17 +91,24 @@ def effective_of(fields: Fields, name: Text = "effective_principal") -> Effectiv
 
 
 def asked_of(body: Json) -> Asked:
-    """The request in a body. What a canister signature says of the sender is not taken."""
+    """The request in a body."""
     fields = fields_of(body)
-    if fields.get("sender_info") is not None:
-        raise Refused("sender_info is not served: requests of the PocketIC interface bear no canister signature here.")
     return Asked(
         principal_of(fields, "sender", "sender principal"),
         CanisterId(principal_of(fields, "canister_id")),
         text_of(fields, "method"),
         blob_of(fields, "payload"),
         effective_of(fields),
+        _sender_info(fields),
     )
+
+
+def _sender_info(fields: Fields) -> SenderInfo | None:
+    """What a canister said of the sender, without its signature: the client is trusted with that too."""
+    if fields.get("sender_info") is None:
+        return None
+    told = fields_of(fields["sender_info"], "sender_info")
+    return SenderInfo(blob_of(told, "info"), principal_of(told, "signer", "signer"), b"")
 
 
 def routed(simulation: Simulation, asked: Asked) -> Routed:
@@ -188,6 +196,7 @@ def submit(simulation: Simulation, asked: Asked) -> Json:
             canister_id=asked.canister_id,
             method_name=asked.method_name,
             argument=asked.argument,
+            sender_info=asked.sender_info,
         ),
         where.effective_id,
     )
@@ -257,6 +266,7 @@ def query(simulation: Simulation, asked: Asked) -> Json:
         canister_id=asked.canister_id,
         method_name=asked.method_name,
         argument=asked.argument,
+        sender_info=asked.sender_info,
     )
     response = simulation.engine.query(made, where.effective_id)
     if isinstance(response, NotTaken):

@@ -13,7 +13,6 @@ from attrs import evolve
 
 from reference_impl.engine import Engine
 from reference_impl.server.pocket_ic.charging import Charging
-from reference_impl.server.pocket_ic.configuration import GENESIS
 from reference_impl.server.pocket_ic.fields import Json, Refused
 from reference_impl.server.pocket_ic.outside import OutcallsWait
 from reference_impl.server.pocket_ic.subnets import (
@@ -57,11 +56,10 @@ def profile_for(profile: Profile, subnets: Iterable[PocketSubnet]) -> Profile:
 class Simulation:
     """One instance. Everything here runs on the instance's own thread."""
 
-    def __init__(self, profile: Profile, subnets: Iterable[PocketSubnet], time: Nanoseconds | None = None) -> None:
-        """An instance without canisters; the first of its subnets is the root subnet."""
+    def __init__(self, profile: Profile, subnets: Iterable[PocketSubnet], begun: Nanoseconds) -> None:
+        """An instance without canisters, at this time; the first of its subnets is the root subnet."""
         self.subnets = list(subnets)
         root = self.subnets[0].hosted
-        begun = (GENESIS if time is None else time) + len(self.subnets)
         self.outside = OutcallsWait()
         self.engine = Engine(
             profile_for(profile, self.subnets),

@@ -29,6 +29,7 @@ def python():
 @pytest.mark.parametrize(
     ("file", "count"),
     [
+        ("tests/pocket_ic_test.py", 16),
         ("examples/counter_canister/counter_canister_test.py", 1),
         ("examples/ledger_canister/ledger_canister_test.py", 7),
     ],

@@ -1,0 +1,179 @@
+"""
+State directories: what is left of an instance when it ends, and instances that begin with what is left of others.
+
+A directory has one directory for each subnet, named by its seed, with the subnet's canisters, and beside them a
+description of the subnets and what was under way. All is the owner's alone, and a file is there as a whole or not.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from attrs import fields, frozen
+
+from reference_impl.server.pocket_ic.fields import Json, Refused
+from reference_impl.server.pocket_ic.kept_values import NoValue, decoded, encoded
+from reference_impl.server.pocket_ic.simulation import Simulation
+from reference_impl.server.pocket_ic.subnets import KINDS, PocketSubnet, SubnetPlan, with_seed
+from reference_impl.trace.restoration import (
+    KeptCanister,
+    UnderWay,
+    bring_back_canisters,
+    kept_canister,
+    resume,
+    under_way,
+)
+from spec.state.network import CanisterRange
+from spec.values.identifiers import Blob, CanisterId, Principal, Text
+from spec.values.quantities import Count, Nanoseconds
+
+TOPOLOGY: Final = "topology.json"
+CANISTERS: Final = "canisters.cbor"
+UNDER_WAY: Final = "under_way.cbor"
+FORMAT: Final = 1
+OWNER_ALONE: Final = 0o700
+FILE_OF_OWNER: Final = 0o600
+
+
+@frozen
+class KeptSubnet:
+    """A subnet as its directory has it."""
+
+    subnet: PocketSubnet
+    time: Nanoseconds
+    canisters: tuple[KeptCanister, ...]
+
+
+@frozen
+class KeptInstance:
+    """An instance as its directory has it."""
+
+    subnets: tuple[KeptSubnet, ...]
+    time: Nanoseconds
+    messages_sent: Count
+    under_way: UnderWay
+
+
+# Writing
+
+
+def write(simulation: Simulation, directory: Path) -> None:
+    """Leaves an instance in a directory. Raises `Refused` if that cannot be written."""
+    try:
+        directory.mkdir(mode=OWNER_ALONE, parents=True, exist_ok=True)
+        for subnet in simulation.subnets:
+            _write_subnet(simulation, subnet, directory / subnet.seed.hex())
+        _write_file(directory / UNDER_WAY, encoded(_fields_of(under_way(simulation.instance))))
+        _write_file(directory / TOPOLOGY, json.dumps(_description(simulation), indent=2).encode())
+    except OSError as problem:
+        raise Refused(f"The state directory {directory} cannot be written: {problem.strerror}") from None
+
+
+def _write_subnet(simulation: Simulation, subnet: PocketSubnet, directory: Path) -> None:
+    directory.mkdir(mode=OWNER_ALONE, exist_ok=True)
+    canisters = [
+        _fields_of(kept_canister(one))
+        for one in simulation.instance.canisters.values()
+        if one.subnet.subnet_id == subnet.subnet_id
+    ]
+    told = {"subnet": _told(subnet), "time": simulation.instance.system_time, "canisters": canisters}
+    _write_file(directory / CANISTERS, encoded(told))
+
+
+def _fields_of(value: KeptCanister | UnderWay) -> dict[Text, Any]:
+    return {one.name: getattr(value, one.name) for one in fields(type(value))}
+
+
+def _write_file(path: Path, content: Blob) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, FILE_OF_OWNER), "wb") as file:
+        file.write(content)
+    beside.replace(path)
+
+
+def _description(simulation: Simulation) -> Json:
+    return {
+        "format": FORMAT,
+        "time": simulation.instance.system_time,
+        "messages_sent": simulation.messages_sent,
+        "subnets": [_told(one) for one in simulation.subnets],
+    }
+
+
+def _told(subnet: PocketSubnet) -> dict[Text, Any]:
+    return {
+        "kind": subnet.kind.name,
+        "seed": subnet.seed.hex(),
+        "ranges": [[one.first.hex(), one.last.hex()] for one in subnet.hosted.ranges],
+        "first_node": subnet.hosted.first_node,
+        "is_benchmarking": subnet.is_benchmarking,
+        "is_free": subnet.is_free,
+        "admins": [one.hex() for one in subnet.admins],
+    }
+
+
+# Reading
+
+
+def read_instance(directory: Path, *, may_be_incomplete: bool = False) -> KeptInstance | None:
+    """The instance in a directory, None if the directory is empty or is not there. Raises `Refused`."""
+    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+        return None
+    try:
+        told = json.loads((directory / TOPOLOGY).read_bytes())
+        if told["format"] != FORMAT:
+            raise Refused(f"The state directory {directory} is of another version of this server.")
+        subnets = tuple(read_subnet(directory / _seed(one).hex()) for one in told["subnets"])
+        kept = _read_file(directory / UNDER_WAY)
+        instance = KeptInstance(subnets, int(told["time"]), int(told["messages_sent"]), UnderWay(**kept))
+    except (OSError, ValueError, KeyError, TypeError, NoValue) as problem:
+        raise Refused(f"{directory} is not a state directory of this server: {problem}") from None
+    for one in instance.subnets:
+        if one.time != instance.time and not may_be_incomplete:
+            raise Refused(f"The state of subnet with seed {one.subnet.seed.hex()} is incomplete.")
+    return instance
+
+
+def read_subnet(directory: Path) -> KeptSubnet:
+    """The subnet in a directory. Raises `Refused`."""
+    try:
+        told = _read_file(directory / CANISTERS)
+        canisters = tuple(KeptCanister(**one) for one in told["canisters"])
+        return KeptSubnet(_subnet(told["subnet"]), int(told["time"]), canisters)
+    except (OSError, ValueError, KeyError, TypeError, NoValue) as problem:
+        raise Refused(f"{directory} is not a (subnet state) directory: {problem}") from None
+
+
+def _read_file(path: Path) -> dict[Text, Any]:
+    value = decoded(path.read_bytes())
+    if not isinstance(value, dict):
+        raise NoValue(f"{path.name} holds no fields")
+    return value
+
+
+def _seed(told: Json) -> Blob:
+    seed = bytes.fromhex(told["seed"])
+    if len(seed) != 32:
+        raise ValueError("a seed has 32 bytes")
+    return seed
+
+
+def _subnet(told: Json) -> PocketSubnet:
+    ranges = tuple(CanisterRange(*(CanisterId(Principal(bytes.fromhex(end))) for end in one)) for one in told["ranges"])
+    admins = tuple(Principal(bytes.fromhex(one)) for one in told["admins"])
+    plan = SubnetPlan(KINDS[told["kind"]], bool(told["is_benchmarking"]), bool(told["is_free"]), admins)
+    return with_seed(plan, ranges, _seed(told), int(told["first_node"]))
+
+
+def bring_back(simulation: Simulation, subnets: tuple[KeptSubnet, ...], kept: UnderWay | None = None) -> None:
+    """An instance gets the canisters that were kept, and what was under way goes on. Raises `Refused`."""
+    try:
+        for one in subnets:
+            bring_back_canisters(
+                simulation.instance, one.canisters, simulation.subnet(one.subnet.subnet_id).hosted.subnet
+            )
+        if kept is not None:
+            resume(simulation.instance, kept)
+    except ValueError as problem:
+        raise Refused(f"The state cannot be brought back: {problem}") from None
