@@ -37,6 +37,7 @@ from reference_impl.server.pocket_ic.server import (
     PocketServer,
     outcome_of,
 )
+from reference_impl.server.pocket_ic.signatures import verified
 from spec.profile import Profile
 from spec.values.identifiers import Text
 from spec.values.quantities import ByteCount
@@ -82,6 +83,7 @@ class PocketApplication(HttpApplication):
             ("GET", "/instances"): self._list,
             ("POST", "/instances"): self._create,
             ("POST", "/blobstore"): self._put_blob,
+            ("POST", "/verify_signature"): self._verify,
             ("GET", "/http_gateway"): self._list_gateways,
             ("POST", "/http_gateway"): self._open_gateway,
         }
@@ -195,6 +197,10 @@ class PocketApplication(HttpApplication):
             return nothing("There is no such blob.")
         headers = () if stored.encoding is None else ((b"content-encoding", stored.encoding.encode()),)
         return Answer(OK, stored.content, b"application/octet-stream", headers)
+
+    async def _verify(self, scope: Scope, receive: Receive) -> Answer:
+        body = await self._json(receive)
+        return body if isinstance(body, Answer) else answered(verified(body))
 
     # Gateways
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from reference_impl.certification.node_keys import node
-from reference_impl.server.pocket_ic import canisters, ingress, outside
+from reference_impl.server.pocket_ic import canisters, ingress, outside, snapshot_files
 from reference_impl.server.pocket_ic.blobs import Blobs
 from reference_impl.server.pocket_ic.fields import (
     Fields,
@@ -99,5 +99,7 @@ POST: Final[Mapping[Text, Operation]] = {
     "update/add_cycles": lambda simulation, blobs, body: canisters.add_cycles(simulation, body),
     "update/set_stable_memory": canisters.set_stable_memory,
     "update/mock_canister_http": _mock,
+    "update/canister_snapshot_download": lambda simulation, blobs, body: snapshot_files.download(simulation, body),
+    "update/canister_snapshot_upload": lambda simulation, blobs, body: snapshot_files.upload(simulation, body),
 }
 """What is asked with a body, likewise."""

@@ -37,6 +37,8 @@ from spec.values.quantities import NANOSECONDS_PER_SECOND, Instructions, Nanosec
 
 BENCHMARKING_LIMIT: Final[Instructions] = 99_999_999_999_999
 """What executions may use in an instance that is to measure them."""
+MOST_ITERATIONS: Final = 30
+"""So often in a round all canisters have a turn at most. Production iterates as long as instructions are left."""
 RETENTION: Final[Nanoseconds] = 300 * NANOSECONDS_PER_SECOND
 """So long after they expired requests are known."""
 FORGETTING: Final[Nanoseconds] = 60 * NANOSECONDS_PER_SECOND
@@ -154,10 +156,17 @@ class Simulation:
         now = max(self.clock, self.instance.system_time + 1)
         self.clock = now
         self._move_on(now)
+        self._iterate()
         self.outside.give_up(self.engine)
-        self.engine.round()
         self._forget()
         self.engine.explain()
+
+    def _iterate(self) -> None:
+        """As in production, what follows from messages within a round is done in it, if it is not too much."""
+        for _ in range(MOST_ITERATIONS):
+            self.engine.round()
+            if self.engine.is_quiescent:
+                return
 
     def _forget(self) -> None:
         now = self.instance.system_time

@@ -36,7 +36,6 @@ COUNTER = bytes(
   (func (export "canister_update trap") (call $trap (i32.const 8) (i32.const 2)))
   (func (export "canister_update fault") unreachable)
   (func (export "canister_update silent"))
-  (func (export "canister_update endless") (loop $again (br $again)))
   (func (export "canister_query get") (call $answer))
   (func (export "canister_query now")
     (i64.store (i32.const 16) (call $time))

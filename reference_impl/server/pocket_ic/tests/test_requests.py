@@ -141,6 +141,14 @@ def test_canisters_on_different_subnets_call_each_other(client):
     assert instance.update(missing, "ask")[:4] == b"\5\0\0\0"
 
 
+def test_what_follows_from_a_request_is_done_in_the_same_round(instance):
+    counter = instance.created_with(COUNTER)
+    caller = instance.created_with(caller_of(counter, "inc"))
+    submitted = instance.submit(caller, "ask")["Ok"]
+    instance.tick()
+    assert instance.post("read/ingress_status", {"raw_message_id": submitted}) == {"Ok": text(b"\1\0\0\0")}
+
+
 def test_two_requests_before_a_round_run_in_the_same_one(instance):
     counter = instance.created_with(COUNTER)
     first, second = instance.submit(counter, "inc")["Ok"], instance.submit(counter, "inc")["Ok"]
