@@ -57,7 +57,7 @@ class IngressHistory:
         self._calls[request_id] = KnownRequest(request, Received(), effective_id)
         self._received[request_id] = None
 
-    def remember(self, request_id: RequestId, known: KnownCall) -> None:
+    def remember(self, request_id: RequestId, known: KnownRequest) -> None:
         """A request that came in before, as it was kept."""
         self._calls[request_id] = known
         if isinstance(known.status, Received):

@@ -7,7 +7,6 @@ from attrs import field, frozen
 
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode
-from reference_impl.subnet.ingress_history import KnownCall
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.module import MalformedModule
 from spec.state.call_context import CallContext
@@ -62,7 +61,7 @@ def under_way(instance: SubnetInstance) -> UnderWay:
     """What is under way now. No function may be about to run."""
     assert instance.messages.pending_function is None, "an instance is kept between rounds"
     return UnderWay(
-        tuple((request_id, known.frozen()) for request_id, known in instance.ingress.items()),
+        tuple(instance.ingress.items()),
         tuple(
             (one, instance.contexts[one].frozen(), instance.contexts[one].unanswered_calls) for one in instance.contexts
         ),
@@ -125,7 +124,7 @@ def _code(instance: SubnetInstance, canister: Canister) -> InstalledCode | None:
 def resume(instance: SubnetInstance, kept: UnderWay) -> None:
     """What was under way goes on. The canisters that it concerns must be there."""
     for request_id, known in kept.requests:
-        instance.ingress.remember(request_id, KnownCall(known.request, known.effective_id, known.status))
+        instance.ingress.remember(request_id, known)
     for context_id, context, unanswered in kept.contexts:
         opened = OpenContext(
             context.canister,
