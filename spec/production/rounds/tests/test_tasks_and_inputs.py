@@ -108,6 +108,18 @@ def test_calls_wait_for_a_hook_that_cannot_run_and_responses_do_not():
     assert begun(both.round())[0] == "callback_invocation"
 
 
+def test_a_call_to_a_frozen_canister_is_rejected_although_its_hook_is_due():
+    """In production the hook stays in front of all inputs until the canister is no longer frozen."""
+    state = doing(
+        A, go=returns(), settings={"low_memory_hook": HookStatus.READY, "balance": 0}, on_low_wasm_memory=returns()
+    )
+    call = a_call(A, B, origin=from_canister(0, callee=A))
+    played = Played(world(state, (B, canister(B)), messages=(call,), call_contexts=contexts(a_context(B)))).round()
+    labels = [label.rule for label in played.done[0].labels]
+    assert "reject_call_to_frozen_canister" in labels and HOOK not in labels
+    assert played.state.canisters[A].low_memory_hook is HookStatus.READY
+
+
 # Inputs
 
 OTHER_SUBNET = Subnet(Principal(b"another subnet"), 13)
