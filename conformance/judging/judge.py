@@ -6,7 +6,7 @@ Two judges exist. `searching.Search` keeps the states in which a black box may b
 implementation that says which transitions it took.
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Final, Protocol
 
@@ -144,8 +144,8 @@ class Judge(Protocol):
         """Nothing that the system chose is unknown, as random bytes are that a canister keeps to itself."""
         ...
 
-    def new_steps(self) -> Sequence[Text]:
-        """The steps that were certainly taken since the last time, in words."""
+    def new_steps(self) -> Sequence[Text | Callable[[], Text]]:
+        """The steps that were certainly taken since the last time, in words, or what puts them into words."""
         ...
 
     @property

@@ -1,6 +1,7 @@
 """Judges an implementation that says which transitions it took, by taking the same ones."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
@@ -90,7 +91,7 @@ class Replay:
         """Submissions that it did not claim."""
         self._has_refused = False
         self._fired = FiredRules()
-        self._new_steps: list[Text] = []
+        self._new_steps: list[Callable[[], Text]] = []
         self._failures = NONE_FAILED
         self._departures: list[Text] = []
         self._compare_state("at the start")
@@ -128,7 +129,7 @@ class Replay:
         """And all values."""
         return True
 
-    def new_steps(self) -> Sequence[Text]:
+    def new_steps(self) -> Sequence[Callable[[], Text]]:
         steps, self._new_steps = self._new_steps, []
         return steps
 
@@ -275,28 +276,26 @@ class Replay:
         return len(given) < len(label.choices) and step(self._state, Label(label.rule, given)) != fired
 
     def _take(self, label: Label, outputs: tuple[Output, ...]) -> None:
-        has_reason = is_of_expired(self._state, label) or is_of_stop_call(self._state, label, self._overdue)
-        self._rejections += label.rule in TROUBLE and not has_reason
+        self._rejections += label.rule in TROUBLE and not self._has_reason(label)
         if not self._terms.environment.admits(self._rejections):
             raise fail(
                 f"more rejections without reason than the environment {self._terms.environment.name} admits",
                 rules=(label.rule,),
             )
-        words = shown_label(label)
-        place = f"step {self._steps}, {words}"
         try:
             result = step(self._state, label)
         except ValueError as problem:
-            raise fail(f"{place}: {problem}", rules=(label.rule,)) from None
+            raise fail(f"{self._place(label)}: {problem}", rules=(label.rule,)) from None
         if label.rule == "system_time_progress":
             self._overdue = tuple(stop_calls(self._state))
         match result:
             case NotEnabled(condition):
-                raise fail(f"{place}: not enabled: it does not hold that {condition}", rules=(label.rule,))
+                why = f"not enabled: it does not hold that {condition}"
+                raise fail(f"{self._place(label)}: {why}", rules=(label.rule,))
             case Unspecified(because):
-                raise silent(because, f"{place}: ")
+                raise silent(because, f"{self._place(label)}: ")
             case Step():
-                self._compare_outputs(place, label.rule, result.outputs, outputs)
+                self._compare_outputs(label, result.outputs, outputs)
                 require_calls(result.state, self._terms.missing)
                 self._has_refused |= self._lets_less_grow(label, result)
                 self._departures += departures_of_label(self._state, label, result)
@@ -304,11 +303,18 @@ class Replay:
                 self._state = result.state
         self._steps += 1
         self._fired.add(label.rule)
-        executed = [shown_output(each, self.field_names) for each in result.outputs if isinstance(each, Executed)]
-        self._new_steps.append("; ".join([words, *executed]))
-        self._instructions += sum(each.instructions for each in result.outputs if isinstance(each, Executed))
+        executed = [each for each in result.outputs if isinstance(each, Executed)]
+        self._new_steps.append(partial(shown_step, label, executed, self.field_names))
+        self._instructions += sum(each.instructions for each in executed)
 
-    def _compare_outputs(self, place: Text, rule: Text, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:
+    def _has_reason(self, label: Label) -> bool:
+        """There is a reason for a rejection that needs none."""
+        return is_of_expired(self._state, label) or is_of_stop_call(self._state, label, self._overdue)
+
+    def _place(self, label: Label) -> Text:
+        return f"step {self._steps}, {shown_label(label)}"
+
+    def _compare_outputs(self, label: Label, allowed: tuple[Output, ...], seen: tuple[Output, ...]) -> None:
         exact = self._terms.costs_are_exact
         agree = len(allowed) == len(seen) and all(
             outputs_agree(one, other, exact) for one, other in zip(allowed, seen, strict=True)
@@ -317,8 +323,8 @@ class Replay:
             known = self.field_names
             shows = [shown_output(each, known) for each in seen]
             instead = [*differing_replies(allowed, seen, known), *(shown_output(each, known) for each in allowed)]
-            rules = rules_about_outputs(self._state, rule, allowed, seen)
-            raise fail(f"{place}: shows {_joined(shows)}", (_joined(instead),), rules)
+            rules = rules_about_outputs(self._state, label.rule, allowed, seen)
+            raise fail(f"{self._place(label)}: shows {_joined(shows)}", (_joined(instead),), rules)
 
     def _compare_state(self, when: Text) -> None:
         if not self._gives_state:
@@ -377,6 +383,11 @@ def differing_replies(allowed: tuple[Output, ...], seen: tuple[Output, ...], kno
         match one, other:
             case RequestStatusChanged(status=Replied(first)), RequestStatusChanged(status=Replied(second)):
                 yield from differences(first, second, known)
+
+
+def shown_step(label: Label, executed: Sequence[Executed], known: FieldNames) -> Text:
+    """A step that was taken, in words."""
+    return "; ".join([shown_label(label), *(shown_output(each, known) for each in executed)])
 
 
 def shown_output(output: Output, known: FieldNames) -> Text:

@@ -6,7 +6,8 @@ from attrs import field, frozen
 
 
 def _sorted_choices(choices: Any) -> tuple[tuple[str, Any], ...]:
-    return tuple(sorted(dict(choices).items()))
+    by_name = choices if type(choices) is dict else dict(choices)
+    return tuple(sorted(by_name.items()))
 
 
 @frozen
