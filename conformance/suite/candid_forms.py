@@ -305,6 +305,7 @@ UNUSED: Final = (
     bytes.fromhex("6b02017f0502"),  # a variant with and without content
     bytes.fromhex("6a017d01710101"),  # a query function
     bytes.fromhex("69010361626304"),  # a service with that function
+    bytes.fromhex("6702abcd"),  # a type of a later version, whose description has two bytes
 )
 """The first two make the recursive type; none is used by what is read."""
 
@@ -356,6 +357,11 @@ def _first_required(change: Callable[[Typed], Typed | None]) -> Change:
     return changed
 
 
+def _beside(entry: bytes) -> Form:
+    """What is sent is right, but for an entry of the table that nothing refers to."""
+    return _written(Writer(unused=(entry,)))
+
+
 REFUSED: Final[dict[Text, Form]] = {
     "a required field missing": _written(PLAIN, _first_required(lambda each: None)),
     "a required field of another type": _written(PLAIN, _first_required(lambda each: Typed(Primitive.BOOL, True))),
@@ -373,6 +379,8 @@ REFUSED: Final[dict[Text, Form]] = {
     "a type that is not in the table": lambda plain: b"DIDL\x00\x01\x00",
     "a primitive type in the table": lambda plain: b"DIDL\x01\x7d\x01\x00\x05",
     "fields in the wrong order": lambda plain: b"DIDL\x01\x6c\x02\x05\x7d\x04\x7d\x01\x00\x01\x01",
+    "a field twice": _beside(bytes.fromhex("6c02057d057d")),
+    "a field whose id is 2^32": _beside(bytes.fromhex("6c0180808080107d")),
 }
 """Forms that are not read. Those about required fields are for arguments that have one."""
 

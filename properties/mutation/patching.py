@@ -17,6 +17,7 @@ from properties.mutation.mutants import ROOT, Mutant
 from reference_impl.wasm.instances import wasmtime_engine
 from reference_impl.wasm.running import kept_modules
 from reference_impl.wasm.running import module as modules
+from spec.values.candid import decoding
 from spec.values.identifiers import Text
 
 MUTATED_PACKAGES: Final = ("reference_impl.", "spec.values.")
@@ -98,6 +99,7 @@ def forget(*, loads_anew: bool) -> None:
             for value in vars(found).values():
                 if isinstance(value, functools._lru_cache_wrapper) and value.__module__ == name:
                     value.cache_clear()
+    decoding.KNOWN_TYPES.clear()
     for module in modules._cache.values():
         module.compiled.idle.clear()
         for variants in (module.compiled.exact, module.compiled.with_more_room, module.compiled.with_large_stack):

@@ -9,7 +9,16 @@ from typing import Final
 
 from conformance.canisters import ic0
 from conformance.canisters.expressions import Action
-from conformance.canisters.scripted import RELAY_REPLY, bytes_of_u32, bytes_of_u64, call, ignore, program, reply
+from conformance.canisters.scripted import (
+    RELAY_REPLY,
+    bytes_of_u32,
+    bytes_of_u64,
+    call,
+    filled,
+    ignore,
+    program,
+    reply,
+)
 from conformance.judging.patterns import replies_with
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.calls import amount
@@ -155,3 +164,25 @@ def amounts_of_64_bits(stage: Stage) -> None:
     stage.expect(brought_most, replies_with(u64(most)))
     stage.expect(brought_more, replies_with(amount(most + 1)))
     stage.balance(caller)
+
+
+@scenario(
+    "However long a reply is, stable memory holds what was written to it in the same execution",
+    covers=("api.msg-reply-data-append", "api.stable64-write", "api.stable64-read"),
+)
+def long_replies(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    places = [page * WASM_PAGE + 4_090 for page in range(3)]
+    writing = [ic0.stable64_write(place, b"kept across") for place in places]
+    # When
+    for length in (WASM_PAGE, WASM_PAGE + 1, 5 * WASM_PAGE):
+        appending = ic0.msg_reply_data_append(filled(7, length))
+        grown = ignore(ic0.stable64_grow(3))
+        answer = stage.call(canister, program(grown, writing[0], appending, *writing[1:], ic0.msg_reply()))
+        # Then
+        stage.expect(answer, replies_with(b"\x07" * length))
+        for place in places:
+            stage.expect(
+                stage.call(canister, program(reply(ic0.stable64_read(place, 11)))), replies_with(b"kept across")
+            )

@@ -337,7 +337,7 @@ def certified_data_and_snapshots(stage: Stage) -> None:
 
 
 @scenario(
-    "Who had called a canister whose code is uninstalled gets a reject and the cycles that were not accepted",
+    "Who had called a canister whose code is uninstalled gets a reject, once, and the cycles that were not accepted",
     covers=("rule.mgmt.uninstall-code", "inv.cycles.context-bound"),
 )
 def uninstalled_while_called(stage: Stage) -> None:
@@ -346,7 +346,8 @@ def uninstalled_while_called(stage: Stage) -> None:
     caller, callee = scripted(stage), scripted(stage)
     holding = call(helper, "update", managing("stop_canister", about(endless)))
     accepting = program(ignore(ic0.msg_cycles_accept128(1_000)), holding)
-    telling = program(reply(concat(bytes_of_u32(ic0.msg_reject_code()), ic0.msg_cycles_refunded128())))
+    told = reply(concat(bytes_of_u32(ic0.msg_reject_code()), ic0.msg_cycles_refunded128()))
+    telling = program(append_to_slot(0, b"rejected "), told)
     calling = program(call(callee, "update", accepting, cycles=10**9, on_reply=program(reply()), on_reject=telling))
     sent = stage.send(caller, "update", calling)
     stage.settle()
@@ -355,6 +356,10 @@ def uninstalled_while_called(stage: Stage) -> None:
     # Then
     code = int(RejectCode.CANISTER_REJECT).to_bytes(4, "little")
     stage.expect(stage.answer(sent), replies_with(code + (10**9 - 1_000).to_bytes(16, "little")))
+    # When
+    stage.expect(stage.about("start_canister", endless), DONE)
+    # Then
+    stage.expect(stage.call(caller, program(reply(slot(0)))), replies_with(b"rejected "))
     stage.balance(caller)
     stage.balance(callee)
 

@@ -171,3 +171,22 @@ def forgotten_request(stage: Stage) -> None:
     stage.require(not too_early, "a request is forgotten only after it expired")
     stage.require(done == Done(), "the answer is forgotten first")
     stage.require(stage.ask_again(sent) == UnknownRequest(), "then the request")
+
+
+@scenario(
+    "A function that was begun runs before anything else is done",
+    covers=("rule.call-context-creation.public-method", "inv.prop-01-atomic-sequential"),
+    needs=SCHEDULED,
+)
+def begun(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    second = stage.send(canister, "update", program(append_to_slot(0, b"second"), reply(slot(0))))
+    first = stage.send(canister, "update", program(append_to_slot(0, b"first "), reply(slot(0))))
+    # When
+    stage.take("initiate_call", request_id=first.request_id)
+    stage.take("call_context_creation")
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(first), replies_with(b"first "))
+    stage.expect(stage.answer(second), replies_with(b"first second"))

@@ -5,6 +5,7 @@ from conformance.canisters.scripted import (
     append_to_slot,
     bytes_of_u32,
     bytes_of_u64,
+    call,
     concat,
     ignore,
     program,
@@ -43,7 +44,7 @@ def time_passes(stage: Stage) -> None:
 
 
 @scenario(
-    "The global timer fires once when its time has come, and not before",
+    "The global timer fires once when its time has come, and not before; it may call other canisters",
     covers=(
         "entry.global-timer",
         "api.global-timer-set",
@@ -55,9 +56,10 @@ def time_passes(stage: Stage) -> None:
 )
 def global_timer(stage: Stage) -> None:
     # Given
-    canister = scripted(stage)
+    canister, callee = scripted(stage), scripted(stage)
     due = stage.now + 60 * NANOSECONDS_PER_SECOND
-    noting = program(append_to_slot(0, b"fired "))
+    called = program(append_to_slot(0, b"called "), reply())
+    noting = program(append_to_slot(0, b"fired "), call(callee, "update", called))
     stage.call(canister, program(set_global_timer_program(noting), ignore(ic0.global_timer_set(due)), reply()))
     # When
     stage.settle(seconds=30)
@@ -67,6 +69,7 @@ def global_timer(stage: Stage) -> None:
     stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"fired "))
     stage.settle(seconds=60)
     stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"fired "))
+    stage.expect(stage.call(callee, program(reply(slot(0)))), replies_with(b"called "))
     stage.balance(canister)
 
 
