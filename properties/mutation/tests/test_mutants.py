@@ -117,5 +117,7 @@ def test_answers_are_about_mutants_that_are_known_and_not_caught() -> None:
     for identity, answer in answers.items():
         assert identity in results, f"{identity} is not drawn"
         result = results[identity]
-        assert result.black_box is None, f"{identity} is caught by {result.black_box}"
-        assert not answer.black_box_only or result.explained is not None, identity
+        assert None in (result.explained, result.black_box), f"{identity} is caught by {result.black_box}"
+        if answer.black_box_only:
+            assert result.black_box is None, identity
+            assert result.explained is not None, identity
