@@ -1,22 +1,44 @@
 """
 Clients of PocketIC, as their registries have them, with the tests that come with them.
 
-Their packages are installed once, into `.venv/clients`; where that cannot be done, the tests are skipped.
+Their packages are installed once, into `.venv/clients`; where that cannot be done, the tests are skipped. The tests of
+PicJS are in its repository alone: the variable PIC_JS_REPOSITORY names a copy of it, without which they are skipped.
 """
 
+import json
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from reference_impl.server.pocket_ic.tests.served import EXECUTABLE
-from reference_impl.server.tests.installing import NEW_ENVIRONMENT, PIP, installed
+from reference_impl.server.tests.installing import NEW_ENVIRONMENT, NPM, PIP, ROOT, installed
 
 HERE = Path(__file__).parent / "clients"
+MODULE = ROOT / "conformance" / "canisters" / "motoko" / "counter.wasm"
 RUNNING_SECONDS = 500
+REPOSITORY = "PIC_JS_REPOSITORY"
 SOURCE = "pocket_ic-3.1.2"
 DOWNLOAD = ("bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "pocket-ic==3.1.2")
+INSTALL = ("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock")
+STARTING = {"POCKET_IC_BIN": str(EXECUTABLE), "POCKET_IC_MUTE_SERVER": "1"}
+
+
+def ran(*command, folder):
+    """What a program wrote, which must succeed."""
+    told = subprocess.run(
+        list(map(str, command)),
+        cwd=folder,
+        env={**os.environ, **STARTING, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=RUNNING_SECONDS,
+    )
+    assert told.returncode == 0, told.stdout[-4000:] + told.stderr[-4000:]
+    return told.stdout + told.stderr
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +58,76 @@ def python():
 )
 def test_the_tests_of_the_client_in_python_pass(python, file, count):
     program = python / SOURCE / file
-    told = subprocess.run(
-        [python / "bin" / "python", program],
-        cwd=program.parent,
-        env={**os.environ, "POCKET_IC_BIN": str(EXECUTABLE), "POCKET_IC_MUTE_SERVER": "1"},
-        capture_output=True,
-        text=True,
-        timeout=RUNNING_SECONDS,
-    )
-    assert told.returncode == 0, told.stderr[-4000:]
-    assert f"Ran {count} test" in told.stderr
+    assert f"Ran {count} test" in ran(python / "bin" / "python", program, folder=program.parent)
+
+
+@pytest.fixture(scope="session")
+def pic_js():
+    """A folder with PicJS."""
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    files = (HERE / "pic_js" / "package.json", HERE / "pic_js" / "package-lock.json")
+    folder = installed("pic_js", files, NPM)
+    shutil.copy(HERE / "pic_js" / "with_pic_js.mjs", folder)
+    return folder
+
+
+def test_pic_js_starts_creates_installs_calls_upgrades_and_goes_live_with_an_agent_that_verifies(pic_js):
+    told = json.loads(ran("node", "with_pic_js.mjs", MODULE, folder=pic_js).splitlines()[-1])
+    assert told == {
+        "subnets": ["Application", "Application", "NNS"],
+        "isOnSubnet": True,
+        "increased": 1,
+        "missing": True,
+        "readAfterUpgrade": 1,
+        "readBeforeRound": 1,
+        "increasedLater": 2,
+        "added": True,
+        "advanced": 60_000,
+        "stableMemory": [1, 2, 3, 0],
+        "stopped": True,
+        "increasedLive": 3,
+        "readLive": 3,
+        "unknown": True,
+        "rootKeyLength": 133,
+    }
+
+
+@pytest.fixture(scope="session")
+def pic_js_suite():
+    """A folder with the tests and examples of PicJS, whose canisters are compiled, and all that they need."""
+    if REPOSITORY not in os.environ:
+        pytest.skip(f"{REPOSITORY} names no copy of github.com/dfinity/pic-js")
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    repository = Path(os.environ[REPOSITORY])
+    folder = installed("pic_js_suite", (HERE / "pic_js_suite" / "package.json",), INSTALL)
+    for name in ("packages/pic", "examples"):
+        shutil.copytree(repository / name, folder / name, dirs_exist_ok=True)
+    shutil.copy(repository / "tsconfig.json", folder)
+    shutil.copy(HERE / "pic_js_suite" / "build_examples.mjs", folder)
+    starter = folder / "packages" / "pic" / "pocket-ic"
+    starter.write_text(f'#!/bin/sh\nexec "{EXECUTABLE}" "$@"\n')
+    starter.chmod(0o700)
+    return folder
+
+
+def passed(told):
+    """How many tests passed, as the last line about tests tells it."""
+    return int(re.findall(r"Tests:?\s+(\d+) passed", told)[-1])
+
+
+def test_the_tests_of_pic_js_pass(pic_js_suite):
+    told = ran("npx", "jest", "-c", "packages/pic/jest.config.ts", folder=pic_js_suite)
+    assert passed(told) == 59
+
+
+def test_the_tests_of_the_motoko_examples_of_pic_js_pass(pic_js_suite):
+    ran("node", "build_examples.mjs", folder=pic_js_suite)
+    counts = {}
+    for name in ("clock", "google_search", "multicanister"):
+        config = f"examples/{name}/tests/jest.config.ts"
+        counts[name] = passed(ran("npx", "jest", "-c", config, folder=pic_js_suite))
+    config = "./examples/counter/tests/vitest.config.ts"
+    counts["counter"] = passed(ran("npx", "vitest", "run", "-c", config, folder=pic_js_suite))
+    assert counts == {"clock": 8, "google_search": 1, "multicanister": 2, "counter": 14}
