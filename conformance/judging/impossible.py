@@ -6,7 +6,7 @@ that there are not. Those that the specification does not enable are impossible.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import product
+from itertools import chain, product
 from typing import Any
 
 from spec.machine import OUTSIDE, canonical_label, defaults_of, free_variables, step, values_of
@@ -54,11 +54,10 @@ def _labels(state: State, rule: Rule) -> Iterator[Label]:
     if not all(values.values()):
         return
     usual = {name: defaults.get(name, values[name][0]) for name in variables}
-    for one in values[first]:
-        yield canonical_label(Label(rule.name, usual | {first: one}))
-    for name in others:
-        for one, other in product(values[first], values[name]):
-            yield canonical_label(Label(rule.name, usual | {first: one, name: other}))
+    pairs = ({first: one, name: other} for name in others for one, other in product(values[first], values[name]))
+    for chosen in chain(({first: one} for one in values[first]), pairs):
+        label = Label(rule.name, usual | chosen)
+        yield canonical_label(label) if defaults else label
 
 
 def _values(state: State, rule: Rule, name: str, kind: Any) -> Iterable[Any]:

@@ -109,7 +109,7 @@ def network(instance: SubnetInstance) -> dict[Blob, Content]:
 
 
 _Current = Mapping[Any, tuple[object, Callable[[], Content]]]
-"""By label, what content is made from, and what makes it."""
+"""By label, what content is made from, which is not None, and what makes it."""
 
 
 class _Part:
@@ -125,7 +125,9 @@ class _Part:
             del self._made_from[label]
             self.branches = self.branches.without(label)
         for label, (source, make) in current.items():
-            if label not in self._made_from or self._made_from[label] != source:
+            before = self._made_from.get(label)
+            # Reason: mostly it is the same object, which need not be compared part by part.
+            if before is not source and before != source:
                 self._made_from[label] = source
                 self.branches = self.branches.set(label, tree_of(make()))
         return self.branches
