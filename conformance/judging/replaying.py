@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
@@ -35,7 +36,7 @@ from conformance.judging.moves import (
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
-from conformance.judging.refusals import GROWTHS, TRAPS, chooses_growths
+from conformance.judging.refusals import GROWTHS, REJECTION, TRAPS, chooses_growths
 from conformance.judging.verdicts import Fail, Judged, fail, silent
 from conformance.judging.wording import differences, shown, shown_other, shown_status, shown_values
 from conformance.protocol.interface import (
@@ -58,11 +59,15 @@ from spec.state.canister import StopCall
 from spec.state.digest import state_digest
 from spec.state.dump import dumped
 from spec.state.label import Label
+from spec.state.message import CallMessage
 from spec.state.request import Replied, Request
 from spec.state.state import State
 from spec.transition import RULES, Executed, NotEnabled, Output, RequestStatusChanged, Step, Unspecified
-from spec.values.identifiers import Blob, CanisterId, Principal, RequestId, Text
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
+
+NO_FAILURE: Final = "a condition of the method does not hold"
+"""What the rule that rejects calls to the management canister asks of each."""
 
 
 class Replay:
@@ -290,8 +295,7 @@ class Replay:
             self._overdue = tuple(stop_calls(self._state))
         match result:
             case NotEnabled(condition):
-                why = f"not enabled: it does not hold that {condition}"
-                raise fail(f"{self._place(label)}: {why}", rules=(label.rule,))
+                raise fail(f"{self._place(label)}: {self._why_not(label, condition)}", rules=(label.rule,))
             case Unspecified(because):
                 raise silent(because, f"{self._place(label)}: ")
             case Step():
@@ -306,6 +310,16 @@ class Replay:
         executed = [each for each in result.outputs if isinstance(each, Executed)]
         self._new_steps.append(partial(shown_step, label, executed, self.field_names))
         self._instructions += sum(each.instructions for each in executed)
+
+    def _why_not(self, label: Label, condition: Text) -> Text:
+        """Why the label cannot be taken; of a call to the management canister the method is named."""
+        message_id = label.arguments().get("message_id")
+        message = self._state.messages[message_id] if message_id in self._state.messages.ids() else None
+        if isinstance(message, CallMessage) and message.callee == MANAGEMENT_CANISTER:
+            if label.rule == REJECTION and condition == NO_FAILURE:
+                return f"the call of {message.method_name!r} is rejected, though every condition of the method holds"
+            return f"the call of {message.method_name!r}: not enabled: it does not hold that {condition}"
+        return f"not enabled: it does not hold that {condition}"
 
     def _has_reason(self, label: Label) -> bool:
         """There is a reason for a rejection that needs none."""

@@ -1,12 +1,13 @@
 """Who is wrong and explains what it did fails as well: replay by labels catches what the search catches."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pytest
+from attrs import evolve
 
-from conformance.protocol.interface import Capability
+from conformance.protocol.interface import Capability, Claim
 from conformance.running.case import Case, Manner
 from conformance.running.processes import Runner, Target
 from conformance.running.run import run_scenario
@@ -18,6 +19,7 @@ from conformance.tests.planted.losses import LOSSES, planted
 from conformance.tests.planted.meetings import MEETINGS
 from conformance.tests.planted.readers import READERS
 from conformance.tests.test_planted_bugs import BUGS
+from spec.state.label import Label
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 
@@ -82,3 +84,30 @@ def test_an_engine_with_a_wrong_instruction_that_explains_itself_fails(engine: s
 def test_more_than_sixty_wrong_implementations_are_planted() -> None:
     """Those of whole rules here, those of single instructions and functions as processes."""
     assert len(WRONG) + len(ENGINES) >= 80
+
+
+class ClaimsThatStoppingFails(SpecificationImplementation):
+    """It explains itself, and says that it rejected a call of `stop_canister` that it took; or the other way round."""
+
+    def __init__(self, *, rejects: bool) -> None:
+        super().__init__()
+        self._rejects = rejects
+
+    def explain(self) -> Sequence[Claim]:
+        claims = list(super().explain())
+        for index, claim in enumerate(claims):
+            if claim.label.rule == "stop_running_canister":
+                asked = {"message_id": claim.label.arguments()["message_id"]}
+                wrong = Label("management_call_rejection", {**asked, "code": 5})
+                claims[index] = evolve(claim, label=wrong if self._rejects else Label("stop_stopped_canister", asked))
+        return claims
+
+
+def test_a_management_call_with_a_wrong_outcome_is_told_with_its_method() -> None:
+    """A rejection for which there is no reason, and a rule whose conditions do not hold."""
+    rejected, taken = (
+        explained(ClaimsThatStoppingFails(rejects=each), "lifecycle/stop_and_start").verdict.why
+        for each in (True, False)
+    )
+    assert rejected.endswith("the call of 'stop_canister' is rejected, though every condition of the method holds")
+    assert "the call of 'stop_canister': not enabled: it does not hold that" in taken
