@@ -22,6 +22,7 @@ from conformance.judging.judge import (
     submission_agrees,
     submission_labels,
 )
+from conformance.judging.log_numbers import NumbersTold
 from conformance.judging.logs import NONE_FAILED, failures_after
 from conformance.judging.missing import require_calls
 from conformance.judging.moves import (
@@ -98,6 +99,7 @@ class Replay:
         self._fired = FiredRules()
         self._new_steps: list[Callable[[], Text]] = []
         self._failures = NONE_FAILED
+        self._numbers = NumbersTold()
         self._departures: list[Text] = []
         self._compare_state("at the start")
 
@@ -198,6 +200,7 @@ class Replay:
             )
         self._has_refused |= judgement.has_refused
         self._departures += judgement.departures + departures_of(allowed, seen)
+        self._numbers.take_in(self._state, query, seen)
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused

@@ -31,6 +31,7 @@ from conformance.judging.judge import (
     submission_agrees,
     submission_labels,
 )
+from conformance.judging.log_numbers import NumbersTold
 from conformance.judging.missing import require_calls
 from conformance.judging.moves import (
     Bindings,
@@ -115,6 +116,7 @@ class Search:
         self._unseen: dict[RequestId, Label] = {}
         """The submissions of those of them that were never told to be known."""
         self._replies: list[Blob] = []
+        self._numbers = NumbersTold()
 
     @property
     def effort(self) -> Mapping[str, int]:
@@ -284,6 +286,7 @@ class Search:
         self._keep(
             after, lambda: f"the query {query.method_name!r} gave {shown(seen, self.field_names)}", lambda _: ("query",)
         )
+        self._numbers.take_in(self.likely_state, query, seen)
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused

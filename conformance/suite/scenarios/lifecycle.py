@@ -300,6 +300,7 @@ def delete(stage: Stage) -> None:
         stage.manage("provisional_create_canister_with_cycles", again),
         fails(RejectReason.CANISTER_ID_TAKEN),
     )
+    stage.require(stage.create() != canister, "a new canister has another id")
 
 
 @scenario(

@@ -36,7 +36,7 @@ from spec.transition import Executed, Step
 from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
-from spec.values.quantities import ByteCount
+from spec.values.quantities import ByteCount, Count
 from spec.values.rejects import RejectReason
 
 SECRET_OF_SUBNET = Scalar.from_be_bytes_mod_order(b"the secret of a subnet".rjust(32))
@@ -232,6 +232,32 @@ class PrintsSomethingElse(ChangesLogs):
 
     def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
         return List(tuple(evolve(record, content=record.content.swapcase()) for record in after))
+
+
+class NumbersLogsFromAThousand(BlackBox):
+    """The records of logs are numbered from one thousand."""
+
+    def first(self) -> Count:
+        """The number of the first record."""
+        return 1_000
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        seen = super().query(query, effective_id)
+        if query.method_name != "fetch_canister_logs" or not isinstance(seen, Replied):
+            return seen
+        first, records = self.first(), management.decode_result(query.method_name, seen.data)
+        numbered = tuple(evolve(each, idx=each.idx + first) for each in records)
+        return Replied(management.encode_result(query.method_name, List(numbered)))
+
+
+class NumbersLogsAnew(NumbersLogsFromAThousand):
+    """They are numbered otherwise each time that somebody asks."""
+
+    number: Count = 0
+
+    def first(self) -> Count:
+        self.number += 1
+        return self.number
 
 
 class KeepsBeginnings(BlackBox):

@@ -269,6 +269,17 @@ def renamed_result(state: State, canister_id: CanisterId) -> object:
     return state.messages.replace(message_id, evolve(message, response=response))
 
 
+class UsesIdsAgain(Chooses):
+    """A new canister gets the id of one that was deleted."""
+
+    def other(self, label: Label, fired: Step) -> Label | None:
+        deleted = list(self.current.deleted_canisters)
+        if label.rule != "provisional_create_canister_with_cycles" or not deleted:
+            return None
+        self._state = evolve(self.current, deleted_canisters=List())
+        return with_choices(label, canister_id=deleted[-1])
+
+
 class NamesSnapshotsOtherwise(Chooses):
     """Snapshots have long ids that count down."""
 
