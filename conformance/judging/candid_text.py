@@ -29,7 +29,7 @@ from spec.values.candid import (
     read_as_sent,
 )
 from spec.values.candid.types import resolved
-from spec.values.identifiers import Blob, Principal, Text, principal_to_text
+from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Blob, Principal, Text, principal_to_text
 from spec.values.management import ARGUMENT_TYPES, RESULT_TYPES
 
 SHOWN_BYTES: Final = 64
@@ -109,7 +109,11 @@ def candid_text(blob: Blob, known: FieldNames = MANAGEMENT_NAMES) -> Text | None
 
 def shown_principal(principal: Blob) -> Text:
     """A principal in its textual form; bytes that are too long for one in hexadecimal digits."""
-    return principal_to_text(Principal(principal)) if len(principal) <= 29 else f"0x{principal.hex()}"
+    return (
+        principal_to_text(Principal(principal))
+        if len(principal) <= MAXIMUM_PRINCIPAL_LENGTH
+        else f"0x{principal.hex()}"
+    )
 
 
 def blob_text(content: Blob) -> Text:

@@ -15,7 +15,8 @@ from attrs import evolve, field, frozen
 
 from conformance.judging.clocks import Period
 from spec.commutation import concerned
-from spec.rules.spontaneous.trimming import LARGEST_RECORD_OVERHEAD, LOG_KEPT
+from spec.rules.messages.effects import LARGEST_LOG
+from spec.rules.spontaneous.trimming import LARGEST_RECORD_OVERHEAD
 from spec.state.canister import LogRecord
 from spec.state.label import Label
 from spec.state.state import State
@@ -80,7 +81,8 @@ def log_agrees(
         told = [evolve(record, timestamp_nanos=0) for record in told]
         kept = [evolve(record, timestamp=0) for record in kept]
         failures = evolve(failures, times=frozenset((where, 0) for where, _ in failures.times))
-    if sum(len(record.content) for record in told) > LOG_KEPT or not are_consecutive([record.idx for record in told]):
+    length, numbers = sum(len(record.content) for record in told), [record.idx for record in told]
+    if length > LARGEST_LOG or not are_consecutive(numbers):
         return False
     times = {time for where, time in failures.times if where == canister_id}
     open_records = {index for where, index in failures.records if where == canister_id}
@@ -101,7 +103,7 @@ def is_told(
     At these times the system may have added records; these records may have been dropped. Source: canister-interface,
     `ic0.debug_print`: the data can be trimmed to an implementation defined maximum size.
     """
-    is_long = size([*(record.content for record in kept), *(record.content for record in told)]) > LOG_KEPT
+    is_long = size([*(record.content for record in kept), *(record.content for record in told)]) > LARGEST_LOG
     says = partial(is_told_as, largest=largest, may_be_cut=is_long)
     # From the newest record on: how many of the kept records can be left.
     left = with_dropped({len(kept)}, kept, open_records)

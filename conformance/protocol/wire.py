@@ -22,7 +22,7 @@ from spec.state.request import Processing as ProcessingStatus
 from spec.state.request import Received as ReceivedStatus
 from spec.state.request import Rejected as RejectedStatus
 from spec.state.request import Replied as RepliedStatus
-from spec.values.identifiers import Blob, Principal, RequestId
+from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Blob, Principal, RequestId
 from spec.values.quantities import Nanoseconds
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
@@ -91,10 +91,10 @@ def _blob(text: str) -> bytes | None:
 
 
 def read_principal(value: Any, place: str) -> Principal:
-    """A principal of at most 29 bytes."""
+    """A principal, which is not too long for one."""
     principal = read_blob(value, place)
-    if len(principal) > 29:
-        raise WireError(f"{place}: a principal has at most 29 bytes")
+    if len(principal) > MAXIMUM_PRINCIPAL_LENGTH:
+        raise WireError(f"{place}: a principal has at most {MAXIMUM_PRINCIPAL_LENGTH} bytes")
     return Principal(principal)
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from conformance.judging.logs import Failures, log_agrees
-from spec.rules.spontaneous.trimming import LOG_KEPT
+from spec.rules.messages.effects import LARGEST_LOG
 from spec.state.canister import LogRecord
 from spec.values.identifiers import CanisterId, Principal
 from spec.values.management import CanisterLogRecord
@@ -59,5 +59,5 @@ def test_of_a_long_log_old_records_may_be_missing_and_texts_be_cut() -> None:
     assert log_agrees(HERE, long, told((1, 1, long[1].content[:10]), newest), Failures())
     assert not log_agrees(HERE, long, told((1, 1, long[1].content)), Failures())
     assert not log_agrees(HERE, long, told((1, 0, long[0].content), newest), Failures())
-    assert sum(len(record.content) for record in long) > LOG_KEPT
+    assert sum(len(record.content) for record in long) > LARGEST_LOG
     assert not log_agrees(HERE, long, told((1, 1, long[1].content), newest), Failures())

@@ -12,20 +12,19 @@ from spec.reads.answers import QueryResponse, Surroundings, open_code
 from spec.rules.management.arguments import canister_id_arguments, is_subnet_admin
 from spec.rules.management.information import encoded_metrics
 from spec.rules.management.status import encoded_status, is_admitted
-from spec.rules.spontaneous.trimming import LOG_KEPT, size_of_log
+from spec.rules.messages.effects import LARGEST_LOG
+from spec.rules.spontaneous.trimming import size_of_log
 from spec.state.canister import Canister, LogRecord
 from spec.state.state import State
 from spec.transition import Unspecified
 from spec.values import management
 from spec.values.checklist import defines
 from spec.values.containers import List
-from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, SubnetId
+from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, SubnetId, number_of_canister_id
 from spec.values.rejects import RejectReason, Reply, system_reject
 
 METHODS_ABOUT_A_CANISTER: Final = ("canister_status", "canister_metrics", "fetch_canister_logs")
 LIST_CANISTERS: Final = "list_canisters"
-ID_SUFFIX: Final = b"\x01\x01"
-"""The end of the ids that are numbered in turn; a number of 8 bytes stands in front. Ours, as in production."""
 
 Answer = Reply | RejectReason | Unspecified
 
@@ -123,7 +122,7 @@ def told(given: Surroundings, canister_id: CanisterId, canister: Canister, metho
 def fetched_logs(logs: List[LogRecord]) -> List[LogRecord]:
     """What is told of a log: as many of the newest records as have contents of 4 KiB at most."""
     kept = logs
-    while size_of_log(kept, 0) > LOG_KEPT:
+    while size_of_log(kept, 0) > LARGEST_LOG:
         kept = kept.newest(len(kept) - 1)
     return kept
 
@@ -152,6 +151,5 @@ def consecutive_ranges(ids: Sequence[CanisterId]) -> list[management.CanisterIdR
 
 def follows(before: CanisterId, after: CanisterId) -> bool:
     """Both ids are numbered in turn, and the second comes right after the first."""
-    if not all(len(known) == 10 and known.endswith(ID_SUFFIX) for known in (before, after)):
-        return False
-    return int.from_bytes(after[:8], "big") == int.from_bytes(before[:8], "big") + 1
+    first, second = number_of_canister_id(before), number_of_canister_id(after)
+    return first is not None and second == first + 1

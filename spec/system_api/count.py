@@ -16,7 +16,7 @@ from spec.system_api.module import WasmCanisterModule, parse_module
 from spec.system_api.requirements import COMPOSITE_QUERY, QUERY, UPDATE
 from spec.system_api.run import Ending, run_function
 from spec.values.containers import List
-from spec.values.identifiers import ANONYMOUS, Blob, CanisterId, SubnetId, Text
+from spec.values.identifiers import ANONYMOUS, Blob, SubnetId, Text, numbered_canister_id
 from spec.values.quantities import Instructions
 from spec.wasm.syntax import ExternalKind, FunctionType
 
@@ -53,7 +53,7 @@ METHOD_CONTEXTS: Final = {
     COMPOSITE_QUERY: Context.COMPOSITE_QUERY,
 }
 
-CANISTER: Final = CanisterId(bytes(8) + b"\x01\x01")
+CANISTER: Final = numbered_canister_id(0)
 """The id of the canister that is executed."""
 
 BALANCE: Final = 100_000_000_000_000

@@ -46,6 +46,20 @@ ANONYMOUS: Final[Principal] = Principal(b"\x04")
 MAXIMUM_PRINCIPAL_LENGTH: Final[int] = 29
 """In bytes. Source: index, principals."""
 
+_NUMBER, _SUFFIX = 8, b"\x01\x01"
+"""The parts of the ids of canisters that are numbered in turn: a number of 8 bytes, and what stands behind it."""
+
+
+def numbered_canister_id(number: int) -> CanisterId:
+    """The id of the canister with this number. Source: ours, as in production."""
+    return CanisterId(Principal(number.to_bytes(_NUMBER, "big") + _SUFFIX))
+
+
+def number_of_canister_id(canister_id: CanisterId) -> int | None:
+    """The number of a canister; None if its id is not numbered."""
+    is_numbered = len(canister_id) == _NUMBER + len(_SUFFIX) and canister_id.endswith(_SUFFIX)
+    return int.from_bytes(canister_id[:_NUMBER], "big") if is_numbered else None
+
 
 @defines("def.identifiers", "http.principal.classes")
 def self_authenticating_id(public_key: Blob) -> Principal:

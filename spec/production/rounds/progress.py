@@ -16,7 +16,7 @@ from spec.state.state import State
 from spec.transition import Output, Step
 from spec.values.containers import Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
-from spec.values.quantities import ByteCount, Count, Instructions
+from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
 
 EXPIRIES = ("call_expiry_of_message", "call_expiry_of_call_context", "call_expiry_of_stop_call")
 
@@ -261,4 +261,4 @@ def changed_memory(before: State, after: State, canister_id: CanisterId) -> Byte
         mine, theirs = getattr(later, name), getattr(earlier, name, None)
         if mine is not theirs:
             pages += sum(1 for _ in mine.differing_pages(theirs if theirs is not None else type(mine)()))
-    return 4096 * pages
+    return OS_PAGE * pages

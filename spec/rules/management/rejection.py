@@ -94,7 +94,7 @@ from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.transition import NotEnabled, Rule, Step, opaque, require, require_present, transition
 from spec.values.checklist import defines
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, Principal
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, numbered_canister_id
 from spec.values.quantities import Count
 from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
 
@@ -273,7 +273,7 @@ def first_free_canister_id(state: State) -> CanisterId:
     """The first id, counting up, that no canister has or had."""
     number = 0
     while True:
-        candidate = Principal(number.to_bytes(8, "big") + b"\x01\x01")
+        candidate = numbered_canister_id(number)
         if candidate not in state.canisters and not state.deleted_canisters.contains(candidate):
             return candidate
         number += 1

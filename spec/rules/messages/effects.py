@@ -18,7 +18,11 @@ from spec.values.identifiers import Blob, MessageId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount, CanisterVersion, Count, Nanoseconds, Seconds
 
 LARGEST_LOG: ByteCount = 4096
-"""So much of a log is told at most. Source: management-canister, fetch_canister_logs."""
+"""
+So much of a log is told at most, and a log is trimmed only when it is larger.
+
+Source: management-canister, fetch_canister_logs; abstract-behavior, trimming canister logs.
+"""
 
 
 @defines("inv.prop-02-call-splits-execution", "inv.order.calls-of-one-execution", "inv.prop-10-cycles-conserved")

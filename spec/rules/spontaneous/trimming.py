@@ -3,6 +3,7 @@
 from attrs import evolve
 
 from spec.rules.conditions import existing_canister
+from spec.rules.messages.effects import LARGEST_LOG
 from spec.state.canister import LogRecord
 from spec.state.history import CanisterHistory
 from spec.state.state import State
@@ -14,9 +15,6 @@ from spec.values.quantities import ByteCount, Count
 
 CHANGES_KEPT = 20
 """At least so many changes stay. Source: abstract-behavior, trimming canister history."""
-
-LOG_KEPT: ByteCount = 4096
-"""A log is trimmed only when it is larger. Source: abstract-behavior, trimming canister logs."""
 
 LARGEST_RECORD_OVERHEAD: ByteCount = 40
 """The most that a record is taken to have beside its content: production's figure. Source: ours#log-trimming."""
@@ -53,7 +51,7 @@ def canister_log_trimming(state: State, *, canister_id: CanisterId, kept: Count)
     """
     # CONDITIONS
     canister = existing_canister(state, canister_id)
-    require(size_of_log(canister.logs, LARGEST_RECORD_OVERHEAD) > LOG_KEPT, "the log is larger than 4 KiB")
+    require(size_of_log(canister.logs, LARGEST_RECORD_OVERHEAD) > LARGEST_LOG, "the log is larger than 4 KiB")
     require(kept >= 0 and kept < len(canister.logs), "there are more records than stay")
     logs = canister.logs.newest(kept)
 
