@@ -6,7 +6,18 @@ from spec.production.rounds.iterations import start_limit
 from spec.production.rounds.progress import Progress
 from spec.production.rounds.round_state import RoundState
 from spec.production.rounds.tests.playing import Played, asking, busy, doing, with_figures
-from spec.rules.tests.worlds import A, B, performed, returns, world
+from spec.rules.tests.worlds import (
+    A,
+    B,
+    a_call,
+    a_context,
+    canister,
+    contexts,
+    from_canister,
+    performed,
+    returns,
+    world,
+)
 from spec.state.request import Received, Rejected, Replied
 from spec.transition import Executed
 from spec.values.containers import List
@@ -92,6 +103,22 @@ def test_the_overhead_of_canisters_limits_how_many_run_on_a_core():
     figures = {"round_instructions": 100, "slice_instructions": 10, "threads": 2, "canister_overhead": 10}
     state = small(busy(*ids(14), instructions=10).state, **figures)
     assert sum(executed(Played(state).round(*requests(ids(14), 1)))) == 10
+
+
+@pytest.mark.checklist("prod.sched_limits.max_canisters_per_round")
+def test_canisters_without_cycles_cost_no_overhead():
+    """Calls to two hundred of them, whose turn comes first, are rejected in the round in which ten others execute."""
+    poor, rich = ids(214)[:200], ids(214)[200:]
+    calls = tuple(
+        a_call(one, rich[0], origin=from_canister(0, callee=one, maker=rich[0]), transferred_cycles=0) for one in poor
+    )
+    canisters = [doing(one, go=returns(10), callback=returns(10)) for one in rich]
+    canisters += [(one, canister(one, balance=0, reserved_balance=0)) for one in poor]
+    state = world(*canisters, messages=calls, call_contexts=contexts(a_context(rich[0])))
+    figures = {"round_instructions": 100, "slice_instructions": 10, "threads": 2, "canister_overhead": 10}
+    played = Played(small(state, **figures)).round(*requests(rich[1:], 1))
+    assert sum(executed(played)) == 10
+    assert played.rules().count("reject_call_to_frozen_canister") == 200
 
 
 @pytest.mark.checklist("prod.sched_scheduling.execution_round_does_not_end_too_early")
