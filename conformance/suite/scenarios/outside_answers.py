@@ -45,7 +45,7 @@ ASKED: Mapping[Text, Mapping[Text, tuple[Maker, int]]] = {
         "bitcoin_get_balance": (lambda _: management.GetBalanceArguments("address", MAINNET, 6), FEE),
         "bitcoin_send_transaction": (lambda _: management.SendTransactionArguments(b"transaction", MAINNET), FEE),
         "bitcoin_get_current_fee_percentiles": (lambda _: management.FeePercentilesArguments(MAINNET), FEE),
-        "bitcoin_get_block_headers": (lambda _: management.GetBlockHeadersArguments(10, MAINNET, 11), FEE),
+        "bitcoin_get_block_headers": (lambda _: management.GetBlockHeadersArguments(10, MAINNET), FEE),
     },
     "nodes": {
         "node_metrics_history": (lambda _: management.NodeMetricsHistoryArguments(Principal(b"\x01"), 0), 0),

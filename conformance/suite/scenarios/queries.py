@@ -169,7 +169,7 @@ def certificate_told(stage: Stage) -> None:
 
 
 @scenario(
-    "There is no certificate for a canister that a composite query calls, nor in a callback",
+    "There is no certificate for a canister that a composite query calls, nor in a callback; who asks for it traps",
     covers=("rule.query.certificate", "api.data-certificate-present"),
 )
 def certificate_of_the_first_alone(stage: Stage) -> None:
@@ -184,4 +184,10 @@ def certificate_of_the_first_alone(stage: Stage) -> None:
     stage.expect(
         stage.query(first, program(call(second, "query", program(reply()), on_reply=telling)), "composite"),
         replies_with(bytes(4)),
+    )
+    asking = program(ignore(ic0.data_certificate()), reply())
+    trapped = program(reply(b"trapped"))
+    stage.expect(
+        stage.query(first, program(call(second, "query", asking, on_reject=trapped)), "composite"),
+        replies_with(b"trapped"),
     )

@@ -6,8 +6,10 @@ The system reserves them when much memory is taken. A failure names the event af
 
 from collections.abc import Callable
 
+from conformance.canisters import ic0
+from conformance.canisters.library import load
 from conformance.canisters.scripted import ignore, memory_grow, program, reply, stable_append, trap
-from conformance.judging.patterns import fails, refuses, replies
+from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
@@ -156,3 +158,19 @@ def deleted(stage: Stage) -> None:
     stage.expect(stage.about("delete_canister", canister), DONE)
     # Then
     stage.expect(stage.about("canister_status", canister), refuses())
+
+
+@scenario(
+    "Code is installed and runs in a canister that may reserve nothing, while nothing has to be reserved",
+    covers=COVERS,
+    needs=OF_THE_PROFILE,
+)
+def nothing_reserved(stage: Stage) -> None:
+    # Given
+    canister = stage.create(settings=management.SettingsArguments(reserved_cycles_limit=0))
+    # When
+    installed = stage.install(canister, load("scripted"))
+    # Then
+    stage.expect(installed, replies())
+    stage.expect(stage.call(canister, program(ignore(ic0.stable64_grow(1)), reply(b"runs"))), replies_with(b"runs"))
+    stage.balance(canister)
