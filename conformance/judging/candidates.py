@@ -6,7 +6,9 @@ from attrs import evolve, field, frozen
 
 from conformance.judging.logs import NONE_FAILED, Failures, failures_after
 from conformance.judging.moves import LOGGED
+from conformance.judging.patterns import agrees_by_leave
 from conformance.judging.words import text_heard
+from conformance.protocol.interface import Seen
 from spec.commutation import has_bound
 from spec.production.choices import POLICIES, departure
 from spec.rules.ingress.submission import changes_settings
@@ -16,7 +18,7 @@ from spec.state.message import CallMessage
 from spec.state.request import Received, content_of
 from spec.state.state import State
 from spec.transition import Executed, Step
-from spec.values.identifiers import CanisterId, RequestId, Text
+from spec.values.identifiers import Blob, CanisterId, RequestId, Text
 from spec.values.quantities import Count
 
 
@@ -83,6 +85,11 @@ class Candidate:
     """The submissions after which a request did not become known. It may yet do so."""
     departures: tuple[Text, ...] = ()
     """What was done on the way otherwise than production does it."""
+    instead: tuple[tuple[Blob, Seen], ...] = ()
+    """
+    What the specification says where another reply was taken for it since costs are the implementation's own, by the
+    request's id or the query's nonce.
+    """
 
     def after(self, label: Label, fired: Step) -> "Candidate":
         """
@@ -118,6 +125,12 @@ class Candidate:
             rejections=self.rejections + len(lost),
             lost=(*self.lost, *(submissions[each] for each in lost)),
         )
+
+    def saying(self, identifier: Blob, allowed: Seen, seen: Seen, costs_are_exact: bool) -> "Candidate":
+        """The candidate with what the specification says of this request or query, if that is not what was seen."""
+        if not agrees_by_leave(allowed, seen, costs_are_exact):
+            return self
+        return evolve(self, instead=(*self.instead, (identifier, allowed)))
 
     def departing(self, departures: tuple[Text, ...]) -> "Candidate":
         """The candidate with what was told otherwise than production tells it."""

@@ -25,6 +25,7 @@ from conformance.protocol.interface import (
     Query,
     QueryAnswer,
     Refused,
+    Seen,
     Values,
 )
 from conformance.protocol.wire import answer_of
@@ -156,6 +157,13 @@ class Judge(Protocol):
     @property
     def has_refused(self) -> bool:
         """The system let a memory not grow, or took no call, though nothing obliged it to."""
+        ...
+
+    def said_after_refusals(self) -> Iterator[Mapping[Blob, Seen]]:
+        """
+        For each state in which the implementation may be since the system refused something: what the specification
+        says where another reply was taken for it, as costs are its own, by the request's id or the query's nonce.
+        """
         ...
 
     @property

@@ -152,6 +152,11 @@ def replies_agree(allowed: Blob, seen: Blob, costs_are_exact: bool) -> bool:
     return not costs_are_exact and len(allowed) == len(seen) and not allowed.startswith(MAGIC)
 
 
+def agrees_by_leave(allowed: Seen, seen: Seen, costs_are_exact: bool) -> bool:
+    """An answer that agrees does so only since costs are the implementation's own: its bytes say something else."""
+    return not costs_are_exact and isinstance(seen, Replied) and not agrees(allowed, seen)
+
+
 def rejects_agree(allowed: SeenReject, seen: SeenReject) -> bool:
     """The codes are equal. Either both are a canister's own with the same text, or none is, as far as that is told."""
     if allowed.code != seen.code:

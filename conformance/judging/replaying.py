@@ -34,7 +34,7 @@ from conformance.judging.moves import (
     something_to_do,
     stop_calls,
 )
-from conformance.judging.patterns import agrees, departures_of
+from conformance.judging.patterns import agrees, agrees_by_leave, departures_of
 from conformance.judging.querying import Leeway, judged
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import GROWTHS, REJECTION, TRAPS, chooses_growths
@@ -52,6 +52,7 @@ from conformance.protocol.interface import (
     QueryAnswer,
     Refused,
     Scheduled,
+    Seen,
     Values,
 )
 from conformance.protocol.wire import answer_of
@@ -96,6 +97,7 @@ class Replay:
         self._lost: list[Label] = []
         """Submissions that it did not claim."""
         self._has_refused = False
+        self._instead: dict[Blob, Seen] = {}
         self._fired = FiredRules()
         self._new_steps: list[Callable[[], Text]] = []
         self._failures = NONE_FAILED
@@ -110,6 +112,9 @@ class Replay:
     @property
     def has_refused(self) -> bool:
         return self._has_refused
+
+    def said_after_refusals(self) -> Iterator[Mapping[Blob, Seen]]:
+        return iter([self._instead] if self._has_refused else [])
 
     @property
     def fired(self) -> FiredRules:
@@ -185,6 +190,11 @@ class Replay:
                 rules_about([self._state.requests[request_id].request] if request_id in self._state.requests else []),
             )
         self._departures += departures_of(allowed, seen)
+        self._note_instead(request_id, allowed, seen)
+
+    def _note_instead(self, identifier: Blob, allowed: Seen, seen: Seen) -> None:
+        if agrees_by_leave(allowed, seen, self._terms.costs_are_exact):
+            self._instead[identifier] = allowed
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
         try:
@@ -201,6 +211,7 @@ class Replay:
         self._has_refused |= judgement.has_refused
         self._departures += judgement.departures + departures_of(allowed, seen)
         self._numbers.take_in(self._state, query, seen)
+        self._note_instead(query.nonce, allowed, seen)
 
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused

@@ -75,6 +75,7 @@ from conformance.protocol.interface import (
     Received,
     Refused,
     Replied,
+    Seen,
     UnknownRequest,
     Values,
 )
@@ -138,6 +139,9 @@ class Search:
     def has_refused(self) -> bool:
         """What was seen is explained only if the system refused something to code that ran."""
         return self._candidates.have_refused()
+
+    def said_after_refusals(self) -> Iterator[Mapping[Blob, Seen]]:
+        return (dict(candidate.instead) for candidate in self._candidates if candidate.has_refused)
 
     @property
     def has_drifted(self) -> bool:
@@ -252,7 +256,7 @@ class Search:
             kept = self._losing(candidate, unknown)
             left = evolve(kept, state=with_forgotten(kept.state, {request_id: seen}), has_just_heard=False)
             if self._shows(left, {request_id: seen}, others):
-                yield left
+                yield self._saying(left, {request_id: seen})
 
         self._keep(
             after, lambda: f"asked for again, {shown_status(request_id, seen, self.field_names)}", self._rules_about
@@ -276,7 +280,8 @@ class Search:
                     return
                 if judgement.agrees:
                     told = drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
-                    yield evolve(told, has_refused=told.has_refused or judgement.has_refused)
+                    said = told.saying(query.nonce, judgement.allowed, seen, self._terms.costs_are_exact)
+                    yield evolve(said, has_refused=said.has_refused or judgement.has_refused)
                     if drifted is candidate:
                         return  # What is not told by now may have risen as well when it is told.
                 else:
@@ -360,6 +365,13 @@ class Search:
                 shows = False
         return shows
 
+    def _saying(self, candidate: Candidate, answers: Mapping[RequestId, Answer]) -> Candidate:
+        """The candidate with what the specification says of these requests, where that is not what was seen."""
+        for request_id, seen in answers.items():
+            allowed = status_in(candidate.state, request_id)
+            candidate = candidate.saying(request_id, allowed, seen, self._terms.costs_are_exact)
+        return candidate
+
     def _count(self, label: Label) -> None:
         self._steps += 1
         self._fired.add(label.rule)
@@ -382,7 +394,8 @@ class Search:
             left = evolve(rested, state=with_forgotten(rested.state, answers))
             if self._shows(left, answers, others):
                 others.hear(rested)
-                yield evolve(left, has_just_heard=False).departing(told_otherwise(left.state, answers))
+                told = evolve(left, has_just_heard=False).departing(told_otherwise(left.state, answers))
+                yield self._saying(told, answers)
 
     def _rested(
         self,
@@ -410,7 +423,7 @@ class Search:
             candidate, passed = self._without_forced(candidate)
             refusing.append(self._refused([*passed, candidate]))
             require_calls(candidate.state, self.terms.missing)
-            kept = (candidate.rejections, candidate.lost, candidate.beaten, candidate.failures)
+            kept = (candidate.rejections, candidate.lost, candidate.beaten, candidate.failures, candidate.instead)
             key = (canonical_form(candidate.state), *kept)
             left = evolve(candidate, state=with_forgotten(candidate.state, answers))
             if key in visited or not self._shows(left, answers, others, final_only=True):

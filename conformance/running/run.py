@@ -17,6 +17,7 @@ from conformance.protocol.interface import (
     InstanceKind,
     Unsupported,
 )
+from conformance.running.again import OnceMore
 from conformance.running.case import Case, Manner
 from conformance.suite.looking import Look, Looked, Looking
 from conformance.suite.scenario import Scenario
@@ -90,6 +91,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         else:
             judge = LookingBack(terms, instance)
         stage = Stage(implementation, description, judge, terms, instance)
+        stage.is_met_instead = OnceMore(chosen.script, judge, description, terms, instance)
         look = Look(stage, judge, description, terms)
         if manner.looking is Looking.AFTER_EACH_SETTLING:
             stage.when_settled = look.in_between

@@ -106,6 +106,18 @@ MUCH: Final[Cycles] = 10**14
 """Enough for anything that a scenario does."""
 
 
+Played = list[tuple[object, object, Blob]]
+"""What was asked and what was seen, in order, with the request's id or the query's nonce where there is one."""
+
+MetInstead = Callable[[Played, Count, Mapping[Blob, Seen]], bool]
+"""Given what was done, how much was pinned, and what the specification says instead of some answers."""
+
+
+def essence(asked: Request | Query) -> tuple[object, ...]:
+    """What a request or query asks, whenever it does."""
+    return asked.sender, asked.canister_id, asked.method_name, asked.argument
+
+
 @frozen
 class Sent:
     """A request that was handed in."""
@@ -147,6 +159,11 @@ class Stage:
         self._unsaid: deque[tuple[Text, Text | Callable[[], Text]]] | None = None
         self.when_settled: Callable[[], None] | None = None
         """What the judge does by itself whenever the system came to rest."""
+        self.played: Played = []
+        """What the scenario has done and seen."""
+        self.is_met_instead: MetInstead | None = None
+        """Whether the specification meets what the scenario pins, as far as it has pinned; None if nobody knows."""
+        self._pinned = 0
 
     @property
     def transcript(self) -> list[Event]:
@@ -194,6 +211,7 @@ class Stage:
             lambda: f"calls {place}.{request.method_name}{self._shown_argument(request.canister_id, request.argument)}",
         )
         seen = self._implementation.submit(request, effective_id, endpoint)
+        self._remember((*essence(request), effective_id, endpoint), seen)
         self._judge.submitted(request, submission_label(request, effective_id, endpoint), seen)
         self._note_steps()
         match seen:
@@ -210,6 +228,8 @@ class Stage:
         """Lets time pass, and the system process everything that it can."""
         advanced = self._advance(seconds * NANOSECONDS_PER_SECOND)
         answers = {request_id: self._implementation.answer(request_id) for request_id in self._open}
+        for request_id, answer in answers.items():
+            self._remember(request_id, answer, request_id)
         self._answers.update(answers)
         self._judge.settled(advanced, answers)
         self._note_steps()
@@ -247,7 +267,9 @@ class Stage:
     def _advance(self, nanoseconds: Nanoseconds) -> Advanced:
         deadline = time.monotonic() + SETTLING_SECONDS
         for attempt in range(SETTLING_ROUNDS // ROUNDS_AT_ONCE):
-            advanced = self._implementation.advance(ROUNDS_AT_ONCE, 0 if attempt else nanoseconds)
+            passing = 0 if attempt else nanoseconds
+            advanced = self._implementation.advance(ROUNDS_AT_ONCE, passing)
+            self._remember(passing, advanced)
             self._now = advanced.system_time
             if advanced.is_quiescent or (self._is_live and self._all_answered()):
                 return advanced
@@ -266,6 +288,7 @@ class Stage:
         """Asks the implementation once more for the status of a request."""
         assert sent.request_id is not None, "the request was accepted"
         answer = self._implementation.answer(sent.request_id)
+        self._remember(sent.request_id, answer, sent.request_id)
         self._judge.answered(sent.request_id, answer)
         return answer
 
@@ -296,6 +319,7 @@ class Stage:
             lambda: f"queries {self.name(canister_id)}.{method_name}{self._shown_argument(canister_id, argument)}",
         )
         seen = self._implementation.query(query, effective)
+        self._remember((*essence(query), effective), seen, query.nonce)
         self._note("the system", partial(self._shown_answer, "answers", seen))
         self._judge.queried(query, effective, seen)
         return seen
@@ -310,6 +334,7 @@ class Stage:
         """Reads from the certified state."""
         self._need("read")
         seen = self._implementation.read(sender, effective_id, paths)
+        self._remember((sender, effective_id, *paths), seen)
         self._note(self._called(sender), lambda: f"reads {shown_values(seen, paths)}")
         self._judge.was_read(sender, effective_id, paths, seen)
         return seen
@@ -477,18 +502,31 @@ class Stage:
 
     def expect(self, seen: Seen, pattern: Pattern) -> None:
         """Pins what the scenario is about, unless trouble may have come first."""
-        if not self._may_be_troubled and not pattern.admits(seen):
+        if not self._pins(pattern.admits(seen)):
             raise fail(f"the answer is {shown(seen)}", (f"an answer that {pattern.words}",))
 
     def require(self, holds: bool, words: Text) -> None:
         """Pins a fact about what was seen, under the same condition."""
-        if not self._may_be_troubled and not holds:
+        if not self._pins(holds):
             raise fail(f"it does not hold that {words}")
 
-    @property
-    def _may_be_troubled(self) -> bool:
-        """The environment is not calm, or the system refused something to code that ran, as it may."""
-        return not self._terms.environment.is_calm or self._judge.has_refused
+    def _pins(self, holds: bool) -> bool:
+        """
+        What the scenario pins holds, or need not.
+
+        In an environment that is not calm it need not. Where the system may have refused something to code that ran, it
+        need not hold if the specification, which went on after the same refusal, does not meet it either.
+        """
+        self._pinned += 1
+        if holds or not self._terms.environment.is_calm:
+            return True
+        is_met, pinned = self.is_met_instead, self._pinned
+        if is_met is None:
+            return self._judge.has_refused
+        # Reason: with prices of its own, what code replies after a refusal may look like a reply without one.
+        if self._terms.costs_are_exact and not self._judge.has_refused:
+            return False
+        return not all(is_met(self.played, pinned, said) for said in self._judge.said_after_refusals())
 
     @property
     def knows_prices(self) -> bool:
@@ -541,6 +579,11 @@ class Stage:
 
     def _shown_answer(self, words: Text, seen: Seen) -> Text:
         return f"{words}: {shown(seen, self._judge.field_names)}"
+
+    def _remember(self, asked: object, seen: object, identifier: Blob = b"") -> None:
+        """What the scenario asks, but for what the judge asks by itself."""
+        if self._unsaid is None:
+            self.played.append((asked, seen, identifier))
 
     def _note(self, actor: Text, text: Text | Callable[[], Text]) -> None:
         """Adds a line to the transcript; of those of a look of the judge's own the last are kept if it fails."""

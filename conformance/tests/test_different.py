@@ -94,6 +94,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (composing.RejectsManagementCallsAsCanisters, "composite/own_status"),
     (refusing.RefusesGrowths, "system_api_canister/stable_grows"),
     (refusing.RefusesGrowths, "settings/heap_limit"),
+    (refusing.RefusesGrowthsAtOwnPrices, "system_api_canister/stable_grows"),
     (refusing.RefusesGrowthsOfInspections, "requests/inspection_grows"),
     (refusing.RefusesThenTraps, "kept_through/failing_messages"),
     (refusing.RefusesSomeGrowths, "acts_everywhere/replicated_query"),

@@ -1,8 +1,13 @@
-"""What a scenario expects is waived where a memory did not grow, and only there."""
+"""
+What a scenario pins is waived where a memory did not grow, as far as the specification does not meet it there either.
+
+What is seen elsewhere after a refusal is held to the specification as before.
+"""
 
 import pytest
 
-from conformance.canisters.scripted import ignore, memory_grow, program, reply
+from conformance.canisters import ic0
+from conformance.canisters.scripted import append_to_slot, equal, ignore, memory_grow, program, reply, slot, when
 from conformance.judging.moves import Move
 from conformance.judging.patterns import replies_with
 from conformance.running.case import Case, Manner
@@ -12,6 +17,13 @@ from conformance.suite.scenario import Scenario
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
 from conformance.tests.planted.choosing import with_choices
+from conformance.tests.planted.prices import HasOtherPrices
+from conformance.tests.planted.refusing import (
+    ForgetsElsewhere,
+    RefusesGrowths,
+    RefusesGrowthsAtOwnPrices,
+    SaysAnotherWord,
+)
 from spec.machine import step
 from spec.transition import Step
 
@@ -60,3 +72,44 @@ def test_what_is_expected_is_waived_only_where_a_growth_was_refused(
     """Naming growths that no execution tries waives nothing."""
     case = judged(implementation())
     assert (case.verdict.name, case.judged_by) == (verdict, "replay")
+
+
+GROWING = program(when(equal(ic0.stable64_grow(1), 0), reply(b"it grew"), reply(b"it did not grow")))
+
+
+def pins_what_two_canisters_do(stage: Stage) -> None:
+    """One grows; another one has nothing to do with that."""
+    growing, other = scripted(stage), scripted(stage)
+    stage.expect(stage.call(growing, GROWING), replies_with(b"it grew"))
+    stage.expect(stage.call(other, program(append_to_slot(0, b"kept"), reply(b"one"))), replies_with(b"one"))
+    stage.expect(stage.call(other, program(reply(slot(0)))), replies_with(b"kept"))
+
+
+@pytest.mark.parametrize(
+    ("implementation", "verdict"),
+    [
+        (RefusesGrowths, "pass"),
+        (RefusesGrowthsAtOwnPrices, "pass"),
+        (HasOtherPrices, "pass"),
+        (ForgetsElsewhere, "fail"),
+        (SaysAnotherWord, "fail"),
+    ],
+)
+def test_who_refuses_a_growth_must_do_right_elsewhere(
+    implementation: type[SpecificationImplementation], verdict: str
+) -> None:
+    chosen = Scenario("here/two_canisters", "Two canisters do what they do", (), pins_what_two_canisters_do)
+    one = implementation()
+    case = run_scenario(chosen, one, one.describe(), Manner())
+    assert (case.verdict.name, case.judged_by) == (verdict, "search"), case.verdict
+
+
+def test_what_a_scenario_pins_of_what_did_not_grow_is_waived_also_where_prices_are_free() -> None:
+    """The specification, after the same refusal, does not say that it grew."""
+
+    def script(stage: Stage) -> None:
+        stage.expect(stage.call(scripted(stage), GROWING), replies_with(b"it grew"))
+
+    one = SaysAnotherWord()
+    case = run_scenario(Scenario("here/growing", "It grows", (), script), one, one.describe(), Manner())
+    assert case.verdict.name == "pass"

@@ -6,6 +6,8 @@ from conformance.judging.reading import LeftOpen, query_in
 from conformance.judging.refusals import GROWTHS, TRAPS
 from conformance.protocol.interface import (
     Accepted,
+    Answer,
+    Description,
     Query,
     QueryAnswer,
     Refused,
@@ -24,7 +26,7 @@ from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.containers import Map
-from spec.values.identifiers import MANAGEMENT_CANISTER, Principal
+from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, RequestId
 from spec.values.quantities import Count
 from spec.values.rejects import RejectReason
 
@@ -222,3 +224,30 @@ class RefusesCalls(Chooses):
 
     def other(self, label: Label, fired: Step) -> Label | None:
         return with_choices(label, refused_calls=tuple(range(MANY))) if label.rule == "message_execution" else None
+
+
+class RefusesGrowthsAtOwnPrices(RefusesGrowths):
+    """No memory ever grows while code runs, and prices are its own."""
+
+    def describe(self) -> Description:
+        return evolve(super().describe(), profiles=())
+
+
+class ForgetsElsewhere(RefusesGrowths):
+    """No memory ever grows, and the canister that was made last keeps nothing of what it does."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        before, after = self.current.canisters, fired.state.canisters
+        last = max(after.keys(), default=None)
+        if label.rule != "message_execution" or last is None:
+            return fired.state
+        kept = evolve(after[last], code=before[last].code)
+        return evolve(fired.state, canisters=after.set(last, kept))
+
+
+class SaysAnotherWord(RefusesGrowthsAtOwnPrices):
+    """No memory ever grows, prices are its own, and a canister's reply that says `one` says `two`."""
+
+    def answer(self, request_id: RequestId) -> Answer:
+        answer = super().answer(request_id)
+        return Replied(b"two") if answer == Replied(b"one") else answer
