@@ -359,8 +359,11 @@ def is_of_expired(state: State, label: Label) -> bool:
     return request_id in state.requests and state.requests[request_id].request.ingress_expiry < state.system_time
 
 
-MOST_HEARTBEATS: Final = 4
-"""How often the judge lets a heartbeat run while the system comes to rest. The text names no bound."""
+MOST_HEARTBEATS: Final = 20
+"""
+How often the judge lets a heartbeat run while the system comes to rest. The text names no bound; it is the number of
+rounds for which the judge asks at a time.
+"""
 
 
 def heartbeats(state: State, beaten: tuple[CanisterId, ...]) -> Iterator[tuple[CanisterId, Label, Step]]:

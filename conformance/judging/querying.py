@@ -12,7 +12,7 @@ from conformance.judging.certificates import STAND_INS, certificates_in, is_vali
 from conformance.judging.clocks import period
 from conformance.judging.logs import Failures, log_agrees
 from conformance.judging.moves import Silence
-from conformance.judging.patterns import agrees
+from conformance.judging.patterns import agrees, is_of_the_system
 from conformance.judging.reading import USUAL, LeftOpen, OpenCodes, evaluated, metrics_told, query_in
 from conformance.judging.refusals import MOST_TRIED, Numbers, refusals, trapping_after
 from conformance.judging.words import LEFT_OPEN, always, depends_on_words, marked, texts_told, words_for_marks
@@ -108,6 +108,16 @@ def judged(
     if relayed is None and may_call(state, asked) and depends_on_logs(state, asked, effective_id, leeway.failures):
         raise Silence("the answer depends on a log in which the system may have written")
     return likely
+
+
+def may_have_taken_too_long(allowed: QueryAnswer, seen: QueryAnswer) -> bool:
+    """
+    A query that would be evaluated is rejected by the system or refused, as one is whose evaluation takes too long.
+
+    Source: https-interface, query call (`MAX_WALL_CLOCK_TIME_COMPOSITE_QUERY`), which names no code.
+    """
+    by_system = isinstance(seen, Rejected) and is_of_the_system(seen.reject)
+    return not isinstance(allowed, Refused) and (by_system or isinstance(seen, Refused))
 
 
 def ways_to_call(state: State, asked: Query, effective_id: Principal) -> Iterator[LeftOpen]:

@@ -35,7 +35,7 @@ from conformance.judging.moves import (
     stop_calls,
 )
 from conformance.judging.patterns import agrees, agrees_by_leave, departures_of
-from conformance.judging.querying import Leeway, judged
+from conformance.judging.querying import Leeway, judged, may_have_taken_too_long
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import GROWTHS, REJECTION, TRAPS, chooses_growths
 from conformance.judging.verdicts import Fail, Judged, fail, silent
@@ -203,6 +203,10 @@ class Replay:
             raise silent(str(silence)) from None
         allowed = judgement.allowed
         if not judgement.agrees:
+            takes_long = may_have_taken_too_long(allowed, seen)
+            if takes_long and self._terms.environment.admits(self._rejections + 1):
+                self._rejections += 1
+                return
             raise fail(
                 f"the query {query.method_name!r} gave {shown(seen, self.field_names)}",
                 (shown_other(allowed, seen, self.field_names),),

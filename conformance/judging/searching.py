@@ -52,7 +52,7 @@ from conformance.judging.moves import (
 )
 from conformance.judging.others import Others, Words
 from conformance.judging.patterns import agrees, departures_of
-from conformance.judging.querying import Leeway, judged
+from conformance.judging.querying import Leeway, judged, may_have_taken_too_long
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import chooses_growths, refusing_calls, refusing_growths
 from conformance.judging.verdicts import fail, inconclusive, silent
@@ -287,6 +287,9 @@ class Search:
                 else:
                     words = partial(shown_other, judgement.allowed, seen, self.field_names)
                     others.note(drifted, judgement.allowed, words, seen)
+                    takes_long = drifted is candidate and may_have_taken_too_long(judgement.allowed, seen)
+                    if takes_long and self._terms.environment.admits(candidate.rejections + 1):
+                        yield evolve(candidate, rejections=candidate.rejections + 1)
 
         self._keep(
             after, lambda: f"the query {query.method_name!r} gave {shown(seen, self.field_names)}", lambda _: ("query",)
@@ -409,13 +412,14 @@ class Search:
         """
         The candidates at rest that can follow, depth first; those that showed another answer are left out.
 
-        What the system may refuse to executions is tried when no order explains what was seen, and after that, what
-        nothing waits for.
+        When no order explains what was seen, heartbeats are tried, of which there are few; then what the system may
+        refuse to executions, and after that, what nothing waits for.
         """
         waiting: list[Iterator[Candidate]] = [iter([start])]
+        beating: list[Iterator[Candidate]] = []
         refusing: list[Iterator[Candidate]] = []
         rare: list[Iterator[Candidate]] = []
-        while sources := waiting or refusing or rare:
+        while sources := waiting or beating or refusing or rare:
             candidate = next(sources[-1], None)
             if candidate is None:
                 sources.pop()
@@ -434,9 +438,8 @@ class Search:
             first = next(following, None)
             expiring = self._following(candidate, by_itself(candidate.state, bindings), 0)
             late = self._following(candidate, refunds(candidate.state), 0)
-            rare.append(
-                chain(late, self._beating(candidate), self._troubled(candidate), self._drifted(candidate, versions))
-            )
+            beating.append(self._beating(candidate))
+            rare.append(chain(late, self._troubled(candidate), self._drifted(candidate, versions)))
             if first is None:
                 yield candidate
                 waiting.append(expiring)

@@ -6,7 +6,8 @@ What differs is what the text leaves open. `deep` runs every scenario on each of
 
 import pytest
 
-from conformance.judging.environment import CALM, HOSTILE, loaded
+from conformance.judging.environment import CALM, HOSTILE, Environment, loaded
+from conformance.protocol.interface import Capability
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
@@ -71,6 +72,8 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (ordering.BeginsOneRequestAfterTheOther, "requests/together"),
     (ordering.BeatsHearts, "tasks/heartbeat_at_pleasure"),
     (ordering.BeatsHeartsTwice, "tasks/heartbeat_at_pleasure"),
+    (ordering.BeatsHeartsTwice, "acts_everywhere/heartbeat"),
+    (ordering.BeatsHeartsOften, "tasks/heartbeat_at_pleasure"),
     (ordering.ExpiresCalls, "calls/deadlines"),
     (ordering.ExpiresCalls, "expiry/late_cycles"),
     (ordering.GivesLateCyclesBack, "expiry/late_cycles"),
@@ -166,6 +169,8 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (ordering.UsesIdsAgain, "lifecycle/delete"),
     (answering.ListsSomeCanisters, "who_may/queries"),
     (ordering.StopsAtOnce, "lifecycle/stopping"),
+    (ordering.CutsBeatsShort, "tasks/heartbeat_at_pleasure"),
+    (drifting.RenamesCanisters, "lifecycle/stop_and_start"),
     (ordering.FiresTimersEarly, "tasks/global_timer"),
     (ordering.RepeatsTimers, "tasks/global_timer"),
     (ordering.GivesLateCyclesBackTwice, "expiry/late_cycles"),
@@ -272,15 +277,42 @@ def test_what_prices_and_limits_decide_is_shown_by_who_has_those_of_the_profile(
         (waiting.LosesOneRequest, "requests/together"),
         (waiting.TellsThatItLosesOne, "requests/together"),
         (waiting.TakesOneInLate, "requests/together"),
+        (waiting.TakesTooLongForOneQuery, "queries/query_sees_caller"),
         (ordering.ExpiresOneCallEarly, "calls/deadlines"),
     ],
 )
 def test_a_system_that_has_much_to_do_may_do_less(implementation: type[BlackBox], scenario_id: str) -> None:
-    """Refuse or lose a request, let a call expire early: once, where so much is admitted."""
+    """Refuse or lose a request, fail a query for its time, let a call expire early: once, where that is admitted."""
     for environment, verdict in ((CALM, "fail"), (loaded(1), "pass"), (HOSTILE, "pass")):
         busy, manner = implementation(), Manner(environment=environment)
         case = run_scenario(SCENARIOS[scenario_id], busy, busy.describe(), manner)
         assert case.verdict.name == verdict, case.verdict.why
+
+
+@pytest.mark.parametrize(
+    ("implementation", "environment", "verdict"),
+    [
+        (waiting.TakesTooLongForThreeQueries, loaded(2), "fail"),
+        (waiting.TakesTooLongForThreeQueries, loaded(3), "pass"),
+        (waiting.BlamesCanistersForTheTime, HOSTILE, "fail"),
+    ],
+)
+def test_as_many_queries_may_take_too_long_as_the_environment_admits(
+    implementation: type[BlackBox], environment: Environment, verdict: str
+) -> None:
+    """The system rejects them, not the canister."""
+    slow, manner = implementation(), Manner(environment=environment)
+    case = run_scenario(SCENARIOS["queries/memories_grow"], slow, slow.describe(), manner)
+    assert case.verdict.name == verdict, case.verdict.why
+
+
+@pytest.mark.parametrize("environment", [loaded(1), CALM])
+def test_a_query_may_take_too_long_for_who_explains_itself_too(environment: Environment) -> None:
+    slow = waiting.TakesTooLongForOneQuery()
+    slow.capabilities = frozenset({Capability.EXPLAIN})
+    chosen = SCENARIOS["queries/query_sees_caller"]
+    case = run_scenario(chosen, slow, slow.describe(), Manner(environment=environment))
+    assert (case.judged_by, case.verdict.name) == ("replay", "fail" if environment is CALM else "pass")
 
 
 @pytest.mark.parametrize(

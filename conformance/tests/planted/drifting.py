@@ -7,12 +7,13 @@ from conformance.protocol.interface import Rejected as AnsweredReject
 from conformance.protocol.interface import Replied as AnsweredReply
 from conformance.tests.planted.bugs import BlackBox
 from spec.machine import step
+from spec.state.canister import Stopped
 from spec.state.label import Label
 from spec.state.request import Rejected, Replied
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.containers import Map
-from spec.values.identifiers import RequestId
+from spec.values.identifiers import CanisterId, Principal, RequestId
 from spec.values.quantities import CanisterVersion, Count, Nanoseconds
 
 CHANGING = ("install_code", "upgrade_code", "update_settings", "uninstall_code", "load_canister_snapshot")
@@ -164,4 +165,15 @@ class TrimsHistories(Drifts):
         for canister_id, _ in list(state.canisters.items()):
             state = self.possibly(state, Label("canister_history_trimming", {"canister_id": canister_id, "kept": 20}))
             state = self.possibly(state, Label("canister_log_trimming", {"canister_id": canister_id, "kept": 0}))
+        return state
+
+
+class RenamesCanisters(Drifts):
+    """A stopped canister gets another id, though there is no canister on another subnet whose id it could get."""
+
+    def drifted(self, state: State) -> State:
+        for canister_id, canister in list(state.canisters.items()):
+            if isinstance(canister.status, Stopped):
+                other = CanisterId(Principal(b"\x00\x00\x00\x00\x00\x00\x00\x77\x01\x01"))
+                state = evolve(state, canisters=state.canisters.remove(canister_id).set(other, canister))
         return state

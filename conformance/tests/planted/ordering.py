@@ -9,6 +9,7 @@ import random
 from attrs import evolve
 
 from conformance.judging.moves import Bindings, Move, by_itself, expiries, refunds, work
+from conformance.protocol.interface import Answer, Replied
 from conformance.served.randomness import drawn
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
@@ -20,7 +21,7 @@ from spec.state.state import State
 from spec.transition import RULES, Step
 from spec.values import management
 from spec.values.containers import List, Map
-from spec.values.identifiers import CanisterId, Principal, SnapshotId
+from spec.values.identifiers import CanisterId, Principal, RequestId, SnapshotId
 from spec.values.rejects import Reply
 
 
@@ -127,16 +128,33 @@ class BeatsHearts(BlackBox):
 class BeatsHeartsTwice(BeatsHearts):
     """They run twice."""
 
+    times = 2
+
     def advance(self, rounds: int, nanoseconds: int) -> object:
-        self.beats_again = True
+        self.left = self.times - 1
         return super().advance(rounds, nanoseconds)
 
     def next(self) -> Move | None:
         move = super().next()
-        if move is None and self.beats_again:
-            self.beats_again, self.beaten = False, set()
+        if move is None and self.left:
+            self.left, self.beaten = self.left - 1, set()
             move = super().next()
         return move
+
+
+class BeatsHeartsOften(BeatsHeartsTwice):
+    """They run seven times."""
+
+    times = 7
+
+
+class CutsBeatsShort(BeatsHeartsOften):
+    """Of what heartbeats wrote the last byte is not told."""
+
+    def answer(self, request_id: RequestId) -> Answer:
+        answer = super().answer(request_id)
+        beats = isinstance(answer, Replied) and answer.data.startswith(b"beat ")
+        return Replied(answer.data[:-1]) if beats else answer
 
 
 class RepeatsTimers(BlackBox):

@@ -13,7 +13,9 @@ from conformance.protocol.interface import (
     Query,
     QueryAnswer,
     Refused,
+    Rejected,
     Replied,
+    SeenReject,
     UnknownRequest,
 )
 from conformance.tests.planted.bugs import BlackBox
@@ -27,6 +29,7 @@ from spec.values.canister_terms import SimpleStatus
 from spec.values.identifiers import Blob, Principal, RequestId
 from spec.values.management import CanisterStatusResult
 from spec.values.quantities import Count, Nanoseconds
+from spec.values.rejects import RejectCode, RejectReason
 
 # Calls that wait
 
@@ -68,6 +71,39 @@ class RefusesOneRequest(BlackBox):
     ) -> Accepted | Refused:
         self.count += 1
         return Refused() if self.count == self.number else super().submit(request, effective_id, endpoint)
+
+
+# Queries that take too long
+
+
+class TakesTooLongForOneQuery(BlackBox):
+    """One query that would get a reply is rejected, because its evaluation took too long."""
+
+    number = 1
+    reason: RejectReason | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries = 0
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        plain = super().query(query, effective_id)
+        self.queries += 1
+        if self.queries > self.number or not isinstance(plain, Replied):
+            return plain
+        return Rejected(SeenReject(RejectCode.SYS_TRANSIENT, self.reason, "it takes too long"))
+
+
+class TakesTooLongForThreeQueries(TakesTooLongForOneQuery):
+    """Three queries take too long."""
+
+    number = 3
+
+
+class BlamesCanistersForTheTime(TakesTooLongForOneQuery):
+    """It is said that the canister itself rejected the query."""
+
+    reason = RejectReason.EXPLICIT
 
 
 # Requests that are lost
