@@ -7,7 +7,7 @@ be a version, all that was seen is judged again, and versions may have risen to 
 Checklist: `unspec.spont.version`.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve
@@ -28,6 +28,7 @@ from conformance.protocol.interface import (
     Replied,
     Values,
 )
+from conformance.protocol.interface import Seen as Answered
 from spec.state.label import Label
 from spec.state.request import Request
 from spec.state.state import State
@@ -132,6 +133,9 @@ class LookingBack:
     @property
     def has_refused(self) -> bool:
         return self._search.has_refused
+
+    def said_after_refusals(self) -> Iterator[Mapping[Blob, Answered]]:
+        return self._search.said_after_refusals()
 
     @property
     def likely_state(self) -> State:

@@ -280,7 +280,7 @@ class Search:
                     return
                 if judgement.agrees:
                     told = drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
-                    said = told.saying(query.nonce, judgement.allowed, seen, self._terms.costs_are_exact)
+                    said = told.saying(query.nonce, judgement.allowed, seen, self.terms.costs_are_exact)
                     yield evolve(said, has_refused=said.has_refused or judgement.has_refused)
                     if drifted is candidate:
                         return  # What is not told by now may have risen as well when it is told.
@@ -288,7 +288,7 @@ class Search:
                     words = partial(shown_other, judgement.allowed, seen, self.field_names)
                     others.note(drifted, judgement.allowed, words, seen)
                     takes_long = drifted is candidate and may_have_taken_too_long(judgement.allowed, seen)
-                    if takes_long and self._terms.environment.admits(candidate.rejections + 1):
+                    if takes_long and self.terms.environment.admits(candidate.rejections + 1):
                         yield evolve(candidate, rejections=candidate.rejections + 1)
 
         self._keep(
@@ -372,7 +372,7 @@ class Search:
         """The candidate with what the specification says of these requests, where that is not what was seen."""
         for request_id, seen in answers.items():
             allowed = status_in(candidate.state, request_id)
-            candidate = candidate.saying(request_id, allowed, seen, self._terms.costs_are_exact)
+            candidate = candidate.saying(request_id, allowed, seen, self.terms.costs_are_exact)
         return candidate
 
     def _count(self, label: Label) -> None:

@@ -101,6 +101,9 @@ class Told:
     def schedule(self, labels: Sequence[Label]) -> Scheduled:
         raise Otherwise
 
+    def attempt(self, labels: Sequence[Label]) -> Count | None:
+        raise Otherwise
+
 
 class Listens:
     """A judge who admits everything, and knows the names of fields that another judge knows."""

@@ -13,6 +13,7 @@ from conformance.judging.patterns import replies_with
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.served.specification import SpecificationImplementation
+from conformance.suite.loading import all_scenarios
 from conformance.suite.scenario import Scenario
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
@@ -113,3 +114,30 @@ def test_what_a_scenario_pins_of_what_did_not_grow_is_waived_also_where_prices_a
     one = SaysAnotherWord()
     case = run_scenario(Scenario("here/growing", "It grows", (), script), one, one.describe(), Manner())
     assert case.verdict.name == "pass"
+
+
+class ClaimsToEndAtGrowths(SpecificationImplementation):
+    """It says of every execution that it ended where a memory was to grow for the first time."""
+
+    def next(self) -> Move | None:
+        move = super().next()
+        if move is None or move[0].rule != "message_execution":
+            return move
+        label = with_choices(move[0], trapping_growths=(0,))
+        fired = step(self.current, label)
+        assert isinstance(fired, Step)
+        return label, fired
+
+
+@pytest.mark.parametrize(
+    ("scenario_id", "departs"), [("settings/unpaid_growth", False), ("system_api_canister/stable_grows", True)]
+)
+def test_production_ends_executions_at_growths_that_cannot_be_paid_and_at_no_others(
+    scenario_id: str, departs: bool
+) -> None:
+    """Both are admitted."""
+    chosen = next(each for each in all_scenarios() if each.id == scenario_id)
+    one = ClaimsToEndAtGrowths()
+    case = run_scenario(chosen, one, one.describe(), Manner())
+    ending = [each for each in case.departures if "ends the execution at the growths" in each]
+    assert (case.verdict.name, case.judged_by, bool(ending)) == ("pass", "replay", departs), case.departures

@@ -114,6 +114,8 @@ class Growth:
     """By so much it grew; 0 if it did not."""
     calls_before: Count
     """So many calls were to be performed before."""
+    balance: Cycles = 0
+    """What the canister had then, as it saw it itself."""
 
 
 @frozen

@@ -13,6 +13,7 @@ from spec.machine import canonical_label, choices_of, defaults_of
 from spec.production.executions import (
     calls_refused,
     growths_refused,
+    growths_that_trap,
     keeps_logs,
     records_as_given,
     records_of_system,
@@ -150,7 +151,7 @@ POLICIES: Final[dict[Text, dict[Text, Policy]]] = {
     "message_execution": {
         "refused_calls": Policy("refuses the calls", calls_refused),
         "refused_growths": Policy(REFUSES_GROWTHS, growths_refused),
-        "trapping_growths": Policy(ENDS_AT_GROWTHS, not_predicted),
+        "trapping_growths": Policy(ENDS_AT_GROWTHS, growths_that_trap),
         "deadlines_in_seconds": Policy("rounds deadlines down to seconds:", rounds_deadlines),
         "system_records": Policy("writes to the log", records_of_system),
         "keeps_logs": Policy("keeps the logs of a failure:", keeps_logs),

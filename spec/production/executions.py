@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
+from spec.fees import freezing_limit, liquid_balance
 from spec.machine import canonical_label
 from spec.production.capacities import refusals
 from spec.production.capacities.refusals import Numbers
 from spec.production.capacities.room import Room
 from spec.profile import Limits
+from spec.rules.messages.budgets import is_response
 from spec.rules.messages.outcomes import outcome_of
-from spec.rules.messages.settlement import exceeds_memory_limit
+from spec.rules.messages.settlement import exceeds_memory_limit, is_query
+from spec.rules.resources import memory_usage
 from spec.state.canister import Code
 from spec.state.label import Label
 from spec.state.message import FuncMessage
@@ -18,6 +21,7 @@ from spec.state.state import State
 from spec.system_api.debugging import UNREADABLE
 from spec.system_api.execution_state import LOG_RECORD
 from spec.values.identifiers import Blob, MessageId, Text
+from spec.values.quantities import Count
 
 Choices = Mapping[str, Any]
 """The free variables of a label with their values."""
@@ -65,6 +69,45 @@ def growths_refused(state: State, choices: Choices) -> Numbers | None:
     return refusals.growths_refused(
         refusals.found_by(state, message), lambda growths: outcome_with(state, message, calls, growths)
     )
+
+
+def growths_that_trap(state: State, choices: Choices) -> Numbers | None:
+    """
+    The growth at which the execution ends, since the canister would be frozen with the memory.
+
+    An execution that goes on to its end, and fails there, is not predicted: its label keeps what it has. Source:
+    production, rs/embedders/src/wasmtime_embedder/system_api/sandbox_safe_system_state.rs,
+    `check_freezing_threshold_for_memory_grow`; ours#growing-memory.
+    """
+    message = executed_message(state, choices)
+    if message is None:
+        return None
+    outcome = outcome_with(state, message, tuple(choices["refused_calls"]), tuple(choices["refused_growths"]))
+    unpaid = first_unpaid_growth(state, message, outcome)
+    given = [number for number in choices["trapping_growths"] if number < len(outcome.tried_growths)]
+    ends_where_predicted = not given or min(given) == unpaid
+    return None if ends_where_predicted else () if unpaid is None else (unpaid,)
+
+
+def first_unpaid_growth(state: State, message: FuncMessage, outcome: Outcome) -> Count | None:
+    """The number of the first growth with which the canister is frozen; only updates and system tasks are asked."""
+    canister = state.canisters[message.receiver]
+    if is_response(message.entry_point) or is_query(state.profile, canister, message.entry_point):
+        return None
+    usage = memory_usage(state.profile, canister)
+    for number, growth in enumerate(outcome.tried_growths):
+        usage += growth.granted
+        limit = freezing_limit(
+            state.profile.fees,
+            canister.settings.compute_allocation,
+            canister.settings.memory_allocation,
+            canister.settings.freezing_threshold,
+            usage,
+            canister.subnet.subnet_size,
+        )
+        if growth.granted and liquid_balance(growth.balance, canister.reserved_balance, limit) < 0:
+            return number
+    return None
 
 
 def execution_label(state: State, message_id: MessageId, room: Room | None = None) -> Label:

@@ -59,6 +59,7 @@ class GrowthUnderWay:
     size_before: ByteCount
     """Of the heap and stable memory together."""
     calls_before: Count
+    balance: Cycles
 
 
 @define
@@ -140,7 +141,7 @@ class Execution:
     def may_grow(self) -> bool:
         """The system lets the memory grow that is to grow now, if there is room. Traps where it ends the execution."""
         number = self.growths_tried
-        self.growths.append(GrowthUnderWay(self.memory_size, self.calls_tried))
+        self.growths.append(GrowthUnderWay(self.memory_size, self.calls_tried, self.balance))
         if number in self.environment.trapping_growths:
             raise Trap("the system has no memory left")
         return number not in self.environment.refused_growths
@@ -158,7 +159,8 @@ class Execution:
         sizes = [*(growth.size_before for growth in self.growths), self.memory_size]
         granted = (after - before for before, after in pairwise(sizes))
         return self.parameters.growths_before + tuple(
-            Growth(size, growth.calls_before) for size, growth in zip(granted, self.growths, strict=True)
+            Growth(size, growth.calls_before, growth.balance)
+            for size, growth in zip(granted, self.growths, strict=True)
         )
 
     @property

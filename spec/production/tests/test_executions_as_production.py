@@ -3,14 +3,14 @@
 import pytest
 from attrs import evolve
 
-from spec.canister.outcome import SystemRecord, TrapCause
+from spec.canister.outcome import Growth, SystemRecord, TrapCause
 from spec.machine import choices_of
 from spec.production.capacities.refusals import Before, call_without_room, open_calls
 from spec.production.capacities.room import Room
 from spec.production.choices import as_production, departure
 from spec.production.executions import execution_label
 from spec.profile import load_profile
-from spec.rules.tests.executing import running
+from spec.rules.tests.executing import RESPONDING, running
 from spec.rules.tests.worlds import A, B, C, a_call, from_canister, performed, returns, traps
 from spec.state.label import Label
 from spec.state.message import ResponseMessage
@@ -123,3 +123,28 @@ def test_it_is_the_first_call_without_a_slot_that_is_refused():
     assert call_without_room(found({B: MOST - 1}), tuple(made)) == 3
     assert call_without_room(found({B: MOST, C: MOST}), tuple(made)) == 0
     assert call_without_room(found({B: MOST - 1}), tuple(made[:2])) is None
+
+
+PAID, UNPAID = Growth(65_536, 0, balance=10**30), Growth(65_536, 0, balance=0)
+
+
+def ends_at(*growths, given, entry_point=None):
+    """Where production ends an execution that grows so, where a label ends it at the given growths."""
+    grows = returns(tried_growths=growths)
+    frozen = running({"update go": grows, "callback": grows}, entry_point)
+    return chosen(frozen, trapping_growths=given)["trapping_growths"]
+
+
+@pytest.mark.checklist(
+    "prod.hypervisor.memory_grow_checks_freezing_threshold_in_update",
+    "prod.hypervisor.stable_grow_does_not_check_freezing_threshold_in_reply",
+    "error.insufficient-cycles-memory-grow",
+)
+def test_production_ends_an_update_at_the_first_growth_with_which_the_canister_is_frozen():
+    """Not one that can pay, nor a callback. Where an execution fails in its end instead, nothing is predicted."""
+    assert ends_at(PAID, UNPAID, UNPAID, given=(1,)) == (1,)
+    assert ends_at(PAID, UNPAID, UNPAID, given=(2,)) == (1,)
+    assert ends_at(PAID, UNPAID, given=(0,)) == (1,)
+    assert ends_at(PAID, PAID, given=(0,)) == ()
+    assert ends_at(UNPAID, given=()) == ()
+    assert ends_at(UNPAID, given=(0,), entry_point=RESPONDING) == ()
