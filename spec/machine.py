@@ -16,7 +16,7 @@ from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.creation import provisional_create_arguments
 from spec.rules.management.rejection import METHODS, first_free_canister_id, first_reject
 from spec.rules.spontaneous.trimming import CHANGES_KEPT
-from spec.state.canister import Stopped, Stopping, Subnet
+from spec.state.canister import Canister, HookStatus, Stopped, Stopping, Subnet
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, Message, QueueName, ResponseMessage, Unordered
 from spec.state.request import Endpoint, Received, Submission, content_of
@@ -217,8 +217,13 @@ def candidates(state: State, rule: Rule, fixed: Mapping[str, Any] | None = None)
     given = fixed or {}
     choices: list[list[Any]] = []
     for name in names:
-        is_of_message = variables[name] is MessageId
-        values = handled_by(state, rule) if is_of_message else values_of(state, rule, name, variables[name])
+        values: Iterable[Any]
+        if variables[name] is MessageId:
+            values = handled_by(state, rule)
+        elif name == "canister_id" and rule.name in DUE:
+            values = [one for one, canister in state.canisters.items() if DUE[rule.name](canister)]
+        else:
+            values = values_of(state, rule, name, variables[name])
         choices.append([one for one in values if name not in given or one == given[name]])
         if not choices[-1]:
             return
@@ -260,6 +265,13 @@ HANDLED: Final[Mapping[str, Kind]] = {
     "reject_call_to_canister_out_of_cycles": Kind.CANISTER_CALL,
 }
 """Which messages a rule handles, where it requires one kind of them."""
+
+
+DUE: Final[Mapping[str, Callable[[Canister], bool]]] = {
+    "on_low_wasm_memory_context_creation": lambda canister: canister.low_memory_hook == HookStatus.READY,
+    "global_timer_context_creation": lambda canister: canister.global_timer != 0,
+}
+"""Of which canisters a rule need be asked, where something that it requires of them is rare and quickly seen."""
 
 
 @frozen

@@ -1,5 +1,7 @@
 """The machine: what is enabled, what a step does, and how a schedule runs."""
 
+from itertools import product
+
 import pytest
 from attrs import evolve, fields
 
@@ -41,7 +43,7 @@ from spec.rules.tests.worlds import (
     returns,
     world,
 )
-from spec.state.canister import Empty, StopCall, Stopped, Stopping
+from spec.state.canister import Empty, HookStatus, StopCall, Stopped, Stopping
 from spec.state.label import Label
 from spec.state.message import Between, ResponseMessage
 from spec.state.request import Processing, Replied
@@ -86,6 +88,8 @@ def worlds():
 
 
 NAMES = list(worlds())
+
+HOOK, TIMER = "on_low_wasm_memory_context_creation", "global_timer_context_creation"
 
 
 @pytest.mark.checklist("def.initial-state", "inv.time.monotone", "unspec.const.root-subnet")
@@ -314,6 +318,22 @@ def test_a_rule_that_is_not_asked_of_a_message_does_not_handle_it(state):
             listed = {label.arguments()["message_id"] for label in candidates(state, rule)}
             left_out = [Label(name, {**choices, "message_id": one}) for one in set(state.messages.ids()) - listed]
             assert not any(isinstance(step(state, label), Step) for label in left_out), name
+
+
+@pytest.mark.parametrize(("rule_name", "possible"), [(HOOK, 2), (TIMER, 1)])
+def test_a_rule_is_asked_of_every_canister_that_it_can_be_taken_of(rule_name, possible):
+    """Of canisters with each status of the hook, and with a timer that is due, set, or not set."""
+    installed = module(gives={"global_timer": returns(), "on_low_wasm_memory": returns()})
+    states = [
+        world((A, canister(A, code(A, installed), low_memory_hook=status, global_timer=timer)))
+        for status, timer in [*product(HookStatus, (0, NOW + 1)), (HookStatus.EXECUTED, 1)]
+    ]
+    every = [Label(rule_name, {"canister_id": A, "context_id": 0})]
+    fires = [[label for label in every if isinstance(step(state, label), Step)] for state in states]
+    tried = [list(candidates(state, RULES[rule_name])) for state in states]
+    assert sum(map(len, fires)) == possible
+    assert all(label in labels for labels, fired in zip(tried, fires, strict=True) for label in fired)
+    assert sum(map(len, tried)) < len(states)
 
 
 def test_of_a_queue_only_the_oldest_call_is_tried():
