@@ -29,9 +29,11 @@ if TYPE_CHECKING:
     from conformance.running.case import Case, Manner
     from conformance.running.run import judge
     from conformance.served.specification import SpecificationImplementation
+    from conformance.suite.acting import Sent
     from conformance.suite.loading import all_scenarios, scenarios_of_file
+    from conformance.suite.people import ADMIN, ALICE, BOB, EVE
     from conformance.suite.scenario import Scenario, scenario
-    from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, MUCH, Sent, Stage
+    from conformance.suite.stage import MUCH, Stage
 
 __all__ = [
     "ADMIN",
@@ -96,9 +98,11 @@ _HOMES: Final = {
     "conformance.running.case": ("Case", "Manner"),
     "conformance.running.run": ("judge",),
     "conformance.served.specification": ("SpecificationImplementation",),
+    "conformance.suite.acting": ("Sent",),
     "conformance.suite.loading": ("all_scenarios", "scenarios_of_file"),
+    "conformance.suite.people": ("ADMIN", "ALICE", "BOB", "EVE"),
     "conformance.suite.scenario": ("Scenario", "scenario"),
-    "conformance.suite.stage": ("ADMIN", "ALICE", "BOB", "EVE", "MUCH", "Sent", "Stage"),
+    "conformance.suite.stage": ("MUCH", "Stage"),
 }
 """
 Where each name stands. It is imported when it is asked for: whoever wants the scripted canister alone, or serves an

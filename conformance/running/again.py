@@ -30,8 +30,9 @@ from conformance.protocol.interface import (
     Seen,
     Values,
 )
+from conformance.suite.acting import Played, essence
 from conformance.suite.scenario import Script
-from conformance.suite.stage import Played, Stage, essence
+from conformance.suite.stage import Stage
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.values.identifiers import Blob, Principal, RequestId, Text

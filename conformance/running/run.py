@@ -19,9 +19,10 @@ from conformance.protocol.interface import (
 )
 from conformance.running.again import OnceMore
 from conformance.running.case import Case, Manner
+from conformance.suite.acting import START
 from conformance.suite.looking import Look, Looked, Looking
 from conformance.suite.scenario import Scenario
-from conformance.suite.stage import START, Stage
+from conformance.suite.stage import Stage
 from conformance.suite.transcript import Event
 from spec.profile import Profile, load_profile
 from spec.values.identifiers import Text

@@ -27,10 +27,11 @@ from conformance.protocol.interface import (
 )
 from conformance.running.case import Case, Manner
 from conformance.running.run import missing_need, terms_of
+from conformance.suite.acting import START, Sent
 from conformance.suite.looking import Look
 from conformance.suite.scenario import Scenario
 from conformance.suite.shortest import Shortest
-from conformance.suite.stage import START, Sent, Stage
+from conformance.suite.stage import Stage
 from spec.profile import load_profile
 from spec.state.request import Endpoint, Request
 from spec.values.identifiers import Blob, Principal

@@ -6,7 +6,7 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from conformance.stories.story import Act, Install, Invoke, LoadSnapshot, Step, Story, StoryError, TakeSnapshot
-from conformance.suite.stage import user
+from conformance.suite.people import user
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.profile import Profile
 from spec.rules.modules import module_or_defect

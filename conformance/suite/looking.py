@@ -20,7 +20,8 @@ from conformance.judging.judge import Judge, Terms
 from conformance.judging.verdicts import Judged, NotApplicable, SpecificationIsSilent
 from conformance.protocol.interface import Description, InstanceKind, Path, Unsupported
 from conformance.suite import looking_at_code
-from conformance.suite.stage import USERS, Stage
+from conformance.suite.people import USERS
+from conformance.suite.stage import Stage
 from spec.rules.modules import module_of
 from spec.state.canister import Canister, Code
 from spec.state.state import State

@@ -9,9 +9,10 @@ from conformance.canisters.scripted import call, program, reply
 from conformance.protocol.interface import Replied
 from conformance.running.case import Manner
 from conformance.running.run import run_scenario
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import Scenario
 from conformance.suite.scenarios.preparations import controlled_by, scripted
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from conformance.tests.planted.bugs import Shuffled
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER

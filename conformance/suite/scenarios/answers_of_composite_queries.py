@@ -18,12 +18,13 @@ from conformance.canisters.scripted import (
     when,
 )
 from conformance.judging.patterns import rejects, replies, replies_where, replies_with
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.lifecycle import about
 from conformance.suite.scenarios.one_call import u64
 from conformance.suite.scenarios.preparations import controlled_by, scripted
 from conformance.suite.scenarios.requests import NOBODY
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.identifiers import Blob
 from spec.values.rejects import RejectCode, RejectReason

@@ -43,12 +43,13 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import fails, is_unanswered, refuses, rejects, replies, replies_with
 from conformance.protocol.interface import Needs, QueryAnswer, Replied
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.installation import REINSTALL, UPGRADE
 from conformance.suite.scenarios.management_calls import DONE, update_settings
 from conformance.suite.scenarios.traps import TRAPPED
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.system_api.context import Context
 from spec.system_api.table import IMPORTS
 from spec.values import management

@@ -27,6 +27,8 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import denies, fails, refuses, replies, replies_with
 from conformance.protocol.interface import Needs
+from conformance.suite.acting import Sent
+from conformance.suite.people import ALICE, BOB
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.asked_everywhere import (
     ASKED,
@@ -43,7 +45,7 @@ from conformance.suite.scenarios.installation import REINSTALL, UPGRADE
 from conformance.suite.scenarios.lifecycle import about, managing, stopping_canister
 from conformance.suite.scenarios.management_calls import DONE, asking, update_settings
 from conformance.suite.scenarios.preparations import LONG_THRESHOLD, require_that_it_freezes, scripted, stop
-from conformance.suite.stage import ALICE, BOB, Sent, Stage
+from conformance.suite.stage import Stage
 from spec.system_api.context import Context
 from spec.values import management
 from spec.values.containers import List

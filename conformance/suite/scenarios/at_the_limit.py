@@ -3,12 +3,13 @@
 from conformance.canisters.scripted import REPLY_REJECT_CODE, call, program, reply
 from conformance.judging.patterns import denies, fails, is_unanswered, refuses, replies
 from conformance.protocol.interface import Needs, Replied
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.lifecycle import about
 from conformance.suite.scenarios.management_calls import asking, told
 from conformance.suite.scenarios.preparations import controlled_by, scripted
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import Cycles

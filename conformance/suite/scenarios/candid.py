@@ -12,12 +12,13 @@ from conformance.canisters.library import load
 from conformance.judging.patterns import replies, replies_where
 from conformance.protocol.interface import Replied, Seen
 from conformance.suite.candid_forms import ADMITTED, COMBINED, Form, refused_forms
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.management_calls import asking, result_of
 from conformance.suite.scenarios.preparations import controlled_by
 from conformance.suite.scenarios.snapshots import taken
-from conformance.suite.stage import ALICE, MUCH, Stage
+from conformance.suite.stage import MUCH, Stage
 from spec.values import management
 from spec.values.canister_terms import Public
 from spec.values.containers import List

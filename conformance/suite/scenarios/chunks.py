@@ -5,6 +5,7 @@ import hashlib
 from conformance.canisters.library import load
 from conformance.canisters.scripted import program, reply, set_slot, slot
 from conformance.judging.patterns import fails, refuses, replies_with
+from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     DONE,
@@ -17,7 +18,7 @@ from conformance.suite.scenarios.management_calls import (
 )
 from conformance.suite.scenarios.preparations import controlled_by, scripted
 from conformance.suite.scenarios.requests import NOBODY
-from conformance.suite.stage import ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId

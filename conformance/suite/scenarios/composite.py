@@ -21,12 +21,13 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import denies, fails, rejects, rejects_with, replies, replies_where, replies_with
 from conformance.protocol.interface import QueryAnswer
+from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.lifecycle import about
 from conformance.suite.scenarios.management_calls import CANISTER_ERROR, REJECTED, update_settings
 from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
-from conformance.suite.stage import ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Public
 from spec.values.containers import List

@@ -4,6 +4,7 @@ from conformance.canisters.library import load
 from conformance.canisters.scripted import program, reply
 from conformance.judging.patterns import replies, replies_where, replies_with
 from conformance.protocol.interface import Processing, Replied, Seen
+from conformance.suite.people import ADMIN, ALICE, BOB, user
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import chunked, digest
 from conformance.suite.scenarios.lifecycle import about, managing, status_is, stopping_canister
@@ -19,7 +20,7 @@ from conformance.suite.scenarios.management_calls import (
 )
 from conformance.suite.scenarios.preparations import controlled_by, scripted
 from conformance.suite.scenarios.snapshots import TINY
-from conformance.suite.stage import ADMIN, ALICE, BOB, MUCH, Stage, user
+from conformance.suite.stage import MUCH, Stage
 from spec.values import management
 from spec.values.canister_terms import SimpleStatus
 from spec.values.containers import List

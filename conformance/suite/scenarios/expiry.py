@@ -19,11 +19,12 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import refuses, rejects, replies, replies_where, replies_with
 from conformance.protocol.interface import Needs
+from conformance.suite.people import ADMIN, ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import DONE, result_of, status_of, update_settings
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.spontaneous import SCHEDULED
-from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId

@@ -26,13 +26,14 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import rejects, replies, replies_with
 from conformance.protocol.interface import Needs, Rejected, Replied
+from conformance.suite.people import ALICE, BOB
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.installation import REINSTALL, UPGRADE
 from conformance.suite.scenarios.lifecycle import about, managing, stopping_canister
 from conformance.suite.scenarios.management_calls import DONE, status_of, update_settings
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.snapshots import load_snapshot, metadata, taken
-from conformance.suite.stage import ALICE, BOB, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, EnvironmentVariable, Public
 from spec.values.containers import List

@@ -24,6 +24,7 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.impossible import PARTS
 from conformance.judging.patterns import replies
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import Scenario, scenario
 from conformance.suite.scenarios.lifecycle import about, stopping_canister
 from conformance.suite.scenarios.management_calls import asking
@@ -32,7 +33,7 @@ from conformance.suite.scenarios.preparations import controlled_by, freeze, scri
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.scenarios.snapshots import taken
 from conformance.suite.scenarios.spontaneous import SCHEDULED
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.identifiers import Blob, CanisterId, Text
 from spec.values.quantities import NANOSECONDS_PER_SECOND, WASM_PAGE

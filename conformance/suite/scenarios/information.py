@@ -5,6 +5,7 @@ from conformance.canisters.library import load
 from conformance.canisters.scripted import bytes_of_u64, call, concat, counter, program, reply, set_counter
 from conformance.judging.patterns import fails, refuses, replies, replies_where
 from conformance.protocol.interface import Refused, Replied, Values
+from conformance.suite.people import ADMIN, ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     REJECTED,
@@ -18,7 +19,7 @@ from conformance.suite.scenarios.outside import under_way
 from conformance.suite.scenarios.preparations import controlled_by, scripted
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.scenarios.spontaneous import SCHEDULED
-from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.changes import (
     ChangeFromCanister,

@@ -33,6 +33,7 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import fails, refuses, rejects, replies, replies_with
 from conformance.protocol.interface import Needs, Replied
+from conformance.suite.people import EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.chunks import chunked
@@ -61,7 +62,7 @@ from conformance.suite.scenarios.management_calls import REJECTED, asking, manag
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.small_limits import SMALL
 from conformance.suite.scenarios.snapshots import WRONG, load_snapshot, take, taken
-from conformance.suite.stage import EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import HookStatus, SimpleStatus
 from spec.values.containers import List

@@ -14,11 +14,13 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import Pattern, fails, is_unanswered, refuses, rejects, replies_where, replies_with
 from conformance.protocol.interface import Needs, Replied
+from conformance.suite.acting import Sent
+from conformance.suite.people import ADMIN, ALICE, BOB, EVE, user
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import CANISTER_ERROR, is_left, told_a_reject
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
-from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, MUCH, Sent, Stage, user
+from conformance.suite.stage import MUCH, Stage
 from spec.values import management
 from spec.values.canister_terms import Public, SimpleStatus
 from spec.values.containers import List

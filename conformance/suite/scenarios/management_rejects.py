@@ -3,12 +3,13 @@
 from conformance.canisters.scripted import call, program, reply
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.protocol.interface import Needs
+from conformance.suite.people import ADMIN, ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import DONE, REJECTED, asking, manage, status_of
 from conformance.suite.scenarios.preparations import controlled_by, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.scenarios.spontaneous import SCHEDULED
-from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, MUCH, Stage
+from conformance.suite.stage import MUCH, Stage
 from spec.values import management
 from spec.values.identifiers import CanisterId, Principal
 from spec.values.rejects import RejectReason

@@ -24,11 +24,12 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import fails, replies, replies_with
 from conformance.protocol.interface import Needs
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.lifecycle import about
 from conformance.suite.scenarios.preparations import controlled_by, scripted
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.values.identifiers import CanisterId, Text
 
 COVERS = ("inv.order.calls-of-one-execution", "seed2.queue-order", "inv.prop-03-fifo-per-pair")

@@ -6,11 +6,12 @@ from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u32, call, concat, program, reply
 from conformance.judging.patterns import replies_with
 from conformance.protocol.interface import Needs
+from conformance.suite.acting import Sent
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import DONE, REJECTED, asking, results_in, told_a_reject
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.spontaneous import SCHEDULED
-from conformance.suite.stage import Sent, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.containers import List
 from spec.values.identifiers import Blob, CanisterId, Principal, Text

@@ -17,10 +17,11 @@ from conformance.canisters.scripted import (
     trap,
 )
 from conformance.judging.patterns import denies, refuses, rejects, rejects_with, replies_where, replies_with
+from conformance.suite.people import BOB
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
-from conformance.suite.stage import BOB, Stage
+from conformance.suite.stage import Stage
 from spec.values.rejects import RejectCode, RejectReason
 
 

@@ -2,9 +2,11 @@
 
 from conformance.canisters.scripted import program, reject, reply, trap
 from conformance.protocol.interface import Path, Refused, Values
+from conformance.suite.acting import Sent
+from conformance.suite.people import EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import scripted
-from conformance.suite.stage import EVE, Sent, Stage
+from conformance.suite.stage import Stage
 from spec.values.identifiers import CanisterId
 from spec.values.leb128 import encode_unsigned
 from spec.values.rejects import RejectCode

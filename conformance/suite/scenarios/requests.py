@@ -21,9 +21,10 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import fails, is_forgotten, refuses, rejects_with, replies, replies_with
 from conformance.protocol.interface import Refused, Values
+from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import freeze, scripted, stop
-from conformance.suite.stage import ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.state.request import SenderInfo
 from spec.values import management
 from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, CanisterId, Principal

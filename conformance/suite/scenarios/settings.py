@@ -8,6 +8,7 @@ from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u64, ignore, memory_grow, program, reply, spin
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.protocol.interface import Needs
+from conformance.suite.people import ALICE, BOB, EVE, user
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
     DONE,
@@ -19,7 +20,7 @@ from conformance.suite.scenarios.management_calls import (
 )
 from conformance.suite.scenarios.preparations import controlled_by, freeze, scripted
 from conformance.suite.scenarios.requests import NOBODY
-from conformance.suite.stage import ALICE, BOB, EVE, Stage, user
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Controllers, EnvironmentVariable, Public
 from spec.values.containers import List

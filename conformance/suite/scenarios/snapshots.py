@@ -18,6 +18,7 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.protocol.interface import Needs, Seen
+from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.management_calls import (
@@ -30,7 +31,7 @@ from conformance.suite.scenarios.management_calls import (
     update_settings,
 )
 from conformance.suite.scenarios.preparations import controlled_by, freeze, scripted
-from conformance.suite.stage import ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Public
 from spec.values.changes import LoadSnapshot

@@ -2,9 +2,11 @@
 
 from conformance.judging.patterns import refuses, replies
 from conformance.protocol.interface import Replied
+from conformance.suite.acting import Sent
+from conformance.suite.people import ADMIN, ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import scripted
-from conformance.suite.stage import ADMIN, ALICE, MUCH, Sent, Stage
+from conformance.suite.stage import MUCH, Stage
 from spec.state.request import Endpoint
 from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName, Principal

@@ -16,10 +16,11 @@ from conformance.canisters.scripted import (
     reply,
 )
 from conformance.judging.patterns import fails, rejects, rejects_with, replies, replies_where, replies_with
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.one_call import shows, traps, u32
 from conformance.suite.scenarios.preparations import scripted
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.values.identifiers import Text
 from spec.values.rejects import RejectCode, RejectReason
 

@@ -20,11 +20,12 @@ from conformance.canisters.scripted import (
     when,
 )
 from conformance.judging.patterns import Pattern, refuses, replies, replies_where, replies_with
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.one_call import shows, traps, u32, u64
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.traps import TRAPPED
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import EnvironmentVariable
 from spec.values.containers import List

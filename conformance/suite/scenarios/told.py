@@ -6,13 +6,14 @@ from conformance.canisters import ic0
 from conformance.canisters.library import load
 from conformance.canisters.scripted import ignore, program, reply
 from conformance.judging.patterns import replies
+from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.composite import asked
 from conformance.suite.scenarios.management_calls import DONE, asking, manage, result_of, status_of, update_settings
 from conformance.suite.scenarios.preparations import scripted, stop
 from conformance.suite.scenarios.snapshots import TINY
-from conformance.suite.stage import ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import EnvironmentVariable, Public
 from spec.values.changes import ChangeFromUser, ControllersChange, Creation

@@ -20,10 +20,11 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import rejects, replies, replies_where, replies_with
 from conformance.protocol.interface import Needs
+from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.one_call import u32
 from conformance.suite.scenarios.preparations import scripted
-from conformance.suite.stage import ALICE, Stage
+from conformance.suite.stage import Stage
 from spec.values.identifiers import Blob
 from spec.values.quantities import NANOSECONDS_PER_SECOND
 from spec.values.rejects import RejectCode

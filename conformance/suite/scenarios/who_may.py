@@ -11,13 +11,14 @@ from attrs import frozen
 
 from conformance.judging.patterns import denies, fails, replies
 from conformance.protocol.interface import Replied, Seen
+from conformance.suite.people import ADMIN, ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.composite import asked
 from conformance.suite.scenarios.management_calls import asking, update_settings
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.snapshots import taken
-from conformance.suite.stage import ADMIN, ALICE, BOB, EVE, Stage
+from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Controllers, Public, Visibility
 from spec.values.containers import List

@@ -15,7 +15,7 @@ from conformance.protocol.interface import (
     Replied,
     SeenReject,
 )
-from conformance.suite.stage import BOB
+from conformance.suite.people import BOB
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
 from spec.canister.wasm_state import WasmState
