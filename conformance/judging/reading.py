@@ -12,11 +12,13 @@ from attrs import frozen
 from conformance.judging.moves import Silence
 from conformance.protocol.interface import Path, Query, QueryAnswer, Refused, Rejected, Replied, Values
 from conformance.protocol.wire import seen
+from spec.certification.cbor import decode_item
 from spec.certification.hash_tree import Found, HashTree, lookup_path
 from spec.reads.answers import Wording, as_usual
 from spec.reads.management_query import managed_by_query
 from spec.reads.query import QueryRefused, QueryResponse, query
 from spec.reads.read_state import Endpoint, ReadStateRefused, ReadStateRequest, read_state
+from spec.reads.state_tree import tagged
 from spec.state.request import Rejected as RejectedStatus
 from spec.state.request import Request
 from spec.state.state import State
@@ -31,6 +33,9 @@ from spec.values.rejects import RejectCode, RejectReason, Reply
 OF_THE_NETWORK: Final = frozenset({b"subnet", b"api_boundary_nodes", b"canister_ranges"})
 """Parts of the state tree that no instance tells when it begins. Checklist: `unspec.value.subnet-state-tree`."""
 
+
+SELF_DESCRIBED_ITEM: Final = tagged([])[:-1]
+"""How a CBOR item begins that says of itself to be one. Source: RFC 8949, section 3.4.6."""
 
 OpenCodes = Map[RejectReason, RejectCode]
 """Codes of rejects for reasons for which the text names none."""
@@ -136,11 +141,38 @@ def values_agree(state: State, paths: Sequence[Path], allowed: Values | Refused,
             return True
         case Values(ours), Values(theirs):
             return len(ours) == len(theirs) and all(
-                one == other or is_left_open(state, path, other)
+                one == other or lists_the_same(path, one, other) or is_left_open(state, path, other)
                 for path, one, other in zip(paths, ours, theirs, strict=True)
             )
         case _:
             return False
+
+
+def lists_the_same(path: Path, allowed: Blob | None, read: Blob | None) -> bool:
+    """
+    The controllers of a canister stand there, in any order. Checklist: `unspec.order.sets`.
+
+    Source: https-interface, read state (`/canister/<canister_id>/controllers`).
+    """
+    match path:
+        case (b"canister", _, b"controllers") if allowed is not None and read is not None:
+            ours, theirs = principals_in(allowed), principals_in(read)
+            return ours is not None and ours == theirs
+        case _:
+            return False
+
+
+def principals_in(value: Blob) -> Sequence[Blob] | None:
+    """The blobs in a self-described array, in the order of their bytes; None if it is none."""
+    if not value.startswith(SELF_DESCRIBED_ITEM):
+        return None
+    try:
+        items = decode_item(value)
+    except ValueError:
+        return None
+    if not isinstance(items, list | tuple) or not all(isinstance(item, bytes) for item in items):
+        return None
+    return sorted(items)
 
 
 def is_left_open(state: State, path: Path, value: Blob | None) -> bool:
@@ -148,12 +180,23 @@ def is_left_open(state: State, path: Path, value: Blob | None) -> bool:
     match path:
         case (part, *_) if part in OF_THE_NETWORK:
             return True
+        case (b"request_status", _, _) if value is not None and not is_text(value):
+            return False
         case (b"request_status", request_id, b"error_code"):
             return status_is_rejected(state, RequestId(request_id), of_the_system=False)
         case (b"request_status", request_id, b"reject_message"):
             return value is not None and status_is_rejected(state, RequestId(request_id), of_the_system=True)
         case _:
             return False
+
+
+def is_text(value: Blob) -> bool:
+    """The bytes are UTF-8, as those of all texts of the state tree are."""
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def status_is_rejected(state: State, request_id: RequestId, *, of_the_system: bool) -> bool:

@@ -103,9 +103,10 @@ def shown_value(path: Path, value: Blob | None) -> Text:
         return "nothing"
     try:
         match path:
-            case (b"time",) | (b"canister", _, b"creation_timestamp") | (b"request_status", _, b"reject_code"):
-                number = _natural(value)
-                return shown_code(number) if path[-1] == b"reject_code" else f"{number:,}"
+            case (b"time",) | (b"canister", _, b"canister_creation_timestamp" | b"last_install_timestamp"):
+                return f"{_natural(value):,}"
+            case (b"request_status", _, b"reject_code"):
+                return shown_code(_natural(value))
             case (b"canister", _, b"controllers"):
                 return f"[{', '.join(map(shown_principal, cbor2.loads(value)))}]"
             case (b"canister", _, b"metadata", _):

@@ -23,10 +23,11 @@ from conformance.served.certificates import certificate_of, public_key, signed
 from conformance.served.specification import SUBNET_ID
 from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
+from spec.certification.cbor import decode_item
 from spec.certification.certificate import Delegation, decode_certificate, encode_certificate
 from spec.certification.hash_tree import Fork, hash_tree
 from spec.reads.query import certified_data_tree
-from spec.reads.state_tree import natural, shards
+from spec.reads.state_tree import natural, shards, tagged
 from spec.state.canister import LogRecord
 from spec.state.label import Label
 from spec.state.network import CanisterRange
@@ -140,6 +141,56 @@ class HidesRejectMessages(BlackBox):
             return read
         pairs = zip(paths, read.values, strict=True)
         return Values(tuple(None if path and path[-1] == b"reject_message" else value for path, value in pairs))
+
+
+class ReadsControllersBackwards(BlackBox):
+    """Where the controllers of a canister are read, they stand in the opposite order."""
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
+        read = super().read(sender, effective_id, paths)
+        if isinstance(read, Refused):
+            return read
+        pairs = zip(paths, read.values, strict=True)
+        is_list = {path: path[:1] == (b"canister",) and path[2:] == (b"controllers",) for path in paths}
+        return Values(tuple(self.written(value) if value and is_list[path] else value for path, value in pairs))
+
+    def written(self, controllers: bytes) -> bytes:
+        """How a list of controllers stands there."""
+        return tagged(decode_item(controllers)[::-1])
+
+
+class ReadsOtherItems(ReadsControllersBackwards):
+    """The lists are in another form of CBOR: that of an array that does not tell its length beforehand."""
+
+    def written(self, controllers: bytes) -> bytes:
+        items = b"".join(bytes([0x58, len(item)]) + item for item in decode_item(controllers))
+        return b"\xd9\xd9\xf7\x9f" + items + b"\xff"
+
+
+class ReadsOneControllerTwice(ReadsControllersBackwards):
+    """The first controller stands there twice."""
+
+    def written(self, controllers: bytes) -> bytes:
+        items = decode_item(controllers)
+        return tagged([*items[:1], *items])
+
+
+class ReadsControllersAlone(ReadsControllersBackwards):
+    """The list does not say of itself to be CBOR."""
+
+    def written(self, controllers: bytes) -> bytes:
+        return tagged(decode_item(controllers))[3:]
+
+
+class ReadsNoText(BlackBox):
+    """The text of a reject is none."""
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
+        read = super().read(sender, effective_id, paths)
+        if isinstance(read, Refused):
+            return read
+        pairs = zip(paths, read.values, strict=True)
+        return Values(tuple(b"\xff" if value and path[-1] == b"reject_message" else value for path, value in pairs))
 
 
 class LetsReadEverything(BlackBox):
