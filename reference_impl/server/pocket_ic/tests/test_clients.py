@@ -24,7 +24,17 @@ REPOSITORY = "PIC_JS_REPOSITORY"
 SOURCE = "pocket_ic-3.1.2"
 DOWNLOAD = ("bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "pocket-ic==3.1.2")
 INSTALL = ("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock")
-STARTING = {"POCKET_IC_BIN": str(EXECUTABLE), "POCKET_IC_MUTE_SERVER": "1"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def named_by_the_environment(tmp_path_factory):
+    """Clients find the executable by a variable; the one in Python cannot start a path with spaces, so it is a link."""
+    link = tmp_path_factory.mktemp("executable") / "pocket-ic"
+    link.symlink_to(EXECUTABLE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POCKET_IC_BIN", str(link))
+        patch.setenv("POCKET_IC_MUTE_SERVER", "1")
+        yield
 
 
 def ran(*command, folder):
@@ -32,7 +42,7 @@ def ran(*command, folder):
     told = subprocess.run(
         list(map(str, command)),
         cwd=folder,
-        env={**os.environ, **STARTING, "NO_COLOR": "1"},
+        env={**os.environ, "NO_COLOR": "1"},
         capture_output=True,
         text=True,
         timeout=RUNNING_SECONDS,
