@@ -138,6 +138,9 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (prices.PaysAllTheTime, "full_balances/largest_balance"),
     (prices.IsNearlyFree, "settings/charged"),
     (prices.HasOtherLimits, "lifecycle/top_up"),
+    (prices.HasOtherPrices, "asked_everywhere/inspect_message"),
+    (prices.HasLargerFigures, "asked_everywhere/inspect_message"),
+    (prices.HasSmallerFigures, "told_in_callbacks/deadlines"),
 ]
 """Implementations that are right, each with a scenario in which it differs."""
 
@@ -205,6 +208,10 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (drifting.LowersVersions, "information/changes"),
     (drifting.RemembersLowerVersions, "asked_everywhere/version_in_pre_upgrade"),
     (prices.GivesCyclesAway, "lifecycle/deposit"),
+    (prices.HasOtherPricesUnsaid, "asked_everywhere/inspect_message"),
+    (prices.HasSmallerFiguresUnsaid, "snapshots/too_many"),
+    (prices.HasSmallerFiguresUnsaid, "settings/twenty_variables"),
+    (prices.HasSmallerFiguresUnsaid, "expiry/longest_timeout"),
     (waiting.LetsCallsToStoppedWait, "refusals/to_stopped_canister"),
     (waiting.TimesStopsOutAtOnce, "features_meet/timer_and_stopping"),
     (waiting.IsReadyTooSoon, "lifecycle/new_canister"),
@@ -265,6 +272,13 @@ def test_what_differs_from_production_is_told_where_production_is_claimed() -> N
         (prices.HasOtherPrices, "reserved_cycles/more"),
         (prices.IsNearlyFree, "requests/frozen_canister"),
         (prices.IsNearlyFree, "asked_in_states/frozen"),
+        (prices.HasLargerFigures, "chunks/full_store"),
+        (prices.HasLargerFigures, "settings/long_variable_name"),
+        (prices.HasLargerFigures, "system_api/large_reply"),
+        (prices.HasLargerFigures, "system_api_calls/large_payload"),
+        (prices.HasSmallerFigures, "snapshots/too_many"),
+        (prices.HasSmallerFigures, "settings/twenty_variables"),
+        (prices.HasSmallerFigures, "expiry/longest_timeout"),
     ],
     ids=named,
 )

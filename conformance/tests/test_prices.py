@@ -15,7 +15,7 @@ SAMPLE = (
     "calls/some_cycles_accepted",
     "lifecycle/canister_creates",
     "outside/schnorr_unpaid",
-    "settings/twenty_variables",
+    "settings/several_at_once",
     "traps/heap_is_rolled_back",
 )
 

@@ -5,6 +5,7 @@ import hashlib
 from conformance.canisters.library import load
 from conformance.canisters.scripted import program, reply, set_slot, slot
 from conformance.judging.patterns import fails, refuses, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.management_calls import (
@@ -126,6 +127,7 @@ def largest_chunk(stage: Stage) -> None:
 @scenario(
     "A store has at most a hundred chunks",
     covers=("unspec.const.chunk-store-size", "inv.chunk-store-bounded", "error.wasm-chunk-store"),
+    needs=Needs(exact_costs=True),
 )
 def full_store(stage: Stage) -> None:
     # Given

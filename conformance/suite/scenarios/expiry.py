@@ -151,7 +151,7 @@ def late_cycles(stage: Stage) -> None:
         "def.deadline-of-context",
         "prod.execution_test.best_effort_responses_timeout_larger_than_max_allowed",
     ),
-    needs=Needs(deterministic=True),
+    needs=Needs(deterministic=True, exact_costs=True),
 )
 def longest_timeout(stage: Stage) -> None:
     # Given

@@ -3,6 +3,7 @@
 from conformance.canisters.expressions import Action, Bytes
 from conformance.canisters.scripted import program, reply, set_slot, slot
 from conformance.judging.patterns import Pattern, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.traps import TRAPPED
@@ -44,7 +45,9 @@ def shows(
     scenario(title, covers=covers)(script)
 
 
-def traps(group: Text, name: Text, title: Text, covers: tuple[Text, ...], *actions: Action) -> None:
+def traps(
+    group: Text, name: Text, title: Text, covers: tuple[Text, ...], *actions: Action, needs: Needs | None = None
+) -> None:
     """In a group, given by its module: an update call traps."""
 
     def script(stage: Stage) -> None:
@@ -57,4 +60,4 @@ def traps(group: Text, name: Text, title: Text, covers: tuple[Text, ...], *actio
         stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b""))
 
     script.__name__, script.__module__ = name, group
-    scenario(title, covers=(*covers, "error.trapped"))(script)
+    scenario(title, covers=(*covers, "error.trapped"), needs=needs)(script)

@@ -31,7 +31,11 @@ INVALID = fails(RejectReason.INVALID_SETTINGS)
 UPDATING = ("rule.mgmt.update-settings.conditions", "mgmt.update-settings")
 
 
-def _kept(name: Text, title: Text, covers: tuple[Text, ...], **settings: Any) -> None:
+OWN_FIGURES = Needs(exact_costs=True)
+"""How many environment variables there may be, and how long they are, the text leaves to the implementation."""
+
+
+def _kept(name: Text, title: Text, covers: tuple[Text, ...], needs: Needs | None = None, **settings: Any) -> None:
     """Such settings are taken, shown in the status, and nothing else changes."""
 
     def script(stage: Stage) -> None:
@@ -45,10 +49,10 @@ def _kept(name: Text, title: Text, covers: tuple[Text, ...], **settings: Any) ->
         stage.require(in_order(evolve(before, **settings)) == in_order(after), "the others are as they were")
 
     script.__name__ = name
-    scenario(title, covers=(*covers, "rule.mgmt.update-settings.effects"))(script)
+    scenario(title, covers=(*covers, "rule.mgmt.update-settings.effects"), needs=needs)(script)
 
 
-def _refused(name: Text, title: Text, covers: tuple[Text, ...], **settings: Any) -> None:
+def _refused(name: Text, title: Text, covers: tuple[Text, ...], needs: Needs | None = None, **settings: Any) -> None:
     """Such settings are refused, at creation too."""
 
     def script(stage: Stage) -> None:
@@ -65,7 +69,7 @@ def _refused(name: Text, title: Text, covers: tuple[Text, ...], **settings: Any)
         stage.require(status_of(stage, canister).settings == before.settings, "nothing changed")
 
     script.__name__ = name
-    scenario(title, covers=(*covers, *UPDATING, "error.invalid-settings"))(script)
+    scenario(title, covers=(*covers, *UPDATING, "error.invalid-settings"), needs=needs)(script)
 
 
 def variables(count: int, name: int = 3, value: int = 1) -> List[EnvironmentVariable]:
@@ -119,6 +123,7 @@ _kept(
     "twenty_variables",
     "Twenty environment variables with names and values of 128 bytes can be set",
     ("setting.environment-variables", "unspec.const.max-env-var-count", "inv.env-vars-bounded"),
+    needs=OWN_FIGURES,
     environment_variables=variables(20, 128, 128),
 )
 _kept(
@@ -180,12 +185,14 @@ _refused(
         "setting.environment-variables",
         "prod.canister_manager.test_environment_variables_are_not_set_when_too_many_keys",
     ),
+    needs=OWN_FIGURES,
     environment_variables=variables(21),
 )
 _refused(
     "long_variable_name",
     "The name of an environment variable has at most 128 bytes",
     ("unspec.const.max-env-var-name-length",),
+    needs=OWN_FIGURES,
     environment_variables=variables(1, 129),
 )
 _refused(
@@ -195,6 +202,7 @@ _refused(
         "unspec.const.max-env-var-value-length",
         "prod.canister_manager.test_environment_variables_are_not_set_when_value_is_too_long",
     ),
+    needs=OWN_FIGURES,
     environment_variables=variables(1, 3, 129),
 )
 _refused(

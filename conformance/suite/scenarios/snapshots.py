@@ -184,6 +184,7 @@ def memory_of_snapshots(stage: Stage) -> None:
         "prod.ee_canister_snapshots.canister_request_take_canister_snapshot_fails_when_limit_is_reached",
         "prod.canister_snapshots.take_canister_snapshot_fails_when_limit_is_reached",
     ),
+    needs=Needs(exact_costs=True),
 )
 def too_many(stage: Stage) -> None:
     # Given

@@ -16,6 +16,7 @@ from conformance.canisters.scripted import (
     reply,
 )
 from conformance.judging.patterns import fails, rejects, rejects_with, replies, replies_where, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.one_call import shows, traps, u32
@@ -111,6 +112,7 @@ traps(
     ("error.reply-too-large", "unspec.const.message-size-limits"),
     ic0.msg_reply_data_append(filled(1, 2 * 2**20)),
     ic0.msg_reply_data_append(b"x"),
+    needs=Needs(exact_costs=True),
 )
 
 

@@ -12,6 +12,7 @@ from conformance.canisters.scripted import (
     reply,
 )
 from conformance.judging.patterns import replies_where, replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.one_call import shows, traps
 from conformance.suite.scenarios.preparations import scripted
@@ -163,6 +164,7 @@ traps(
     ("error.call-payload-too-large",),
     NEW,
     ic0.call_data_append(filled(0, 10 * 2**20 + 1)),
+    needs=Needs(exact_costs=True),
 )
 traps(
     __name__,

@@ -104,14 +104,14 @@ def deadlines(stage: Stage) -> None:
     relayed = program(reply(ic0.msg_arg_data()))
     # When
     now = stage.now // NANOSECONDS_PER_SECOND
-    bounded = stage.call(caller, program(call(callee, "update", telling, timeout_seconds=200, on_reply=relayed)))
+    bounded = stage.call(caller, program(call(callee, "update", telling, timeout_seconds=20, on_reply=relayed)))
     unbounded = stage.call(caller, program(call(callee, "update", telling, on_reply=relayed)))
     # Then
     stage.expect(
         bounded,
         replies_where(
-            "200 seconds later",
-            lambda data: int.from_bytes(data, "little") // NANOSECONDS_PER_SECOND == now + 200,
+            "20 seconds later",
+            lambda data: int.from_bytes(data, "little") // NANOSECONDS_PER_SECOND == now + 20,
         ),
     )
     stage.expect(unbounded, replies_with(bytes(8)))

@@ -1,5 +1,7 @@
 """Implementations that follow no profile to the last cycle: their prices are their own."""
 
+from fractions import Fraction
+
 from attrs import evolve, fields
 
 from conformance.protocol.interface import Advanced, Answer, Description, Replied
@@ -16,6 +18,13 @@ LIMITS_OF_MODULES = (
     "functions", "globals", "custom_sections", "custom_sections_size", "exported_methods", "exported_method_names",
 )  # fmt: skip
 """Modules that exceed these may be rejected, says the interface specification."""
+
+LIMITS_OF_THEIR_OWN = (
+    "chunk_store", "snapshots", "call_timeout", "environment_variables", "environment_variable_name",
+    "environment_variable_value", "query_call_depth", "inter_canister_payload", "local_request_payload",
+    "non_replicated_reply", "log_message", "subnet_memory",
+)  # fmt: skip
+"""The constants of the system that the interface specification names without a value, and sizes of messages."""
 
 OTHER_FEES = evolve(
     FEES,
@@ -104,3 +113,29 @@ class HasOtherLimits(HasOtherPrices):
             defaults=evolve(production.defaults, provisional_cycles=7 * 10**12),
         )
         BlackBox.__init__(self, PROFILES | {"production": other})
+
+
+class HasLargerFigures(HasOtherPrices):
+    """What the text leaves to the implementation to limit is limited to three times as much as in production."""
+
+    by: Fraction = Fraction(3)
+
+    def __init__(self) -> None:
+        production = PROFILES["production"]
+        other = {name: int(self.by * getattr(production.limits, name)) for name in LIMITS_OF_THEIR_OWN}
+        BlackBox.__init__(
+            self, PROFILES | {"production": evolve(production, limits=evolve(production.limits, **other))}
+        )
+
+
+class HasSmallerFigures(HasLargerFigures):
+    """To half as much."""
+
+    by = Fraction(1, 2)
+
+
+class HasSmallerFiguresUnsaid(HasSmallerFigures):
+    """To half as much, though it claims to follow the profile."""
+
+    def describe(self) -> Description:
+        return evolve(super().describe(), profiles=("production",))
