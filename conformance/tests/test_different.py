@@ -127,6 +127,8 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (drifting.RaisesVersionsAllTheTime, "asked_everywhere/version_in_pre_upgrade"),
     (drifting.RaisesVersionsWithEverything, "installation/install_runs_init"),
     (drifting.TrimsHistories, "information/changes"),
+    (waiting.RefusesDistantExpiries, "requests/together"),
+    (waiting.RefusesDistantExpiries, "features_meet/expired_before_it_starts"),
     (waiting.LetsCallsWait, "refusals/to_canister_out_of_cycles"),
     (waiting.TimesStopsOut, "features_meet/timer_and_stopping"),
     (waiting.TellsThatStopsTimeOut, "features_meet/timer_and_stopping"),
@@ -216,6 +218,7 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (waiting.TimesStopsOutAtOnce, "features_meet/timer_and_stopping"),
     (waiting.IsReadyTooSoon, "lifecycle/new_canister"),
     (waiting.RefusesOneRequest, "requests/together"),
+    (waiting.RefusesNearExpiries, "requests/together"),
     (ordering.ExpiresOneCallEarly, "calls/deadlines"),
 ]
 """Implementations that go beyond what the text leaves open, each with a scenario that it fails."""

@@ -11,6 +11,7 @@ from conformance.protocol.wire import WireError
 from conformance.running.case import Manner
 from conformance.running.run import judge
 from conformance.served.specification import SpecificationImplementation
+from conformance.suite.acting import REQUEST_LIFETIME
 from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import BlackBox
 from spec.values.rejects import RejectCode, RejectReason
@@ -31,6 +32,12 @@ def test_the_tables_have_every_reason_code_limit_and_method() -> None:
     for name in (*RejectReason.__members__, *RejectCode.__members__, *MAY_BE_MISSING):
         assert f"`{name}`" in page
     assert f"| `submit` | {TimeLimits().submit:g} |" in page
+
+
+def test_requests_expire_when_the_page_says() -> None:
+    """Whoever refuses those that expire later need not expect them."""
+    assert REQUEST_LIFETIME == 4 * 60
+    assert "more than four minutes after the time that the instance told last" in PAGE.read_text()
 
 
 def test_a_table_that_nothing_writes_is_told() -> None:

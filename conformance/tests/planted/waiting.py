@@ -28,7 +28,7 @@ from spec.values import management
 from spec.values.canister_terms import SimpleStatus
 from spec.values.identifiers import Blob, Principal, RequestId
 from spec.values.management import CanisterStatusResult
-from spec.values.quantities import Count, Nanoseconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Nanoseconds, Seconds
 from spec.values.rejects import RejectCode, RejectReason
 
 # Calls that wait
@@ -71,6 +71,32 @@ class RefusesOneRequest(BlackBox):
     ) -> Accepted | Refused:
         self.count += 1
         return Refused() if self.count == self.number else super().submit(request, effective_id, endpoint)
+
+
+class RefusesDistantExpiries(BlackBox):
+    """Requests and queries that expire in more than four minutes are refused."""
+
+    at_most: Seconds = 240
+
+    def is_distant(self, expiry: Nanoseconds) -> bool:
+        """Something expires too late."""
+        return expiry > self.current.system_time + self.at_most * NANOSECONDS_PER_SECOND
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        if self.is_distant(request.ingress_expiry):
+            return Refused()
+        return super().submit(request, effective_id, endpoint)
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        return Refused() if self.is_distant(query.ingress_expiry) else super().query(query, effective_id)
+
+
+class RefusesNearExpiries(RefusesDistantExpiries):
+    """Those that expire in more than one minute."""
+
+    at_most = 60
 
 
 # Queries that take too long
