@@ -71,6 +71,23 @@ STATISTICS: Final = frozenset(
 )
 """Fields that count queries, of which any may be missed. Checklist: `unspec.fn.query-stats-noise`."""
 
+COUNTED: Final = frozenset(
+    field_id(name)
+    for name in (
+        "total_num_changes",
+        "compute_allocation",
+        "memory_allocation",
+        "freezing_threshold",
+        "wasm_memory_threshold",
+        "minimum_incoming_canister_call_cycles",
+    )
+)
+"""
+Fields whose numbers depend on no price or size: they count whatever it costs.
+
+Source: management-canister, `canister_settings` (with what each is by default) and `canister_info`.
+"""
+
 READY: Final = field_id("ready_for_migration")
 """True of a canister that has stopped, if so it pleases. Checklist: `unspec.value.ready-for-migration`."""
 
@@ -92,7 +109,7 @@ def say_the_same(allowed: Blob, seen: Blob, numbers_count: bool = True) -> bool:
     """
     Whoever expects the types of the allowed reply reads the same values from the one that was seen.
 
-    False if one of them is not Candid. Integers may differ unless they count.
+    False if one of them is not Candid. Integers may differ unless they count, but for those of some fields.
     """
     one, other = read_as_sent(allowed), read_as_sent(seen)
     if isinstance(one, CandidError) or isinstance(other, CandidError):
@@ -180,7 +197,7 @@ class _Comparison:
             case Primitive(), Primitive() if allowed_type == seen_type and label in STATISTICS:
                 return True
             case _:
-                return self.leaves(allowed_type, allowed, seen_type, seen)
+                return self.leaves(allowed_type, allowed, seen_type, seen, self.numbers_count or label in COUNTED)
 
     def records(
         self, allowed_type: Record, allowed: dict[int, CandidValue], seen_type: Record, seen: dict[int, CandidValue]
@@ -241,11 +258,18 @@ class _Comparison:
         fields = frozenset(field_id(name) for name, _ in element.fields) if isinstance(element, Record) else None
         return label in SETS or fields in ELEMENTS_OF_SETS
 
-    def leaves(self, allowed_type: CandidType, allowed: CandidValue, seen_type: CandidType, seen: CandidValue) -> bool:
+    def leaves(
+        self,
+        allowed_type: CandidType,
+        allowed: CandidValue,
+        seen_type: CandidType,
+        seen: CandidValue,
+        numbers_count: bool,
+    ) -> bool:
         """Values without parts are equal, and so are their types; a natural number is an integer."""
         if allowed_type != seen_type and (allowed_type, seen_type) != (Primitive.INT, Primitive.NAT):
             return False
-        if allowed_type in INTEGERS and not self.numbers_count:
+        if allowed_type in INTEGERS and not numbers_count:
             return True
         if isinstance(allowed, float) and isinstance(seen, float):
             return struct.pack("<d", allowed) == struct.pack("<d", seen)

@@ -211,6 +211,8 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (drifting.RemembersLowerVersions, "asked_everywhere/version_in_pre_upgrade"),
     (prices.GivesCyclesAway, "lifecycle/deposit"),
     (prices.HasOtherPricesUnsaid, "asked_everywhere/inspect_message"),
+    (prices.MiscountsChanges, "information/change_by_canister"),
+    (prices.FreezesSooner, "lifecycle/new_canister"),
     (prices.HasSmallerFiguresUnsaid, "snapshots/too_many"),
     (prices.HasSmallerFiguresUnsaid, "settings/twenty_variables"),
     (prices.HasSmallerFiguresUnsaid, "expiry/longest_timeout"),

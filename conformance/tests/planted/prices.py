@@ -8,6 +8,7 @@ from conformance.protocol.interface import Advanced, Answer, Description, Replie
 from conformance.tests.planted.bugs import BlackBox
 from spec.profile import known_profiles
 from spec.state.request import Request
+from spec.values import management
 from spec.values.identifiers import MANAGEMENT_CANISTER, RequestId
 from spec.values.quantities import Count, Cycles, Nanoseconds
 
@@ -139,3 +140,27 @@ class HasSmallerFiguresUnsaid(HasSmallerFigures):
 
     def describe(self) -> Description:
         return evolve(super().describe(), profiles=("production",))
+
+
+class MiscountsChanges(HasOtherPrices):
+    """Its prices are its own, and where a canister relays what is told of another, that has one change too many."""
+
+    def answer(self, request_id: RequestId) -> Answer:
+        answer = super().answer(request_id)
+        if not isinstance(answer, Replied):
+            return answer
+        try:
+            told = management.decode_result("canister_info", answer.data)
+        except ValueError:
+            return answer
+        more = evolve(told, total_num_changes=told.total_num_changes + 1)
+        return Replied(management.encode_result("canister_info", more))
+
+
+class FreezesSooner(HasOtherPrices):
+    """Its prices are its own, and the freezing threshold is another one if nobody sets it."""
+
+    def __init__(self) -> None:
+        production = PROFILES["production"]
+        sooner = evolve(production, defaults=evolve(production.defaults, freezing_threshold=1_000_000))
+        BlackBox.__init__(self, PROFILES | {"production": sooner})
