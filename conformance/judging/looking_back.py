@@ -5,6 +5,8 @@ The version of a canister may rise at any time, but `searching.Search` lets it r
 may keep the version that it had, and tell it much later. So if nothing explains an answer that tells a number which may
 be a version, all that was seen is judged again, and versions may have risen to that number at any earlier time.
 Checklist: `unspec.spont.version`.
+
+Likewise heartbeats may run in every round, but most systems explain themselves with few of them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,6 +16,7 @@ from attrs import evolve
 
 from conformance.judging.drift import FAR, versions_told
 from conformance.judging.judge import FiredRules, Terms
+from conformance.judging.moves import FEW_HEARTBEATS, MOST_HEARTBEATS
 from conformance.judging.searching import Search
 from conformance.judging.verdicts import Fail, Judged
 from conformance.protocol.interface import (
@@ -53,6 +56,7 @@ class LookingBack:
         self._search = Search(terms, instance)
         self._past: list[Seen] = []
         self._told_later: tuple[CanisterVersion, ...] = ()
+        self._most_heartbeats = FEW_HEARTBEATS
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         self._take_in(lambda search: search.submitted(request, label, seen))
@@ -80,12 +84,17 @@ class LookingBack:
         except Judged as judged:
             told = versions_told(each.data for each in answers if isinstance(each, Replied))
             versions = self._possible(before, told)
-            if not isinstance(judged.verdict, Fail) or not versions:
+            if not isinstance(judged.verdict, Fail):
                 raise
-            again = self._judged_again(versions)
-            if again is None:
-                raise
-            self._search, self._told_later = again, versions
+            ways = [(versions, self._most_heartbeats)] if versions else []
+            if self._search.has_stopped_hearts and self._most_heartbeats < MOST_HEARTBEATS:
+                ways.append((self._told_later, MOST_HEARTBEATS))
+            for versions, heartbeats in ways:
+                again = self._judged_again(versions, heartbeats)
+                if again is not None:
+                    self._search, self._told_later, self._most_heartbeats = again, versions, heartbeats
+                    return
+            raise
 
     def _possible(self, state: State, numbers: Iterable[CanisterVersion]) -> tuple[CanisterVersion, ...]:
         """All that may be versions of canisters told only now or before; none if no number is new."""
@@ -93,9 +102,13 @@ class LookingBack:
         new = [number for number in numbers if 0 < number <= highest + FAR and number not in self._told_later]
         return (*self._told_later, *sorted(new)[:MOST_VERSIONS]) if new else ()
 
-    def _judged_again(self, versions: tuple[CanisterVersion, ...]) -> Search | None:
-        """A judge that has taken in all that was seen, where versions rose to these; None if it cannot."""
-        again = Search(evolve(self._terms, steps=MOST_STEPS_AGAIN), self._instance, versions)
+    def _judged_again(self, versions: tuple[CanisterVersion, ...], heartbeats: Count) -> Search | None:
+        """
+        A judge that has taken in all that was seen, where versions rose to these and hearts beat so often at most.
+
+        None if it cannot.
+        """
+        again = Search(evolve(self._terms, steps=MOST_STEPS_AGAIN), self._instance, versions, heartbeats)
         again.field_names = self._search.field_names
         try:
             for seen in self._past:

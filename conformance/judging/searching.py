@@ -34,6 +34,7 @@ from conformance.judging.judge import (
 from conformance.judging.log_numbers import NumbersTold
 from conformance.judging.missing import require_calls
 from conformance.judging.moves import (
+    FEW_HEARTBEATS,
     Bindings,
     Move,
     Silence,
@@ -99,7 +100,13 @@ SHOWN_ALTERNATIVES: Final = 8
 class Search:
     """The judge of a black box."""
 
-    def __init__(self, terms: Terms, instance: Instance, told_later: tuple[CanisterVersion, ...] = ()) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        instance: Instance,
+        told_later: tuple[CanisterVersion, ...] = (),
+        most_heartbeats: Count = FEW_HEARTBEATS,
+    ) -> None:
         self.field_names = dict(MANAGEMENT_NAMES)
         self.terms = terms
         """Their steps and seconds are those of all that is judged."""
@@ -116,6 +123,9 @@ class Search:
         """Those that were taken in."""
         self._unseen: dict[RequestId, Label] = {}
         """The submissions of those of them that were never told to be known."""
+        self._most_heartbeats = most_heartbeats
+        self.has_stopped_hearts = False
+        """More heartbeats might have explained something."""
         self._replies: list[Blob] = []
         self._numbers = NumbersTold()
 
@@ -412,7 +422,7 @@ class Search:
         """
         The candidates at rest that can follow, depth first; those that showed another answer are left out.
 
-        When no order explains what was seen, heartbeats are tried, of which there are few; then what the system may
+        When no order explains what was seen, heartbeats are tried; then, beside few heartbeats, what the system may
         refuse to executions, and after that, what nothing waits for.
         """
         waiting: list[Iterator[Candidate]] = [iter([start])]
@@ -425,7 +435,9 @@ class Search:
                 sources.pop()
                 continue
             candidate, passed = self._without_forced(candidate)
-            refusing.append(self._refused([*passed, candidate]))
+            is_usual = len(candidate.beaten) <= FEW_HEARTBEATS
+            if is_usual:
+                refusing.append(self._refused([*passed, candidate]))
             require_calls(candidate.state, self.terms.missing)
             kept = (candidate.rejections, candidate.lost, candidate.beaten, candidate.failures, candidate.instead)
             key = (canonical_form(candidate.state), *kept)
@@ -437,9 +449,10 @@ class Search:
             following = self._following(candidate, work(candidate.state, bindings), 0)
             first = next(following, None)
             expiring = self._following(candidate, by_itself(candidate.state, bindings), 0)
-            late = self._following(candidate, refunds(candidate.state), 0)
             beating.append(self._beating(candidate))
-            rare.append(chain(late, self._troubled(candidate), self._drifted(candidate, versions)))
+            if is_usual:
+                late = self._following(candidate, refunds(candidate.state), 0)
+                rare.append(chain(late, self._troubled(candidate), self._drifted(candidate, versions)))
             if first is None:
                 yield candidate
                 waiting.append(expiring)
@@ -465,7 +478,10 @@ class Search:
             self._silences[str(silence)] = None
 
     def _beating(self, candidate: Candidate) -> Iterator[Candidate]:
-        for canister_id, label, fired in heartbeats(candidate.state, candidate.beaten):
+        for canister_id, label, fired in heartbeats(candidate.state):
+            if candidate.beaten.count(canister_id) >= self._most_heartbeats:
+                self.has_stopped_hearts = True
+                continue
             self._count(label)
             yield evolve(candidate.after(label, fired), beaten=tuple(sorted((*candidate.beaten, canister_id))))
 

@@ -3,6 +3,7 @@
 import pytest
 from attrs import evolve
 
+from spec.machine import step
 from spec.rules.tests.worlds import (
     NOW,
     RESERVED_FOR_RESPONSE,
@@ -20,6 +21,7 @@ from spec.rules.tests.worlds import (
     world,
 )
 from spec.state.canister import StopCall, Stopping
+from spec.state.label import Label
 from spec.state.message import ResponseMessage
 from spec.state.origin import Deadline, Expired, NoDeadline
 from spec.transition import Burned, BurnReason, Step
@@ -98,8 +100,9 @@ def test_only_calls_with_a_deadline_that_have_not_expired_expire(origin):
     stopping = canister(B, status=Stopping(List.of(StopCall(origin, 2))))
     state = evolve(calls, canisters=calls.canisters.set(B, stopping))
     assert is_refused(state, "call_expiry_of_stop_call", because, canister_id=B, index=0)
-    for index in (1, -1):
-        assert is_refused(state, "call_expiry_of_stop_call", "the call waits", canister_id=B, index=index)
+    assert is_refused(state, "call_expiry_of_stop_call", "the call waits", canister_id=B, index=1)
+    with pytest.raises(ValueError, match="index of call_expiry_of_stop_call is a number of items, not -1"):
+        step(state, Label("call_expiry_of_stop_call", {"canister_id": B, "index": -1}))
     assert is_refused(state, "call_expiry_of_stop_call", "the canister is stopping", canister_id=A, index=0)
 
 

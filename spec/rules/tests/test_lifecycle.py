@@ -3,6 +3,7 @@
 import pytest
 from attrs import evolve
 
+from spec.machine import step
 from spec.rules.tests.worlds import (
     ADMIN,
     NOW,
@@ -26,6 +27,7 @@ from spec.rules.tests.worlds import (
 )
 from spec.state.canister import Empty, LogRecord, Running, StopCall, Stopped, Stopping
 from spec.state.history import Change, ChangeFromCanister, CodeUninstall, recorded
+from spec.state.label import Label
 from spec.state.message import ResponseMessage
 from spec.state.origin import FromSystemTask
 from spec.transition import Burned, BurnReason, Step
@@ -148,8 +150,9 @@ def test_any_call_that_waits_may_be_rejected_and_the_canister_goes_on_stopping(i
 @pytest.mark.checklist("rule.mgmt.stop-canister.reject-pending")
 def test_only_calls_that_wait_are_rejected():
     rule, state = "stop_call_rejection", world((A, canister(A, status=WAITING)), (B, canister(B)))
-    for index in (2, -1):
-        assert is_refused(state, rule, "the call waits", canister_id=A, index=index)
+    assert is_refused(state, rule, "the call waits", canister_id=A, index=2)
+    with pytest.raises(ValueError, match="index of stop_call_rejection is a number of items, not -1"):
+        step(state, Label(rule, {"canister_id": A, "index": -1}))
     assert is_refused(state, rule, "the canister is stopping", canister_id=B, index=0)
     assert is_refused(state, rule, "the canister exists", canister_id=C, index=0)
     assert is_refused(state, "stop_completion", "the canister is stopping", canister_id=B)
