@@ -1,7 +1,8 @@
 """
 What applications over HTTP have in common: bodies are read within limits, every request is answered and logged.
 
-Source: the ASGI specification, version 3. Pages of any origin may ask, as in production.
+Source: the ASGI specification, version 3. Pages of any origin may ask for what is of the HTTPS interface, as in
+production.
 """
 
 import asyncio
@@ -31,6 +32,11 @@ READ_ANYWAY: Final[ByteCount] = 64 << 20
 RECEIVE_SECONDS: Final = 60.0
 """So long a body may take to come in."""
 CLOSE: Final = ((b"connection", b"close"),)
+CROSS_ORIGIN: Final = (
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"Accept, Authorization, Content-Type"),
+)
 PREFLIGHT: Final = Answer(NO_CONTENT, headers=((b"access-control-max-age", b"86400"),))
 """What browsers are told that ask whether they may ask."""
 
@@ -48,24 +54,19 @@ class _TooLarge(Exception):
 class HttpApplication(ABC):
     """An application that answers requests. It runs from the startup of the server to its shutdown."""
 
-    def __init__(
-        self, *, body_limit: ByteCount, receive_seconds: float = RECEIVE_SECONDS, methods: Text = "GET, POST"
-    ) -> None:
+    def __init__(self, *, body_limit: ByteCount, receive_seconds: float = RECEIVE_SECONDS) -> None:
         self._body_limit = body_limit
         self._receive_seconds = receive_seconds
-        self._cross_origin = (
-            (b"access-control-allow-origin", b"*"),
-            (b"access-control-allow-methods", methods.encode()),
-            (b"access-control-allow-headers", b"Accept, Authorization, Content-Type"),
-        )
 
-    @abstractmethod
-    async def start(self) -> None:
+    async def start(self) -> None:  # noqa: B027
         """The server begins."""
 
-    @abstractmethod
-    async def stop(self) -> None:
+    async def stop(self) -> None:  # noqa: B027
         """The server ends; every request has been answered."""
+
+    def is_open_to_pages(self, path: Text) -> bool:
+        """Pages of any origin may ask for this path."""
+        return True
 
     @abstractmethod
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
@@ -104,7 +105,7 @@ class HttpApplication(ABC):
         headers = [
             (b"content-type", answer.content_type),
             (b"content-length", str(len(answer.body)).encode()),
-            *self._cross_origin,
+            *(CROSS_ORIGIN if self.is_open_to_pages(scope["path"]) else ()),
             *answer.headers,
         ]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
@@ -141,6 +142,11 @@ class HttpApplication(ABC):
 def header(scope: Scope, wanted: Blob) -> Blob | None:
     """The value of a header, whose name is in lower case."""
     return next((value for name, value in scope["headers"] if name == wanted), None)
+
+
+def content_type(scope: Scope) -> Blob:
+    """The type that a body is said to have, without parameters; empty if none is said."""
+    return (header(scope, b"content-type") or b"").split(b";")[0].strip().lower()
 
 
 def _closing(answer: Answer) -> Answer:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from reference_impl.server.asgi import PREFLIGHT, RECEIVE_SECONDS, HttpApplication, Receive, Scope, header
+from reference_impl.server.asgi import PREFLIGHT, RECEIVE_SECONDS, HttpApplication, Receive, Scope, content_type
 from reference_impl.server.https_interface.answers import BAD_REQUEST, CBOR, METHOD_NOT_ALLOWED, Answer, error
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
@@ -53,7 +53,6 @@ class Application(HttpApplication):
 
 def type_refusal(scope: Scope) -> Answer | None:
     """Why a body of this type is not taken, if it is not."""
-    given = header(scope, b"content-type") or b""
-    if given.split(b";")[0].strip().lower() == CBOR:
+    if content_type(scope) == CBOR:
         return None
     return error(BAD_REQUEST, "Unexpected content-type, expected application/cbor.")

@@ -1,4 +1,9 @@
-"""The PocketIC interface as an ASGI application: which path is what, and answers as JSON."""
+"""
+The PocketIC interface as an ASGI application: which path is what, and answers as JSON.
+
+A client is trusted as far as the user whose server it is: it may name any directory. So no page of a browser is a
+client: what has a body says that it is JSON, which pages of other origins may not, and such pages are told nothing.
+"""
 
 import asyncio
 import re
@@ -7,13 +12,9 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import unquote
 
-from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope, header
+from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope, content_type, header
 from reference_impl.server.https_interface.answers import METHOD_NOT_ALLOWED, NOT_FOUND, PLAIN_TEXT, Answer
-from reference_impl.server.pocket_ic.configuration import (
-    auto_progress_of,
-    configuration_of,
-    gateway_of,
-)
+from reference_impl.server.pocket_ic.configuration import auto_progress_of, configuration_of, gateway_of
 from reference_impl.server.pocket_ic.creation import created
 from reference_impl.server.pocket_ic.fields import (
     Json,
@@ -23,6 +24,7 @@ from reference_impl.server.pocket_ic.fields import (
     conversion_error,
     fields_of,
     json_of,
+    number_in,
     number_of,
     written,
 )
@@ -44,10 +46,13 @@ from spec.values.quantities import ByteCount
 
 JSON: Final = b"application/json"
 CREATED: Final = 201
+UNSUPPORTED_MEDIA_TYPE: Final = 415
 BAD_GATEWAY: Final = 502
 BODY_LIMIT: Final[ByteCount] = 512 << 20
 """Bytes of a body: a stable memory of this size can be set."""
 TIMEOUT_HEADER: Final = b"processing-timeout-ms"
+API: Final = "api/"
+NO_JSON: Final = "Expected request with `Content-Type: application/json`"
 INSTANCE: Final = re.compile(r"/instances/([^/]+)(?:/(.*))?")
 GRAPH: Final = re.compile(r"/(read_graph|prune_graph)/([^/]+)/(.+)")
 GATEWAY: Final = re.compile(r"/http_gateway/([^/]+)/stop")
@@ -68,11 +73,16 @@ def nothing(what: Text) -> Answer:
     return Answer(NOT_FOUND, written({"message": what}), JSON)
 
 
+def no_such_method(method: Text) -> Answer:
+    """There is such a path, but not for this method."""
+    return Answer(METHOD_NOT_ALLOWED, written({"message": f"This path takes no {method} requests."}), JSON)
+
+
 class PocketApplication(HttpApplication):
     """Serves the PocketIC interface."""
 
     def __init__(self, profile: Profile, server: PocketServer | None = None, *, body_limit: ByteCount = BODY_LIMIT):
-        super().__init__(body_limit=body_limit, methods="GET, POST, DELETE")
+        super().__init__(body_limit=body_limit)
         self._profile = profile
         self._server = PocketServer() if server is None else server
         self._gateways = Gateways()
@@ -93,9 +103,6 @@ class PocketApplication(HttpApplication):
         """So long no request has been under way."""
         return 0.0 if self._under_way else time.monotonic() - self._last_end
 
-    async def start(self) -> None:
-        """Nothing is to be done."""
-
     async def stop(self) -> None:
         """Every gateway and every instance ends."""
         await self._gateways.close_of()
@@ -114,9 +121,14 @@ class PocketApplication(HttpApplication):
             self._under_way -= 1
             self._last_end = time.monotonic()
 
+    def is_open_to_pages(self, path: Text) -> bool:
+        """The path is one of the HTTPS interface of an instance."""
+        matched = INSTANCE.fullmatch(path)
+        return matched is not None and (matched[2] or "").startswith(API)
+
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         method, path = scope["method"], scope["path"].rstrip("/")
-        if method == "OPTIONS":
+        if method == "OPTIONS" and self.is_open_to_pages(path):
             return PREFLIGHT
         if (method, path) in self._at_root:
             return await self._at_root[method, path](scope, receive)
@@ -129,12 +141,16 @@ class PocketApplication(HttpApplication):
         if (matched := BLOB.fullmatch(path)) and method == "GET":
             return self._get_blob(matched[1])
         if any(path == known for _, known in self._at_root):
-            return Answer(METHOD_NOT_ALLOWED, written({"message": f"This path takes no {method} requests."}), JSON)
+            return no_such_method(method)
         return nothing("There is nothing at this path.")
 
-    async def _json(self, receive: Receive) -> Json | Answer:
+    async def _json(self, scope: Scope, receive: Receive) -> Json | Answer:
         body = await self.received(receive)
-        return body if isinstance(body, Answer) else json_of(body)
+        if isinstance(body, Answer):
+            return body
+        if body and content_type(scope) != JSON:
+            return Answer(UNSUPPORTED_MEDIA_TYPE, NO_JSON.encode(), PLAIN_TEXT)
+        return json_of(body)
 
     # The server
 
@@ -145,7 +161,7 @@ class PocketApplication(HttpApplication):
         return answered(Outcome(OK, [hosted.status for hosted in self._server.instances]))
 
     async def _create(self, scope: Scope, receive: Receive) -> Answer:
-        body = await self._json(receive)
+        body = await self._json(scope, receive)
         if isinstance(body, Answer):
             return body
         try:
@@ -164,7 +180,7 @@ class PocketApplication(HttpApplication):
             try:
                 number, port = await self._gateways.open(hosted.number, hosted.runner, wanted.gateway)
             except Refused:
-                await self._server.delete(str(hosted.number))
+                await self._server.delete(hosted.number)
                 raise
             shown["http_gateway_info"] = {"instance_id": number, "port": port}
         return shown
@@ -178,7 +194,7 @@ class PocketApplication(HttpApplication):
         if kind == "prune_graph" and method == "DELETE":
             known = self._server.forget(label, name)
             return answered(Outcome(OK, None)) if known else nothing("There is no such operation.")
-        return Answer(METHOD_NOT_ALLOWED, written({"message": f"This path takes no {method} requests."}), JSON)
+        return no_such_method(method)
 
     # Blobs
 
@@ -199,7 +215,7 @@ class PocketApplication(HttpApplication):
         return Answer(OK, stored.content, b"application/octet-stream", headers)
 
     async def _verify(self, scope: Scope, receive: Receive) -> Answer:
-        body = await self._json(receive)
+        body = await self._json(scope, receive)
         return body if isinstance(body, Answer) else answered(verified(body))
 
     # Gateways
@@ -208,7 +224,7 @@ class PocketApplication(HttpApplication):
         return answered(Outcome(OK, self._gateways.shown()))
 
     async def _open_gateway(self, scope: Scope, receive: Receive) -> Answer:
-        body = await self._json(receive)
+        body = await self._json(scope, receive)
         if isinstance(body, Answer):
             return body
         try:
@@ -236,39 +252,41 @@ class PocketApplication(HttpApplication):
         method = scope["method"]
         if rest == "" and method == "DELETE":
             return await self._delete(number)
-        if rest.startswith("api/"):
+        if rest.startswith(API):
             return await answer_api(self._server.find(number).runner, self, scope, receive, f"/{rest}")
         if rest in ("auto_progress", "stop_progress"):
-            return await self._progress(method, number, rest, receive)
+            return await self._progress(scope, receive, number, rest)
         operations = {"GET": GET, "POST": POST}.get(method, {})
         if rest not in operations:
             is_known = rest in GET or rest in POST or rest == ""
             if is_known:
-                return Answer(METHOD_NOT_ALLOWED, written({"message": f"This path takes no {method} requests."}), JSON)
+                return no_such_method(method)
             return nothing("An instance has nothing at this path.")
-        body = await self._json(receive) if method == "POST" else None
+        body = await self._json(scope, receive) if method == "POST" else None
         if isinstance(body, Answer):
             return body
         name = rest.rsplit("/", 1)[1]
         return answered(await self._server.operate(number, name, operations[rest], body, _patience(scope)))
 
     async def _delete(self, number: Text) -> Answer:
-        await self._gateways.close_of(int(number) if number.isascii() and number.isdigit() else -1)
-        await self._server.delete(number)
+        named = number_in(number)
+        if named is not None:
+            await self._gateways.close_of(named)
+            await self._server.delete(named)
         return Answer(OK)
 
-    async def _progress(self, method: Text, number: Text, rest: Text, receive: Receive) -> Answer:
-        runner = self._server.find(number).runner
+    async def _progress(self, scope: Scope, receive: Receive, number: Text, rest: Text) -> Answer:
+        method, runner = scope["method"], self._server.find(number).runner
         if method == "GET" and rest == "auto_progress":
             return answered(Outcome(OK, runner.is_live))
         if method != "POST":
-            return Answer(METHOD_NOT_ALLOWED, written({"message": f"This path takes no {method} requests."}), JSON)
-        body = await self.received(receive)
+            return no_such_method(method)
+        body = await self._json(scope, receive)
         if isinstance(body, Answer):
             return body
         if rest == "stop_progress":
             return answered(await outcome_of(runner.stop_progress(), rest))
-        wish = auto_progress_of(json_of(body))
+        wish = auto_progress_of(body)
         return answered(await outcome_of(runner.start_progress(wish.delay_milliseconds), rest))
 
 

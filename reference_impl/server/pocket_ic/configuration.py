@@ -15,6 +15,7 @@ from reference_impl.server.pocket_ic.fields import (
     list_of,
     number_of,
     optional_number_of,
+    path_of,
     principal_of,
     text_of,
     wrong,
@@ -91,7 +92,7 @@ def configuration_of(body: Json) -> Configuration:
     fields = fields_of(body)
     _refuse_features(fields)
     planned = _subnets(fields_of(fields.get("subnet_config_set"), "subnet_config_set"))
-    directory = None if fields.get("state_dir") is None else Path(text_of(fields, "state_dir"))
+    directory = None if fields.get("state_dir") is None else path_of(fields, "state_dir")
     if not planned and directory is None:
         raise Refused("SubnetConfigSet must contain at least one subnet")
     initial_time, auto_progress = _beginning(fields)
@@ -128,8 +129,7 @@ def _subnet(kind: Kind, fields: Fields) -> PlannedSubnet:
     case, content = case_of(fields.get("state_config", "New"), "state_config")
     if case not in ("New", "FromPath"):
         raise Refused(f"The state config {case} is not supported")
-    if case == "FromPath" and not isinstance(content, str):
-        raise wrong("FromPath", "a string")
+    from_path = path_of({case: content}, case) if case == "FromPath" else None
     instructions, _ = case_of(fields.get("instruction_config", "Production"), "instruction_config")
     if instructions not in ("Production", "Benchmarking"):
         raise wrong("instruction_config", "Production or Benchmarking")
@@ -140,7 +140,7 @@ def _subnet(kind: Kind, fields: Fields) -> PlannedSubnet:
     is_free = fields.get("cost_schedule") == "Free"
     _check_costs(kind, is_free, has_admins=bool(admins))
     plan = SubnetPlan(kind, instructions == "Benchmarking", is_free, admins)
-    return PlannedSubnet(plan, Path(content) if case == "FromPath" else None)
+    return PlannedSubnet(plan, from_path)
 
 
 def _check_costs(kind: Kind, is_free: bool, *, has_admins: bool) -> None:

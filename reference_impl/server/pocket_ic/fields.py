@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Blob, Principal, Text
@@ -51,7 +52,11 @@ def json_of(body: Blob) -> Json:
     if not body:
         return None
     try:
-        return json.loads(body, parse_constant=_no_number)
+        value = json.loads(body, parse_constant=_no_number)
+        if b"\\u" in body:
+            # Reason: halves of characters may be written so, of which no text is made.
+            written(value)
+        return value
     except (ValueError, RecursionError) as problem:
         raise Malformed(f"Failed to parse the request body as JSON: {problem or type(problem).__name__}") from None
 
@@ -96,12 +101,25 @@ def text_of(fields: Fields, name: Text) -> Text:
     raise wrong(name, "a string")
 
 
+def path_of(fields: Fields, name: Text) -> Path:
+    """The path of a file or directory."""
+    text = text_of(fields, name)
+    if "\0" in text:
+        raise wrong(name, "a path")
+    return Path(text)
+
+
 def number_of(fields: Fields, name: Text, bits: int = NUMBER_BITS) -> int:
     """A natural number of at most so many bits."""
     value = fields.get(name)
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0 and value.bit_length() <= bits:
         return value
     raise wrong(name, f"u{bits}")
+
+
+def number_in(text: Text) -> int | None:
+    """The number in a part of a path, which stands for a place in a list; None if it can be none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def optional_number_of(fields: Fields, name: Text) -> int | None:

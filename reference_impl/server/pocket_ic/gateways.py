@@ -16,7 +16,7 @@ from attrs import define
 from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope
 from reference_impl.server.https_interface.answers import Answer, error
 from reference_impl.server.pocket_ic.configuration import GatewayWish
-from reference_impl.server.pocket_ic.fields import Json, Refused
+from reference_impl.server.pocket_ic.fields import Json, Refused, number_in
 from reference_impl.server.pocket_ic.interface import API_LIMIT, answer_api
 from reference_impl.server.pocket_ic.runner import Runner
 from spec.values.identifiers import Text
@@ -32,12 +32,6 @@ class GatewayApplication(HttpApplication):
     def __init__(self, runner: Runner) -> None:
         super().__init__(body_limit=API_LIMIT)
         self._runner = runner
-
-    async def start(self) -> None:
-        """Nothing is to be done."""
-
-    async def stop(self) -> None:
-        """Nothing is to be done."""
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """The answer of the instance."""
@@ -78,8 +72,8 @@ class Gateways:
         try:
             family = socket.getaddrinfo(wish.address, wish.port, type=socket.SOCK_STREAM)[0][0]
             listening = socket.create_server((wish.address, wish.port), family=family)
-        except OSError as problem:
-            raise Refused(f"Failed to bind to address {wish.address}:{wish.port}: {problem.strerror}") from None
+        except (OSError, UnicodeError) as problem:
+            raise Refused(f"Failed to bind to address {wish.address}:{wish.port}: {problem}") from None
         config = uvicorn.Config(
             GatewayApplication(runner),
             log_config=None,
@@ -106,9 +100,10 @@ class Gateways:
 
     async def close(self, number: Text) -> bool:
         """A gateway ends; whether there was one."""
-        if not number.isascii() or not number.isdigit() or len(number) > 9 or int(number) >= len(self._opened):
+        place = number_in(number)
+        if place is None or place >= len(self._opened):
             return False
-        gateway, self._opened[int(number)] = self._opened[int(number)], None
+        gateway, self._opened[place] = self._opened[place], None
         if gateway is None:
             return False
         gateway.server.should_exit = True

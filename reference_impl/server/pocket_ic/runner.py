@@ -31,6 +31,13 @@ API: Final = "api"
 log = logging.getLogger("icspec.serve")
 
 
+class Deleted(Refused):
+    """There is no instance any more."""
+
+    def __init__(self) -> None:
+        super().__init__("Instance was deleted")
+
+
 class Runner:
     """Owns a simulation from now on, until it is closed."""
 
@@ -62,7 +69,7 @@ class Runner:
         return self._progress is not None
 
     async def run(self, name: Text, act: Callable[[Simulation], Answered]) -> Answered:
-        """What an operation gives, after those that came before it. Raises `Refused` if there is no instance then."""
+        """What an operation gives, after those that came before it. Raises `Deleted` if there is no instance then."""
         self._under_way.append(name)
         self.operations += 1
         try:
@@ -72,11 +79,11 @@ class Runner:
 
     async def _do(self, act: Callable[[Simulation], Answered]) -> Answered:
         if self._is_closed:
-            raise Refused("Instance was deleted")
+            raise Deleted
 
         def alone() -> tuple[Answered, list[RequestId]]:
             if self._is_closed:
-                raise Refused("Instance was deleted")
+                raise Deleted
             done = act(self._simulation)
             return done, [one for one in list(self._waiting) if has_ended(self._simulation.engine, one)]
 
@@ -95,9 +102,10 @@ class Runner:
             self._is_closed = True
             return last(simulation)
 
-        done = await self.run("delete", end)
-        self._thread.shutdown(wait=False)
-        return done
+        try:
+            return await self.run("delete", end)
+        finally:
+            self._thread.shutdown(wait=False)
 
     # The HTTPS interface
 
@@ -157,7 +165,7 @@ class Runner:
             self._wake.clear()
             try:
                 await self._do(lambda simulation: _round_at(simulation, self._clock() + ahead))
-            except Refused:
+            except Deleted:
                 return
             except Exception:
                 log.exception("a round failed")

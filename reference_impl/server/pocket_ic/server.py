@@ -5,14 +5,15 @@ import base64
 import logging
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 from attrs import define, frozen
 
 from reference_impl.server.pocket_ic.blobs import Blobs
-from reference_impl.server.pocket_ic.fields import Json, Malformed, Refused
+from reference_impl.server.pocket_ic.fields import Json, Malformed, Refused, number_in
 from reference_impl.server.pocket_ic.operations import Operation
-from reference_impl.server.pocket_ic.runner import Clock, Runner
+from reference_impl.server.pocket_ic.runner import Clock, Deleted, Runner
 from reference_impl.server.pocket_ic.simulation import Simulation
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
@@ -89,26 +90,32 @@ class PocketServer:
 
     def find(self, number: Text) -> Hosted:
         """The instance with a number. Raises `Refused` if there is none, or none any more."""
-        if not number.isascii() or not number.isdigit() or len(number) > 9 or int(number) >= len(self.instances):
+        place = number_in(number)
+        if place is None or place >= len(self.instances):
             raise Refused("Instance not found")
-        hosted = self.instances[int(number)]
+        hosted = self.instances[place]
         if hosted.runner.is_closed:
-            raise Refused("Instance was deleted")
+            raise Deleted
         return hosted
 
-    async def delete(self, number: Text) -> None:
-        """An instance ends, after what was asked of it before; nothing is to be done if there is none."""
-        try:
-            hosted = self.find(number)
-            await hosted.runner.close(hosted.at_end)
-        except Refused:
-            return
+    async def delete(self, number: Count) -> None:
+        """
+        An instance ends, after what was asked of it before; nothing is to be done if there is none.
+
+        Raises `Refused` if it cannot be left as its end demands; it is no more then, either.
+        """
+        if number < len(self.instances):
+            hosted = self.instances[number]
+            with suppress(Deleted):
+                await hosted.runner.close(hosted.at_end)
 
     async def close(self) -> None:
         """Every instance ends."""
         for hosted in self.instances:
-            if not hosted.runner.is_closed:
-                await self.delete(str(hosted.number))
+            try:
+                await self.delete(hosted.number)
+            except Exception:
+                log.exception("instance %d did not end as it should", hosted.number)
 
     async def operate(
         self, number: Text, name: Text, operation: Operation, body: Json, patience_milliseconds: int | None = None
@@ -127,7 +134,6 @@ class PocketServer:
         if busy is not None and patience_milliseconds is not None:
             return Outcome(CONFLICT, {"state_label": hosted.label, "op_id": busy})
         seconds = self._patience_seconds if patience_milliseconds is None else patience_milliseconds / 1000
-        started = {"state_label": hosted.label, "op_id": name}
         acting = outcome_of(hosted.runner.run(name, lambda simulation: operation(simulation, self.blobs, body)), name)
         task = asyncio.get_running_loop().create_task(acting)
         self._pending.add(task)
@@ -135,10 +141,9 @@ class PocketServer:
         done, _ = await asyncio.wait({task}, timeout=seconds)
         if done:
             return task.result()
-        key = (hosted.label, name)
-        started["state_label"] = hosted.label
-        task.add_done_callback(lambda ended: self._keep(key, ended))
-        return Outcome(ACCEPTED, started)
+        label = hosted.label
+        task.add_done_callback(lambda ended: self._keep((label, name), ended))
+        return Outcome(ACCEPTED, {"state_label": label, "op_id": name})
 
     def _keep(self, key: tuple[Text, Text], ended: "asyncio.Task[Outcome]") -> None:
         if not ended.cancelled():

@@ -19,7 +19,7 @@ from reference_impl.server.pocket_ic.fields import (
     blob_of,
     fields_of,
     nested_principal_of,
-    text_of,
+    path_of,
 )
 from reference_impl.server.pocket_ic.ingress import Asked, Effective, awaited, message_of, submit
 from reference_impl.server.pocket_ic.simulation import Simulation
@@ -74,7 +74,7 @@ def _managed(simulation: Simulation, sender: Principal, method: Text, arguments:
 def _parties(fields: Fields) -> tuple[Principal, CanisterId, Path]:
     sender = nested_principal_of({"sender": fields.get("sender")}, "sender", "principal id")
     canister_id = CanisterId(nested_principal_of(fields, "canister_id"))
-    directory = Path(text_of(fields, "snapshot_dir"))
+    directory = path_of(fields, "snapshot_dir")
     if not directory.is_absolute():
         raise Refused(f'InvalidCanisterSnapshotDirectory("{directory} is not an absolute path")')
     return sender, canister_id, directory

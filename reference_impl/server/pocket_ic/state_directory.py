@@ -118,9 +118,9 @@ def _told(subnet: PocketSubnet) -> dict[Text, Any]:
 
 def read_instance(directory: Path, *, may_be_incomplete: bool = False) -> KeptInstance | None:
     """The instance in a directory, None if the directory is empty or is not there. Raises `Refused`."""
-    if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
-        return None
     try:
+        if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
+            return None
         told = json.loads((directory / TOPOLOGY).read_bytes())
         if told["format"] != FORMAT:
             raise Refused(f"The state directory {directory} is of another version of this server.")

@@ -22,6 +22,7 @@ from spec.values.management import (
 START = 1_800_000_000_000_000_000
 """What the clock of the machine says."""
 SPEC = {"state_config": "New", "instruction_config": "Production"}
+JSON = (b"content-type", b"application/json")
 NEVER = object()
 """In place of a piece of a body: nothing comes any more."""
 
@@ -98,7 +99,8 @@ class Client:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        scope = {"type": "http", "method": method, "path": path, "headers": list(headers), "client": ("127.0.0.1", 1)}
+        headers = [*headers] if any(name == b"content-type" for name, _ in headers) else [*headers, JSON]
+        scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": ("127.0.0.1", 1)}
         await self.application(scope, receive, send)
         if not sent:
             return None

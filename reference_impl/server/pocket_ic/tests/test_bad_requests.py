@@ -83,9 +83,53 @@ def test_a_slash_at_the_end_does_not_matter(client):
     assert instance.number == 0
 
 
-def test_pages_of_any_origin_may_ask(client):
-    answered = client.request("OPTIONS", "/instances")
-    assert (answered.status, answered.headers[b"access-control-allow-methods"]) == (204, b"GET, POST, DELETE")
+def test_pages_of_any_origin_may_ask_for_what_is_of_the_https_interface_and_nothing_else(instance):
+    allowed = b"access-control-allow-origin"
+    for method, status in (("OPTIONS", 204), ("GET", 200)):
+        answered = instance.client.request(method, instance.path("api/v2/status"))
+        assert (answered.status, answered.headers[allowed]) == (status, b"*")
+    for method, path in (
+        ("OPTIONS", "/instances"),
+        ("OPTIONS", instance.path("update/tick")),
+        ("GET", "/instances"),
+        ("GET", instance.path("read/get_time")),
+    ):
+        answered = instance.client.request(method, path)
+        assert allowed not in answered.headers
+        assert answered.status == (405 if method == "OPTIONS" else 200)
+
+
+def test_a_body_that_does_not_say_that_it_is_json_is_not_taken(instance):
+    for path in ("/instances", instance.path("update/set_time"), instance.path("auto_progress"), "/http_gateway"):
+        answered = instance.client.request("POST", path, b"{}", [(b"content-type", b"text/plain")])
+        assert (answered.status, answered.body) == (415, b"Expected request with `Content-Type: application/json`")
+    said = [(b"content-type", b"Application/JSON; charset=utf-8")]
+    assert instance.client.request("POST", instance.path("update/tick"), b"{}", said).status == 200
+
+
+def test_half_a_character_is_not_json(instance):
+    half = {**instance.call_of(b"", "raw_rand"), "method": "\ud800"}
+    whole = {**half, "method": "\U00010000"}
+    assert instance.client.request("POST", instance.path("read/query"), half).status == 422
+    assert "\U00010000" in instance.client.request("POST", instance.path("read/query"), whole).message
+
+
+def test_a_path_or_address_that_can_be_none_is_refused(client):
+    parts = {"state_config": {"FromPath": "a\0b"}, "instruction_config": "Production"}
+    assert client.request("POST", "/instances", {"subnet_config_set": {"application": [parts]}}).status == 422
+    assert client.request("POST", "/instances", {**configuration(application=1), "state_dir": "a\0b"}).status == 422
+    assert "File name too long" in client.refusal({**configuration(application=1), "state_dir": "x" * 300})
+    instance = client.create()
+    for address in ("x" * 300, "é" * 100):
+        wish = {"forward_to": {"PocketIcInstance": instance.number}, "ip_addr": address}
+        assert client.request("POST", "/http_gateway", wish).status == 502
+
+
+def test_a_number_that_no_instance_or_gateway_has_is_none_of_any_length(client):
+    for number in ("9" * 5000, "7", "²", "-1", "x"):
+        assert client.request("DELETE", f"/instances/{number}").status == 200
+        assert client.request("POST", f"/instances/{number}/update/tick", {}).message == "Instance not found"
+        assert client.request("POST", f"/http_gateway/{number}/stop").status == 404
 
 
 def test_a_body_over_the_limit_is_refused():

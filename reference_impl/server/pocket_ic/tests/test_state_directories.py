@@ -1,13 +1,14 @@
 """State directories: an instance goes on where it ended, and a subnet goes on in another instance."""
 
 import json
+import shutil
 import stat
 
 import cbor2
 import pytest
 
 from reference_impl.server.pocket_ic.kept_values import CLASSES, NoValue, decoded, encoded
-from reference_impl.server.pocket_ic.tests.in_process import SPEC, blob, configuration, text
+from reference_impl.server.pocket_ic.tests.in_process import SPEC, Client, blob, configuration, text
 from reference_impl.server.pocket_ic.tests.modules import COUNTER, caller_of
 from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.management import (
@@ -123,6 +124,21 @@ def test_what_is_left_is_the_owners_alone(client, tmp_path):
     assert len([one for one in found if one.is_dir()]) == 3
     assert {stat.S_IMODE(one.stat().st_mode) for one in found if one.is_dir()} == {0o700}
     assert {stat.S_IMODE(one.stat().st_mode) for one in found if one.is_file()} == {0o600}
+
+
+def test_who_ends_an_instance_whose_state_cannot_be_written_is_told_so_and_the_others_end_all_the_same(tmp_path):
+    client = Client.of()
+    lost, _, _ = (kept_at(client, tmp_path / name, application=1) for name in ("lost", "also", "kept"))
+    ends_at = tmp_path / "kept" / "under_way.cbor"
+    for name in ("lost", "also"):
+        shutil.rmtree(tmp_path / name)
+        (tmp_path / name).touch()
+    answered = client.request("DELETE", f"/instances/{lost.number}")
+    assert (answered.status, "cannot be written" in answered.message) == (400, True)
+    assert client.get("/instances") == ["Deleted", "Available", "Available"]
+    ends_at.unlink()
+    client.close()
+    assert ends_at.exists()
 
 
 def test_directories_that_hold_no_state_are_refused(client, tmp_path):
