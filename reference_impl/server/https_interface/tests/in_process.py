@@ -13,6 +13,7 @@ from reference_impl.engine import Engine
 from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
+from reference_impl.server.tests import asking
 from spec.certification.bls_signatures import verify_bls_signature
 from spec.certification.certificate import Certificate, decode_certificate, lookup, verify_certificate
 from spec.certification.hash_tree import Found, Labeled, flatten_forks
@@ -61,8 +62,6 @@ MINUTE = 60 * SECOND
 SUBNET_ID = self_authenticating_id(ROOT_KEY)
 CBOR = (b"content-type", b"application/cbor")
 SELF_DESCRIBED = 55799
-NEVER = object()
-"""In place of a piece of a body: nothing comes any more."""
 
 
 @frozen
@@ -180,26 +179,9 @@ class Instance:
 
     async def asked(self, method: str, path: str, body: bytes | list[bytes] = b"", headers=(CBOR,)) -> Answered | None:
         """The same, beside others."""
-        pieces = list(body) if isinstance(body, list) else [body]
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            piece = pieces.pop(0) if pieces else NEVER
-            if piece is NEVER:
-                await asyncio.Event().wait()
-            if piece is None:
-                return {"type": "http.disconnect"}
-            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        scope = {"type": "http", "method": method, "path": path, "headers": list(headers), "client": ("127.0.0.1", 1)}
-        await self.application(scope, receive, send)
-        if not sent:
-            return None
-        start, *rest = sent
-        return Answered(start["status"], dict(start["headers"]), b"".join(one["body"] for one in rest))
+        pieces = body if isinstance(body, list) else [body]
+        told = await asking.asked(self.application, method, path, pieces, headers)
+        return None if told is None else Answered(*told)
 
     def post(self, path: str, envelope: Any) -> Answered:
         """An envelope in CBOR."""

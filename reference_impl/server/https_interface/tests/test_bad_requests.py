@@ -9,7 +9,6 @@ from reference_impl.server.https_interface.endpoints import STATUS, Target, targ
 from reference_impl.server.https_interface.tests.in_process import (
     COUNTER,
     MINUTE,
-    NEVER,
     SELF_DESCRIBED,
     START,
     SUBNET_ID,
@@ -17,6 +16,7 @@ from reference_impl.server.https_interface.tests.in_process import (
     Instance,
     User,
 )
+from reference_impl.server.tests.asking import NEVER
 from spec.reads.endpoints import ENDPOINTS, STATUS_PATH
 from spec.state.request import Endpoint
 from spec.values.identifiers import ANONYMOUS, Principal, principal_to_text

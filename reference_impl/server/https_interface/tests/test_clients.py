@@ -93,3 +93,22 @@ def test_ic_py_creates_installs_calls_and_reads(server, python):
 def test_a_client_whose_packages_cannot_be_installed_is_skipped_with_the_reason(tmp_path):
     with pytest.raises(pytest.skip.Exception, match="the packages of none cannot be installed"):
         installed("none", (HERE / "requirements.txt",), ("false",), into=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "npm error code ETARGET",
+        "npm ERR! code EUSAGE",
+        "ERROR: Could not find a version that satisfies the requirement cbor2==99 (from versions: 5.0, 5.1)",
+        "ERROR: Invalid requirement: 'cbor2 = 5'",
+    ],
+)
+def test_a_list_of_packages_that_is_wrong_fails_and_is_not_skipped(tmp_path, monkeypatch, said):
+    monkeypatch.delenv("PIP_NO_INDEX", raising=False)
+    files = (HERE / "requirements.txt",)
+    with pytest.raises(pytest.fail.Exception, match="the packages of none cannot be installed"):
+        installed("none", files, ("sh", "-c", 'echo "$0" >&2; false', said), into=tmp_path)
+    for unreachable in ("npm error code EAI_AGAIN", "(from versions: none)", f"connection broken by {said}"):
+        with pytest.raises(pytest.skip.Exception):
+            installed("none", files, ("sh", "-c", 'echo "$0" >&2; false', unreachable), into=tmp_path)

@@ -9,8 +9,9 @@ from attrs import field, frozen
 
 from reference_impl.server.pocket_ic.application import PocketApplication
 from reference_impl.server.pocket_ic.server import PocketServer
+from reference_impl.server.tests import asking
 from spec.profile import load_profile
-from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal, principal_from_text
 from spec.values.management import (
     InstallCodeArguments,
     InstallMode,
@@ -23,8 +24,6 @@ START = 1_800_000_000_000_000_000
 """What the clock of the machine says."""
 SPEC = {"state_config": "New", "instruction_config": "Production"}
 JSON = (b"content-type", b"application/json")
-NEVER = object()
-"""In place of a piece of a body: nothing comes any more."""
 
 
 def text(blob: bytes) -> str:
@@ -82,29 +81,11 @@ class Client:
 
     async def asked(self, method: str, path: str, body: Any = b"", headers=()) -> Answered | None:
         """One request. A body is bytes, or what JSON is made of, or a list of pieces; None in it: the client left."""
-        if isinstance(body, list):
-            pieces = list(body)
-        else:
-            pieces = [body if isinstance(body, bytes) else json.dumps(body).encode()]
-        sent: list[Any] = []
-
-        async def receive() -> dict[str, Any]:
-            piece = pieces.pop(0) if pieces else NEVER
-            if piece is NEVER:
-                await asyncio.Event().wait()
-            if piece is None:
-                return {"type": "http.disconnect"}
-            return {"type": "http.request", "body": piece, "more_body": bool(pieces)}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-
-        headers = [*headers] if any(name == b"content-type" for name, _ in headers) else [*headers, JSON]
-        scope = {"type": "http", "method": method, "path": path, "headers": headers, "client": ("127.0.0.1", 1)}
-        await self.application(scope, receive, send)
-        if not sent:
-            return None
-        return Answered(sent[0]["status"], dict(sent[0]["headers"]), sent[1]["body"])
+        whole = body if isinstance(body, bytes | list) else json.dumps(body).encode()
+        pieces = whole if isinstance(whole, list) else [whole]
+        has_type = any(name == b"content-type" for name, _ in headers)
+        told = await asking.asked(self.application, method, path, pieces, headers if has_type else [*headers, JSON])
+        return None if told is None else Answered(*told)
 
     def get(self, path: str) -> Any:
         answered = self.request("GET", path)
@@ -203,6 +184,4 @@ class Instance:
     def subnet(self, kind: str) -> bytes:
         """The first subnet of a kind."""
         configs = self.get("read/topology")["subnet_configs"]
-        from spec.values.identifiers import principal_from_text
-
         return next(principal_from_text(name) for name, told in configs.items() if told["subnet_kind"] == kind)

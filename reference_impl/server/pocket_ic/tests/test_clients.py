@@ -10,13 +10,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from reference_impl.server.pocket_ic.tests.served import EXECUTABLE
 from reference_impl.server.tests.installing import NEW_ENVIRONMENT, NPM, PIP, ROOT, installed
 
+EXECUTABLE = Path(sys.executable).with_name("pocket-ic")
 HERE = Path(__file__).parent / "clients"
 MODULE = ROOT / "conformance" / "canisters" / "motoko" / "counter.wasm"
 RUNNING_SECONDS = 500
