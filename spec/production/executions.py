@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
-from spec.fees import freezing_limit, liquid_balance
+from spec.fees import liquid_balance
 from spec.machine import canonical_label
 from spec.production.capacities import refusals
 from spec.production.capacities.refusals import Numbers
@@ -13,7 +13,7 @@ from spec.profile import Limits
 from spec.rules.messages.budgets import is_response
 from spec.rules.messages.outcomes import outcome_of
 from spec.rules.messages.settlement import exceeds_memory_limit, is_query
-from spec.rules.resources import memory_usage
+from spec.rules.resources import freezing_limit_at, memory_usage
 from spec.state.canister import Code
 from spec.state.label import Label
 from spec.state.message import FuncMessage
@@ -90,22 +90,20 @@ def growths_that_trap(state: State, choices: Choices) -> Numbers | None:
 
 
 def first_unpaid_growth(state: State, message: FuncMessage, outcome: Outcome) -> Count | None:
-    """The number of the first growth with which the canister is frozen; only updates and system tasks are asked."""
+    """
+    The number of the first growth with which the canister is frozen.
+
+    Only updates and system tasks are asked, and only for memory beyond the allocation.
+    """
     canister = state.canisters[message.receiver]
     if is_response(message.entry_point) or is_query(state.profile, canister, message.entry_point):
         return None
     usage = memory_usage(state.profile, canister)
     for number, growth in enumerate(outcome.tried_growths):
         usage += growth.granted
-        limit = freezing_limit(
-            state.profile.fees,
-            canister.settings.compute_allocation,
-            canister.settings.memory_allocation,
-            canister.settings.freezing_threshold,
-            usage,
-            canister.subnet.subnet_size,
-        )
-        if growth.granted and liquid_balance(growth.balance, canister.reserved_balance, limit) < 0:
+        is_asked = growth.granted and usage > canister.settings.memory_allocation
+        limit = freezing_limit_at(state.profile, canister, usage)
+        if is_asked and liquid_balance(growth.balance, canister.reserved_balance, limit) < 0:
             return number
     return None
 
@@ -168,12 +166,11 @@ def waits_with_bound(outcome: Outcome) -> bool:
 
 def records_of_system(state: State, choices: Choices) -> tuple[Blob | None, ...] | None:
     """What production writes to the log by itself; whatever follows a record as names of functions is not known."""
-    message, outcome = executed_message(state, choices), executed_outcome(state, choices)
-    if message is None or outcome is None:
-        return None
-    if never_runs(state, message):
+    message = executed_message(state, choices)
+    if message is not None and never_runs(state, message):
         return ()
-    return records_as_given(state.profile.limits, outcome.logs, choices["system_records"])
+    outcome = executed_outcome(state, choices)
+    return None if outcome is None else records_as_given(state.profile.limits, outcome.logs, choices["system_records"])
 
 
 def records_as_given(

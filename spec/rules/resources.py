@@ -102,7 +102,8 @@ def memory_usage(profile: Profile, canister: Canister) -> ByteCount:
 
 
 @opaque
-def _freezing_limit(profile: Profile, canister: Canister, usage: ByteCount) -> Cycles:
+def freezing_limit_at(profile: Profile, canister: Canister, usage: ByteCount) -> Cycles:
+    """The freezing limit of a canister if it takes so much memory."""
     return fees.freezing_limit(
         profile.fees,
         canister.settings.compute_allocation,
@@ -116,7 +117,7 @@ def _freezing_limit(profile: Profile, canister: Canister, usage: ByteCount) -> C
 @defines("def.freezing-limit", "setting.freezing-threshold", "unspec.fn.freezing-estimate")
 def freezing_limit(profile: Profile, canister: Canister) -> Cycles:
     """The cycles that keep a canister's resources paid for the time of its freezing threshold."""
-    return _freezing_limit(profile, canister, memory_usage(profile, canister))
+    return freezing_limit_at(profile, canister, memory_usage(profile, canister))
 
 
 @defines("def.liquid-balance")

@@ -10,10 +10,11 @@ from spec.production.capacities.room import Room
 from spec.production.choices import as_production, departure
 from spec.production.executions import execution_label
 from spec.profile import load_profile
+from spec.rules.resources import memory_usage
 from spec.rules.tests.executing import RESPONDING, running
 from spec.rules.tests.worlds import A, B, C, a_call, from_canister, performed, returns, traps
 from spec.state.label import Label
-from spec.state.message import ResponseMessage
+from spec.state.message import Heartbeat, ResponseMessage
 from spec.state.origin import Deadline, Expired
 from spec.system_api.debugging import UNREADABLE
 from spec.values.containers import List
@@ -74,6 +75,10 @@ def test_nothing_is_logged_of_an_update_on_a_heap_beyond_its_limit():
             assert choices_of(label)["keeps_logs"] == choices["keeps_logs"] == runs
             assert choices_of(label)["system_records"] == choices["system_records"]
             assert runs or choices["system_records"] == ()
+    for other in (Heartbeat(), RESPONDING):
+        gives = {"heartbeat": returns(), "callback": returns()}
+        state = with_heap(running(gives, other, wasm_memory_limit=65_535), 1)
+        assert chosen(state)["keeps_logs"]
 
 
 @pytest.mark.checklist("unspec.fn.logs")
@@ -125,14 +130,16 @@ def test_it_is_the_first_call_without_a_slot_that_is_refused():
     assert call_without_room(found({B: MOST - 1}), tuple(made[:2])) is None
 
 
-PAID, UNPAID = Growth(65_536, 0, balance=10**30), Growth(65_536, 0, balance=0)
+GROWN, ENOUGH = 655_360_000, 10**30
+PAID, UNPAID = Growth(GROWN, 0, balance=ENOUGH), Growth(GROWN, 0, balance=1_400_000_000_000)
 
 
-def ends_at(*growths, given, entry_point=None):
+def ends_at(*growths, given, entry_point=None, **settings):
     """Where production ends an execution that grows so, where a label ends it at the given growths."""
     grows = returns(tried_growths=growths)
-    frozen = running({"update go": grows, "callback": grows}, entry_point)
-    return chosen(frozen, trapping_growths=given)["trapping_growths"]
+    gives = {"update go": grows, "callback": grows, "heartbeat": grows}
+    state = running(gives, entry_point, freezing_threshold=10**9, **settings)
+    return chosen(state, trapping_growths=given)["trapping_growths"]
 
 
 @pytest.mark.checklist(
@@ -147,4 +154,16 @@ def test_production_ends_an_update_at_the_first_growth_with_which_the_canister_i
     assert ends_at(PAID, UNPAID, given=(0,)) == (1,)
     assert ends_at(PAID, PAID, given=(0,)) == ()
     assert ends_at(UNPAID, given=()) == ()
+    assert ends_at(UNPAID, given=(1,)) == (1,)
+    assert ends_at(UNPAID, given=(0,), entry_point=Heartbeat()) == (0,)
     assert ends_at(UNPAID, given=(0,), entry_point=RESPONDING) == ()
+
+
+def test_production_asks_no_cycles_for_growths_within_the_allocation():
+    """Of memory beyond it, it asks, however little; a growth that the system refused takes nothing."""
+    state = running({}, memory_allocation=0)
+    taken = memory_usage(state.profile, state.canisters[A])
+    poor, refused = Growth(GROWN, 0, balance=0), Growth(0, 0, balance=0)
+    assert ends_at(poor, given=(0,), memory_allocation=taken + GROWN) == ()
+    assert ends_at(poor, given=(0,), memory_allocation=taken + GROWN - 1) == (0,)
+    assert ends_at(poor, refused, poor, given=(0,), memory_allocation=taken + GROWN) == (2,)
