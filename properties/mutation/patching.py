@@ -17,6 +17,7 @@ from properties.mutation.mutants import ROOT, Mutant
 from reference_impl.wasm.instances import wasmtime_engine
 from reference_impl.wasm.running import kept_modules
 from reference_impl.wasm.running import module as modules
+from spec.tooling import kept_files
 from spec.values.candid import decoding
 from spec.values.identifiers import Text
 
@@ -106,7 +107,7 @@ def forget(*, loads_anew: bool) -> None:
             for variant in variants:
                 variant.idle.clear()
     # Reason: what is kept on disk was rewritten by the right functions, and what a mutant rewrites must not get there.
-    os.environ[kept_modules.SWITCH] = kept_modules.OFF
+    os.environ[kept_files.SWITCH] = kept_files.OFF
     if loads_anew:
         modules._cache.clear()
 

@@ -10,6 +10,7 @@ from properties.mutation.operators import Source, edits_of
 from properties.mutation.patching import apply, live_functions, replacements
 from properties.mutation.results import read_answers, read_results
 from reference_impl.wasm.running import kept_modules
+from spec.tooling import kept_files
 
 TEXT = b"""
 def told(limit: int, given: int, items: list[int]) -> bool:
@@ -70,7 +71,7 @@ def test_the_draw_is_balanced_and_the_same_for_the_same_seed() -> None:
 
 def test_a_mutant_takes_the_place_of_the_function_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The functions of this process are put back afterwards; mutants leave modules on disk alone."""
-    monkeypatch.setenv(kept_modules.SWITCH, "on")
+    monkeypatch.setenv(kept_files.SWITCH, "on")
     live = live_functions()
     (mutant,) = (
         each
@@ -88,7 +89,7 @@ def test_a_mutant_takes_the_place_of_the_function_that_runs(monkeypatch: pytest.
         for each, code in zip(functions, before, strict=True):
             each.__code__ = code
     assert changed == 1
-    assert kept_modules.folder() is None
+    assert kept_files.folder(kept_modules.FOLDER) is None
 
 
 def test_a_mutant_inside_a_generator_takes_the_place_of_the_function_around_it() -> None:

@@ -13,6 +13,8 @@ from reference_impl.wasm.tests.conftest import USER
 from spec.canister.environment import Caller
 from spec.canister.outcome import Returned
 from spec.profile import load_profile
+from spec.tooling import kept_files
+from spec.tooling.tests.spoiling import SPOILING
 
 PROFILE = load_profile()
 
@@ -29,9 +31,9 @@ def large(word: int) -> bytes:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which modules are kept, empty; no module is in memory."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(kept_modules.SWITCH, raising=False)
+    monkeypatch.delenv(kept_files.SWITCH, raising=False)
     monkeypatch.setattr(module, "_cache", type(module._cache)())
-    return tmp_path / "icspec"
+    return tmp_path / kept_modules.FOLDER
 
 
 def loaded(raw: bytes, **limits: int) -> WasmtimeModule:
@@ -75,50 +77,20 @@ def test_other_modules_and_other_bounds_have_files_of_their_own(files, compilati
     assert len(compilations) == len(list(files.iterdir())) == 3
 
 
-def test_a_folder_that_is_not_named_from_the_root_is_none(monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", "relative")
-    assert kept_modules.folder() is None
-
-
 def test_small_modules_are_not_kept(files):
     loaded(bytes(wasmtime.wat2wasm("(module)")))
     assert not files.exists() or not list(files.iterdir())
 
 
 def test_nothing_is_kept_if_that_is_switched_off(files, compilations, monkeypatch):
-    monkeypatch.setenv(kept_modules.SWITCH, kept_modules.OFF)
+    monkeypatch.setenv(kept_files.SWITCH, kept_files.OFF)
     loaded(large(7))
     loaded(large(7))
     assert len(compilations) == 2
     assert not files.exists()
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def changed(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def open_to_others(path: Path) -> None:
-    path.chmod(0o660)
-
-
-def in_an_open_folder(path: Path) -> None:
-    path.parent.chmod(0o770)
-
-
-def elsewhere(path: Path) -> None:
-    moved = path.with_name("moved")
-    path.rename(moved)
-    path.symlink_to(moved)
-
-
-@pytest.mark.parametrize("spoil", [cut, changed, open_to_others, in_an_open_folder, elsewhere, Path.unlink])
+@pytest.mark.parametrize("spoil", SPOILING)
 def test_a_file_that_is_spoiled_or_not_safe_is_not_used(files, compilations, spoil):
     loaded(large(7))
     (path,) = files.iterdir()

@@ -11,8 +11,9 @@ from spec.canister.module import MalformedModule
 from spec.profile import load_profile
 from spec.system_api import accepted_modules, requirements
 from spec.system_api.requirements import DecodedModule, decode_module
-from spec.tooling import kept_modules
+from spec.tooling import kept_files, kept_modules
 from spec.tooling.kept_modules import OnDisk
+from spec.tooling.tests.spoiling import SPOILING
 from spec.wasm.binary import decode
 from spec.wasm.syntax import LaterFunction
 
@@ -34,10 +35,10 @@ def large(word: int, more: str = "") -> bytes:
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which modules are remembered; nothing is remembered elsewhere."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(kept_modules.SWITCH, raising=False)
+    monkeypatch.delenv(kept_files.SWITCH, raising=False)
     monkeypatch.setattr(accepted_modules, "_registers", [OnDisk()])
     monkeypatch.setattr(kept_modules, "SMALLEST_KEPT", ENOUGH)
-    return tmp_path / "icspec-accepted"
+    return tmp_path / kept_modules.FOLDER
 
 
 @pytest.fixture
@@ -110,7 +111,7 @@ def test_small_modules_are_not_remembered(files, checks):
 
 
 def test_nothing_is_remembered_if_that_is_switched_off(files, checks, monkeypatch):
-    monkeypatch.setenv(kept_modules.SWITCH, kept_modules.OFF)
+    monkeypatch.setenv(kept_files.SWITCH, kept_files.OFF)
     decoded(large(7))
     decoded(large(7))
     assert len(checks) == 2
@@ -124,35 +125,11 @@ def test_another_text_of_the_specification_has_other_files(files, checks, monkey
     assert len(checks) == len(list(files.iterdir())) == 2
 
 
-def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
-
-
-def changed(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[-2] ^= 1
-    path.write_bytes(content)
-
-
-def open_to_others(path: Path) -> None:
-    path.chmod(0o660)
-
-
-def in_an_open_folder(path: Path) -> None:
-    path.parent.chmod(0o770)
-
-
-def elsewhere(path: Path) -> None:
-    moved = path.with_name("moved")
-    path.rename(moved)
-    path.symlink_to(moved)
-
-
 def too_long(path: Path) -> None:
     path.write_bytes(path.read_bytes() + bytes(kept_modules.LONGEST_FILE))
 
 
-@pytest.mark.parametrize("spoil", [cut, changed, open_to_others, in_an_open_folder, elsewhere, too_long, Path.unlink])
+@pytest.mark.parametrize("spoil", [*SPOILING, too_long])
 def test_a_file_that_is_spoiled_or_not_safe_is_not_used(files, checks, spoil: Callable[[Path], None]):
     decoded(large(7))
     (path,) = files.iterdir()
