@@ -47,14 +47,14 @@ class NothingKnown:
 
 
 _registers: list[Register] = [NothingKnown()]
-"""The last one is asked."""
+"""The one that is asked."""
 
 
 def use(register: Register) -> None:
     """From now on this register remembers."""
-    _registers.append(register)
+    _registers[0] = register
 
 
 def current_register() -> Register:
     """The register that remembers now."""
-    return _registers[-1]
+    return _registers[0]

@@ -14,7 +14,7 @@ from spec.canister.occasion import PLAIN, Occasion
 from spec.canister.outcome import Returned, Trapped, TrapReason
 from spec.profile import Profile
 from spec.values.containers import List
-from spec.values.identifiers import Blob, Principal, Text
+from spec.values.identifiers import Blob, Principal, Text, numbered_canister_id
 from spec.values.quantities import Instructions
 
 _CONTEXTS: Final = {
@@ -30,7 +30,7 @@ _CONTEXTS: Final = {
 }
 """By the first word of the export; all others run as an update."""
 
-_CANISTER: Final = Principal(bytes(8) + b"\x01\x01")
+_CANISTER: Final = numbered_canister_id(0)
 _BALANCE: Final = 100_000_000_000_000
 
 
