@@ -1,14 +1,13 @@
 """The endpoints: which path takes which requests, and what becomes of them. Source: https-interface."""
 
 import re
-from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from attrs import frozen
 
 from reference_impl.authentication.requests import Kind
-from reference_impl.engine import Engine
+from reference_impl.server.engine_owner import EngineOwner
 from reference_impl.server.https_interface import handling
 from reference_impl.server.https_interface.answers import (
     BAD_REQUEST,
@@ -22,7 +21,7 @@ from reference_impl.server.https_interface.answers import (
 from reference_impl.server.https_interface.envelopes import Malformed, state_read_of, submission_of
 from spec.state.request import Endpoint
 from spec.values.checklist import defines
-from spec.values.identifiers import Blob, Principal, RequestId, Text, principal_from_text
+from spec.values.identifiers import Blob, Principal, Text, principal_from_text
 
 STATUS: Final = "/api/v2/status"
 ROUTE: Final = re.compile(r"/api/(v[0-9]+)/(canister|subnet)/([^/]*)/(call|query|read_state)")
@@ -70,29 +69,10 @@ def target_of(path: Text) -> Target | Answer:
         return error(BAD_REQUEST, f"Invalid effective id: {matched[3]!r} is not a principal")
 
 
-Answered = TypeVar("Answered")
-
-
-class Asked(Protocol):
-    """An engine somewhere, which does one thing after the other."""
-
-    async def ask(self, act: Callable[[Engine], Answered]) -> Answered:
-        """What the engine answers."""
-        ...
-
-    async def end_of(self, request_id: RequestId, take: Callable[[Engine], Answered], seconds: float) -> Answered:
-        """Hands in a request, and waits until it has ended, for so long at most; what taking it in gave."""
-        ...
-
-    def wake(self) -> None:
-        """There is something to do."""
-        ...
-
-
 class Endpoints:
     """Answers requests with the help of an engine."""
 
-    def __init__(self, engine: Asked, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(self, engine: EngineOwner, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._engine = engine
         self._patience_seconds = patience_seconds
 

@@ -1,7 +1,5 @@
 """`icspec serve`: the reference implementation over HTTP, for the clients that everybody uses."""
 
-import logging
-import signal
 import socket
 import sys
 import time
@@ -10,13 +8,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-import uvicorn
-
 from reference_impl.certification.signing import OTHER, ROOT, ROOT_KEY
 from reference_impl.engine import Engine
 from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
+from reference_impl.server.listening import LOOPBACK, listening, log_to_standard_error, server_of
 from reference_impl.wasm.instances.wasmtime_engine import require_memory
 from spec.profile import Profile, ProfileError, load_profile
 from spec.state.canister import Subnet
@@ -24,15 +21,9 @@ from spec.tooling.command_arguments import VerbParser, complain, require_writabl
 from spec.values.identifiers import Text
 
 VERB: Final = "icspec serve"
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 NODES: Final = 13
 """Of the subnet unless told otherwise; prices go by them."""
 MOST_NODES: Final = 100
-MOST_WAITING: Final = 2048
-"""Connections that may wait to be accepted."""
-KEEP_ALIVE_SECONDS: Final = 75
-GRACE_SECONDS: Final = 15
-"""So long a server that is told to stop waits for the requests that it has begun to answer."""
 
 DESCRIPTION: Final = """Serves the reference implementation over HTTP: the HTTPS interface of the Internet Computer.
 
@@ -79,34 +70,10 @@ def application(profile: Profile, nodes: int, *, is_delegated: bool) -> Applicat
     return Application(engine, Endpoints(engine))
 
 
-def listening(host: Text, port: int) -> socket.socket:
-    """A socket that listens. Raises `OSError`."""
-    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    return socket.create_server((host, port), family=family, backlog=MOST_WAITING)
-
-
 def serve(made: Application, opened: socket.socket) -> None:
     """Serves until told to stop."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    for name, level in (("icspec.serve", logging.INFO), ("uvicorn", logging.WARNING)):
-        logging.getLogger(name).addHandler(handler)
-        logging.getLogger(name).setLevel(level)
-    # The server sends itself the signal again that it stopped at, which then must not end the process.
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, lambda *_: None)
-    config = uvicorn.Config(
-        made,
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        ws="none",
-        lifespan="on",
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )
-    uvicorn.Server(config).run(sockets=[opened])
+    log_to_standard_error()
+    server_of(made).run(sockets=[opened])
 
 
 def main(arguments: list[str]) -> int:

@@ -5,7 +5,6 @@ Pages of canisters are not served here: a request that is for one is answered so
 """
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
@@ -15,6 +14,7 @@ from attrs import define
 
 from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope
 from reference_impl.server.https_interface.answers import Answer, error
+from reference_impl.server.listening import configuration, listening
 from reference_impl.server.pocket_ic.configuration import GatewayWish
 from reference_impl.server.pocket_ic.fields import Json, Refused, number_in
 from reference_impl.server.pocket_ic.interface import API_LIMIT, answer_api
@@ -24,6 +24,8 @@ from spec.values.quantities import Count
 
 NOT_IMPLEMENTED: Final = 501
 API_PREFIX: Final = "/api/"
+GRACE_SECONDS: Final = 1
+"""So long a port that ends waits for the requests that it has begun to answer."""
 
 
 class GatewayApplication(HttpApplication):
@@ -70,23 +72,12 @@ class Gateways:
     async def open(self, instance: Count, runner: Runner, wish: GatewayWish) -> tuple[Count, int]:
         """A port for an instance, with the number of the gateway. Raises `Refused` if there is none to be had."""
         try:
-            family = socket.getaddrinfo(wish.address, wish.port, type=socket.SOCK_STREAM)[0][0]
-            listening = socket.create_server((wish.address, wish.port), family=family)
-        except (OSError, UnicodeError) as problem:
-            raise Refused(f"Failed to bind to address {wish.address}:{wish.port}: {problem}") from None
-        config = uvicorn.Config(
-            GatewayApplication(runner),
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,
-            server_header=False,
-            ws="none",
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        server = _Quiet(config)
-        task = asyncio.get_running_loop().create_task(server.serve(sockets=[listening]))
-        port: int = listening.getsockname()[1]
+            opened = listening(wish.address, wish.port)
+        except OSError as problem:
+            raise Refused(f"Failed to bind to address {wish.address}:{wish.port}: {problem.strerror}") from None
+        server = _Quiet(configuration(GatewayApplication(runner), lifespan="off", grace_seconds=GRACE_SECONDS))
+        task = asyncio.get_running_loop().create_task(server.serve(sockets=[opened]))
+        port: int = opened.getsockname()[1]
         self._opened.append(Gateway(instance, port, server, task))
         return len(self._opened) - 1, port
 

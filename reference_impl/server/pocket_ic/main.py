@@ -17,7 +17,7 @@ from typing import Final
 from spec.tooling.command_arguments import VerbParser, complain
 
 NAME: Final = "pocket-ic"
-LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+HOST: Final = "127.0.0.1"
 IDLE_SECONDS: Final = 60
 """So long after the last request the server ends, unless told otherwise."""
 VERSION_VARIABLE: Final = "POCKET_IC_SERVER_VERSION"
@@ -41,7 +41,7 @@ def parser() -> VerbParser:
     made = VerbParser(prog=NAME, description=DESCRIPTION, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter)
     made.add_argument("-p", "--port", type=_natural, default=0, help="the port to listen on (default: any)")
     made.add_argument("--port-file", type=Path, help="a file to write the port to; if it exists, nothing is done")
-    made.add_argument("-i", "--ip-addr", default=LOOPBACK[0], help="the address to listen on")
+    made.add_argument("-i", "--ip-addr", default=HOST, help="the address to listen on")
     made.add_argument("--ttl", type=_natural, default=IDLE_SECONDS, help="end after so many seconds without a request")
     made.add_argument("--hard-ttl", type=_natural, help="end after so many seconds in any case")
     made.add_argument("-l", "--log-levels", default="info", help=f"how much is logged: {', '.join(LEVELS)}")
@@ -94,7 +94,7 @@ def _made(port_file: Path) -> bool:
 
 
 def _serve(given: Namespace) -> int:
-    from reference_impl.server.https_interface.serve import listening
+    from reference_impl.server.listening import LOOPBACK, listening
     from reference_impl.server.pocket_ic.process import Process
     from reference_impl.wasm.instances.wasmtime_engine import require_memory
     from spec.profile import ProfileError, load_profile
@@ -105,7 +105,7 @@ def _serve(given: Namespace) -> int:
         opened = listening(given.ip_addr, given.port)
     except (ProfileError, MemoryError) as problem:
         return complain(NAME, problem)
-    except (OSError, OverflowError) as problem:
+    except OSError as problem:
         return complain(NAME, f"Failed to bind to address {given.ip_addr}:{given.port}: {problem}")
     if given.ip_addr not in LOOPBACK:
         print(f"{NAME}: anyone who reaches {given.ip_addr} can use this server", file=sys.stderr)

@@ -2,26 +2,21 @@
 An instance on a thread of its own: one operation at a time, in the order in which they came.
 
 In live mode rounds run between them, at the pace of the machine's clock. The HTTPS interface of an instance asks it in
-the same way (`ask`, `end_of`, `wake`).
+the same way.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from typing import Final, TypeVar
+from typing import Final
 
 from reference_impl.engine import Engine
-from reference_impl.server.https_interface.handling import has_ended
+from reference_impl.server.engine_owner import Answered, Clock, EngineOwner
 from reference_impl.server.pocket_ic.fields import Refused
 from reference_impl.server.pocket_ic.simulation import Simulation
 from spec.values.identifiers import RequestId, Text
 from spec.values.quantities import Count, Nanoseconds
-
-Answered = TypeVar("Answered")
-Clock = Callable[[], Nanoseconds]
 
 LEAST_DELAY_SECONDS: Final = 0.1
 """So long live mode waits between two rounds, unless something is asked for."""
@@ -38,15 +33,13 @@ class Deleted(Refused):
         super().__init__("Instance was deleted")
 
 
-class Runner:
+class Runner(EngineOwner):
     """Owns a simulation from now on, until it is closed."""
 
     def __init__(self, simulation: Simulation, clock: Clock = time.time_ns) -> None:
+        super().__init__("instance")
         self._simulation = simulation
         self._clock = clock
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="instance")
-        self._waiting: dict[RequestId, set[asyncio.Future[None]]] = {}
-        self._wake = asyncio.Event()
         self._progress: asyncio.Task[None] | None = None
         self._under_way: list[Text] = []
         self._is_closed = False
@@ -85,13 +78,10 @@ class Runner:
             if self._is_closed:
                 raise Deleted
             done = act(self._simulation)
-            return done, [one for one in list(self._waiting) if has_ended(self._simulation.engine, one)]
+            return done, self._ended(self._simulation.engine)
 
-        done, ended = await asyncio.get_running_loop().run_in_executor(self._thread, alone)
-        for request_id in ended:
-            for one in self._waiting.get(request_id, ()):
-                if not one.done():
-                    one.set_result(None)
+        done, ended = await self._on_thread(alone)
+        self._tell(ended)
         return done
 
     async def close(self, last: Callable[[Simulation], Answered]) -> Answered:
@@ -107,8 +97,6 @@ class Runner:
         finally:
             self._thread.shutdown(wait=False)
 
-    # The HTTPS interface
-
     async def ask(self, act: Callable[[Engine], Answered]) -> Answered:
         """What the engine answers."""
 
@@ -118,27 +106,6 @@ class Runner:
             return answered
 
         return await self.run(API, asked)
-
-    async def end_of(self, request_id: RequestId, take: Callable[[Engine], Answered], seconds: float) -> Answered:
-        """Hands in a request, and waits until it has ended, for so long at most; what taking it in gave."""
-        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(request_id, set()).add(ended)
-        try:
-            taken = await self.ask(take)
-            if taken is None:
-                self._wake.set()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        await ended
-            return taken
-        finally:
-            self._waiting[request_id].discard(ended)
-            if not self._waiting[request_id]:
-                del self._waiting[request_id]
-
-    def wake(self) -> None:
-        """There is something to do."""
-        self._wake.set()
 
     # Live mode
 
@@ -155,7 +122,7 @@ class Runner:
         """No more rounds by themselves."""
         progress, self._progress = self._progress, None
         if progress is not None:
-            self._wake.set()
+            self.wake()
             await progress
 
     async def _run_rounds(self, delay_seconds: float, begun: "asyncio.Future[None]") -> None:
@@ -170,9 +137,7 @@ class Runner:
             except Exception:
                 log.exception("a round failed")
             if self._progress is own:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(delay_seconds):
-                        await self._wake.wait()
+                await self._pause(delay_seconds)
 
     async def _begin(self, begun: "asyncio.Future[None]") -> Nanoseconds:
         """The time becomes that of the clock, if it is not ahead of it; by how much it is ahead."""

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from attrs import define, frozen
 
+from reference_impl.server.engine_owner import Clock
 from reference_impl.server.pocket_ic.blobs import Blobs
 from reference_impl.server.pocket_ic.fields import Json, Malformed, Refused, number_in
 from reference_impl.server.pocket_ic.operations import Operation
-from reference_impl.server.pocket_ic.runner import Clock, Deleted, Runner
+from reference_impl.server.pocket_ic.runner import Deleted, Runner
 from reference_impl.server.pocket_ic.simulation import Simulation
 from spec.values.identifiers import Text
 from spec.values.quantities import Count

@@ -12,6 +12,7 @@ from typing import Final
 from attrs import evolve
 
 from reference_impl.engine import Engine
+from reference_impl.server.engine_owner import Forgetting
 from reference_impl.server.pocket_ic.charging import Charging
 from reference_impl.server.pocket_ic.fields import Json, Refused
 from reference_impl.server.pocket_ic.outside import OutcallsWait
@@ -30,19 +31,13 @@ from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.network import Network, number_of
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.profile import Profile
-from spec.state.label import Label
-from spec.state.request import Done, Rejected, Replied
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, principal_to_text
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Instructions, Nanoseconds
+from spec.values.quantities import Instructions, Nanoseconds
 
 BENCHMARKING_LIMIT: Final[Instructions] = 99_999_999_999_999
 """What executions may use in an instance that is to measure them."""
 MOST_ITERATIONS: Final = 30
 """So often in a round all canisters have a turn at most. Production iterates as long as instructions are left."""
-RETENTION: Final[Nanoseconds] = 300 * NANOSECONDS_PER_SECOND
-"""So long after they expired requests are known."""
-FORGETTING: Final[Nanoseconds] = 60 * NANOSECONDS_PER_SECOND
-"""So often those are looked for that need not be known any more."""
 NUMBERED_ENDING: Final = b"\x01\x01"
 
 
@@ -77,7 +72,7 @@ class Simulation:
         self.messages_sent = 0
         """How many requests were made for clients, which makes each different."""
         self._charging = Charging(self.engine)
-        self._forgot_at = begun
+        self._forgetting = Forgetting(self.engine)
 
     @property
     def instance(self) -> SubnetInstance:
@@ -158,7 +153,7 @@ class Simulation:
         self._move_on(now)
         self._iterate()
         self.outside.give_up(self.engine)
-        self._forget()
+        self._forgetting.forget()
         self.engine.explain()
 
     def _iterate(self) -> None:
@@ -167,19 +162,6 @@ class Simulation:
             self.engine.round()
             if self.engine.is_quiescent:
                 return
-
-    def _forget(self) -> None:
-        now = self.instance.system_time
-        if now < self._forgot_at + FORGETTING:
-            return
-        self._forgot_at = now
-        old = [
-            request_id
-            for request_id, known in self.instance.ingress.items()
-            if known.request.ingress_expiry + RETENTION < now and isinstance(known.status, Replied | Rejected | Done)
-        ]
-        for request_id in old:
-            self.engine.take(Label("request_deletion", {"request_id": request_id}))
 
 
 def is_management(canister_id: Principal) -> bool:

@@ -1,0 +1,68 @@
+"""How servers of the reference implementation listen, log and end, whatever it is that they serve."""
+
+import errno
+import logging
+import signal
+import socket
+import sys
+from typing import Final, Literal
+
+import uvicorn
+
+from reference_impl.server.asgi import HttpApplication
+from spec.values.identifiers import Text
+
+LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
+MOST_WAITING: Final = 2048
+"""Connections that may wait to be accepted."""
+KEEP_ALIVE_SECONDS: Final = 75
+GRACE_SECONDS: Final = 15
+"""So long a server that is told to stop waits for the requests that it has begun to answer."""
+
+
+def listening(host: Text, port: int) -> socket.socket:
+    """A socket that listens. Raises `OSError`, also for what can be no address or port."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=MOST_WAITING)
+    except (OverflowError, UnicodeError) as problem:
+        raise OSError(errno.EADDRNOTAVAIL, str(problem)) from None
+
+
+def log_to_standard_error(level: int = logging.INFO) -> None:
+    """A line for each request from this level on, and what goes wrong."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    for name, least in (("icspec.serve", level), ("uvicorn", logging.WARNING)):
+        logging.getLogger(name).addHandler(handler)
+        logging.getLogger(name).setLevel(least)
+
+
+def configuration(
+    application: HttpApplication, *, lifespan: Literal["on", "off"] = "on", grace_seconds: int = GRACE_SECONDS
+) -> uvicorn.Config:
+    """How an application is served."""
+    return uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        ws="none",
+        lifespan=lifespan,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
+    )
+
+
+def server_of(application: HttpApplication) -> uvicorn.Server:
+    """The server of this process, which ends at Ctrl-C or SIGTERM, before it begins too."""
+    server = uvicorn.Server(configuration(application))
+
+    def end(*_: object) -> None:
+        # Reason: also, when it has ended, the server sends itself the signal again that it ended at.
+        server.should_exit = True
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, end)
+    return server
