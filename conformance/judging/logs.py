@@ -28,10 +28,28 @@ from spec.values.quantities import ByteCount, Count, Nanoseconds
 
 
 @frozen
+class Failure:
+    """An execution of a canister that failed: the system may have added records to the log."""
+
+    canister_id: CanisterId
+    time: Nanoseconds
+    """The time of the canister, which these records bear."""
+    first: Count
+    """The number that the next record had before it."""
+    following: Count
+    """And after it. The execution printed those in between, and the system's stand beside them."""
+
+    def is_in(self, kept: Sequence[LogRecord], number: Count) -> bool:
+        """It may have failed after so many of these records, and before the next of them."""
+        is_after = number == 0 or kept[number - 1].index < self.following
+        return is_after and (number == len(kept) or self.first <= kept[number].index)
+
+
+@frozen
 class Failures:
     """Which executions failed, as far as logs tell of them."""
 
-    times: frozenset[tuple[CanisterId, Nanoseconds]] = field(factory=frozenset)
+    places: frozenset[Failure] = field(factory=frozenset)
     """Where and when: the system may have added a record."""
     records: frozenset[tuple[CanisterId, Count]] = field(factory=frozenset)
     """Which records were printed by executions that failed: they may be dropped."""
@@ -46,18 +64,23 @@ class Failures:
 
     def with_failure_of(self, canister_id: CanisterId, before: State, after: State) -> "Failures":
         """With the failure of an execution of this canister."""
-        if canister_id not in before.canisters or canister_id not in after.canisters:
-            return self
-        was, now = before.canisters[canister_id], after.canisters[canister_id]
-        printed = range(was.next_log_index, now.next_log_index)
-        return Failures(
-            self.times | {(canister_id, now.time)}, self.records | {(canister_id, index) for index in printed}
-        )
+        places = failures_of([canister_id], before, after)
+        printed = {(each.canister_id, index) for each in places for index in range(each.first, each.following)}
+        return Failures(self.places | places, self.records | printed)
 
-    def after_rejection(self, state: State, canister_ids: Iterable[CanisterId]) -> "Failures":
+    def after_rejection(self, canister_ids: Iterable[CanisterId], before: State, after: State) -> "Failures":
         """With a management call about canisters that failed, perhaps while their code ran."""
-        times = {(each, state.canisters[each].time) for each in canister_ids if each in state.canisters}
-        return evolve(self, times=self.times | times)
+        return evolve(self, places=self.places | failures_of(canister_ids, before, after))
+
+
+def failures_of(canister_ids: Iterable[CanisterId], before: State, after: State) -> frozenset[Failure]:
+    """The failures in one step of those of these canisters that stay."""
+    pairs = (
+        (each, before.canisters[each], after.canisters[each])
+        for each in canister_ids
+        if each in before.canisters and each in after.canisters
+    )
+    return frozenset(Failure(each, now.time, was.next_log_index, now.next_log_index) for each, was, now in pairs)
 
 
 NONE_FAILED: Final = Failures()
@@ -80,27 +103,27 @@ def log_agrees(
             return False
         told = [evolve(record, timestamp_nanos=0) for record in told]
         kept = [evolve(record, timestamp=0) for record in kept]
-        failures = evolve(failures, times=frozenset((where, 0) for where, _ in failures.times))
+        failures = evolve(failures, places=frozenset(evolve(each, time=0) for each in failures.places))
     length, numbers = sum(len(record.content) for record in told), [record.idx for record in told]
     if length > LARGEST_LOG or not are_consecutive(numbers):
         return False
-    times = {time for where, time in failures.times if where == canister_id}
+    places = {failure for failure in failures.places if failure.canister_id == canister_id}
     open_records = {index for where, index in failures.records if where == canister_id}
     largest: list[ByteCount | None] = [None, *sorted({len(record.content) for record in told} - {0})]
-    return any(is_told(kept, told, times, open_records, each) for each in largest)
+    return any(is_told(kept, told, places, open_records, each) for each in largest)
 
 
 def is_told(
     kept: Sequence[LogRecord],
     told: Sequence[CanisterLogRecord],
-    times: set[Nanoseconds],
+    places: set[Failure],
     open_records: set[Count],
     largest: ByteCount | None,
 ) -> bool:
     """
     The log is told by a system that keeps so many bytes of what is printed at once; all of them, if None is given.
 
-    At these times the system may have added records; these records may have been dropped. Source: canister-interface,
+    In these places the system may have added records; these records may have been dropped. Source: canister-interface,
     `ic0.debug_print`: the data can be trimmed to an implementation defined maximum size.
     """
     is_long = size([*(record.content for record in kept), *(record.content for record in told)]) > LARGEST_LOG
@@ -109,8 +132,8 @@ def is_told(
     left = with_dropped({len(kept)}, kept, open_records)
     for record in reversed(told):
         following = {number - 1 for number in left if number > 0 and says(kept[number - 1], record)}
-        if record.timestamp_nanos in times:
-            following |= left
+        here = [failure for failure in places if failure.time == record.timestamp_nanos]
+        following |= {number for number in left if any(failure.is_in(kept, number) for failure in here)}
         left = with_dropped(following, kept, open_records)
     return bool(left) and (min(left) == 0 or is_long)
 
@@ -151,5 +174,5 @@ def size(texts: Sequence[bytes]) -> ByteCount:
 def failures_after(failures: Failures, before: State, label: Label, fired: Step) -> Failures:
     """The failures after one more step."""
     if label.rule == "management_call_rejection":
-        return failures.after_rejection(before, concerned(before, label))
+        return failures.after_rejection(concerned(before, label), before, fired.state)
     return failures.after(before, fired) if fired.outputs else failures

@@ -239,7 +239,7 @@ def relays_the_log(state: State, ours: Sequence[CanisterLogRecord], seen: QueryA
 def depends_on_logs(state: State, asked: Query, effective_id: Principal, failures: Failures) -> bool:
     """The query tells something of logs in which the system may have written."""
     without = state
-    for canister_id in {canister_id for canister_id, _ in failures.times}:
+    for canister_id in {failure.canister_id for failure in failures.places}:
         if canister_id in state.canisters:
             emptied = evolve(state.canisters[canister_id], logs=List())
             without = evolve(without, canisters=without.canisters.set(canister_id, emptied))

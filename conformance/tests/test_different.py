@@ -174,6 +174,7 @@ BEYOND: list[tuple[type[BlackBox], str]] = [
     (answering.PrintsNothing, "composite/logs"),
     (answering.PrintsSomethingElse, "composite/logs"),
     (answering.PrintsSomethingElse, "composite/logs_relayed"),
+    (answering.RecordsSuccesses, "composite/logs"),
     (answering.DatesLogsLater, "composite/logs"),
     (answering.DropsTheEnds, "composite/logs"),
     (answering.NumbersLogsAnew, "told/logs"),

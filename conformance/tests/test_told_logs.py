@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.judging.logs import Failures, log_agrees
+from conformance.judging.logs import Failure, Failures, log_agrees
 from spec.rules.messages.effects import LARGEST_LOG
 from spec.state.canister import LogRecord
 from spec.values.identifiers import CanisterId, Principal
@@ -10,8 +10,11 @@ from spec.values.management import CanisterLogRecord
 
 HERE, ELSEWHERE = (CanisterId(Principal(name)) for name in (b"here", b"elsewhere"))
 KEPT = [LogRecord(0, 10, b"one"), LogRecord(1, 20, b"two"), LogRecord(2, 30, b"three")]
-FAILED_AT_20 = Failures(frozenset({(HERE, 20)}))
-TWO_IS_OF_A_FAILURE = Failures(frozenset({(HERE, 20)}), frozenset({(HERE, 1)}))
+FAILED_BEFORE_TWO, FAILED_AFTER_TWO, FAILED_ELSEWHERE = (
+    Failures(frozenset({place}))
+    for place in (Failure(HERE, 20, 1, 1), Failure(HERE, 20, 2, 2), Failure(ELSEWHERE, 20, 2, 2))
+)
+TWO_IS_OF_A_FAILURE = Failures(frozenset({Failure(HERE, 20, 1, 2)}), frozenset({(HERE, 1)}))
 
 
 def told(*records: tuple[int, int, bytes]) -> list[CanisterLogRecord]:
@@ -31,10 +34,15 @@ ONE, TWO, THREE = (0, 10, b"one"), (1, 20, b"two"), (2, 30, b"three")
         ((TWO, THREE), Failures(), False),
         ((ONE, (1, 30, b"three")), Failures(), False),
         ((ONE, (1, 30, b"three")), TWO_IS_OF_A_FAILURE, True),
-        ((ONE, TWO, (2, 20, b"[TRAP]: any text"), (3, 30, b"three")), FAILED_AT_20, True),
+        ((ONE, TWO, (2, 20, b"[TRAP]: any text"), (3, 30, b"three")), FAILED_AFTER_TWO, True),
         ((ONE, TWO, (2, 20, b"[TRAP]: any text"), (3, 30, b"three")), Failures(), False),
-        ((ONE, TWO, (2, 20, b"any"), (3, 30, b"three")), Failures(frozenset({(ELSEWHERE, 20)})), False),
-        ((ONE, TWO, (2, 21, b"at another time"), (3, 30, b"three")), FAILED_AT_20, False),
+        ((ONE, TWO, (2, 20, b"any"), (3, 30, b"three")), FAILED_ELSEWHERE, False),
+        ((ONE, TWO, (2, 21, b"at another time"), (3, 30, b"three")), FAILED_AFTER_TWO, False),
+        ((ONE, (1, 20, b"any"), (2, 20, b"two"), (3, 30, b"three")), FAILED_AFTER_TWO, False),
+        ((ONE, TWO, (2, 20, b"any"), (3, 30, b"three")), FAILED_BEFORE_TWO, False),
+        ((ONE, (1, 20, b"any"), (2, 20, b"two"), (3, 30, b"three")), FAILED_BEFORE_TWO, True),
+        ((ONE, (1, 20, b"any"), (2, 20, b"two"), (3, 20, b"any"), (4, 30, b"three")), TWO_IS_OF_A_FAILURE, True),
+        ((ONE, TWO, THREE, (3, 20, b"any")), TWO_IS_OF_A_FAILURE, False),
         (((5, 10, b"one"), (6, 20, b"two"), (7, 30, b"three")), Failures(), True),
         ((ONE, (2, 20, b"two"), (3, 30, b"three")), Failures(), False),
         ((TWO, ONE, THREE), Failures(), False),

@@ -28,6 +28,7 @@ from spec.certification.certificate import Delegation, decode_certificate, encod
 from spec.certification.hash_tree import Fork, hash_tree
 from spec.reads.query import certified_data_tree
 from spec.reads.state_tree import natural, shards, tagged
+from spec.rules.messages.effects import with_logs
 from spec.state.canister import LogRecord
 from spec.state.label import Label
 from spec.state.network import CanisterRange
@@ -283,6 +284,18 @@ class PrintsSomethingElse(ChangesLogs):
 
     def log(self, before: List[LogRecord], after: List[LogRecord]) -> List[LogRecord]:
         return List(tuple(evolve(record, content=record.content.swapcase()) for record in after))
+
+
+class RecordsSuccesses(BlackBox):
+    """The system writes to the log of a canister whose code did not fail."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        canisters = fired.state.canisters
+        for output in executed(fired):
+            if output.failure is None and output.canister_id in canisters:
+                written = with_logs(canisters[output.canister_id], (b"something else",))
+                canisters = canisters.set(output.canister_id, written)
+        return evolve(fired.state, canisters=canisters)
 
 
 class NumbersLogsFromAThousand(BlackBox):
