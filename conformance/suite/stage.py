@@ -9,17 +9,10 @@ from typing import Final
 
 from conformance.canisters.library import SCRIPTED, load
 from conformance.judging.candid_text import names_of_interface, names_of_module
-from conformance.judging.judge import Judge, Terms
 from conformance.judging.patterns import Pattern, replies
 from conformance.judging.verdicts import Judged, NotApplicable, fail, inconclusive
 from conformance.judging.wording import shown
-from conformance.protocol.interface import (
-    Description,
-    Implementation,
-    Instance,
-    Replied,
-    Seen,
-)
+from conformance.protocol.interface import Replied, Seen
 from conformance.suite.acting import Acting, Played, Sent
 from conformance.suite.people import ALICE
 from spec.values import management
@@ -37,24 +30,18 @@ MUCH: Final[Cycles] = 10**14
 """Enough for anything that a scenario does."""
 
 MetInstead = Callable[[Played, Count, Mapping[Blob, Seen]], bool]
-"""Given what was done, how much was pinned, and what the specification says instead of some answers."""
+"""
+Whether what is pinned there holds with what the specification says instead of some answers: given what was done, how
+much was pinned, and these answers.
+"""
 
 
 class Stage(Acting):
     """One run of a scenario on one implementation: what a scenario is given."""
 
-    def __init__(
-        self,
-        implementation: Implementation,
-        description: Description,
-        judge: Judge,
-        terms: Terms,
-        instance: Instance,
-    ) -> None:
-        super().__init__(implementation, description, judge, terms, instance)
-        self.is_met_instead: MetInstead | None = None
-        """Whether the specification meets what the scenario pins, as far as it has pinned; None if nobody knows."""
-        self._pinned = 0
+    is_met_instead: MetInstead | None = None
+    """Whether the specification meets what the scenario pins, as far as it has pinned; None if nobody knows."""
+    _pinned: Count = 0
 
     # The management canister
 
