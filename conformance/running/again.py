@@ -51,12 +51,13 @@ class Told:
     """An implementation that repeats what was seen, or what the specification says instead."""
 
     def __init__(self, played: Played, said: Mapping[Blob, Seen], description: Description, instance: Instance) -> None:
-        self._events = iter(list(played))
+        self._events = iter(played)
         self._said = said
         self._description = description
         self._instance = instance
 
     def _repeat(self, asked: object) -> Any:
+        """What was seen of this, which must have been asked next."""
         before, seen, identifier = next(self._events, (None, None, b""))
         if before != asked:
             raise Otherwise
@@ -73,19 +74,24 @@ class Told:
     def submit(
         self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
     ) -> Accepted | Refused:
-        return self._repeat((*essence(request), effective_id, endpoint))  # type: ignore[no-any-return]
+        seen: Accepted | Refused = self._repeat((*essence(request), effective_id, endpoint))
+        return seen
 
     def answer(self, request_id: RequestId) -> Answer:
-        return self._repeat(request_id)  # type: ignore[no-any-return]
+        seen: Answer = self._repeat(request_id)
+        return seen
 
     def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
-        return self._repeat((*essence(query), effective_id))  # type: ignore[no-any-return]
+        seen: QueryAnswer = self._repeat((*essence(query), effective_id))
+        return seen
 
     def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
-        return self._repeat((sender, effective_id, *paths))  # type: ignore[no-any-return]
+        seen: Values | Refused = self._repeat((sender, effective_id, *paths))
+        return seen
 
     def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
-        return self._repeat(nanoseconds)  # type: ignore[no-any-return]
+        seen: Advanced = self._repeat(nanoseconds)
+        return seen
 
     def stop(self) -> None:
         """There is nothing to end."""
@@ -133,10 +139,9 @@ class StageOnceMore(Stage):
         return True
 
     def _must(self, seen: Seen) -> Blob:
-        try:
-            return super()._must(seen)
-        except Exception:
-            raise Otherwise from None
+        if not isinstance(seen, Replied):
+            raise Otherwise
+        return seen.data
 
     def exchange(self, frame: Callable[[int], bytes]) -> NoReturn:
         raise Otherwise
