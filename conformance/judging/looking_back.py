@@ -12,8 +12,6 @@ Likewise heartbeats may run in every round, but most systems explain themselves 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from attrs import evolve
-
 from conformance.judging.drift import FAR, versions_told
 from conformance.judging.judge import FiredRules, Terms
 from conformance.judging.moves import FEW_HEARTBEATS, MOST_HEARTBEATS
@@ -82,12 +80,12 @@ class LookingBack:
         try:
             seen(self._search)
         except Judged as judged:
-            told = versions_told(each.data for each in answers if isinstance(each, Replied))
-            versions = self._possible(before, told)
             if not isinstance(judged.verdict, Fail):
                 raise
-            ways = [(versions, self._most_heartbeats)] if versions else []
-            if self._search.has_stopped_hearts and self._most_heartbeats < MOST_HEARTBEATS:
+            told = versions_told(each.data for each in answers if isinstance(each, Replied))
+            possible = self._possible(before, told)
+            ways = [(possible, self._most_heartbeats)] if possible else []
+            if self._search.following.has_stopped_hearts and self._most_heartbeats < MOST_HEARTBEATS:
                 ways.append((self._told_later, MOST_HEARTBEATS))
             for versions, heartbeats in ways:
                 again = self._judged_again(versions, heartbeats)
@@ -108,14 +106,15 @@ class LookingBack:
 
         None if it cannot.
         """
-        again = Search(evolve(self._terms, steps=MOST_STEPS_AGAIN), self._instance, versions, heartbeats)
+        again = Search(self._terms, self._instance, versions, heartbeats)
+        again.following.most_steps = MOST_STEPS_AGAIN
         again.field_names = self._search.field_names
         try:
             for seen in self._past:
                 seen(again)
         except Judged:
             return None
-        again.terms = self._terms
+        again.following.most_steps = self._terms.steps
         return again
 
     # What is known

@@ -6,8 +6,7 @@ something is seen that it cannot explain, the search goes on where it stopped. A
 orders were tried.
 """
 
-import time
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -18,7 +17,8 @@ from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
 from conformance.judging.clocks import with_time, with_time_read
 from conformance.judging.concerning import rules_about
-from conformance.judging.drift import answers_not_told, raised, statuses_read, versions_told, with_forgotten
+from conformance.judging.drift import answers_not_told, statuses_read, versions_told, with_forgotten
+from conformance.judging.following import Following
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -36,27 +36,19 @@ from conformance.judging.missing import require_calls
 from conformance.judging.moves import (
     FEW_HEARTBEATS,
     Bindings,
-    Move,
     Silence,
     bindings_from,
     by_itself,
-    failures_outside,
-    forced_move,
-    heartbeats,
     refunds,
-    rejections_of_expired,
-    rejections_of_stop_calls,
     stop_calls,
-    taken,
-    trouble,
     work,
 )
 from conformance.judging.others import Others, Words
 from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged, may_have_taken_too_long
 from conformance.judging.reading import values_agree, values_in
-from conformance.judging.refusals import chooses_growths, refusing_calls, refusing_growths
-from conformance.judging.verdicts import fail, inconclusive, silent
+from conformance.judging.refusals import chooses_growths
+from conformance.judging.verdicts import fail, silent
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.judging.words import (
     LEFT_OPEN,
@@ -108,34 +100,28 @@ class Search:
         most_heartbeats: Count = FEW_HEARTBEATS,
     ) -> None:
         self.field_names = dict(MANAGEMENT_NAMES)
-        self.terms = terms
-        """Their steps and seconds are those of all that is judged."""
+        self._terms = terms
+        self.following = Following(terms, most_heartbeats)
+        """Its budget is that of all that is judged."""
         self._told_later = told_later
         """Versions that are told only later than canisters had them."""
         self._began = instance.system_time if terms.is_live else None
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
-        self._steps = 0
         self._states = 0
-        self._fired = FiredRules()
-        self._deadline = time.process_time() + terms.seconds
-        self._silences: dict[Text, None] = {}
         self._requests: dict[RequestId, Request] = {}
         """Those that were taken in."""
         self._unseen: dict[RequestId, Label] = {}
         """The submissions of those of them that were never told to be known."""
-        self._most_heartbeats = most_heartbeats
-        self.has_stopped_hearts = False
-        """More heartbeats might have explained something."""
         self._replies: list[Blob] = []
         self._numbers = NumbersTold()
 
     @property
     def effort(self) -> Mapping[str, int]:
-        return {"steps": self._steps, "states": self._states}
+        return {"steps": self.following.steps, "states": self._states}
 
     @property
     def fired(self) -> FiredRules:
-        return self._fired
+        return self.following.fired
 
     def new_steps(self) -> Sequence[Text]:
         """A black box does not tell its steps."""
@@ -173,7 +159,7 @@ class Search:
 
     @property
     def knows_all_values(self) -> bool:
-        return self._fired.isdisjoint(CHOOSING) and not self.has_drifted
+        return self.following.fired.isdisjoint(CHOOSING) and not self.has_drifted
 
     # What was done and seen
 
@@ -189,13 +175,13 @@ class Search:
             for each in submission_labels(candidate.state, label):
                 outcome = submission(candidate.state, request, each)
                 if isinstance(outcome, str):
-                    self._silences[outcome] = None
+                    self.following.silences[outcome] = None
                 elif submission_agrees(outcome[0], seen):
-                    self._fired.add(label.rule)
+                    self.following.fired.add(label.rule)
                     later = candidate.after(each, Step(outcome[1])).departing(refused_otherwise(outcome[0], seen))
                     yield evolve(later, has_refused=later.has_refused or chooses_growths(each))
                     return
-                elif isinstance(seen, Refused) and self.terms.environment.admits(candidate.rejections + 1):
+                elif isinstance(seen, Refused) and self._terms.environment.admits(candidate.rejections + 1):
                     yield evolve(candidate, rejections=candidate.rejections + 1)
                     return
                 else:
@@ -281,16 +267,16 @@ class Search:
         versions = versions_told([seen.data]) if isinstance(seen, Replied) else ()
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            for drifted in chain([candidate], self._drifted(candidate, versions)):
+            for drifted in chain([candidate], self.following.drifted(candidate, versions)):
                 try:
-                    leeway = Leeway(self.terms.costs_are_exact, drifted.failures, self._began)
+                    leeway = Leeway(self._terms.costs_are_exact, drifted.failures, self._began)
                     judgement = judged(drifted.state, query, effective_id, seen, leeway)
                 except Silence as silence:
-                    self._silences[str(silence)] = None
+                    self.following.silences[str(silence)] = None
                     return
                 if judgement.agrees:
                     told = drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
-                    said = told.saying(query.nonce, judgement.allowed, seen, self.terms.costs_are_exact)
+                    said = told.saying(query.nonce, judgement.allowed, seen, self._terms.costs_are_exact)
                     yield evolve(said, has_refused=said.has_refused or judgement.has_refused)
                     if drifted is candidate:
                         return  # What is not told by now may have risen as well when it is told.
@@ -298,7 +284,7 @@ class Search:
                     words = partial(shown_other, judgement.allowed, seen, self.field_names)
                     others.note(drifted, judgement.allowed, words, seen)
                     takes_long = drifted is candidate and may_have_taken_too_long(judgement.allowed, seen)
-                    if takes_long and self.terms.environment.admits(candidate.rejections + 1):
+                    if takes_long and self._terms.environment.admits(candidate.rejections + 1):
                         yield evolve(candidate, rejections=candidate.rejections + 1)
 
         self._keep(
@@ -314,7 +300,7 @@ class Search:
         not_told = answers_not_told(paths, seen)
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
-            now = with_time_read(candidate.state, paths, seen) if self.terms.is_live else candidate.state
+            now = with_time_read(candidate.state, paths, seen) if self._terms.is_live else candidate.state
             kept = self._losing(evolve(candidate, state=now), unknown)
             told = with_forgotten(kept.state, forgotten)
             for state in (told, with_forgotten(told, not_told)):
@@ -336,7 +322,7 @@ class Search:
     def _losing(self, candidate: Candidate, unknown: Mapping[RequestId, Label]) -> Candidate:
         """The candidate in which these submissions were lost, if the environment admits it."""
         left = candidate.without(unknown)
-        return left if self.terms.environment.admits(left.rejections) else candidate
+        return left if self._terms.environment.admits(left.rejections) else candidate
 
     # The set of states
 
@@ -352,8 +338,8 @@ class Search:
         self._candidates = Candidates(chain.from_iterable(after(candidate, others) for candidate in before))
         if not self._candidates.is_empty():
             return
-        if self._silences:
-            raise silent("; ".join(self._silences))
+        if self.following.silences:
+            raise silent("; ".join(self.following.silences))
         # Without states with marks, what was said earlier was shown.
         with_marks = others.marked.keys() | (set() if before.have_marks() else others.before_hearing)
         if others.has_heard and depends_on_words(others.usual, with_marks, others.seen):
@@ -372,7 +358,7 @@ class Search:
             allowed = status_in(candidate.state, request_id)
             if final_only and isinstance(allowed, Received | Processing):
                 continue
-            if not agrees(allowed, seen, self.terms.costs_are_exact):
+            if not agrees(allowed, seen, self._terms.costs_are_exact):
                 words = partial(_other_status, request_id, allowed, seen, self.field_names)
                 others.note(candidate, (request_id, allowed), words, seen)
                 shows = False
@@ -382,16 +368,8 @@ class Search:
         """The candidate with what the specification says of these requests, where that is not what was seen."""
         for request_id, seen in answers.items():
             allowed = status_in(candidate.state, request_id)
-            candidate = candidate.saying(request_id, allowed, seen, self.terms.costs_are_exact)
+            candidate = candidate.saying(request_id, allowed, seen, self._terms.costs_are_exact)
         return candidate
-
-    def _count(self, label: Label) -> None:
-        self._steps += 1
-        self._fired.add(label.rule)
-        if self._steps > self.terms.steps:
-            raise inconclusive(f"the budget of {self.terms.steps} steps is used up")
-        if time.process_time() > self._deadline:
-            raise inconclusive(f"the budget of {self.terms.seconds:g} seconds of processor time is used up")
 
     def _shown_at_rest(
         self,
@@ -434,11 +412,11 @@ class Search:
             if candidate is None:
                 sources.pop()
                 continue
-            candidate, passed = self._without_forced(candidate)
+            candidate, passed = self.following.without_forced(candidate)
             is_usual = len(candidate.beaten) <= FEW_HEARTBEATS
             if is_usual:
-                refusing.append(self._refused([*passed, candidate]))
-            require_calls(candidate.state, self.terms.missing)
+                refusing.append(self.following.refused([*passed, candidate]))
+            require_calls(candidate.state, self._terms.missing)
             kept = (candidate.rejections, candidate.lost, candidate.beaten, candidate.failures, candidate.instead)
             key = (canonical_form(candidate.state), *kept)
             left = evolve(candidate, state=with_forgotten(candidate.state, answers))
@@ -446,68 +424,20 @@ class Search:
                 continue
             visited.add(key)
             self._states += 1
-            following = self._following(candidate, work(candidate.state, bindings), 0)
+            following = self.following.moved(candidate, work(candidate.state, bindings))
             first = next(following, None)
-            expiring = self._following(candidate, by_itself(candidate.state, bindings), 0)
-            beating.append(self._beating(candidate))
+            expiring = self.following.moved(candidate, by_itself(candidate.state, bindings))
+            beating.append(self.following.beating(candidate))
             if is_usual:
-                late = self._following(candidate, refunds(candidate.state), 0)
-                rare.append(chain(late, self._troubled(candidate), self._drifted(candidate, versions)))
+                late = self.following.moved(candidate, refunds(candidate.state))
+                rare.append(
+                    chain(late, self.following.troubled(candidate), self.following.drifted(candidate, versions))
+                )
             if first is None:
                 yield candidate
                 waiting.append(expiring)
             else:
                 waiting.append(chain([first], following, expiring))
-
-    def _without_forced(self, candidate: Candidate) -> tuple[Candidate, list[Candidate]]:
-        """The candidate after all that is forced, and those on the way in which code ran."""
-        passed: list[Candidate] = []
-        while (move := forced_move(candidate.state)) is not None:
-            self._count(move[0])
-            if move[0].rule == "message_execution":
-                passed.append(candidate)
-            candidate = candidate.after(*move)
-        return candidate, passed
-
-    def _following(self, candidate: Candidate, moves: Iterable[Move], rejections: Count) -> Iterator[Candidate]:
-        try:
-            for label, fired in moves:
-                self._count(label)
-                yield evolve(candidate.after(label, fired), rejections=candidate.rejections + rejections)
-        except Silence as silence:
-            self._silences[str(silence)] = None
-
-    def _beating(self, candidate: Candidate) -> Iterator[Candidate]:
-        for canister_id, label, fired in heartbeats(candidate.state):
-            if candidate.beaten.count(canister_id) >= self._most_heartbeats:
-                self.has_stopped_hearts = True
-                continue
-            self._count(label)
-            yield evolve(candidate.after(label, fired), beaten=tuple(sorted((*candidate.beaten, canister_id))))
-
-    def _refused(self, executing: Sequence[Candidate]) -> Iterator[Candidate]:
-        """
-        The system let memories not grow in an execution on the way, or took no calls, which the environment must admit.
-        """
-        for each in executing:
-            chosen = evolve(each, has_refused=True)
-            yield from self._following(chosen, refusing_growths(each.state), 0)
-            if self.terms.environment.admits(each.rejections + 1):
-                yield from self._following(chosen, refusing_calls(each.state), 1)
-
-    def _drifted(self, candidate: Candidate, versions: tuple[CanisterVersion, ...]) -> Iterator[Candidate]:
-        drifting = evolve(candidate, has_drifted=True)
-        yield from self._following(drifting, raised(candidate.state, versions), 0)
-
-    def _troubled(self, candidate: Candidate) -> Iterator[Candidate]:
-        yield from self._following(candidate, rejections_of_expired(candidate.state), 0)
-        yield from self._following(candidate, rejections_of_stop_calls(candidate.state, candidate.overdue), 0)
-        yield from self._following(candidate, failures_outside(candidate.state), 0)
-        for label in candidate.lost:
-            left = tuple(other for other in candidate.lost if other is not label)
-            yield from self._following(evolve(candidate, lost=left), taken(candidate.state, [label]), 0)
-        if self.terms.environment.admits(candidate.rejections + 1):
-            yield from self._following(candidate, trouble(candidate.state), 1)
 
 
 def told_otherwise(state: State, answers: Mapping[RequestId, Answer]) -> tuple[Text, ...]:
