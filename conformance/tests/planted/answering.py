@@ -108,8 +108,8 @@ class RefusesQueriesToStopped(RefusesQueriesToNobody):
     reasons = frozenset({RejectReason.CANISTER_STOPPED, RejectReason.CANISTER_STOPPING})
 
 
-class TellsErrorCodesAndTheNetwork(BlackBox):
-    """It has an error code for every reject, and tells what the subnet is."""
+class TellsOtherValues(BlackBox):
+    """Something else stands at paths that are read."""
 
     def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
         read = super().read(sender, effective_id, paths)
@@ -119,6 +119,13 @@ class TellsErrorCodesAndTheNetwork(BlackBox):
 
     def value(self, path: Path, value: bytes | None) -> bytes | None:
         """What stands at a path."""
+        raise NotImplementedError
+
+
+class TellsErrorCodesAndTheNetwork(TellsOtherValues):
+    """It has an error code for every reject, and tells what the subnet is."""
+
+    def value(self, path: Path, value: bytes | None) -> bytes | None:
         match path:
             case (b"request_status", request_id, b"error_code" | b"reject_message"):
                 known = self.current.requests
@@ -133,27 +140,19 @@ class TellsErrorCodesAndTheNetwork(BlackBox):
                 return value
 
 
-class HidesRejectMessages(BlackBox):
+class HidesRejectMessages(TellsOtherValues):
     """It tells no text of a reject."""
 
-    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
-        read = super().read(sender, effective_id, paths)
-        if isinstance(read, Refused):
-            return read
-        pairs = zip(paths, read.values, strict=True)
-        return Values(tuple(None if path and path[-1] == b"reject_message" else value for path, value in pairs))
+    def value(self, path: Path, value: bytes | None) -> bytes | None:
+        return None if path and path[-1] == b"reject_message" else value
 
 
-class ReadsControllersBackwards(BlackBox):
+class ReadsControllersBackwards(TellsOtherValues):
     """Where the controllers of a canister are read, they stand in the opposite order."""
 
-    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
-        read = super().read(sender, effective_id, paths)
-        if isinstance(read, Refused):
-            return read
-        pairs = zip(paths, read.values, strict=True)
-        is_list = {path: path[:1] == (b"canister",) and path[2:] == (b"controllers",) for path in paths}
-        return Values(tuple(self.written(value) if value and is_list[path] else value for path, value in pairs))
+    def value(self, path: Path, value: bytes | None) -> bytes | None:
+        is_list = path[:1] == (b"canister",) and path[2:] == (b"controllers",)
+        return self.written(value) if value and is_list else value
 
     def written(self, controllers: bytes) -> bytes:
         """How a list of controllers stands there."""
@@ -183,15 +182,11 @@ class ReadsControllersAlone(ReadsControllersBackwards):
         return tagged(decode_item(controllers))[3:]
 
 
-class ReadsNoText(BlackBox):
+class ReadsNoText(TellsOtherValues):
     """The text of a reject is none."""
 
-    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
-        read = super().read(sender, effective_id, paths)
-        if isinstance(read, Refused):
-            return read
-        pairs = zip(paths, read.values, strict=True)
-        return Values(tuple(b"\xff" if value and path[-1] == b"reject_message" else value for path, value in pairs))
+    def value(self, path: Path, value: bytes | None) -> bytes | None:
+        return b"\xff" if value and path[-1] == b"reject_message" else value
 
 
 class LetsReadEverything(BlackBox):
