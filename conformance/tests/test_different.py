@@ -282,6 +282,8 @@ def test_what_differs_from_production_is_told_where_production_is_claimed() -> N
         (prices.HasLargerFigures, "settings/long_variable_name"),
         (prices.HasLargerFigures, "system_api/large_reply"),
         (prices.HasLargerFigures, "system_api_calls/large_payload"),
+        (prices.HasOtherPrices, "bounds/counters"),
+        (prices.HasOtherPrices, "system_api_canister/unknown_counter"),
         (prices.HasSmallerFigures, "snapshots/too_many"),
         (prices.HasSmallerFigures, "settings/twenty_variables"),
         (prices.HasSmallerFigures, "expiry/longest_timeout"),

@@ -20,6 +20,7 @@ from conformance.canisters.scripted import (
     reply,
 )
 from conformance.judging.patterns import replies_with
+from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.calls import amount
 from conformance.suite.scenarios.cells import cell
@@ -116,6 +117,8 @@ def beyond_32_bits(stage: Stage) -> None:
 @scenario(
     "There are the performance counters 0 and 1, and no others",
     covers=("api.performance-counter", "error.trapped"),
+    # Reason: as for `system_api_canister/unknown_counter`.
+    needs=Needs(exact_costs=True),
 )
 def counters(stage: Stage) -> None:
     # Given
