@@ -139,6 +139,7 @@ def test_a_rule_that_is_changed_after_its_paths_were_found_does_not_what_they_sa
 ) -> None:
     """A copy of message execution that keeps the cycles of an answered context is told."""
     known = first_of_message_execution(2)
+    assert {outcome_of(RULES["message_execution"], one) for one in known} == {FIRES}
     monkeypatch.setattr(
         spec.rules.messages.message_execution, "with_answered_context", lambda context, outcome: context
     )
