@@ -12,6 +12,7 @@ from attrs import frozen
 
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
+from properties.bench.messages import AIMS, measured
 from reference_impl.wasm.instances import wasmtime_engine as engine
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.layout.parsed_module import parse
@@ -121,13 +122,23 @@ def _message(module: WasmtimeModule, argument: bytes = b"", messages: int = 50) 
     return shortest(series) / messages
 
 
-def messages() -> None:
-    """What a message costs by itself."""
-    print("one update message in the reference implementation's engine for WebAssembly")
+def executions() -> None:
+    """What an execution costs by itself."""
+    print("one execution of an update in the reference implementation's engine for WebAssembly")
     row("an empty method", f"{_message(loaded(EMPTY)) * 1e6:.0f} us", "aim 60 us")
     small, big = _message(loaded(one_page(16))), _message(loaded(one_page(16384)))
     row("a method that changes a page of 1 MiB", f"{small * 1e6:.0f} us")
     row("a method that changes a page of 1 GiB", f"{big * 1e6:.0f} us", f"{big / small:.2f} x; aim 1.3 x")
+
+
+def whole_messages() -> None:
+    """What a message costs from submission to answer."""
+    print("one message in the reference implementation, from submission to answer, against a bare call")
+    figures = measured()
+    bare = figures["a bare call"]
+    row("a bare call of an empty function", f"{bare * 1e6:.1f} us")
+    for name, aim in AIMS.items():
+        row(name, f"{figures[name]:.1f} x", f"{figures[name] * bare * 1e6:.0f} us; aim {aim} x")
 
 
 @frozen
@@ -238,7 +249,7 @@ def _pywasm(raw: bytes) -> None:
 
 def main() -> None:
     """Runs all measurements."""
-    for measure in (metering, instrumentation, messages, system_calls, interpretation):
+    for measure in (whole_messages, metering, instrumentation, executions, system_calls, interpretation):
         measure()
 
 

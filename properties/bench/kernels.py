@@ -84,3 +84,25 @@ def large(functions: int) -> str:
         for index in range(functions)
     )
     return f'(module (memory 2) {" ".join(bodies)} (func (export "canister_update go")))'
+
+
+def messages(callee: bytes) -> str:
+    """Methods that do as little as messages can: reply, write a page, ask the host, call another canister."""
+    written = "".join(f"\\{byte:02x}" for byte in callee)
+    return f"""(module
+        (import "ic0" "msg_reply" (func $reply))
+        (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
+        (import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))
+        (import "ic0" "call_perform" (func $perform (result i32)))
+        (memory 2) (table 1 funcref) (elem (i32.const 0) $answered)
+        (data (i32.const 0) "{written}") (data (i32.const 64) "empty")
+        (func $answered (param i32) (call $reply))
+        (func (export "canister_update empty") (call $reply))
+        (func (export "canister_query look") (call $reply))
+        (func (export "canister_update page")
+          (i32.store (i32.const 5000) (i32.add (i32.const 1) (i32.load (i32.const 5000)))) (call $reply))
+        (func (export "canister_update host") (call $certify (i32.const 0) (i32.const 32)) (call $reply))
+        (func (export "canister_update call")
+          (call $new (i32.const 0) (i32.const {len(callee)}) (i32.const 64) (i32.const 5)
+            (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))
+          (drop (call $perform))))"""

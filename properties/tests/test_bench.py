@@ -5,6 +5,7 @@ import wasmtime
 from properties.agreement.modules import load_pair, running_canister
 from properties.bench.__main__ import SYSTEM_CALLS, with_stable_memory
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, repeated
+from properties.bench.messages import AIMS, measured
 from spec.canister.outcome import Returned
 from spec.profile import load_profile
 
@@ -30,3 +31,9 @@ def test_calls_of_the_system_api_that_are_measured_return_on_both_engines() -> N
         assert pair is not None, one
         outcome = pair.update("go", pair.initial_state(), running_canister(PROFILE), b"x" * 2000)
         assert isinstance(outcome, Returned), one
+
+
+def test_every_kind_of_message_is_measured() -> None:
+    figures = measured(repeated=1)
+    assert figures.keys() == {"a bare call", *AIMS}
+    assert all(figure > 0 for figure in figures.values())
