@@ -72,6 +72,7 @@ class Capacity(Enum):
     REQUEST_EXPIRY = "a request expires before it is started"
     CALL_DEADLINE = "the deadline of a call passes"
     HISTORY = "old changes of a canister are forgotten"
+    UNPAID_HOOK = "a low-memory hook that cannot be paid for is tried in vain"
     CYCLES = "a canister that cannot pay loses its code"
     PRIORITY = "a priority shrinks because it is far from zero"
 

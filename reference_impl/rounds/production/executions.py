@@ -92,6 +92,9 @@ class Turn:
         rounds = self.conductor.instance.profile.rounds
         has_executed = False
         while not self.is_over and self.core.may_begin(self.conductor):
+            if is_stuck_at_hook(self.conductor, self.canister_id):
+                self._try_in_vain()
+                break
             used = self._next()
             if used is None:
                 break
@@ -102,6 +105,13 @@ class Turn:
             self.core.limit -= rounds.canister_overhead
         if has_executed:
             self._note_full_turn()
+
+    def _try_in_vain(self) -> None:
+        """The hook is tried and put back until the core has nothing left; each time costs what an execution does."""
+        overhead = self.conductor.instance.profile.rounds.execution_overhead
+        beyond = self.core.limit % overhead
+        self.core.limit = beyond - overhead if beyond else 0
+        self.conductor.reached[Capacity.UNPAID_HOOK] += 1
 
     def _note_full_turn(self) -> None:
         """A canister that executed had all of its turn if nothing is left, or a long execution went on or ended."""
@@ -255,6 +265,28 @@ def beginning_of(conductor: Conductor, message_id: int) -> str:
     return "callback_of_deleted_context" if delivery.is_for_deleted_context(instance, message_id) else CALLBACK
 
 
+def is_stuck_at_hook(conductor: Conductor, canister_id: CanisterId) -> bool:
+    """
+    A canister cannot set aside the cycles for its low-memory hook, which is due; so it gets to nothing behind it.
+
+    It is as stuck while it stops. Source: call_or_task.rs of production puts the hook back in front of everything.
+    """
+    instance, canister = conductor.instance, conductor.canister(canister_id)
+    if canister.low_memory_hook is not HookStatus.READY or canister.code is None or canister_id in conductor.long_runs:
+        return False
+    return instance.liquid(canister) < delivery.cost_of_start(instance, canister, None)
+
+
+def due_behind_hook(conductor: Conductor, task: str, canister_id: CanisterId) -> bool:
+    """A task would be due if the low-memory hook were not before it."""
+    canister = conductor.canister(canister_id)
+    hook = canister.low_memory_hook
+    canister.low_memory_hook = HookStatus.EXECUTED
+    is_due = may_begin(conductor, task, canister_id)
+    canister.low_memory_hook = hook
+    return is_due
+
+
 CALLBACK = "callback_invocation"
 
 
@@ -298,6 +330,6 @@ def has_work(conductor: Conductor, canister_id: CanisterId, queued: Iterable[str
     run = conductor.long_runs.get(canister_id)
     if run is not None:
         return not run.is_installation
-    if any(True for _ in queued) or may_begin(conductor, HOOK, canister_id):
+    if any(True for _ in queued) or may_begin(conductor, HOOK, canister_id) or is_stuck_at_hook(conductor, canister_id):
         return True
     return conductor.book(canister_id).turns.has_any(lambda one: can_start(conductor, canister_id, one))

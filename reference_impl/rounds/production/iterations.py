@@ -10,11 +10,12 @@ from attrs import define, field
 
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.conductor import Conductor, Place
-from reference_impl.rounds.production.executions import HEARTBEAT, TIMER, Core, Turn, has_work, may_begin
+from reference_impl.rounds.production.executions import HEARTBEAT, TIMER, Core, Turn, due_behind_hook, has_work
 from reference_impl.rounds.production.mailing import deliver
 from reference_impl.rounds.production.management import handle_management_calls
 from reference_impl.rounds.production.priorities import FULL_ROUND, Ranking, on_cores
 from reference_impl.rounds.production.usage import RoomOnCore
+from spec.state.canister import HookStatus
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import Count, Instructions
 
@@ -70,7 +71,7 @@ class Loop:
         for canister_id in conductor.canisters():
             if canister_id in conductor.long_runs:
                 continue
-            due = [task for task in (TIMER, HEARTBEAT) if may_begin(conductor, task, canister_id)]
+            due = [task for task in (TIMER, HEARTBEAT) if due_behind_hook(conductor, task, canister_id)]
             if due:
                 self.queued[canister_id] = self._choose(canister_id, due)
 
@@ -79,6 +80,8 @@ class Loop:
         for _ in TIMER_HEARTBEAT_MESSAGE:
             looked_for = TIMER_HEARTBEAT_MESSAGE[book.looks_next_for]
             book.looks_next_for = (book.looks_next_for + 1) % len(TIMER_HEARTBEAT_MESSAGE)
+            if self.conductor.canister(canister_id).low_memory_hook is HookStatus.READY:
+                return []
             if looked_for in due:
                 return [looked_for, *(task for task in due if task != looked_for)]
             if looked_for is None and has_work(self.conductor, canister_id, ()):

@@ -65,8 +65,8 @@ def _pay_for_seconds(conductor: Conductor, canister_id: CanisterId, seconds: Sec
     canister = conductor.canister(canister_id)
     ledger, settings = conductor.instance.ledger_of(canister), canister.settings
     stored = max(settings.memory_allocation, canister.memory_usage())
-    price = ledger.storage(stored, seconds) + ledger.storage(message_memory_of(conductor, canister_id), seconds)
-    price += ledger.base(seconds) + ledger.compute(settings.compute_allocation, seconds)
+    messages = message_memory_of(conductor, canister_id)
+    price = ledger.resources(stored, messages, settings.compute_allocation, seconds)
     had = canister.balance + canister.reserved_balance
     pay(conductor, canister_id, price)
     if price > had and (canister.code is not None or settings.compute_allocation):

@@ -35,11 +35,7 @@ class Charging:
     def _price(self, canister: CanisterRecord, seconds: Seconds) -> Cycles:
         ledger, settings = self._engine.instance.ledger_of(canister), canister.settings
         stored = max(settings.memory_allocation, canister.memory_usage())
-        return (
-            ledger.storage(stored, seconds)
-            + ledger.base(seconds)
-            + ledger.compute(settings.compute_allocation, seconds)
-        )
+        return ledger.resources(stored, 0, settings.compute_allocation, seconds)
 
     def _pay(self, canister: CanisterRecord, price: Cycles) -> None:
         had = canister.balance + canister.reserved_balance

@@ -19,7 +19,9 @@ from spec.production.executions import execution_label
 from spec.production.rounds.inputs import beginning_of, label_of, next_input, started
 from spec.production.rounds.progress import Progress, changed_memory, executed_instructions, followed
 from spec.production.rounds.round_state import Beginning, LongExecution
-from spec.state.canister import HookStatus
+from spec.rules.messages.budgets import cycles_set_aside_for_task
+from spec.rules.resources import liquid_balance
+from spec.state.canister import Empty, HookStatus
 from spec.state.message import FuncMessage
 from spec.values.identifiers import CanisterId, MessageId
 from spec.values.quantities import ByteCount, Instructions
@@ -135,9 +137,8 @@ def next_on_core(core: Core, canister_id: CanisterId) -> tuple[Ran, Tasks] | Non
     progress = core.progress
     if progress.long_execution(canister_id) is not None:
         return resumed(progress, canister_id), core.tasks
-    hook = Beginning(HOOK, canister_id)
-    if hook_is_due(progress, canister_id) and progress.tried(label_of(progress, hook)) is not None:
-        return begun(progress, canister_id, hook), core.tasks
+    if hook_can_run(progress, canister_id):
+        return begun(progress, canister_id, Beginning(HOOK, canister_id)), core.tasks
     queued = core.tasks.get(canister_id, ())
     if queued:
         return task_run(progress, canister_id, queued[0]), {**core.tasks, canister_id: queued[1:]}
@@ -154,6 +155,34 @@ def next_on_core(core: Core, canister_id: CanisterId) -> tuple[Ran, Tasks] | Non
 def hook_is_due(progress: Progress, canister_id: CanisterId) -> bool:
     """The low-memory hook of the canister waits."""
     return progress.state.canisters[canister_id].low_memory_hook is HookStatus.READY
+
+
+def hook_can_run(progress: Progress, canister_id: CanisterId) -> bool:
+    """The low-memory hook of the canister waits, and nothing prevents it."""
+    hook = label_of(progress, Beginning(HOOK, canister_id))
+    return hook_is_due(progress, canister_id) and progress.tried(hook) is not None
+
+
+def hook_is_unpaid(progress: Progress, canister_id: CanisterId) -> bool:
+    """The low-memory hook of the canister comes next and waits for cycles, whether the canister runs or not."""
+    profile, canister = progress.state.profile, progress.state.canisters[canister_id]
+    if not hook_is_due(progress, canister_id) or isinstance(canister.code, Empty):
+        return False
+    return progress.long_execution(canister_id) is None and liquid_balance(
+        profile, canister
+    ) < cycles_set_aside_for_task(profile, canister)
+
+
+def used_up_in_vain(core: Core) -> Core:
+    """
+    A core after a hook was tried that its canister cannot pay for, again and again until nothing is left of the core.
+
+    Each attempt costs what every execution does beside its instructions. Source: dfinity/ic, `execute_call_or_task` in
+    rs/execution_environment/src/execution/call_or_task.rs, which puts the hook back in front of everything.
+    """
+    overhead = core.progress.state.profile.rounds.execution_overhead
+    attempts = -(-core.limit // overhead)
+    return evolve(core, limit=core.limit - attempts * overhead)
 
 
 def task_run(progress: Progress, canister_id: CanisterId, rule: str) -> Ran:
@@ -173,6 +202,9 @@ def executed_on_core(core: Core, canister_id: CanisterId) -> Core:
     rounds = core.progress.state.profile.rounds
     completed, has_executed = 0, False
     while core.may_go_on:
+        if hook_is_unpaid(core.progress, canister_id):
+            core = used_up_in_vain(core)
+            break
         following = next_on_core(core, canister_id)
         if following is None:
             break
@@ -210,9 +242,9 @@ def has_work(progress: Progress, canister_id: CanisterId, tasks: Tasks) -> bool:
     long = progress.long_execution(canister_id)
     if long is not None:
         return not long.is_installation
-    hook = label_of(progress, Beginning(HOOK, canister_id))
     return (
         bool(tasks.get(canister_id))
-        or (hook_is_due(progress, canister_id) and progress.tried(hook) is not None)
+        or hook_is_unpaid(progress, canister_id)
+        or hook_can_run(progress, canister_id)
         or next_input(progress, canister_id).item is not None
     )

@@ -17,7 +17,7 @@ from spec.state.canister import Empty
 from spec.state.label import Label
 from spec.state.message import CallMessage
 from spec.values.identifiers import CanisterId
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Seconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, SECONDS_PER_DAY, Cycles, Seconds
 
 
 def paid(progress: Progress, canister_id: CanisterId, amount: Cycles) -> Progress:
@@ -100,14 +100,19 @@ def paid_for(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> P
 
 
 def price_of(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> Cycles:
-    """The price of storage, of being there, of the memory of messages, and of compute for some time, each rounded."""
+    """
+    The price of storage and of being there, of the memory of messages, and of compute for some time.
+
+    Each is priced for a day, rounded, and spread over the time. Source: facts on fees, periodic_charge.
+    """
     state = progress.state
     canister, prices = state.canisters[canister_id], state.profile.fees
-    size = canister.subnet.subnet_size
+    size, day = canister.subnet.subnet_size, SECONDS_PER_DAY
+    memory = allocated_memory(state.profile, canister)
     messages = message_memory_of(state, canister_id, progress.under_way())
-    return (
-        fees.memory_cost(prices, allocated_memory(state.profile, canister), seconds, size)
-        + fees.base_cost(prices, seconds, size)
-        + fees.memory_cost(prices, messages, seconds, size)
-        + fees.compute_cost(prices, canister.settings.compute_allocation, seconds, size)
+    of_a_day = (
+        fees.memory_cost(prices, memory, day, size) + fees.base_cost(prices, day, size),
+        fees.memory_cost(prices, messages, day, size),
+        fees.compute_cost(prices, canister.settings.compute_allocation, day, size),
     )
+    return sum(price * seconds // day for price in of_a_day)

@@ -7,7 +7,12 @@ from spec import fees
 from spec.production.capacities.room import free_message_memory
 from spec.production.capacities.schedules import of_system_subnet
 from spec.production.capacities.tests.test_executions import holding
-from spec.production.capacities.usage import best_effort_message_memory, guaranteed_message_memory, largest_response
+from spec.production.capacities.usage import (
+    best_effort_message_memory,
+    guaranteed_message_memory,
+    largest_response,
+    message_memory_of,
+)
 from spec.production.rounds.finalization import shed
 from spec.production.rounds.induction import delivered, timed_out
 from spec.production.rounds.payments import price_of, resources_paid
@@ -64,11 +69,8 @@ def test_the_parts_of_canisters_add_up_to_what_the_subnet_counts():
     response = ResponseMessage(from_canister(), Reply(bytes(1_000)), 0)
     for place in (Place.OUTPUT, Place.INPUT):
         progress = waiting(a_call(), large, response, place=place)
-        parts = [
-            price_of(progress, one, 2**30) - memory_usage(PROFILE, known) * 317_500
-            for one, known in progress.state.canisters.items()
-        ]
-        assert sum(parts) == guaranteed_message_memory(progress.state, progress.under_way()) * 317_500
+        parts = [message_memory_of(progress.state, one, progress.under_way()) for one in progress.canisters()]
+        assert sum(parts) == guaranteed_message_memory(progress.state, progress.under_way())
 
 
 # What stays.

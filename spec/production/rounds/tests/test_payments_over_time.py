@@ -7,8 +7,8 @@ from spec.canister.wasm_state import WasmState
 from spec.production.rounds.tests.playing import Played, asking
 from spec.profile import load_profile
 from spec.rules.resources import memory_usage
-from spec.rules.tests.worlds import NOW, PROFILE, A, a_request, canister, module, refusal, world
-from spec.state.canister import Code, Empty
+from spec.rules.tests.worlds import NOW, PROFILE, SUBNET, A, a_request, canister, module, refusal, world
+from spec.state.canister import Code, Empty, Subnet
 from spec.state.snapshot import Snapshot
 from spec.values.canister_terms import SnapshotSource
 from spec.values.containers import List, Map
@@ -94,6 +94,15 @@ def test_a_canister_whose_cycles_are_reserved_is_kept_as_long_as_one_whose_are_n
         assert isinstance(after_ten_seconds(last).code, Code)
         too_little = evolve(paying, balance=min(balance, price - 1), reserved_balance=min(reserved, price - 1))
         assert after_ten_seconds(too_little).code == Empty()
+
+
+@pytest.mark.checklist("unspec.spont.resource-payments")
+@pytest.mark.parametrize(("nodes", "price"), [(13, 206), (34, 541)])
+def test_the_price_of_a_day_is_rounded_and_spread_over_the_time(nodes, price):
+    """On 34 nodes a price of the ten seconds at once would be three cycles less."""
+    paying = canister(A, memory_allocation=70_000, subnet=Subnet(SUBNET.subnet_id, nodes))
+    played = Played(evolve(world((A, paying)), subnet=Subnet(SUBNET.subnet_id, nodes))).round(seconds=10)
+    assert paying.balance - played.state.canisters[A].balance == price
 
 
 # Newer production

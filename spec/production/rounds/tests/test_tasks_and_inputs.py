@@ -1,10 +1,12 @@
 """Tasks and inputs of a canister: which comes next."""
 
 import pytest
+from attrs import evolve
 
 from spec.production.rounds.round_state import Method
-from spec.production.rounds.tests.playing import NOW, SLICE, Played, asking, doing
+from spec.production.rounds.tests.playing import NOW, SLICE, Played, asking, doing, with_figures
 from spec.rules.tests.worlds import (
+    RICH,
     SUBNET,
     A,
     B,
@@ -19,7 +21,7 @@ from spec.rules.tests.worlds import (
     returns,
     world,
 )
-from spec.state.canister import HookStatus, Stopped, Subnet
+from spec.state.canister import HookStatus, Running, Stopped, Stopping, Subnet
 from spec.state.message import ResponseMessage
 from spec.state.request import Replied
 from spec.values.containers import List, Map
@@ -91,33 +93,60 @@ def test_the_low_memory_hook_comes_before_everything_else_and_no_task_is_queued(
     assert begun(Played(world(due)).round(asking(A))) == [HOOK, MESSAGE]
 
 
-def test_calls_wait_for_a_hook_that_cannot_run_and_responses_do_not():
+UNPAID = {"low_memory_hook": HookStatus.READY, "balance": 5 * 10**9, "freezing_threshold": 0}
+"""Of a canister whose hook is due and cannot be paid for."""
+
+
+@pytest.mark.parametrize("status", [Running(), Stopping()])
+def test_nothing_comes_before_a_hook_that_cannot_be_paid_for_also_no_response(status):
     poor = doing(
         A,
         go=returns(),
         callback=returns(response=Reply(b"")),
-        settings={"low_memory_hook": HookStatus.READY, "balance": 5 * 10**9, "freezing_threshold": 0},
+        settings={**UNPAID, "status": status},
         **{"query see": returns()},
     )
     call = a_call(A, B, origin=from_canister(1), method_name="see")
     response = ResponseMessage(from_canister(), Reply(b""), 0)
     known = {"call_contexts": contexts(a_context(A, origin=from_canister(7)), a_context(B))}
-    alone = Played(world(poor, (B, canister(B)), messages=(call,), **known))
-    assert begun(alone.idle(2)) == []
-    both = Played(world(poor, (B, canister(B)), messages=(call, response), **known))
-    assert begun(both.round())[0] == "callback_invocation"
+    played = Played(world(poor, (B, canister(B)), messages=(call, response), **known)).idle(2)
+    assert begun(played, 0) == begun(played, 1) == []
+    assert list(played.state.messages) == [call, response]
 
 
-def test_a_call_to_a_frozen_canister_is_rejected_although_its_hook_is_due():
-    """In production the hook stays in front of all inputs until the canister is no longer frozen."""
-    state = doing(
-        A, go=returns(), settings={"low_memory_hook": HookStatus.READY, "balance": 0}, on_low_wasm_memory=returns()
-    )
+def test_calls_to_a_frozen_canister_wait_for_its_hook_and_are_not_rejected():
+    state = doing(A, go=returns(), settings={**UNPAID, "balance": 0}, on_low_wasm_memory=returns())
     call = a_call(A, B, origin=from_canister(0, callee=A))
     played = Played(world(state, (B, canister(B)), messages=(call,), call_contexts=contexts(a_context(B)))).round()
-    labels = [label.rule for label in played.done[0].labels]
-    assert "reject_call_to_frozen_canister" in labels and HOOK not in labels
+    assert played.rules() == []
     assert played.state.canisters[A].low_memory_hook is HookStatus.READY
+
+
+def test_with_the_cycles_for_it_the_hook_runs_and_what_waited_after_it():
+    state = doing(A, go=returns(), on_low_wasm_memory=returns(), settings=UNPAID)
+    call = a_call(A, B, origin=from_canister(0, callee=A))
+    played = Played(world(state, (B, canister(B)), messages=(call,), call_contexts=contexts(a_context(B)))).round()
+    rich = evolve(played.state.canisters[A], balance=RICH)
+    played = evolve(played, state=evolve(played.state, canisters=played.state.canisters.set(A, rich))).round()
+    assert begun(played)[:2] == [HOOK, MESSAGE]
+
+
+def test_a_hook_that_is_tried_in_vain_takes_the_round_of_its_core():
+    """Another canister on the core executes only in rounds in which it comes first."""
+    poor = doing(A, on_low_wasm_memory=returns(), settings=UNPAID)
+    busy = doing(B, go=returns())
+    played = Played(with_figures(world(poor, busy), threads=1))
+    for number in range(4):
+        played = played.round(asking(B, number))
+    assert [len(begun(played, number)) for number in range(4)] == [0, 2, 0, 2]
+
+
+def test_beside_a_hook_that_is_due_no_task_is_queued_and_the_pointer_moves_on():
+    played = Played(world(ticking(low_memory_hook=HookStatus.READY))).round()
+    assert begun(played) == [HOOK]
+    assert played.record(A).next_method is Method.HEARTBEAT
+    played = Played(world(ticking(**UNPAID))).round()
+    assert played.record(A).next_method is Method.GLOBAL_TIMER
 
 
 # Inputs
