@@ -1,9 +1,9 @@
 """
 The official test scripts of WebAssembly on the reference implementation: each module is rewritten as a canister's is.
 
-A canister imports functions alone, so modules that import memories, tables or globals are skipped. Instructions that
-change tables, which canisters may not use, are rewritten for the scripts as all others are. Instances of one script
-call each other; each counts its instructions.
+A canister imports functions alone; `shared_parts` lets modules import memories, tables and globals as well.
+Instructions that change tables, which canisters may not use, are rewritten for the scripts as all others are. Instances
+of one script call each other; each counts its instructions.
 """
 
 import ctypes
@@ -11,9 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Final, NoReturn
 
 import wasmtime
-from attrs import define, field
+from attrs import define, evolve, field, frozen
 from wasmtime import _ffi as ffi
 
+from properties.agreement.shared_parts import (
+    Parts,
+    function_of,
+    functions_placed,
+    table_export,
+    with_definitions,
+    with_imports,
+)
 from reference_impl.wasm.instances.wasmtime_engine import CounterCell, GlobalCell, accepting_engine, engine
 from reference_impl.wasm.layout.encoding import Malformed as Refused
 from reference_impl.wasm.layout.parsed_module import I32, I64, VALUE_SIZES, ParsedModule, parse
@@ -33,10 +41,21 @@ from reference_impl.wasm.rewriting.instrument import (
 from reference_impl.wasm.rewriting.requirements import check_sizes, most_pages
 from spec.profile import Limits
 from spec.tooling.wast.engine import Find, ScriptInstance, Skipped, ValidModule
-from spec.tooling.wast.script_link import SPECTEST_FUNCTIONS
+from spec.tooling.wast.script_link import fits, kind_of, no_exporter
 from spec.wasm.binary import Malformed, decode
 from spec.wasm.execute import LinkError
-from spec.wasm.syntax import NULL
+from spec.wasm.initial import constant_value
+from spec.wasm.syntax import (
+    NULL,
+    Expression,
+    ExternalKind,
+    GlobalType,
+    Import,
+    MemoryType,
+    Module,
+    SegmentMode,
+    TableType,
+)
 from spec.wasm.traps import OutOfInstructions, Trap
 from spec.wasm.validate import Invalid, validate
 
@@ -73,25 +92,27 @@ SEGMENTS: Final = {
 """Why the reference implementation refuses a module that the scripts have trap when it is instantiated."""
 
 
-class NothingElse:
-    """`spectest`: functions that do nothing. What else is in it cannot be imported here."""
+Extern = wasmtime.Func | wasmtime.Global | wasmtime.Memory | wasmtime.Table
+"""What instances share."""
 
-    def call(self, name: str, arguments: Sequence[int]) -> list[int]:
-        """Nothing happens."""
-        return []
-
-    def read(self, name: str) -> int:
-        """No script reads these globals."""
-        raise Skipped("globals of spectest are not there")
-
-    def start(self) -> None:
-        """It has no start function."""
+SPECTEST: Final = """(module
+  (func (export "print")) (func (export "print_i32") (param i32)) (func (export "print_i64") (param i64))
+  (func (export "print_f32") (param f32)) (func (export "print_f64") (param f64))
+  (func (export "print_i32_f32") (param i32 f32)) (func (export "print_f64_f64") (param f64 f64))
+  (global (export "global_i32") i32 (i32.const 666)) (global (export "global_i64") i64 (i64.const 666))
+  (global (export "global_f32") f32 (f32.const 666.6)) (global (export "global_f64") f64 (f64.const 666.6))
+  (table (export "table") 10 20 funcref) (table (export "table64") i64 10 20 funcref)
+  (memory (export "memory") 1 2))"""
+"""What scripts may import without making it: functions that do nothing, constants, tables and a memory."""
 
 
 class RewrittenInstance:
     """An instance of a rewritten module."""
 
-    def __init__(self, script: "RewrittenScript", parsed: ParsedModule, instance: wasmtime.Instance) -> None:
+    def __init__(
+        self, script: "RewrittenScript", module: Module, parsed: ParsedModule, instance: wasmtime.Instance
+    ) -> None:
+        self.module = module
         self.parsed = parsed
         self._script = script
         self._exports = instance.exports(script.store)
@@ -115,10 +136,47 @@ class RewrittenInstance:
                 assert isinstance(memory, wasmtime.Memory)
                 memory.write(self._script.store, segment.content, segment.offset)
 
-    def function(self, name: str) -> wasmtime.Func | None:
-        """An exported function."""
-        index = self.parsed.exported_functions().get(name)
-        return None if index is None else self._function(function_export(index))
+    def shared(self, kind: ExternalKind, index: int) -> Extern:
+        """What stands at an index and is exported."""
+        names = {
+            ExternalKind.FUNCTION: function_export(index),
+            ExternalKind.TABLE: table_export(index),
+            ExternalKind.MEMORY: THE_MEMORY,
+            ExternalKind.GLOBAL: global_export(index),
+        }
+        found = self._exports[names[kind]]
+        assert isinstance(found, Extern)
+        return found
+
+    def size(self, kind: ExternalKind, index: int) -> int:
+        """How many elements a table has now, or how many pages a memory."""
+        found = self.shared(kind, index)
+        assert isinstance(found, wasmtime.Table | wasmtime.Memory)
+        return found.size(self._script.store)
+
+    def write_active_segments(self, values: Sequence[int]) -> None:
+        """Writes active segments in their order, those of elements first; traps at the first that does not fit."""
+        for segment in self.module.elements:
+            if segment.mode is SegmentMode.ACTIVE:
+                table = self._exports[table_export(segment.table)]
+                assert isinstance(table, wasmtime.Table)
+                self._write_elements(table, constant_value(segment.offset, values), segment.items)
+        for one in self.module.data:
+            if one.mode is SegmentMode.ACTIVE:
+                memory, offset = self._exports[THE_MEMORY], constant_value(one.offset, values)
+                assert isinstance(memory, wasmtime.Memory)
+                if offset + len(one.content) > memory.data_len(self._script.store):
+                    raise Trap(TRAPS[1])
+                memory.write(self._script.store, one.content, offset)
+
+    def _write_elements(self, table: wasmtime.Table, offset: int, items: Sequence[Expression]) -> None:
+        if offset + len(items) > table.size(self._script.store):
+            raise Trap(TRAPS[3])
+        for place, item in enumerate(items):
+            index = function_of(item)
+            table.set(
+                self._script.store, offset + place, None if index is None else self._function(function_export(index))
+            )
 
     def _function(self, export: str) -> wasmtime.Func:
         function = self._exports[export]
@@ -153,8 +211,12 @@ class RewrittenInstance:
 
     def read(self, name: str) -> int:
         """The bit pattern of an exported global."""
-        index = next((one.index for one in self.parsed.exports if one.name == name), None)
+        index = self.module.exported(name, ExternalKind.GLOBAL)
         assert index is not None, "there is no such export"
+        return self.value_of(index)
+
+    def value_of(self, index: int) -> int:
+        """The bit pattern of a global that is exported."""
         size = VALUE_SIZES.get(self.parsed.globals[index].value_type)
         if size is None:
             raise Skipped("globals that hold references cannot be read from outside")
@@ -164,6 +226,16 @@ class RewrittenInstance:
         """Runs the start function, if there is one."""
         if self.parsed.start is not None:
             self._script.run(self._function(START_FUNCTION), b"", (), b"")
+
+
+@frozen
+class Found:
+    """What is given for an import."""
+
+    kind: ExternalKind
+    extern: Extern
+    value: int | None = None
+    """The bit pattern of a global."""
 
 
 @define
@@ -176,13 +248,35 @@ class RewrittenScript:
     instances: list[RewrittenInstance] = field(factory=list)
 
     def spectest(self) -> ScriptInstance:
-        """The instance from which every script may import functions."""
-        return NothingElse()
+        """The instance from which every script may import."""
+        binary = bytes(wasmtime.wat2wasm(SPECTEST))
+        return self.instance(ValidModule(decode(binary), binary), no_exporter)
 
     def instance(self, valid: ValidModule, find: Find) -> ScriptInstance:
         """An instance; the start function is not run."""
+        module = valid.module
+        found = [self._imported(find, module, entry) for entry in module.imports]
+        values = [value for one in found if (value := one.value) is not None]
+        shares = bool(Parts.of(module))
+        binary = with_definitions(valid.binary, module, values) if shares else valid.binary
+        parsed, rewritten = self._rewritten(binary)
+        if shares or any(one.kind is ExternalKind.TABLE for one in module.exports):
+            rewritten = with_imports(rewritten, module, functions_placed(module) if shares else [])
         try:
-            parsed = parse(valid.binary, keeps_elements=True)
+            compiled = wasmtime.Module(engine(), rewritten)
+            in_order = sorted(found, key=lambda one: one.kind is not ExternalKind.FUNCTION)
+            linked = wasmtime.Instance(self.store, compiled, [one.extern for one in in_order])
+        except wasmtime.WasmtimeError as problem:
+            raise LinkError(str(problem)) from None
+        instance = RewrittenInstance(self, module, parsed, linked)
+        self.instances.append(instance)
+        if shares:
+            instance.write_active_segments(values)
+        return instance
+
+    def _rewritten(self, binary: bytes) -> tuple[ParsedModule, bytes]:
+        try:
+            parsed = parse(binary, keeps_elements=True)
             check_sizes(parsed, self.limits)
             bounds = Bounds(
                 most_pages(parsed, self.limits),
@@ -190,32 +284,35 @@ class RewrittenScript:
                 self.limits.function_complexity,
                 admits_table_changes=True,
             )
-            module = wasmtime.Module(engine(), instrument(parsed, bounds).binary)
+            return parsed, instrument(parsed, bounds).binary
         except Refused as refused:
             if str(refused) in SEGMENTS:
                 raise Trap(SEGMENTS[str(refused)]) from None
-            raise Skipped(f"the reference implementation refuses modules: {_kind(str(refused))}") from None
-        imported = [self._imported(find, one.module, one.name, parsed, one.type_index) for one in parsed.imports]
-        try:
-            linked = wasmtime.Instance(self.store, module, imported)
-        except wasmtime.WasmtimeError as problem:
-            raise LinkError(str(problem)) from None
-        self.instances.append(RewrittenInstance(self, parsed, linked))
-        return self.instances[-1]
+            raise Skipped(f"the reference implementation refuses modules: {refused}") from None
 
-    def _imported(self, find: Find, module: str, name: str, parsed: ParsedModule, type_index: int) -> wasmtime.Func:
-        exporter = find(module)
-        found = exporter.function(name) if isinstance(exporter, RewrittenInstance) else self._of_spectest(name)
-        if found is None:
-            raise LinkError(f"unknown import {module}.{name}")
-        return found
-
-    def _of_spectest(self, name: str) -> wasmtime.Func | None:
-        declared = SPECTEST_FUNCTIONS.get(name)
-        if declared is None:
-            return None
-        kinds = [getattr(wasmtime.ValType, one.value)() for one in declared.parameters]
-        return wasmtime.Func(self.store, wasmtime.FuncType(kinds, []), lambda *_: None)
+    def _imported(self, find: Find, module: Module, entry: Import) -> "Found":
+        """What is imported. Raises `LinkError` if it does not exist or does not fit."""
+        exporter, kind = find(entry.module), kind_of(entry)
+        assert isinstance(exporter, RewrittenInstance), "all instances are of this engine"
+        index = exporter.module.exported(entry.name, kind)
+        if index is None:
+            raise LinkError(f"unknown import {entry.module}.{entry.name}")
+        given, value = exporter.module, None
+        match entry.description:
+            case TableType(element, limits):
+                declared = given.tables[index]
+                now = evolve(declared.limits, minimum=exporter.size(kind, index))
+                is_fitting = fits(now, limits) and declared.element is element
+            case MemoryType(limits):
+                is_fitting = fits(evolve(given.memories[index].limits, minimum=exporter.size(kind, index)), limits)
+            case GlobalType() as wanted:
+                is_fitting = given.globals[index] == wanted
+                value = NULL if wanted.value_type.is_reference else exporter.value_of(index)
+            case type_index:
+                is_fitting = given.function_type(index) == module.types[type_index]
+        if not is_fitting:
+            raise LinkError(f"incompatible import type: {entry.module}.{entry.name}")
+        return Found(kind, exporter.shared(kind, index), value)
 
     def refuse(self, binary: bytes) -> None:
         """Raises `Malformed` or `Invalid` if the bytes are no valid module, as the engine finds."""
@@ -293,11 +390,6 @@ class RewrittenScript:
         if any(one.has_run_out() for one in self.instances):
             raise OutOfInstructions
         raise Trap(TRAPS.get(code, f"a trap with the code {code}"))
-
-
-def _kind(refused: str) -> str:
-    """What a module is refused for, without the names in it."""
-    return "imports of what is no function" if refused.endswith("is not a function") else refused
 
 
 def _to_slot(kind: int, bits: int) -> bytes:

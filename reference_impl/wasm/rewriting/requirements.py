@@ -94,9 +94,6 @@ def check_sizes(parsed: ParsedModule, limits: Limits) -> None:
     code_size = len(parsed.raw_sections.get(CODE, b""))
     if code_size > limits.code_section_size:
         raise Malformed(f"the code section has {code_size} bytes, more than {limits.code_section_size}")
-    for index in parsed.persistent_globals():
-        if parsed.globals[index].value_type not in VALUE_SIZES:
-            raise Malformed("a global that is mutable or exported holds a reference")
     _check_memory(parsed, limits)
     elements = sum(table.limits.minimum for table in parsed.tables)
     for what, number, limit in (
@@ -110,6 +107,13 @@ def check_sizes(parsed: ParsedModule, limits: Limits) -> None:
         limit = parsed.tables[segment.table].limits.minimum if segment.offset is not None else 0
         if segment.offset is not None and segment.offset + segment.length > limit:
             raise Malformed("an element segment does not fit its table")
+
+
+def check_globals(parsed: ParsedModule) -> None:
+    """Raises `Malformed` if a global whose value is kept between executions holds a reference."""
+    for index in parsed.persistent_globals():
+        if parsed.globals[index].value_type not in VALUE_SIZES:
+            raise Malformed("a global that is mutable or exported holds a reference")
 
 
 def most_pages(parsed: ParsedModule, limits: Limits) -> int:

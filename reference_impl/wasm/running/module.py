@@ -19,6 +19,7 @@ from reference_impl.wasm.rewriting.requirements import (
     CustomSections,
     Methods,
     canister_sections,
+    check_globals,
     check_imports,
     check_sizes,
     exported_methods,
@@ -410,6 +411,7 @@ def _load(raw: Blob, digest: bytes, limits: Limits) -> WasmtimeModule:
         raise Malformed(f"the module is not valid: {_one_line(problem)}") from None
     parsed = parse(binary)
     check_sizes(parsed, limits)
+    check_globals(parsed)
     check_imports(parsed)
     methods = exported_methods(parsed, limits)
     custom_sections = canister_sections(parsed, limits)
