@@ -81,6 +81,20 @@ def net_execution_cost(fees: Fees, limit: Instructions, used: Instructions, wasm
     return prepaid - execution_refund(fees, limit, used, wasm64, subnet_size)
 
 
+def callback_cost(profile: Profile, reserved: Cycles, used: Instructions, wasm64: bool, subnet_size: Count) -> Cycles:
+    """
+    What a callback costs for which so much was set aside at the call, the transmission of the response included.
+
+    That is what was set aside for executing it, less the price of the instructions that are left, at the rate of the
+    module that runs it: the rate of the module that made the call may have been another one. Source:
+    ours#reserved-for-response.
+    """
+    transmission = response_fee(profile.fees, profile.limits.inter_canister_payload, subnet_size)
+    left = less(profile.limits.message_instructions, used)
+    unused = scale(profile.fees, instruction_fee(profile.fees, left, wasm64), subnet_size)
+    return less(less(reserved, transmission), unused)
+
+
 def management_instructions_cost(fees: Fees, instructions: Instructions, subnet_size: Count) -> Cycles:
     """The price of what the management canister does, given in instructions: no fixed part, always the 32-bit rate."""
     return scale(fees, instruction_fee(fees, instructions, False), subnet_size)

@@ -251,7 +251,7 @@ def execute_pending(instance: SubnetInstance, given: Choices | None, left: Left 
         )
     else:
         outcome, choices = plan.run(code, environment), given
-    used = _charge(instance, canister, code, plan, outcome) + plan.response_fee
+    used = _charge(instance, canister, code, plan, message, outcome) + plan.response_fee
     result = _check(instance, canister, context, message, plan, outcome, used)
     entries = choices.left_by_failure(outcome) if isinstance(result, FailedExecution) else outcome.logs
     if not choices.fit(entries):
@@ -275,13 +275,20 @@ def execute_pending(instance: SubnetInstance, given: Choices | None, left: Left 
 
 
 def _charge(
-    instance: SubnetInstance, canister: CanisterRecord, code: InstalledCode, plan: _Plan, outcome: Outcome
+    instance: SubnetInstance,
+    canister: CanisterRecord,
+    code: InstalledCode,
+    plan: _Plan,
+    message: FuncMessage,
+    outcome: Outcome,
 ) -> Cycles:
     """What the execution costs. Where there is no function, nothing was executed."""
     if isinstance(outcome, Trapped) and outcome.reason is TrapReason.NO_SUCH_METHOD:
         return 0
-    is_64_bit = code.installed.module.has_64_bit_memory
-    return instance.ledger_of(canister).execution_charge(plan.limit, outcome.instructions_used, is_64_bit)
+    ledger, is_64_bit = instance.ledger_of(canister), code.installed.module.has_64_bit_memory
+    if plan.is_callback:
+        return ledger.callback_charge(message.reserved_cycles, outcome.instructions_used, is_64_bit)
+    return ledger.execution_charge(plan.limit, outcome.instructions_used, is_64_bit)
 
 
 def _failure(outcome: Outcome, result: "_Payments | FailedExecution") -> FailedExecution | None:

@@ -57,6 +57,17 @@ class Ledger:
         left = max(limit - used, 0)
         return set_aside - min(self._scale(self._instruction_fee(left, is_64_bit)), set_aside)
 
+    def callback_charge(self, set_aside: Cycles, used: Instructions, is_64_bit: bool) -> Cycles:
+        """
+        What a callback costs in the end, of what the call set aside for the response.
+
+        The module that runs it may have another rate than the one that made the call, and what is left comes back at
+        the rate of the former; the callback never costs more than there is.
+        """
+        for_execution = max(set_aside - self._largest_response, 0)
+        left = max(self._profile.limits.message_instructions - used, 0)
+        return max(for_execution - self._scale(self._instruction_fee(left, is_64_bit)), 0)
+
     def management(self, instructions: Instructions) -> Cycles:
         """What a method of the management canister that runs no code is charged; there is no fixed part."""
         return self._scale(self._instruction_fee(instructions, False))
@@ -90,6 +101,12 @@ class Ledger:
     def storage(self, stored: ByteCount, seconds: Seconds) -> Cycles:
         """Memory over time."""
         return self._scale(stored * self._fees.storage_per_gib_second * seconds // GIB)
+
+    def resources(self, stored: ByteCount, messages: ByteCount, compute: Percent, seconds: Seconds) -> Cycles:
+        """What a canister pays for some seconds: of each resource its part of the price of a day, which is rounded."""
+        day = SECONDS_PER_DAY
+        prices = (self.storage(stored, day) + self.base(day), self.storage(messages, day), self.compute(compute, day))
+        return sum(price * seconds // day for price in prices)
 
     def idle_per_day(self, compute: Percent, allocated: ByteCount, used: ByteCount) -> Cycles:
         """What a canister that does nothing pays a day."""

@@ -183,6 +183,14 @@ def execution_cost(
 
 
 @opaque
+def callback_cost(
+    profile: Profile, module: CanisterModule, reserved: Cycles, used: Instructions, subnet_size: Count
+) -> Cycles:
+    """What the execution of a callback costs that used some instructions, of the cycles set aside at the call."""
+    return fees.callback_cost(profile, reserved, used, module.has_64_bit_memory, subnet_size)
+
+
+@opaque
 def cycles_per_installation(profile: Profile, subnet_size: Count) -> Cycles:
     """What is set aside for an installation, whose instructions have the rate of 32-bit modules."""
     return fees.cycles_per_message(profile, profile.limits.install_code_instructions, False, subnet_size)

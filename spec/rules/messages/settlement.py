@@ -6,7 +6,7 @@ from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped, TrapRe
 from spec.profile import Profile
 from spec.rules.messages.budgets import instruction_limit, is_response
 from spec.rules.modules import code_of, module_of
-from spec.rules.resources import cycles_to_reserve, execution_cost, freezing_limit, response_fee
+from spec.rules.resources import callback_cost, cycles_to_reserve, execution_cost, freezing_limit, response_fee
 from spec.state.call_context import CallContext, FailedExecution
 from spec.state.canister import Canister, Code
 from spec.state.message import CallbackInvocation, EntryPoint, FuncMessage, PublicMethod
@@ -89,13 +89,11 @@ def found_nothing_to_run(outcome: Outcome) -> bool:
 
 def cost_of_instructions(profile: Profile, canister: Canister, message: FuncMessage, outcome: Outcome) -> Cycles:
     """What an execution is charged for the instructions that it used."""
-    return execution_cost(
-        profile,
-        module_of(profile, code_of(canister)),
-        instruction_limit(profile, canister, message.entry_point),
-        outcome.instructions_used,
-        canister.subnet.subnet_size,
-    )
+    module, size = module_of(profile, code_of(canister)), canister.subnet.subnet_size
+    if is_response(message.entry_point):
+        return callback_cost(profile, module, message.reserved_cycles, outcome.instructions_used, size)
+    limit = instruction_limit(profile, canister, message.entry_point)
+    return execution_cost(profile, module, limit, outcome.instructions_used, size)
 
 
 def is_query(profile: Profile, canister: Canister, entry_point: EntryPoint) -> bool:

@@ -4,7 +4,7 @@ import pytest
 from attrs import evolve
 
 from spec.canister.outcome import TrapReason
-from spec.rules.tests.executing import REPLY, RESPONDING, USED, execute, reason_of_failure, running
+from spec.rules.tests.executing import FEE_OF_REPLY, REPLY, RESPONDING, USED, execute, reason_of_failure, running
 from spec.rules.tests.worlds import (
     FIXED,
     NOTHING_LOST,
@@ -15,8 +15,10 @@ from spec.rules.tests.worlds import (
     B,
     a_context,
     canister,
+    code,
     contexts,
     from_canister,
+    module,
     performed,
     returns,
     traps,
@@ -59,10 +61,32 @@ def test_an_execution_that_traps_is_charged_and_changes_nothing(reason, failure)
     "rule.message-execution.rollback", "unspec.const.max-cycles-per-message", "unspec.fn.cycles-used"
 )
 def test_a_failed_execution_is_charged_its_budget_at_most():
-    state = running({"callback": traps(40_000_000_000)}, RESPONDING, function={"reserved_cycles": 10**9})
+    state = running({"update go": traps(40_000_000_000)}, function={"reserved_cycles": 10**9})
     fired = execute(state)
     assert fired.burned == (Burned(10**9, BurnReason.EXECUTION), NOTHING_LOST)
     assert fired.state.canisters[A].balance == RICH
+
+
+@pytest.mark.checklist("unspec.const.max-cycles-per-response", "unspec.fn.cycles-used")
+@pytest.mark.parametrize(
+    ("is_wide", "was_wide", "used", "cost"),
+    [
+        (False, False, 10**9, FIXED + 10**9),
+        (True, True, 10**9, FIXED + 2 * 10**9),
+        (True, False, 10**9, 0),
+        (True, False, 25 * 10**9, FIXED + 10 * 10**9),
+        (True, False, 40 * 10**9, FIXED + 40 * 10**9),
+        (False, True, 10**9, FIXED + 41 * 10**9),
+    ],
+)
+def test_what_is_left_of_a_callback_comes_back_at_the_rate_of_the_module_that_runs_it(is_wide, was_wide, used, cost):
+    """An instruction costs one cycle, or two with wider addresses; so much was set aside at the call for 40 * 10^9."""
+    reserved = RESERVED_FOR_RESPONSE + (40 * 10**9 if was_wide else 0)
+    state = running({}, RESPONDING, function={"reserved_cycles": reserved})
+    installed = code(A, module(gives={"callback": returns(used)}, has_64_bit_memory=is_wide))
+    fired = execute(evolve(state, canisters=state.canisters.set(A, canister(A, installed))))
+    assert fired.burned[0] == Burned(cost + FEE_OF_REPLY, BurnReason.EXECUTION)
+    assert fired.state.canisters[A].balance == RICH + reserved - cost - FEE_OF_REPLY
 
 
 def version_call(method_name, argument):
