@@ -105,16 +105,17 @@ INTEGERS: Final = frozenset(Primitive) - {
 }
 
 
-def say_the_same(allowed: Blob, seen: Blob, numbers_count: bool = True) -> bool:
+def say_the_same(allowed: Blob, seen: Blob, numbers_count: bool = True, versions_rise: bool = True) -> bool:
     """
     Whoever expects the types of the allowed reply reads the same values from the one that was seen.
 
-    False if one of them is not Candid. Integers may differ unless they count, but for those of some fields.
+    False if one of them is not Candid. Integers may differ unless they count, but for those of some fields. Versions
+    may be higher if they rise unseen.
     """
     one, other = read_as_sent(allowed), read_as_sent(seen)
     if isinstance(one, CandidError) or isinstance(other, CandidError):
         return False
-    comparison = _Comparison(one, other, numbers_count)
+    comparison = _Comparison(one, other, numbers_count, versions_rise)
     return comparison.sequences(one.types, one.values, other.types, other.values)
 
 
@@ -152,6 +153,7 @@ class _Comparison:
     allowed: Message
     seen: Message
     numbers_count: bool
+    versions_rise: bool
 
     def sequences(
         self,
@@ -193,7 +195,7 @@ class _Comparison:
             case Vec(), Vec():
                 return self.vectors(allowed_type, allowed, seen_type, seen, label)
             case Primitive(), Primitive() if allowed_type == seen_type and label in VERSIONS:
-                return bool(seen >= allowed)
+                return bool(seen >= allowed if self.versions_rise else seen == allowed)
             case Primitive(), Primitive() if allowed_type == seen_type and label in STATISTICS:
                 return True
             case _:

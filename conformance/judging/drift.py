@@ -10,13 +10,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from conformance.judging.candid_replies import VERSIONS
-from conformance.protocol.interface import Answer, Done, Path, Refused, UnknownRequest, Values
+from conformance.protocol.interface import (
+    Answer,
+    Done,
+    Path,
+    Query,
+    QueryAnswer,
+    Refused,
+    Replied,
+    UnknownRequest,
+    Values,
+)
 from spec.machine import step
+from spec.reads.management_query import managed_by_query
 from spec.state.label import Label
+from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
+from spec.values import management
 from spec.values.candid import CandidValue, Case, Message, Some, read_as_sent
-from spec.values.identifiers import Blob, RequestId
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, RequestId
 from spec.values.quantities import CanisterVersion
 
 WORD: Final = 8
@@ -24,6 +37,9 @@ WORD: Final = 8
 
 LONGEST: Final = 256
 """Longer replies are not searched for versions that code tells."""
+
+STATUS: Final = "canister_status"
+"""The method that tells the version of a canister."""
 
 FAR: Final = 2**32
 """A number that is higher by more than this is no version."""
@@ -64,6 +80,24 @@ def answers_not_told(paths: Sequence[Path], read: Values | Refused) -> Mapping[R
 def _after(state: State, label: Label) -> State:
     fired = step(state, label)
     return fired.state if isinstance(fired, Step) else state
+
+
+def with_version_told(state: State, asked: Request | Query, answer: Answer | QueryAnswer) -> State:
+    """
+    The state in which a canister has the version that the answer tells of its status, if it had a lower one.
+
+    While the answer was on its way, the version may have risen further.
+    """
+    if asked.canister_id != MANAGEMENT_CANISTER or asked.method_name != STATUS or not isinstance(answer, Replied):
+        return state
+    canister_id = managed_by_query(STATUS, asked.argument)
+    try:
+        version = management.decode_canister_status(answer.data).version
+    except ValueError:
+        return state
+    if canister_id is None or canister_id not in state.canisters:
+        return state
+    return _after(state, Label("canister_version_increment", {"canister_id": canister_id, "version": version}))
 
 
 def versions_told(replies: Iterable[Blob]) -> tuple[CanisterVersion, ...]:

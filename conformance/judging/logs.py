@@ -14,11 +14,13 @@ from typing import Final
 from attrs import evolve, field, frozen
 
 from conformance.judging.clocks import Period
-from spec.commutation import concerned
+from spec.machine import step
+from spec.rules.management.rejection import INSTALLING, METHODS
 from spec.rules.messages.effects import LARGEST_LOG
 from spec.rules.spontaneous.trimming import LARGEST_RECORD_OVERHEAD
 from spec.state.canister import LogRecord
 from spec.state.label import Label
+from spec.state.message import CallMessage
 from spec.state.state import State
 from spec.system_api.debugging import UNREADABLE
 from spec.transition import Executed, Step
@@ -69,7 +71,7 @@ class Failures:
         return Failures(self.places | places, self.records | printed)
 
     def after_rejection(self, canister_ids: Iterable[CanisterId], before: State, after: State) -> "Failures":
-        """With a management call about canisters that failed, perhaps while their code ran."""
+        """With a management call that failed while code of these canisters ran."""
         return evolve(self, places=self.places | failures_of(canister_ids, before, after))
 
 
@@ -171,8 +173,21 @@ def size(texts: Sequence[bytes]) -> ByteCount:
     return sum(len(text) + LARGEST_RECORD_OVERHEAD for text in texts)
 
 
+def logging(state: State, label: Label) -> Iterable[CanisterId]:
+    """The canister whose hooks ran where a management call is rejected, if something can have been logged of them."""
+    call = state.messages[label.arguments()["message_id"]]
+    if not isinstance(call, CallMessage) or not any(rule in INSTALLING for rule in METHODS.get(call.method_name, ())):
+        return
+    for records in ((b"",), ()):
+        kept = step(state, Label(label.rule, {**label.arguments(), "keeps_logs": True, "system_records": records}))
+        if isinstance(kept, Step):
+            changed = kept.state.canisters
+            yield from (each for each, known in state.canisters.items() if changed[each].logs != known.logs)
+            return
+
+
 def failures_after(failures: Failures, before: State, label: Label, fired: Step) -> Failures:
     """The failures after one more step."""
     if label.rule == "management_call_rejection":
-        return failures.after_rejection(concerned(before, label), before, fired.state)
+        return failures.after_rejection(logging(before, label), before, fired.state)
     return failures.after(before, fired) if fired.outputs else failures

@@ -12,6 +12,7 @@ Likewise heartbeats may run in every round, but most systems explain themselves 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from conformance.judging.answers_told import AnswersTold
 from conformance.judging.drift import FAR, versions_told
 from conformance.judging.judge import FiredRules, Terms
 from conformance.judging.moves import FEW_HEARTBEATS, MOST_HEARTBEATS
@@ -53,6 +54,7 @@ class LookingBack:
         self._terms, self._instance = terms, instance
         self._search = Search(terms, instance)
         self._past: list[Seen] = []
+        self._answers = AnswersTold()
         self._told_later: tuple[CanisterVersion, ...] = ()
         self._most_heartbeats = FEW_HEARTBEATS
 
@@ -60,9 +62,11 @@ class LookingBack:
         self._take_in(lambda search: search.submitted(request, label, seen))
 
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
+        self._answers.take_in(answers)
         self._take_in(lambda search: search.settled(advanced, answers), answers.values())
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
+        self._answers.take_in({request_id: seen})
         self._take_in(lambda search: search.answered(request_id, seen), [seen])
 
     def queried(self, query: Query, effective_id: Principal, seen: QueryAnswer) -> None:
@@ -71,6 +75,7 @@ class LookingBack:
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
+        self._answers.take_in_read(paths, seen)
         self._take_in(lambda search: search.was_read(sender, effective_id, paths, seen))
 
     def _take_in(self, seen: Seen, answers: Iterable[Answer | QueryAnswer] = ()) -> None:

@@ -123,7 +123,7 @@ def is_unanswered() -> Pattern:
 # Comparing what is seen with what the specification says
 
 
-def agrees(allowed: Seen, seen: Seen, costs_are_exact: bool = True) -> bool:
+def agrees(allowed: Seen, seen: Seen, costs_are_exact: bool = True, versions_rise: bool = True) -> bool:
     """
     What is seen is what the specification says, as far as it says it.
 
@@ -136,18 +136,18 @@ def agrees(allowed: Seen, seen: Seen, costs_are_exact: bool = True) -> bool:
         case Refused(), Refused():
             return True
         case Replied(), Replied():
-            return replies_agree(allowed.data, seen.data, costs_are_exact)
+            return replies_agree(allowed.data, seen.data, costs_are_exact, versions_rise)
         case _:
             return allowed == seen
 
 
-def replies_agree(allowed: Blob, seen: Blob, costs_are_exact: bool) -> bool:
+def replies_agree(allowed: Blob, seen: Blob, costs_are_exact: bool, versions_rise: bool = True) -> bool:
     """
     The bytes are equal, or both are Candid and say the same.
 
     Without exact costs other replies may differ in all but their length: they may be made of numbers.
     """
-    if allowed == seen or say_the_same(allowed, seen, costs_are_exact):
+    if allowed == seen or say_the_same(allowed, seen, costs_are_exact, versions_rise):
         return True
     return not costs_are_exact and len(allowed) == len(seen) and not allowed.startswith(MAGIC)
 

@@ -67,6 +67,8 @@ class Leeway:
     failures: Failures
     began: Nanoseconds | None
     """When the instance began, if it is live."""
+    versions_rise: bool = True
+    """Versions may have risen without being told."""
 
 
 def judged(
@@ -308,7 +310,7 @@ def answer_agrees(
         case Replied(_), Replied(data) if is_managing and asked.method_name == "fetch_canister_logs":
             return tells_the_log(state, asked, data, leeway)
         case _:
-            return agrees(allowed, seen, leeway.costs_are_exact)
+            return agrees(allowed, seen, leeway.costs_are_exact, leeway.versions_rise)
 
 
 def is_open(allowed: QueryAnswer) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from conformance.judging.answers_told import AnswersTold
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
 from conformance.judging.clocks import MOST_AHEAD, with_time_read
@@ -102,6 +103,7 @@ class Replay:
         self._new_steps: list[Callable[[], Text]] = []
         self._failures = NONE_FAILED
         self._numbers = NumbersTold()
+        self._answers = AnswersTold()
         self._departures: list[Text] = []
         self._compare_state("at the start")
 
@@ -182,8 +184,9 @@ class Replay:
         self._compare_state("at rest")
 
     def answered(self, request_id: RequestId, seen: Answer) -> None:
+        self._answers.take_in({request_id: seen})
         allowed = status_in(self._state, request_id)
-        if not agrees(allowed, seen, self._terms.costs_are_exact):
+        if not agrees(allowed, seen, self._terms.costs_are_exact, versions_rise=False):
             raise fail(
                 f"{shown_status(request_id, seen, self.field_names)}, which does not follow from the steps claimed",
                 (shown_other(allowed, seen, self.field_names),),
@@ -220,6 +223,7 @@ class Replay:
     def was_read(
         self, sender: Principal, effective_id: Principal, paths: Sequence[Path], seen: Values | Refused
     ) -> None:
+        self._answers.take_in_read(paths, seen)
         now = with_time_read(self._state, paths, seen) if self._terms.is_live else self._state
         allowed = values_in(now, sender, effective_id, paths)
         if not values_agree(now, paths, allowed, seen):
@@ -227,7 +231,7 @@ class Replay:
 
     @property
     def _leeway(self) -> Leeway:
-        return Leeway(self._terms.costs_are_exact, self._failures, self._began)
+        return Leeway(self._terms.costs_are_exact, self._failures, self._began, versions_rise=False)
 
     def _may_be_the_time(self, told: Nanoseconds) -> bool:
         """It is that of the steps claimed; the clock of a live instance may have moved before they were."""

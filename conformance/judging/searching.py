@@ -17,7 +17,13 @@ from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
 from conformance.judging.clocks import with_time, with_time_read
 from conformance.judging.concerning import rules_about
-from conformance.judging.drift import answers_not_told, statuses_read, versions_told, with_forgotten
+from conformance.judging.drift import (
+    answers_not_told,
+    statuses_read,
+    versions_told,
+    with_forgotten,
+    with_version_told,
+)
 from conformance.judging.following import Following
 from conformance.judging.judge import (
     FiredRules,
@@ -277,7 +283,8 @@ class Search:
                 if judgement.agrees:
                     told = drifted.departing(judgement.departures + departures_of(judgement.allowed, seen))
                     said = told.saying(query.nonce, judgement.allowed, seen, self._terms.costs_are_exact)
-                    yield evolve(said, has_refused=said.has_refused or judgement.has_refused)
+                    refusing = said.has_refused or judgement.has_refused
+                    yield evolve(risen(said, query, seen), has_refused=refusing)
                     if drifted is candidate:
                         return  # What is not told by now may have risen as well when it is told.
                 else:
@@ -365,10 +372,16 @@ class Search:
         return shows
 
     def _saying(self, candidate: Candidate, answers: Mapping[RequestId, Answer]) -> Candidate:
-        """The candidate with what the specification says of these requests, where that is not what was seen."""
+        """
+        The candidate with what the specification says of these requests, where that is not what was seen.
+
+        Versions of canisters rise to those that statuses tell.
+        """
         for request_id, seen in answers.items():
             allowed = status_in(candidate.state, request_id)
             candidate = candidate.saying(request_id, allowed, seen, self._terms.costs_are_exact)
+            if request_id in self._requests:
+                candidate = risen(candidate, self._requests[request_id], seen)
         return candidate
 
     def _shown_at_rest(
@@ -438,6 +451,12 @@ class Search:
                 waiting.append(expiring)
             else:
                 waiting.append(chain([first], following, expiring))
+
+
+def risen(candidate: Candidate, asked: Request | Query, answer: Answer | QueryAnswer) -> Candidate:
+    """The candidate in which a version rose to the one that was told."""
+    state = with_version_told(candidate.state, asked, answer)
+    return candidate if state is candidate.state else evolve(candidate, state=state, has_drifted=True)
 
 
 def told_otherwise(state: State, answers: Mapping[RequestId, Answer]) -> tuple[Text, ...]:

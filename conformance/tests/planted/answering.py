@@ -25,7 +25,8 @@ from conformance.tests.planted.bugs import BlackBox
 from conformance.tests.planted.choosing import Chooses, with_choices
 from spec.certification.cbor import decode_item
 from spec.certification.certificate import Delegation, decode_certificate, encode_certificate
-from spec.certification.hash_tree import Fork, hash_tree
+from spec.certification.hash_tree import Fork, Labeled, Leaf, hash_tree
+from spec.commutation import concerned
 from spec.reads.query import certified_data_tree
 from spec.reads.state_tree import natural, shards, tagged
 from spec.rules.messages.effects import with_logs
@@ -293,6 +294,31 @@ class RecordsSuccesses(BlackBox):
         return evolve(fired.state, canisters=canisters)
 
 
+class RecordsRejectedCalls(BlackBox):
+    """The system writes to the log of a canister about which a management call is rejected, though no code ran."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        canisters = fired.state.canisters
+        if label.rule == "management_call_rejection":
+            for canister_id in concerned(self.current, label) & set(canisters.keys()):
+                canisters = canisters.set(canister_id, with_logs(canisters[canister_id], (b"somebody tried",)))
+        return evolve(fired.state, canisters=canisters)
+
+
+class CutsTraps(BlackBox):
+    """Of the last text that a failed execution wrote, the first bytes are kept."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        canisters = fired.state.canisters
+        for output in executed(fired):
+            before, after = self.current.canisters[output.canister_id], canisters[output.canister_id]
+            if output.failure is not None and after.next_log_index > before.next_log_index:
+                *logs, latest = after.logs
+                cut = List((*logs, evolve(latest, content=latest.content[:2])))
+                canisters = canisters.set(output.canister_id, evolve(after, logs=cut))
+        return evolve(fired.state, canisters=canisters)
+
+
 class NumbersLogsFromAThousand(BlackBox):
     """The records of logs are numbered from one thousand."""
 
@@ -373,6 +399,16 @@ class GivesCertificatesOfTheFuture(BlackBox):
 
     def certificate(self, canister_id: CanisterId) -> Blob | None:
         return certificate_of(evolve(self.current, system_time=self.current.system_time + 1), canister_id)
+
+
+class CertifiesMore(BlackBox):
+    """The certificates reveal more than they must."""
+
+    def certificate(self, canister_id: CanisterId) -> Blob | None:
+        made = certificate_of(self.current, canister_id)
+        if made is None:
+            return None
+        return encode_certificate(signed(Fork(Labeled(b"a", Leaf(b"more")), decode_certificate(made).tree)))
 
 
 class CertifiesSomethingElse(BlackBox):

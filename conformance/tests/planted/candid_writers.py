@@ -1,7 +1,13 @@
 """Implementations that write the results of the management canister in another way than the specification does."""
 
-from conformance.protocol.interface import Answer, Query, QueryAnswer, Replied
+from attrs import evolve
+
+from conformance.protocol.interface import Answer, Description, Query, QueryAnswer, Replied
 from conformance.tests.planted.bugs import BlackBox
+from spec.state.label import Label
+from spec.state.message import CallMessage, ResponseMessage
+from spec.state.state import State
+from spec.transition import Step
 from spec.values.candid import (
     MAGIC,
     CandidType,
@@ -23,6 +29,7 @@ from spec.values.candid import (
 from spec.values.candid.decoding import WireReader
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, Principal, RequestId
 from spec.values.leb128 import encode_signed, encode_unsigned
+from spec.values.rejects import Reply
 
 OPTION = -18
 """The code of `opt` in the binary format."""
@@ -190,3 +197,64 @@ class LeavesOutAField(WritesCandid):
             types.append(kind)
             values.append(value)
         return encode(types, values, message.definitions)
+
+
+class WritesCasesAlone(WritesCandid):
+    """Of the cases of a variant the type has the one that is there alone."""
+
+    def rewritten(self, message: Message) -> Blob:
+        types = [narrowed(*each, message.definitions) for each in zip(message.types, message.values, strict=True)]
+        return encode(types, message.values, message.definitions)
+
+
+def narrowed(candid_type: CandidType, value: CandidValue, definitions: Definitions) -> CandidType:
+    """The type, with the cases that the value has."""
+    match resolved(candid_type, definitions):
+        case Variant(fields):
+            taken = [(name, kind) for name, kind in fields if field_id(name) == field_id(value.label)]
+            return Variant([(name, narrowed(kind, value.value, definitions)) for name, kind in taken])
+        case Record(fields):
+            return Record([(name, narrowed(kind, value[field_id(name)], definitions)) for name, kind in fields])
+        case Opt(content) if value is not None:
+            return Opt(narrowed(content, value.value, definitions))
+        case other:
+            return other
+
+
+class WritesIntegersForNaturals(WritesCandid):
+    """Natural numbers are written as integers, which whoever expects the type of the interface cannot read."""
+
+    def rewritten(self, message: Message) -> Blob:
+        types = [as_integers(kind, message.definitions) for kind in message.types]
+        return encode(types, message.values, message.definitions)
+
+
+def as_integers(candid_type: CandidType, definitions: Definitions) -> CandidType:
+    """The type of a number, or of a record of numbers, with integers for natural ones."""
+    match resolved(candid_type, definitions):
+        case Record(fields):
+            return Record([(name, as_integers(kind, definitions)) for name, kind in fields])
+        case Primitive.NAT:
+            return Primitive.INT
+        case other:
+            return other
+
+
+class AddsFieldsForCanisters(BlackBox):
+    """What the management canister replies to canisters has further fields, and prices are its own."""
+
+    def describe(self) -> Description:
+        return evolve(super().describe(), profiles=())
+
+    def taken(self, label: Label, fired: Step) -> State:
+        before, messages = self.current.messages, fired.state.messages
+        message_id = label.arguments().get("message_id")
+        calls = [each for known, each in before.entries if known == message_id and isinstance(each, CallMessage)]
+        if not any(call.callee == MANAGEMENT_CANISTER for call in calls):
+            return fired.state
+        for message_id, message in messages.entries:
+            is_new = isinstance(message, ResponseMessage) and message_id not in before
+            if is_new and isinstance(message.response, Reply):
+                reply = Reply(AddsFields().rewritten_blob(message.response.data))
+                messages = messages.replace(message_id, evolve(message, response=reply))
+        return evolve(fired.state, messages=messages)

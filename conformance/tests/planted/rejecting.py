@@ -27,6 +27,7 @@ from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.identifiers import Principal, RequestId
+from spec.values.quantities import Count
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
 # Reject codes
@@ -182,6 +183,17 @@ class SaysItInItsOwnWords(TellsRejects):
     def told(self, reject: SeenReject) -> SeenReject:
         own = reject.reason is RejectReason.EXPLICIT
         return reject if own else evolve(reject, message="IC0503: " + reject.message.upper())
+
+
+class SaysItOtherwiseEachTime(TellsRejects):
+    """The texts of the system are others each time that they are told."""
+
+    times: Count = 0
+
+    def told(self, reject: SeenReject) -> SeenReject:
+        self.times += 1
+        is_own = reject.reason is RejectReason.EXPLICIT
+        return reject if is_own else evolve(reject, message=f"said {self.times} times: {reject.message}")
 
 
 class ChangesWhatCanistersSay(TellsRejects):

@@ -282,3 +282,38 @@ class IsReadyTooSoon(TellsStatuses):
 
     def told(self, status: CanisterStatusResult) -> CanisterStatusResult:
         return evolve(status, ready_for_migration=status.status is SimpleStatus.RUNNING)
+
+
+class TellsHigherVersions(TellsStatuses):
+    """The status tells a higher version than code sees."""
+
+    by: Count = 100
+
+    def told(self, status: CanisterStatusResult) -> CanisterStatusResult:
+        return evolve(status, version=status.version + self.by)
+
+
+class TellsFallingVersions(TellsHigherVersions):
+    """Each time that a status is told the version is lower, but never lower than it is."""
+
+    def told(self, status: CanisterStatusResult) -> CanisterStatusResult:
+        self.by -= 1
+        return super().told(status)
+
+
+class ExplainsAndTellsHigherVersions(TellsHigherVersions):
+    """The same, and it explains itself."""
+
+    capabilities = frozenset({Capability.EXPLAIN})
+
+
+class TimesOneStopOut(TimesStopsOut):
+    """Of the calls to stop canisters that wait one is answered with an error when time has passed, the last."""
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        waiting = list(candidates(self.current, RULES["stop_call_rejection"]))
+        self._set_clocks(self.current.system_time + nanoseconds)
+        fired = step(self.current, waiting[-1]) if waiting and nanoseconds else None
+        if isinstance(fired, Step):
+            self.take(waiting[-1], fired)
+        return BlackBox.advance(self, rounds, 0)
