@@ -108,6 +108,15 @@ class Engine:
         self._scheduler.round()
 
     @property
+    def rounds(self) -> Count:
+        """How many rounds there were, by which the turns of canisters go."""
+        return self._scheduler.rounds
+
+    @rounds.setter
+    def rounds(self, rounds: Count) -> None:
+        self._scheduler.rounds = rounds
+
+    @property
     def is_quiescent(self) -> bool:
         """Nothing is left to do without new input, and before time progresses."""
         return self._scheduler.is_quiescent

@@ -6,7 +6,7 @@ context that owes a response, as a stop call that waits, or as a response. Each 
 next, so one count that goes up when the call is made and down when its response is taken is exact.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from spec.canister.environment import Caller
 from spec.state.call_context import CallContext, FailedExecution
@@ -126,6 +126,17 @@ class CallContexts:
     def next_unreferenced(self) -> CallContextId | None:
         """A context in which no unanswered call was made: it starves or goes away."""
         return next(iter(self._without_calls), None)
+
+    @property
+    def unreferenced(self) -> tuple[CallContextId, ...]:
+        """The contexts in which no unanswered call was made, in the order in which they starve or go away."""
+        return tuple(self._without_calls)
+
+    def reorder_unreferenced(self, in_order: Iterable[CallContextId]) -> None:
+        """They starve or go away in this order."""
+        reordered = dict.fromkeys(in_order)
+        assert reordered.keys() == self._without_calls.keys(), "only the order changes"
+        self._without_calls = reordered
 
     def of_canister(self, canister_id: CanisterId) -> list[CallContextId]:
         """The contexts of a canister, in increasing order."""

@@ -1,7 +1,7 @@
 """Requests of users: how far each has come."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from attrs import evolve
 
@@ -75,3 +75,9 @@ class IngressHistory:
     def received(self) -> list[RequestId]:
         """The requests that are not started yet, oldest first."""
         return list(self._received)
+
+    def reorder_received(self, in_order: Iterable[RequestId]) -> None:
+        """Those that are not started yet start in this order."""
+        reordered = OrderedDict.fromkeys(in_order)
+        assert reordered.keys() == self._received.keys(), "only the order changes"
+        self._received = reordered

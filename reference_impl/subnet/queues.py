@@ -14,6 +14,8 @@ from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
 
 Ids = OrderedDict[int, None]
 """Message ids in their order, with removal from anywhere in constant time."""
+Turn = tuple[CanisterId, tuple[CanisterId | None, ...], tuple[int, ...]]
+"""A receiver, the senders that wait there, None for users, in the order in which they are next, and calls of users."""
 
 
 def _has_deadline(message: Message) -> bool:
@@ -142,6 +144,26 @@ class MessageQueues:
         self.next_id = next_id
         for message_id in away:
             self.send_away(message_id)
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """Who is next at each receiver."""
+        return tuple((one, tuple(inbox.turns), tuple(inbox.ingress)) for one, inbox in self._inboxes.items())
+
+    @property
+    def order_of_responses(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The responses to canisters and those to users, each in their order."""
+        return tuple(self._responses), tuple(self._user_responses)
+
+    def reorder(self, turns: Iterable[Turn], responses: Iterable[int], user_responses: Iterable[int]) -> None:
+        """The messages that are here are next in this order, as `turns` and `order_of_responses` tell it."""
+        for receiver, senders, ingress in turns:
+            inbox = self._inboxes[receiver]
+            assert inbox.turns.keys() == set(senders) and inbox.ingress.keys() == set(ingress), "only the order changes"
+            inbox.turns, inbox.ingress = OrderedDict.fromkeys(senders), OrderedDict.fromkeys(ingress)
+        to_canisters, to_users = OrderedDict.fromkeys(responses), OrderedDict.fromkeys(user_responses)
+        assert self._responses.keys() == to_canisters.keys() and self._user_responses.keys() == to_users.keys()
+        self._responses, self._user_responses = to_canisters, to_users
 
     def remove(self, message_id: int) -> Message:
         """Takes a message out."""

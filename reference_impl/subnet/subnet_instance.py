@@ -75,7 +75,8 @@ class SubnetInstance:
         """The canisters whose low-memory hook is ready to run."""
         self.used_snapshot_ids: dict[SnapshotId, None] = {}
         """Every id that a snapshot ever had, in the order in which they were given."""
-        self._next_canister_numbers: dict[SubnetId, Count] = {}
+        self.next_canister_numbers: dict[SubnetId, Count] = {}
+        """By subnet, from which number on ids are looked for that were never used."""
         self.contexts = CallContexts()
         self.messages = MessageQueues()
         self.reject_texts: dict[int, Text] = {}
@@ -129,10 +130,10 @@ class SubnetInstance:
     def next_canister_id(self, subnet: Subnet) -> CanisterId:
         """The first id in the last range of a subnet that was never used."""
         subnet_id = subnet.subnet_id
-        number = self._next_canister_numbers.get(subnet_id, number_of(self.network[subnet_id].ranges[-1].first))
+        number = self.next_canister_numbers.get(subnet_id, number_of(self.network[subnet_id].ranges[-1].first))
         while not self.is_free(numbered_id(number)):
             number += 1
-        self._next_canister_numbers[subnet_id] = number
+        self.next_canister_numbers[subnet_id] = number
         return numbered_id(number)
 
     def add_canister(self, canister: CanisterRecord) -> None:

@@ -13,7 +13,7 @@ from spec.state.call_context import CallContext
 from spec.state.canister import Canister, Code, Subnet
 from spec.state.message import Message
 from spec.state.request import KnownRequest
-from spec.values.identifiers import CallContextId, CanisterId, Principal, RequestId, SnapshotId, Text
+from spec.values.identifiers import CallContextId, CanisterId, Principal, RequestId, SnapshotId, SubnetId, Text
 from spec.values.quantities import Count, Cycles, Nanoseconds
 
 
@@ -26,11 +26,28 @@ class KeptCanister:
     consumed: Mapping[Text, Cycles] = field(factory=dict)
     open_calls: Mapping[CanisterId, Count] = field(factory=dict)
     stop_calls_since: tuple[Nanoseconds, ...] = ()
+    heartbeat_at: Nanoseconds | None = None
+
+
+@frozen
+class Turns:
+    """Whose turn it is where the order of the messages does not say it."""
+
+    received: tuple[RequestId, ...] = ()
+    """The requests that are not started yet."""
+    unreferenced: tuple[CallContextId, ...] = ()
+    """The call contexts in which no call waits for its response."""
+    inboxes: tuple[tuple[CanisterId, tuple[CanisterId | None, ...], tuple[int, ...]], ...] = ()
+    """By receiver: the senders that wait, None for users, and the calls of users."""
+    responses: tuple[int, ...] = ()
+    user_responses: tuple[int, ...] = ()
+    stopping: tuple[CanisterId, ...] = ()
+    hooks_due: tuple[CanisterId, ...] = ()
 
 
 @frozen
 class UnderWay:
-    """What an instance was about to do, and which ids it has used."""
+    """What an instance was about to do, which ids it has used, and what it has counted."""
 
     requests: tuple[tuple[RequestId, KnownRequest], ...] = ()
     contexts: tuple[tuple[CallContextId, CallContext, Count], ...] = ()
@@ -44,6 +61,11 @@ class UnderWay:
     reject_texts: Mapping[int, Text] = field(factory=dict)
     deleted_canisters: tuple[CanisterId, ...] = ()
     used_snapshot_ids: tuple[SnapshotId, ...] = ()
+    next_canister_numbers: Mapping[SubnetId, Count] = field(factory=dict)
+    executions: Count = 0
+    cycles_burned: Cycles = 0
+    turns: Turns | None = None
+    """None where they were not kept: then all are in the order of the messages."""
 
 
 def kept_canister(record: CanisterRecord) -> KeptCanister:
@@ -54,6 +76,7 @@ def kept_canister(record: CanisterRecord) -> KeptCanister:
         dict(record.consumed),
         dict(record.open_calls),
         tuple(record.stop_calls_since),
+        record.heartbeat_at,
     )
 
 
@@ -72,6 +95,21 @@ def under_way(instance: SubnetInstance) -> UnderWay:
         dict(instance.reject_texts),
         tuple(instance.deleted_canisters),
         tuple(instance.used_snapshot_ids),
+        dict(instance.next_canister_numbers),
+        instance.recorder.executions,
+        instance.recorder.cycles_burned,
+        _turns(instance),
+    )
+
+
+def _turns(instance: SubnetInstance) -> Turns:
+    return Turns(
+        tuple(instance.ingress.received()),
+        instance.contexts.unreferenced,
+        instance.messages.turns,
+        *instance.messages.order_of_responses,
+        tuple(instance.stopping),
+        tuple(instance.hooks_due),
     )
 
 
@@ -104,6 +142,7 @@ def _record(instance: SubnetInstance, kept: KeptCanister, subnet: Subnet) -> Can
         snapshots=dict(canister.snapshots.items()),
         consumed=dict(kept.consumed),
         stop_calls_since=list(kept.stop_calls_since),
+        heartbeat_at=kept.heartbeat_at,
     )
     for change in canister.history.recent_changes:
         record.history.record(change)
@@ -143,3 +182,15 @@ def resume(instance: SubnetInstance, kept: UnderWay) -> None:
     instance.reject_texts.update(kept.reject_texts)
     instance.deleted_canisters.update(dict.fromkeys(map(Principal, kept.deleted_canisters)))
     instance.used_snapshot_ids.update(dict.fromkeys(kept.used_snapshot_ids))
+    instance.next_canister_numbers.update(kept.next_canister_numbers)
+    instance.recorder.executions, instance.recorder.cycles_burned = kept.executions, kept.cycles_burned
+    if kept.turns is not None:
+        _take_turns(instance, kept.turns)
+
+
+def _take_turns(instance: SubnetInstance, turns: Turns) -> None:
+    instance.ingress.reorder_received(turns.received)
+    instance.contexts.reorder_unreferenced(turns.unreferenced)
+    instance.messages.reorder(turns.inboxes, turns.responses, turns.user_responses)
+    instance.stopping = dict.fromkeys(turns.stopping)
+    instance.hooks_due = dict.fromkeys(turns.hooks_due)

@@ -2,8 +2,16 @@
 
 from typing import Final
 
+from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.server.asgi import PREFLIGHT, RECEIVE_SECONDS, HttpApplication, Receive, Scope, content_type
-from reference_impl.server.https_interface.answers import BAD_REQUEST, CBOR, METHOD_NOT_ALLOWED, Answer, error
+from reference_impl.server.https_interface.answers import (
+    BAD_REQUEST,
+    CBOR,
+    METHOD_NOT_ALLOWED,
+    UNAVAILABLE,
+    Answer,
+    error,
+)
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
 from spec.values.quantities import ByteCount
@@ -36,7 +44,13 @@ class Application(HttpApplication):
         await self._engine.stop()
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
-        """The answer of the interface."""
+        """The answer of the interface; none is given that rests on what cannot be kept."""
+        try:
+            return await self._answer(scope, receive)
+        except StateDirectoryFault:
+            return error(UNAVAILABLE, "The state cannot be kept any more, so nothing is answered.")
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         method, path = scope["method"], scope["path"]
         if method == "OPTIONS":
             return PREFLIGHT

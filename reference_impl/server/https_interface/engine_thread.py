@@ -1,7 +1,8 @@
 """
 An engine on a thread of its own, whose time follows a clock and whose rounds run when there is something to do.
 
-Between two rounds others have their turn, so that a query waits for one round at most.
+Between two rounds others have their turn, so that a query waits for one round at most. Where the engine is kept in a
+state directory, answers wait until all that they rest on is there; if that cannot be, there are no answers any more.
 """
 
 import asyncio
@@ -9,10 +10,13 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from reference_impl.durability.acknowledging import Acknowledging
+from reference_impl.durability.directory import StateDirectory
+from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.engine import Engine
 from reference_impl.server.engine_owner import Answered, Clock, EngineOwner, Forgetting
 from spec.values.identifiers import RequestId
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Nanoseconds
 
 TICK: Final[Nanoseconds] = NANOSECONDS_PER_SECOND // 10
 """Time moves on in steps of at least this, so that a heartbeat beats so often at most."""
@@ -22,10 +26,16 @@ log = logging.getLogger("icspec.serve")
 
 
 class EngineThread(EngineOwner):
-    """Owns an engine from now on. `stop` ends the thread."""
+    """Owns an engine from now on, and the directory in which it is kept, if it is. `stop` ends the thread."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, kept: StateDirectory | None = None) -> None:
         super().__init__("engine")
+        self._kept = kept
+        self._acknowledging = None if kept is None else Acknowledging(kept)
+        self.fault: StateDirectoryFault | None = None
+        """Why the engine cannot be kept any more."""
+        self.at_fault: Callable[[], object] = lambda: None
+        """Called, on any thread, when there is such a fault."""
         self._engine = engine
         self._clock = clock
         self._forgetting = Forgetting(engine)
@@ -42,22 +52,56 @@ class EngineThread(EngineOwner):
         self.wake()
         if self._progress is not None:
             await self._progress
+        if self._kept is not None:
+            await self._on_thread(self._close)
         self._thread.shutdown(wait=True)
 
     async def ask(self, act: Callable[[Engine], Answered]) -> Answered:
-        """What the engine answers, at the time that it is now."""
+        """What the engine answers, at the time that it is now. Raises `StateDirectoryFault`."""
+        answered, noted = await self._on_thread(lambda: self._at_present(act))
+        if self._acknowledging is not None:
+            try:
+                await self._acknowledging.wait(noted)
+            except StateDirectoryFault as fault:
+                self._fail(fault)
+                raise
+        return answered
 
-        def at_present() -> Answered:
+    def _at_present(self, act: Callable[[Engine], Answered]) -> tuple[Answered, Count]:
+        """What the engine answers, and how many inputs of the directory that rests on. On the thread."""
+        if self.fault is not None:
+            raise self.fault
+        try:
             self._catch_up()
-            return act(self._engine)
+            return act(self._engine), 0 if self._kept is None else self._kept.noted
+        except StateDirectoryFault as fault:
+            self._fail(fault)
+            raise
 
-        return await self._on_thread(at_present)
+    def _fail(self, fault: StateDirectoryFault) -> None:
+        if self.fault is None:
+            self.fault = fault
+            self.at_fault()
+
+    def _close(self) -> None:
+        """The directory is left with a checkpoint. On the thread."""
+        assert self._kept is not None and self._acknowledging is not None
+        self._acknowledging.close()
+        try:
+            if self.fault is None:
+                self._kept.checkpoint()
+        except StateDirectoryFault as fault:
+            self._fail(fault)
+        self._kept.close()
 
     async def _run_rounds(self) -> None:
         while not self._is_stopping:
             self._wake.clear()
             try:
                 did_something = await self._round()
+            except StateDirectoryFault:
+                self._tell(list(self._waiting))
+                return
             except Exception:
                 log.exception("a round failed")
                 did_something = False
@@ -65,7 +109,8 @@ class EngineThread(EngineOwner):
                 await self._pause(IDLE_SECONDS)
 
     async def _round(self) -> bool:
-        did_something, ended = await self.ask(self._round_of)
+        # Reason: who is told that a request has ended asks how, and that answer waits for the directory.
+        (did_something, ended), _ = await self._on_thread(lambda: self._at_present(self._round_of))
         self._tell(ended)
         return did_something
 
@@ -75,6 +120,8 @@ class EngineThread(EngineOwner):
             engine.round()
         self._forgetting.forget()
         engine.explain()
+        if self._kept is not None:
+            self._kept.after_round()
         return did_something, self._ended(engine)
 
     def _catch_up(self) -> None:

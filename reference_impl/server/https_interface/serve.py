@@ -3,13 +3,14 @@
 import socket
 import sys
 import time
-from argparse import ArgumentTypeError, RawDescriptionHelpFormatter
+from argparse import ArgumentTypeError, Namespace, RawDescriptionHelpFormatter
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from reference_impl.certification.signing import OTHER, ROOT, ROOT_KEY
-from reference_impl.engine import Engine
+from reference_impl.durability.directory import CHECKPOINT_STEPS, Beginning, StateDirectory
+from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
@@ -27,11 +28,13 @@ MOST_NODES: Final = 100
 
 DESCRIPTION: Final = """Serves the reference implementation over HTTP: the HTTPS interface of the Internet Computer.
 
-For development: time is that of this machine's clock, the state lasts as long as the process, and everybody knows the
-secret of the root key. The command ends at Ctrl-C or SIGTERM, after the requests that it has begun to answer."""
+For development: time is that of this machine's clock, and everybody knows the secret of the root key. The state lasts
+as long as the process, or is kept in a directory, from which the next one goes on, however this one ended. The command
+ends at Ctrl-C or SIGTERM, after the requests that it has begun to answer."""
 EXAMPLE: Final = """example:
   icspec serve --port 4943
   icspec serve --port-file port.txt      any free port, which is written into the file
+  icspec serve --state-dir state         goes on where the last one with this directory ended
 """
 
 
@@ -47,6 +50,12 @@ def _nodes(text: Text) -> int:
     raise ArgumentTypeError(f"{text!r} is not a number of nodes from 1 to {MOST_NODES}")
 
 
+def _steps(text: Text) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a number of rounds")
+
+
 def parser() -> VerbParser:
     """The arguments of the verb."""
     made = VerbParser(prog=VERB, description=DESCRIPTION, epilog=EXAMPLE, formatter_class=RawDescriptionHelpFormatter)
@@ -60,20 +69,39 @@ def parser() -> VerbParser:
         action="store_true",
         help="serve a subnet to which the root subnet delegates, as most subnets are, and not the root subnet",
     )
+    made.add_argument("--state-dir", type=Path, metavar="DIR", help="where the state is kept, and gone on from")
+    made.add_argument(
+        "--checkpoint-rounds",
+        type=_steps,
+        default=CHECKPOINT_STEPS,
+        metavar="N",
+        help=f"rounds, or steps of time, between two checkpoints of the state (default: {CHECKPOINT_STEPS})",
+    )
+    made.add_argument("--keep-history", action="store_true", help="keep all that ever came in, in the state directory")
     return made
 
 
-def application(profile: Profile, nodes: int, *, is_delegated: bool) -> Application:
-    """An instance without canisters, at the present time."""
-    subnet = Subnet((OTHER if is_delegated else ROOT).subnet_id, nodes)
-    engine = EngineThread(Engine(profile, subnet, time.time_ns(), ROOT_KEY), time.time_ns)
-    return Application(engine, Endpoints(engine))
+def engine_thread(given: Namespace, profile: Profile) -> EngineThread:
+    """An instance at the present time, without canisters or as it was kept. Raises `StateDirectoryFault`."""
+    subnet = Subnet((OTHER if given.delegated else ROOT).subnet_id, given.nodes)
+    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns())
+    if given.state_dir is None:
+        return EngineThread(beginning.engine(), time.time_ns)
+    steps, keeps_history = given.checkpoint_rounds, given.keep_history
+    kept = StateDirectory.opened(given.state_dir, beginning, checkpoint_steps=steps, keeps_history=keeps_history)
+    return EngineThread(kept.engine, time.time_ns, kept)
 
 
-def serve(made: Application, opened: socket.socket) -> None:
-    """Serves until told to stop."""
+def serve(engine: EngineThread, opened: socket.socket) -> None:
+    """Serves until told to stop, or until the state cannot be kept any more."""
     log_to_standard_error()
-    server_of(made).run(sockets=[opened])
+    server = server_of(Application(engine, Endpoints(engine)))
+
+    def end() -> None:
+        server.should_exit = True
+
+    engine.at_fault = end
+    server.run(sockets=[opened])
 
 
 def main(arguments: list[str]) -> int:
@@ -84,8 +112,9 @@ def main(arguments: list[str]) -> int:
         profile = load_profile(given.profile)
         if given.port_file is not None:
             require_writable(given.port_file)
+        engine = engine_thread(given, profile)
         opened = listening(given.host, given.port)
-    except (ProfileError, MemoryError) as problem:
+    except (ProfileError, MemoryError, StateDirectoryFault) as problem:
         return complain(VERB, problem)
     except OSError as problem:
         place = given.port_file if problem.filename is not None else f"{given.host}:{given.port}"
@@ -98,9 +127,9 @@ def main(arguments: list[str]) -> int:
     try:
         if given.port_file is not None:
             given.port_file.write_text(f"{port}\n", encoding="ascii")
-        serve(application(profile, given.nodes, is_delegated=given.delegated), opened)
+        serve(engine, opened)
     finally:
         if given.port_file is not None:
             with suppress(FileNotFoundError):
                 given.port_file.unlink()
-    return 0
+    return 0 if engine.fault is None else complain(VERB, engine.fault)

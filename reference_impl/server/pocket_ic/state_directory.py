@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from attrs import fields, frozen
 
+from reference_impl.durability.kept_values import NoValue, decoded, encoded
 from reference_impl.server.pocket_ic.fields import Json, Refused
-from reference_impl.server.pocket_ic.kept_values import NoValue, decoded, encoded
 from reference_impl.server.pocket_ic.simulation import Simulation
 from reference_impl.server.pocket_ic.subnets import KINDS, PocketSubnet, SubnetPlan, with_seed
 from reference_impl.trace.restoration import (

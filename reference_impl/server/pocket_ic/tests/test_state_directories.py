@@ -7,7 +7,7 @@ import stat
 import cbor2
 import pytest
 
-from reference_impl.server.pocket_ic.kept_values import CLASSES, NoValue, decoded, encoded
+from reference_impl.durability.kept_values import CLASSES, NoValue, decoded, encoded
 from reference_impl.server.pocket_ic.tests.in_process import SPEC, Client, blob, configuration, text
 from reference_impl.server.pocket_ic.tests.modules import COUNTER, caller_of
 from spec.values.identifiers import MANAGEMENT_CANISTER

@@ -1,8 +1,8 @@
 """
 Values of a state as CBOR, and back: what is written into state directories.
 
-A value of a class is written with the name of its class and its fields. Only classes of the specification's values are
-read, with their own checks; nothing in a file makes anything else happen.
+A value of a class is written with the name of its class and its fields. Only classes of states are read, with their own
+checks; nothing in a file makes anything else happen.
 """
 
 import enum
@@ -17,6 +17,7 @@ from rpds import HashTrieMap
 from spec.values.identifiers import Blob, Text
 
 MODULES: Final = (
+    "reference_impl.trace.restoration",
     "spec.canister.environment",
     "spec.canister.outcome",
     "spec.canister.wasm_state",
@@ -30,6 +31,7 @@ MODULES: Final = (
     "spec.values.canister_terms",
     "spec.values.changes",
     "spec.values.containers",
+    "spec.values.delegations",
     "spec.values.memory",
     "spec.values.rejects",
 )

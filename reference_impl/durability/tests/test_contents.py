@@ -1,0 +1,150 @@
+"""What is kept of an engine: it goes on as if nothing had happened, and only what changed is kept again."""
+
+import pytest
+
+from reference_impl.durability.contents import CONTENT, PAGE, Contents, bring_back
+from reference_impl.durability.inputs import give, input_of, record_of
+from reference_impl.durability.kept_values import NoValue
+from reference_impl.durability.tests.working import BEGINNING, START, WORKER, Work, argument, certified, offer
+from spec.values.management import CanisterIdArguments, TakeSnapshotArguments
+from spec.values.quantities import OS_PAGE
+
+
+def applied(entries, changes):
+    """The entries with the changes."""
+    merged = {**entries, **changes}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def whole(entries):
+    return {key: value for key, value in entries.items() if value is not None}
+
+
+def brought_back(entries):
+    engine = BEGINNING.engine()
+    return engine, bring_back(engine, entries)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_engine_goes_on_from_what_was_kept_as_if_nothing_had_happened(seed):
+    undisturbed, engine, contents, entries = BEGINNING.engine(), BEGINNING.engine(), Contents(), {}
+    work = Work(seed, undisturbed)
+    for number, given in enumerate(work.inputs(120)):
+        said = {str(offer(one, given)) for one in (undisturbed, engine)}
+        assert len(said) == 1
+        assert input_of(record_of(given)) == given
+        engine.explain()
+        if number % 7 == seed % 7:
+            entries = applied(entries, contents.changes(engine))
+            engine, contents = brought_back(entries)
+            assert certified(engine) == certified(undisturbed)
+            assert engine.abstract() == undisturbed.abstract()
+    undisturbed.advance(10**9)
+    engine.advance(10**9)
+    assert undisturbed.drain(50) == engine.drain(50)
+    assert engine.abstract() == undisturbed.abstract()
+    assert certified(engine) == certified(undisturbed)
+
+
+@pytest.fixture
+def working():
+    """An engine with two canisters that have the same code."""
+    engine = BEGINNING.engine()
+    work = Work(0, engine)
+    for _ in range(2):
+        give(engine, work.created())
+        engine.drain()
+    for one in list(engine.instance.canisters):
+        give(engine, work.installed(one, WORKER))
+        engine.drain()
+    return engine, work, sorted(engine.instance.canisters)
+
+
+def test_where_senders_wait_it_is_the_turn_of_the_same_one(working):
+    engine, work, (first, second) = working
+    for number in range(21):
+        offer(engine, work.call(second, "ask", argument(128, number) + first))
+        offer(engine, work.call(first, "write", argument(128, 100 + number)))
+        offer(engine, work.call(second, "write", argument(128, number)))
+    in_order = []
+    for _ in range(5):
+        engine.round()
+        engine.instance.messages.next_call(first)
+        again, _ = brought_back(whole(Contents().changes(engine)))
+        assert again.instance.messages.turns == engine.instance.messages.turns
+        in_order += [turns for receiver, turns, _ in engine.instance.messages.turns if receiver == first]
+    # Users and the other canister wait, and it is the turn of either.
+    assert {(None, second), (second, None)} <= set(in_order)
+
+
+def done(engine, given):
+    give(engine, given)
+    engine.drain()
+
+
+def kinds(changes):
+    return sorted((chr(key[0]), value is not None) for key, value in changes.items())
+
+
+def test_of_memories_the_pages_that_were_written_are_kept_again_and_no_others(working):
+    engine, work, (first, _) = working
+    contents = Contents()
+    contents.changes(engine)
+    done(engine, work.call(first, "write", argument(70_000, 7)))
+    changes = contents.changes(engine)
+    # The page that was asked for, and the one with argument and count.
+    pages = {int.from_bytes(key[-4:], "big"): value for key, value in changes.items() if key[:1] == PAGE}
+    assert sorted(pages) == [0, 70_000 // OS_PAGE]
+    assert pages[70_000 // OS_PAGE][70_000 % OS_PAGE] == 7
+    assert kinds(changes) == [("C", True), ("E", True), ("P", True), ("P", True), ("R", True)]
+
+
+def test_where_nothing_but_time_has_changed_no_canister_is_kept_again(working):
+    engine, _, _ = working
+    contents = Contents()
+    contents.changes(engine)
+    engine.advance(5)
+    assert kinds(contents.changes(engine)) == [("E", True)]
+
+
+def test_code_of_several_canisters_is_kept_once_and_goes_with_the_last(working):
+    engine, work, canisters = working
+    contents = Contents()
+    first = contents.changes(engine)
+    assert [value for key, value in first.items() if key[:1] == CONTENT] == [WORKER]
+    done(engine, work.managed("uninstall_code", CanisterIdArguments(canisters[0]), canisters[0]))
+    assert not [key for key in contents.changes(engine) if key[:1] == CONTENT]
+    done(engine, work.managed("uninstall_code", CanisterIdArguments(canisters[1]), canisters[1]))
+    changes = contents.changes(engine)
+    assert [value for key, value in changes.items() if key[:1] == CONTENT] == [None]
+    assert {value for key, value in changes.items() if key[:1] == PAGE} == {None}
+
+
+def test_of_a_deleted_canister_nothing_is_left(working):
+    engine, work, (first, _) = working
+    contents = Contents()
+    entries = whole(contents.changes(engine))
+    done(engine, work.managed("take_canister_snapshot", TakeSnapshotArguments(first), first))
+    entries = applied(entries, contents.changes(engine))
+    assert any(first in key for key in entries)
+    done(engine, work.managed("stop_canister", CanisterIdArguments(first), first))
+    done(engine, work.managed("delete_canister", CanisterIdArguments(first), first))
+    entries = applied(entries, contents.changes(engine))
+    assert not any(first in key for key in entries)
+    again, _ = brought_back(entries)
+    assert again.abstract() == engine.abstract()
+
+
+def test_what_is_certified_must_be_what_it_was(working):
+    engine, _, _ = working
+    entries = whole(Contents().changes(engine))
+    less = {key: value for key, value in entries.items() if key[:1] != b"R"}
+    with pytest.raises(NoValue, match="what is certified is not what was certified"):
+        brought_back(less)
+    with pytest.raises(NoValue, match="a module or chunk is missing"):
+        brought_back({key: value for key, value in entries.items() if key[:1] != CONTENT})
+
+
+def test_an_engine_that_begins_now_has_no_canisters():
+    engine, _ = brought_back(whole(Contents().changes(BEGINNING.engine())))
+    assert (engine.instance.system_time, len(engine.instance.canisters)) == (START, 0)
