@@ -67,7 +67,7 @@ class Candidate:
     rejections: Count = 0
     """How many rejections without reason led here."""
     beaten: tuple[CanisterId, ...] = ()
-    """Whose heartbeats ran since the system was last at rest, each as often as it ran."""
+    """Whose heartbeats ran, each as often as it ran."""
     has_refused: bool = False
     """The system let a memory not grow, or took no call, though nothing obliged it to."""
     has_drifted: bool = False

@@ -39,6 +39,8 @@ class Following:
         self.fired = FiredRules()
         self.silences: dict[Text, None] = {}
         """What the specification leaves unspecified of what was tried."""
+        self.rests = 0
+        """How often the system came to rest."""
         self.has_stopped_hearts = False
         """More heartbeats might have explained something."""
 
@@ -71,9 +73,9 @@ class Following:
             self.silences[str(silence)] = None
 
     def beating(self, candidate: Candidate) -> Iterator[Candidate]:
-        """A heartbeat ran, of a canister whose did not yet run as often as is tried."""
+        """A heartbeat ran, of a canister whose did not yet run as often as is tried for so many rests."""
         for canister_id, label, fired in heartbeats(candidate.state):
-            if candidate.beaten.count(canister_id) >= self._most_heartbeats:
+            if candidate.beaten.count(canister_id) >= self._most_heartbeats * self.rests:
                 self.has_stopped_hearts = True
                 continue
             self.count(label)

@@ -361,8 +361,8 @@ def is_of_expired(state: State, label: Label) -> bool:
 
 MOST_HEARTBEATS: Final = 20
 """
-How often the judge lets a heartbeat run while the system comes to rest. The text names no bound; it is the number of
-rounds for which the judge asks at a time.
+How often the judge lets a heartbeat run for each time that the system comes to rest, counted over all of them. The text
+names no bound; it is the number of rounds for which the judge asks at a time.
 """
 
 FEW_HEARTBEATS: Final = 4

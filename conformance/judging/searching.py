@@ -211,13 +211,14 @@ class Search:
         latest = self.likely_state.system_time
         if advanced.system_time < latest:
             raise fail(f"the system time is {advanced.system_time}", (f"{latest} or later",), ("system_time_progress",))
+        self.following.rests += 1
         unknown = self._unknown(answers)
         visited_with_marks: set[Hashable] = set()
 
         def after(candidate: Candidate, others: Others) -> Iterator[Candidate]:
             now = with_time(candidate.state, advanced.system_time)
             waited = tuple(stop_calls(candidate.state)) if advanced.system_time > latest else candidate.overdue
-            later = self._losing(evolve(candidate, state=now, beaten=(), overdue=waited), unknown)
+            later = self._losing(evolve(candidate, state=now, overdue=waited), unknown)
             if candidate.hears_marks:
                 yield from self._shown_at_rest(later, answers, marks, told, visited_with_marks, others)
                 return
@@ -426,7 +427,7 @@ class Search:
                 sources.pop()
                 continue
             candidate, passed = self.following.without_forced(candidate)
-            is_usual = len(candidate.beaten) <= FEW_HEARTBEATS
+            is_usual = len(candidate.beaten) - len(start.beaten) <= FEW_HEARTBEATS
             if is_usual:
                 refusing.append(self.following.refused([*passed, candidate]))
             require_calls(candidate.state, self._terms.missing)

@@ -78,6 +78,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (ordering.BeatsHeartsTwice, "tasks/heartbeat_at_pleasure"),
     (ordering.BeatsHeartsTwice, "acts_everywhere/heartbeat"),
     (ordering.BeatsHeartsOften, "tasks/heartbeat_at_pleasure"),
+    (ordering.BeatsHeartsInEveryRound, "tasks/heartbeat_at_pleasure"),
     (ordering.ExpiresCalls, "calls/deadlines"),
     (ordering.ExpiresCalls, "expiry/late_cycles"),
     (ordering.GivesLateCyclesBack, "expiry/late_cycles"),

@@ -8,7 +8,7 @@ import random
 
 from attrs import evolve
 
-from conformance.judging.moves import Bindings, Move, by_itself, expiries, refunds, work
+from conformance.judging.moves import MOST_HEARTBEATS, Bindings, Move, by_itself, expiries, refunds, work
 from conformance.protocol.interface import Answer, Replied
 from conformance.served.randomness import drawn
 from conformance.tests.planted.bugs import BlackBox
@@ -146,6 +146,12 @@ class BeatsHeartsOften(BeatsHeartsTwice):
     """They run seven times."""
 
     times = 7
+
+
+class BeatsHeartsInEveryRound(BeatsHeartsTwice):
+    """They run as often as rounds are asked for at a time."""
+
+    times = MOST_HEARTBEATS
 
 
 class CutsBeatsShort(BeatsHeartsOften):
