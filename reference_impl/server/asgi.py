@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Final
 
 from reference_impl.server.https_interface.answers import (
@@ -32,6 +32,8 @@ READ_ANYWAY: Final[ByteCount] = 64 << 20
 RECEIVE_SECONDS: Final = 60.0
 """So long a body may take to come in."""
 CLOSE: Final = ((b"connection", b"close"),)
+WITHOUT_BODY: Final = (NO_CONTENT, 304)
+"""Statuses whose answers have no body, and no length of one."""
 CROSS_ORIGIN: Final = (
     (b"access-control-allow-origin", b"*"),
     (b"access-control-allow-methods", b"GET, POST"),
@@ -102,14 +104,9 @@ class HttpApplication(ABC):
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
             answer = error(SERVER_ERROR, "The server failed.")
-        headers = [
-            (b"content-type", answer.content_type),
-            (b"content-length", str(len(answer.body)).encode()),
-            *(CROSS_ORIGIN if self.is_open_to_pages(scope["path"]) else ()),
-            *answer.headers,
-        ]
+        headers = list(_headers(answer, is_open=self.is_open_to_pages(scope["path"])))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        is_body_wanted = scope["method"] != "HEAD"
+        is_body_wanted = scope["method"] != "HEAD" and answer.status not in WITHOUT_BODY
         await send({"type": "http.response.body", "body": answer.body if is_body_wanted else b""})
         _log(scope, str(answer.status), len(answer.body), began)
 
@@ -139,9 +136,28 @@ class HttpApplication(ABC):
         return b"".join(pieces)
 
 
+def _headers(answer: Answer, *, is_open: bool) -> Iterator[tuple[Blob, Blob]]:
+    """The headers of an answer: its own, and what it does not say itself."""
+    own = {name for name, _ in answer.headers}
+    if answer.content_type:
+        yield b"content-type", answer.content_type
+    if answer.status not in WITHOUT_BODY:
+        yield b"content-length", str(len(answer.body)).encode()
+    for name, value in CROSS_ORIGIN if is_open else ():
+        if name not in own:
+            yield name, value
+    yield from answer.headers
+
+
 def header(scope: Scope, wanted: Blob) -> Blob | None:
     """The value of a header, whose name is in lower case."""
     return next((value for name, value in scope["headers"] if name == wanted), None)
+
+
+def is_preflight(scope: Scope) -> bool:
+    """A browser asks whether a page may ask, of the interface or of any path."""
+    is_asked = header(scope, b"access-control-request-method") is not None
+    return scope["method"] == "OPTIONS" and (is_asked or scope["path"].startswith("/api/"))
 
 
 def content_type(scope: Scope) -> Blob:

@@ -4,6 +4,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { createRequire } from "node:module";
 import motoko from "motoko";
 
 const folder = path.dirname(fileURLToPath(import.meta.url));
@@ -43,6 +44,7 @@ function compile(file) {
   };
 }
 
+motoko.loadPackage(createRequire(import.meta.url)("motoko/packages/latest/core.json"));
 motoko.setPublicMetadata(["candid:service"]);
 let stale = 0;
 for (const file of fs.readdirSync(folder).filter((name) => name.endsWith(".mo")).sort()) {

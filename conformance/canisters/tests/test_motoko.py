@@ -11,7 +11,7 @@ import wasmtime
 from attrs import define, field
 
 from conformance.canisters import library
-from conformance.canisters.library import MOTOKO, NAMES, UnknownCanister, load
+from conformance.canisters.library import MOTOKO, NAMES, WEBSITES, UnknownCanister, load
 from spec.values.candid import BLOB, Opt, Primitive, Record, Some, decode, encode
 
 CONFIGURATION = wasmtime.Config()
@@ -32,6 +32,7 @@ METHODS = {
         "update catch_peer",
         "query kept",
     },
+    "website": {"query http_request", "query next_piece", "update http_request_update"},
 }
 NAT, TEXT, BOOL, PRINCIPAL = Primitive.NAT, Primitive.TEXT, Primitive.BOOL, Primitive.PRINCIPAL
 
@@ -199,7 +200,7 @@ class Host:
 # Shape
 
 
-@pytest.mark.parametrize("name", MOTOKO)
+@pytest.mark.parametrize("name", MOTOKO + WEBSITES)
 def test_a_module_exports_the_methods_of_its_source(name):
     exports = {str(export.name) for export in wasmtime.Module(ENGINE, load(name)).exports}
     methods = {export.removeprefix("canister_") for export in exports if " " in export and "motoko_" not in export}
@@ -207,7 +208,7 @@ def test_a_module_exports_the_methods_of_its_source(name):
     assert {"canister_init", "canister_pre_upgrade", "canister_post_upgrade"} <= exports
 
 
-@pytest.mark.parametrize("name", MOTOKO)
+@pytest.mark.parametrize("name", MOTOKO + WEBSITES)
 def test_a_module_has_64_bit_memory_a_start_function_and_keeps_its_heap(name):
     module = wasmtime.Module(ENGINE, load(name))
     memories = [export.type for export in module.exports if isinstance(export.type, wasmtime.MemoryType)]

@@ -1,12 +1,11 @@
 """Modules that are made to be hard to compile are compiled in bounded time, and do the same on both engines."""
 
 import time
-from pathlib import Path
 
 import pytest
 import wasmtime
 
-import conformance.canisters.motoko
+from conformance.canisters.library import MOTOKO, load
 from properties.agreement.modules import load_pair, running_canister
 from properties.bench.kernels import KERNELS, large
 from reference_impl.wasm.running.module import WasmtimeModule, load_module
@@ -78,7 +77,7 @@ def test_a_hard_module_that_traps_is_compiled_in_bounded_time_again() -> None:
 USUAL = {
     **{name: bytes(wasmtime.wat2wasm(text)) for name, text in KERNELS.items()},
     "many functions": bytes(wasmtime.wat2wasm(large(1_000))),
-    **{path.stem: path.read_bytes() for path in Path(conformance.canisters.motoko.__path__[0]).glob("*.wasm")},
+    **{name: load(name) for name in MOTOKO},
 }
 
 

@@ -1,9 +1,18 @@
-"""The HTTPS interface as an ASGI application."""
+"""The HTTPS interface and the pages of canisters as an ASGI application."""
 
 from typing import Final
 
 from reference_impl.durability.faults import StateDirectoryFault
-from reference_impl.server.asgi import PREFLIGHT, RECEIVE_SECONDS, HttpApplication, Receive, Scope, content_type
+from reference_impl.server.asgi import (
+    PREFLIGHT,
+    RECEIVE_SECONDS,
+    HttpApplication,
+    Receive,
+    Scope,
+    content_type,
+    is_preflight,
+)
+from reference_impl.server.http_gateway.pages import Pages
 from reference_impl.server.https_interface.answers import (
     BAD_REQUEST,
     CBOR,
@@ -16,6 +25,8 @@ from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
 from spec.values.quantities import ByteCount
 
+API: Final = "/api/"
+"""Where the interface is. All other paths are those of pages of canisters."""
 BODY_LIMIT: Final[ByteCount] = 4 << 20
 """Bytes of a body. A call of production's largest size, two megabytes, fits with its envelope."""
 
@@ -34,6 +45,7 @@ class Application(HttpApplication):
         super().__init__(body_limit=body_limit, receive_seconds=receive_seconds)
         self._engine = engine
         self._endpoints = endpoints
+        self._pages = Pages(engine)
 
     async def start(self) -> None:
         """Rounds run by themselves."""
@@ -52,8 +64,10 @@ class Application(HttpApplication):
 
     async def _answer(self, scope: Scope, receive: Receive) -> Answer:
         method, path = scope["method"], scope["path"]
-        if method == "OPTIONS":
+        if is_preflight(scope):
             return PREFLIGHT
+        if not path.startswith(API):
+            return await self._pages.answer(self, scope, receive)
         if method in ("GET", "HEAD"):
             return await self._endpoints.get(path)
         if method != "POST":

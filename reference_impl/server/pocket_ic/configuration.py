@@ -5,9 +5,11 @@ from typing import Final
 
 from attrs import frozen
 
+from reference_impl.server.http_gateway.targets import LOCAL
 from reference_impl.server.pocket_ic.fields import (
     Fields,
     Json,
+    Malformed,
     Refused,
     case_of,
     fields_of,
@@ -71,6 +73,8 @@ class GatewayWish:
 
     address: Text = "127.0.0.1"
     port: int = 0
+    domains: tuple[Text, ...] = LOCAL
+    """Below these names canisters have theirs."""
 
 
 @frozen
@@ -185,4 +189,13 @@ def gateway_of(fields: Fields) -> GatewayWish:
         raise Refused("TLS config could not be created: gateways serve HTTP alone here.")
     address = "127.0.0.1" if fields.get("ip_addr") is None else text_of(fields, "ip_addr")
     port = 0 if fields.get("port") is None else number_of(fields, "port", 16)
-    return GatewayWish(address, port)
+    return GatewayWish(address, port, _domains(fields.get("domains")))
+
+
+def _domains(given: Json) -> tuple[Text, ...]:
+    """The domains of a gateway; that of this machine is always one."""
+    listed = [] if given is None else list_of({"domains": given}, "domains")
+    names = [one for one in listed if isinstance(one, str) and one]
+    if len(names) < len(listed):
+        raise Malformed("domains: there is something else than a name in it")
+    return tuple(dict.fromkeys((*names, *LOCAL)))

@@ -1,7 +1,6 @@
 """
-Further ports of a server, each for one instance: its HTTPS interface, for agents that are told no more than an address.
-
-Pages of canisters are not served here: a request that is for one is answered so.
+Further ports of a server, each for one instance: its HTTPS interface, for agents that are told no more than an address,
+and the pages of its canisters.
 """
 
 import asyncio
@@ -12,7 +11,8 @@ from typing import Final
 import uvicorn
 from attrs import define
 
-from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope
+from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope, is_preflight
+from reference_impl.server.http_gateway.pages import Pages
 from reference_impl.server.https_interface.answers import Answer, error
 from reference_impl.server.listening import configuration, listening
 from reference_impl.server.pocket_ic.configuration import GatewayWish
@@ -22,7 +22,6 @@ from reference_impl.server.pocket_ic.runner import Runner
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
-NOT_IMPLEMENTED: Final = 501
 API_PREFIX: Final = "/api/"
 GRACE_SECONDS: Final = 1
 """So long a port that ends waits for the requests that it has begun to answer."""
@@ -31,17 +30,21 @@ GRACE_SECONDS: Final = 1
 class GatewayApplication(HttpApplication):
     """What one such port serves."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, domains: tuple[Text, ...]) -> None:
         super().__init__(body_limit=API_LIMIT)
         self._runner = runner
+        self._pages = Pages(runner, domains)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """The answer of the instance."""
-        if scope["method"] == "OPTIONS":
+        if is_preflight(scope):
             return PREFLIGHT
         if scope["path"].startswith(API_PREFIX):
             return await answer_api(self._runner, self, scope, receive, scope["path"])
-        return error(NOT_IMPLEMENTED, "Pages of canisters are not served here; /api is.")
+        try:
+            return await self._pages.answer(self, scope, receive)
+        except Refused as problem:
+            return error(problem.status, str(problem))
 
 
 class _Quiet(uvicorn.Server):
@@ -75,7 +78,9 @@ class Gateways:
             opened = listening(wish.address, wish.port)
         except OSError as problem:
             raise Refused(f"Failed to bind to address {wish.address}:{wish.port}: {problem.strerror}") from None
-        server = _Quiet(configuration(GatewayApplication(runner), lifespan="off", grace_seconds=GRACE_SECONDS))
+        server = _Quiet(
+            configuration(GatewayApplication(runner, wish.domains), lifespan="off", grace_seconds=GRACE_SECONDS)
+        )
         task = asyncio.get_running_loop().create_task(server.serve(sockets=[opened]))
         port: int = opened.getsockname()[1]
         self._opened.append(Gateway(instance, port, server, task))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import unquote
 
 NEVER: Any = object()
 """In place of a piece of a body: nothing comes any more."""
@@ -30,7 +31,16 @@ async def asked(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": method, "path": path, "headers": list(headers), "client": ("127.0.0.1", 1)}
+    where, _, query = path.partition("?")
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": unquote(where),
+        "raw_path": where.encode(),
+        "query_string": query.encode(),
+        "headers": list(headers),
+        "client": ("127.0.0.1", 1),
+    }
     await application(scope, receive, send)
     if not sent:
         return None

@@ -12,12 +12,14 @@ import pytest
 from reference_impl.server.https_interface.tests.in_process import CBOR, MINUTE, Answered, User
 from reference_impl.server.pocket_ic.tests.in_process import START, configuration, text
 from reference_impl.server.pocket_ic.tests.modules import COUNTER
+from reference_impl.server.tests.installing import ROOT
 from spec.certification.bls_signatures import verify_bls_signature
 from spec.certification.certificate import decode_certificate, lookup, verify_certificate
 from spec.certification.hash_tree import Found
 from spec.values.identifiers import principal_to_text
 from spec.values.request_id import hash_of_map
 
+WEBSITE = ROOT / "conformance" / "canisters" / "motoko" / "website.wasm"
 ON = {"artificial_delay_ms": 0}
 
 
@@ -151,7 +153,12 @@ def test_a_port_serves_the_interface_of_its_instance_until_it_is_closed(client):
 
     status, body = client.runner.run(in_thread("/api/v2/status"))
     assert (status, len(cbor2.loads(body)["root_key"])) == (200, 133)
-    assert client.runner.run(in_thread("/index.html"))[0] == 501
+    assert client.runner.run(in_thread("/index.html"))[0] == 404
+    website = instance.created_with(WEBSITE.read_bytes())
+    named = f"canisterId={principal_to_text(website)}"
+    status, body = client.runner.run(in_thread(f"/style.css?{named}"))
+    assert (status, body[:6]) == (200, b"body {")
+    assert client.runner.run(in_thread(f"/forged?{named}"))[0] == 502
     number = opened.json["Created"]["instance_id"]
     assert client.request("POST", f"/http_gateway/{number}/stop").json is None
     with pytest.raises(urllib.error.URLError):
