@@ -1,0 +1,344 @@
+"""Fixtures: what the specification writes, and what others make of it."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from conformance.commands import consume as command_consume
+from conformance.commands import fill as command_fill
+from conformance.fixtures import writing
+from conformance.fixtures.consuming import Consumed, consumed
+from conformance.fixtures.reading import Fixtures, read_fixtures
+from conformance.judging.verdicts import Fail, NotApplicable, Pass
+from conformance.protocol.interface import Capability
+from conformance.served.specification import SpecificationImplementation
+from conformance.tests.planted.bugs import (
+    BlackBox,
+    ForgetsRollback,
+    KeepsTheHeapOnUpgrade,
+    LosesACycleOnRefund,
+    RejectsEverything,
+)
+from conformance.tests.planted.ordering import CountsCanistersOtherwise, NamesSnapshotsOtherwise, ShufflesBySeed
+from conformance.tests.planted.prices import HasOtherPrices
+from conformance.tests.planted.rejecting import RejectsAsFatal, SaysItInItsOwnWords
+
+ONLY = (
+    "^(calls/some_cycles_accepted|installation/upgrade_clears_heap|management_rejects/unknown_method"
+    "|snapshots/list_and_delete|spontaneous/heartbeat|traps/heap_is_rolled_back)$"
+)
+NODE = shutil.which("node")
+CONSUMER = Path(command_consume.__file__).parents[1] / "fixtures" / "consumer" / "consume.mjs"
+SPECIFICATION = (sys.executable, "-m", "conformance.served.specification")
+
+
+@pytest.fixture(scope="session")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The fixtures of some scenarios."""
+    made = tmp_path_factory.mktemp("filled") / "fixtures"
+    assert command_fill.main([str(made), "--only", ONLY, "--workers", "1"]) == 0
+    return made
+
+
+@pytest.fixture
+def fixtures(directory: Path) -> Fixtures:
+    return read_fixtures(directory)
+
+
+@pytest.fixture
+def own(directory: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    return Path(shutil.copytree(directory, tmp_path / "own"))
+
+
+def run(fixtures: Fixtures, made: type[SpecificationImplementation], name: str, form: str = "scenario/1") -> Consumed:
+    """What comes of one fixture on an implementation in this process."""
+    (entry,) = [each for each in fixtures.entries if (each.id, each.format) == (name, form)]
+    implementation = made()
+    return consumed(fixtures.document(entry), implementation, implementation.describe(), fixtures.blob)
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+# What is written
+
+
+def test_the_same_bytes_are_written_under_every_hash_seed(tmp_path: Path) -> None:
+    """Sets and dictionaries have other orders then."""
+    written = []
+    for seed in ("1", "2"):
+        target = tmp_path / seed
+        command = [sys.executable, "-m", "spec.tooling.command_line", "fill", str(target), "--workers", "1"]
+        only = ["--only", "^(snapshots/onto_another|calls/some_cycles_accepted)$"]
+        subprocess.run([*command, *only], env={**os.environ, "PYTHONHASHSEED": seed}, check=True, capture_output=True)
+        written.append(files_of(target))
+    assert written[0] == written[1]
+    assert len(written[0]) > 8
+
+
+def test_the_index_has_every_file_with_its_digest_its_rules_its_needs_and_its_size(directory: Path) -> None:
+    index = json.loads((directory / "index.json").read_text())
+    assert index["counts"] == {"scenario/1": 5, "trace/1": 6}
+    assert "heartbeat_context_creation" in index["rules"]
+    assert "raw_rand" in index["rules_without_fixture"]
+    entries = [each for part in index["parts"] for each in json.loads((directory / part["path"]).read_text())["files"]]
+    for entry in entries:
+        content = (directory / entry["path"]).read_bytes()
+        assert (entry["sha256"], entry["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
+        document = json.loads(content)
+        assert (entry["rules"], entry["needs"]) == (document["rules"], document["needs"])
+        assert all((directory / "blobs" / name).is_file() for name in entry["blobs"])
+    (heartbeat,) = index["left_out"]
+    assert (heartbeat["format"], heartbeat["id"]) == ("scenario/1", "spontaneous/heartbeat")
+
+
+def test_no_file_is_larger_than_it_may_be(directory: Path) -> None:
+    """Modules of more stand in several files."""
+    assert max(len(content) for content in files_of(directory).values()) <= 64_000
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "why"),
+    [("LARGEST_FILE", 5_000, "and a file has at most 5,000"), ("LARGEST_TOTAL", 1_015_000, "would take more than")],
+)
+def test_what_does_not_fit_is_left_out_with_the_reason(
+    limit: str, value: int, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, limit, value)
+    only = "^requests/(anonymous_calls|another_nonce)$"
+    command_fill.main([str(tmp_path / "made"), "--only", only, "--workers", "1"])
+    left_out = json.loads((tmp_path / "made" / "index.json").read_text())["left_out"]
+    assert left_out and all(why in each["why"] for each in left_out)
+
+
+def test_a_release_that_was_published_is_not_written_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its index has one SHA-256 for ever."""
+    published = tmp_path / "releases.json"
+    published.write_text(json.dumps({"1.0.0": "0" * 64}))
+    monkeypatch.setattr(command_fill, "RELEASES", published)
+    arguments = ["--only", "^requests/anonymous_calls$", "--workers", "1", "--release"]
+    assert command_fill.main([str(tmp_path / "one"), *arguments, "1.0.0"]) == 2
+    assert "release 1.0.0 is another one" in capsys.readouterr().err
+    assert command_fill.main([str(tmp_path / "other"), *arguments, "1.0.1"]) == 0
+
+
+# What others make of it
+
+
+@pytest.mark.parametrize("implementation", [(), ("--implementation", " ".join(SPECIFICATION))])
+def test_the_reference_and_the_specification_pass_all(
+    implementation: tuple[str, ...], directory: Path, tmp_path: Path
+) -> None:
+    """Every answer is admitted by what stands in the file, without the judge, and is that of production."""
+    report = tmp_path / "report.json"
+    assert command_consume.main([str(directory), "--json", str(report), *implementation]) == 0
+    cases = json.loads(report.read_text())["cases"]
+    assert [each["verdict"] for each in cases] == ["pass"] * 11
+    assert [each["note"] for each in cases] == [""] * 11
+    assert {each["as_production"] for each in cases if each["format"] == "scenario/1"} == {True}
+
+
+class ToldWhatToDo:
+    """Mixed into a planted implementation: it takes schedules and tells digests."""
+
+    capabilities = frozenset({Capability.SCHEDULE, Capability.STATE})
+
+
+class LosesACycleWhenTold(ToldWhatToDo, LosesACycleOnRefund):
+    pass
+
+
+class ForgetsRollbackWhenTold(ToldWhatToDo, ForgetsRollback):
+    pass
+
+
+class KeepsTheHeapWhenTold(ToldWhatToDo, KeepsTheHeapOnUpgrade):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "form"),
+    [
+        (LosesACycleOnRefund, "calls/some_cycles_accepted", "scenario/1"),
+        (ForgetsRollback, "traps/heap_is_rolled_back", "scenario/1"),
+        (KeepsTheHeapOnUpgrade, "installation/upgrade_clears_heap", "scenario/1"),
+        (RejectsEverything, "calls/some_cycles_accepted", "scenario/1"),
+        (LosesACycleWhenTold, "calls/some_cycles_accepted", "trace/1"),
+        (ForgetsRollbackWhenTold, "traps/heap_is_rolled_back", "trace/1"),
+        (KeepsTheHeapWhenTold, "installation/upgrade_clears_heap", "trace/1"),
+    ],
+)
+def test_a_wrong_implementation_is_caught_by_each_format(
+    made: type[SpecificationImplementation], name: str, form: str, fixtures: Fixtures
+) -> None:
+    assert isinstance(run(fixtures, made, name, form).verdict, Fail)
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "by_judge"),
+    [
+        (BlackBox, "snapshots/list_and_delete", False),
+        (CountsCanistersOtherwise, "snapshots/list_and_delete", False),
+        (NamesSnapshotsOtherwise, "snapshots/list_and_delete", True),
+        (ShufflesBySeed, "calls/some_cycles_accepted", False),
+        (HasOtherPrices, "calls/some_cycles_accepted", False),
+        (RejectsAsFatal, "management_rejects/unknown_method", False),
+        (SaysItInItsOwnWords, "management_rejects/unknown_method", False),
+    ],
+)
+def test_a_rightly_different_implementation_passes(
+    made: type[SpecificationImplementation], name: str, by_judge: bool, fixtures: Fixtures
+) -> None:
+    """Where the file demands more than the text, as in the order of lists, the specification judges."""
+    case = run(fixtures, made, name)
+    assert isinstance(case.verdict, Pass), case
+    assert ("judged by the specification itself" in case.note) is by_judge
+
+
+def test_what_is_not_as_production_is_told(fixtures: Fixtures) -> None:
+    """Though the text admits it."""
+    assert run(fixtures, RejectsAsFatal, "management_rejects/unknown_method").as_production is False
+    assert run(fixtures, BlackBox, "management_rejects/unknown_method").as_production is True
+
+
+def test_a_trace_does_not_apply_to_whoever_takes_no_schedules(fixtures: Fixtures) -> None:
+    assert isinstance(run(fixtures, BlackBox, "calls/some_cycles_accepted", "trace/1").verdict, NotApplicable)
+
+
+@pytest.mark.skipif(NODE is None, reason="node is not installed")
+def test_a_consumer_in_another_language_passes_the_right_one_and_fails_a_wrong_one(directory: Path) -> None:
+    """It is a program of Node that knows nothing of the specification."""
+
+    def consume(*command: str) -> tuple[int, str]:
+        given = [str(NODE), str(CONSUMER), str(directory), *command]
+        done = subprocess.run(given, capture_output=True, text=True, timeout=300)
+        return done.returncode, done.stdout
+
+    assert consume(*SPECIFICATION) == (0, "11 pass, 0 fail, 0 not applicable\n")
+    code, printed = consume(sys.executable, "-m", "conformance.tests.planted.bugs", "KeepsTheHeapOnUpgrade")
+    assert code == 1
+    assert "fail scenario/1 installation/upgrade_clears_heap: step " in printed
+    assert printed.endswith("4 pass, 1 fail, 6 not applicable\n")
+
+
+# Bad input
+
+
+def changed(path: Path, change: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+    """Changes a fixture, and the digests of it in the index."""
+    root = next(each for each in path.parents if (each / "index.json").exists())
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
+    index = json.loads((root / "index.json").read_text())
+    part = root / index["parts"][0]["path"]
+    files = json.loads(part.read_text())
+    for entry in files["files"]:
+        if entry["path"] == str(path.relative_to(root)):
+            entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    part.write_text(json.dumps(files))
+    index["parts"][0]["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
+    (root / "index.json").write_text(json.dumps(index))
+
+
+A_FIXTURE = "scenario/calls/some_cycles_accepted.json"
+
+SPOILS = {
+    "nothing there": (lambda own: shutil.rmtree(own), "there is no index.json"),
+    "no JSON": (lambda own: (own / "index.json").write_text("{"), "it is not JSON"),
+    "another format": (
+        lambda own: (own / "index.json").write_text('{"format": "index/2"}'),
+        "its format is 'index/2', not index/1",
+    ),
+    "a changed file": (lambda own: (own / A_FIXTURE).write_text("{}"), "its SHA-256 is not that of the index"),
+    "a missing file": (lambda own: (own / A_FIXTURE).unlink(), "No such file"),
+    "an unknown field": (
+        lambda own: changed(own / A_FIXTURE, lambda each: each.update(more=1)),
+        "Additional properties are not allowed",
+    ),
+    "an unknown pattern": (
+        lambda own: changed(own / A_FIXTURE, lambda each: each["steps"][0].update(expect={"perhaps": 1})),
+        "steps.0",
+    ),
+    "no steps": (lambda own: changed(own / A_FIXTURE, lambda each: each.update(steps=[])), "steps"),
+    "a lost blob": (lambda own: shutil.rmtree(own / "blobs"), "No such file"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILS)
+def test_fixtures_that_are_spoiled_are_told_in_one_line(
+    name: str, own: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing of them counts as passed."""
+    spoil, complaint = SPOILS[name]
+    spoil(own)
+    arguments = ["--only", "^calls/", "--format", "scenario/1", "--implementation", " ".join(SPECIFICATION)]
+    assert command_consume.main([str(own), *arguments]) == 2
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "the following arguments are required: DIR"),
+        (["NEW", "--only", "("], "is not a regular expression"),
+        (["NEW", "--only", "nothing is called that"], "no scenario matches"),
+        (["NEW", "--workers", "0"], "is no number from 1"),
+        (["NEW", "--release", "first"], "is no version of a release"),
+        (["NEW", "--what"], "unrecognized arguments: --what"),
+        (["FULL"], "it is not empty"),
+        (["NEW/in/nothing"], "No such file"),
+    ],
+)
+def test_fill_tells_bad_input_in_one_line(
+    arguments: list[str], complaint: str, directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [each.replace("NEW", str(tmp_path / "new")).replace("FULL", str(directory)) for each in arguments]
+    assert code_of(command_fill.main, given) == 2
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "the following arguments are required: DIR"),
+        (["FULL", "--only", "nothing is called that"], "no fixture is called so"),
+        (["FULL", "--only", "["], "is not a regular expression"),
+        (["FULL", "--format", "scenario/2"], "invalid choice: 'scenario/2'"),
+        (["FULL", "--implementation", "no-such-command-here"], "cannot start no-such-command-here"),
+        (["FULL", "--implementation", ""], "the command is empty"),
+        (["FULL", "--json", "/no/such/directory/report.json"], "No such file"),
+        (["FULL", "--time-limit", "-1"], "is no number from 1"),
+        (["/no/such/directory"], "there is no index.json"),
+    ],
+)
+def test_consume_tells_bad_input_in_one_line(
+    arguments: list[str], complaint: str, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert code_of(command_consume.main, [each.replace("FULL", str(directory)) for each in arguments]) == 2
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count("\n") == 1
+
+
+def code_of(main: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """The exit code, also if the parser of arguments ends the program."""
+    try:
+        return main(arguments)
+    except SystemExit as ended:
+        return int(ended.code or 0)
