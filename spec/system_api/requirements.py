@@ -16,7 +16,7 @@ from spec.profile import Limits, Profile
 from spec.system_api.accepted_modules import Accepted, current_register
 from spec.system_api.compilation import instructions_to_compile
 from spec.system_api.complexity import complexity
-from spec.system_api.engine_limits import engine_violation
+from spec.system_api.engine_limits import ROOM_FOR_COUNTING, engine_violation
 from spec.system_api.host import MODULE
 from spec.system_api.run import maximum_memory_pages
 from spec.system_api.table import IMPORTS
@@ -145,6 +145,7 @@ def decoding_limits(limits: Limits) -> DecodingLimits:
         globals=limits.globals,
         code_section_size=limits.code_section_size,
         function_instructions=limits.function_instructions,
+        room_for_counting=ROOM_FOR_COUNTING,
     )
 
 

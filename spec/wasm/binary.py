@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from spec.wasm.binary_code import InstructionsOfModule, decode_body, decode_expression
 from spec.wasm.decoding_limits import (
+    COUNTED_INSTRUCTIONS,
+    COUNTED_PER_BODY,
     MAXIMUM_CUSTOM_SECTIONS,
     MAXIMUM_ELEMENTS_IN_SEGMENTS,
     MAXIMUM_EXPORTS,
@@ -255,7 +257,20 @@ def function_body(reader: Reader, type_index: int, known: InstructionsOfModule, 
     groups = body.vector(partial(local_group, body))
     if sum(count for count, _ in groups) >= 1 << 32:
         raise reader.fail("too many locals", start)
-    return Function(type_index, groups, decode_body(body, known, limits.function_instructions))
+    instructions = decode_body(body, known, limits.function_instructions)
+    counted = size + room_for_counting(size, instructions, limits)
+    if counted > MAXIMUM_FUNCTION_BODY:
+        raise TooLarge(counted, "bytes in a function body with the code that counts", MAXIMUM_FUNCTION_BODY, start)
+    return Function(type_index, groups, instructions)
+
+
+def room_for_counting(size: int, instructions: Expression, limits: DecodingLimits) -> int:
+    """How many bytes of counting code a body of some size may get. It is not counted where it is little in any case."""
+    most = limits.room_for_counting * (len(instructions) + COUNTED_PER_BODY)
+    if size + most <= MAXIMUM_FUNCTION_BODY:
+        return 0
+    counted = sum(one.name in COUNTED_INSTRUCTIONS for one in instructions)
+    return limits.room_for_counting * (counted + COUNTED_PER_BODY)
 
 
 def later_function(reader: Reader, type_index: int, known: InstructionsOfModule, limits: DecodingLimits) -> Function:

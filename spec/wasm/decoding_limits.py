@@ -19,6 +19,20 @@ MAXIMUM_SEGMENTS: Final = 100_000
 MAXIMUM_FUNCTION_BODY: Final = 7_654_321
 """In bytes, locals included."""
 
+COUNTED_INSTRUCTIONS: Final = frozenset(
+    (
+        *("loop", "if", "else", "end", "br", "br_if", "br_table", "call", "call_indirect"),
+        *("memory.grow", "memory.init", "memory.copy", "memory.fill"),
+    )
+)
+"""
+At these, counting code is written: they end a segment, nest calls, or are charged by what they move. After an end or
+`else` it may be written once more, at the first instruction after which control does not go on.
+"""
+
+COUNTED_PER_BODY: Final = 8
+"""Where a function begins and ends, as much code may be written as at so many of these instructions."""
+
 MAXIMUM_BRANCH_TARGETS: Final = 65_520
 """Of one `br_table`, without the default. The compiler of production's engine compiles no more."""
 
@@ -47,6 +61,8 @@ class DecodingLimits:
     """In bytes."""
     function_instructions: int
     """In the body of one function, all ends included."""
+    room_for_counting: int = 0
+    """For each of the counted instructions, so many bytes are left free below the largest size of a function body."""
 
 
 SHARED_LIMITS: Final = DecodingLimits(

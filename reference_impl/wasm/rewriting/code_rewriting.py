@@ -56,6 +56,8 @@ _ELSE, _END = 0x05, 0x0B
 _LEAVING_BLOCKS: Final = bytes([_ELSE, _END])
 _BRANCH_TABLE: Final = 0x0E
 _CALL, _CALL_INDIRECT = 0x10, 0x11
+_COUNTED: Final = b"\x03\x04\x05\x0b\x0c\x0d\x0e\x10\x11\x40"
+"""loop, if, else, end, br, br_if, br_table, call, call_indirect, memory.grow."""
 _REWRITTEN: Final = re.compile(rb"[\x10\x11\xfc]")
 _TYPED_BLOCK: Final = re.compile(rb"[\x02-\x04](?![\x40-\x7f]\Z)")
 """A block whose type has an index; the values that it takes and gives are brought together like locals."""
@@ -63,6 +65,13 @@ _MANY_MERGES: Final = 10_000
 """Below this the types of blocks are not looked at."""
 _PREFIXED: Final = re.compile(rb"[\xfc\xfd]")
 _MEMORY_INIT, _DATA_DROP, _MEMORY_COPY, _MEMORY_FILL = 8, 9, 10, 11
+_MOST_BYTES: Final = 7_654_321
+"""Of a function body. Source: the limit that WebAssembly engines share."""
+_ROOM, _PLACES_IN_ALL = 80, 8
+"""
+What code that counts needs at most at each place, and at how many places of each function beside those of its
+instructions. Source: errata, how large the parts of a module may be.
+"""
 _REFUSED_TABLE_INSTRUCTIONS: Final = {12: "table.init", 14: "table.copy", 15: "table.grow", 17: "table.fill"}
 _INJECTED_UNCHECKED, _INJECTED_CHECKED = 4, 10
 _INJECTED_DYNAMIC_32_BIT, _INJECTED_DYNAMIC_64_BIT, _INJECTED_GROW = 3, 1, 3
@@ -112,6 +121,13 @@ def _locals(body: bytes, parameters: int) -> _Locals:
     return _Locals(groups, body[start : reader.position], number, reader.position)
 
 
+def _is_counted(token: bytes) -> bool:
+    """Code that counts may be written at the instruction. What leaves a function counts with the end before it."""
+    if token[0] == 0xFC:
+        return number_after_prefix(token) in (_MEMORY_INIT, _MEMORY_COPY, _MEMORY_FILL)
+    return token[0] in _COUNTED
+
+
 class CodeWriter:
     """Rewrites the function bodies of one module, and adds up what compilation is charged for."""
 
@@ -157,7 +173,7 @@ class CodeWriter:
         declared = _locals(body, len(function_type.parameters))
         tokens = instructions(body[declared.end :])
         opcodes = bytes(map(itemgetter(0), tokens))
-        self._check_limits(tokens, opcodes)
+        self._check_limits(tokens, opcodes, len(body))
         self._add_effort(tokens, opcodes, declared.number)
         self.count += len(tokens) + _INJECTED_GROW * opcodes.count(_GROW)
         has_several_segments = _CLOSING.search(opcodes, 0, len(opcodes) - 1) is not None
@@ -182,7 +198,11 @@ class CodeWriter:
             values += self.largest_type
         self.effort.add(len(tokens), values, segments)
 
-    def _check_limits(self, tokens: list[bytes], opcodes: bytes) -> None:
+    def _check_limits(self, tokens: list[bytes], opcodes: bytes, size: int) -> None:
+        if size + _ROOM * (len(tokens) + _PLACES_IN_ALL) > _MOST_BYTES:
+            places = sum(map(_is_counted, tokens)) + _PLACES_IN_ALL
+            if size + _ROOM * places > _MOST_BYTES:
+                raise Malformed(f"a function body of {size} bytes has no room for code that counts at {places} places")
         if len(tokens) > self.function_instructions:
             raise Malformed(f"a function has {len(tokens)} instructions, more than {self.function_instructions}")
         points = sum(opcodes.translate(COMPLEXITY_OF_BYTES))

@@ -33,8 +33,9 @@ ENTRY_POINTS: Final = frozenset(
     }
 )
 LARGEST_TABLE: Final = 10_000_000
-"""Elements of all tables together. Source: errata, how large the parts of a module may be; so are the next two."""
+"""Elements of all tables together. Source: errata, how large the parts of a module may be; so are the next three."""
 MOST_TYPES: Final = 900_000
+LARGEST_TYPE: Final = 990_000
 MOST_CUSTOM_SECTIONS: Final = 100_000
 METHOD_KINDS: Final = ("canister_update ", "canister_query ", "canister_composite_query ")
 PUBLIC, PRIVATE = "icp:public ", "icp:private "
@@ -99,6 +100,7 @@ def check_sizes(parsed: ParsedModule, limits: Limits) -> None:
     for what, number, limit in (
         ("elements in tables", elements, LARGEST_TABLE),
         ("types", len(parsed.types), MOST_TYPES),
+        ("parts in the types of imports and exports", _parts(parsed), LARGEST_TYPE),
         ("custom sections", len(parsed.custom_sections), MOST_CUSTOM_SECTIONS),
     ):
         if number > limit:
@@ -107,6 +109,18 @@ def check_sizes(parsed: ParsedModule, limits: Limits) -> None:
         limit = parsed.tables[segment.table].limits.minimum if segment.offset is not None else 0
         if segment.offset is not None and segment.offset + segment.length > limit:
             raise Malformed("an element segment does not fit its table")
+
+
+def _parts(parsed: ParsedModule) -> int:
+    """What imports and exports declare: two and its parameters and results for a function, one for anything else."""
+
+    def parts(type_index: int) -> int:
+        one = parsed.types[type_index]
+        return 2 + len(one.parameters) + len(one.results)
+
+    types = [one.type_index for one in parsed.imports] + parsed.function_types
+    exported = sum(parts(types[one.index]) if one.kind == KIND_FUNCTION else 1 for one in parsed.exports)
+    return 1 + sum(parts(one.type_index) for one in parsed.imports) + exported
 
 
 def check_globals(parsed: ParsedModule) -> None:

@@ -52,6 +52,11 @@ def wide_body(size: int) -> bytes:
     return b"\0" + (b"\xfd\x0c" + bytes(16) + b"\x1a") * constants + b"\x01" * rest + b"\x0b"
 
 
+def filling(times: int) -> bytes:
+    """A body that fills so many times nothing; each time is charged by what it fills."""
+    return b"\0" + (b"\x41\0" * 3 + b"\xfc\x0b\0") * times + b"\x0b"
+
+
 def labels(number: int) -> bytes:
     """A `br_table` with all labels of as many blocks."""
     return b"\x0e" + leb128(number) + b"".join(map(leb128, range(number))) + b"\0"
@@ -83,7 +88,16 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {
         lambda: functions(wide_body(7_654_322)),
         "7654322 bytes in a function body; 7654321 are allowed",
     ),
-    "a function body of as many bytes as may be": (lambda: functions(wide_body(7_654_321)), None),
+    "a function body that leaves too little room for counting": (
+        lambda: functions(wide_body(7_654_321 - 80 * 9 + 1)),
+        "7654322 bytes in a function body with the code that counts; 7654321 are allowed",
+    ),
+    "a function body of as many bytes as may be": (lambda: functions(wide_body(7_654_321 - 80 * 9)), None),
+    "a function body with as many places at which is counted as may be": (lambda: functions(filling(85_995)), "memory"),
+    "a function body with one more place at which is counted": (
+        lambda: functions(filling(85_996)),
+        "bytes in a function body with the code that counts",
+    ),
     "a code section that is too large": (
         lambda: functions(b"\0" + b"\x01" * 13 * MILLION),
         "bytes in the code section; 12582912 are allowed",
