@@ -28,8 +28,8 @@ from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
 from spec.values import management
-from spec.values.candid import CandidValue, Case, Message, Some, read_as_sent
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, RequestId
+from spec.values.candid import CandidValue, Case, Message, Some, field_id, read_as_sent
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, RequestId, Text
 from spec.values.quantities import CanisterVersion
 
 WORD: Final = 8
@@ -40,6 +40,9 @@ LONGEST: Final = 256
 
 STATUS: Final = "canister_status"
 """The method that tells the version of a canister."""
+
+TOLD_BY_CODE: Final[Text] = "ic0.canister_version"
+"""In a record with a field of this name code tells its version, and what it keeps, which may be versions as well."""
 
 FAR: Final = 2**32
 """A number that is higher by more than this is no version."""
@@ -107,14 +110,32 @@ def versions_told(replies: Iterable[Blob]) -> tuple[CanisterVersion, ...]:
         message = read_as_sent(reply)
         if isinstance(message, Message):
             versions.update(_in_fields(message.values))
-        elif len(reply) <= LONGEST:
-            words = (reply[start : start + WORD] for start in range(len(reply) - WORD + 1))
-            versions.update(int.from_bytes(word, "little") for word in words)
+        else:
+            versions.update(_in_words(reply))
     return tuple(sorted(versions))
+
+
+def _in_words(content: Blob) -> Iterator[CanisterVersion]:
+    words = (content[start : start + WORD] for start in range(len(content) - WORD + 1))
+    return (int.from_bytes(word, "little") for word in words if len(content) <= LONGEST)
+
+
+def _anywhere(value: CandidValue) -> Iterator[CanisterVersion]:
+    """All numbers, and the words of bytes."""
+    match value:
+        case dict():
+            for part in value.values():
+                yield from _anywhere(part)
+        case int():
+            yield value
+        case bytes():
+            yield from _in_words(value)
 
 
 def _in_fields(value: CandidValue) -> Iterator[CanisterVersion]:
     match value:
+        case dict() if field_id(TOLD_BY_CODE) in value:
+            yield from _anywhere(value)
         case dict():
             for name, part in value.items():
                 if name in VERSIONS and isinstance(part, int):

@@ -1,6 +1,7 @@
 """Judges an implementation that says which transitions it took, by taking the same ones."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Final
 
@@ -97,6 +98,10 @@ class Replay:
         """The stop calls that have waited for some time."""
         self._lost: list[Label] = []
         """Submissions that it did not claim."""
+        self._gathered: list[Label] | None = None
+        """The submissions that are not followed yet, while several are handed in; None if each is followed at once."""
+        self._gathering: State = self._state
+        """The state after them."""
         self._has_refused = False
         self._instead: dict[Blob, Seen] = {}
         self._fired = FiredRules()
@@ -149,18 +154,19 @@ class Replay:
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         others: dict[Text, None] = {}
-        if is_repetition(self._state, label, seen):
-            self._follow([])
+        state = self._state if self._gathered is None else self._gathering
+        if is_repetition(state, label, seen):
+            self._follow_submissions([], state)
             return
-        for each in submission_labels(self._state, label):
-            outcome = submission(self._state, request, each)
+        for each in submission_labels(state, label):
+            outcome = submission(state, request, each)
             if isinstance(outcome, str):
                 raise silent(outcome)
-            allowed, _ = outcome
+            allowed, after = outcome
             if submission_agrees(allowed, seen):
                 self._has_refused |= chooses_growths(each)
                 self._departures += refused_otherwise(allowed, seen)
-                self._follow([each] if isinstance(seen, Accepted) else [], may_be_lost=True)
+                self._follow_submissions([each] if isinstance(seen, Accepted) else [], after)
                 return
             if isinstance(seen, Refused) and self._terms.environment.admits(self._rejections + 1):
                 self._rejections += 1
@@ -170,8 +176,28 @@ class Replay:
         what = f"the submission of {request.method_name!r} was {shown_submission(seen)}"
         raise fail(f"{what}, which the specification does not allow", tuple(others), (label.rule,))
 
+    def _follow_submissions(self, submissions: list[Label], after: State) -> None:
+        """Follows the submissions that were just made, which lead to this state, or keeps them until all are made."""
+        if self._gathered is None:
+            self._follow(submissions, may_be_lost=True)
+        else:
+            self._gathered += submissions
+            self._gathering = after
+
+    @contextmanager
+    def following_at_rest(self) -> Iterator[None]:
+        """Inside, what is handed in is followed when the system came to rest, unless it moves by itself before."""
+        if not self._terms.is_live and self._terms.environment.is_calm:
+            self._gathered, self._gathering = [], self._state
+        try:
+            yield
+        finally:
+            self._gathered = None
+
     def settled(self, advanced: Advanced, answers: Mapping[RequestId, Answer]) -> None:
-        self._follow([])
+        self._follow(self._gathered or [])
+        if self._gathered is not None:
+            self._gathered, self._gathering = [], self._state
         if not self._may_be_the_time(advanced.system_time):
             raise fail(
                 f"the system time is {advanced.system_time}", (f"{self._state.system_time}, by the steps it claims",)

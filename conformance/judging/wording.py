@@ -15,6 +15,7 @@ from conformance.judging.candid_text import (
     shown_principal,
 )
 from conformance.protocol.interface import Path, Refused, Rejected, Replied, Seen, Values
+from spec.certification.certificate import SELF_DESCRIBING_TAG
 from spec.values.identifiers import Blob, RequestId, Text
 from spec.values.leb128 import from_groups
 from spec.values.rejects import RejectCode
@@ -28,11 +29,19 @@ def shown_blob(content: Blob, known: FieldNames = MANAGEMENT_NAMES) -> Text:
     as_candid = candid_text(content, known)
     if as_candid is not None:
         return as_candid
+    before = candid_text(before_certificate(content), known)
+    if before is not None:
+        return f"{before}, then {len(content) - len(before_certificate(content))} bytes"
     if content and content.isascii() and content.decode("ascii").isprintable():
         return repr(content[:SHOWN_BYTES].decode("ascii")) + ("..." if len(content) > SHOWN_BYTES else "")
     if len(content) <= SHOWN_BYTES:
         return "0x" + content.hex()
     return f"0x{content[:SHOWN_BYTES].hex()}... ({len(content)} bytes)"
+
+
+def before_certificate(content: Blob) -> Blob:
+    """What stands before what may be a certificate."""
+    return content.partition(SELF_DESCRIBING_TAG)[0]
 
 
 def shown_code(code: int) -> Text:
@@ -56,10 +65,17 @@ def shown(seen: Seen, known: FieldNames = MANAGEMENT_NAMES) -> Text:
 
 
 def differences(allowed: Blob, seen: Blob, known: FieldNames = MANAGEMENT_NAMES) -> tuple[Text, ...]:
-    """Where two blobs differ that should be equal: by fields if both are Candid messages, else by bytes."""
+    """
+    Where two blobs differ that should be equal: by fields if both are Candid messages, else by bytes.
+
+    A certificate may stand behind a message.
+    """
     if allowed == seen:
         return ()
-    return candid_differences(allowed, seen, known) or (blob_difference(allowed, seen),)
+    found = candid_differences(allowed, seen, known)
+    if not found:
+        found = candid_differences(before_certificate(allowed), before_certificate(seen), known)
+    return found or (blob_difference(allowed, seen),)
 
 
 def shown_other(allowed: Seen, seen: Seen, known: FieldNames = MANAGEMENT_NAMES) -> Text:

@@ -9,6 +9,7 @@ execution. An observation that may rightly come out otherwise is left out, with 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from enum import Enum
 from functools import partial
 from itertools import chain
@@ -16,11 +17,14 @@ from typing import Final
 
 from attrs import field, frozen
 
+from conformance.judging.candid_text import names
 from conformance.judging.judge import Judge, Terms
+from conformance.judging.replaying import Replay
 from conformance.judging.verdicts import Judged, NotApplicable, SpecificationIsSilent
-from conformance.protocol.interface import Description, InstanceKind, Path, Unsupported
+from conformance.protocol.interface import Description, InstanceKind, Path, Replied, Unsupported
 from conformance.suite import looking_at_code
-from conformance.suite.people import USERS
+from conformance.suite.acting import Sent
+from conformance.suite.people import ALICE, USERS
 from conformance.suite.stage import Stage
 from spec.rules.modules import module_of
 from spec.state.canister import Canister, Code
@@ -122,19 +126,23 @@ class Look:
         self._stage.settle_what_is_open()
         self._without_change()
         if self._terms.environment.is_calm:
-            self._by_calls()
+            with self._judge.following_at_rest() if isinstance(self._judge, Replay) else nullcontext():
+                self._by_calls()
         else:
             self._left_out[TROUBLED] += 1
 
     # Without change
 
     def _without_change(self) -> None:
+        newest = self._stage.accepted[-READ_REQUESTS:]
+        unread = dict(enumerate(newest))
         for canister_id, canister in self._canisters():
             self._ask(canister_id, canister)
-            self._read(canister_id, canister)
+            self._read(canister_id, canister, unread)
             if looking_at_code.can_tell(canister):
                 self._listen(canister_id, canister)
-        self._read_requests()
+        for place, (sent, effective_id) in enumerate(newest):
+            self._ask_again(sent, effective_id if place in unread else None)
 
     def _ask(self, canister_id: CanisterId, canister: Canister) -> None:
         """What the management canister tells a controller by queries."""
@@ -145,20 +153,30 @@ class Look:
                 self._stage.query(MANAGEMENT_CANISTER, argument, method_name, controller, canister_id)
                 self._made += 1
 
-    def _read(self, canister_id: CanisterId, canister: Canister) -> None:
-        """What the certified state tells a controller, or anybody."""
+    def _read(self, canister_id: CanisterId, canister: Canister, unread: dict[Count, tuple[Sent, Principal]]) -> None:
+        """
+        What the certified state tells a controller, or anybody.
+
+        With it is read what it tells of one of their requests that are not read yet: so few can be read at once.
+        """
         if "read" in self._description.missing:
             self._left_out[MISSING] += 1
             return
         controller = controller_of(canister)
-        names = [b"controllers", b"module_hash"]
-        names += [b"canister_creation_timestamp", b"last_install_timestamp"] if self._is_deterministic else []
-        paths: list[Path] = [(b"canister", canister_id, name) for name in names]
+        leaves = [b"controllers", b"module_hash"]
+        leaves += [b"canister_creation_timestamp", b"last_install_timestamp"] if self._is_deterministic else []
+        paths: list[Path] = [(b"canister", canister_id, name) for name in leaves]
         paths += [
             (b"canister", canister_id, b"metadata", name)
             for name in sections(self._state, canister, with_private=controller is not None)
         ]
-        self._stage.read(canister_id, paths, *(() if controller is None else (controller,)))
+        reader = ALICE if controller is None else controller
+        for place, (sent, effective_id) in unread.items():
+            if effective_id == canister_id and sent.request.sender == reader:
+                paths += paths_of(sent)
+                del unread[place]
+                break
+        self._stage.read(canister_id, paths, reader)
         self._made += len(paths)
 
     def _listen(self, canister_id: CanisterId, canister: Canister) -> None:
@@ -166,30 +184,35 @@ class Look:
         if "query" in self._description.missing:
             self._left_out[MISSING] += 1
             return
-        told = looking_at_code.contents(canister, self._judge.knows_all_values)
-        self._left_out[OPEN] += told.left_out
-        for question in (*told.questions, looking_at_code.CERTIFICATE):
-            self._stage.query(canister_id, question)
-            self._made += 1
+        asked = looking_at_code.questions(
+            canister, self._judge.knows_all_values, self._terms.costs_are_exact, self._judge.knows_the_order
+        )
+        self._judge.field_names |= names(asked.names)
+        self._left_out[OPEN] += asked.left_out
+        self._made += len(asked.apart)
+        answers = [self._stage.query(canister_id, question) for question in asked.at_once]
+        if asked.at_once != asked.apart and not all(isinstance(answer, Replied) for answer in answers):
+            for question in asked.apart:
+                self._stage.query(canister_id, question)
 
-    def _read_requests(self) -> None:
-        """How far the newest requests are, once more."""
-        for sent, effective_id in self._stage.accepted[-READ_REQUESTS:]:
-            self._stage.ask_again(sent)
-            self._made += 1
-            if "read" not in self._description.missing and effective_id in self._state.canisters:
-                assert sent.request_id is not None
-                leaves = (b"status", b"reject_code", b"reject_message")
-                paths: list[Path] = [(b"request_status", sent.request_id, leaf) for leaf in leaves]
-                self._stage.read(effective_id, paths, sent.request.sender)
-                self._made += len(paths)
+    def _ask_again(self, sent: Sent, effective_id: Principal | None) -> None:
+        """How far a request is, once more; what the certified state tells of it too, where it can be read there."""
+        self._stage.ask_again(sent)
+        self._made += 1
+        if effective_id is None or "read" in self._description.missing:
+            return
+        if effective_id in self._state.canisters:
+            paths = paths_of(sent)
+            self._stage.read(effective_id, paths, sent.request.sender)
+            self._made += len(paths)
 
     # By calls
 
     def _by_calls(self) -> None:
         """Makes calls, as many at once as the judge can follow."""
-        waiting = 0
-        for hand_in in chain(self._telling_calls(), self._snapshot_calls(), self._timer_calls(), self._history_calls()):
+        waiting, asking = 0, self._asking
+        told_by_code = chain(self._timer_calls(asking), self._history_calls(asking))
+        for hand_in in chain(self._telling_calls(), self._snapshot_calls(), told_by_code):
             hand_in()
             self._made += 1
             waiting += 1
@@ -240,26 +263,37 @@ class Look:
         argument = management.encode_arguments(arguments)
         return partial(self._stage.send_managed, method_name, argument, canister_id, controller)
 
-    def _timer_calls(self) -> Iterator[Callable[[], object]]:
-        """The calls of code that can tell when its timer was due."""
+    def _timer_calls(self, asking: CanisterId | None) -> Iterator[Callable[[], object]]:
+        """The calls of code that can tell when its timer was due, but of the canister that asks for histories."""
         for canister_id, canister in self._canisters():
-            if looking_at_code.can_tell(canister):
+            if looking_at_code.can_tell(canister) and canister_id != asking:
                 yield partial(self._stage.send, canister_id, "update", looking_at_code.TIMER)
 
-    def _history_calls(self) -> Iterator[Callable[[], object]]:
-        """The calls by which a canister learns of the changes of every canister."""
+    def _history_calls(self, asking: CanisterId | None) -> Iterator[Callable[[], object]]:
+        """The calls by which a canister learns of the changes of every canister; in the first it tells its timer."""
         if "canister_info" in self._description.missing or not self._is_deterministic:
             self._left_out[MISSING if "canister_info" in self._description.missing else MOVES] += 1
             return
-        asking = next((known for known, canister in self._canisters() if looking_at_code.can_ask(canister)), None)
+        timer = None if asking is None else self._state.canisters[asking].global_timer
         for canister_id, _ in self._canisters():
             if asking is None:
                 self._left_out[NOBODY_ASKS] += 1
                 continue
-            question = looking_at_code.asking("canister_info", management.CanisterInfoArguments(canister_id, CHANGES))
+            about = management.CanisterInfoArguments(canister_id, CHANGES)
+            question = looking_at_code.asking("canister_info", about, timer)
+            self._made += timer is not None
+            timer = None
             yield partial(self._stage.send, asking, "update", question)
 
     # Helpers
+
+    @property
+    def _asking(self) -> CanisterId | None:
+        """The canister that asks for the histories of all; None if none can, or none is to be asked for."""
+        if "canister_info" in self._description.missing or not self._is_deterministic:
+            return None
+        known = ((each, canister) for each, canister in self._state.canisters.items() if self._judge.knows(each))
+        return next((each for each, canister in known if looking_at_code.can_ask(canister)), None)
 
     @property
     def _state(self) -> State:
@@ -293,6 +327,12 @@ class Look:
         if controller is None:
             self._left_out[NO_CONTROLLER] += 1
         return controller
+
+
+def paths_of(sent: Sent) -> list[Path]:
+    """What the certified state has of a request."""
+    assert sent.request_id is not None, "it was taken in"
+    return [(b"request_status", sent.request_id, leaf) for leaf in (b"status", b"reject_code", b"reject_message")]
 
 
 def controller_of(canister: Canister) -> Principal | None:

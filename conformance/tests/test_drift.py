@@ -2,7 +2,7 @@
 
 import pytest
 
-from conformance.judging.drift import versions_told
+from conformance.judging.drift import TOLD_BY_CODE, versions_told
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
@@ -14,7 +14,7 @@ from conformance.tests.planted.drifting import (
     RaisesVersions,
     TrimsHistories,
 )
-from spec.values.candid import Primitive, Record, Vec, encode
+from spec.values.candid import BLOB, Primitive, Record, Vec, encode
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 
@@ -59,3 +59,10 @@ def test_versions_are_found_in_fields_and_in_what_code_gives() -> None:
     assert versions_told([told]) == (7,)
     assert 5 in versions_told([b"some text" + (5).to_bytes(8, "little")])
     assert versions_told([bytes(1_000)]) == ()
+
+
+def test_what_code_tells_and_keeps_may_be_versions() -> None:
+    """Numbers and words of bytes, beside the version that it tells."""
+    record = Record({TOLD_BY_CODE: Primitive.NAT64, "slot 0": BLOB, "counters": Record({0: Primitive.NAT64})})
+    values = {TOLD_BY_CODE: 7, "slot 0": (5).to_bytes(8, "little"), "counters": {0: 9}}
+    assert versions_told([encode((record,), (values,))]) == (5, 7, 9)

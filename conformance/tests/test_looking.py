@@ -1,24 +1,29 @@
 """The judge's own look: what no scenario asks for is observed too, and judged as every step is."""
 
 from collections.abc import Callable
+from itertools import chain
 
 import pytest
 from attrs import evolve
 
 from conformance.judging.verdicts import Fail
-from conformance.protocol.interface import Advanced, Description, Path, Refused, Values
+from conformance.protocol.interface import Advanced, Description, Path, Query, Refused, Replied, Values
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
 from conformance.suite.looking import MISSING, NO_CONTROLLER, Looking
+from conformance.suite.looking_at_code import can_tell, questions
+from conformance.suite.people import ALICE
 from conformance.tests.planted.bugs import BlackBox
+from spec.certification.certificate import SELF_DESCRIBING_TAG
 from spec.rules.hashes import hash_of_blob
 from spec.state.canister import Canister, Code
 from spec.state.label import Label
 from spec.state.state import State
 from spec.transition import Step
+from spec.values.candid import Message, encode, field_id, read_as_sent
 from spec.values.canister_terms import Public
-from spec.values.identifiers import Principal
+from spec.values.identifiers import Blob, Principal
 from spec.values.quantities import Count, Nanoseconds
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
@@ -97,6 +102,37 @@ def test_what_no_scenario_asks_for_is_seen_at_the_end(what: str) -> None:
     assert isinstance(seen.verdict, Fail)
     assert told in seen.verdict.why
     assert seen.verdict.allowed
+
+
+def test_what_code_tells_is_named_where_it_is_otherwise() -> None:
+    """By the names under which the scripted canister tells it."""
+    told = judged(ChangesCanisters(with_counter), ANSWERING, Looking.AT_THE_END).verdict
+    assert isinstance(told, Fail)
+    assert told.allowed[0].startswith("counters.0 is (1 : nat64), not (0 : nat64); all of it: ")
+
+
+def test_what_code_tells_at_once_is_what_it_tells_apart() -> None:
+    """Names and values; behind them, where nobody has to search, the certificate."""
+    implementation = BlackBox()
+    assert judged(implementation, ANSWERING, Looking.NEVER).verdict.name == "pass"
+    canister_id, canister = next(each for each in implementation.current.canisters.items() if can_tell(each[1]))
+
+    def told(question: Blob) -> Message:
+        """What the canister replies to a question, without a certificate."""
+        asked = Query(b"", implementation.current.system_time, ALICE, canister_id, "query", question)
+        answer = implementation.query(asked, canister_id)
+        assert isinstance(answer, Replied)
+        read = read_as_sent(answer.data.partition(SELF_DESCRIBING_TAG)[0] or encode([], []))
+        assert isinstance(read, Message)
+        return read
+
+    for is_order_known, count in ((True, 1), (False, 2)):
+        asked = questions(canister, True, True, is_order_known)
+        assert len(asked.at_once) == count
+        both = [[told(each).values for each in several] for several in (asked.at_once, asked.apart)]
+        at_once, apart = [dict(chain.from_iterable(value.items() for (value,) in filter(None, each))) for each in both]
+        assert at_once == apart
+        assert at_once.keys() == set(map(field_id, asked.names))
 
 
 class HashesOtherwise(BlackBox):

@@ -28,6 +28,7 @@ from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected
 from conformance.running.run import judge
 from conformance.served.specification import SpecificationImplementation
 from conformance.suite.loading import all_scenarios
+from spec.certification.certificate import SELF_DESCRIBING_TAG
 from spec.state.label import Label
 from spec.transition import RULES
 from spec.values import management
@@ -271,6 +272,17 @@ def test_blobs_that_are_no_messages_differ_by_bytes() -> None:
     assert differences(b"abdc", b"abc") == (blob_difference(b"abdc", b"abc"),)
     assert "byte 2 of 3 (allowed: 4): 63, not 6463" in blob_difference(b"abdc", b"abc")
     assert differences(b"a", b"a") == ()
+
+
+def test_a_certificate_may_stand_behind_a_message() -> None:
+    """The message is shown, and its fields are compared."""
+    one, other = (message(Record({"cycles": Primitive.NAT}), {"cycles": cycles}) for cycles in (5, 6))
+    certificate = SELF_DESCRIBING_TAG + b"\xa0"
+    assert shown_blob(one + certificate) == "(record {cycles = 5}), then 4 bytes"
+    assert differences(one + certificate, other + certificate) == ("cycles is 6, not 5",)
+    assert differences(one + certificate, one + certificate[:-1]) == (
+        blob_difference(one + certificate, one + certificate[:-1]),
+    )
 
 
 def test_of_a_reply_that_would_have_been_allowed_the_difference_is_told_first() -> None:

@@ -4,6 +4,7 @@ BLS signatures of subnets: short ones, on the curve BLS12-381.
 The package `py_arkworks_bls12381` computes pairings and hashes to the curve. Source: certification, certificate.
 """
 
+from functools import lru_cache
 from typing import Final
 
 from py_arkworks_bls12381 import GT, G1Point, G2Point
@@ -24,12 +25,13 @@ def is_point_of_first_group(encoded: Blob) -> bool:
 
 
 @defines("cert.bls")
+@lru_cache(maxsize=64)
 def verify_bls_signature(key: Blob, signature: Blob, message: Blob) -> bool:
     """
     The key (96 bytes, a point of the second group) made the signature (48 bytes, a point of the first) on the message.
 
     Anything that encodes no point of its group, in its one compressed form, and the neutral element as a key, verify
-    nothing.
+    nothing. Several certificates of one state bear one signature, which is verified once.
     """
     try:
         known, signed = G2Point.from_compressed_bytes(key), G1Point.from_compressed_bytes(signature)

@@ -4,9 +4,10 @@ Certified state reads: who may read which paths, and what the certificate reveal
 Source: abstract-behavior, certified state reads.
 """
 
+from collections import deque
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from spec.certification.hash_tree import HashTree, Path, hash_tree, pruned
 from spec.reads.answers import Endpoint as Endpoint
@@ -54,6 +55,25 @@ class ReadStateRefused:
     because: RejectReason
 
 
+@frozen
+class RecentTrees:
+    """The last trees: that of a state is made once, though several read it."""
+
+    kept: deque[tuple[State, HashTree]] = field(factory=lambda: deque(maxlen=2))
+
+    def tree(self, state: State) -> HashTree:
+        """The tree of the state."""
+        for known_state, tree in self.kept:
+            if known_state is state:
+                return tree
+        made = hash_tree(state_tree(state))
+        self.kept.append((state, made))
+        return made
+
+
+RECENT: Final = RecentTrees()
+
+
 @defines(
     "rule.read-state.canister-endpoint",
     "rule.read-state.subnet-endpoint",
@@ -91,7 +111,7 @@ def read_state(
         return ReadStateRefused(RejectReason.NOT_AUTHORIZED)
     own = effective_id if endpoint is Endpoint.SUBNET else subnet_of(state, effective_id)
     revealed = [shown for path in request.paths for shown in revealed_below(state, own, path)]
-    return ReadStateResponse(pruned(hash_tree(state_tree(state)), [*revealed, (b"time",)]))
+    return ReadStateResponse(pruned(RECENT.tree(state), [*revealed, (b"time",)]))
 
 
 @defines("http.read-state.one-request-id", "http.read-state.one-ranges-subnet")
