@@ -146,6 +146,12 @@ def joined(ranges: Sequence[CandidValue]) -> list[CanisterIdRange]:
     return result
 
 
+def rise(elements: Sequence[CandidValue]) -> bool:
+    """Where elements tell versions of a canister, as changes in its history do, none is lower than the one before."""
+    told = [element[name] for element in elements if isinstance(element, dict) for name in VERSIONS & element.keys()]
+    return told == sorted(told)
+
+
 @frozen
 class _Comparison:
     """What is known of the two messages whose values are compared."""
@@ -239,7 +245,7 @@ class _Comparison:
             return bytes(allowed) == bytes(seen)
         if all(is_of_ranges(*each) for each in ((allowed_type, self.definitions), (seen_type, self.seen_definitions))):
             return joined(allowed) == joined(seen)
-        if len(allowed) != len(seen):
+        if len(allowed) != len(seen) or not rise(seen):
             return False
         left = list(seen)
         for element in allowed:

@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from conformance.protocol.interface import Advanced, Answer
+from conformance.protocol.interface import Advanced, Answer, Capability
 from conformance.protocol.interface import Rejected as AnsweredReject
 from conformance.protocol.interface import Replied as AnsweredReply
 from conformance.tests.planted.bugs import BlackBox
@@ -142,6 +142,34 @@ class RemembersLowerVersions(BlackBox):
             for each, canister in again.state.canisters.items()
         ]
         return evolve(again.state, canisters=Map.of(told))
+
+
+class ExplainsRaisedVersions(BlackBox):
+    """The versions of all canisters rise before anything else happens, and it explains itself."""
+
+    capabilities = frozenset({Capability.EXPLAIN})
+
+    def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
+        for canister_id, canister in list(self.current.canisters.items()):
+            choices = {"canister_id": canister_id, "version": canister.version + 3}
+            label = Label("canister_version_increment", choices)
+            fired = step(self.current, label)
+            assert isinstance(fired, Step)
+            self.take(label, fired)
+        return super().advance(rounds, nanoseconds)
+
+
+class TellsFirstChangesLater(BlackBox):
+    """In the history of a canister its creation has a higher version than what came later."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        canisters = fired.state.canisters
+        for canister_id, canister in list(canisters.items()):
+            if canister_id not in self.current.canisters:
+                changes = canister.history.recent_changes.map(lambda each: evolve(each, canister_version=100))
+                history = evolve(canister.history, recent_changes=changes)
+                canisters = canisters.set(canister_id, evolve(canister, history=history))
+        return evolve(fired.state, canisters=canisters)
 
 
 class LowersVersions(BlackBox):
