@@ -2,11 +2,11 @@
 What a state directory keeps of an engine, as entries by key: what has changed since they were last asked for.
 
 Modules and chunks are kept once, by their hashes, however many canisters have them. Memories are kept by their 4 KiB
-pages. A page that was not written since is the same object as before, so what is asked for costs what has changed.
+pages, of which those are looked at that executions have written since. So what is asked for costs what has changed.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from reference_impl.trace.restoration import (
     under_way,
 )
 from reference_impl.wasm.instances.page_tracking import differences
+from reference_impl.wasm.instances.written_pages import WRITTEN
 from spec.canister.wasm_state import WasmState
 from spec.state.canister import Code
 from spec.state.request import KnownRequest
@@ -174,10 +175,19 @@ class Contents:
             then = before.get(prefix, NO_MEMORY)
             memory = now.get(prefix, NO_MEMORY)
             if then.contents is not memory.contents:
-                for number, page in differences(then, memory):
-                    self._changes[prefix + number.to_bytes(PAGE_NUMBER_SIZE, "big")] = (
-                        None if page is ZERO_PAGE else page
-                    )
+                for number, page in _differing(then, memory):
+                    key = prefix + number.to_bytes(PAGE_NUMBER_SIZE, "big")
+                    self._changes[key] = None if page is ZERO_PAGE else page
+            WRITTEN.follow(memory)
+
+
+def _differing(then: LinearMemory, memory: LinearMemory) -> Iterable[tuple[int, Blob]]:
+    """The pages that are not the same as then. A page that was not written is the same object."""
+    numbers = WRITTEN.since(then, memory)
+    if numbers is None:
+        return differences(then, memory)
+    before, now = then.contents, memory.contents
+    return [(number, memory.page(number)) for number in sorted(numbers) if before.get(number) is not now.get(number)]
 
 
 class _Entry:

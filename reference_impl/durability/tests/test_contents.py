@@ -2,7 +2,7 @@
 
 import pytest
 
-from reference_impl.durability.contents import CONTENT, PAGE, Contents, bring_back
+from reference_impl.durability.contents import CONTENT, HEAP, PAGE, Contents, bring_back
 from reference_impl.durability.inputs import give, input_of, record_of
 from reference_impl.durability.kept_values import NoValue
 from reference_impl.durability.tests.working import BEGINNING, START, WORKER, Work, argument, certified, offer
@@ -97,6 +97,33 @@ def test_of_memories_the_pages_that_were_written_are_kept_again_and_no_others(wo
     assert sorted(pages) == [0, 70_000 // OS_PAGE]
     assert pages[70_000 // OS_PAGE][70_000 % OS_PAGE] == 7
     assert kinds(changes) == [("C", True), ("E", True), ("P", True), ("P", True), ("R", True)]
+
+
+def test_of_memories_the_pages_that_were_written_are_looked_at_and_no_others(working, monkeypatch):
+    engine, work, (first, _) = working
+    contents = Contents()
+    done(engine, work.call(first, "write", argument(40_000, 7)))
+    contents.changes(engine)
+    looked_at = []
+    monkeypatch.setattr("reference_impl.durability.contents.differences", lambda *_: looked_at.append(1) or [])
+    entries = {}
+    for where in (70_000, 128, 70_000, 200_000):
+        done(engine, work.call(first, "write", argument(where, where)))
+        done(engine, work.call(first, "trap", argument(300_000)))
+    entries |= contents.changes(engine)
+    assert looked_at == []
+    done(engine, work.call(first, "stable", argument(4096)))
+    # A stable memory that was empty is looked at as a whole: it was written as a whole.
+    entries |= contents.changes(engine)
+    assert looked_at == [1]
+    done(engine, work.call(first, "stable", argument(8192)))
+    done(engine, work.call(first, "write", argument(128, 9)))
+    entries |= contents.changes(engine)
+    assert looked_at == [1]
+    heap = engine.instance.canisters[first].code.wasm_state.wasm_memory
+    numbers = {number * OS_PAGE for number in (0, 70_000 // OS_PAGE, 200_000 // OS_PAGE)}
+    kept = {int.from_bytes(key[-4:], "big") * OS_PAGE: page for key, page in entries.items() if key[:2] == PAGE + HEAP}
+    assert kept == {place: heap.page(place // OS_PAGE) for place in numbers}
 
 
 def test_where_nothing_but_time_has_changed_no_canister_is_kept_again(working):

@@ -14,6 +14,7 @@ from reference_impl.wasm.instances import wasmtime_engine
 from reference_impl.wasm.instances.page_tracking import page_tracking
 from reference_impl.wasm.instances.stable_memory import StableMemory
 from reference_impl.wasm.instances.system_memory import SystemMemory
+from reference_impl.wasm.instances.written_pages import WRITTEN
 from reference_impl.wasm.layout.parsed_module import VALUE_SIZES, ParsedModule
 from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, with_stable_pages
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
@@ -270,7 +271,9 @@ class WasmtimeInstance:
         if self._memory is not None:
             self._pages.keep(self._base(), size, changed)
         if changed or size != self.heap.size:
-            self.heap = self.heap.with_pages(size // WASM_PAGE, changed.items())
+            before = self.heap
+            self.heap = before.with_pages(size // WASM_PAGE, changed.items())
+            WRITTEN.note(before, self.heap, changed)
         return self.heap
 
     def undo(self, changed: dict[int, bytes]) -> bool:

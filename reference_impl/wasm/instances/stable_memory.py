@@ -6,6 +6,7 @@ from typing import Final
 
 from reference_impl.wasm.instances.page_tracking import advise, differences
 from reference_impl.wasm.instances.system_memory import SystemMemory
+from reference_impl.wasm.instances.written_pages import WRITTEN
 from reference_impl.wasm.layout.fast_functions import (
     ACCESSED,
     EPOCH,
@@ -155,6 +156,7 @@ class StableMemory:
         if not self._written and self.wasm_pages == before.wasm_pages:
             return before
         now = before.with_pages(self.wasm_pages, ((number, self._page(number)) for number in self._written))
+        WRITTEN.note(before, now, self._written)
         if self._is_loaded:
             self._loaded = now
         return now
