@@ -6,12 +6,13 @@ description of the subnets and what was under way. All is the owner's alone, and
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
 from attrs import fields, frozen
 
+from reference_impl.durability.faults import StateDirectoryFault
+from reference_impl.durability.files import make_directory, new_file
 from reference_impl.durability.kept_values import NoValue, decoded, encoded
 from reference_impl.server.pocket_ic.fields import Json, Refused
 from reference_impl.server.pocket_ic.simulation import Simulation
@@ -32,8 +33,6 @@ TOPOLOGY: Final = "topology.json"
 CANISTERS: Final = "canisters.cbor"
 UNDER_WAY: Final = "under_way.cbor"
 FORMAT: Final = 1
-OWNER_ALONE: Final = 0o700
-FILE_OF_OWNER: Final = 0o600
 
 
 @frozen
@@ -61,17 +60,17 @@ class KeptInstance:
 def write(simulation: Simulation, directory: Path) -> None:
     """Leaves an instance in a directory. Raises `Refused` if that cannot be written."""
     try:
-        directory.mkdir(mode=OWNER_ALONE, parents=True, exist_ok=True)
+        make_directory(directory)
         for subnet in simulation.subnets:
             _write_subnet(simulation, subnet, directory / subnet.seed.hex())
         _write_file(directory / UNDER_WAY, encoded(_fields_of(under_way(simulation.instance))))
         _write_file(directory / TOPOLOGY, json.dumps(_description(simulation), indent=2).encode())
-    except OSError as problem:
-        raise Refused(f"The state directory {directory} cannot be written: {problem.strerror}") from None
+    except StateDirectoryFault as problem:
+        raise Refused(f"The state directory {directory} cannot be written: {problem}") from None
 
 
 def _write_subnet(simulation: Simulation, subnet: PocketSubnet, directory: Path) -> None:
-    directory.mkdir(mode=OWNER_ALONE, exist_ok=True)
+    make_directory(directory)
     canisters = [
         _fields_of(kept_canister(one))
         for one in simulation.instance.canisters.values()
@@ -86,10 +85,8 @@ def _fields_of(value: KeptCanister | UnderWay) -> dict[Text, Any]:
 
 
 def _write_file(path: Path, content: Blob) -> None:
-    beside = path.with_name(f".{path.name}.new")
-    with os.fdopen(os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, FILE_OF_OWNER), "wb") as file:
+    with new_file(path) as file:
         file.write(content)
-    beside.replace(path)
 
 
 def _description(simulation: Simulation) -> Json:
