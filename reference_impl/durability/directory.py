@@ -163,6 +163,9 @@ class StateDirectory:
         found = read_journal(journal_path(self.path, self.checkpoints.last), self._identity)
         _replay(self.engine, found)
         self._journal = Journal(found)
+        if found.program != program_version():
+            # Reason: a journal says of all its records which version wrote them.
+            self.checkpoint()
 
     # Going on
 

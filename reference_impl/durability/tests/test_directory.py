@@ -18,7 +18,7 @@ from reference_impl.durability.directory import StateDirectory
 from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.durability.inputs import RoundRun, TimePassed, input_of
 from reference_impl.durability.journal import read_journal
-from reference_impl.durability.tests.working import BEGINNING, WORKER, Work, argument, certified, offer
+from reference_impl.durability.tests.working import BEGINNING, START, WORKER, Work, argument, certified, offer
 from spec.state.canister import Subnet
 
 
@@ -280,6 +280,27 @@ def test_a_file_under_another_name_is_noticed(kept, tmp_path):
     journal.rename(target / f"journal-{number - 1:010}")
     with pytest.raises(StateDirectoryFault, match=f"journal-{number:010}: No such file"):
         opened(target)
+
+
+def test_another_version_takes_over_what_was_left_in_order_and_no_journal(tmp_path, monkeypatch):
+    with used(tmp_path) as directory:
+        offer(directory.engine, TimePassed(5))
+        directory.acknowledge()
+    with monkeypatch.context() as patched:
+        patched.setattr("reference_impl.durability.directory.program_version", lambda: "9.9")
+        with pytest.raises(
+            StateDirectoryFault, match=r"journal-0000000001: icspec .* was killed here; start that version"
+        ):
+            opened(tmp_path)
+    with used(tmp_path) as directory:
+        directory.checkpoint()
+    monkeypatch.setattr("reference_impl.durability.directory.program_version", lambda: "9.9")
+    for _ in range(2):
+        with used(tmp_path) as directory:
+            offer(directory.engine, TimePassed(5))
+            directory.acknowledge()
+    with used(tmp_path) as directory:
+        assert directory.engine.instance.system_time == START + 15
 
 
 # WHAT CANNOT BE
