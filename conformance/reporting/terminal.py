@@ -18,6 +18,13 @@ SHOWN_CASES: Final = 8
 """How many cases of one cause are named."""
 
 
+DIGEST: Final = " bytes with SHA-256 "
+"""So long blobs of a state are told, parts of memories among them. See `spec.state.dump`."""
+
+SEEN: Final = "what users see of it is told by"
+"""Of an implementation that explains itself, the state is compared before anybody asks for what is in it."""
+
+
 def allowed(case: Case) -> tuple[Text, ...]:
     """What the specification would have allowed where a case failed."""
     return case.verdict.allowed if isinstance(case.verdict, Fail) else ()
@@ -47,7 +54,15 @@ def case_details(case: Case, command: tuple[Text, ...] | None = None) -> list[Te
         lines += [f"| {event.actor} {event.text}" for event in case.transcript[-SHOWN_EVENTS:]]
         lines += shortest_told(case)
         lines += [] if command is None else [f"repeat: {repeating(command, case)}"]
+        lines += (
+            [] if command is None or not tells_digests(case) else [f"{SEEN}: {repeating(command, case)} --black-box"]
+        )
     return [f"    {escaped(line)}" for line in lines]
+
+
+def tells_digests(case: Case) -> bool:
+    """Of what differs in a memory the failure tells digests, and nothing tells what users see of it."""
+    return isinstance(case.verdict, Fail) and case.shortest is None and DIGEST in case.verdict.why
 
 
 def shortest_told(case: Case) -> Iterator[Text]:

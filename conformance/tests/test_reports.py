@@ -108,6 +108,15 @@ def test_a_failure_concerns_the_rules_that_do_not_allow_it_or_those_that_fired_l
     assert concerned(case("a/b", Pass(), fired_last=("upgrade_code",))) == ()
 
 
+def test_where_digests_alone_tell_a_difference_it_is_said_how_to_learn_what_users_see_of_it() -> None:
+    """Judged as a black box, the same scenario names it."""
+    pages = "at rest: in its state canister x.code.wasm_state.wasm_memory.contents[4] is 4096 bytes with SHA-256 00"
+    told = case_details(case("a/b", Fail(pages)), ("icspec", "conform"))
+    assert told[-1].strip() == "what users see of it is told by: icspec conform --only '^a/b$' --black-box"
+    fields = case_details(case("a/b", Fail("at rest: in its state canister x.version is 2")), ("icspec", "conform"))
+    assert fields[-1].strip() == "repeat: icspec conform --only '^a/b$'"
+
+
 def test_every_rule_and_every_read_has_a_page_that_exists() -> None:
     """Whatever fails can be looked up."""
     root = Path(__file__).parents[2]
