@@ -266,12 +266,14 @@ class Acting:
         method_name: MethodName = "query",
         sender: Principal = ALICE,
         effective_id: Principal | None = None,
+        nonce: Blob | None = None,
     ) -> QueryAnswer:
         """A query call."""
         self._need("query")
         self._need_method(canister_id, method_name)
         self._nonce += 1
-        query = Query(self._nonce.to_bytes(8, "big"), self._expiry(), sender, canister_id, method_name, argument)
+        once = self._nonce.to_bytes(8, "big") if nonce is None else nonce
+        query = Query(once, self._expiry(), sender, canister_id, method_name, argument)
         effective = canister_id if effective_id is None else effective_id
         self._transcript.note(
             self._transcript.user(sender),

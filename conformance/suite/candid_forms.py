@@ -322,6 +322,9 @@ PLAIN: Final = Writer()
 LATER: Final = (Typed(Primitive.NAT, 7), Typed(Record([(3, Opt(Primitive.TEXT))]), {3: Some("later")}))
 """Arguments that come after those that are expected."""
 
+ONE_CASE: Final = Typed(Variant([(5, Primitive.NULL)]), Case(5, None))
+"""A variant with one case, whose number is the last byte."""
+
 
 def _recursive_field(fields: dict[int, Typed]) -> dict[int, Typed]:
     return fields | {LARGEST_ID: Typed(Recursive(), 5)}
@@ -373,6 +376,9 @@ REFUSED: Final[dict[Text, Form]] = {
     "the argument after another one": lambda plain: PLAIN.message([LATER[0], *typed(plain)]),
     "nothing": lambda plain: b"",
     "bytes after the last value": lambda plain: plain + b"\0",
+    "a later argument in a case that its type does not have": lambda plain: (
+        PLAIN.message([*typed(plain), ONE_CASE])[:-1] + b"\1"
+    ),
     "the last byte missing": lambda plain: plain[:-1],
     "another magic": lambda plain: b"DIDM" + plain[4:],
     "no magic": lambda plain: plain[4:],
@@ -380,6 +386,7 @@ REFUSED: Final[dict[Text, Form]] = {
     "a primitive type in the table": lambda plain: b"DIDL\x01\x7d\x01\x00\x05",
     "fields in the wrong order": lambda plain: b"DIDL\x01\x6c\x02\x05\x7d\x04\x7d\x01\x00\x01\x01",
     "a field twice": _beside(bytes.fromhex("6c02057d057d")),
+    "a service with a method that is no function": _beside(bytes.fromhex("6901016100")),
     "a field whose id is 2^32": _beside(bytes.fromhex("6c0180808080107d")),
 }
 """Forms that are not read. Those about required fields are for arguments that have one."""

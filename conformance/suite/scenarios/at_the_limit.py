@@ -1,5 +1,10 @@
 """A canister that has exactly as many cycles as its freezing limit is not frozen; with one less it is."""
 
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from attrs import evolve
+
 from conformance.canisters.scripted import REPLY_REJECT_CODE, call, program, reply
 from conformance.judging.patterns import denies, fails, is_unanswered, refuses, replies
 from conformance.protocol.interface import Needs, Replied
@@ -7,11 +12,11 @@ from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.lifecycle import about
-from conformance.suite.scenarios.management_calls import asking, told
+from conformance.suite.scenarios.management_calls import asking, manage, told
 from conformance.suite.scenarios.preparations import controlled_by, scripted
-from conformance.suite.stage import Stage
+from conformance.suite.stage import MUCH, Stage
 from spec.values import management
-from spec.values.identifiers import CanisterId
+from spec.values.identifiers import CanisterId, Text
 from spec.values.quantities import Cycles
 from spec.values.rejects import RejectCode
 
@@ -29,16 +34,20 @@ def short_of_the_limit(stage: Stage, cycles: Cycles) -> tuple[CanisterId, Canist
     canister = scripted(stage, settings=settings)
     arguments = management.UpdateSettingsArguments(canister, management.SettingsArguments(freezing_threshold=THRESHOLD))
     stage.expect(stage.call(manager, asking("update_settings", arguments)), replies())
-    # Asked for by a canister, so that the one that is looked at pays nothing.
-    answer = stage.call(manager, asking("canister_status", about(canister)))
-    stage.expect(answer, replies())
-    assert isinstance(answer, Replied)
-    status = management.decode_canister_status(answer.data)
+    status = status_told_to(stage, manager, canister)
     limit = status.idle_cycles_burned_per_day * THRESHOLD // DAY
     stage.require(limit > status.cycles, "it is frozen")
     given = limit - status.cycles - cycles
     stage.expect(stage.call(manager, asking("deposit_cycles", about(canister), given)), replies())
     return canister, manager
+
+
+def status_told_to(stage: Stage, manager: CanisterId, canister: CanisterId) -> management.CanisterStatusResult:
+    """The status of a canister, asked for by another one, so that the one that is looked at pays nothing."""
+    answer = stage.call(manager, asking("canister_status", about(canister)))
+    stage.expect(answer, replies())
+    assert isinstance(answer, Replied)
+    return management.decode_canister_status(answer.data)
 
 
 @scenario("A canister at its freezing limit takes in requests and answers queries", covers=COVERS, needs=EXACT)
@@ -65,3 +74,33 @@ def below_the_limit(stage: Stage) -> None:
     with cell("a call"):
         calling = call(canister, "update", program(reply()), on_reject=REPLY_REJECT_CODE)
         stage.expect(stage.call(manager, program(calling)), told(RejectCode.SYS_TRANSIENT))
+
+
+PAID: Final[Mapping[Text, Callable[[CanisterId], management.AnyArguments]]] = {
+    "upload_chunk": lambda canister: management.UploadChunkArguments(canister, b"a chunk"),
+    "upload_canister_snapshot_metadata": lambda canister: management.UploadSnapshotMetadataArguments(canister, 8, 0, 0),
+}
+"""Methods that the canister pays for which they are about."""
+
+
+@scenario(
+    "A canister without freezing threshold pays for a method with all that it has, and not with one cycle less",
+    covers=(*COVERS, "rule.mgmt.upload-chunk"),
+    needs=EXACT,
+)
+def to_the_last_cycle(stage: Stage) -> None:
+    # Given
+    teller = scripted(stage)
+    settings = evolve(controlled_by(ALICE, teller), freezing_threshold=0)
+    for method_name, made in PAID.items():
+        rich = stage.create(settings=settings)
+        stage.expect(manage(stage, rich, method_name, made(rich)), replies())
+        price = MUCH - status_told_to(stage, teller, rich).cycles
+        # When
+        able, unable = stage.create(price, settings), stage.create(price - 1, settings)
+        # Then
+        with cell(f"{method_name} with what it costs"):
+            stage.expect(manage(stage, able, method_name, made(able)), replies())
+            stage.require(status_told_to(stage, teller, able).cycles == 0, "nothing is left")
+        with cell(f"{method_name} with one cycle less"):
+            stage.expect(manage(stage, unable, method_name, made(unable)), fails())

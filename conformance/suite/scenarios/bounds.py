@@ -8,16 +8,20 @@ from collections.abc import Sequence
 from typing import Final
 
 from conformance.canisters import ic0
-from conformance.canisters.expressions import Action
+from conformance.canisters.expressions import Action, bytes_
 from conformance.canisters.scripted import (
     RELAY_REPLY,
+    accept_cycles,
+    append_to_slot,
     bytes_of_u32,
     bytes_of_u64,
     call,
     filled,
     ignore,
+    part,
     program,
     reply,
+    slot,
 )
 from conformance.judging.patterns import replies_with
 from conformance.protocol.interface import Needs
@@ -167,6 +171,24 @@ def amounts_of_64_bits(stage: Stage) -> None:
     stage.expect(brought_most, replies_with(u64(most)))
     stage.expect(brought_more, replies_with(amount(most + 1)))
     stage.balance(caller)
+
+
+@scenario(
+    "Amounts of 128 bits are told as often as they are asked for, before and after cycles moved",
+    covers=("api.canister-cycle-balance128", "api.msg-cycles-available128"),
+)
+def amounts_of_128_bits(stage: Stage) -> None:
+    # Given
+    caller, callee = scripted(stage, cycles=2**72), scripted(stage, cycles=2**70 + 2**63)
+    upper_half_of_balance = part(bytes_(ic0.canister_cycle_balance128()), 8, 8)
+    both = append_to_slot(0, ic0.msg_cycles_available128()), append_to_slot(0, upper_half_of_balance)
+    telling = program(*both, accept_cycles(5), *both, *both, reply(slot(0)))
+    # When
+    answer = stage.call(caller, program(call(callee, "update", telling, cycles=2**66 + 7, on_reply=RELAY_REPLY)))
+    # Then
+    told = [amount(2**66 + left) + u64(2**70 // 2**64) for left in (7, 2, 2)]
+    stage.expect(answer, replies_with(b"".join(told)))
+    stage.balance(callee)
 
 
 @scenario(

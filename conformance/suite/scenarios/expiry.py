@@ -322,6 +322,8 @@ def low_memory(stage: Stage) -> None:
     # Then
     stage.expect(before, replies_with(b""))
     stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"low "))
+    asking = program(call(canister, "update", program(reply(slot(0))), on_reply=RELAY_REPLY))
+    stage.expect(stage.call(scripted(stage), asking), replies_with(b"low "))
     stage.balance(canister)
 
 

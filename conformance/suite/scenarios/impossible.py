@@ -117,6 +117,7 @@ def management_calls(stage: Stage) -> None:
     stop(stage, stopped)
     begun: tuple[tuple[Text, Blob | management.AnyArguments, int], ...] = (
         ("create_canister", management.CreateCanisterArguments(), 2_000_000_000_000),
+        ("provisional_create_canister_with_cycles", management.ProvisionalCreateArguments(amount=1_000), 0),
         ("canister_status", about(managed), 0),
         ("take_canister_snapshot", about(managed), 0),
         ("start_canister", about(stopped), 0),
@@ -216,7 +217,8 @@ def tasks(stage: Stage) -> None:
 )
 def possessions(stage: Stage) -> None:
     # Given
-    canister, poor = scripted(stage), scripted(stage)
+    canister = scripted(stage)
+    poor = scripted(stage, settings=management.SettingsArguments(compute_allocation=1, memory_allocation=2**20))
     taken(stage, canister)
     stage.expect(stage.call(canister, program(ic0.debug_print(b"told"), reply())), replies())
     stop(stage, poor)

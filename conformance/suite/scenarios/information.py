@@ -267,11 +267,13 @@ def node_metrics(stage: Stage) -> None:
     samples = List.of(*(management.NodeMetricsSample(day * DAY, nodes) for day in (10, 11, 13)))
     # When
     early = stage.take("node_metrics_history", samples=List.of(management.NodeMetricsSample(9 * DAY, nodes)))
-    twice = stage.take("node_metrics_history", samples=List.of(*samples, *samples))
+    backwards = stage.take("node_metrics_history", samples=List.of(*samples, *samples))
+    of_one_day = (management.NodeMetricsSample(10 * DAY + nanoseconds, nodes) for nanoseconds in range(2))
+    twice = stage.take("node_metrics_history", samples=List.of(*of_one_day))
     stage.take("node_metrics_history", samples=samples)
     stage.settle()
     # Then
-    stage.require(not early and not twice, "only samples that fit are given")
+    stage.require(not early and not backwards and not twice, "only samples that fit are given")
     stage.expect(stage.answer(sent), results_in("node_metrics_history", samples))
 
 

@@ -171,7 +171,8 @@ answered(
     RESPONSE,
     FEE,
 )
-UTXOS = management.UtxosResult(bytes(32), 100, List.of(management.Utxo(management.Outpoint(bytes(32), 1), 5_000, 90)))
+# In the lowest block with six confirmations when the tip is at 100.
+UTXOS = management.UtxosResult(bytes(32), 100, List.of(management.Utxo(management.Outpoint(bytes(32), 1), 5_000, 95)))
 answered(
     "bitcoin_get_utxos",
     "A canister is told the unspent outputs of a Bitcoin address, and its cycles come back",

@@ -1,6 +1,7 @@
 """Query calls."""
 
 from conformance.canisters import ic0
+from conformance.canisters.library import load
 from conformance.canisters.scripted import (
     RELAY_REPLY,
     append_to_slot,
@@ -16,12 +17,14 @@ from conformance.canisters.scripted import (
     slot,
     trap,
 )
-from conformance.judging.patterns import denies, refuses, rejects, rejects_with, replies_where, replies_with
+from conformance.judging.patterns import denies, refuses, rejects, rejects_with, replies, replies_where, replies_with
 from conformance.suite.people import BOB
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
-from conformance.suite.stage import Stage
+from conformance.suite.stage import MUCH, Stage
+from spec.values import management
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
 from spec.values.rejects import RejectCode, RejectReason
 
 
@@ -152,6 +155,10 @@ def query_at_wrong_endpoint(stage: Stage) -> None:
     canister, other = scripted(stage), scripted(stage)
     # Then
     stage.expect(stage.query(canister, program(reply()), effective_id=other), refuses())
+    # Nor is a canister asked about there.
+    about = management.encode_arguments(management.CanisterIdArguments(canister))
+    for method_name in ("canister_status", "canister_metrics", "fetch_canister_logs"):
+        stage.expect(stage.query(MANAGEMENT_CANISTER, about, method_name, effective_id=other), refuses())
 
 
 @scenario(
@@ -159,14 +166,19 @@ def query_at_wrong_endpoint(stage: Stage) -> None:
     covers=("rule.query.certificate", "unspec.env.certificate-age", "api.data-certificate-copy"),
 )
 def certificate_told(stage: Stage) -> None:
-    # Given
-    canister = scripted(stage)
-    stage.call(canister, program(ic0.certified_data_set(b"certified"), reply()))
+    # Given two canisters whose ids differ first in the highest bit of a byte
+    canister, other = scripted(stage), CanisterId(bytes(7) + b"\x80\x01\x01")
+    created = management.ProvisionalCreateArguments(MUCH, specified_id=other)
+    stage.expect(stage.manage("provisional_create_canister_with_cycles", created), replies())
+    stage.expect(stage.install(other, load("scripted")), replies())
+    for each, certified in (canister, b"certified"), (other, b"by the other"):
+        stage.expect(stage.call(each, program(ic0.certified_data_set(certified), reply())), replies())
     stage.settle(100)
-    # When
-    answer = stage.query(canister, program(reply(ic0.data_certificate())))
-    # Then
-    stage.expect(answer, replies_where("that is not empty", lambda data: len(data) > 0))
+    for each in canister, other:
+        # When
+        answer = stage.query(each, program(reply(ic0.data_certificate())))
+        # Then
+        stage.expect(answer, replies_where("that is not empty", lambda data: len(data) > 0))
 
 
 @scenario(

@@ -205,6 +205,27 @@ def another_nonce(stage: Stage) -> None:
 
 
 @scenario(
+    "The nonces of requests and of queries have at most 32 bytes",
+    covers=("http.nonce", "rule.submit-call.canister-endpoint", "rule.query.submission"),
+)
+def longest_nonce(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    sent = stage.send(canister, "update", program(append_to_slot(0, b"again "), reply()))
+    stage.settle()
+    # When
+    longest = stage.resend(evolve(sent.request, nonce=bytes(32)), canister)
+    too_long = stage.resend(evolve(sent.request, nonce=bytes(33)), canister)
+    stage.settle()
+    # Then
+    stage.expect(stage.answer(longest), replies())
+    stage.expect(stage.answer(too_long), refuses())
+    tell = program(reply(slot(0)))
+    stage.expect(stage.query(canister, tell, nonce=b"n" * 32), replies_with(b"again again "))
+    stage.expect(stage.query(canister, tell, nonce=b"n" * 33), refuses())
+
+
+@scenario(
     "An answer stays the same however often it is read, until it is forgotten",
     covers=("inv.ingress.status-monotone", "inv.prop-07-single-response", "inv.reads-do-not-change-state"),
 )

@@ -1,7 +1,10 @@
 """Snapshots: taking, loading, listing and deleting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
 
+from conformance.canisters import ic0
+from conformance.canisters.expressions import Action
 from conformance.canisters.library import load
 from conformance.canisters.scripted import (
     append_to_slot,
@@ -10,16 +13,19 @@ from conformance.canisters.scripted import (
     global_value,
     program,
     reply,
+    sequence,
     set_global,
     set_slot,
     slot,
     stable_append,
     stable_content,
+    trap,
 )
 from conformance.judging.patterns import fails, refuses, replies, replies_with
 from conformance.protocol.interface import Needs, Seen
 from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.chunks import digest
 from conformance.suite.scenarios.management_calls import (
     DONE,
@@ -31,6 +37,7 @@ from conformance.suite.scenarios.management_calls import (
     update_settings,
 )
 from conformance.suite.scenarios.preparations import controlled_by, freeze, scripted
+from conformance.suite.scenarios.traps import TRAPPED
 from conformance.suite.stage import Stage
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Public
@@ -108,11 +115,39 @@ def back_and_forth(stage: Stage) -> None:
     stage.call(canister, program(append_to_slot(0, b" changed"), stable_append(b" changed"), reply()))
     stage.install(canister, load("scripted_keep"), mode=management.ReinstallMode())
     stage.expect(load_snapshot(stage, canister, snapshot.id), DONE)
+    failed = stage.call(canister, program(append_to_slot(0, b" lost"), stable_append(b" lost"), trap()))
     # Then
+    stage.expect(failed, TRAPPED)
     stage.expect(stage.call(canister, program(reply(concat(slot(0), stable_content())))), replies_with(b"heapstable"))
     stage.expect(stage.call(canister, program(reply(bytes_of_u64(global_value())))), replies_with(b"\x09" + bytes(7)))
     stage.require(status_of(stage, canister).module_hash == digest(load("scripted")), "the code is the old one")
     stage.balance(canister)
+
+
+FIRST_TOUCHES: Final[Mapping[Text, Action]] = {
+    "stable_read": append_to_slot(0, ic0.stable_read(8, 6)),
+    "stable64_read": append_to_slot(0, ic0.stable64_read(8, 6)),
+    "stable_write": sequence(ic0.stable_write(8, b"s"), append_to_slot(0, stable_content())),
+    "stable64_write": sequence(ic0.stable64_write(8, b"s"), append_to_slot(0, stable_content())),
+}
+"""What code does first with stable memory that holds `stable` from its ninth byte on, and then notes."""
+
+
+@scenario(
+    "Whatever code does first with stable memory after a snapshot was loaded, it finds what the snapshot has",
+    covers=("rule.mgmt.load-snapshot.effects", "api.stable-read", "api.stable-write", "api.stable64-read"),
+)
+def first_touch(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage, program(stable_append(b"stable")))
+    snapshot = taken(stage, canister)
+    for name, touch in FIRST_TOUCHES.items():
+        with cell(name):
+            # When
+            stage.expect(stage.call(canister, program(ic0.stable64_write(8, b"SOME ONE"), reply())), replies())
+            stage.expect(load_snapshot(stage, canister, snapshot.id), DONE)
+            # Then
+            stage.expect(stage.call(canister, program(touch, reply(slot(0)))), replies_with(b"stable"))
 
 
 @scenario(

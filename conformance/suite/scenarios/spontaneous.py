@@ -1,14 +1,17 @@
 """What the system does of its own accord. The implementation is told to do it, so it has to take schedules."""
 
 from conformance.canisters import ic0
+from conformance.canisters.library import load
 from conformance.canisters.scripted import (
     append_to_slot,
     bytes_of_u32,
     call,
     concat,
+    memory_grow,
     program,
     reply,
     set_heartbeat,
+    set_pre_upgrade,
     slot,
     trap,
 )
@@ -18,6 +21,8 @@ from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.lifecycle import stopping_canister
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
+from spec.rules.messages.effects import LARGEST_LOG
+from spec.values import management
 from spec.values.identifiers import CanisterId
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -190,3 +195,48 @@ def begun(stage: Stage) -> None:
     # Then
     stage.expect(stage.answer(first), replies_with(b"first "))
     stage.expect(stage.answer(second), replies_with(b"first second"))
+
+
+@scenario(
+    "What the system writes into a log about a trap is no longer than what is told of a log",
+    covers=("unspec.fn.logs", "rule.message-execution.rollback"),
+    needs=SCHEDULED,
+)
+def record_of_a_trap(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    stage.send(canister, "update", program(trap(b"no")))
+    for rule in ("initiate_call", "call_context_creation"):
+        stage.take(rule)
+    # When
+    too_long = stage.take("message_execution", system_records=(b"m" * (LARGEST_LOG + 1),))
+    longest = stage.take("message_execution", system_records=(b"m" * LARGEST_LOG,))
+    stage.settle()
+    # Then
+    stage.require(longest and not too_long, "it may fill the log, and no more")
+
+
+@scenario(
+    "The hooks of an installation and of an upgrade may be refused growths of memory, and fail if they end at one",
+    covers=("rule.mgmt.install-code.conditions", "rule.mgmt.upgrade.pre-upgrade", "rule.mgmt.upgrade.post-upgrade"),
+    needs=SCHEDULED,
+)
+def growths_of_hooks(stage: Stage) -> None:
+    # Given
+    canister = stage.create()
+    growing = append_to_slot(0, bytes_of_u32(memory_grow(1)))
+    start = program(growing, set_pre_upgrade(program(growing)))
+    for mode, rule, growths in (
+        (management.InstallMode(), "install_code", 1),
+        (management.UpgradeMode(), "upgrade_code", 2),
+    ):
+        installing = management.InstallCodeArguments(mode, canister, load("scripted"), start)
+        stage.send_managed("install_code", installing, canister)
+        stage.take("initiate_call")
+        # When
+        ended = [stage.take(rule, trapping_growths=(number,)) for number in range(growths)]
+        refused = stage.take(rule, refused_growths=(growths - 1,))
+        stage.settle()
+        # Then
+        stage.require(refused and not any(ended), "code that ends at a growth is not installed")
+        stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"\xff" * 4))

@@ -157,15 +157,24 @@ traps(
     ("api.call-new",),
     ic0.call_new(bytes(30), b"x", b"", b"", b""),
 )
-traps(
-    __name__,
-    "large_payload",
-    "A call carries at most ten MiB",
-    ("error.call-payload-too-large",),
-    NEW,
-    ic0.call_data_append(filled(0, 10 * 2**20 + 1)),
+
+
+@scenario(
+    "A call carries ten MiB, the name of the method counted, and not one byte more",
+    covers=("error.call-payload-too-large",),
     needs=Needs(exact_costs=True),
 )
+def large_payload(stage: Stage) -> None:
+    # Given
+    canister, room = scripted(stage), 10 * 2**20 - len(b"raw_rand")
+    # When
+    fits = stage.call(canister, program(NEW, ic0.call_data_append(filled(0, room)), reply(b"fits")))
+    one_more = program(NEW, ic0.call_data_append(filled(0, room)), ic0.call_data_append(b"1"), reply())
+    # Then
+    stage.expect(fits, replies_with(b"fits"))
+    stage.expect(stage.call(canister, one_more), TRAPPED)
+
+
 traps(
     __name__,
     "long_method_name",

@@ -17,8 +17,9 @@ from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.composite import asked
 from conformance.suite.scenarios.management_calls import asking, update_settings
 from conformance.suite.scenarios.preparations import scripted
+from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.scenarios.snapshots import taken
-from conformance.suite.stage import Stage
+from conformance.suite.stage import MUCH, Stage
 from spec.values import management
 from spec.values.canister_terms import AllowedViewers, Controllers, Public, Visibility
 from spec.values.containers import List
@@ -147,6 +148,10 @@ def queries(stage: Stage) -> None:
         for user_words, user in USERS.items():
             with cell(f"a query of {method_name}, asked by {user_words}"):
                 asked(stage, scene.canister, method_name, user)
+    with cell("a list of canisters with ids that follow each other, and another one"):
+        apart = management.ProvisionalCreateArguments(amount=MUCH, specified_id=NOBODY)
+        stage.expect(stage.manage("provisional_create_canister_with_cycles", apart), replies())
+        stage.expect(asked(stage, scene.canister, "list_canisters", ADMIN), replies())
 
 
 def commands(scene: Scene) -> list[tuple[Text, management.AnyArguments]]:
