@@ -267,13 +267,15 @@ class Acting:
         sender: Principal = ALICE,
         effective_id: Principal | None = None,
         nonce: Blob | None = None,
+        ingress_expiry: Nanoseconds | None = None,
     ) -> QueryAnswer:
         """A query call."""
         self._need("query")
         self._need_method(canister_id, method_name)
         self._nonce += 1
         once = self._nonce.to_bytes(8, "big") if nonce is None else nonce
-        query = Query(once, self._expiry(), sender, canister_id, method_name, argument)
+        expiry = self._expiry() if ingress_expiry is None else ingress_expiry
+        query = Query(once, expiry, sender, canister_id, method_name, argument)
         effective = canister_id if effective_id is None else effective_id
         self._transcript.note(
             self._transcript.user(sender),

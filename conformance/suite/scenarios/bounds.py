@@ -28,15 +28,27 @@ from conformance.protocol.interface import Needs
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.calls import amount
 from conformance.suite.scenarios.cells import cell
+from conformance.suite.scenarios.management_calls import DONE
+from conformance.suite.scenarios.modules import ONE, PAIR, UNIT, module
 from conformance.suite.scenarios.one_call import u64
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.traps import TRAPPED
 from conformance.suite.stage import Stage
-from spec.values.identifiers import CanisterId, Text
+from spec.values.identifiers import Blob, CanisterId, Text
+from spec.values.leb128 import encode_signed
 from spec.values.quantities import WASM_PAGE
 
 PAGES_OF_32_BITS: Final = 2**16
 """So many pages of stable memory are 4 GiB."""
+
+WAYS: Final = (b"written inside", b"written beyond", b"read inside", b"read beyond")
+CALL_REPLY, CALL_BALANCE, CALL_CERTIFY = b"\x10\x00", b"\x10\x01", b"\x10\x02"
+
+
+def constant(number: int) -> Blob:
+    """The instruction that gives a number of 32 bits."""
+    return b"\x41" + encode_signed(number)
+
 
 Row = tuple[Text, Action, Action]
 """What is done, in a way that is allowed, and in one that is not."""
@@ -171,6 +183,33 @@ def amounts_of_64_bits(stage: Stage) -> None:
     stage.expect(brought_most, replies_with(u64(most)))
     stage.expect(brought_more, replies_with(amount(most + 1)))
     stage.balance(caller)
+
+
+@scenario(
+    "The system reads and writes the last bytes of the heap, and none beyond",
+    covers=("api.canister-liquid-cycle-balance128", "api.certified-data-set", "error.trapped"),
+)
+def end_of_heap(stage: Stage) -> None:
+    # Given a module with one page of heap, and a method for each way
+    canister, end = stage.create(), WASM_PAGE
+    written = [constant(end - 16 + beyond) + CALL_BALANCE for beyond in range(2)]
+    read = [constant(end - 32 + beyond) + constant(32) + CALL_CERTIFY for beyond in range(2)]
+    code = module(
+        imports=[
+            (b"ic0", b"msg_reply", UNIT),
+            (b"ic0", b"canister_liquid_cycle_balance128", ONE),
+            (b"ic0", b"certified_data_set", PAIR),
+        ],
+        functions=[(UNIT, body + CALL_REPLY) for body in (*written, *read)],
+        memories=[b"\0\1"],
+        exports=[(b"canister_update " + name, 3 + place) for place, name in enumerate(WAYS)],
+    )
+    stage.expect(stage.install(canister, code), DONE)
+    # Then
+    for name in WAYS:
+        with cell(name.decode()):
+            answer = stage.call(canister, b"", name.decode())
+            stage.expect(answer, TRAPPED if name.endswith(b"beyond") else replies_with(b""))
 
 
 @scenario(

@@ -24,7 +24,8 @@ from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.stage import MUCH, Stage
 from spec.values import management
-from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, CanisterId
+from spec.values.quantities import NANOSECONDS_PER_SECOND
 from spec.values.rejects import RejectCode, RejectReason
 
 
@@ -159,6 +160,24 @@ def query_at_wrong_endpoint(stage: Stage) -> None:
     about = management.encode_arguments(management.CanisterIdArguments(canister))
     for method_name in ("canister_status", "canister_metrics", "fetch_canister_logs"):
         stage.expect(stage.query(MANAGEMENT_CANISTER, about, method_name, effective_id=other), refuses())
+
+
+@scenario(
+    "A query that has expired is not answered, of a canister or of the management canister",
+    covers=("rule.query.submission", "http.ingress-expiry"),
+)
+def expired_query(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    stage.settle(seconds=10)
+    about = management.encode_arguments(management.CanisterIdArguments(canister))
+    past = stage.now - NANOSECONDS_PER_SECOND
+    # Then
+    stage.expect(stage.query(canister, program(reply()), ingress_expiry=past), denies())
+    asked = stage.query(MANAGEMENT_CANISTER, about, "canister_status", effective_id=canister, ingress_expiry=past)
+    stage.expect(asked, denies())
+    # What nobody in particular asks need not expire.
+    stage.query(canister, program(reply()), sender=ANONYMOUS, ingress_expiry=past)
 
 
 @scenario(

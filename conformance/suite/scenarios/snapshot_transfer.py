@@ -258,6 +258,26 @@ def upload_into_taken(stage: Stage) -> None:
     refused_with(RejectReason.SNAPSHOT_NOT_UPLOADED)(stage, answer)
 
 
+@scenario(
+    "An uploaded snapshot keeps globals of every type as they were given",
+    covers=("rule.mgmt.upload-snapshot-metadata", "mgmt.read-canister-snapshot-metadata"),
+)
+def globals_of_every_type(stage: Stage) -> None:
+    # Given
+    canister = stage.create()
+    given = List.of(
+        management.SnapshotGlobal(GlobalType.I32, 2**32 - 1),
+        management.SnapshotGlobal(GlobalType.I64, 2**63 + 1),
+        management.SnapshotGlobal(GlobalType.F32, 0xC020_0000),
+        management.SnapshotGlobal(GlobalType.F64, 0x4008_0000_0000_0001),
+        management.SnapshotGlobal(GlobalType.V128, 2**127 + 5),
+    )
+    # When
+    snapshot = uploaded(stage, canister, globals=given)
+    # Then
+    stage.require(metadata(stage, canister, snapshot).globals == given, "they are told as they were given")
+
+
 def _metadata_refused(name: Text, title: Text, **fields: object) -> None:
     def script(stage: Stage) -> None:
         # Given
