@@ -6,6 +6,7 @@ import shlex
 import sys
 
 from conformance.judging.environment import Environment, environment_named
+from conformance.protocol.versions import KNOWN
 from spec.profile import ProfileError, load_profile
 from spec.tooling.command_arguments import VerbParser
 
@@ -27,6 +28,13 @@ def environment(text: str) -> Environment:
         return environment_named(text)
     except ValueError as problem:
         raise argparse.ArgumentTypeError(str(problem)) from None
+
+
+def interface_version(text: str) -> str:
+    """A version of the interface specification by which can be judged."""
+    if text not in KNOWN:
+        raise argparse.ArgumentTypeError(f"{text!r} is no version that is known; these are {', '.join(KNOWN)}")
+    return text
 
 
 def regular_expression(text: str) -> str:

@@ -15,6 +15,7 @@ from conformance.commands.arguments import (
     bundled_implementation,
     command_words,
     environment,
+    interface_version,
     positive,
     regular_expression,
 )
@@ -29,6 +30,7 @@ from conformance.protocol.interface import (
     TimeLimits,
 )
 from conformance.protocol.quoting import shown
+from conformance.protocol.versions import KNOWN, is_newer
 from conformance.protocol.wire_log import WireLogError
 from conformance.reporting.expected import ExpectedFailures, ExpectedFailuresError, read_expected_failures
 from conformance.reporting.files import Files, OutputFileError, opened
@@ -92,6 +94,12 @@ def _parser() -> VerbParser:
         help="calm (the default), loaded(K) with K of at least 1, or hostile",
     )
     add_profile(parser)
+    parser.add_argument(
+        "--interface",
+        type=interface_version,
+        metavar="VERSION",
+        help="of the interface specification: what came later does not apply; by default the one that is declared",
+    )
     parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
     parser.add_argument(
         "--look",
@@ -149,6 +157,7 @@ def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: Expec
         environment=given.environment,
         black_box=given.black_box,
         profile=given.profile,
+        interface=given.interface,
         looking=Looking(given.look),
         tells_all=any(getattr(given, kind) is not None for kind in REPORTS),
     )
@@ -192,6 +201,8 @@ def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
         words += ["--profile", given.profile]
     if not given.environment.is_calm:
         words += ["--environment", given.environment.name]
+    if given.interface is not None:
+        words += ["--interface", given.interface]
     if given.black_box:
         words.append("--black-box")
     if given.look != Looking.AT_THE_END.value:
@@ -204,11 +215,13 @@ def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
 def _introduce(description: Description, scenarios: int, manner: Manner) -> None:
     name = shown(f"{description.name} {description.version}".strip())
     print(f"{name}, {scenarios} scenarios, {manner.environment.name}")
-    if description.interface_specification not in ("", INTERFACE_SPECIFICATION):
-        theirs = shown(description.interface_specification)
+    theirs = description.interface_specification if manner.interface is None else manner.interface
+    if theirs in KNOWN[:-1]:
+        print(f"judged by version {theirs} of the interface specification: what came later does not apply")
+    elif theirs not in ("", INTERFACE_SPECIFICATION):
         print(
-            f"icspec conform: warning: it follows version {theirs} of the interface specification, "
-            f"and is judged by version {INTERFACE_SPECIFICATION}",
+            f"icspec conform: warning: it follows version {shown(theirs)} of the interface specification, "
+            f"and is judged by version {INTERFACE_SPECIFICATION if is_newer(theirs) else KNOWN[0]}",
             file=sys.stderr,
         )
 

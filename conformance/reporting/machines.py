@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from conformance.judging.verdicts import Fail, Pass
 from conformance.protocol.quoting import escaped
+from conformance.protocol.versions import since_rows
 from conformance.reporting.causes import cause_of
 from conformance.reporting.concerned import concerned
 from conformance.reporting.report import Report
@@ -66,6 +67,7 @@ def _case_as_json(report: Report, case: Case) -> dict[str, Any]:
         "observations": {"made": case.looked.observations, "left_out": dict(case.looked.left_out)},
         "rules": list(case.fired),
         "covers": list(case.covers),
+        "since": since_rows(case.covers),
     }
 
 

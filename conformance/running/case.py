@@ -27,6 +27,8 @@ class Manner:
     """When the judge looks by itself at what can be observed."""
     tells_all: bool = True
     """A case that passes has its transcript too."""
+    interface: Text | None = None
+    """The version of the interface specification by which is judged; None for the one that is declared."""
     steps: Count = DEFAULT_STEPS
     seconds: float = DEFAULT_SECONDS
 

@@ -17,6 +17,7 @@ from conformance.protocol.interface import (
     InstanceKind,
     Unsupported,
 )
+from conformance.protocol.versions import following, has
 from conformance.running.again import OnceMore
 from conformance.running.case import Case, Manner
 from conformance.suite.acting import START
@@ -38,6 +39,8 @@ PRODUCTION: Final = "production"
 def missing_need(chosen: Scenario, description: Description, manner: Manner, profile: Text) -> Text | None:
     """Why a scenario cannot be run on an implementation, under the profile of this name; None if it can."""
     needs = chosen.needs
+    if not has(following(description, manner.interface).interface_specification, chosen.since):
+        return f"it shows what came with version {chosen.since} of the interface specification"
     if manner.black_box and needs.capabilities:
         return "the implementation is judged as a black box"
     for capability in sorted(needs.capabilities - description.capabilities, key=lambda each: each.value):
@@ -74,6 +77,7 @@ def _shown_problem(problem: Exception) -> Text:
 def run_scenario(chosen: Scenario, implementation: Implementation, description: Description, manner: Manner) -> Case:
     """Runs a scenario. What goes wrong with the implementation becomes a verdict."""
     started = time.monotonic()
+    description = following(description, manner.interface)
     is_broken = False
     stage: Stage | None = None
     judge: Judge | None = None

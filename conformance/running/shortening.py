@@ -25,6 +25,7 @@ from conformance.protocol.interface import (
     Seen,
     Unsupported,
 )
+from conformance.protocol.versions import following
 from conformance.running.case import Case, Manner
 from conformance.running.run import missing_need, terms_of
 from conformance.suite.acting import START, Sent
@@ -135,6 +136,7 @@ def with_shortest(
     if not isinstance(case.verdict, Fail) or not case.verdict.is_unseen:
         return case
     black_box = evolve(manner, black_box=True)
+    description = following(description, manner.interface)
     profile = load_profile(chosen.profile or manner.profile)
     if missing_need(chosen, description, black_box, profile.name) is not None:
         return case

@@ -14,7 +14,7 @@ from conformance.judging.judge import Judge, Terms
 from conformance.judging.missing import not_there
 from conformance.judging.moves import shown_label
 from conformance.judging.replaying import Replay
-from conformance.judging.verdicts import inconclusive
+from conformance.judging.verdicts import Judged, NotApplicable, inconclusive
 from conformance.judging.wording import shown, shown_blob, shown_values
 from conformance.protocol.interface import (
     Accepted,
@@ -37,11 +37,13 @@ from conformance.protocol.interface import (
 from conformance.protocol.quoting import shown as shown_text
 from conformance.protocol.serving import respond
 from conformance.protocol.stdio import StdioImplementation
+from conformance.protocol.versions import PATHS, SETTINGS, has
 from conformance.suite.people import ALICE
 from conformance.suite.transcript import STEP, Event, Transcript
 from spec.machine import choices_of, submission_label
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request, SenderInfo
+from spec.values import management
 from spec.values.identifiers import (
     MANAGEMENT_CANISTER,
     Blob,
@@ -168,6 +170,7 @@ class Acting:
     def resend(self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER) -> Sent:
         """Hands in a request as it is."""
         self._need_method(request.canister_id, request.method_name)
+        self._need_settings(request)
         place = self.name(request.canister_id)
         self._transcript.note(
             self._transcript.user(request.sender),
@@ -296,6 +299,8 @@ class Acting:
     def read(self, effective_id: Principal, paths: Sequence[Path], sender: Principal = ALICE) -> Values | Refused:
         """Reads from the certified state."""
         self._need("read")
+        for leaf in (path[-1] for path in paths if path):
+            self._need_version(PATHS.get(leaf), leaf.decode(errors="replace"))
         seen = self._implementation.read(sender, effective_id, paths)
         self._remember((sender, effective_id, *paths), seen)
         self._transcript.note(self._transcript.user(sender), lambda: f"reads {shown_values(seen, paths)}")
@@ -381,6 +386,23 @@ class Acting:
     def _need_method(self, canister_id: CanisterId, method_name: MethodName) -> None:
         if canister_id == MANAGEMENT_CANISTER:
             self._need(method_name)
+
+    def _need_settings(self, request: Request) -> None:
+        """Ends the scenario if a user gives settings that came later than what the implementation follows."""
+        if request.canister_id != MANAGEMENT_CANISTER or all(self._has(since) for since in SETTINGS.values()):
+            return
+        settings = getattr(management.decode_arguments(request.method_name, request.argument), "settings", None)
+        for name, since in SETTINGS.items():
+            if getattr(settings, name, None) is not None:
+                self._need_version(since, name)
+
+    def _has(self, since: Text) -> bool:
+        return has(self._description.interface_specification, since)
+
+    def _need_version(self, since: Text | None, name: Text) -> None:
+        """Ends the scenario if the implementation follows a version that does not have this."""
+        if since is not None and not self._has(since):
+            raise Judged(NotApplicable(f"{name} came with version {since} of the interface specification"))
 
     def _shown_argument(self, canister_id: CanisterId, argument: Blob) -> Text:
         if canister_id in self._scripted:

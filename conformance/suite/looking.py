@@ -22,6 +22,7 @@ from conformance.judging.judge import Judge, Terms
 from conformance.judging.replaying import Replay
 from conformance.judging.verdicts import Judged, NotApplicable, SpecificationIsSilent
 from conformance.protocol.interface import Description, InstanceKind, Path, Replied, Unsupported
+from conformance.protocol.versions import PATHS, has
 from conformance.suite import looking_at_code
 from conformance.suite.acting import Sent
 from conformance.suite.people import ALICE, USERS
@@ -163,8 +164,8 @@ class Look:
             self._left_out[MISSING] += 1
             return
         controller = controller_of(canister)
-        leaves = [b"controllers", b"module_hash"]
-        leaves += [b"canister_creation_timestamp", b"last_install_timestamp"] if self._is_deterministic else []
+        leaves, version = [b"controllers", b"module_hash"], self._description.interface_specification
+        leaves += [leaf for leaf, since in PATHS.items() if self._is_deterministic and has(version, since)]
         paths: list[Path] = [(b"canister", canister_id, name) for name in leaves]
         paths += [
             (b"canister", canister_id, b"metadata", name)

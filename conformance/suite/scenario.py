@@ -6,6 +6,7 @@ from typing import Final
 from attrs import frozen
 
 from conformance.protocol.interface import Needs
+from conformance.protocol.versions import since_rows
 from conformance.suite.stage import Stage
 from spec.values.identifiers import Principal, Text
 from spec.values.quantities import Count
@@ -38,6 +39,11 @@ class Scenario:
     def group(self) -> Text:
         """The group that it belongs to."""
         return self.id.partition("/")[0]
+
+    @property
+    def since(self) -> Text:
+        """The first version of the interface specification that has what it shows."""
+        return since_rows(self.covers)
 
     @property
     def checklist_rows(self) -> tuple[Text, ...]:

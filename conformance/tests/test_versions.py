@@ -1,0 +1,156 @@
+"""Versions of the interface specification: an implementation is judged by what held in the one that it follows."""
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from conformance.commands import conform as command_conform
+from conformance.judging.verdicts import Fail, NotApplicable, Pass
+from conformance.protocol.interface import Description, Refused, Values
+from conformance.protocol.interface import Path as StatePath
+from conformance.protocol.versions import KNOWN, METHODS, PATHS, ROWS, RULES, SETTINGS, has, since_rows
+from conformance.running.case import Case, Manner
+from conformance.running.run import run_scenario
+from conformance.suite.loading import all_scenarios
+from conformance.tests.planted.bugs import BlackBox
+from spec.state.request import Endpoint, Request
+from spec.transition import RULES as ALL_RULES
+from spec.values.identifiers import Principal
+from spec.values.management import MANAGEMENT_METHODS, SettingsArguments
+
+SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
+
+
+class Earlier(BlackBox):
+    """It follows 0.63.0, and knows nothing that came later."""
+
+    version = "0.63.0"
+
+    def describe(self) -> Description:
+        return evolve(super().describe(), interface_specification=self.version)
+
+    def read(self, sender: Principal, effective_id: Principal, paths: Sequence[StatePath]) -> Values | Refused:
+        if any(path[-1] in PATHS for path in paths):
+            return Refused()
+        return super().read(sender, effective_id, paths)
+
+
+class EarlierUnsaid(Earlier):
+    """It knows nothing that came after 0.63.0, and says that it follows the newest."""
+
+    version = KNOWN[-1]
+
+
+class TheFirst(Earlier):
+    """It follows 0.60.0, in which nobody could ask for metrics."""
+
+    version = KNOWN[0]
+
+    def submit(self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER) -> object:  # type: ignore[override]
+        if request.method_name == "canister_metrics":
+            return Refused()
+        return super().submit(request, effective_id, endpoint)
+
+
+def judged(implementation: BlackBox, name: str, manner: Manner = Manner()) -> Case:  # noqa: B008
+    return run_scenario(SCENARIOS[name], implementation, implementation.describe(), manner)
+
+
+def test_what_came_with_a_version_is_there() -> None:
+    """Methods, rules and settings of the tables are those of the specification."""
+    assert METHODS.keys() <= MANAGEMENT_METHODS
+    assert RULES.keys() <= ALL_RULES.keys()
+    assert all(hasattr(SettingsArguments(), name) for name in SETTINGS)
+    assert {*METHODS.values(), *RULES.values(), *SETTINGS.values(), *PATHS.values(), *ROWS.values()} <= set(KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("version", "since", "holds"),
+    [
+        ("0.66.0", "0.66.0", True),
+        ("0.65.9", "0.66.0", False),
+        ("0.100.0", "0.66.0", True),
+        ("1.0.0", "0.66.0", True),
+        ("0.9.0", "0.60.0", False),
+        ("something", "0.66.0", True),
+        ("", "0.66.0", True),
+        ("0.66", "0.66.0", True),
+    ],
+)
+def test_versions_are_compared_by_their_numbers(version: str, since: str, holds: bool) -> None:
+    """One that cannot be read is taken for the newest."""
+    assert has(version, since) is holds
+
+
+def test_a_scenario_is_as_new_as_the_newest_that_it_shows() -> None:
+    assert since_rows(()) == KNOWN[0]
+    assert since_rows(("entry.heartbeat", "setting.status-visibility", "mgmt.canister-metrics")) == "0.65.0"
+    assert SCENARIOS["settings/minimum_incoming_cycles"].since == "0.64.0"
+    assert SCENARIOS["calls/reply_comes_back"].since == KNOWN[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["settings/status_for_viewers", "refusals/with_too_few_cycles", "composite/own_status"]
+)
+def test_what_came_later_does_not_apply(name: str) -> None:
+    """Though the scenario passes where it does."""
+    verdict = judged(Earlier(), name).verdict
+    assert isinstance(verdict, NotApplicable)
+    assert "of the interface specification" in verdict.why
+    assert isinstance(judged(BlackBox(), name).verdict, Pass)
+
+
+@pytest.mark.parametrize("name", ["requests/anonymous_calls", "calls/some_cycles_accepted"])
+def test_what_held_before_is_judged_and_the_look_leaves_out_what_came_later(name: str) -> None:
+    """The same implementation fails if it declares the newest version."""
+    assert isinstance(judged(Earlier(), name).verdict, Pass)
+    assert isinstance(judged(EarlierUnsaid(), name).verdict, Fail)
+
+
+def test_a_version_can_be_asked_for_whatever_is_declared() -> None:
+    name = "requests/anonymous_calls"
+    assert isinstance(judged(EarlierUnsaid(), name, Manner(interface="0.65.0")).verdict, Pass)
+    assert isinstance(judged(Earlier(), name, Manner(interface=KNOWN[-1])).verdict, Fail)
+
+
+def test_a_method_that_came_later_is_none_that_an_implementation_has() -> None:
+    """Neither scenarios nor the look call it."""
+    assert isinstance(judged(TheFirst(), "information/metrics").verdict, NotApplicable)
+    assert isinstance(judged(TheFirst(), "requests/anonymous_calls").verdict, Pass)
+
+
+def test_a_setting_that_came_later_ends_the_scenario_where_it_is_given() -> None:
+    """Also in scenarios that show something else."""
+    verdict = judged(Earlier(), "who_may/by_viewer").verdict
+    assert isinstance(verdict, NotApplicable), verdict
+    assert "status_visibility" in verdict.why
+
+
+def test_conform_says_by_which_version_it_judges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the report says since when each scenario holds."""
+    report = tmp_path / "report.json"
+    arguments = ["--workers", "1", "--implementation", f"{sys.executable} -m conformance.served.specification"]
+    only = ["--only", "^(settings/status_for_others|requests/anonymous_calls)$", "--json", str(report)]
+    assert command_conform.main([*arguments, *only, "--interface", "0.64.0"]) == 0
+    printed = capsys.readouterr().out
+    assert "judged by version 0.64.0 of the interface specification: what came later does not apply" in printed
+    cases = {each["id"]: each for each in json.loads(report.read_text())["cases"]}
+    assert [(each["since"], each["verdict"]) for _, each in sorted(cases.items())] == [
+        ("0.60.0", "pass"),
+        ("0.65.0", "not_applicable"),
+    ]
+    assert "--interface 0.64.0" in cases["requests/anonymous_calls"]["repeat"]
+
+
+@pytest.mark.parametrize("given", ["0.59.0", "newest", "", "0.67.0"])
+def test_a_version_that_is_not_known_is_told_in_one_line(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_conform.main(["--interface", given])
+    assert ended.value.code == 2
+    printed = capsys.readouterr().err
+    assert "is no version that is known; these are 0.60.0, 0.61.0" in printed
+    assert printed.count("\n") == 1
