@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
+from conformance.adapters.executable import server_at, speaking_for
 from conformance.commands.arguments import (
     FAILED,
     add_profile,
@@ -59,6 +60,7 @@ EXAMPLE = """examples:
   icspec conform                                        judge the bundled reference implementation
   icspec conform --implementation "icspec stdio --spec" judge the specification itself
   icspec conform --only management --json report.json   some scenarios, and a report for machines
+  icspec conform --pocketic ./pocket-ic --only calls    a server of PocketIC, which is started for the run
   icspec conform --implementation ./mine --expected-failures known.toml --log wire.ndjson
 """
 
@@ -83,6 +85,12 @@ def _parser() -> VerbParser:
         metavar="CMD",
         help="the command that speaks the protocol on its standard input and output; "
         "by default the bundled reference implementation (icspec stdio)",
+    )
+    parser.add_argument(
+        "--pocketic",
+        metavar="URL|BINARY",
+        help="judge PocketIC instead: a server that runs, or an executable that is started for the run; what it cannot "
+        "control or show is not applicable",
     )
     parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
     parser.add_argument("--workers", type=positive, metavar="N", help="how many at a time; by default one a core")
@@ -125,6 +133,8 @@ def _parser() -> VerbParser:
 def main(arguments: list[str]) -> int:
     """Judges an implementation with the conformance suite."""
     given = _parser().parse_args(arguments)
+    if given.pocketic is not None and given.implementation is not None:
+        return _complain("--pocketic and --implementation are two implementations")
     scenarios = selected(all_scenarios(), given.only)
     if not scenarios:
         return _complain(f"no scenario matches {given.only!r}")
@@ -139,7 +149,13 @@ def main(arguments: list[str]) -> int:
         if given.expected_failures is not None:
             expected = read_expected_failures(given.expected_failures, all_scenarios())
         with opened(written, read) as files:
-            return _judge(given, scenarios, expected, files)
+            if given.pocketic is None:
+                target = target_of(given, given.implementation or bundled_implementation(given.profile))
+                return _judge(given, target, scenarios, expected, files)
+            with server_at(given.pocketic) as url:
+                return _judge(given, target_of(given, speaking_for(url)), scenarios, expected, files)
+    except CannotStart as problem:
+        return _complain(str(problem))
     except (ExpectedFailuresError, OutputFileError) as problem:
         return _complain(str(problem))
     except WireLogError as problem:
@@ -150,8 +166,8 @@ def _complain(problem: str) -> int:
     return complain("icspec conform", problem)
 
 
-def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: ExpectedFailures, files: Files) -> int:
-    """Runs the scenarios and reports."""
+def target_of(given: argparse.Namespace, command: tuple[str, ...]) -> Target:
+    """The command as it is to be judged."""
     limits = DEFAULT_TIME_LIMITS if given.time_limit is None else TimeLimits.uniform(given.time_limit)
     manner = Manner(
         environment=given.environment,
@@ -161,7 +177,18 @@ def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: Expec
         looking=Looking(given.look),
         tells_all=any(getattr(given, kind) is not None for kind in REPORTS),
     )
-    target = Target(given.implementation or bundled_implementation(given.profile), manner, limits, given.log)
+    return Target(command, manner, limits, given.log, forgets=given.pocketic is not None)
+
+
+def _judge(
+    given: argparse.Namespace,
+    target: Target,
+    scenarios: list[Scenario],
+    expected: ExpectedFailures,
+    files: Files,
+) -> int:
+    """Runs the scenarios and reports."""
+    manner = target.manner
     command = repeating_command(given)
     started = time.monotonic()
     cases: list[Case] = []
@@ -195,6 +222,8 @@ def _judge(given: argparse.Namespace, scenarios: list[Scenario], expected: Expec
 def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
     """The command that judges all scenarios in the manner of this run."""
     words = ["icspec", "conform"]
+    if given.pocketic is not None:
+        words += ["--pocketic", given.pocketic]
     if given.implementation is not None:
         words += ["--implementation", shlex.join(given.implementation)]
     if given.profile != "production":

@@ -42,6 +42,8 @@ class Target:
     time_limits: TimeLimits = DEFAULT_TIME_LIMITS
     log: Path | None = None
     """The file to which is appended what goes over the wire."""
+    forgets: bool = False
+    """The instance is forgotten at `reset` even if it moves by itself, so its process is kept."""
 
     @property
     def name(self) -> Text:
@@ -104,7 +106,8 @@ class Runner:
         if self._shortened < MOST_SHORTENED and not case.is_broken:
             case = with_shortest(case, chosen, process, description, manner)
             self._shortened += case.shortest is not None
-        if case.is_broken or process.is_over or description.instance is InstanceKind.LIVE:
+        is_lasting = description.instance is InstanceKind.LIVE and not self._target.forgets
+        if case.is_broken or process.is_over or is_lasting:
             self.close()
         return case
 

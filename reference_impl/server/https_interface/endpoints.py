@@ -72,9 +72,13 @@ def target_of(path: Text) -> Target | Answer:
 class Endpoints:
     """Answers requests with the help of an engine."""
 
-    def __init__(self, engine: EngineOwner, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, engine: EngineOwner, patience_seconds: float = PATIENCE_SECONDS, *, needs_proof: bool = True
+    ) -> None:
+        """Without need of proof everybody is whom a request names: for tests."""
         self._engine = engine
         self._patience_seconds = patience_seconds
+        self._needs_proof = needs_proof
 
     async def get(self, path: Text) -> Answer:
         """The answer to a request without a body."""
@@ -99,11 +103,11 @@ class Endpoints:
                 case "call":
                     return await self._call(target, body)
                 case "query":
-                    submission = submission_of(body, Kind.QUERY)
+                    submission = submission_of(body, Kind.QUERY, needs_proof=self._needs_proof)
                     where = (target.effective_id, target.endpoint)
                     return await self._engine.ask(lambda engine: handling.answer_query(engine, submission, *where))
                 case _:
-                    read = state_read_of(body)
+                    read = state_read_of(body, needs_proof=self._needs_proof)
                     place = handling.Place(target.effective_id, target.endpoint, target.version == "v2")
                     return await self._engine.ask(lambda engine: handling.answer_state_read(engine, read, place))
         except Malformed as problem:
@@ -111,7 +115,7 @@ class Endpoints:
 
     async def _call(self, target: Target, body: Blob) -> Answer:
         is_synchronous = target.version != ASYNCHRONOUS
-        submission = submission_of(body, Kind.CALL)
+        submission = submission_of(body, Kind.CALL, needs_proof=self._needs_proof)
         call = handling.Call(submission, target.effective_id, target.endpoint, is_synchronous)
         take = partial(handling.take_call, call=call)
         if not is_synchronous:

@@ -48,8 +48,12 @@ class StateRead:
 
 
 @defines("http.cddl.requests")
-def submission_of(body: Blob, kind: Kind) -> Submission:
-    """The call or query in a body; one that bears no signature is the anonymous user's."""
+def submission_of(body: Blob, kind: Kind, *, needs_proof: bool = True) -> Submission:
+    """
+    The call or query in a body; one that bears no signature is the anonymous user's.
+
+    Where nobody needs to prove who it is, it is that of whom it names.
+    """
     content, proof = _parts(body, kind, {"canister_id", "method_name", "arg"}, {"nonce", "sender_info"})
     request = Request(
         nonce=_nonce(content),
@@ -60,6 +64,8 @@ def submission_of(body: Blob, kind: Kind) -> Submission:
         argument=_blob(content, "arg"),
         sender_info=_sender_info(content),
     )
+    if not needs_proof:
+        return request
     _require_proof(request.sender, proof)
     if proof is None:
         return request
@@ -67,16 +73,17 @@ def submission_of(body: Blob, kind: Kind) -> Submission:
 
 
 @defines("http.cddl.requests", "http.content.read-state")
-def state_read_of(body: Blob) -> StateRead:
-    """The request to read the state in a body."""
+def state_read_of(body: Blob, *, needs_proof: bool = True) -> StateRead:
+    """The request to read the state in a body; where nobody needs to prove who it is, by whom it names."""
     content, proof = _parts(body, Kind.READ_STATE, {"paths"}, {"nonce"})
     paths = tuple(_path(one) for one in _list(content, "paths", MOST_PATHS))
     for first in (b"request_status", b"canister_ranges"):
         if len({path[1] for path in paths if len(path) > 1 and path[0] == first}) > 1:
             raise Malformed(f"paths under {first.decode()} name more than one id")
     sender, expiry = _principal(content, "sender"), _time(content, "ingress_expiry")
-    _require_proof(sender, proof)
-    return StateRead(sender, expiry, paths, _nonce(content), proof)
+    if needs_proof:
+        _require_proof(sender, proof)
+    return StateRead(sender, expiry, paths, _nonce(content), proof if needs_proof else None)
 
 
 def _require_proof(sender: Principal, proof: Proof | None) -> None:

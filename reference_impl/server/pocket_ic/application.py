@@ -173,6 +173,7 @@ class PocketApplication(HttpApplication):
         wanted = configuration_of(body)
         simulation, at_end = await asyncio.to_thread(created, self._profile, wanted)
         hosted = self._server.host(simulation, at_end)
+        hosted.runner.needs_proof = wanted.needs_proof
         shown = {"instance_id": hosted.number, "topology": simulation.topology(), "http_gateway_info": None}
         if wanted.auto_progress is not None:
             await hosted.runner.start_progress(wanted.auto_progress.delay_milliseconds)

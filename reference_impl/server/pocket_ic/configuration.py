@@ -87,6 +87,8 @@ class Configuration:
     initial_time: Nanoseconds | None = None
     auto_progress: AutoProgress | None = None
     gateway: GatewayWish | None = None
+    needs_proof: bool = True
+    """Users of the HTTPS interface prove who they are."""
     may_be_incomplete: bool = False
     """Subnets of a state directory may have been left at different times."""
 
@@ -101,7 +103,10 @@ def configuration_of(body: Json) -> Configuration:
         raise Refused("SubnetConfigSet must contain at least one subnet")
     initial_time, auto_progress = _beginning(fields)
     may_be_incomplete = fields.get("incomplete_state") == "Enabled"
-    return Configuration(planned, directory, initial_time, auto_progress, _gateway(fields), may_be_incomplete)
+    needs_proof = not flag_of(fields, "disable_ingress_validation")
+    return Configuration(
+        planned, directory, initial_time, auto_progress, _gateway(fields), needs_proof, may_be_incomplete
+    )
 
 
 def _refuse_features(fields: Fields) -> None:

@@ -19,7 +19,7 @@ async def answer_api(
     runner: Runner, application: HttpApplication, scope: Scope, receive: Receive, path: Text
 ) -> Answer:
     """The answer to a request of the interface, with its path there."""
-    endpoints = Endpoints(runner)
+    endpoints = Endpoints(runner, needs_proof=runner.needs_proof)
     try:
         if scope["method"] in ("GET", "HEAD"):
             return await endpoints.get(path)

@@ -43,6 +43,8 @@ class Runner(EngineOwner):
         self._progress: asyncio.Task[None] | None = None
         self._under_way: list[Text] = []
         self._is_closed = False
+        self.needs_proof = True
+        """Users of the HTTPS interface prove who they are."""
         self.operations: Count = 0
         """How many operations there were."""
 

@@ -135,6 +135,18 @@ def test_what_the_interface_refuses_is_refused_here_too(instance):
     assert instance.client.request("GET", "/instances/7/api/v2/status").status == 400
 
 
+def test_without_validation_users_of_the_interface_are_whom_they_name(client):
+    instance = client.create_of({**configuration(application=1), "disable_ingress_validation": True})
+    counter = instance.created_with(COUNTER)
+    path = f"api/v2/canister/{principal_to_text(counter)}/call"
+    content = {"sender": User.of(2).sender, **call(counter, "inc", instance.time)}
+    sending = instance.client.request("POST", instance.path(path), cbor2.dumps({"content": content}), [CBOR])
+    assert (sending.status, sending.body) == (202, b"")
+    instance.tick()
+    known = {"effective_principal": "None", "message_id": text(hash_of_map(content))}
+    assert "Ok" in instance.post("read/ingress_status", {"raw_message_id": known})
+
+
 def test_a_port_serves_the_interface_of_its_instance_until_it_is_closed(client):
     instance = client.create()
     opened = client.request("POST", "/http_gateway", {"forward_to": {"PocketIcInstance": instance.number}})
