@@ -14,6 +14,9 @@ from spec.values.quantities import Count
 MOST_FIELDS: Final[Count] = 4
 """So many fields that differ are told."""
 
+DIGEST: Final = " bytes with SHA-256 "
+"""So a blob is told that is long. See `spec.state.dump`."""
+
 NOT_THERE: Final = "not there"
 
 CANISTER: Final = re.compile(r"^canisters\[0x((?:[0-9a-f]{2})*)\]")
@@ -26,6 +29,11 @@ class DifferingField:
     place: Text
     allowed: Text
     seen: Text
+
+    @property
+    def is_digest(self) -> bool:
+        """Only lengths and digests are told, of a part that is long."""
+        return DIGEST in self.allowed or DIGEST in self.seen
 
 
 def differing_fields(allowed: Mapping[Text, Text], seen: Mapping[Text, Text]) -> list[DifferingField]:

@@ -386,7 +386,9 @@ class Replay:
             shows = [shown_output(each, known) for each in seen]
             instead = [*differing_replies(allowed, seen, known), *(shown_output(each, known) for each in allowed)]
             rules = rules_about_outputs(self._state, label.rule, allowed, seen)
-            raise fail(f"{self._place(label)}: shows {_joined(shows)}", (_joined(instead),), rules)
+            shows_it = f"{self._place(label)}: shows {_joined(shows)}"
+            is_unseen = differ_unseen(allowed, seen, exact)
+            raise Judged(Fail(shows_it, (_joined(instead),), rules, is_unseen=is_unseen))
 
     def _compare_state(self, when: Text) -> None:
         if not self._gives_state:
@@ -402,10 +404,10 @@ class Replay:
         shown_first = [f"{each.place} is {each.seen}" for each in differing[:MOST_FIELDS]]
         more = len(differing) - len(shown_first)
         others = f"; {more} more fields differ" if more else ""
-        raise fail(
-            f"{when}: in its state {'; '.join(shown_first)}{others}",
-            tuple(f"{each.place} is {each.allowed}" for each in differing[:MOST_FIELDS]),
-        )
+        allowed_first = tuple(f"{each.place} is {each.allowed}" for each in differing[:MOST_FIELDS])
+        # Reason: the digest of a part of a memory says as little as that of the whole state.
+        is_unseen = any(each.is_digest for each in differing)
+        raise Judged(Fail(f"{when}: in its state {'; '.join(shown_first)}{others}", allowed_first, is_unseen=is_unseen))
 
 
 def same_label(label: Label) -> Label:
@@ -433,6 +435,14 @@ def outputs_agree(allowed: Output, seen: Output, costs_are_exact: bool) -> bool:
             return canister_id == seen_id and same and (failure is None) == (seen_failure is None)
         case _:
             return False
+
+
+def differ_unseen(allowed: tuple[Output, ...], seen: tuple[Output, ...], costs_are_exact: bool) -> bool:
+    """What differs is only how code ran, which users do not see."""
+    return len(allowed) == len(seen) and all(
+        outputs_agree(one, other, costs_are_exact) or (isinstance(one, Executed) and isinstance(other, Executed))
+        for one, other in zip(allowed, seen, strict=True)
+    )
 
 
 def _joined(texts: Sequence[Text]) -> Text:

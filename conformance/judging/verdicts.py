@@ -26,7 +26,7 @@ class Fail:
     rules: tuple[Text, ...] = ()
     """The names of the rules that do not allow it, or `query` or `read_state`, as far as the judge can tell."""
     is_unseen: bool = False
-    """The implementation says so of its own state, and nothing that users saw shows it."""
+    """It follows from what the implementation says of its own state or steps, and names nothing that users see."""
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 import pytest
 
+from conformance.judging.replaying import differ_unseen
 from conformance.protocol.interface import Answer, Capability, Died
 from conformance.reporting.terminal import case_details
 from conformance.running.case import Case, Manner
@@ -9,10 +10,14 @@ from conformance.running.run import run_scenario
 from conformance.running.shortening import with_shortest
 from conformance.served.specification import SpecificationImplementation
 from conformance.suite.loading import all_scenarios
+from conformance.tests.planted.bugs import ForgetsRollback
 from conformance.tests.planted.losses import LOSSES, planted
-from spec.values.identifiers import Blob, RequestId
+from spec.state.request import Replied
+from spec.transition import Executed, RequestStatusChanged
+from spec.values.identifiers import Blob, CanisterId, Principal, RequestId
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
+CANISTER, REQUEST = CanisterId(Principal(bytes(10))), RequestId(bytes(32))
 DIGESTS_ALONE = frozenset({Capability.EXPLAIN, Capability.STATE})
 
 
@@ -38,6 +43,26 @@ def test_the_shortest_way_to_a_difference_has_only_what_it_needs(name: str, done
     assert case.shortest is not None
     assert case.shortest.done == done
     assert seen in str((case.shortest.verdict, case.shortest.transcript))
+
+
+def test_where_a_part_of_a_memory_differs_it_is_found_what_users_see_of_that() -> None:
+    """A digest of a page names nothing, though the field of the state is told."""
+    wrong = ForgetsRollback()
+    wrong.capabilities = frozenset(Capability)
+    chosen, description = SCENARIOS["traps/heap_is_rolled_back"], wrong.describe()
+    case = with_shortest(run_scenario(chosen, wrong, description, Manner()), chosen, wrong, description, Manner())
+    assert "wasm_memory.contents[0] is 4096 bytes with SHA-256" in case.verdict.why
+    assert case.shortest is not None
+    assert "slot 0" in case.shortest.verdict.allowed[0]
+
+
+def test_where_code_only_ran_otherwise_it_is_found_what_users_see_of_that() -> None:
+    """How many instructions it used names nothing; what it replied would be told at once."""
+    few, many = (Executed(CANISTER, instructions, None) for instructions in (1, 2))
+    replied, empty = (RequestStatusChanged(REQUEST, Replied(data)) for data in (b"a", b""))
+    assert differ_unseen((few, replied), (many, replied), costs_are_exact=True)
+    assert not differ_unseen((few, replied), (few, empty), costs_are_exact=True)
+    assert not differ_unseen((few, replied), (few,), costs_are_exact=True)
 
 
 class SaysSoAlone(SpecificationImplementation):
