@@ -2,7 +2,8 @@
 The shortest way in which a difference is seen from outside.
 
 An implementation that explains may say of its own state what nobody saw: a digest that is not the right one names no
-canister and no field. So the scenario is played again to a judge who sees only what users see, and looks at everything
+canister and no field, that of a part of a memory not what stands there, and how many instructions code used not what it
+did. So the scenario is played again to a judge who sees only what users see, and looks at everything
 in the end: first as little of its beginning as shows the difference, then without each request that is not needed.
 """
 
