@@ -9,6 +9,7 @@ from conformance.judging.judge import Judge, Terms
 from conformance.judging.looking_back import LookingBack
 from conformance.judging.replaying import Replay
 from conformance.judging.verdicts import AsProduction, Fail, Inconclusive, Judged, NotApplicable, Pass, Verdict
+from conformance.protocol.earlier import as_judged
 from conformance.protocol.interface import (
     Capability,
     Description,
@@ -78,6 +79,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
     """Runs a scenario. What goes wrong with the implementation becomes a verdict."""
     started = time.monotonic()
     description = following(description, manner.interface)
+    implementation = as_judged(implementation, description.interface_specification)
     is_broken = False
     stage: Stage | None = None
     judge: Judge | None = None

@@ -17,6 +17,7 @@ from conformance.judging.judge import Terms
 from conformance.judging.patterns import Pattern
 from conformance.judging.searching import Search
 from conformance.judging.verdicts import Fail, Judged
+from conformance.protocol.earlier import as_judged
 from conformance.protocol.interface import (
     Description,
     Implementation,
@@ -141,6 +142,7 @@ def with_shortest(
     profile = load_profile(chosen.profile or manner.profile)
     if missing_need(chosen, description, black_box, profile.name) is not None:
         return case
+    implementation = as_judged(implementation, description.interface_specification)
     player = Player(chosen, implementation, description, terms_of(chosen, description, manner, profile))
     try:
         shortest = shortest_way(player)

@@ -354,9 +354,10 @@ class Acting:
     def exchange(self, frame: Callable[[int], bytes]) -> tuple[int, Any]:
         """Sends a line as it is, made from an id, and gives the id and what answers it."""
         self._transcript.note("the judge", f"sends the line {shown_text(frame(0))}")
-        if isinstance(self._implementation, StdioImplementation):
-            return self._implementation.exchange(frame)
-        return 0, respond(self._implementation, frame(0))[0]
+        asked = getattr(self._implementation, "inner", self._implementation)
+        if isinstance(asked, StdioImplementation):
+            return asked.exchange(frame)
+        return 0, respond(asked, frame(0))[0]
 
     def stop(self) -> None:
         """Ends the instance, and with it the scenario."""

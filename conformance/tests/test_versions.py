@@ -9,8 +9,8 @@ import pytest
 from attrs import evolve
 
 from conformance.commands import conform as command_conform
-from conformance.judging.verdicts import Fail, NotApplicable, Pass
-from conformance.protocol.interface import Description, Refused, Values
+from conformance.judging.verdicts import Fail, Inconclusive, NotApplicable, Pass
+from conformance.protocol.interface import Answer, Description, Query, QueryAnswer, Refused, Replied, Values
 from conformance.protocol.interface import Path as StatePath
 from conformance.protocol.versions import KNOWN, METHODS, PATHS, ROWS, RULES, SETTINGS, has, since_rows
 from conformance.running.case import Case, Manner
@@ -19,8 +19,9 @@ from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import BlackBox
 from spec.state.request import Endpoint, Request
 from spec.transition import RULES as ALL_RULES
-from spec.values.identifiers import Principal
-from spec.values.management import MANAGEMENT_METHODS, SettingsArguments
+from spec.values.candid import CandidError, Record, encode, field_id, read_as_sent, resolved
+from spec.values.identifiers import Principal, RequestId
+from spec.values.management import MANAGEMENT_METHODS, SettingsArguments, decode_canister_status, encode_canister_status
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 
@@ -37,6 +38,53 @@ class Earlier(BlackBox):
         if any(path[-1] in PATHS for path in paths):
             return Refused()
         return super().read(sender, effective_id, paths)
+
+
+class TellsFewerSettings(Earlier):
+    """Its statuses do not tell the settings that came later."""
+
+    def answer(self, request_id: RequestId) -> Answer:
+        answer = super().answer(request_id)
+        return Replied(without_later(answer.data)) if isinstance(answer, Replied) else answer
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer = super().query(query, effective_id)
+        return Replied(without_later(answer.data)) if isinstance(answer, Replied) else answer
+
+
+class TellsFewerSettingsUnsaid(TellsFewerSettings):
+    """Though it says that it follows the newest version."""
+
+    version = "0.65.0"
+
+
+class TellsOtherSettings(TellsFewerSettings):
+    """And of the freezing threshold it tells another one."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        answer = BlackBox.query(self, query, effective_id)
+        if not isinstance(answer, Replied) or query.method_name != "canister_status":
+            return answer
+        status = decode_canister_status(answer.data)
+        other = evolve(status, settings=evolve(status.settings, freezing_threshold=7))
+        return Replied(without_later(encode_canister_status(other)))
+
+
+def without_later(reply: bytes) -> bytes:
+    """A status without the settings that came after 0.63.0; any other reply as it is."""
+    message = read_as_sent(reply)
+    if isinstance(message, CandidError) or not message.types:
+        return reply
+    kind, within = resolved(message.types[0], message.definitions), field_id("settings")
+    fields = dict(kind.fields) if isinstance(kind, Record) else {}
+    if within not in fields:
+        return reply
+    settings = resolved(fields[within], message.definitions)
+    kept = {label: each for label, each in settings.fields if label not in set(map(field_id, SETTINGS))}
+    (status,) = message.values
+    values = {**status, within: {label: status[within][label] for label in kept}}
+    types = Record(tuple((fields | {within: Record(tuple(kept.items()))}).items()))
+    return encode((types,), (values,), message.definitions)
 
 
 class EarlierUnsaid(Earlier):
@@ -109,6 +157,28 @@ def test_what_held_before_is_judged_and_the_look_leaves_out_what_came_later(name
     """The same implementation fails if it declares the newest version."""
     assert isinstance(judged(Earlier(), name).verdict, Pass)
     assert isinstance(judged(EarlierUnsaid(), name).verdict, Fail)
+
+
+def test_a_status_need_not_tell_settings_that_came_later_and_must_tell_the_others() -> None:
+    """Whoever follows the version with which they came tells them."""
+    name = "lifecycle/stop_and_start"
+    assert isinstance(judged(TellsFewerSettings(), name).verdict, Pass)
+    assert isinstance(judged(TellsFewerSettingsUnsaid(), name).verdict, Fail | Inconclusive)
+    assert isinstance(judged(TellsOtherSettings(), name).verdict, Fail)
+
+
+def test_the_checklist_says_the_same_of_its_rows() -> None:
+    """Rows and versions, as far as they are listed."""
+    rows: dict[str, str] = {}
+
+    def collect(value: object) -> None:
+        if isinstance(value, dict):
+            rows[str(value.get("id"))] = value.get("since", "")
+        for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            collect(inner)
+
+    collect(json.loads((Path(__file__).parents[2] / "docs" / "facts" / "checklist.json").read_text()))
+    assert {row: rows.get(row) for row in ROWS} == ROWS
 
 
 def test_a_version_can_be_asked_for_whatever_is_declared() -> None:
