@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from spec.values.memory import LinearMemory
 from spec.values.quantities import Count, Instructions
 from spec.wasm.flat_code import (
+    BINARY_OF_LOCAL_AND_CONSTANT,
+    BINARY_OF_LOCALS,
     BINARY_STEP,
     BINARY_WITH_CONSTANT,
     BINARY_WITH_LOCAL,
@@ -27,6 +29,7 @@ from spec.wasm.flat_code import (
     DYNAMIC_CHARGE,
     GLOBAL_GET,
     GLOBAL_SET,
+    LOAD_AT_LOCAL,
     LOAD_STEP,
     LOCAL_GET,
     LOCAL_SET,
@@ -210,27 +213,36 @@ class Instance(Store):
             place += 1
             if kind == LOCAL_GET:
                 push(local_values[first])
-            elif kind == CONSTANT:
-                push(first)
-            elif kind == BINARY_STEP:
-                right = pop()
-                stack[-1] = first(stack[-1], right)
-            elif kind == BINARY_WITH_CONSTANT:
-                stack[-1] = first(stack[-1], second)
-            elif kind == BINARY_WITH_LOCAL:
-                stack[-1] = first(stack[-1], local_values[second])
+            elif kind == BINARY_OF_LOCAL_AND_CONSTANT:
+                index, right = second
+                push(first(local_values[index], right))
+            elif kind == LOCAL_SET:
+                local_values[first] = pop()
             elif kind == CHARGE:
                 # `metering.after_segment`; from a counter that was checked it never comes near wrapping.
                 self.counter -= first
-            elif kind == LOCAL_SET:
-                local_values[first] = pop()
             elif kind == LOCAL_TEE:
                 local_values[first] = stack[-1]
-            elif kind == LOAD_STEP:
-                stack[-1] = first(memory, stack[-1] + second)
             elif kind == STORE_STEP:
                 value = pop()
                 first(memory, pop() + second, value)
+            elif kind == LOAD_AT_LOCAL:
+                index, offset = second
+                push(first(memory, local_values[index] + offset))
+            elif kind == CONSTANT:
+                push(first)
+            elif kind == BINARY_WITH_CONSTANT:
+                stack[-1] = first(stack[-1], second)
+            elif kind == BINARY_STEP:
+                right = pop()
+                stack[-1] = first(stack[-1], right)
+            elif kind == BINARY_WITH_LOCAL:
+                stack[-1] = first(stack[-1], local_values[second])
+            elif kind == BINARY_OF_LOCALS:
+                left, right = second
+                push(first(local_values[left], local_values[right]))
+            elif kind == LOAD_STEP:
+                stack[-1] = first(memory, stack[-1] + second)
             elif kind == BRANCH_IF:
                 if pop():
                     place = first

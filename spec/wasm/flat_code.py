@@ -78,8 +78,21 @@ BINARY_WITH_CONSTANT: Final = 25
 BINARY_WITH_LOCAL: Final = 26
 """Function of the left and right operand; index of the local that is the right operand."""
 
-JOINED: Final = {CONSTANT: BINARY_WITH_CONSTANT, LOCAL_GET: BINARY_WITH_LOCAL}
-"""What becomes of a step that a binary one follows: together they are one step, as they stand together so often."""
+BINARY_OF_LOCAL_AND_CONSTANT: Final = 27
+"""Function of the left and right operand; index of the local that is the left one, and the right operand's bits."""
+BINARY_OF_LOCALS: Final = 28
+"""Function of the left and right operand; indices of the locals that are these."""
+LOAD_AT_LOCAL: Final = 29
+"""Function of memory and address; index of the local that is the address, and offset."""
+
+JOINED: Final = {
+    (CONSTANT, BINARY_STEP): BINARY_WITH_CONSTANT,
+    (LOCAL_GET, BINARY_STEP): BINARY_WITH_LOCAL,
+    (LOCAL_GET, BINARY_WITH_CONSTANT): BINARY_OF_LOCAL_AND_CONSTANT,
+    (LOCAL_GET, BINARY_WITH_LOCAL): BINARY_OF_LOCALS,
+    (LOCAL_GET, LOAD_STEP): LOAD_AT_LOCAL,
+}
+"""What becomes of two steps, one after the other: together they are one step, as they stand together so often."""
 
 TAIL_CALLS: Final = frozenset({RETURN_CALL, RETURN_CALL_INDIRECT})
 CALLS: Final = TAIL_CALLS | {CALL, CALL_INDIRECT}
@@ -102,6 +115,14 @@ class FlatCode:
     """The number of parameters."""
     other_locals: tuple[int, ...]
     """The values with which the other locals start: zero or null."""
+
+
+def joined_steps(one: Step, other: Step) -> Step | None:
+    """The step that does what two do one after the other; None if there is none."""
+    kind = JOINED.get((one[0], other[0]))
+    if kind is None:
+        return None
+    return kind, other[1], one[1] if other[0] == BINARY_STEP else (one[1], other[2])
 
 
 @define
@@ -183,16 +204,17 @@ class FlatCodeMaker:
         return block
 
     def join(self) -> None:
-        """Joins steps with the binary ones that follow them, unless control may come between the two."""
+        """Joins steps that stand together often, unless control may come between the two."""
         labelled, before = set(self.addresses), self.steps
         places: list[int] = []
+        is_labelled: list[bool] = []
         self.steps = []
         for place, step in enumerate(before):
-            last = self.steps[-1] if self.steps else step
-            if step[0] == BINARY_STEP and place not in labelled and last[0] in JOINED:
-                self.steps[-1] = (JOINED[last[0]], step[1], last[1])
-            else:
-                self.steps.append(step)
+            self.steps.append(step)
+            is_labelled.append(place in labelled)
+            while len(self.steps) > 1 and not is_labelled[-1] and (joined := joined_steps(*self.steps[-2:])):
+                self.steps[-2:] = [joined]
+                is_labelled.pop()
             places.append(len(self.steps) - 1)
         places.append(len(self.steps))
         self.addresses = [places[address] if address != -1 else -1 for address in self.addresses]
