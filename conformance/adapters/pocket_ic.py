@@ -8,7 +8,7 @@ are verified with the root key.
 What PocketIC cannot control or show makes scenarios not applicable: other profiles than that of production, subnets of
 other sizes, subnet admins, calls at the endpoint of the subnet, labels, states. A round takes a nanosecond, so the
 instance is one whose clock moves by itself. That nothing is left to do is not shown: it is taken to be so after some
-rounds.
+rounds. HTTPS outcalls of canisters are answered with an empty page.
 """
 
 import sys
@@ -211,6 +211,8 @@ class PocketIc:
         while done < rounds and (done < LEAST_TICKS or self._has_open()):
             self._rest.value("POST", self._path("update/tick"), {})
             done += 1
+            if done % LEAST_TICKS == 0:
+                self._answer_outcalls()
         return Advanced(done, is_quiescent=True, system_time=self._told_time())
 
     def stop(self) -> None:
@@ -254,6 +256,17 @@ class PocketIc:
 
     def _set_time(self, how: Text, time: Nanoseconds) -> None:
         self._rest.value("POST", self._path(f"update/{how}"), {"nanos_since_epoch": time})
+
+    def _answer_outcalls(self) -> None:
+        """The world outside answers with an empty page: no round does that by itself."""
+        for asked in self._rest.value("GET", self._path("read/get_canister_http")):
+            answer = {
+                "subnet_id": asked["subnet_id"],
+                "request_id": asked["request_id"],
+                "response": {"CanisterHttpReply": {"status": OK, "headers": [], "body": ""}},
+                "additional_responses": [],
+            }
+            self._rest.value("POST", self._path("update/mock_canister_http"), answer)
 
     def _has_open(self) -> bool:
         """A request has no answer yet."""

@@ -25,6 +25,7 @@ QUERY = "composite/keeps_nothing"
 REJECT = "requests/own_reject"
 REFUSED = "requests/missing_canister"
 STATE = "requests/read_state"
+OUTCALL = "transforming_functions/fewer_results"
 FAULTS = {
     "changes_replies": ANSWERS,
     "changes_reject_codes": REJECT,
@@ -80,7 +81,7 @@ def verdict(url, scenario):
         return case.verdict
 
 
-@pytest.mark.parametrize("scenario", sorted({*FAULTS.values(), "requests/expired_request"}))
+@pytest.mark.parametrize("scenario", sorted({*FAULTS.values(), "requests/expired_request", OUTCALL}))
 def test_a_right_server_passes(server, scenario):
     assert verdict(server, scenario) == Pass()
 
