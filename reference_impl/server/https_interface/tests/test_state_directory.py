@@ -140,7 +140,7 @@ def reply_in(tree):
 
 
 def killed_in_the_middle(process, port, canister_ids, said, numbers):
-    """Three clients work until the process is killed."""
+    """Three clients work until the process is killed, mostly when they have got an answer."""
     end, failed = threading.Event(), []
 
     def work(seed):
@@ -152,7 +152,11 @@ def killed_in_the_middle(process, port, canister_ids, said, numbers):
     workers = [threading.Thread(target=work, args=(numbers.random(),)) for _ in range(3)]
     for one in workers:
         one.start()
-    time.sleep(numbers.uniform(0.02, 0.5))
+    before, until = len(said.taken_in), time.monotonic() + PATIENCE
+    if numbers.random() < 0.8:
+        while len(said.taken_in) == before and time.monotonic() < until:
+            time.sleep(0.005)
+    time.sleep(numbers.uniform(0, 0.2))
     end.set()
     process.send_signal(signal.SIGKILL)
     process.wait(PATIENCE)
@@ -266,8 +270,8 @@ def require_that_kills_change_nothing(servers, tmp_path, kills):
     assert set(said.hashes) <= set(hashes)
     known = dict(engine.instance.ingress.items())
     assert set(said.taken_in) <= known.keys()
-    assert sum(isinstance(known[one].status, Replied) for one in said.taken_in) > kills
-    assert len(said.hashes) > kills
+    assert sum(isinstance(known[one].status, Replied) for one in said.taken_in) > kills // 2
+    assert len(said.hashes) > kills // 2
     return unfinished
 
 
