@@ -21,6 +21,7 @@ from conformance.canisters.scripted import (
     part,
     program,
     reply,
+    set_slot,
     slot,
 )
 from conformance.judging.patterns import replies_with
@@ -221,12 +222,15 @@ def amounts_of_128_bits(stage: Stage) -> None:
     caller, callee = scripted(stage, cycles=2**72), scripted(stage, cycles=2**70 + 2**63)
     upper_half_of_balance = part(bytes_(ic0.canister_cycle_balance128()), 8, 8)
     both = append_to_slot(0, ic0.msg_cycles_available128()), append_to_slot(0, upper_half_of_balance)
-    telling = program(*both, accept_cycles(5), *both, *both, reply(slot(0)))
+    telling = program(*both, accept_cycles(5), *both, *both, reply(slot(0)), set_slot(0, b""))
     # When
+    with cell("a user's call"):
+        stage.expect(stage.call(callee, telling), replies_with((amount(0) + u64(2**70 // 2**64)) * 3))
     answer = stage.call(caller, program(call(callee, "update", telling, cycles=2**66 + 7, on_reply=RELAY_REPLY)))
     # Then
     told = [amount(2**66 + left) + u64(2**70 // 2**64) for left in (7, 2, 2)]
-    stage.expect(answer, replies_with(b"".join(told)))
+    with cell("a call with cycles"):
+        stage.expect(answer, replies_with(b"".join(told)))
     stage.balance(callee)
 
 

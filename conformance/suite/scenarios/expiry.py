@@ -21,6 +21,7 @@ from conformance.judging.patterns import refuses, rejects, replies, replies_wher
 from conformance.protocol.interface import Needs
 from conformance.suite.people import ADMIN, ALICE, BOB, EVE
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.calls import amount
 from conformance.suite.scenarios.management_calls import DONE, result_of, status_of, update_settings
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.spontaneous import SCHEDULED
@@ -341,6 +342,31 @@ def low_memory_twice(stage: Stage) -> None:
     update_settings(stage, canister, wasm_memory_threshold=2**23)
     # Then
     stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"low low "))
+
+
+@scenario(
+    "A call that brings too few cycles is rejected also while a hook for low memory that cannot be paid is due",
+    covers=("rule.reject-call.insufficient-cycles", "rule.low-wasm-memory-scheduling"),
+    needs=Needs(exact_costs=True),
+)
+def low_memory_unpaid(stage: Stage) -> None:
+    # Given
+    settings = management.SettingsArguments(
+        wasm_memory_limit=2**24,
+        wasm_memory_threshold=2**22,
+        freezing_threshold=0,
+        minimum_incoming_canister_call_cycles=5,
+    )
+    noting = set_on_low_wasm_memory(program(append_to_slot(0, b"low ")))
+    canister = scripted(stage, program(noting), settings=settings, name="scripted_tasks")
+    spending = program(ignore(memory_grow(200)), ignore(ic0.cycles_burn128(2**100)), reply())
+    stage.expect(stage.call(canister, spending), replies())
+    # When a call waits behind the hook, whose method has fewer instructions than a hook and so could be paid
+    waiting = call(canister, "query", program(reply()), cycles=5, on_reject=TELL)
+    stage.send(scripted(stage), "update", program(waiting))
+    refused = stage.call(scripted(stage), program(call(canister, "update", program(reply()), cycles=4, on_reject=TELL)))
+    # Then
+    stage.expect(refused, replies_with(int(RejectCode.CANISTER_ERROR).to_bytes(4, "little") + amount(4)))
 
 
 @scenario(

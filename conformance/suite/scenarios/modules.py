@@ -78,6 +78,40 @@ ANSWERING = module(
 """A module with an update method that replies with nothing."""
 
 
+ZERO, OTHERWISE_TRAP = b"\x41\x00", b"\x47\x04\x40\x00\x0b"
+LONGER = (
+    # Of 1 and 2 the first is selected, with the number of types in two bytes.
+    b"\x41\x01\x41\x02\x41\x01\x1c\x81\x00\x7f" + b"\x41\x01" + OTHERWISE_TRAP,
+    # Four bytes are filled, with the number of the instruction in two bytes.
+    ZERO + b"\x41\x07\x41\x04\xfc\x8b\x00\x00" + b"\x41\x03\x2d\x00\x00" + b"\x41\x07" + OTHERWISE_TRAP,
+    # A lane of a vector, with both numbers in two bytes.
+    b"\xfd\x8c\x00" + bytes(range(16)) + b"\xfd\x96\x00\x05" + b"\x41\x05" + OTHERWISE_TRAP,
+    # Branches by tables that have no entry, with that number in two bytes, and very many.
+    b"\x02\x40" + ZERO + b"\x0e\x80\x00\x00" + END,
+    b"\x02\x40" + ZERO + b"\x0e\x80\x01" + bytes(129) + END,
+)
+"""Instructions with numbers in longer forms than they need, or with many; after each that it did what it should."""
+
+
+@scenario(
+    "Instructions may have their numbers in longer forms than they need",
+    covers=("mgmt.install-code", "entry.update"),
+)
+def numbers_in_longer_forms(stage: Stage) -> None:
+    for body in LONGER:
+        # When
+        code = module(
+            imports=[(b"ic0", b"msg_reply", UNIT)],
+            functions=[(UNIT, body + b"\x10\x00")],
+            memories=[b"\0\1"],
+            exports=[(b"canister_update update", 1)],
+        )
+        canister = stage.create()
+        stage.expect(stage.install(canister, code), DONE)
+        # Then
+        stage.expect(stage.call(canister, b""), replies_with(b""))
+
+
 def _refused(name: Text, title: Text, covers: tuple[Text, ...], bad: Blob, *, is_too_large: bool = False) -> None:
     """A module that must be refused or, if it is too large, may be: then the profile says which limits there are."""
 

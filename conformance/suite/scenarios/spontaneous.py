@@ -1,10 +1,15 @@
 """What the system does of its own accord. The implementation is told to do it, so it has to take schedules."""
 
+from collections.abc import Mapping
+from typing import Final
+
 from conformance.canisters import ic0
+from conformance.canisters.expressions import BytesLike
 from conformance.canisters.library import load
 from conformance.canisters.scripted import (
     append_to_slot,
     bytes_of_u32,
+    bytes_of_u64,
     call,
     concat,
     memory_grow,
@@ -15,15 +20,16 @@ from conformance.canisters.scripted import (
     slot,
     trap,
 )
-from conformance.judging.patterns import rejects, replies_with
+from conformance.judging.patterns import rejects, replies_where, replies_with
 from conformance.protocol.interface import Capability, Done, Needs, UnknownRequest
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.lifecycle import stopping_canister
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
 from spec.rules.messages.effects import LARGEST_LOG
 from spec.values import management
-from spec.values.identifiers import CanisterId
+from spec.values.identifiers import CanisterId, Text
 from spec.values.rejects import RejectCode, RejectReason
 
 SCHEDULED = Needs(capabilities=frozenset({Capability.SCHEDULE, Capability.EXPLAIN}), deterministic=True)
@@ -240,3 +246,37 @@ def growths_of_hooks(stage: Stage) -> None:
         # Then
         stage.require(refused and not any(ended), "code that ends at a growth is not installed")
         stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"\xff" * 4))
+
+
+GROWTHS: Final[Mapping[Text, BytesLike]] = {
+    "memory.grow": bytes_of_u32(memory_grow(1)),
+    "stable_grow": bytes_of_u32(ic0.stable_grow(1)),
+    "stable64_grow": bytes_of_u64(ic0.stable64_grow(1)),
+}
+"""What grows a memory, and says how large it was before."""
+
+
+@scenario(
+    "Code may be refused any growth of its memories, and fails where it ends at one",
+    covers=("api.stable-grow", "api.stable64-grow", "rule.message-execution.rollback"),
+    needs=SCHEDULED,
+)
+def growths_of_messages(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    for words, growth in GROWTHS.items():
+        sent = stage.send(canister, "update", program(reply(growth)))
+        for rule in ("initiate_call", "call_context_creation"):
+            stage.take(rule)
+        # When
+        refused = stage.take("message_execution", refused_growths=(0,))
+        ended = stage.send(canister, "update", program(reply(growth)))
+        for rule in ("initiate_call", "call_context_creation"):
+            stage.take(rule, **({"request_id": ended.request_id} if rule == "initiate_call" else {}))
+        fails = stage.take("message_execution", trapping_growths=(0,))
+        stage.settle()
+        # Then
+        with cell(words):
+            stage.require(refused and fails, "both are possible")
+            stage.expect(stage.answer(sent), replies_where("that it failed", lambda data: set(data) == {0xFF}))
+            stage.expect(stage.answer(ended), rejects(RejectCode.CANISTER_ERROR))

@@ -6,6 +6,7 @@ canister itself, another one that controls it, one that may view it, and one tha
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from attrs import frozen
 
@@ -126,6 +127,10 @@ for _name in (
     _viewed(_name)
 
 
+LAST: Final = CanisterId(b"\xff" * 8 + b"\1\1"), CanisterId(b"\xff" * 9 + b"\5")
+"""The last id of the usual form, and one of another form after it; no system has to give them to canisters."""
+
+
 @scenario(
     "Each user is told by queries what the visibility of status and logs admits",
     covers=("setting.log-visibility", "rule.query.fetch-canister-logs", "mgmt-general.visibility"),
@@ -149,8 +154,10 @@ def queries(stage: Stage) -> None:
             with cell(f"a query of {method_name}, asked by {user_words}"):
                 asked(stage, scene.canister, method_name, user)
     with cell("a list of canisters with ids that follow each other, and another one"):
-        apart = management.ProvisionalCreateArguments(amount=MUCH, specified_id=NOBODY)
-        stage.expect(stage.manage("provisional_create_canister_with_cycles", apart), replies())
+        for specified in (NOBODY, *LAST):
+            apart = management.ProvisionalCreateArguments(amount=MUCH, specified_id=specified)
+            made = stage.manage("provisional_create_canister_with_cycles", apart)
+            stage.require(specified != NOBODY or isinstance(made, Replied), "the first of them is created")
         stage.expect(asked(stage, scene.canister, "list_canisters", ADMIN), replies())
 
 
