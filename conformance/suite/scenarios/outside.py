@@ -58,18 +58,24 @@ def answered(
     answer: dict[str, object],
     result: object,
     cycles: int = 0,
+    method_name: Text = "",
 ) -> None:
-    """A scenario in which the outside world gives a certain answer, which reaches the caller."""
+    """
+    A scenario in which the outside world gives a certain answer, which reaches the caller.
+
+    It has the name of the method, unless that is told.
+    """
+    method = method_name or name
 
     def script(stage: Stage) -> None:
         # Given
         caller = scripted(stage)
-        sent = under_way(stage, caller, name, arguments(caller), cycles)
+        sent = under_way(stage, caller, method, arguments(caller), cycles)
         # When
-        stage.take(name, **answer)
+        stage.take(method, **answer)
         stage.settle()
         # Then
-        stage.expect(stage.answer(sent), DONE if result is None else results_in(name, result))
+        stage.expect(stage.answer(sent), DONE if result is None else results_in(method, result))
         stage.balance(caller)
 
     script.__name__ = name
@@ -170,6 +176,25 @@ answered(
     {"answer": RESPONSE},
     RESPONSE,
     FEE,
+)
+MOST_HEADERS = List(
+    tuple(management.HttpHeader(f"{index:02}", "v" * length) for index, length in enumerate((8_192, *[644] * 62, 904)))
+)
+"""As many headers as an outcall may have, one of them as long as it may be, with 48 KiB together."""
+answered(
+    "largest_http_request",
+    "A canister makes an HTTPS outcall with an address, headers and a body as long as they may be",
+    ("mgmt.http-request", "unspec.value.http-outcalls"),
+    lambda _: management.HttpRequestArguments(
+        "https://" + "u" * 8_184,
+        max_response_bytes=2_000_000,
+        headers=MOST_HEADERS,
+        body=bytes(2_000_000 - 48 * 2**10),
+    ),
+    {"answer": RESPONSE},
+    RESPONSE,
+    10**11,
+    "http_request",
 )
 # In the lowest block with six confirmations when the tip is at 100.
 UTXOS = management.UtxosResult(bytes(32), 100, List.of(management.Utxo(management.Outpoint(bytes(32), 1), 5_000, 95)))

@@ -29,7 +29,7 @@ from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
 from spec.rules.messages.effects import LARGEST_LOG
 from spec.values import management
-from spec.values.identifiers import CanisterId, Text
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, Text
 from spec.values.rejects import RejectCode, RejectReason
 
 SCHEDULED = Needs(capabilities=frozenset({Capability.SCHEDULE, Capability.EXPLAIN}), deterministic=True)
@@ -246,6 +246,30 @@ def growths_of_hooks(stage: Stage) -> None:
         # Then
         stage.require(refused and not any(ended), "code that ends at a growth is not installed")
         stage.expect(stage.call(canister, program(reply(slot(0)))), replies_with(b"\xff" * 4))
+
+
+@scenario(
+    "What an installation that fails wrote may stay in the log or not, as the system says",
+    covers=("unspec.fn.logs", "inv.atomic.install-code"),
+    needs=SCHEDULED,
+)
+def logs_of_hooks(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    failing = program(ic0.debug_print(b"printed"), trap(b"no"))
+    installing = management.InstallCodeArguments(management.ReinstallMode(), canister, load("scripted"), failing)
+    kept = []
+    for keeps_logs in (False, True):
+        stage.send_managed("install_code", installing, canister)
+        stage.take("initiate_call")
+        # When
+        taken = stage.take("management_call_rejection", keeps_logs=keeps_logs)
+        stage.settle()
+        # Then
+        stage.require(taken, "both are possible")
+        about = management.encode_arguments(management.CanisterIdArguments(canister))
+        kept.append(stage.query(MANAGEMENT_CANISTER, about, "fetch_canister_logs", effective_id=canister))
+    stage.require(kept[0] != kept[1], "the log tells the difference")
 
 
 GROWTHS: Final[Mapping[Text, BytesLike]] = {
