@@ -45,11 +45,13 @@ class Engine:
         world: OutsideWorld | None = None,
         canisters: Mapping[CanisterId, Canister] | None = None,
         network: Network | None = None,
+        explains: bool = True,
     ) -> None:
         """
         Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code.
 
-        A network says which subnets there are, `subnet` among them; without one, that is the only subnet.
+        A network says which subnets there are, `subnet` among them; without one, that is the only subnet. An engine
+        that explains nothing is faster: `explain` and `last_shown` have nothing to tell then.
         """
         self.instance = SubnetInstance(
             profile,
@@ -60,6 +62,7 @@ class Engine:
             subnet_admins=subnet_admins,
             world=world,
             canisters=canisters,
+            explains=explains,
         )
         self._scheduler = Scheduler(self.instance)
 
@@ -67,14 +70,18 @@ class Engine:
         self, request: Submission, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
     ) -> Accepted | NotTaken:
         """Takes an update call in, without beginning to process it; a refused one leaves no trace."""
-        self._scheduler.finish_pending()
-        to_management = content_of(request).canister_id == MANAGEMENT_CANISTER
-        rule = "submit_management_request" if to_management else "submit_request"
-        rule = "submit_subnet_request" if endpoint is Endpoint.SUBNET else rule
+        if self.instance.messages.pending_function is not None:
+            self._scheduler.finish_pending()
         choices: dict[str, object] = {"request": request, "effective_id": effective_id}
-        if rule == "submit_management_request" and requests.changes_frozen_canister(self.instance, request):
-            choices["may_unfreeze"] = True
-        outcome = transitions.take(self.instance, Label(rule, choices))
+        if endpoint is Endpoint.SUBNET:
+            rule = "submit_subnet_request"
+        elif content_of(request).canister_id != MANAGEMENT_CANISTER:
+            rule = "submit_request"
+        else:
+            rule = "submit_management_request"
+            if requests.changes_frozen_canister(self.instance, request):
+                choices["may_unfreeze"] = True
+        outcome = transitions.take_own(self.instance, rule, choices)
         assert outcome is not None, "a submission is accepted or refused"
         return outcome
 

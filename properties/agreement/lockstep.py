@@ -13,6 +13,7 @@ from typing import Any
 from attrs import evolve
 
 from properties.agreement.difference import difference
+from properties.agreement.kept import stale
 from reference_impl.engine import Engine
 from reference_impl.reads.query_certificates import certificate_for
 from reference_impl.subnet.observations import ClaimedStep, ExecutionShown, NotTaken, Observation, StatusChange
@@ -139,8 +140,8 @@ class Lockstep:
         return True
 
     def compare_states(self) -> None:
-        """Raises `Disagreement` if the states differ."""
-        found = difference(self.state, self.engine.abstract())
+        """Raises `Disagreement` if the states differ, or if the engine keeps what does not hold any more."""
+        found = difference(self.state, self.engine.abstract()) or stale(self.engine.instance)
         if found is not None:
             raise self._disagreement(found)
 

@@ -15,6 +15,7 @@ from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, re
 from properties.bench.messages import AIMS, measured
 from reference_impl.wasm.instances import wasmtime_engine as engine
 from reference_impl.wasm.instances.instance import WasmtimeInstance
+from reference_impl.wasm.layout.fast_functions import COUNTER_START, NESTED_CALLS, ONE_SLICE
 from reference_impl.wasm.layout.parsed_module import parse
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
 from reference_impl.wasm.rewriting.instrument import instrument
@@ -86,8 +87,9 @@ def _metered_and_plain(text: str) -> tuple[float, float]:
 
 
 def _run_metered(instance: WasmtimeInstance) -> None:
-    instance.prepare(2**62, 2**62, PROFILE.limits.call_stack_depth)
-    engine.call(instance.store, instance.function(METHOD), [])
+    cells = instance.system.cells
+    cells[COUNTER_START], cells[ONE_SLICE], cells[NESTED_CALLS] = 2**62, 2**62, PROFILE.limits.call_stack_depth - 1
+    instance.begin(instance.compiled.entries[METHOD])
 
 
 def instrumentation() -> None:

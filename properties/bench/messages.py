@@ -52,11 +52,10 @@ class Subject:
 
     def __init__(self) -> None:
         profile = load_profile()
-        self.engine = Engine(profile, Subnet(self_authenticating_id(b"subnet"), 13), NOW, b"root key")
+        self.engine = Engine(profile, Subnet(self_authenticating_id(b"subnet"), 13), NOW, b"root key", explains=False)
         self._numbers = count()
         self.callee = self._created(b"")
         self.canister_id = self._created(self.callee)
-        self.engine.explain()
 
     def _created(self, callee: Blob) -> CanisterId:
         management = CanisterId(MANAGEMENT_CANISTER)

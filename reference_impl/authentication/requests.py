@@ -12,7 +12,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from reference_impl.authentication.authenticators import answered_challenge, authenticator_key
 from reference_impl.authentication.canister_signatures import canister_key, certified
-from reference_impl.subnet.ingress_history import request_id_of
 from spec.state.request import SenderInfo, SignedRequest, Submission
 from spec.values.containers import List
 from spec.values.delegations import Delegation, SignedDelegation
@@ -96,9 +95,12 @@ PERMITTING: Final[Mapping[Kind, tuple[str | None, ...]]] = {
 """Which permissions admit requests of each kind."""
 
 
-def refusal_of(submission: Submission, now: Nanoseconds, root_key: Blob, kind: Kind = Kind.CALL) -> str | None:
+def refusal_of(
+    submission: Submission, request_id: RequestId, now: Nanoseconds, root_key: Blob, kind: Kind = Kind.CALL
+) -> str | None:
     """
-    Why a call or query is not known to be the sender's; None if it is, or if whoever submits it vouches for that.
+    Why a call or query with this id is not known to be the sender's; None if it is, or if whoever submits it vouches
+    for that.
 
     Whether the delegations of a query admit the canister that it is about is another question (`admits`).
     """
@@ -109,7 +111,7 @@ def refusal_of(submission: Submission, now: Nanoseconds, root_key: Blob, kind: K
     if request.sender_info is not None and not _is_stated(request.sender_info, submission.public_key, root_key):
         return "the canister of the sender's key did not sign the sender_info"
     proof = Proof(submission.public_key, submission.signature, submission.delegations)
-    fault = fault_of(proof, request.sender, request_id_of(request, kind.value), kind, now, root_key)
+    fault = fault_of(proof, request.sender, request_id, kind, now, root_key)
     if fault is None and kind is Kind.CALL and not admits(proof.delegations, request.canister_id):
         return "a delegation does not admit the canister"
     return fault

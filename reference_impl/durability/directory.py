@@ -61,7 +61,7 @@ class Beginning:
 
     def engine(self) -> JournaledEngine:
         """The engine without canisters."""
-        return JournaledEngine(self.profile, self.subnet, self.time, self.root_key)
+        return JournaledEngine(self.profile, self.subnet, self.time, self.root_key, explains=False)
 
     def described(self) -> dict[Text, Any]:
         """What must be the same whenever the engine goes on."""

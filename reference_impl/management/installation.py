@@ -171,7 +171,7 @@ def _hook_failed(deployment: _Deployment, trapped: Trapped, before: tuple[LogEnt
 
 def _run_init(deployment: _Deployment) -> _Result | HooksFailed:
     canister, instance = deployment.canister, deployment.instance
-    environment = instance.environment(
+    environment: Environment = instance.environment(
         canister,
         deployment.instructions_left,
         global_timer=0,
@@ -204,7 +204,7 @@ def _run_upgrade(deployment: _Deployment, mode: UpgradeMode) -> _Result | HooksF
     if not _persistence_fits(deployment, mode):
         return HooksFailed(rejection(RejectReason.PERSISTENCE_OPTION_NEEDED), canister, before.logs)
     keeps = mode.wasm_memory_persistence is WasmMemoryPersistence.KEEP
-    environment = deployment.instance.environment(
+    environment: Environment = deployment.instance.environment(
         canister,
         max(deployment.instructions_left - before.instructions_used, 0),
         global_timer=0,
@@ -239,7 +239,7 @@ def _run_pre_upgrade(deployment: _Deployment, mode: UpgradeMode) -> Returned | T
     assert code is not None, "only canisters with code are upgraded"
     if mode.skip_pre_upgrade:
         return Returned(code.wasm_state, 0)
-    environment = deployment.instance.environment(
+    environment: Environment = deployment.instance.environment(
         deployment.canister,
         deployment.instructions_left,
         taken=deployment.prepaid,

@@ -31,6 +31,8 @@ class Choices:
 
     def fit(self, entries: Iterable[LogEntry]) -> bool:
         """There is a place in the log for each record of the system, and none is too long."""
+        if not self.system_records:
+            return True
         places = [entry for entry in entries if isinstance(entry, SystemRecord)]
         lengths = [len(record) for record in self.system_records if record is not None]
         return len(self.system_records) <= len(places) and max(lengths, default=0) <= LONGEST_RECORD
@@ -41,3 +43,7 @@ class Choices:
         if self.keeps_logs:
             return entries
         return tuple(SystemRecord() for entry in entries if isinstance(entry, SystemRecord))
+
+
+NO_CHOICES = Choices()
+"""Nothing is refused, and the system writes nothing."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
-from reference_impl.messages.message_execution import message_limit
+from reference_impl.messages.pending_function import message_limit
 from reference_impl.messages.requests import stopped_reason
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord
@@ -54,7 +54,7 @@ def cost_of_start(instance: SubnetInstance, canister: CanisterRecord, method_nam
     limit = instance.profile.limits.message_instructions
     if method_name is not None:
         limit = message_limit(instance, canister.code, method_name)
-    return instance.ledger_of(canister).execution(limit, canister.code.installed.module.has_64_bit_memory)
+    return instance.price_of_execution(canister, limit)
 
 
 def brings_too_few_cycles(canister: CanisterRecord, message: CallMessage) -> bool:
@@ -215,6 +215,15 @@ def call_context_creation(instance: SubnetInstance, message_id: int, context_id:
     canister = instance.canisters[message.callee]
     if canister.low_memory_hook is HookStatus.READY:
         return NotTaken("the low-memory hook runs first")
+    open_call(instance, message_id, context_id)
+    return None
+
+
+def open_call(instance: SubnetInstance, message_id: int, context_id: CallContextId) -> None:
+    """Opens a call context for a call that may be taken; the function that handles it is pending then."""
+    message = instance.messages[message_id]
+    assert isinstance(message, CallMessage)
+    canister = instance.canisters[message.callee]
     set_aside = cost_of_start(instance, canister, message.method_name)
     canister.balance -= set_aside
     context = OpenContext(
@@ -230,7 +239,6 @@ def call_context_creation(instance: SubnetInstance, message_id: int, context_id:
         reserved_cycles=set_aside,
     )
     instance.messages.start(message_id, function)
-    return None
 
 
 def _response_to_canister(instance: SubnetInstance, message_id: int) -> tuple[ResponseMessage, FromCanister] | None:

@@ -1,15 +1,12 @@
 """What the engine chooses by itself about an execution: what production does."""
 
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Mapping
+from typing import Final
 
-from attrs import evolve
-
-from reference_impl.messages.choices import Choices
-from reference_impl.subnet.canister_record import LOG_RECORD_SIZE, CanisterRecord
-from reference_impl.subnet.subnet_instance import SubnetInstance
-from reference_impl.wasm.system_api.room import Lack, Room, with_room
-from spec.canister.environment import Environment
+from reference_impl.environments.room import Left, Room
+from reference_impl.messages.choices import NO_CHOICES, Choices
+from reference_impl.messages.pending_function import PendingFunction
+from reference_impl.subnet.canister_record import LOG_RECORD_SIZE
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
 from spec.profile import Limits
 from spec.values.identifiers import Blob
@@ -45,26 +42,6 @@ def record_of(place: SystemRecord, unreadable: Blob) -> Blob | None:
     return None if place.cause is None else f"[TRAP]: {DESCRIPTIONS[place.cause]}".encode()
 
 
-class Left(Protocol):
-    """What is left of the capacities of a subnet for an execution, and who asks what it did not find."""
-
-    def memory(self, is_callback: bool = False) -> ByteCount:
-        """Into how much memory it may grow."""
-        ...
-
-    def message_memory(self) -> ByteCount:
-        """What its calls without bound may take."""
-        ...
-
-    def callbacks(self, open_calls: Count) -> Count:
-        """How many calls a canister may make that has so many open."""
-        ...
-
-    def noted(self, lacks: tuple[Lack, ...], refused_growths: tuple[Count, ...]) -> None:
-        """Takes note of what it did not find."""
-        ...
-
-
 class _AndLater(tuple[Count, ...]):
     """Some numbers, and all from the last one on."""
 
@@ -72,48 +49,39 @@ class _AndLater(tuple[Count, ...]):
         return super().__contains__(number) or isinstance(number, int) and number >= self[-1]
 
 
-def run_in_room(
-    instance: SubnetInstance,
-    left: Left,
-    canister: CanisterRecord,
-    environment: Environment,
-    is_callback: bool,
-    run: Callable[[Environment], Outcome],
-    unreadable: Blob,
-) -> tuple[Outcome, Choices]:
+def run_in_room(function: PendingFunction, left: Left, unreadable: Blob) -> tuple[Outcome, Choices]:
     """What an execution gives if that is refused for which the subnet has no room; and the choices."""
-    assert canister.code is not None
-    allocation, usage, open_calls = (
-        canister.settings.memory_allocation,
-        canister.memory_usage(),
-        canister.open_calls.total(),
-    )
-    state = canister.code.wasm_state
-    largest = max(usage, allocation) + left.memory(is_callback)
-
-    def attempt(refused_growths: tuple[Count, ...]) -> tuple[Outcome, Room, bool]:
-        room = Room(
-            slots=instance.profile.limits.open_calls,
-            open_calls=canister.open_calls,
-            callbacks=lambda: left.callbacks(open_calls),
-            message_memory=left.message_memory,
-        )
-        outcome = run(with_room(evolve(environment, refused_growths=refused_growths), room))
-        grown = room.memory_at_end - state.wasm_memory.size - state.stable_memory.size
-        return outcome, room, grown <= 0 or max(usage + grown, allocation) <= largest
-
     refused: tuple[Count, ...] = ()
     number = 0
-    outcome, room, fits = attempt(refused)
+    outcome, room, fits = _attempt(function, left, refused)
     while not fits:
         # Whether a growth has room is told by what is there in the end if all later ones are refused.
-        if not attempt(_AndLater((*refused, number + 1)))[2]:
+        if not _attempt(function, left, _AndLater((*refused, number + 1)))[2]:
             refused += (number,)
         number += 1
-        outcome, room, fits = attempt(refused)
-    left.noted(room.lacks, refused)
-    longest = longest_record(instance.profile.limits)
+        outcome, room, fits = _attempt(function, left, refused)
+    if room.lacks or refused:
+        left.noted(room.lacks, refused)
+    longest = longest_record(function.instance.profile.limits)
     return outcome, own_choices(outcome, room.refused, refused, unreadable, longest)
+
+
+def _attempt(function: PendingFunction, left: Left, refused_growths: tuple[Count, ...]) -> tuple[Outcome, Room, bool]:
+    """What an execution gives where these growths are refused, and whether there is room for all others."""
+    canister, state = function.canister, function.code.wasm_state
+    room = Room(function.instance.profile.limits.open_calls, canister.open_calls, left)
+    environment = function.environment(refused_growths=refused_growths)
+    environment.room = room
+    outcome = function.run(environment)
+    grown = room.memory_at_end - state.wasm_memory.size - state.stable_memory.size
+    return outcome, room, grown <= 0 or _may_grow(function, left, grown)
+
+
+def _may_grow(function: PendingFunction, left: Left, grown: ByteCount) -> bool:
+    """The subnet has room for so much more memory of the canister."""
+    canister = function.canister
+    usage, allocation = function.instance.standing(canister).memory_usage, canister.settings.memory_allocation
+    return max(usage + grown, allocation) <= max(usage, allocation) + left.memory(function.is_callback)
 
 
 def longest_record(limits: Limits) -> ByteCount:
@@ -129,6 +97,8 @@ def own_choices(
     longest: ByteCount,
 ) -> Choices:
     """The choices for an execution, after it. A record has at most so many bytes as an empty log has room for."""
+    if isinstance(outcome, Returned) and not (refused_calls or refused_growths or outcome.new_calls or outcome.logs):
+        return NO_CHOICES
     waits_with_bound = isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)
     return Choices(
         refused_calls=refused_calls,

@@ -4,7 +4,7 @@ from typing import Final
 
 from reference_impl.authentication.requests import refusal_of
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.ingress_history import request_id_of
+from reference_impl.subnet.ingress_history import RECEIVED, request_id_of
 from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Caller
@@ -17,6 +17,8 @@ from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MethodName,
 from spec.values.management import MANAGEMENT_METHODS, InstallChunkedCodeArguments, decode_arguments
 from spec.values.quantities import ByteCount, Count
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
+
+PROCESSING, UNORDERED, ACCEPTED = Processing(), Unordered(), Inspected(accepts=True)
 
 FOR_CONTROLLERS = frozenset(
     {
@@ -76,24 +78,23 @@ def may_see_status(instance: SubnetInstance, canister: CanisterRecord, viewer: P
     return instance.administers(viewer, canister) or admits(canister.settings.status_visibility, canister, viewer)
 
 
-def _common_refusal(instance: SubnetInstance, submission: Submission) -> NotTaken | None:
-    fault = refusal_of(submission, instance.system_time, instance.root_key)
+def _common_refusal(instance: SubnetInstance, submission: Submission, request_id: RequestId) -> NotTaken | None:
+    fault = refusal_of(submission, request_id, instance.system_time, instance.root_key)
     if fault is not None:
         return NotTaken(fault)
     request = content_of(submission)
     if len(request.nonce) > instance.profile.limits.nonce:
         return NotTaken("the nonce is too long")
-    if request_id_of(request) in instance.ingress:
+    if request_id in instance.ingress:
         return NotTaken("the request is known already")
     if instance.system_time > request.ingress_expiry:
         return refused(RejectCode.SYS_TRANSIENT, RejectReason.REQUEST_EXPIRED)
     return None
 
 
-def _take_in(instance: SubnetInstance, request: Request, effective_id: Principal) -> Accepted:
-    request_id = request_id_of(request)
+def _take_in(instance: SubnetInstance, request_id: RequestId, request: Request, effective_id: Principal) -> Accepted:
     instance.ingress.receive(request_id, request, effective_id)
-    instance.recorder.status(request_id, Received())
+    instance.recorder.status(request_id, RECEIVED)
     return Accepted(request_id)
 
 
@@ -105,7 +106,9 @@ def submit_request(
     trapping_growths: tuple[Count, ...],
 ) -> Accepted | NotTaken:
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
-    common, request = _common_refusal(instance, request), content_of(request)
+    submission, request = request, content_of(request)
+    request_id = request_id_of(request)
+    common = _common_refusal(instance, submission, request_id)
     if request.canister_id == MANAGEMENT_CANISTER:
         return NotTaken("the request is for the management canister")
     if common is not None:
@@ -123,7 +126,7 @@ def submit_request(
         return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED)
     if not inspected.accepts:
         return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
-    return _take_in(instance, request, effective_id)
+    return _take_in(instance, request_id, request, effective_id)
 
 
 def _refusal_of_canister(instance: SubnetInstance, canister: CanisterRecord) -> NotTaken | None:
@@ -151,6 +154,8 @@ def _inspected(
     trapping_growths: tuple[Count, ...],
 ) -> Inspected:
     assert canister.code is not None
+    if not canister.code.installed.module.has_inspect_message:
+        return ACCEPTED
     limit = instance.profile.limits.inspect_message_instructions
     return canister.code.installed.module.inspect_message(
         request.method_name,
@@ -171,11 +176,13 @@ def submit_management_request(
     instance: SubnetInstance, request: Submission, effective_id: Principal, may_unfreeze: bool
 ) -> Accepted | NotTaken:
     """Takes in an update call to the management canister, if the sender may make it."""
-    common, request = _common_refusal(instance, request), content_of(request)
+    submission, request = request, content_of(request)
+    request_id = request_id_of(request)
+    common = _common_refusal(instance, submission, request_id)
     if request.canister_id != MANAGEMENT_CANISTER:
         return NotTaken("the request is not for the management canister")
     refusal = common or _management_refusal(instance, request, effective_id, may_unfreeze)
-    return refusal if refusal is not None else _take_in(instance, request, effective_id)
+    return refusal if refusal is not None else _take_in(instance, request_id, request, effective_id)
 
 
 FREE_SETTINGS_CHANGE: Final[ByteCount] = 338
@@ -196,7 +203,9 @@ def submit_subnet_request(
     instance: SubnetInstance, request: Submission, effective_id: Principal
 ) -> Accepted | NotTaken:
     """Takes in an update call at the subnet endpoint, where admins create canisters and do nothing else."""
-    common, content = _common_refusal(instance, request), content_of(request)
+    content = content_of(request)
+    request_id = request_id_of(content)
+    common = _common_refusal(instance, request, request_id)
     if common is not None:
         return common
     creates = content.method_name in ("create_canister", "provisional_create_canister_with_cycles")
@@ -206,7 +215,7 @@ def submit_subnet_request(
         return NotTaken("the effective subnet id is not that of this subnet")
     if not instance.is_subnet_admin(content.sender, effective_id):
         return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
-    return _take_in(instance, content, effective_id)
+    return _take_in(instance, request_id, content, effective_id)
 
 
 def _management_refusal(
@@ -282,9 +291,15 @@ def initiate_call(instance: SubnetInstance, request_id: RequestId) -> NotTaken |
     """Starts a request: its call enters in front of all messages."""
     if request_id not in instance.ingress or not isinstance(instance.ingress[request_id].status, Received):
         return NotTaken("the request is not one that waits to be started")
-    request = instance.ingress[request_id].request
-    if instance.system_time > request.ingress_expiry:
+    if instance.system_time > instance.ingress[request_id].request.ingress_expiry:
         return NotTaken("the request has expired")
+    start(instance, request_id)
+    return None
+
+
+def start(instance: SubnetInstance, request_id: RequestId) -> None:
+    """Starts a request that waits and has not expired."""
+    request = instance.ingress[request_id].request
     instance.messages.prepend(
         CallMessage(
             origin=FromUser(request_id),
@@ -293,12 +308,11 @@ def initiate_call(instance: SubnetInstance, request_id: RequestId) -> NotTaken |
             method_name=request.method_name,
             argument=request.argument,
             transferred_cycles=0,
-            queue=Unordered(),
+            queue=UNORDERED,
         )
     )
-    instance.ingress.change(request_id, Processing())
-    instance.recorder.status(request_id, Processing())
-    return None
+    instance.ingress.change(request_id, PROCESSING)
+    instance.recorder.status(request_id, PROCESSING)
 
 
 def _answer(instance: SubnetInstance, request_id: RequestId, response: Reply | Reject) -> None:
@@ -312,10 +326,16 @@ def respond_to_user(instance: SubnetInstance, message_id: int) -> NotTaken | Non
     message = instance.messages.get(message_id)
     if not isinstance(message, ResponseMessage) or not isinstance(message.origin, FromUser):
         return NotTaken("the message is not a response to a user")
-    assert message.refunded_cycles == 0, "users send no cycles"
-    instance.messages.remove(message_id)
-    _answer(instance, message.origin.request_id, message.response)
+    answer_user(instance, message_id)
     return None
+
+
+def answer_user(instance: SubnetInstance, message_id: int) -> None:
+    """Takes a response to a user as the answer to the request."""
+    message = instance.messages.remove(message_id)
+    assert isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser)
+    assert message.refunded_cycles == 0, "users send no cycles"
+    _answer(instance, message.origin.request_id, message.response)
 
 
 def request_done(instance: SubnetInstance, request_id: RequestId) -> NotTaken | None:

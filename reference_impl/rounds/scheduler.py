@@ -8,13 +8,13 @@ once.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from reference_impl.messages import delivery, expiry, tasks
+from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.rounds import transitions
-from reference_impl.subnet.observations import ExecutionShown, NotTaken
+from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Stopping
-from spec.state.label import Label
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, RequestId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
 from spec.values.rejects import RejectCode
@@ -33,8 +33,8 @@ class Scheduler:
         self.rounds = 0
         """How many rounds there were."""
 
-    def _take(self, rule: str, **choices: object) -> None:
-        outcome = transitions.take(self._instance, Label(rule, choices))
+    def _take(self, rule: str, **choices: Any) -> None:
+        outcome = transitions.take_own(self._instance, rule, choices)
         assert not isinstance(outcome, NotTaken), f"{rule}: {outcome}"
 
     @property
@@ -43,7 +43,7 @@ class Scheduler:
         instance = self._instance
         if instance.ingress.received() or self._handles_a_message():
             return False
-        if instance.contexts.next_unreferenced() is not None or any(map(self._has_stopped, instance.stopping)):
+        if instance.contexts.unreferenced or any(map(self._has_stopped, instance.stopping)):
             return False
         return not any(map(self._due_tasks, list(instance.with_tasks))) and not self._hooks_that_run()
 
@@ -53,7 +53,7 @@ class Scheduler:
         return (
             messages.pending_function is not None
             or messages.waiting_responses > 0
-            or messages.next_user_response() is not None
+            or bool(messages.user_responses)
             or messages.waiting_calls(MANAGEMENT_CANISTER) > 0
             or any(map(self._takes_a_call, messages.receivers()))
         )
@@ -143,10 +143,12 @@ class Scheduler:
         return in_order[first:] + in_order[:first]
 
     def _start_request(self, request_id: RequestId) -> None:
-        if self._instance.system_time > self._instance.ingress[request_id].request.ingress_expiry:
+        instance = self._instance
+        if instance.system_time > instance.ingress[request_id].request.ingress_expiry:
             self._take("request_rejection", request_id=request_id, code=RejectCode.SYS_TRANSIENT)
         else:
-            self._take("initiate_call", request_id=request_id)
+            requests.start(instance, request_id)
+            instance.recorder.close("initiate_call", {"request_id": request_id})
 
     def _handle_management_calls(self) -> None:
         while (message_id := self._instance.messages.next_call(MANAGEMENT_CANISTER)) is not None:
@@ -164,12 +166,12 @@ class Scheduler:
 
     def _trim_logs(self) -> None:
         """After a step: the logs of the canisters that ran become as short as production keeps them."""
-        for shown in self._instance.recorder.last.outputs:
-            if isinstance(shown, ExecutionShown):
-                canister = self._instance.canisters[shown.canister_id]
-                if canister.has_long_log:
-                    kept = canister.logs_that_fit
-                    self._take("canister_log_trimming", canister_id=shown.canister_id, kept=kept)
+        ran = self._instance.recorder.ran
+        while ran:
+            canister_id, _ = ran.popitem()
+            canister = self._instance.canisters[canister_id]
+            if canister.logs and canister.has_long_log:
+                self._take("canister_log_trimming", canister_id=canister_id, kept=canister.logs_that_fit)
 
     def _deliver_response(self) -> None:
         instance = self._instance
@@ -222,26 +224,32 @@ class Scheduler:
             return
         if canister_id in instance.hooks_due:
             return  # Its low-memory hook goes first, and cannot run now.
-        self._take("call_context_creation", message_id=message_id, context_id=instance.contexts.next_id)
+        context_id = instance.contexts.next_id
+        delivery.open_call(instance, message_id, context_id)
+        instance.recorder.close("call_context_creation", {"message_id": message_id, "context_id": context_id})
         self._execute()
 
     def _settle(self) -> None:
         """Takes what follows without any choice: what runs no code, and low-memory hooks."""
         self._settle_without_code()
-        while due := self._hooks_that_run():
+        while self._instance.hooks_due and (due := self._hooks_that_run()):
             context_id = self._instance.contexts.next_id
             self._take("on_low_wasm_memory_context_creation", canister_id=due[0], context_id=context_id)
             self._run_pending()
             self._settle_without_code()
 
     def _settle_without_code(self) -> None:
-        instance = self._instance
-        while (context_id := instance.contexts.next_unreferenced()) is not None:
-            if instance.contexts[context_id].needs_to_respond:
+        instance, contexts, messages = self._instance, self._instance.contexts, self._instance.messages
+        while contexts.unreferenced:
+            context_id = next(iter(contexts.unreferenced))
+            if contexts[context_id].needs_to_respond:
                 self._take("call_context_starvation", context_id=context_id)
-            self._take("call_context_removal", context_id=context_id)
+            contexts.remove(context_id)
+            instance.recorder.close("call_context_removal", {"context_id": context_id})
         for canister_id in list(instance.stopping):
             if self._has_stopped(canister_id):
                 self._take("stop_completion", canister_id=canister_id)
-        while (message_id := instance.messages.next_user_response()) is not None:
-            self._take("respond_to_user", message_id=message_id)
+        while messages.user_responses:
+            message_id = next(iter(messages.user_responses))
+            requests.answer_user(instance, message_id)
+            instance.recorder.close("respond_to_user", {"message_id": message_id})

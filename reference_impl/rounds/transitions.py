@@ -5,6 +5,7 @@ from typing import Any
 
 from attrs import asdict, evolve, frozen
 
+from reference_impl.environments.room import Left
 from reference_impl.management import methods as management
 from reference_impl.management import outside_calls
 from reference_impl.management.installation import GROWTHS
@@ -12,7 +13,7 @@ from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed,
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.messages.choices import Choices
 from reference_impl.messages.message_execution import execute_pending
-from reference_impl.messages.own_choices import Left, longest_record, records_of
+from reference_impl.messages.own_choices import longest_record, records_of
 from reference_impl.rounds import renaming, spontaneous
 from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
@@ -218,7 +219,17 @@ def take(instance: SubnetInstance, label: Label) -> Outcome:
         return NotTaken("a function is pending and runs first")
     outcome = transition.handler(instance, **choices)
     if not isinstance(outcome, NotTaken):
-        instance.recorder.close(label)
+        instance.recorder.close(label.rule, label.arguments())
+    return outcome
+
+
+def take_own(instance: SubnetInstance, rule: str, choices: dict[str, Any]) -> Outcome:
+    """Takes a transition that the engine chooses by itself, with choices that there are."""
+    transition = TRANSITIONS[rule]
+    given = {**transition.defaults, **choices} if transition.defaults else choices
+    outcome = transition.handler(instance, **given)
+    if not isinstance(outcome, NotTaken):
+        instance.recorder.close(rule, choices)
     return outcome
 
 
@@ -227,8 +238,10 @@ def take_execution(instance: SubnetInstance, left: Left | None = None) -> None:
     message_id = instance.messages.pending_function
     choices = execute_pending(instance, None, left)
     assert choices is not None, "the engine's own choices fit"
-    made = {name: value for name, value in asdict(choices, recurse=False).items() if value != EXECUTION_CHOICES[name]}
-    instance.recorder.close(Label("message_execution", {"message_id": message_id, **made}))
+    if instance.recorder.explains:
+        made = asdict(choices, recurse=False)
+        other = {name: value for name, value in made.items() if value != EXECUTION_CHOICES[name]}
+        instance.recorder.close("message_execution", {"message_id": message_id, **other})
 
 
 def take_management_call(instance: SubnetInstance, message_id: int) -> None:
@@ -238,16 +251,16 @@ def take_management_call(instance: SubnetInstance, message_id: int) -> None:
     match management.verdict_on(instance, call):
         case Applies(rule=rule, apply=apply, choices=choices):
             apply()
-            instance.recorder.close(Label(rule, {"message_id": message_id, **dict(choices)}))
+            instance.recorder.close(rule, {"message_id": message_id, **dict(choices)})
         case Reject() as reject:
             management.reject_management_call(instance, call, reject)
-            instance.recorder.close(Label(REJECTION, {"message_id": message_id, "code": int(reject.code)}))
+            instance.recorder.close(REJECTION, {"message_id": message_id, "code": int(reject.code)})
         case HooksFailed(reject=reject, logs=logs) as failed:
             records = records_of(logs, OUTSIDE, longest_record(instance.profile.limits)) if logs else ()
             refused = _rejected(instance, call, failed, int(reject.code), bool(logs), records)
             assert refused is None, "the engine's own choices fit"
             kept: dict[str, object] = {"keeps_logs": True, "system_records": records} if logs else {}
-            instance.recorder.close(Label(REJECTION, {"message_id": message_id, "code": int(reject.code), **kept}))
+            instance.recorder.close(REJECTION, {"message_id": message_id, "code": int(reject.code), **kept})
         case WorldFailed(code=code):
             take(instance, Label("outside_call_failure", {"message_id": message_id, "code": int(code)}))
         case Leaves():

@@ -76,7 +76,8 @@ class CallContexts:
     def __init__(self) -> None:
         self._contexts: dict[CallContextId, OpenContext] = {}
         self._by_canister: dict[CanisterId, dict[CallContextId, None]] = {}
-        self._without_calls: dict[CallContextId, None] = {}
+        self.unreferenced: dict[CallContextId, None] = {}
+        """Those in which no unanswered call was made: they starve or go away."""
         self.next_id = CallContextId(0)
         """The smallest id above all that were ever used."""
 
@@ -94,13 +95,13 @@ class CallContexts:
         assert context_id not in self._contexts
         self._contexts[context_id] = context
         self._by_canister.setdefault(context.canister, {})[context_id] = None
-        self._without_calls[context_id] = None
+        self.unreferenced[context_id] = None
         self.next_id = CallContextId(max(self.next_id, context_id + 1))
 
     def remove(self, context_id: CallContextId) -> None:
         """A context goes away."""
         canister = self._contexts.pop(context_id).canister
-        self._without_calls.pop(context_id, None)
+        self.unreferenced.pop(context_id, None)
         of_canister = self._by_canister[canister]
         del of_canister[context_id]
         if not of_canister:
@@ -109,7 +110,7 @@ class CallContexts:
     def call_made(self, context_id: CallContextId) -> None:
         """A call was made in the context."""
         self._contexts[context_id].unanswered_calls += 1
-        self._without_calls.pop(context_id, None)
+        self.unreferenced.pop(context_id, None)
 
     def call_answered(self, context_id: CallContextId) -> None:
         """The response to a call made in the context was taken."""
@@ -117,26 +118,17 @@ class CallContexts:
         context.unanswered_calls -= 1
         assert context.unanswered_calls >= 0, "no more responses than calls"
         if not context.unanswered_calls:
-            self._without_calls[context_id] = None
+            self.unreferenced[context_id] = None
 
     def is_unreferenced(self, context_id: CallContextId) -> bool:
         """No unanswered call was made in the context."""
-        return context_id in self._without_calls
-
-    def next_unreferenced(self) -> CallContextId | None:
-        """A context in which no unanswered call was made: it starves or goes away."""
-        return next(iter(self._without_calls), None)
-
-    @property
-    def unreferenced(self) -> tuple[CallContextId, ...]:
-        """The contexts in which no unanswered call was made, in the order in which they starve or go away."""
-        return tuple(self._without_calls)
+        return context_id in self.unreferenced
 
     def reorder_unreferenced(self, in_order: Iterable[CallContextId]) -> None:
         """They starve or go away in this order."""
         reordered = dict.fromkeys(in_order)
-        assert reordered.keys() == self._without_calls.keys(), "only the order changes"
-        self._without_calls = reordered
+        assert reordered.keys() == self.unreferenced.keys(), "only the order changes"
+        self.unreferenced = reordered
 
     def of_canister(self, canister_id: CanisterId) -> list[CallContextId]:
         """The contexts of a canister, in increasing order."""

@@ -7,6 +7,8 @@ from functools import cached_property
 
 from attrs import field, frozen, mutable
 
+from reference_impl.environments.kept_environment import KeptEnvironment
+from reference_impl.subnet.ledger import Ledger
 from spec.canister.module import CanisterModule
 from spec.canister.outcome import LogEntry
 from spec.canister.wasm_state import WasmState
@@ -27,7 +29,7 @@ from spec.state.history import CanisterHistory, Change, ControllersChange, Creat
 from spec.state.snapshot import Snapshot
 from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, Text
-from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Nanoseconds
+from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds
 
 LONGEST_LOG: ByteCount = 4096
 """So much of a log is told at most. Source: management-canister, fetch_canister_logs."""
@@ -128,6 +130,24 @@ class History:
         return CanisterHistory(self.total, List(tuple(self.changes)))
 
 
+@frozen
+class Standing:
+    """
+    What follows from the settings, the status and the code of a canister and from the sizes of all that it has.
+
+    It is kept until one of these changes: `SubnetInstance.has_changed` drops it.
+    """
+
+    ledger: Ledger
+    """The prices of its subnet."""
+    memory_usage: ByteCount
+    freezing_limit: Cycles
+    environments: dict[bool, KeptEnvironment] = field(factory=dict)
+    """What its executions see, by whether they are replicated."""
+    prices: dict[Instructions, Cycles] = field(factory=dict)
+    """What executions cost, by how many instructions they are given."""
+
+
 @mutable
 class CanisterRecord:
     """Everything of one canister."""
@@ -163,6 +183,8 @@ class CanisterRecord:
     """With how many bytes the canister is part of the subnet's use of memory."""
     heartbeat_at: Nanoseconds | None = None
     """The canister's time when the scheduler last ran its heartbeat; it beats once at each time."""
+    standing: Standing | None = field(default=None, repr=False)
+    """None if it is to be found out anew."""
 
     def is_controlled_by(self, principal: Principal) -> bool:
         """The principal is a controller."""
@@ -184,7 +206,9 @@ class CanisterRecord:
 
     def memory_usage(self, wasm_state: WasmState | None = None) -> ByteCount:
         """What the canister takes now, or would take if its code were in the state given."""
-        without_code = self.history.size + self.chunk_store_size + self.snapshots_size
+        without_code = self.history.size
+        if self.chunk_store or self.snapshots:
+            without_code += self.chunk_store_size + self.snapshots_size
         if self.code is None:
             return without_code
         state = self.code.wasm_state if wasm_state is None else wasm_state

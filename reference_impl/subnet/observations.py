@@ -1,5 +1,6 @@
 """What the engine tells of its steps: labels, status changes, executions, and cycles that came or went."""
 
+from collections.abc import Mapping
 from enum import Enum
 
 from attrs import frozen
@@ -81,9 +82,15 @@ class Accepted:
 
 
 class Recorder:
-    """Collects what the current step shows, and the steps since they were last asked for."""
+    """
+    Collects what the current step shows, and the steps since they were last asked for.
 
-    def __init__(self) -> None:
+    Where nobody asks for steps, neither labels nor what is shown are made; only the sums go on.
+    """
+
+    def __init__(self, explains: bool = True) -> None:
+        self.explains = explains
+        """Steps are asked for."""
         self._outputs: list[Observation] = []
         self._minted: list[tuple[Purpose, Cycles]] = []
         self._burned: list[tuple[Purpose, Cycles]] = []
@@ -92,35 +99,41 @@ class Recorder:
         """How often code ran since the beginning."""
         self.cycles_burned: Cycles = 0
         """What left the system since the beginning."""
+        self.ran: dict[CanisterId, None] = {}
+        """The canisters whose code ran since their logs were looked at."""
 
     def status(self, request_id: RequestId, status: RequestStatus | None) -> None:
         """Notes a change of a request's status."""
-        self._outputs.append(StatusChange(request_id, status))
+        if self.explains:
+            self._outputs.append(StatusChange(request_id, status))
 
     def execution(self, canister_id: CanisterId, instructions: Instructions, failure: FailedExecution | None) -> None:
         """Notes that code ran."""
-        self._outputs.append(ExecutionShown(canister_id, instructions, failure))
         self.executions += 1
+        self.ran[canister_id] = None
+        if self.explains:
+            self._outputs.append(ExecutionShown(canister_id, instructions, failure))
 
     def minted(self, cycles: Cycles, purpose: Purpose) -> None:
         """Notes cycles that entered the system."""
-        if cycles:
+        if cycles and self.explains:
             self._minted.append((purpose, cycles))
 
     def burned(self, cycles: Cycles, purpose: Purpose) -> None:
         """Notes cycles that left the system."""
-        if cycles:
+        self.cycles_burned += cycles
+        if cycles and self.explains:
             self._burned.append((purpose, cycles))
-            self.cycles_burned += cycles
 
-    def close(self, label: Label) -> Observed:
+    def close(self, rule: Text, choices: Mapping[str, object]) -> None:
         """Ends the current step, which is claimed to be this transition."""
+        if not self.explains:
+            return
         observed = Observed(tuple(self._outputs), tuple(self._minted), tuple(self._burned))
-        self._steps.append(ClaimedStep(label, observed))
+        self._steps.append(ClaimedStep(Label(rule, choices), observed))
         self._outputs.clear()
         self._minted.clear()
         self._burned.clear()
-        return observed
 
     @property
     def last_step(self) -> ClaimedStep:

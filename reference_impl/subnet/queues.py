@@ -47,7 +47,8 @@ class MessageQueues:
         self.next_id = 0
         self._inboxes: dict[CanisterId, Inbox] = {}
         self._responses: Ids = OrderedDict()
-        self._user_responses: Ids = OrderedDict()
+        self.user_responses: Ids = OrderedDict()
+        """Responses to users, in the order of their arrival."""
         self._away: set[int] = set()
         """The calls that left the subnet: they wait in no inbox until they are answered."""
         self.pending_function: int | None = None
@@ -94,15 +95,19 @@ class MessageQueues:
         return message_id
 
     def _enter_inbox(self, message_id: int, message: CallMessage) -> None:
-        inbox = self._inboxes.setdefault(message.callee, Inbox())
+        inbox = self._inboxes.get(message.callee)
+        if inbox is None:
+            inbox = self._inboxes[message.callee] = Inbox()
         match message.queue:
-            case Between():
-                sender: CanisterId | None = message.queue.sender
-                ids = inbox.by_sender.setdefault(message.queue.sender, OrderedDict())
+            case Between(sender=sender):
+                ids = inbox.by_sender.get(sender)
+                if ids is None:
+                    ids = inbox.by_sender[sender] = OrderedDict()
+                inbox.turns.setdefault(sender, None)
             case Unordered():
-                sender, ids = None, inbox.ingress
+                ids = inbox.ingress
+                inbox.turns.setdefault(None, None)
         ids[message_id] = None
-        inbox.turns.setdefault(sender, None)
 
     def send_away(self, message_id: int) -> None:
         """A call that holds up no other leaves the subnet. Nothing but an answer can come of it."""
@@ -153,7 +158,7 @@ class MessageQueues:
     @property
     def order_of_responses(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """The responses to canisters and those to users, each in their order."""
-        return tuple(self._responses), tuple(self._user_responses)
+        return tuple(self._responses), tuple(self.user_responses)
 
     def reorder(self, turns: Iterable[Turn], responses: Iterable[int], user_responses: Iterable[int]) -> None:
         """The messages that are here are next in this order, as `turns` and `order_of_responses` tell it."""
@@ -162,8 +167,8 @@ class MessageQueues:
             assert inbox.turns.keys() == set(senders) and inbox.ingress.keys() == set(ingress), "only the order changes"
             inbox.turns, inbox.ingress = OrderedDict.fromkeys(senders), OrderedDict.fromkeys(ingress)
         to_canisters, to_users = OrderedDict.fromkeys(responses), OrderedDict.fromkeys(user_responses)
-        assert self._responses.keys() == to_canisters.keys() and self._user_responses.keys() == to_users.keys()
-        self._responses, self._user_responses = to_canisters, to_users
+        assert self._responses.keys() == to_canisters.keys() and self.user_responses.keys() == to_users.keys()
+        self._responses, self.user_responses = to_canisters, to_users
 
     def remove(self, message_id: int) -> Message:
         """Takes a message out."""
@@ -171,6 +176,12 @@ class MessageQueues:
         del self._positions[message_id]
         self._forget_place(message_id, message)
         return message
+
+    def remove_pending(self) -> None:
+        """Takes the function out that is pending."""
+        assert self.pending_function is not None
+        del self._messages[self.pending_function], self._positions[self.pending_function]
+        self.pending_function = None
 
     def _forget_place(self, message_id: int, message: Message) -> None:
         match message:
@@ -238,12 +249,8 @@ class MessageQueues:
         """The response to a canister that arrived first."""
         return next(iter(self._responses), None)
 
-    def next_user_response(self) -> int | None:
-        """The response to a user that arrived first."""
-        return next(iter(self._user_responses), None)
-
     def _responses_like(self, message: ResponseMessage) -> Ids:
-        return self._user_responses if isinstance(message.origin, FromUser) else self._responses
+        return self.user_responses if isinstance(message.origin, FromUser) else self._responses
 
     def receivers(self) -> list[CanisterId]:
         """The canisters for which calls wait, in increasing order, without the management canister."""

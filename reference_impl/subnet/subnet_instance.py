@@ -3,15 +3,21 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.subnet.call_contexts import CallContexts
-from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode, InstalledModule, empty_canister
+from reference_impl.subnet.canister_record import (
+    CanisterRecord,
+    InstalledCode,
+    InstalledModule,
+    Standing,
+    empty_canister,
+)
 from reference_impl.subnet.ingress_history import IngressHistory
 from reference_impl.subnet.ledger import Ledger, liquid_balance
 from reference_impl.subnet.network import Network, number_of, numbered_id
 from reference_impl.subnet.observations import Purpose, Recorder
 from reference_impl.subnet.outside_world import DeterministicWorld, OutsideWorld
 from reference_impl.subnet.queues import MessageQueues
-from spec.canister.environment import Environment
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
@@ -53,6 +59,7 @@ class SubnetInstance:
         subnet_admins: dict[SubnetId, List[Principal]] | None = None,
         world: OutsideWorld | None = None,
         canisters: Mapping[CanisterId, Canister] | None = None,
+        explains: bool = True,
     ) -> None:
         self.profile = profile
         self.world: OutsideWorld = DeterministicWorld() if world is None else world
@@ -82,7 +89,7 @@ class SubnetInstance:
         self.reject_texts: dict[int, Text] = {}
         """What responses that reject say, by the ids of the messages, where it is not the engine that words it."""
         self.ingress = IngressHistory()
-        self.recorder = Recorder()
+        self.recorder = Recorder(explains)
         self.memory_in_use: Counter[SubnetId] = Counter()
         """What the canisters use, or have allocated, of each subnet's memory, in bytes."""
         self._loader = loader
@@ -92,7 +99,18 @@ class SubnetInstance:
 
     def ledger_of(self, canister: CanisterRecord) -> Ledger:
         """The prices of the subnet on which a canister lives."""
-        return self.ledger_on(canister.subnet)
+        return self.standing(canister).ledger
+
+    def standing(self, canister: CanisterRecord) -> Standing:
+        """What follows from what a canister is and has; found out at first use after a change."""
+        if canister.standing is None:
+            ledger, usage = self.ledger_on(canister.subnet), canister.memory_usage()
+            canister.standing = Standing(ledger, usage, _freezing_limit(ledger, canister, usage))
+        return canister.standing
+
+    def has_changed(self, canister: CanisterRecord) -> None:
+        """Settings, status or code of a canister, or the size of something that it has, are others from now on."""
+        canister.standing = None
 
     def ledger_on(self, subnet: Subnet) -> Ledger:
         """The prices on a subnet."""
@@ -154,6 +172,7 @@ class SubnetInstance:
     def set_status(self, canister: CanisterRecord, status: CanisterStatus) -> None:
         """The canister gets another status."""
         canister.status = status
+        self.has_changed(canister)
         if isinstance(status, Stopping):
             self.stopping[canister.canister_id] = None
         else:
@@ -161,6 +180,8 @@ class SubnetInstance:
 
     def set_hook(self, canister: CanisterRecord, status: HookStatus) -> None:
         """The low-memory hook of the canister gets another status."""
+        if canister.low_memory_hook is status and status is not HookStatus.READY:
+            return
         canister.low_memory_hook = status
         if status is HookStatus.READY:
             self.hooks_due[canister.canister_id] = None
@@ -190,6 +211,7 @@ class SubnetInstance:
     def set_code(self, canister: CanisterRecord, code: InstalledCode | None) -> None:
         """The canister gets other code, or none. Recounting its memory is left to the caller."""
         canister.code = code
+        self.has_changed(canister)
         if code is not None and (code.installed.module.has_heartbeat or code.installed.module.has_global_timer):
             self.with_tasks[canister.canister_id] = None
         else:
@@ -206,7 +228,8 @@ class SubnetInstance:
 
     def recount_memory(self, canister: CanisterRecord) -> None:
         """Brings its subnet's use of memory up to date after a change of the canister."""
-        self._count_memory(canister, max(canister.settings.memory_allocation, canister.memory_usage()))
+        self.has_changed(canister)
+        self._count_memory(canister, max(canister.settings.memory_allocation, self.standing(canister).memory_usage))
 
     def _count_memory(self, canister: CanisterRecord, counted: ByteCount) -> None:
         self.memory_in_use[canister.subnet.subnet_id] += counted - canister.counted_on_subnet
@@ -221,20 +244,31 @@ class SubnetInstance:
         Nothing is reserved for that part of the usage by which its history grows.
         """
         growth = max(allocation, usage - history_growth) - canister.counted_on_subnet
+        if growth <= 0:
+            return 0
         return self.ledger_of(canister).reservation(self.memory_in_use[canister.subnet.subnet_id], growth)
 
     def freezing_limit(self, canister: CanisterRecord, usage: ByteCount | None = None) -> Cycles:
         """The freezing limit of a canister, with its memory usage now or the one given."""
-        return self.ledger_of(canister).freezing_limit(
-            canister.settings.compute_allocation,
-            canister.settings.memory_allocation,
-            canister.memory_usage() if usage is None else usage,
-            canister.settings.freezing_threshold,
-        )
+        standing = self.standing(canister)
+        if usage is None or usage == standing.memory_usage:
+            return standing.freezing_limit
+        return _freezing_limit(standing.ledger, canister, usage)
 
     def liquid(self, canister: CanisterRecord) -> Cycles:
         """The liquid balance of a canister."""
-        return liquid_balance(canister.balance, canister.reserved_balance, self.freezing_limit(canister))
+        return liquid_balance(canister.balance, canister.reserved_balance, self.standing(canister).freezing_limit)
+
+    def price_of_execution(self, canister: CanisterRecord, limit: Instructions) -> Cycles:
+        """What is set aside before code of the canister, which must have some, runs with this limit."""
+        assert canister.code is not None
+        standing = self.standing(canister)
+        price = standing.prices.get(limit)
+        if price is None:
+            price = standing.prices[limit] = standing.ledger.execution(
+                limit, canister.code.installed.module.has_64_bit_memory
+            )
+        return price
 
     def environment(
         self,
@@ -252,22 +286,53 @@ class SubnetInstance:
         refused_growths: tuple[Count, ...] = (),
         trapping_growths: tuple[Count, ...] = (),
         certificate: Blob | None = None,
-    ) -> Environment:
+    ) -> KeptEnvironment:
         """
         What an execution of the canister can read, as it is now where nothing else is given.
 
-        `taken` are cycles of the balance that the execution does not see.
+        `taken` are cycles of the balance that the execution does not see. It holds until the next one is asked for.
         """
+        if installing or history_size is not None or refused_calls or refused_growths or trapping_growths:
+            environment = self._new_environment(
+                canister, replicated, installing, history_size, refused_calls, refused_growths, trapping_growths
+            )
+        else:
+            kept = self.standing(canister).environments
+            found = kept.get(replicated)
+            environment = found or kept.setdefault(replicated, self._new_environment(canister, replicated))
+        environment.bring_up_to_date(
+            instruction_limit,
+            canister.time,
+            canister.global_timer if global_timer is None else global_timer,
+            canister.balance - taken,
+            canister.reserved_balance,
+            canister.version if version is None else version,
+            context_instructions,
+            certificate,
+        )
+        return environment
+
+    def _new_environment(
+        self,
+        canister: CanisterRecord,
+        replicated: bool,
+        installing: InstalledModule | None = None,
+        history_size: ByteCount | None = None,
+        refused_calls: tuple[Count, ...] = (),
+        refused_growths: tuple[Count, ...] = (),
+        trapping_growths: tuple[Count, ...] = (),
+    ) -> KeptEnvironment:
+        """An environment that is to be brought up to date."""
         settings = canister.settings
         module = installing or (canister.code.installed if canister.code is not None else None)
-        return Environment(
+        return KeptEnvironment(
             profile=self.profile,
-            instruction_limit=instruction_limit,
-            time=canister.time,
+            instruction_limit=0,
+            time=0,
             controllers=settings.controllers,
-            global_timer=canister.global_timer if global_timer is None else global_timer,
-            balance=canister.balance - taken,
-            reserved_balance=canister.reserved_balance,
+            global_timer=0,
+            balance=0,
+            reserved_balance=0,
             reserved_balance_limit=settings.reserved_balance_limit,
             compute_allocation=settings.compute_allocation,
             memory_allocation=settings.memory_allocation,
@@ -279,16 +344,22 @@ class SubnetInstance:
             subnet_id=canister.subnet.subnet_id,
             subnet_size=self._paying_nodes(canister.subnet),
             root_key=self.root_key,
-            certificate=certificate,
+            certificate=None,
             status=simple_status(canister.status),
-            canister_version=canister.version if version is None else version,
+            canister_version=0,
             environment_variables=settings.environment_variables,
-            call_context_instructions=context_instructions,
             refused_calls=refused_calls,
             refused_growths=refused_growths,
             trapping_growths=trapping_growths,
             replicated=replicated,
         )
+
+
+def _freezing_limit(ledger: Ledger, canister: CanisterRecord, usage: ByteCount) -> Cycles:
+    settings = canister.settings
+    return ledger.freezing_limit(
+        settings.compute_allocation, settings.memory_allocation, usage, settings.freezing_threshold
+    )
 
 
 def heap_size(wasm_state: WasmState) -> ByteCount:

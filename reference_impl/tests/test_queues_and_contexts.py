@@ -99,7 +99,7 @@ def test_responses_to_users_and_to_canisters_wait_apart():
     queues = MessageQueues()
     to_canister = queues.append(ResponseMessage(between(ALICE, BOB).origin, Reply(b""), 0))
     to_user = queues.append(ResponseMessage(from_user(BOB).origin, Reply(b""), 0))
-    assert (queues.next_response(), queues.next_user_response()) == (to_canister, to_user)
+    assert (queues.next_response(), next(iter(queues.user_responses))) == (to_canister, to_user)
     assert queues.waiting_responses == 1
 
 
@@ -115,9 +115,9 @@ def test_a_context_is_unreferenced_while_no_call_is_unanswered():
     contexts.call_made(0)
     contexts.call_answered(0)
     assert not contexts.is_unreferenced(0)
-    assert contexts.next_unreferenced() is None
+    assert not contexts.unreferenced
     contexts.call_answered(0)
-    assert contexts.next_unreferenced() == 0
+    assert list(contexts.unreferenced) == [0]
 
 
 def test_contexts_are_known_by_their_canister_and_ids_are_not_used_again():

@@ -79,24 +79,33 @@ def check_references(stage):
         assert contexts.is_unreferenced(one) == (counted[one] == 0)
 
 
-def play(new_stage, script, inputs, plan):
-    stage = new_stage()
+def set_up(stage, script, plan):
     ids = []
     go = behaves(ids, plan)
     module = script(updates={"go": go}, callbacks={1: go, 2: go})
     for _ in range(CANISTERS):
         ids.append(stage.create(module, cycles=10**13))
+    return ids
+
+
+def feed(stage, ids, given_input):
+    match given_input:
+        case ("call", index, _):
+            stage.submit(ids[index], "go", b"\0")
+        case ("rounds", count):
+            stage.engine.drain(count)
+        case (method, index):
+            kind = UninstallCodeArguments if method == "uninstall_code" else CanisterIdArguments
+            stage.submit(MANAGEMENT_CANISTER, method, encode_arguments(kind(ids[index])), effective_id=ids[index])
+
+
+def play(new_stage, script, inputs, plan):
+    stage = new_stage()
+    ids = set_up(stage, script, plan)
     labels = stage.engine.explain()
     balance = stage.total_cycles()
     for given_input in inputs:
-        match given_input:
-            case ("call", index, _):
-                stage.submit(ids[index], "go", b"\0")
-            case ("rounds", count):
-                stage.engine.drain(count)
-            case (method, index):
-                kind = UninstallCodeArguments if method == "uninstall_code" else CanisterIdArguments
-                stage.submit(MANAGEMENT_CANISTER, method, encode_arguments(kind(ids[index])), effective_id=ids[index])
+        feed(stage, ids, given_input)
         check_references(stage)
         steps = stage.engine.explain()
         labels += steps
@@ -123,6 +132,21 @@ def test_random_runs_conserve_cycles_count_references_and_replay(new_stage, scri
     replayed = again.engine.explain()
     assert [step.label for step in replayed] == [step.label for step in steps]
     assert again.engine.abstract() == stage.engine.abstract()
+
+
+@settings(max_examples=20, deadline=None)
+@given(inputs=st.lists(INPUTS, max_size=8), plan=PLANS)
+def test_an_engine_that_explains_nothing_does_the_same(new_stage, script, inputs, plan):
+    stage, steps = play(new_stage, script, inputs, plan)
+    silent = new_stage(explains=False)
+    ids = set_up(silent, script, plan)
+    for given_input in inputs:
+        feed(silent, ids, given_input)
+    silent.engine.drain()
+    assert steps
+    assert silent.engine.explain() == []
+    assert silent.engine.abstract() == stage.engine.abstract()
+    assert silent.engine.instance.recorder.cycles_burned == stage.engine.instance.recorder.cycles_burned
 
 
 def test_equal_inputs_give_equal_steps_and_states(new_stage, counter):

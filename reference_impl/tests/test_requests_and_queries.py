@@ -83,6 +83,7 @@ def test_a_frozen_canister_takes_no_requests_but_callbacks_run(stage, script, co
     stage.engine.round()
     record = stage.engine.instance.canisters[caller]
     record.settings = evolve(record.settings, freezing_threshold=2**62)
+    stage.engine.instance.has_changed(record)
     stage.engine.drain()
     assert stage.answer(request_id) == b"back"
     assert stage.refusal(caller, "go").reject.reason is RejectReason.CANISTER_FROZEN

@@ -105,7 +105,7 @@ def under_way(instance: SubnetInstance) -> UnderWay:
 def _turns(instance: SubnetInstance) -> Turns:
     return Turns(
         tuple(instance.ingress.received()),
-        instance.contexts.unreferenced,
+        tuple(instance.contexts.unreferenced),
         instance.messages.turns,
         *instance.messages.order_of_responses,
         tuple(instance.stopping),

@@ -102,6 +102,8 @@ class Conductor:
 
     def __init__(self, instance: SubnetInstance) -> None:
         self.instance = instance
+        # What a round has done is told by the steps it took.
+        instance.recorder.explains = True
         self.number: Count = 0
         self.mail: dict[int, Whereabouts] = {}
         self.books: dict[CanisterId, Book] = {}

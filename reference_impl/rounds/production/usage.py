@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from attrs import define, evolve
 
+from reference_impl.environments.room import Lack
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.conductor import Conductor
 from reference_impl.subnet.capacities import Capacities
 from reference_impl.subnet.subnet_instance import SubnetInstance
-from reference_impl.wasm.system_api.room import Lack
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import CallOrigin, FromCanister, NoDeadline
 from spec.values.identifiers import CanisterId

@@ -257,5 +257,6 @@ def _misdirected(instance: SubnetInstance, effective_id: Principal, endpoint: En
 
 
 def _authentication_fault(instance: SubnetInstance, submission: Submission, kind: Kind) -> Answer | None:
-    because = refusal_of(submission, instance.system_time, instance.root_key, kind)
+    request_id = request_id_of(content_of(submission), kind.value)
+    because = refusal_of(submission, request_id, instance.system_time, instance.root_key, kind)
     return None if because is None else error(BAD_REQUEST, f"Invalid signature: {because}")

@@ -66,6 +66,7 @@ class Simulation:
             subnet_admins=admins_of(self.subnets),
             world=self.outside,
             network=Network([one.hosted for one in self.subnets], root.public_key, root.secret),
+            explains=False,
         )
         self.clock: Nanoseconds = begun
         """The time of the next round, if it is later than that of the last one."""

@@ -4,7 +4,7 @@ import ctypes
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import wasmtime
 from attrs import evolve, field, frozen
@@ -15,26 +15,26 @@ from reference_impl.wasm.instances.page_tracking import page_tracking
 from reference_impl.wasm.instances.stable_memory import StableMemory
 from reference_impl.wasm.instances.system_memory import SystemMemory
 from reference_impl.wasm.instances.written_pages import WRITTEN
+from reference_impl.wasm.layout.fast_functions import COUNTER_LEFT
 from reference_impl.wasm.layout.parsed_module import VALUE_SIZES, ParsedModule
 from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, with_stable_pages
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
 from reference_impl.wasm.rewriting.instrument import (
-    CALL_CLOSURE,
+    BEGIN_CLOSURE,
     COUNTER,
     DEPTH,
     EXHAUSTED,
     GROWTHS,
-    LIMIT,
-    ONE_SLICE,
     STABLE_MEMORY,
-    START_FUNCTION,
     SYSTEM_MEMORY,
     THE_MEMORY,
     Instrumented,
-    function_export,
+    begin_export,
     global_export,
+    has_closures,
     instrument,
 )
+from reference_impl.wasm.rewriting.requirements import is_old_motoko
 from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Count
 
@@ -42,6 +42,14 @@ _memory_data: Final = wasmtime_engine.native("wasmtime_memory_data", ctypes.c_vo
 _memory_data_size: Final = wasmtime_engine.native("wasmtime_memory_data_size", ctypes.c_size_t, 2)
 
 NO_MEMORY: Final = LinearMemory()
+
+
+class Entry(NamedTuple):
+    """Where an execution begins: an export of the rewritten module, and what it is called with."""
+
+    export: str
+    parameters: tuple[int, ...] = ()
+
 
 KEPT_INSTANCES: Final = 4
 """How many idle instances of one module are kept for reuse."""
@@ -68,6 +76,32 @@ class CompiledModule:
     """At most one: the same module for threads with a large stack."""
     exact: list["CompiledModule"] = field(factory=list)
     """At most one: the module rewritten so that the counter is right after every trap, and growing is asked for."""
+
+    entries: dict[str, Entry] = field(init=False)
+    """Where executions may begin, by the name of the exported function."""
+    is_old_motoko: bool = field(init=False)
+    """It needs pages to be upgraded: see `takes_pages_for_upgrades`."""
+
+    @entries.default
+    def _entries(self) -> dict[str, Entry]:
+        return {name: Entry(begin_export(index)) for name, index in self.exported_functions.items()}
+
+    @is_old_motoko.default
+    def _is_old_motoko(self) -> bool:
+        return is_old_motoko(self.parsed)
+
+    @property
+    def start_entry(self) -> Entry:
+        """The start function, which the module must have."""
+        assert self.parsed.start is not None
+        return Entry(begin_export(self.parsed.start))
+
+    def closure_entry(self, function: int, argument: int) -> Entry | None:
+        """A function of the table with one argument; None if there is no such place in a table."""
+        tables = self.parsed.tables
+        if not has_closures(self.parsed) or function >= tables[0].limits.minimum:
+            return None
+        return Entry(BEGIN_CLOSURE, (function, argument))
 
     @exported_functions.default
     def _exported_functions(self) -> dict[str, int]:
@@ -116,6 +150,8 @@ class CompiledModule:
     def take_instance(self, heap: LinearMemory, stable_memory: LinearMemory = NO_MEMORY) -> "WasmtimeInstance":
         """An instance that no other execution uses, if possible one that holds these memories already."""
         with self.lock:
+            if self.idle and self.idle[-1].holds(heap, stable_memory):
+                return self.idle.pop()
             # Memories cannot shrink.
             fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages and one.is_usable()]
             if fitting:
@@ -149,9 +185,8 @@ class WasmtimeInstance:
         self.counter = wasmtime_engine.CounterCell(self.store, self._global(COUNTER), 8)
         self._depth = wasmtime_engine.GlobalCell(self.store, self._global(DEPTH), 4)
         self._exhausted = wasmtime_engine.GlobalCell(self.store, self._global(EXHAUSTED), 4)
-        self._limit = wasmtime_engine.GlobalCell(self.store, self._global(LIMIT), 8)
-        self._one_slice = wasmtime_engine.GlobalCell(self.store, self._global(ONE_SLICE), 8)
-        self._limits = (0, 0)
+        self._begun: dict[str, wasmtime_engine.KeptFunction] = {}
+        """The functions at which executions have begun, by export."""
         self._persistent = [
             (
                 wasmtime_engine.GlobalCell(self.store, self._global(global_export(index)), VALUE_SIZES[one.value_type]),
@@ -167,9 +202,9 @@ class WasmtimeInstance:
             wasmtime_engine.context_address(self.store),
             ctypes.addressof(self._memory) if self._memory is not None else 0,
         )
-        self.system = self._system_memory() if compiled.instrumented.has_system_memory else None
-        """What the functions inside the module use, if there are any."""
-        self.stable = self._stable_memory(self.system) if compiled.instrumented.has_stable_memory else None
+        self.system = SystemMemory(self._base_of(SYSTEM_MEMORY))
+        """What an execution begins with, and what the functions inside the module use."""
+        self.stable = self._stable_memory() if compiled.instrumented.has_stable_memory else None
         self.may_grow: Callable[[], bool] = lambda: True
         """Asked by exact code each time before the heap grows."""
         if compiled.instrumented.is_exact and parsed.memory:
@@ -190,12 +225,8 @@ class WasmtimeInstance:
         assert isinstance(table, wasmtime.Table)
         table.set(self.store, 0, wasmtime_engine.function_of_store(self.store, answer))
 
-    def _system_memory(self) -> SystemMemory:
-        return SystemMemory(self._base_of(SYSTEM_MEMORY))
-
-    def _stable_memory(self, system: SystemMemory | None) -> StableMemory:
-        assert system is not None
-        return StableMemory(system, self._base_of(STABLE_MEMORY), self.compiled.room_for_stable_memory)
+    def _stable_memory(self) -> StableMemory:
+        return StableMemory(self.system, self._base_of(STABLE_MEMORY), self.compiled.room_for_stable_memory)
 
     def _base_of(self, name: str) -> int:
         """Where a memory is that cannot grow, so that it stays there."""
@@ -231,11 +262,12 @@ class WasmtimeInstance:
 
     def load(self, heap: LinearMemory, globals_before: tuple[int, ...]) -> bool:
         """Puts the state of a canister into the instance. False if the heap does not fit the module's memory."""
-        if not self._grow_to(heap.wasm_pages):
-            return False
-        if self._memory is not None and self.heap.contents is not heap.contents:
-            self._pages.load(self._base(), self.heap, heap)
-        self.heap = heap
+        if self.heap is not heap:
+            if not self._grow_to(heap.wasm_pages):
+                return False
+            if self._memory is not None and self.heap.contents is not heap.contents:
+                self._pages.load(self._base(), self.heap, heap)
+            self.heap = heap
         for (cell, is_mutable), bits in zip(self._persistent, globals_before, strict=True):
             if is_mutable:
                 cell.set(bits)
@@ -259,15 +291,16 @@ class WasmtimeInstance:
         """The bit patterns of the persistent globals."""
         return tuple(cell.get() for cell, _ in self._persistent)
 
-    def changed_pages(self) -> dict[int, bytes]:
-        """The 4 KiB pages of the heap that differ from what was loaded."""
+    def changed_pages(self, size: ByteCount) -> dict[int, bytes]:
+        """The 4 KiB pages of the heap, which has this size now, that differ from what was loaded."""
         if self._memory is None:
             return {}
-        return self._pages.changed(self._base(), self.memory_size, self.heap)
+        return self._pages.changed(self._base(), size, self.heap)
 
-    def keep(self, changed: dict[int, bytes]) -> LinearMemory:
-        """Takes the changes over into the heap that counts as loaded."""
-        size = self.memory_size
+    def keep(self, changed: dict[int, bytes], size: ByteCount) -> LinearMemory:
+        """Takes the changes over into the heap that counts as loaded, which has this size now."""
+        if not changed and size == self.heap.size and not self._pages.has_copies:
+            return self.heap
         if self._memory is not None:
             self._pages.keep(self._base(), size, changed)
         if changed or size != self.heap.size:
@@ -286,6 +319,10 @@ class WasmtimeInstance:
             self._pages.undo(self._base(), changed, self.heap)
         return True
 
+    def holds(self, heap: LinearMemory, stable_memory: LinearMemory) -> bool:
+        """The instance can serve an execution on these memories, and holds them already."""
+        return self.heap is heap and self.holds_stable(stable_memory) and self.is_usable()
+
     def holds_stable(self, stable_memory: LinearMemory) -> bool:
         """No stable memory need be loaded."""
         return self.stable is None or self.stable.holds(stable_memory)
@@ -300,36 +337,25 @@ class WasmtimeInstance:
         left = self._depth.get()
         return left - (left >> 31 << 32)
 
-    def prepare(self, limit: int, one_slice: int, depth: int) -> None:
-        """Sets how many instructions may be executed, in all and in a slice, and how deep calls may nest."""
-        self.counter.set(limit)
-        if self._limits != (limit, one_slice):
-            self._limit.set(limit)
-            self._one_slice.set(one_slice)
-            self._limits = limit, one_slice
-        self._depth.set(depth - 1)
-        self._exhausted.set(0)
+    @property
+    def counter_left(self) -> int:
+        """How many instructions were left when the function returned; below 0 where it was charged more than it had."""
+        left = self.system.cells[COUNTER_LEFT]
+        return left - 2**64 if left >> 63 else left
 
     @property
     def end(self) -> int:
         """Why the execution ended in the module, as in `counting_code`; 0 if there was no such reason."""
         return self._exhausted.get()
 
-    def function(self, exported: str) -> wasmtime.Func:
-        """A function that the original module exports."""
-        return self._function(function_export(self.compiled.exported_functions[exported]))
-
-    def start_function(self) -> wasmtime.Func:
-        """The start function, which the module must have."""
-        return self._function(START_FUNCTION)
-
-    def closure_function(self) -> wasmtime.Func | None:
-        """The function that calls functions of the table, if there is a table of functions."""
-        tables = self.compiled.parsed.tables
-        return self._function(CALL_CLOSURE) if tables and CALL_CLOSURE in self._export_names() else None
-
-    def _export_names(self) -> set[str]:
-        return {export.name for export in self.compiled.module.exports}
+    def begin(self, entry: Entry) -> wasmtime_engine.End:
+        """Runs a function with what the system memory was filled with. Raises what a host function has raised."""
+        function = self._begun.get(entry.export)
+        if function is None:
+            function = self._begun[entry.export] = wasmtime_engine.KeptFunction(
+                self.store, self._function(entry.export)
+            )
+        return function.call(entry.parameters)
 
     def _function(self, name: str) -> wasmtime.Func:
         function = self._exports[name]

@@ -35,6 +35,11 @@ Changed = dict[int, bytes]
 class PageTracking(Protocol):
     """Follows what one memory holds. Addresses are of this process."""
 
+    @property
+    def has_copies(self) -> bool:
+        """Something was set aside that `keep` or `undo` has to let go."""
+        ...
+
     def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
         """Replaces what the memory held by another heap, for which it is large enough."""
 
@@ -64,6 +69,8 @@ def page_tracking() -> PageTracking:
 
 class Comparison:
     """Compares all pages."""
+
+    has_copies = False
 
     def __init__(self) -> None:
         self._order: list[int] = []
@@ -156,6 +163,11 @@ class _ScanArguments(ctypes.Structure):
     ]
 
 
+_process: Final = [os.getpid()]
+"""The number of this process, which a copy of it replaces by its own."""
+os.register_at_fork(after_in_child=lambda: _process.__setitem__(0, os.getpid()))
+
+
 @cache
 def _page_map(process: int) -> int:
     """The file that tells of the pages of this process."""
@@ -182,7 +194,7 @@ class _Scanner:
         start, end = base, base + size
         while start < end:
             arguments.start, arguments.end = start, end
-            count = fcntl.ioctl(_page_map(os.getpid()), _SCAN, arguments)
+            count = fcntl.ioctl(_page_map(_process[0]), _SCAN, arguments)
             for index in range(count):
                 ranges.append(((found[3 * index] - base) // OS_PAGE, (found[3 * index + 1] - base) // OS_PAGE))
             if arguments.walk_end <= start:
@@ -215,7 +227,7 @@ class PrivateCopies:
     """The memory is a private mapping of a file that holds the heap that was loaded."""
 
     def __init__(self) -> None:
-        self._process = os.getpid()
+        self._process = _process[0]
         self._scanner = _Scanner()
         self._base = 0
         self._mapped: ByteCount = 0
@@ -223,6 +235,11 @@ class PrivateCopies:
         self._copies: list[tuple[int, int]] = []
         """The ranges of pages that may be private copies."""
         self._file = os.memfd_create("heap", os.MFD_CLOEXEC)
+
+    @property
+    def has_copies(self) -> bool:
+        """There may be private copies of pages, of which none has changed."""
+        return bool(self._copies)
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
@@ -284,7 +301,7 @@ class PrivateCopies:
 
     def is_usable(self) -> bool:
         """A copy of the process shares the file with the original."""
-        return self._process == os.getpid()
+        return self._process == _process[0]
 
 
 _MAP_FIXED: Final = 0x10

@@ -14,6 +14,7 @@ from reference_impl.wasm.layout.fast_functions import (
     REPLY,
     REPLY_LENGTH,
     REPLY_ROOM,
+    SHORT_BLOBS,
 )
 from spec.values.quantities import MAXIMUM_CYCLES, Cycles
 
@@ -25,17 +26,20 @@ class SystemMemory:
 
     def __init__(self, base: int) -> None:
         self.base = base
-        self._flags = (ctypes.c_uint8 * len(FAST)).from_address(base + FLAGS)
+        self._bytes = memoryview((ctypes.c_uint8 * (ARGUMENT + LONG_BLOB)).from_address(base)).cast("B")
+        self._flags = self._bytes[FLAGS : FLAGS + len(FAST)]
         cells = (ctypes.c_uint64 * NUMBER_OF_CELLS).from_address(base + CELLS)
         # A view of native numbers is the quickest way to memory.
         self.cells = memoryview(cells).cast("B").cast("Q")
         """The cells, by number; they hold unsigned numbers."""
 
-    def fill(self, start: bytes, argument: bytes) -> None:
-        """Puts in what an execution starts with, and its argument if there is room."""
-        ctypes.memmove(self.base, start, len(start))
+    def fill(self, start: bytes, caller: bytes, argument: bytes) -> None:
+        """Puts in what executions start with, the caller, and the argument if there is room."""
+        view = self._bytes
+        view[: len(start)] = start
+        view[SHORT_BLOBS : SHORT_BLOBS + len(caller)] = caller
         if argument and len(argument) <= LONG_BLOB:
-            ctypes.memmove(self.base + ARGUMENT, argument, len(argument))
+            view[ARGUMENT : ARGUMENT + len(argument)] = argument
 
     def take_reply(self) -> bytes:
         """What has been appended to the reply inside the module; the host has it from now on."""
@@ -50,8 +54,9 @@ class SystemMemory:
         self.cells[REPLY_ROOM] = min(room, LONG_BLOB)
 
     def close_reply(self) -> None:
-        """From now on every append goes to the host."""
+        """From now on every append and reply goes to the host."""
         self._flags[PLACES["msg_reply_data_append"]] = 0
+        self._flags[PLACES["msg_reply"]] = 0
 
     def allow(self, functions: tuple[str, ...], is_allowed: bool) -> None:
         """Whether functions that may be called from everywhere may take the plain way."""

@@ -3,7 +3,7 @@
 import ctypes
 import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from functools import cache
@@ -255,38 +255,6 @@ def give_back(slots: int, result: int, letter: str) -> None:
     ctypes.c_uint64.from_address(slots).value = result & (MASK_32 if letter == "i" else MASK_64)
 
 
-def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) -> End:
-    """
-    Calls a function of no results with parameters of the right types. Raises what a host function has raised.
-    """
-    slots = (ctypes.c_uint64 * (2 * max(len(parameters), 1)))()
-    for index, parameter in enumerate(parameters):
-        slots[2 * index] = parameter
-    trap = _NO_TRAP()
-    error = ffi.wasmtime_func_call_unchecked(
-        store._context(),
-        ctypes.byref(function._func),
-        ctypes.cast(slots, ctypes.POINTER(ffi.wasmtime_val_raw_t)),
-        max(len(parameters), 1),
-        ctypes.byref(trap),
-    )
-    if not error and not trap:
-        return End.RETURNED
-    code = ctypes.c_uint8(_NO_CODE)
-    if trap:
-        ffi.wasmtime_trap_code(trap, ctypes.byref(code))
-        ffi.wasm_trap_delete(trap)
-    raised, _host_failure.raised = _host_failure.raised, None
-    if error:
-        # What a function of a store raised is raised here, so nobody else is to raise it again.
-        wasmtime_functions.LAST_EXCEPTION = None
-        problem = wasmtime.WasmtimeError._from_ptr(error)
-        raise raised or problem
-    if raised is not None:
-        raise raised
-    return _ENDS.get(code.value, End.TRAPPED)
-
-
 def native(name: str, result: Any, parameters: int) -> Any:
     """A function of the engine's library that takes addresses as integers, which is quicker than pointers."""
     function = ffi.dll[name]
@@ -302,6 +270,62 @@ _global_set: Final = native("wasmtime_global_set", ctypes.c_void_p, 3)
 def context_address(store: wasmtime.Store) -> int:
     """The address by which a store is known to the engine as long as it lives."""
     return ctypes.cast(store._context(), ctypes.c_void_p).value or 0
+
+
+_call_unchecked: Final = native("wasmtime_func_call_unchecked", ctypes.c_void_p, 5)
+
+
+class KeptFunction:
+    """A function of no results that is called again and again, without checks: its addresses stay the same."""
+
+    __slots__ = ("_addresses", "_function", "_slots", "_store", "_trap")
+
+    def __init__(self, store: wasmtime.Store, function: wasmtime.Func) -> None:
+        most = max(len(function.type(store).params), 1)
+        self._store = store
+        self._function = function
+        """Kept, as its address is."""
+        self._slots = (ctypes.c_uint64 * (2 * most))()
+        self._trap = _NO_TRAP()
+        self._addresses = (
+            context_address(store),
+            ctypes.addressof(function._func),
+            ctypes.addressof(self._slots),
+            most,
+            ctypes.addressof(self._trap),
+        )
+
+    def call(self, parameters: Sequence[int]) -> End:
+        """Calls it with parameters of the right types. Raises what a host function has raised."""
+        for index, parameter in enumerate(parameters):
+            self._slots[2 * index] = parameter
+        error = _call_unchecked(*self._addresses)
+        if error or self._trap:
+            return self._ended(error)
+        return End.RETURNED
+
+    def _ended(self, error: int | None) -> End:
+        code = ctypes.c_uint8(_NO_CODE)
+        if self._trap:
+            ffi.wasmtime_trap_code(self._trap, ctypes.byref(code))
+            ffi.wasm_trap_delete(self._trap)
+            ctypes.memset(self._addresses[-1], 0, ctypes.sizeof(ctypes.c_void_p))
+        raised, _host_failure.raised = _host_failure.raised, None
+        if error:
+            # What a function of a store raised is raised here, so nobody else is to raise it again.
+            wasmtime_functions.LAST_EXCEPTION = None
+            problem = wasmtime.WasmtimeError._from_ptr(ctypes.cast(error, ctypes.POINTER(ffi.wasmtime_error_t)))
+            raise raised or problem
+        if raised is not None:
+            raise raised
+        return _ENDS.get(code.value, End.TRAPPED)
+
+
+def call(store: wasmtime.Store, function: wasmtime.Func, parameters: list[int]) -> End:
+    """
+    Calls a function of no results with parameters of the right types. Raises what a host function has raised.
+    """
+    return KeptFunction(store, function).call(parameters)
 
 
 class GlobalCell:

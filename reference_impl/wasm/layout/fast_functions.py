@@ -1,10 +1,11 @@
 """
 What stands in the module for imported system functions, and what it shares with the host.
 
-The rewritten module has a second memory, the system memory, which the host fills before an execution with what these
-functions read. Each of them does the plain case: allowed here, instructions left, all inside. In any other case it
-calls the imported function with the same parameters, before anything has changed; so traps and limits are defined in
-one place. Functions that only the host can do are charged in the module all the same, which leaves it less to do.
+The rewritten module has a second memory, the system memory, which the host fills before an execution with what it
+begins with and what these functions read. Each of them does the plain case: allowed here, instructions left, all
+inside. In any other case it calls the imported function with the same parameters, before anything has changed; so traps
+and limits are defined in one place. Functions that only the host can do are charged in the module all the same, which
+leaves it less to do.
 """
 
 from typing import Final
@@ -19,7 +20,7 @@ FLAGS: Final = 0
 """For each function a byte: whether it may take the plain way."""
 CELLS: Final = 128
 """Numbers of 64 bits that functions give or use."""
-SHORT_BLOBS: Final = 512
+SHORT_BLOBS: Final = 640
 SHORT_BLOB: Final[ByteCount] = 32
 """Places for principals."""
 ARGUMENT: Final[ByteCount] = WASM_PAGE
@@ -34,24 +35,30 @@ EPOCHS: Final[ByteCount] = 4 * WASM_PAGE
 PAGES: Final[Count] = 4
 """The size up to there, in WebAssembly pages."""
 
-REPLY_LENGTH, REPLY_ROOM, COUNTER_START, CALL_COUNTER_START, ARGUMENT_SIZE, CALLER_SIZE, SELF_SIZE = range(7)
-STATUS, VERSION, TIME, REPLICATED, DEADLINE, SUBNET_SIZE = range(7, 13)
-ENVIRONMENT_VARIABLES, HAS_CERTIFICATE, ROOT_KEY_SIZE, REJECT_CODE = range(13, 17)
-SIGNER_DATA_SIZE, SIGNER_SIZE, METHOD_NAME_SIZE = range(17, 20)
-BALANCE, AVAILABLE, REFUNDED = 20, 22, 24
+REPLY_LENGTH, REPLY_ROOM, COUNTER_START, CALL_COUNTER_START, ONE_SLICE, ARGUMENT_SIZE, CALLER_SIZE = range(7)
+STATUS, VERSION, TIME, REPLICATED, DEADLINE, HAS_CERTIFICATE, REJECT_CODE = range(7, 14)
+SIGNER_DATA_SIZE, SIGNER_SIZE, METHOD_NAME_SIZE = range(14, 17)
+BALANCE, AVAILABLE, REFUNDED = 17, 19, 21
 """Amounts of cycles take two cells, the lower half first."""
-CYCLES_KNOWN: Final = 26
+CYCLES_KNOWN: Final = 23
 """Nothing has moved cycles since the cells of the balance and of what is available were filled."""
-LOG_CAPACITY, LOG_SPACE = range(27, 29)
-STABLE_PAGES, STABLE_MOST, EPOCH, ACCESSED, MOST_ACCESSED, JOURNAL_LENGTH = range(29, 35)
-CHARGED: Final = 35
+REPLIED: Final = 24
+"""The module has replied, and the host has not taken the reply over yet."""
+LOG_SPACE: Final = 25
+"""The last of the cells that are filled anew for every execution."""
+SELF_SIZE, SUBNET_SIZE, ENVIRONMENT_VARIABLES, ROOT_KEY_SIZE, LOG_CAPACITY, NESTED_CALLS = range(26, 32)
+"""What stays the same from one execution to the next."""
+STABLE_PAGES, STABLE_MOST, EPOCH, ACCESSED, MOST_ACCESSED, JOURNAL_LENGTH = range(32, 38)
+CHARGED: Final = 38
 """The host is called by a function that has made the charge, and finds the next cells filled."""
-HEAP_SIZE: Final = 36
-RESULT: Final = 37
+HEAP_SIZE: Final = 39
+RESULT: Final = 40
 """What the host gives back."""
-PARAMETERS: Final = 38
+PARAMETERS: Final = 41
 MOST_PARAMETERS: Final = 8
-NUMBER_OF_CELLS: Final = PARAMETERS + MOST_PARAMETERS
+COUNTER_LEFT: Final = PARAMETERS + MOST_PARAMETERS
+"""How many instructions are left when the function that was begun returns."""
+NUMBER_OF_CELLS: Final = COUNTER_LEFT + 1
 
 
 # WHAT THE FUNCTIONS DO
@@ -75,6 +82,11 @@ class Copy:
 @frozen
 class Append:
     """Appends bytes of the heap to the reply."""
+
+
+@frozen
+class Replies:
+    """Replies with what was appended."""
 
 
 @frozen
@@ -122,10 +134,10 @@ class StableWrite:
 
 
 Stable = StableSize | StableGrow | StableRead | StableWrite
-Kind = Number | Copy | Append | Counter | Amount | SmallAmount | Hosted | Stable
+Kind = Number | Copy | Append | Replies | Counter | Amount | SmallAmount | Hosted | Stable
 
 _HOSTED: Final = (
-    "msg_caller_info_data_copy msg_caller_info_signer_copy msg_reject_msg_size msg_reject_msg_copy msg_reply "
+    "msg_caller_info_data_copy msg_caller_info_signer_copy msg_reject_msg_size msg_reject_msg_copy "
     "msg_reject msg_method_name_copy accept_message msg_cycles_accept msg_cycles_accept128 cycles_burn128 "
     "canister_liquid_cycle_balance128 root_key_copy is_controller global_timer_set certified_data_set "
     "data_certificate_size data_certificate_copy env_var_name_size env_var_name_copy env_var_name_exists "
@@ -151,6 +163,7 @@ FAST: Final[dict[str, Kind]] = {
     "msg_deadline": Number(DEADLINE),
     "performance_counter": Counter(),
     "msg_reply_data_append": Append(),
+    "msg_reply": Replies(),
     "env_var_count": Number(ENVIRONMENT_VARIABLES),
     "data_certificate_present": Number(HAS_CERTIFICATE),
     "root_key_size": Number(ROOT_KEY_SIZE),

@@ -10,6 +10,10 @@ from attrs import frozen
 from reference_impl.wasm.layout.parsed_module import I32, I64, FunctionType
 from spec.values.quantities import Instructions
 
+_REPLICATED: Final = ("I", "G", "U", "RQ", "Ry", "Rt", "C", "T", "s")
+_WITHOUT_CHANGES: Final = ("RQ", "NRQ", "TQ", "F")
+_INSTALLING: Final = ("s", "I", "G")
+
 
 class Context(Enum):
     """From where the System API is called. The values are those of the canister interface."""
@@ -31,9 +35,16 @@ class Context(Enum):
     INSPECT_MESSAGE = "F"
     SYSTEM_TASK = "T"
 
+    def __init__(self, letters: str) -> None:
+        self.letters = letters
+        """The value, quicker to reach."""
+        self.is_replicated = letters in _REPLICATED
+        """All nodes execute. Source: canister-interface, modes."""
+        self.keeps_changes = letters not in _WITHOUT_CHANGES
+        """Changes are kept if nothing fails; where they are dropped, changed pages of the heap cost nothing."""
+        self.installs = letters in _INSTALLING
+        """Slices have the size of those of installations."""
 
-REPLICATED: Final = frozenset(map(Context, ["I", "G", "U", "RQ", "Ry", "Rt", "C", "T", "s"]))
-"""Contexts in which all nodes execute. Source: canister-interface, modes."""
 
 ALL_BUT_START: Final = "I G U RQ NRQ TQ CQ Ry Rt CRy CRt C CC F T"
 EVERYWHERE: Final = ALL_BUT_START + " s"

@@ -7,12 +7,16 @@ from attrs import frozen
 
 from reference_impl.wasm.layout.encoding import Reader, sections
 from reference_impl.wasm.layout.fast_functions import (
+    AVAILABLE,
     CHARGED,
     COUNTER_START,
     CYCLES_KNOWN,
     FAST,
+    FLAGS,
     HEAP_SIZE,
     PARAMETERS,
+    PLACES,
+    REPLIED,
     REPLY,
     REPLY_LENGTH,
     REPLY_ROOM,
@@ -23,6 +27,7 @@ from reference_impl.wasm.layout.fast_functions import (
     Counter,
     Hosted,
     Number,
+    Replies,
     SmallAmount,
     StableGrow,
     StableRead,
@@ -67,6 +72,8 @@ def _plain_way(name: str, text: FunctionText, imported: int) -> str:
             return _copy(place, size_cell, text)
         case Append():
             return _append(text)
+        case Replies():
+            return _reply(text)
         case Counter():
             return _count(text)
         case Amount(number):
@@ -123,6 +130,18 @@ def _append(text: FunctionText) -> str:
           {set_cell(REPLY_LENGTH, f"(i64.add {cell(REPLY_LENGTH)} {size})")}
           {set_cell(REPLY_ROOM, f"(i64.sub {cell(REPLY_ROOM)} {size})")}
           (return)))"""
+
+
+def _reply(text: FunctionText) -> str:
+    off = "".join(
+        f"(i32.store8 {SYSTEM} offset={FLAGS + PLACES[name]} (i32.const 0) (i32.const 0))"
+        for name in ("msg_reply", "msg_reply_data_append")
+    )
+    nothing = "(i64.const 0)"
+    return f"""(if {both(text.is_plain, text.affordable(text.fixed_cost))} (then
+        {text.charge(text.fixed_cost)}
+        {off} {set_cell(AVAILABLE, nothing)} {set_cell(AVAILABLE + 1, nothing)} {set_cell(REPLIED, "(i64.const 1)")}
+        (return)))"""
 
 
 def _count(text: FunctionText) -> str:

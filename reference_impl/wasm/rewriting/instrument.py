@@ -34,6 +34,7 @@ from reference_impl.wasm.layout.parsed_module import (
     ParsedModule,
 )
 from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, added_memories
+from reference_impl.wasm.rewriting.begin_code import begin_body
 from reference_impl.wasm.rewriting.charge_code import ChargePlaces, charge_body
 from reference_impl.wasm.rewriting.code_rewriting import Bounds, CodeWriter, Places
 from reference_impl.wasm.rewriting.fast_code import FastCode
@@ -53,15 +54,20 @@ THE_MEMORY: Final = "memory"
 SYSTEM_MEMORY: Final = "system"
 STABLE_MEMORY: Final = "stable"
 START_FUNCTION: Final = "start"
+BEGIN_CLOSURE: Final = "begin:closure"
+"""The exported function that begins an execution at a function of table 0, with its index and one argument."""
 GROWTHS: Final = "growths"
 """The exported table of exact code whose function tells whether the heap may grow now."""
-CALL_CLOSURE: Final = "closure"
-"""The exported function that calls the function at an index of table 0 with one argument."""
 
 
 def function_export(index: int) -> str:
     """The name under which an exported function of the original module is exported."""
     return f"function:{index}"
+
+
+def begin_export(index: int) -> str:
+    """The name of the function that begins an execution at a function without parameters of the original module."""
+    return f"begin:{index}"
 
 
 def global_export(index: int) -> str:
@@ -78,10 +84,8 @@ class Instrumented:
     """What compilation is charged for. Source: facts on weights, compilation."""
     drops_data: bool
     """The module contains `data.drop`, so an instance cannot serve a second execution."""
-    has_system_memory: bool
-    """Some system functions run inside the module."""
     has_stable_memory: bool
-    """Some of these use stable memory."""
+    """Some system functions that run inside the module use stable memory."""
     is_exact: bool
     """The counter is right after every trap, not only after `unreachable`; and the host is asked before heaps grow."""
     is_hard_to_compile: bool
@@ -109,13 +113,14 @@ def _added_types(parsed: ParsedModule) -> list[FunctionType]:
         FunctionType(bytes([I64]), bytes([I64])),
         closure,
         FunctionType(index + closure.parameters, b""),
+        FunctionType(b"", b""),
         *(FunctionType(b"", results) for results in _several_results(parsed)),
         FunctionType(b"", bytes([I32])),
         FunctionType(closure.parameters, closure.parameters),
     ]
 
 
-_TYPES_BEFORE_RESULTS: Final = 3
+_TYPES_BEFORE_RESULTS: Final = 4
 
 
 def _several_results(parsed: ParsedModule) -> list[bytes]:
@@ -144,13 +149,28 @@ def _helpers(parsed: ParsedModule, places: Places, first_type: int) -> list[tupl
     """Type index and body of each function that is added."""
     charging = ChargePlaces(places.counter, places.limit, places.one_slice, places.exhausted)
     helpers = [(first_type, charge_body(charging))]
-    if _has_closures(parsed):
+    if has_closures(parsed):
         call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 1) + b"\x00\x0b"
         helpers.append((first_type + 2, call))
     writer = FastCode(places.counter, places.one_slice, parsed.has_64_bit_memory)
     bodies = writer.bodies([(parsed.imports[imported].name, imported) for imported in places.fast])
     helpers += [(parsed.imports[imported].type_index, body) for imported, body in zip(places.fast, bodies, strict=True)]
+    closure_function = len(parsed.imports) + len(parsed.function_types) + 1
+    helpers += [(first_type + 3, begin_body(places, begun)) for begun in _begun(parsed)]
+    if has_closures(parsed):
+        helpers.append((first_type + 2, begin_body(places, closure_function, parameters=2)))
     return helpers
+
+
+def _begun(parsed: ParsedModule) -> list[int]:
+    """The functions without parameters and results at which an execution may begin."""
+    called = {*parsed.exported_functions().values(), *([] if parsed.start is None else [parsed.start])}
+    nothing = FunctionType(b"", b"")
+    return sorted(index for index in called if parsed.type_of_function(index) == nothing)
+
+
+def _begin_exports(parsed: ParsedModule) -> list[str]:
+    return [*map(begin_export, _begun(parsed)), *([BEGIN_CLOSURE] if has_closures(parsed) else [])]
 
 
 def _grow_helper(parsed: ParsedModule) -> tuple[int, bytes]:
@@ -174,7 +194,8 @@ def _has_stable_memory(parsed: ParsedModule) -> bool:
     return any(uses_stable_memory(one.name) for one in parsed.imports)
 
 
-def _has_closures(parsed: ParsedModule) -> bool:
+def has_closures(parsed: ParsedModule) -> bool:
+    """There is a table of functions, at which executions may begin."""
     return bool(parsed.tables) and parsed.tables[0].reference_type == FUNCREF
 
 
@@ -182,7 +203,7 @@ _NO_MEMORY: Final = b"\x01\x00\x00"
 """Stands for the memory of a module that has none, so that the others have their indices."""
 
 
-def _memory_section(parsed: ParsedModule, most_pages: int, has_system_memory: bool) -> bytes:
+def _memory_section(parsed: ParsedModule, most_pages: int) -> bytes:
     """The memory with its maximum cut to what the profile allows, so that memory.grow beyond it gives -1."""
     memories = [_NO_MEMORY]
     if parsed.memory:
@@ -190,9 +211,7 @@ def _memory_section(parsed: ParsedModule, most_pages: int, has_system_memory: bo
         maximum = most_pages if declared is None else min(declared, most_pages)
         flags = 1 | (4 if parsed.memory.is_64_bit else 0)
         memories = [bytes([flags]) + unsigned(parsed.memory.minimum) + unsigned(maximum)]
-    if has_system_memory:
-        memories += added_memories(USUAL_STABLE_PAGES if _has_stable_memory(parsed) else 0)
-    return vector(memories)
+    return vector(memories + added_memories(USUAL_STABLE_PAGES if _has_stable_memory(parsed) else 0))
 
 
 def _data_section(parsed: ParsedModule) -> bytes:
@@ -205,7 +224,7 @@ def _data_section(parsed: ParsedModule) -> bytes:
     )
 
 
-def _export_section(parsed: ParsedModule, places: Places, closure_function: int) -> bytes:
+def _export_section(parsed: ParsedModule, places: Places, first_begin: int) -> bytes:
     exports = [
         name(function_export(index)) + bytes([KIND_FUNCTION]) + unsigned(index)
         for index in sorted(set(parsed.exported_functions().values()))
@@ -222,8 +241,7 @@ def _export_section(parsed: ParsedModule, places: Places, closure_function: int)
         exports.append(name(text) + bytes([KIND_GLOBAL]) + unsigned(index))
     if parsed.memory:
         exports.append(name(THE_MEMORY) + bytes([KIND_MEMORY, 0]))
-    if places.fast:
-        exports.append(name(SYSTEM_MEMORY) + bytes([KIND_MEMORY, 1]))
+    exports.append(name(SYSTEM_MEMORY) + bytes([KIND_MEMORY, 1]))
     if _has_stable_memory(parsed):
         exports.append(name(STABLE_MEMORY) + bytes([KIND_MEMORY, 2]))
     if places.grow is not None:
@@ -232,8 +250,8 @@ def _export_section(parsed: ParsedModule, places: Places, closure_function: int)
         exports.append(name("table") + bytes([KIND_TABLE, 0]))
     if parsed.start is not None:
         exports.append(name(START_FUNCTION) + bytes([KIND_FUNCTION]) + unsigned(parsed.start))
-    if _has_closures(parsed):
-        exports.append(name(CALL_CLOSURE) + bytes([KIND_FUNCTION]) + unsigned(closure_function))
+    for place, text in enumerate(_begin_exports(parsed)):
+        exports.append(name(text) + bytes([KIND_FUNCTION]) + unsigned(first_begin + place))
     return vector(exports)
 
 
@@ -251,8 +269,9 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
     """
     first_function = len(parsed.imports) + len(parsed.function_types)
     first_global = len(parsed.globals)
-    first_fast = first_function + (2 if _has_closures(parsed) else 1)
+    first_fast = first_function + (2 if has_closures(parsed) else 1)
     fast = _fast_functions(parsed, first_fast)
+    first_begin = first_fast + len(fast)
     asks = is_exact and parsed.memory is not None
     places = Places(
         counter=first_global,
@@ -263,7 +282,7 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         charge=first_function,
         fast=fast,
         wrappers=_wrapper_types(parsed),
-        grow=first_fast + len(fast) if asks else None,
+        grow=first_begin + len(_begin_exports(parsed)) if asks else None,
     )
     writer = CodeWriter(parsed, places, bounds, is_exact)
     helpers = _helpers(parsed, places, len(parsed.types)) + ([_grow_helper(parsed)] if asks else [])
@@ -274,11 +293,10 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         TYPE: _extended(parsed, TYPE, [_function_type(one) for one in _added_types(parsed)]),
         FUNCTION: _extended(parsed, FUNCTION, [unsigned(type_index) for type_index, _ in helpers]),
         GLOBAL: _extended(parsed, GLOBAL, _ADDED_GLOBALS),
-        EXPORT: _export_section(parsed, places, first_function + 1),
+        MEMORY: _memory_section(parsed, bounds.memory_pages),
+        EXPORT: _export_section(parsed, places, first_begin),
         CODE: vector([unsigned(len(body)) + body for body in bodies]),
     }
-    if parsed.memory or places.fast:
-        new_sections[MEMORY] = _memory_section(parsed, bounds.memory_pages, bool(places.fast))
     if parsed.element_segments:
         new_sections[ELEMENT] = vector([one.written for one in parsed.element_segments])
     if parsed.data_segments:
@@ -294,7 +312,6 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         binary,
         count,
         writer.drops_data,
-        bool(places.fast),
         _has_stable_memory(parsed),
         is_exact,
         writer.effort.is_too_large,

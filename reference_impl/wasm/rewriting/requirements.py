@@ -136,8 +136,13 @@ def most_pages(parsed: ParsedModule, limits: Limits) -> int:
 
 
 def takes_pages_for_upgrades(parsed: ParsedModule, pages: int, limits: Limits) -> bool:
-    """After an execution the heap has so many pages that an old Motoko module could not be upgraded any more."""
-    if parsed.has_64_bit_memory or pages <= most_pages(parsed, limits) - limits.pages_kept_from_old_motoko:
+    """The heap of an old Motoko module has so many pages that the module could not be upgraded any more."""
+    return pages > most_pages(parsed, limits) - limits.pages_kept_from_old_motoko
+
+
+def is_old_motoko(parsed: ParsedModule) -> bool:
+    """The module was made by a compiler of Motoko that copies the heap at upgrades."""
+    if parsed.has_64_bit_memory:
         return False
     sections = {name for name, _ in parsed.custom_sections}
     is_motoko = "canister_update __motoko_async_helper" in parsed.exported_functions()

@@ -7,7 +7,8 @@ from attrs import evolve, frozen
 from reference_impl.wasm.layout.system_functions import Context
 from reference_impl.wasm.running import runtime
 from reference_impl.wasm.running.module import WasmtimeModule, load_module
-from reference_impl.wasm.running.runtime import Finished, Given
+from reference_impl.wasm.running.runtime import Finished
+from reference_impl.wasm.system_api.given import Given
 from spec.canister.environment import Caller, Environment, SimpleStatus
 from spec.canister.module import MalformedModule
 from spec.canister.occasion import PLAIN, Occasion
@@ -77,7 +78,7 @@ def count_export(
     context = _CONTEXTS.get(export.split(" ")[0], Context.UPDATE)
     caller = Caller(occasion.caller)
     given = Given(context, environment, limit, occasion.argument, caller, available=occasion.cycles)
-    return _count(runtime.execute(module.compiled, started.new_state, runtime.exported(export), given))
+    return _count(runtime.execute(module.compiled, started.new_state, module.compiled.entries[export], given))
 
 
 def _started(module: WasmtimeModule, installing: Environment, occasion: Occasion) -> Returned:

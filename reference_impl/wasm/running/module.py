@@ -6,9 +6,9 @@ from collections import OrderedDict
 from typing import Final
 
 import wasmtime
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
-from reference_impl.wasm.instances.instance import CompiledModule
+from reference_impl.wasm.instances.instance import CompiledModule, Entry
 from reference_impl.wasm.instances.wasmtime_engine import accepting_engine, engine
 from reference_impl.wasm.layout.encoding import Malformed
 from reference_impl.wasm.layout.parsed_module import F32, F64, I32, I64, KIND_FUNCTION, V128, ParsedModule, parse
@@ -27,16 +27,16 @@ from reference_impl.wasm.rewriting.requirements import (
     unpacked,
 )
 from reference_impl.wasm.running import kept_modules, runtime
-from reference_impl.wasm.running.runtime import Entry, Given
 from reference_impl.wasm.system_api.functions import linker
+from reference_impl.wasm.system_api.given import SYSTEM, Given
 from spec.canister.environment import Caller, Environment
 from spec.canister.module import MalformedModule
-from spec.canister.outcome import Callback, Closure, Inspected, Outcome, Returned, Trapped, TrapReason
+from spec.canister.outcome import Callback, Closure, Inspected, Outcome, Returned, SystemRecord, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits, Profile
 from spec.values.canister_terms import GlobalType
 from spec.values.containers import List, Map
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Text
+from spec.values.identifiers import Blob, CanisterId, MethodName, Text
 from spec.values.memory import LinearMemory
 from spec.values.quantities import OS_PAGE, Count, Cycles, Instructions, Nanoseconds
 from spec.values.rejects import Reject, Reply, Response
@@ -58,7 +58,6 @@ _GLOBAL_TYPES: Final = {
     F64: GlobalType.F64,
     V128: GlobalType.V128,
 }
-_SYSTEM: Final = Caller(MANAGEMENT_CANISTER)
 
 
 @frozen(eq=False)
@@ -72,11 +71,30 @@ class WasmtimeModule:
     """The names of all exported functions."""
     initial_heap: LinearMemory
     initial_globals: tuple[int, ...]
+    has_64_bit_memory: bool = field(init=False)
+    """Memory 0 has 64-bit addresses."""
+    has_inspect_message: bool = field(init=False)
+    """The module exports `canister_inspect_message`."""
+    update_methods: frozenset[MethodName] = field(init=False)
+    """The names of the update methods."""
+    query_methods: frozenset[MethodName] = field(init=False)
+    """The names of the query methods."""
 
-    @property
-    def has_64_bit_memory(self) -> bool:
-        """Memory 0 has 64-bit addresses."""
+    @has_64_bit_memory.default
+    def _has_64_bit_memory(self) -> bool:
         return self.compiled.parsed.has_64_bit_memory
+
+    @has_inspect_message.default
+    def _has_inspect_message(self) -> bool:
+        return "canister_inspect_message" in self.exports
+
+    @update_methods.default
+    def _update_methods(self) -> frozenset[MethodName]:
+        return self.methods.update
+
+    @query_methods.default
+    def _query_methods(self) -> frozenset[MethodName]:
+        return self.methods.query
 
     @property
     def imported_functions(self) -> frozenset[Text]:
@@ -92,16 +110,6 @@ class WasmtimeModule:
         """
         count = self.compiled.instrumented.instructions_in_instrumented_code
         return COMPILATION_BASE + COMPILATION_PER_INSTRUCTION * count
-
-    @property
-    def update_methods(self) -> frozenset[MethodName]:
-        """The names of the update methods."""
-        return self.methods.update
-
-    @property
-    def query_methods(self) -> frozenset[MethodName]:
-        """The names of the query methods."""
-        return self.methods.query
 
     @property
     def composite_query_methods(self) -> frozenset[MethodName]:
@@ -122,11 +130,6 @@ class WasmtimeModule:
     def has_on_low_wasm_memory(self) -> bool:
         """The module exports `canister_on_low_wasm_memory`."""
         return "canister_on_low_wasm_memory" in self.exports
-
-    @property
-    def has_inspect_message(self) -> bool:
-        """The module exports `canister_inspect_message`."""
-        return "canister_inspect_message" in self.exports
 
     @property
     def public_custom_sections(self) -> Map[Text, Blob]:
@@ -229,7 +232,7 @@ class WasmtimeModule:
     ) -> Outcome:
         """Runs `canister_query NAME` on the response to an HTTPS outcall."""
         limit = environment.instruction_limit
-        given = Given(Context.TRANSFORM, environment, limit, argument=argument, caller=_SYSTEM)
+        given = Given(Context.TRANSFORM, environment, limit, argument=argument, caller=SYSTEM)
         return self._execute(f"canister_query {method_name}", wasm_state, given)
 
     def callback(
@@ -262,7 +265,7 @@ class WasmtimeModule:
                 called, given = callback.on_reply, evolve(given, argument=data)
             case Reject():
                 called, given = callback.on_reject, evolve(given, context=Context.REJECT_CALLBACK, reject=response)
-        outcome = self._run(runtime.closure(called), wasm_state, given)
+        outcome = self._run_closure(called, wasm_state, given)
         if isinstance(outcome, Trapped) and callback.on_cleanup is not None:
             given = evolve(given, context=Context.CLEANUP, limit=limit)
             return self._clean_up(callback.on_cleanup, outcome, wasm_state, given)
@@ -300,7 +303,7 @@ class WasmtimeModule:
             reject=response if isinstance(response, Reject) else None,
             needs_to_respond=needs_to_respond,
         )
-        outcome = self._run(runtime.closure(called), wasm_state, given)
+        outcome = self._run_closure(called, wasm_state, given)
         if isinstance(outcome, Trapped) and callback.on_cleanup is not None:
             given = evolve(given, context=Context.COMPOSITE_CLEANUP, limit=limit)
             return self._clean_up(callback.on_cleanup, outcome, wasm_state, given)
@@ -332,7 +335,7 @@ class WasmtimeModule:
             caller=caller,
             method_name=method_name,
         )
-        entry = runtime.exported("canister_inspect_message")
+        entry = self.compiled.entries["canister_inspect_message"]
         finished = runtime.execute(self.compiled, wasm_state, entry, given)
         return Inspected(finished.has_accepted_message, isinstance(finished.outcome, Trapped))
 
@@ -340,12 +343,21 @@ class WasmtimeModule:
         return runtime.execute(self.compiled, wasm_state, entry, given).outcome
 
     def _execute(self, export: Text, wasm_state: WasmState, given: Given) -> Outcome:
-        if export not in self.exports:
+        entry = self.compiled.entries.get(export)
+        if entry is None:
             return Trapped(0, TrapReason.NO_SUCH_METHOD)
-        return self._run(runtime.exported(export), wasm_state, given)
+        return runtime.execute(self.compiled, wasm_state, entry, given).outcome
+
+    def _run_closure(self, called: Closure, wasm_state: WasmState, given: Given) -> Outcome:
+        """What is no function of one pointer-sized parameter traps when called."""
+        entry = self.compiled.closure_entry(called.function, called.argument)
+        if entry is None:
+            logs = (SystemRecord(),) if given.context.is_replicated else ()
+            return Trapped(0, TrapReason.TRAPPED, "", logs, given.growths_before)
+        return self._run(entry, wasm_state, given)
 
     def _system_task(self, export: Text, wasm_state: WasmState, environment: Environment) -> Outcome:
-        given = Given(Context.SYSTEM_TASK, environment, environment.instruction_limit, caller=_SYSTEM)
+        given = Given(Context.SYSTEM_TASK, environment, environment.instruction_limit, caller=SYSTEM)
         return self._execute(export, wasm_state, given)
 
     def start(self, wasm_state: WasmState, environment: Environment) -> Outcome:
@@ -353,7 +365,7 @@ class WasmtimeModule:
         if self.compiled.parsed.start is None:
             return Returned(wasm_state, 0)
         given = Given(Context.START, environment, environment.instruction_limit)
-        return self._run(runtime.start_function, wasm_state, given)
+        return self._run(self.compiled.start_entry, wasm_state, given)
 
     def _started(
         self, hook: Text, wasm_state: WasmState, argument: Blob, caller: Caller, environment: Environment
@@ -373,7 +385,7 @@ class WasmtimeModule:
         """The cleanup closure, with what is left of the limit, on the state before the callback."""
         limit = given.limit - trapped.instructions_used
         given = evolve(given, limit=limit, argument=b"", growths_before=trapped.growths)
-        outcome = self._run(runtime.closure(called), wasm_state, given)
+        outcome = self._run_closure(called, wasm_state, given)
         used = trapped.instructions_used + outcome.instructions_used
         if isinstance(outcome, Trapped):
             return evolve(trapped, instructions_used=used, logs=trapped.logs + outcome.logs)

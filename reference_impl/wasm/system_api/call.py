@@ -114,7 +114,7 @@ def call_perform(execution: Execution) -> int:
     execution.call = None
     execution.spent += call.cycles + fee + reserve
     execution.room_for_performed += room
-    execution.performed_to[call.callee] += 1
+    execution.performed_to[call.callee] = execution.performed_to.get(call.callee, 0) + 1
     execution.performed.append(
         MethodCall(
             callee=call.callee,

@@ -81,7 +81,7 @@ def is_controller(execution: Execution, source: int, size: int) -> int:
 @system_function("", "i", EVERYWHERE)
 def in_replicated_execution(execution: Execution) -> int:
     """1 if all nodes run this execution, else 0."""
-    return int(execution.is_replicated)
+    return int(execution.context.is_replicated)
 
 
 @system_function("", "P", _AGREED)

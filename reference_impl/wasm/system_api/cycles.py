@@ -45,13 +45,13 @@ def msg_cycles_available128(execution: Execution, destination: int) -> None:
 @system_function("", "l", _CALLBACKS, only_32_bit=True)
 def msg_cycles_refunded(execution: Execution) -> int:
     """The cycles that came back with the response; a trap if 64 bits do not hold them."""
-    return _in_64_bits(execution, execution.refunded)
+    return _in_64_bits(execution, execution.given.refunded)
 
 
 @system_function("P", "", _CALLBACKS)
 def msg_cycles_refunded128(execution: Execution, destination: int) -> None:
     """Writes the cycles that came back with the response."""
-    execution.write_cycles(destination, execution.refunded)
+    execution.write_cycles(destination, execution.given.refunded)
 
 
 @system_function("l", "l", _WITH_AVAILABLE_CYCLES, only_32_bit=True)

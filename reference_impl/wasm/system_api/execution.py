@@ -1,25 +1,27 @@
 """One execution as the System API sees it: what it was given, what it has done so far."""
 
-from collections import Counter, deque
+from collections import deque
 from typing import Final
 
 from attrs import define, field
 
+from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.instances.stable_memory import StableMemory
 from reference_impl.wasm.instances.system_memory import halves
-from reference_impl.wasm.layout.fast_functions import AVAILABLE, BALANCE, CYCLES_KNOWN, HEAP_SIZE, LOG_SPACE
-from reference_impl.wasm.layout.system_functions import LOG_SENT, LOG_STORED, REPLICATED, Context
+from reference_impl.wasm.layout.fast_functions import AVAILABLE, BALANCE, CYCLES_KNOWN, HEAP_SIZE, LOG_SPACE, REPLIED
+from reference_impl.wasm.layout.system_functions import LOG_SENT, LOG_STORED, Context
 from reference_impl.wasm.rewriting.charge_code import is_overrun
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.system_api import costs
-from reference_impl.wasm.system_api.room import EnvironmentWithRoom
+from reference_impl.wasm.system_api.given import Given
 from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
+from spec.canister.wasm_state import WasmState
+from spec.values.identifiers import Blob, CanisterId, MethodName
 from spec.values.memory import LinearMemory
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Count, Cycles, Instructions, Nanoseconds, Seconds
-from spec.values.rejects import Reject, Response
+from spec.values.rejects import Reply, Response
 
 LOWEST: Final = -(2**63)
 """Where the counter saturates."""
@@ -64,31 +66,30 @@ class CallUnderConstruction:
 
 @define(eq=False)
 class Execution:
-    """The state of one execution. Source: abstract-behavior, the execution state."""
+    """
+    The state of one execution, made when it first needs the host. Source: abstract-behavior, the execution state.
+    """
 
-    context: Context
-    environment: Environment
+    given: Given
     self_id: CanisterId
     instance: WasmtimeInstance
-    stable_before: LinearMemory
     cells: memoryview
-    """The cells of the system memory, or such as only the host sees if the module has none."""
-    limit: Instructions
-    one_slice: Instructions
-    """How much a slice of the execution holds."""
+    """The cells of the system memory."""
+    stable_before: LinearMemory
     globals_size: ByteCount
     """What the persistent globals count as memory."""
-    argument: Blob = b""
-    caller: Caller = field(factory=lambda: Caller(MANAGEMENT_CANISTER))
-    reject: Reject | None = None
-    method_name: MethodName = ""
-    deadline: Nanoseconds | None = None
-    available: Cycles = 0
-    refunded: Cycles = 0
-    needs_to_respond: bool = True
-    growths_tried: Count = 0
+    context: Context
+    environment: Environment
+    limit: Instructions
+    argument: Blob
+    caller: Caller
+    available: Cycles
+    """What may still be accepted of the cycles of the call."""
+    growths_tried: Count
     """How often a memory was to grow. Code that is not exact does not ask for the heap, and is not counted."""
 
+    one_slice: Instructions
+    """How much a slice of the execution holds."""
     reply_data: bytearray = field(factory=bytearray)
     response: Response | None = None
     accepted: Cycles = 0
@@ -103,7 +104,7 @@ class Execution:
     """How often a call was to be performed."""
     calls_without_slot: list[Count] = field(factory=list)
     """The numbers of those that failed for this reason alone."""
-    performed_to: Counter[CanisterId] = field(factory=Counter)
+    performed_to: dict[CanisterId, Count] = field(factory=dict)
     """How many calls were performed, by callee."""
     message_memory: ByteCount = 0
     """The memory that performed calls with unbounded wait take of the subnet's."""
@@ -121,30 +122,49 @@ class Execution:
     call_prices: costs.CallPrices | None = None
     """What every call takes, once computed."""
 
+    @classmethod
+    def begun(cls, instance: WasmtimeInstance, state: WasmState, given: Given) -> "Execution":
+        """The execution of a function that an instance has begun on a state."""
+        return cls(
+            given,
+            state.self_id,
+            instance,
+            instance.system.cells,
+            state.stable_memory,
+            costs.BYTES_PER_GLOBAL * (len(state.globals) + 1),
+            given.context,
+            given.environment,
+            given.limit,
+            given.argument,
+            given.caller,
+            given.available,
+            given.growths_before,
+            given.one_slice,
+        )
+
     @property
     def is_64_bit(self) -> bool:
         """The module has a 64-bit memory."""
         return self.instance.compiled.parsed.has_64_bit_memory
 
     @property
-    def is_replicated(self) -> bool:
-        """All nodes run this execution."""
-        return self.context in REPLICATED
-
-    @property
     def largest_response(self) -> ByteCount:
         """How many bytes a reply or a reject message may have."""
-        limits = self.environment.profile.limits
-        return limits.inter_canister_payload if self.is_replicated else limits.non_replicated_reply
+        return self.given.largest_response
+
+    @property
+    def must_respond(self) -> bool:
+        """The call is not answered yet, and whoever executes owes the answer."""
+        return self.given.needs_to_respond and self.response is None
 
     def is_refused(self, number: Count, callee: CanisterId, memory: ByteCount) -> bool:
         """The system does not take a call that could be paid for, and that takes so much memory of messages."""
         environment = self.environment
-        if not isinstance(environment, EnvironmentWithRoom):
+        room = environment.room if isinstance(environment, KeptEnvironment) else None
+        if room is None:
             return number in environment.refused_calls
-        room = environment.room
         taken = self.message_memory + memory if memory else 0
-        lack = room.lack(callee, self.performed_to[callee], len(self.performed), taken)
+        lack = room.lack(callee, self.performed_to.get(callee, 0), len(self.performed), taken)
         if lack is None:
             self.message_memory += memory
         else:
@@ -247,21 +267,29 @@ class Execution:
 
     def gather_reply(self) -> None:
         """Takes over what has been appended to the reply inside the module."""
-        if self.instance.system is not None:
-            self.reply_data += self.instance.system.take_reply()
+        self.reply_data += self.instance.system.take_reply()
+
+    def take_over(self) -> None:
+        """Takes over what the module has done by itself and the host must know of: that it has replied."""
+        if self.cells[REPLIED]:
+            self.cells[REPLIED] = 0
+            self.reply()
+
+    def reply(self) -> None:
+        """Replies with what was appended."""
+        self.gather_reply()
+        self.respond(Reply(bytes(self.reply_data)))
 
     def append_to_reply(self, content: Blob) -> None:
         """Appends to the reply, whose length the caller has checked."""
         self.reply_data += content
-        if self.instance.system is not None:
-            self.instance.system.leave_room(self.largest_response - len(self.reply_data))
+        self.instance.system.leave_room(self.largest_response - len(self.reply_data))
 
     def respond(self, response: Response) -> None:
         """Responds; cycles not accepted go back."""
         self.response = response
         self.available = 0
-        if self.instance.system is not None:
-            self.instance.system.close_reply()
+        self.instance.system.close_reply()
 
     # CYCLES
 
@@ -329,13 +357,13 @@ class Execution:
     def log(self, text: Blob) -> None:
         """Adds to the log, which only replicated executions have."""
         kept = self._stored(text)
-        if self.is_replicated:
+        if self.context.is_replicated:
             self.logs.append(kept)
 
     def log_of_system(self, otherwise: Blob | None, cause: TrapCause | None) -> None:
         """Leaves a place in the log where the system may write; without that, the text given stands there, if any."""
         kept = None if otherwise is None else self._stored(otherwise)
-        if self.is_replicated:
+        if self.context.is_replicated:
             self.logs.append(SystemRecord(kept, cause))
 
     def _stored(self, text: Blob) -> Blob:

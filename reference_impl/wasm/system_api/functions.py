@@ -7,7 +7,9 @@ from operator import itemgetter
 from typing import Final
 
 import wasmtime
+from attrs import define
 
+from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.instances.wasmtime_engine import (
     define_host_function,
     give_back,
@@ -22,6 +24,8 @@ from reference_impl.wasm.system_api import cycles as system_api_cycles
 from reference_impl.wasm.system_api import message as system_api_message
 from reference_impl.wasm.system_api import stable as system_api_stable
 from reference_impl.wasm.system_api.execution import Execution
+from reference_impl.wasm.system_api.given import Given
+from spec.canister.wasm_state import WasmState
 
 FAMILIES: Final = (
     system_api_call,
@@ -53,13 +57,35 @@ TELLING_CYCLES: Final = frozenset(
 """Functions that the module does itself unless cycles have moved since it was told how many there are."""
 
 
-class Active(threading.local):
-    """The execution that runs in this thread."""
+@define(eq=False)
+class Begun:
+    """A function that an instance runs."""
 
+    instance: WasmtimeInstance
+    state: WasmState
+    given: Given
     execution: Execution | None = None
+    """None as long as the module needs nothing that only the host can do."""
+
+
+class Active(threading.local):
+    """What runs in this thread."""
+
+    begun: Begun | None = None
 
 
 ACTIVE: Final = Active()
+
+
+def in_progress() -> Execution:
+    """The execution that runs in this thread, of which there must be one, as far as the host knows it."""
+    begun = ACTIVE.begun
+    assert begun is not None
+    execution = begun.execution
+    if execution is None:
+        execution = begun.execution = Execution.begun(begun.instance, begun.state, begun.given)
+    execution.take_over()
+    return execution
 
 
 @cache
@@ -84,8 +110,7 @@ def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> 
 
     def callback(_data: int, _caller: int, values: int, _count: int) -> int:
         try:
-            execution = ACTIVE.execution
-            assert execution
+            execution = in_progress()
             cells = execution.cells
             if not cells[CHARGED]:
                 return from_values(execution, values)

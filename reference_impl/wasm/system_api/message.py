@@ -2,7 +2,7 @@
 
 from reference_impl.wasm.layout.system_functions import ALL_BUT_START, per_byte, system_function
 from reference_impl.wasm.system_api.execution import Ended, Execution
-from spec.values.rejects import Reject, RejectCode, Reply
+from spec.values.rejects import Reject, RejectCode
 
 _WITH_ARGUMENT = "I U RQ NRQ TQ CQ Ry CRy F"
 _WITH_CALLER_INFO = "U RQ NRQ CQ Ry Rt CRy CRt C CC F"
@@ -61,13 +61,13 @@ def msg_caller_info_signer_copy(execution: Execution, destination: int, offset: 
 @system_function("", "i", "Ry Rt CRy CRt C")
 def msg_reject_code(execution: Execution) -> int:
     """The code of the reject that is handled or cleaned up after; 0 for a reply."""
-    return int(execution.reject.code) if execution.reject else 0
+    return int(execution.given.reject.code) if execution.given.reject else 0
 
 
 def _reject_message(execution: Execution) -> bytes:
-    if execution.reject is None:
+    if execution.given.reject is None:
         raise Ended
-    return execution.reject.message.encode()
+    return execution.given.reject.message.encode()
 
 
 @system_function("", "P", _REJECTED)
@@ -85,11 +85,11 @@ def msg_reject_msg_copy(execution: Execution, destination: int, offset: int, siz
 @system_function("", "l", "U RQ NRQ CQ Ry Rt CRy CRt")
 def msg_deadline(execution: Execution) -> int:
     """When the caller of a bounded-wait call stops waiting; 0 for other calls."""
-    return execution.deadline or 0
+    return execution.given.deadline or 0
 
 
 def _require_no_response(execution: Execution) -> None:
-    execution.trap_unless(execution.needs_to_respond and execution.response is None)
+    execution.trap_unless(execution.must_respond)
 
 
 @system_function("PP", "", _RESPONDING, cost=per_byte(1, factor=50))
@@ -105,8 +105,7 @@ def msg_reply_data_append(execution: Execution, source: int, size: int) -> None:
 def msg_reply(execution: Execution) -> None:
     """Replies with what was appended; cycles not accepted go back."""
     _require_no_response(execution)
-    execution.gather_reply()
-    execution.respond(Reply(bytes(execution.reply_data)))
+    execution.reply()
 
 
 @system_function("PP", "", _RESPONDING, cost=per_byte(1, factor=50))
@@ -121,13 +120,13 @@ def msg_reject(execution: Execution, source: int, size: int) -> None:
 @system_function("", "P", "F")
 def msg_method_name_size(execution: Execution) -> int:
     """The length of the name of the method that the inspected message calls."""
-    return len(execution.method_name.encode())
+    return len(execution.given.method_name.encode())
 
 
 @system_function("PPP", "", "F", cost=per_byte(2))
 def msg_method_name_copy(execution: Execution, destination: int, offset: int, size: int) -> None:
     """Copies a part of the name of the method that the inspected message calls."""
-    execution.copy(destination, offset, size, execution.method_name.encode())
+    execution.copy(destination, offset, size, execution.given.method_name.encode())
 
 
 @system_function("", "", "F")

@@ -1,77 +1,115 @@
 """What the functions inside a module find in the system memory when an execution begins."""
 
 import struct
-from functools import cache
 from typing import Final
 
-from reference_impl.wasm.instances.system_memory import halves
+from reference_impl.environments.kept_environment import KeptEnvironment
+from reference_impl.wasm.instances.system_memory import SystemMemory, halves
 from reference_impl.wasm.layout.fast_functions import (
+    ARGUMENT_SIZE,
+    AVAILABLE,
+    BALANCE,
+    CALL_COUNTER_START,
+    CALLER_SIZE,
     CELLS,
-    FAST,
+    COUNTER_START,
+    CYCLES_KNOWN,
+    DEADLINE,
+    ENVIRONMENT_VARIABLES,
+    HAS_CERTIFICATE,
+    LOG_CAPACITY,
+    LOG_SPACE,
     LONG_BLOB,
+    METHOD_NAME_SIZE,
+    NESTED_CALLS,
+    NUMBER_OF_CELLS,
+    ONE_SLICE,
     PLACES,
+    REFUNDED,
+    REJECT_CODE,
+    REPLICATED,
+    REPLY_ROOM,
+    ROOT_KEY_SIZE,
+    SELF_SIZE,
     SHORT_BLOB,
     SHORT_BLOBS,
-    STABLE_PAGES,
+    SIGNER_DATA_SIZE,
+    SIGNER_SIZE,
+    STATUS,
+    SUBNET_SIZE,
+    TIME,
+    VERSION,
 )
-from reference_impl.wasm.layout.system_functions import SYSTEM_API, Context
-from reference_impl.wasm.system_api.execution import Execution
+from reference_impl.wasm.layout.system_functions import SYSTEM_API
+from reference_impl.wasm.system_api.given import Given
+from spec.values.identifiers import CanisterId
 
-_CELLS_LAYOUT: Final = struct.Struct(f"<{STABLE_PAGES}Q")
-"""Up to those that stable memory keeps."""
+_CELLS: Final = struct.Struct(f"<{NUMBER_OF_CELLS}Q")
 _MASK: Final = 2**64 - 1
 
 
-@cache
-def _flags(context: Context) -> bytes:
-    """Which functions may be called from a context."""
-    return bytes(context in SYSTEM_API[name].contexts for name in FAST).ljust(CELLS, b"\0")
+def _flags(given: Given) -> bytes:
+    """Which functions may be called from a context, and leave nothing to the host."""
+    environment = given.environment
+    asks_for_growths = bool(environment.refused_growths or environment.trapping_growths)
+    hosted = {
+        "msg_reply_data_append": not given.needs_to_respond,
+        "msg_reply": not given.needs_to_respond,
+        "msg_arg_data_copy": len(given.argument) > LONG_BLOB,
+        "stable_grow": asks_for_growths,
+        "stable64_grow": asks_for_growths,
+    }
+    return bytes(given.context in SYSTEM_API[name].contexts and not hosted.get(name, False) for name in PLACES)
 
 
-def start_of_memory(execution: Execution) -> bytes:
-    """The start of the system memory, up to the end of the short blobs, for an execution that begins."""
-    environment, caller = execution.environment, execution.caller.principal
-    allowed = _flags(execution.context)
-    if not execution.needs_to_respond:
-        allowed = _without(allowed, "msg_reply_data_append")
-    if len(execution.argument) > LONG_BLOB:
-        allowed = _without(allowed, "msg_arg_data_copy")
-    if environment.refused_growths or environment.trapping_growths:
-        allowed = _without(_without(allowed, "stable_grow"), "stable64_grow")
-    log_capacity = environment.profile.limits.log_capacity
-    cells = _CELLS_LAYOUT.pack(
-        0,
-        min(LONG_BLOB, execution.largest_response),
-        execution.limit & _MASK,
-        (execution.limit + environment.call_context_instructions) & _MASK,
-        len(execution.argument),
-        len(caller),
-        len(execution.self_id),
-        environment.status.value,
-        environment.canister_version & _MASK,
-        environment.time & _MASK,
-        execution.is_replicated,
-        (execution.deadline or 0) & _MASK,
-        len(environment.subnet_id),
-        len(environment.environment_variables),
-        environment.certificate is not None,
-        len(environment.root_key),
-        0 if execution.reject is None else int(execution.reject.code),
-        len(execution.caller.info_data),
-        len(execution.caller.info_signer),
-        len(execution.method_name.encode()),
-        *halves(execution.balance()),
-        *halves(execution.available),
-        *halves(execution.refunded),
-        1,
-        log_capacity,
-        log_capacity,
-    )
-    blobs = (caller, execution.self_id, environment.subnet_id)
-    # Cells behind these are written before they are read.
-    return (allowed + cells).ljust(SHORT_BLOBS, b"\0") + b"".join(blob.ljust(SHORT_BLOB, b"\0") for blob in blobs)
+def _usual_start(self_id: CanisterId, given: Given) -> bytes:
+    """What stays the same as long as the environment does, in a context; the caller's place is empty."""
+    environment, limits = given.environment, given.environment.profile.limits
+    cells = [0] * NUMBER_OF_CELLS
+    cells[REPLY_ROOM] = min(LONG_BLOB, given.largest_response)
+    cells[STATUS] = environment.status.value
+    cells[REPLICATED] = given.context.is_replicated
+    cells[CYCLES_KNOWN] = 1
+    cells[LOG_SPACE] = cells[LOG_CAPACITY] = limits.log_capacity
+    cells[SELF_SIZE] = len(self_id)
+    cells[SUBNET_SIZE] = len(environment.subnet_id)
+    cells[ENVIRONMENT_VARIABLES] = len(environment.environment_variables)
+    cells[ROOT_KEY_SIZE] = len(environment.root_key)
+    cells[NESTED_CALLS] = limits.call_stack_depth - 1
+    start = (_flags(given).ljust(CELLS, b"\0") + _CELLS.pack(*cells)).ljust(SHORT_BLOBS, b"\0")
+    blobs = (b"", self_id, environment.subnet_id)
+    return start + b"".join(blob.ljust(SHORT_BLOB, b"\0") for blob in blobs)
 
 
-def _without(allowed: bytes, name: str) -> bytes:
-    place = PLACES[name]
-    return allowed[:place] + b"\0" + allowed[place + 1 :]
+def fill_system_memory(memory: SystemMemory, self_id: CanisterId, given: Given) -> None:
+    """Puts in what an execution begins with."""
+    environment, context, argument, limit = given.environment, given.context, given.argument, given.limit
+    caller = given.caller
+    kept = environment.starts if isinstance(environment, KeptEnvironment) else {}
+    kind = context.letters, given.needs_to_respond, len(argument) > LONG_BLOB
+    start = kept.get(kind)
+    if start is None:
+        start = kept[kind] = _usual_start(self_id, given)
+    memory.fill(start, caller.principal, argument)
+    cells = memory.cells
+    cells[COUNTER_START] = limit & _MASK
+    cells[CALL_COUNTER_START] = (limit + environment.call_context_instructions) & _MASK
+    cells[ONE_SLICE] = given.one_slice & _MASK
+    cells[ARGUMENT_SIZE] = len(argument)
+    cells[CALLER_SIZE] = len(caller.principal)
+    cells[VERSION] = environment.canister_version & _MASK
+    cells[TIME] = environment.time & _MASK
+    cells[BALANCE], cells[BALANCE + 1] = halves(environment.balance)
+    if given.available or given.refunded:
+        cells[AVAILABLE], cells[AVAILABLE + 1] = halves(given.available)
+        cells[REFUNDED], cells[REFUNDED + 1] = halves(given.refunded)
+    if given.deadline:
+        cells[DEADLINE] = given.deadline & _MASK
+    if given.reject is not None:
+        cells[REJECT_CODE] = int(given.reject.code)
+    if given.method_name:
+        cells[METHOD_NAME_SIZE] = len(given.method_name.encode())
+    if environment.certificate is not None:
+        cells[HAS_CERTIFICATE] = 1
+    if caller.info_signer or caller.info_data:
+        cells[SIGNER_DATA_SIZE], cells[SIGNER_SIZE] = len(caller.info_data), len(caller.info_signer)

@@ -1,11 +1,11 @@
 """Room for what an execution asks for: slots of callees, callbacks, memory of messages, and memory to grow into."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import Enum
+from typing import Protocol
 
-from attrs import asdict, define, field, frozen
+from attrs import define
 
-from spec.canister.environment import Environment
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import ByteCount, Count
 
@@ -18,18 +18,36 @@ class Lack(Enum):
     MEMORY = "there is no memory for its message"
 
 
-@define
+class Left(Protocol):
+    """What is left of the capacities of a subnet for an execution, and who asks what it did not find."""
+
+    def memory(self, is_callback: bool = False) -> ByteCount:
+        """Into how much memory it may grow."""
+        ...
+
+    def message_memory(self) -> ByteCount:
+        """What its calls without bound may take."""
+        ...
+
+    def callbacks(self, open_calls: Count) -> Count:
+        """How many calls a canister may make that has so many open."""
+        ...
+
+    def noted(self, lacks: tuple[Lack, ...], refused_growths: tuple[Count, ...]) -> None:
+        """Takes note of what it did not find."""
+        ...
+
+
+@define(eq=False)
 class Room:
     """What is there before an execution, and what came of it."""
 
     slots: Count
     """So many calls to one callee may be open."""
     open_calls: Mapping[CanisterId, Count]
-    """Those that are, by callee."""
-    callbacks: Callable[[], Count]
-    """How many more calls the canister may make to all callees together."""
-    message_memory: Callable[[], ByteCount]
-    """What its calls with unbounded wait may take."""
+    """Those that the canister has made, by callee."""
+    left: Left
+    """What the subnet has left."""
     refused: tuple[Count, ...] = ()
     """The calls of the execution that could be paid for and had no room, by their numbers."""
     lacks: tuple[Lack, ...] = ()
@@ -45,20 +63,8 @@ class Room:
         """
         if self.open_calls.get(callee, 0) + to_callee >= self.slots:
             return Lack.SLOT
-        if to_all >= self.callbacks():
+        if to_all >= self.left.callbacks(sum(self.open_calls.values())):
             return Lack.CALLBACK
-        if memory > 0 and memory > self.message_memory():
+        if memory > 0 and memory > self.left.message_memory():
             return Lack.MEMORY
         return None
-
-
-@frozen
-class EnvironmentWithRoom(Environment):
-    """What an execution sees whose calls need room; which of them fail is not known before."""
-
-    room: Room = field(kw_only=True)
-
-
-def with_room(environment: Environment, room: Room) -> EnvironmentWithRoom:
-    """The same environment, but that calls need room."""
-    return EnvironmentWithRoom(**asdict(environment, recurse=False), room=room)

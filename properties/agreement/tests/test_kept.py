@@ -1,0 +1,42 @@
+"""What the engine keeps of its canisters is compared with what it would find out anew, after every label."""
+
+import pytest
+from attrs import evolve
+
+from conformance.canisters.library import load
+from properties.agreement.lockstep import Disagreement
+from properties.agreement.stage import Stage
+
+MODULE = load("scripted")
+
+
+@pytest.fixture
+def stage():
+    return Stage()
+
+
+def changed_threshold(canister):
+    canister.settings = evolve(canister.settings, freezing_threshold=canister.settings.freezing_threshold + 1)
+
+
+def one_more_chunk(canister):
+    canister.chunk_store[b"hash"] = b"chunk"
+
+
+def other_usage(canister):
+    kept = canister.standing
+    object.__setattr__(kept, "memory_usage", kept.memory_usage + 1)
+
+
+@pytest.mark.parametrize("change", [changed_threshold, one_more_chunk, other_usage])
+def test_what_changes_without_being_told_is_found(stage, change):
+    canister_id = stage.installed(MODULE)
+    instance = stage.lockstep.engine.instance
+    canister = instance.canisters[canister_id]
+    instance.liquid(canister)
+    stage.lockstep.compare_states()
+    change(canister)
+    # The state itself is made to agree, so that only what is kept is left to differ.
+    stage.lockstep.state = stage.lockstep.engine.abstract()
+    with pytest.raises(Disagreement, match="kept of canister"):
+        stage.lockstep.compare_states()

@@ -1,0 +1,1 @@
+"""What executions see of the system, as the reference implementation keeps it."""

@@ -1,0 +1,61 @@
+"""An environment that a canister keeps from one execution to the next."""
+
+from typing import Any, Final
+
+from reference_impl.environments.room import Room
+from spec.canister.environment import Environment
+from spec.values.identifiers import Blob, Text
+from spec.values.quantities import CanisterVersion, Cycles, Instructions, Nanoseconds
+
+_PLACES: Final[Any] = Environment
+_set_limit = _PLACES.instruction_limit.__set__
+_set_time = _PLACES.time.__set__
+_set_timer = _PLACES.global_timer.__set__
+_set_balance = _PLACES.balance.__set__
+_set_reserved_balance = _PLACES.reserved_balance.__set__
+_set_version = _PLACES.canister_version.__set__
+_set_context_instructions = _PLACES.call_context_instructions.__set__
+_set_certificate = _PLACES.certificate.__set__
+
+
+class KeptEnvironment(Environment):
+    """
+    What a canister sees as long as its settings, its status, its module and the sizes of what it has stay.
+
+    The rest is brought up to date before each execution, so it holds until the next one of the canister begins.
+    """
+
+    __slots__ = ("room", "starts")
+    __setattr__ = object.__setattr__
+
+    room: Room | None
+    """The room for what the execution asks for, if that is not to be told beforehand."""
+    starts: dict[tuple[Text, bool, bool], Blob]
+    """What modules share with the host when an execution begins, as far as it stays as long as this does."""
+
+    def __init__(self, *values: Any, **more: Any) -> None:
+        super().__init__(*values, **more)
+        self.room = None
+        self.starts = {}
+
+    def bring_up_to_date(
+        self,
+        instruction_limit: Instructions,
+        time: Nanoseconds,
+        global_timer: Nanoseconds,
+        balance: Cycles,
+        reserved_balance: Cycles,
+        canister_version: CanisterVersion,
+        call_context_instructions: Instructions,
+        certificate: Blob | None,
+    ) -> None:
+        """The values for the execution that comes next, which has no room so far."""
+        _set_limit(self, instruction_limit)
+        _set_time(self, time)
+        _set_timer(self, global_timer)
+        _set_balance(self, balance)
+        _set_reserved_balance(self, reserved_balance)
+        _set_version(self, canister_version)
+        _set_context_instructions(self, call_context_instructions)
+        _set_certificate(self, certificate)
+        self.room = None
