@@ -133,8 +133,7 @@ def _charge(function: PendingFunction, outcome: Outcome) -> Cycles:
     ledger, is_64_bit = instance.ledger_of(canister), function.code.installed.module.has_64_bit_memory
     if function.is_callback:
         return ledger.callback_charge(function.message.reserved_cycles, used, is_64_bit) + function.response_fee
-    set_aside = instance.price_of_execution(canister, function.limit)
-    return ledger.charged(set_aside, max(function.limit - used, 0), is_64_bit)
+    return ledger.execution_charge(function.limit, used, is_64_bit)
 
 
 def _failure(outcome: Outcome, result: "_Payments | FailedExecution") -> FailedExecution | None:

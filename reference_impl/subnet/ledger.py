@@ -53,10 +53,8 @@ class Ledger:
 
     def execution_charge(self, limit: Instructions, used: Instructions, is_64_bit: bool) -> Cycles:
         """What an execution costs in the end: what was set aside for the limit, less the refund for what is left."""
-        return self.charged(self.execution(limit, is_64_bit), max(limit - used, 0), is_64_bit)
-
-    def charged(self, set_aside: Cycles, left: Instructions, is_64_bit: bool) -> Cycles:
-        """What of the cycles set aside an execution costs that leaves so many of its instructions."""
+        set_aside = self.execution(limit, is_64_bit)
+        left = max(limit - used, 0)
         return set_aside - min(self._scale(self._instruction_fee(left, is_64_bit)), set_aside)
 
     def callback_charge(self, set_aside: Cycles, used: Instructions, is_64_bit: bool) -> Cycles:
