@@ -29,8 +29,8 @@ class Left(Protocol):
         """What its calls without bound may take."""
         ...
 
-    def callbacks(self, open_calls: Count) -> Count:
-        """How many calls a canister may make that has so many open."""
+    def admits_call(self, open_calls: Count, made: Count) -> bool:
+        """A canister that had so many calls open, and has made so many more, may make another one."""
         ...
 
     def noted(self, lacks: tuple[Lack, ...], refused_growths: tuple[Count, ...]) -> None:
@@ -63,7 +63,7 @@ class Room:
         """
         if self.open_calls.get(callee, 0) + to_callee >= self.slots:
             return Lack.SLOT
-        if to_all >= self.left.callbacks(sum(self.open_calls.values())):
+        if not self.left.admits_call(sum(self.open_calls.values()), to_all):
             return Lack.CALLBACK
         if memory > 0 and memory > self.left.message_memory():
             return Lack.MEMORY

@@ -81,10 +81,12 @@ class Capacities:
             if canister.subnet.subnet_id == self.instance.subnet.subnet_id
         )
 
-    def callbacks(self, open_calls: Count) -> Count:
-        """How many calls a canister may make that has so many open; few are granted in any case."""
+    def admits_call(self, open_calls: Count, made: Count) -> bool:
+        """A canister that had so many calls open, and has made so many more, may make another; a few in any case."""
         capacities = self.instance.profile.capacities
-        return max(capacities.callbacks - self.callbacks_in_use, capacities.callbacks_of_canister - open_calls, 0)
+        return (
+            made < capacities.callbacks_of_canister - open_calls or made < capacities.callbacks - self.callbacks_in_use
+        )
 
     def noted(self, lacks: tuple[object, ...], refused_growths: tuple[Count, ...]) -> None:
         """Nobody asks what executions did not find."""

@@ -160,9 +160,9 @@ class RoomOnCore:
         """What calls without bound may take."""
         return max(self.own_message_memory, 0)
 
-    def callbacks(self, open_calls: Count) -> Count:
-        """How many calls a canister may make that has so many open."""
-        return max(self.free_callbacks, self.callbacks_of_canister - open_calls, 0)
+    def admits_call(self, open_calls: Count, made: Count) -> bool:
+        """A canister that had so many calls open, and has made so many more, may make another one."""
+        return made < max(self.free_callbacks, self.callbacks_of_canister - open_calls)
 
     def noted(self, lacks: tuple[Lack, ...], refused_growths: tuple[Count, ...]) -> None:
         """Counts what an execution did not find."""
