@@ -15,7 +15,7 @@ from conformance.commands.arguments import positive, regular_expression
 from conformance.fixtures.filling import Filled, filled
 from conformance.fixtures.folding import Blobs
 from conformance.fixtures.reading import RELEASES
-from conformance.fixtures.writing import LARGEST_TOTAL, Writer, Written
+from conformance.fixtures.writing import LARGEST_TOTAL, Writer, Written, as_bytes
 from conformance.running.workers import default_workers
 from conformance.suite.loading import all_scenarios, selected
 from spec.tooling.command_arguments import VerbParser, complain
@@ -89,16 +89,17 @@ def _complain(problem: str) -> int:
 
 def _write(directory: Path, ids: list[str], workers: int | None, release: str) -> Written:
     writer, began, told = Writer(directory), time.monotonic(), 0.0
-    # Reason: scenarios first, so that traces are left out where not everything has room.
-    traces: list[tuple[Filled, Blobs]] = []
+    traces: list[tuple[bool, int, Filled, Blobs]] = []
     for done, (scenario, trace, blobs) in enumerate(_filled(ids, workers), 1):
         writer.write(scenario, blobs)
-        traces.append((trace, blobs))
+        size = 0 if trace.document is None else len(as_bytes(trace.document))
+        traces.append((scenario.document is not None, size, trace, blobs))
         elapsed = time.monotonic() - began
         if elapsed - told > SLOW:
             print(f"icspec fill: {done} of {len(ids)} scenarios, {elapsed:.0f} s", file=sys.stderr, flush=True)
             told = elapsed
-    for trace, blobs in traces:
+    # Reason: where not everything has room, large traces of what scenarios show as well are left out.
+    for _, _, trace, blobs in sorted(traces, key=lambda each: (each[0], each[1], each[2].id)):
         writer.write(trace, blobs)
     return writer.finish(release)
 
