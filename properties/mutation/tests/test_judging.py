@@ -14,12 +14,12 @@ from properties.mutation.results import Answer, Kind, Result, share_of, unanswer
 HANDFUL = Path(__file__).with_name("handful.py")
 
 MUTANTS = [
-    # Whoever makes no call has not told the right version of its callee.
+    # Whoever uses no more than was set aside cannot pay.
     [
         "reference_impl/messages/message_execution.py",
         "_check",
-        "other function",
-        "    if not any(_tells_own_version(call, canister.version) for call in outcome.new_calls):",
+        "negated comparison",
+        "    if used <= function.message.reserved_cycles:",
     ],
     # Positions of messages have gaps: the order is the same.
     ["reference_impl/subnet/queues.py", "MessageQueues.append", "one more", "        self._next_position += (1 + 1)"],
@@ -43,7 +43,7 @@ def told() -> list[dict[str, Any]]:
     return found
 
 
-def test_who_fails_executions_without_calls_is_caught_in_both_manners(told: list[dict[str, Any]]) -> None:
+def test_who_fails_executions_that_pay_is_caught_in_both_manners(told: list[dict[str, Any]]) -> None:
     """None of them is committed."""
     assert told[0]["explained"] == told[0]["black_box"] == "traps/heap_is_rolled_back"
 
