@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -136,7 +137,7 @@ def test_a_release_that_was_published_is_not_written_otherwise(
 # What others make of it
 
 
-@pytest.mark.parametrize("implementation", [(), ("--implementation", " ".join(SPECIFICATION))])
+@pytest.mark.parametrize("implementation", [(), ("--implementation", shlex.join(SPECIFICATION))])
 def test_the_reference_and_the_specification_pass_all(
     implementation: tuple[str, ...], directory: Path, tmp_path: Path
 ) -> None:
@@ -283,7 +284,7 @@ def test_fixtures_that_are_spoiled_are_told_in_one_line(
     """And nothing of them counts as passed."""
     spoil, complaint = SPOILS[name]
     spoil(own)
-    arguments = ["--only", "^calls/", "--format", "scenario/1", "--implementation", " ".join(SPECIFICATION)]
+    arguments = ["--only", "^calls/", "--format", "scenario/1", "--implementation", shlex.join(SPECIFICATION)]
     assert command_consume.main([str(own), *arguments]) == 2
     printed = capsys.readouterr().err
     assert complaint in printed

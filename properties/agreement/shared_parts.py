@@ -116,7 +116,7 @@ def with_imports(rewritten: bytes, module: Module, elements: Sequence[int]) -> b
     found[IMPORT] = _behind(found.get(IMPORT), others)
     found[TABLE] = _less(found.get(TABLE), [_table(one) for one in parts.tables])
     if parts.memories:
-        del found[MEMORY]
+        found[MEMORY] = _without_first_memory(found[MEMORY])
     placeholders = len(parts.globals)
     if placeholders:
         found[GLOBAL] = _without_globals(found[GLOBAL], placeholders)
@@ -180,6 +180,16 @@ def _less(content: bytes | None, first: list[bytes]) -> bytes:
     gone = b"".join(first)
     assert items.startswith(gone)
     return unsigned(count - len(first)) + items[len(gone) :]
+
+
+def _without_first_memory(content: bytes) -> bytes:
+    """The memories without that of the module; those that rewriting adds stay."""
+    total, items = _counted(content)
+    reader = Reader(items)
+    has_maximum = reader.byte() & 1
+    for _ in range(1 + has_maximum):
+        reader.unsigned()
+    return unsigned(total - 1) + items[reader.position :]
 
 
 def _without_globals(content: bytes, count: int) -> bytes:
