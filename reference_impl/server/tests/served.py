@@ -23,7 +23,11 @@ def port_in(port_file: Path, process: subprocess.Popen) -> int:
     """The port in the file, as soon as there is one."""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and process.poll() is None:
-        text = port_file.read_text() if port_file.exists() else ""
+        try:
+            text = port_file.read_text()
+        except FileNotFoundError:
+            # Reason: a server makes sure that it can write the file, and takes it away again.
+            text = ""
         if text.endswith("\n"):
             return int(text)
         time.sleep(0.02)
