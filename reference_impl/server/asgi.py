@@ -31,6 +31,8 @@ READ_ANYWAY: Final[ByteCount] = 64 << 20
 """So much of a body that is too large is still read, so that the client comes to hear of it."""
 RECEIVE_SECONDS: Final = 60.0
 """So long a body may take to come in."""
+API: Final = "/api/"
+"""Where the HTTPS interface is."""
 CLOSE: Final = ((b"connection", b"close"),)
 WITHOUT_BODY: Final = (NO_CONTENT, 304)
 """Statuses whose answers have no body, and no length of one."""
@@ -157,7 +159,7 @@ def header(scope: Scope, wanted: Blob) -> Blob | None:
 def is_preflight(scope: Scope) -> bool:
     """A browser asks whether a page may ask, of the interface or of any path."""
     is_asked = header(scope, b"access-control-request-method") is not None
-    return scope["method"] == "OPTIONS" and (is_asked or scope["path"].startswith("/api/"))
+    return scope["method"] == "OPTIONS" and (is_asked or scope["path"].startswith(API))
 
 
 def content_type(scope: Scope) -> Blob:

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from reference_impl.server.http_gateway.exchange import PageResponse
-from reference_impl.server.https_interface.answers import NOT_FOUND, UNAVAILABLE, Answer, error
+from reference_impl.server.https_interface.answers import BAD_GATEWAY, NOT_FOUND, UNAVAILABLE, Answer, error
 from spec.values.identifiers import Text
 from spec.values.rejects import Reject, RejectReason
 
-BAD_GATEWAY: Final = 502
 STATUSES: Final[Mapping[RejectReason, int]] = {
     RejectReason.CANISTER_NOT_FOUND: NOT_FOUND,
     RejectReason.CANISTER_HAS_NO_CODE: NOT_FOUND,

@@ -35,6 +35,9 @@ from spec.values.identifiers import Blob, CanisterId, MethodName, Text
 
 Headers = tuple[tuple[Text, Text], ...]
 
+CERTIFICATE: Final = "ic-certificate"
+EXPRESSION: Final = "ic-certificateexpression"
+"""The headers by which a canister certifies its response. Their places are fixed: an expression names neither."""
 NEWEST_VERSION: Final = 2
 """The version of response verification that canisters are asked for."""
 

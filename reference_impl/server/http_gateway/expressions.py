@@ -10,12 +10,11 @@ from typing import Final
 
 from attrs import frozen
 
+from reference_impl.server.http_gateway.exchange import CERTIFICATE, EXPRESSION
 from spec.values.identifiers import Text
 
 TOKEN: Final = re.compile(r'\s*(?:(?P<name>[A-Za-z_][A-Za-z0-9_]*)|"(?P<text>[^\0\n"]*)"|(?P<sign>[(){}\[\]:,]))')
 DEEPEST: Final = 16
-NEVER_LISTED: Final = ("ic-certificate", "ic-certificateexpression")
-"""Headers whose place is fixed: an expression names neither."""
 
 
 class NoExpression(Exception):
@@ -117,7 +116,7 @@ def _response(fields: "dict[Text, Term]") -> CoveredResponse:
             raise NoExpression("a response has either headers that are covered or headers that are not")
     given = _named(listed, "ResponseHeaderList").fields
     names = frozenset(name.lower() for name in _texts(given.get("headers", [])))
-    if given.keys() - {"headers"} or names & set(NEVER_LISTED):
+    if given.keys() - {"headers"} or names & {CERTIFICATE, EXPRESSION}:
         raise NoExpression("a list of headers names others than the certificate and its expression")
     return CoveredResponse(names, are_excluded)
 

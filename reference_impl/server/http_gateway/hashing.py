@@ -7,13 +7,10 @@ Source: http-gateway, request and response hash calculation.
 import hashlib
 from collections.abc import Iterable
 
-from reference_impl.server.http_gateway.exchange import Headers, PageRequest, PageResponse
+from reference_impl.server.http_gateway.exchange import CERTIFICATE, EXPRESSION, Headers, PageRequest, PageResponse
 from reference_impl.server.http_gateway.expressions import CoveredRequest, CoveredResponse
 from spec.values.identifiers import Blob, Text
 from spec.values.request_id import HashedValue, hash_of_value
-
-CERTIFICATE = "ic-certificate"
-EXPRESSION = "ic-certificateexpression"
 
 
 def digest(content: Blob) -> Blob:

@@ -28,11 +28,7 @@ from reference_impl.server.http_gateway.exchange import (
 )
 from reference_impl.server.http_gateway.targets import LOCAL, NoCanister, PageTarget, page_target
 from reference_impl.server.http_gateway.verification import NotCertified, Trust, certified
-from reference_impl.server.https_interface.answers import (
-    BAD_REQUEST,
-    NOT_FOUND,
-    Answer,
-)
+from reference_impl.server.https_interface.answers import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, Answer
 from reference_impl.subnet.ingress_history import request_id_of
 from reference_impl.subnet.observations import NotTaken
 from spec.state.request import Rejected, Replied, Request
@@ -40,7 +36,6 @@ from spec.values.identifiers import ANONYMOUS, Blob, CanisterId, MethodName, Tex
 from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount, Count, Nanoseconds
 from spec.values.rejects import Reject, Reply
 
-BAD_GATEWAY: Final = 502
 GATEWAY_TIMEOUT: Final = 504
 QUERY, UPDATE = MethodName("http_request"), MethodName("http_request_update")
 EXPIRY: Final[Nanoseconds] = 240 * NANOSECONDS_PER_SECOND

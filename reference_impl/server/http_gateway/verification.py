@@ -19,11 +19,15 @@ from reference_impl.server.http_gateway.certificate_header import (
     Proof,
     proof_in,
 )
-from reference_impl.server.http_gateway.exchange import NEWEST_VERSION, PageRequest, PageResponse
-from reference_impl.server.http_gateway.expressions import NoExpression, NothingCovered, coverage_of
-from reference_impl.server.http_gateway.hashing import (
+from reference_impl.server.http_gateway.exchange import (
     CERTIFICATE,
     EXPRESSION,
+    NEWEST_VERSION,
+    PageRequest,
+    PageResponse,
+)
+from reference_impl.server.http_gateway.expressions import NoExpression, NothingCovered, coverage_of
+from reference_impl.server.http_gateway.hashing import (
     covered_headers,
     digest,
     request_hash,

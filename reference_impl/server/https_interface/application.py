@@ -4,6 +4,7 @@ from typing import Final
 
 from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.server.asgi import (
+    API,
     PREFLIGHT,
     RECEIVE_SECONDS,
     HttpApplication,
@@ -25,8 +26,6 @@ from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
 from spec.values.quantities import ByteCount
 
-API: Final = "/api/"
-"""Where the interface is. All other paths are those of pages of canisters."""
 BODY_LIMIT: Final[ByteCount] = 4 << 20
 """Bytes of a body. A call of production's largest size, two megabytes, fits with its envelope."""
 

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope, content_type, header
-from reference_impl.server.https_interface.answers import METHOD_NOT_ALLOWED, NOT_FOUND, PLAIN_TEXT, Answer
+from reference_impl.server.https_interface.answers import BAD_GATEWAY, METHOD_NOT_ALLOWED, NOT_FOUND, PLAIN_TEXT, Answer
 from reference_impl.server.pocket_ic.configuration import auto_progress_of, configuration_of, gateway_of
 from reference_impl.server.pocket_ic.creation import created
 from reference_impl.server.pocket_ic.fields import (
@@ -47,7 +47,6 @@ from spec.values.quantities import ByteCount
 JSON: Final = b"application/json"
 CREATED: Final = 201
 UNSUPPORTED_MEDIA_TYPE: Final = 415
-BAD_GATEWAY: Final = 502
 BODY_LIMIT: Final[ByteCount] = 512 << 20
 """Bytes of a body: a stable memory of this size can be set."""
 TIMEOUT_HEADER: Final = b"processing-timeout-ms"

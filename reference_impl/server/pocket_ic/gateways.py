@@ -11,7 +11,7 @@ from typing import Final
 import uvicorn
 from attrs import define
 
-from reference_impl.server.asgi import PREFLIGHT, HttpApplication, Receive, Scope, is_preflight
+from reference_impl.server.asgi import API, PREFLIGHT, HttpApplication, Receive, Scope, is_preflight
 from reference_impl.server.http_gateway.pages import Pages
 from reference_impl.server.https_interface.answers import Answer, error
 from reference_impl.server.listening import configuration, listening
@@ -22,7 +22,6 @@ from reference_impl.server.pocket_ic.runner import Runner
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
-API_PREFIX: Final = "/api/"
 GRACE_SECONDS: Final = 1
 """So long a port that ends waits for the requests that it has begun to answer."""
 
@@ -39,7 +38,7 @@ class GatewayApplication(HttpApplication):
         """The answer of the instance."""
         if is_preflight(scope):
             return PREFLIGHT
-        if scope["path"].startswith(API_PREFIX):
+        if scope["path"].startswith(API):
             return await answer_api(self._runner, self, scope, receive, scope["path"])
         try:
             return await self._pages.answer(self, scope, receive)

@@ -12,8 +12,7 @@ from attrs import evolve
 
 from reference_impl.authentication.lookups import Found, Missing, looked_up
 from reference_impl.certification.signing import ROOT_KEY
-from reference_impl.server.http_gateway.exchange import PageResponse
-from reference_impl.server.http_gateway.hashing import CERTIFICATE, EXPRESSION
+from reference_impl.server.http_gateway.exchange import CERTIFICATE, EXPRESSION, PageResponse
 from reference_impl.server.http_gateway.tests.websites import CANISTER, LEGACY, NOW, SECOND, SITE, TYPE, Site, cases
 from reference_impl.server.http_gateway.verification import NotCertified, Trust, certified
 from reference_impl.server.tests.installing import NPM, installed
