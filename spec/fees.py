@@ -83,11 +83,11 @@ def net_execution_cost(fees: Fees, limit: Instructions, used: Instructions, wasm
 
 def callback_cost(profile: Profile, reserved: Cycles, used: Instructions, wasm64: bool, subnet_size: Count) -> Cycles:
     """
-    What a callback costs for which so much was set aside at the call, the transmission of the response included.
+    The price of executing a callback, of the cycles that were set aside at the call.
 
-    That is what was set aside for executing it, less the price of the instructions that are left, at the rate of the
-    module that runs it: the rate of the module that made the call may have been another one. Source:
-    ours#reserved-for-response.
+    That is what was set aside for its instructions, less the price of those that are left, at the rate of the module
+    that runs it: the rate of the module that made the call may have been another one. The transmission of the response,
+    for which cycles were set aside as well, is charged besides. Source: ours#reserved-for-response.
     """
     transmission = response_fee(profile.fees, profile.limits.inter_canister_payload, subnet_size)
     left = less(profile.limits.message_instructions, used)
