@@ -220,6 +220,8 @@ def take(instance: SubnetInstance, label: Label) -> Outcome:
     outcome = transition.handler(instance, **choices)
     if not isinstance(outcome, NotTaken):
         instance.recorder.close(label.rule, label.arguments())
+        # Reason: who chooses transitions chooses also whether logs are trimmed.
+        instance.recorder.ran.clear()
     return outcome
 
 

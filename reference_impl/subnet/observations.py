@@ -100,7 +100,7 @@ class Recorder:
         self.cycles_burned: Cycles = 0
         """What left the system since the beginning."""
         self.ran: dict[CanisterId, None] = {}
-        """The canisters whose code ran since their logs were looked at."""
+        """The canisters whose code ran, by the engine's own choice, since their logs were looked at."""
 
     def status(self, request_id: RequestId, status: RequestStatus | None) -> None:
         """Notes a change of a request's status."""

@@ -1,10 +1,15 @@
 """What the system does to canisters at any time."""
 
+import pytest
+
 from reference_impl.subnet.observations import Purpose
 from spec.state.canister import Empty, LogRecord
 from spec.values.containers import List
+from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.management import (
     CanisterIdArguments,
+    InstallCodeArguments,
+    InstallMode,
     SettingsArguments,
     TakeSnapshotArguments,
     UpdateSettingsArguments,
@@ -85,6 +90,23 @@ def test_rounds_keep_as_much_of_a_log_as_production_does(stage, script):
     for _ in range(5):
         stage.call(canister, "log")
     assert [entry.index for entry in stage.canister(canister).logs] == [2, 3, 4]
+
+
+@pytest.mark.parametrize("goes_at_once", [True, False])
+def test_logs_that_a_chosen_transition_leaves_are_not_for_rounds_to_trim(stage, script, goes_at_once):
+    hooks = {"init": lambda entry: entry.returns(logs=(bytes(1024),) * 5)}
+    canister = stage.create()
+    arguments = CanisterIdArguments(canister)
+    assert stage.manage("stop_canister", arguments) == b"DIDL\0\0"
+    module = stage.module_of(script(hooks=hooks))
+    install = InstallCodeArguments(InstallMode(), canister, module, b"")
+    request_id = stage.start(MANAGEMENT_CANISTER, "install_code", encode_arguments(install), effective_id=canister)
+    assert stage.take("initiate_call", request_id=request_id)
+    assert stage.take("install_code", message_id=stage.engine.instance.messages.next_call(MANAGEMENT_CANISTER))
+    if not goes_at_once:
+        stage.create(script())
+    assert len(stage.canister(canister).logs) == 5
+    assert stage.manage("delete_canister", arguments) == b"DIDL\0\0"
 
 
 def test_admins_of_a_subnet_come_and_go(stage):
