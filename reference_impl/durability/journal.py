@@ -10,7 +10,7 @@ import os
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import cbor2
 from attrs import frozen
@@ -115,16 +115,6 @@ class Journal:
         with naming(self.path):
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
             os.ftruncate(self._descriptor, self._end)
-
-    @classmethod
-    def opened(cls, directory: Path, number: Count, identity: Blob) -> Self:
-        """The journal that begins at a checkpoint."""
-        return cls(read_journal(journal_path(directory, number), identity))
-
-    @property
-    def end(self) -> int:
-        """Where the next record goes."""
-        return self._end
 
     @property
     def size(self) -> ByteCount:
