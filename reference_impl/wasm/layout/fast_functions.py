@@ -45,7 +45,7 @@ CYCLES_KNOWN: Final = 23
 REPLIED: Final = 24
 """The module has replied, and the host has not taken the reply over yet."""
 LOG_SPACE: Final = 25
-"""The last of the cells that are filled anew for every execution."""
+"""How many bytes the log has room for beside what the execution has printed."""
 SELF_SIZE, SUBNET_SIZE, ENVIRONMENT_VARIABLES, ROOT_KEY_SIZE, LOG_CAPACITY, NESTED_CALLS = range(26, 32)
 """What stays the same from one execution to the next."""
 STABLE_PAGES, STABLE_MOST, EPOCH, ACCESSED, MOST_ACCESSED, JOURNAL_LENGTH = range(32, 38)
