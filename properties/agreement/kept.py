@@ -23,6 +23,7 @@ def _difference(instance: SubnetInstance, canister: CanisterRecord) -> Text | No
     seen_before = {replicated: instance.environment(canister, 0, replicated=replicated) for replicated in (True, False)}
     canister.standing = None
     now = instance.standing(canister)
+    prices = {limit: instance.price_of_execution(canister, limit) for limit in kept.prices}
     seen_now = {replicated: instance.environment(canister, 0, replicated=replicated) for replicated in (True, False)}
     place = f"kept of canister {canister.canister_id.hex()}"
     canister.standing = kept
@@ -30,6 +31,7 @@ def _difference(instance: SubnetInstance, canister: CanisterRecord) -> Text | No
         difference(kept.memory_usage, now.memory_usage, f"{place}: memory usage")
         or difference(kept.freezing_limit, now.freezing_limit, f"{place}: freezing limit")
         or difference(kept.ledger.base(10**6), now.ledger.base(10**6), f"{place}: prices")
+        or difference(kept.prices, prices, f"{place}: prices of executions")
         or difference(_told(seen_before[True]), _told(seen_now[True]), f"{place}: replicated environment")
         or difference(_told(seen_before[False]), _told(seen_now[False]), f"{place}: environment of queries")
     )

@@ -28,15 +28,28 @@ def other_usage(canister):
     object.__setattr__(kept, "memory_usage", kept.memory_usage + 1)
 
 
-@pytest.mark.parametrize("change", [changed_threshold, one_more_chunk, other_usage])
-def test_what_changes_without_being_told_is_found(stage, change):
+def other_price(canister):
+    (limit,) = canister.standing.prices
+    canister.standing.prices[limit] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (changed_threshold, "freezing limit"),
+        (one_more_chunk, "memory usage"),
+        (other_usage, "memory usage"),
+        (other_price, "prices of executions"),
+    ],
+)
+def test_what_changes_without_being_told_is_found(stage, change, found):
     canister_id = stage.installed(MODULE)
     instance = stage.lockstep.engine.instance
     canister = instance.canisters[canister_id]
-    instance.liquid(canister)
+    instance.price_of_execution(canister, 10**6)
     stage.lockstep.compare_states()
     change(canister)
     # The state itself is made to agree, so that only what is kept is left to differ.
     stage.lockstep.state = stage.lockstep.engine.abstract()
-    with pytest.raises(Disagreement, match="kept of canister"):
+    with pytest.raises(Disagreement, match=f"kept of canister [0-9a-f]+: {found}"):
         stage.lockstep.compare_states()
