@@ -4,6 +4,7 @@ import random
 
 import pytest
 import wasmtime
+from attrs import evolve
 
 from conformance.canisters.scripted import (
     accept_cycles,
@@ -16,8 +17,8 @@ from conformance.canisters.scripted import (
     reply,
 )
 from properties.agreement.modules import load_pair, running_canister
-from properties.agreement.stage import Stage
-from properties.agreement.tests.books import SCRIPTED, Books, fee_of_update, reply_fee
+from properties.agreement.stage import ALICE, Stage
+from properties.agreement.tests.books import SCRIPTED, Books, fee_of_update, reply_fee, take
 from spec.canister.outcome import Returned
 from spec.profile import load_profile
 from spec.rules.resources import freezing_limit, idle_cycles_burned_per_day, size_of_snapshot
@@ -165,3 +166,42 @@ def test_installing_a_module_with_addresses_of_64_bits_costs_what_the_same_with_
         return before - stage.canister(canister).balance
 
     assert cost("i64") == cost("i32") > 20_000_000
+
+
+def test_a_callback_on_a_module_with_wider_addresses_succeeds_whatever_it_costs() -> None:
+    """What is set aside is fixed at the call; as in production no more than that is kept."""
+    profile = load_profile()
+    few = evolve(profile.limits, message_instructions=10_000_000, inter_canister_payload=1_000)
+    stage = Stage(evolve(profile, limits=few))
+    text = """(module
+      (import "ic0" "call_new" (func $new (param {0} {0} {0} {0} {0} {0} {0} {0})))
+      (import "ic0" "call_perform" (func $perform (result i32)))
+      (import "ic0" "msg_reply" (func $reply))
+      (import "ic0" "canister_self_copy" (func $self (param {0} {0} {0})))
+      (memory {0} 14) (data ({0}.const 16) "done")
+      (table funcref (elem $works))
+      (func $works (param {0}) (local i32)
+        (loop $again
+          (memory.fill ({0}.const 0) (i32.const 0) ({0}.const 900000))
+          (br_if $again (i32.lt_u (local.tee 1 (i32.add (local.get 1) (i32.const 1))) (i32.const 10))))
+        (call $reply))
+      (func (export "canister_update done") (call $reply))
+      (func (export "canister_update go")
+        (call $self ({0}.const 48) ({0}.const 0) ({0}.const 10))
+        (call $new ({0}.const 48) ({0}.const 10) ({0}.const 16) ({0}.const 4)
+          ({0}.const 0) ({0}.const 0) ({0}.const 0) ({0}.const 0))
+        (drop (call $perform))))"""
+    narrow, wide = (bytes(wasmtime.wat2wasm(text.format(width))) for width in ("i32", "i64"))
+    canister = stage.installed(narrow)
+    assert stage.call(canister, "go", b"") == Replied(b"")
+    request_id, _ = stage.lockstep.submit(ALICE, canister, "go", b"")
+    assert request_id is not None
+    take(stage, "initiate_call")
+    take(stage, "call_context_creation")
+    arguments = management.InstallCodeArguments(management.UpgradeMode(), canister, wide, b"")
+    upgrade = management.encode_arguments(arguments)
+    assert stage.lockstep.submit(ALICE, MANAGEMENT_CANISTER, "install_code", upgrade)[1]
+    take(stage, "initiate_call")
+    take(stage, "upgrade_code")
+    stage.lockstep.settle()
+    assert stage.state.requests[request_id].status == Replied(b"")
