@@ -37,11 +37,14 @@ MODULES: Final = (
 )
 """Where the classes of states stand."""
 
-OBJECT: Final = 40_500
-ENUMERATED: Final = 40_501
-PERSISTENT: Final = 40_502
-TUPLE: Final = 40_503
-"""Tags of our own for values that CBOR does not have."""
+
+class Tag:
+    """Tags of our own for values that CBOR does not have."""
+
+    OBJECT: Final = 40_500
+    ENUMERATED: Final = 40_501
+    PERSISTENT: Final = 40_502
+    TUPLE: Final = 40_503
 
 
 class NoValue(Exception):
@@ -64,21 +67,21 @@ CLASSES: Final = _classes()
 def _taken_apart(value: Any) -> Any:
     match value:
         case enum.Enum():
-            return cbor2.CBORTag(ENUMERATED, [type(value).__name__, value.name])
+            return cbor2.CBORTag(Tag.ENUMERATED, [type(value).__name__, value.name])
         case None | bool() | int() | str() | bytes():
             return value
         case tuple():
-            return cbor2.CBORTag(TUPLE, [_taken_apart(one) for one in value])
+            return cbor2.CBORTag(Tag.TUPLE, [_taken_apart(one) for one in value])
         case list():
             return [_taken_apart(one) for one in value]
         case dict():
             return {key: _taken_apart(one) for key, one in value.items()}
         case HashTrieMap():
             entries = [[_taken_apart(key), _taken_apart(one)] for key, one in value.items()]
-            return cbor2.CBORTag(PERSISTENT, entries)
+            return cbor2.CBORTag(Tag.PERSISTENT, entries)
         case _ if type(value).__name__ in CLASSES:
             fields = {one.name: _taken_apart(getattr(value, one.name)) for one in attrs.fields(type(value)) if one.init}
-            return cbor2.CBORTag(OBJECT, [type(value).__name__, fields])
+            return cbor2.CBORTag(Tag.OBJECT, [type(value).__name__, fields])
     raise TypeError(f"a {type(value).__name__} is no value of a state")
 
 
@@ -99,13 +102,13 @@ def decoded(content: Blob) -> Any:
 
 def _put_together(item: Any) -> Any:
     match item:
-        case cbor2.CBORTag(tag=40_503, value=items):
+        case cbor2.CBORTag(tag=Tag.TUPLE, value=items):
             return tuple(map(_put_together, items))
-        case cbor2.CBORTag(tag=40_502, value=entries):
+        case cbor2.CBORTag(tag=Tag.PERSISTENT, value=entries):
             return HashTrieMap({_put_together(key): _put_together(one) for key, one in entries})
-        case cbor2.CBORTag(tag=40_501, value=[name, member]):
+        case cbor2.CBORTag(tag=Tag.ENUMERATED, value=[name, member]):
             return CLASSES[name][member]  # type: ignore[index]
-        case cbor2.CBORTag(tag=40_500, value=[name, fields]):
+        case cbor2.CBORTag(tag=Tag.OBJECT, value=[name, fields]):
             kind = CLASSES[name]
             aliases = {one.name: one.alias for one in attrs.fields(kind)}
             return kind(**{aliases[field]: _put_together(one) for field, one in fields.items()})

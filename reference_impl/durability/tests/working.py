@@ -7,7 +7,7 @@ import wasmtime
 
 from reference_impl.certification.signing import ROOT, ROOT_KEY
 from reference_impl.durability.directory import Beginning
-from reference_impl.durability.inputs import Input, RoundRun, TakenIn, TimePassed
+from reference_impl.durability.inputs import Chosen, Input, RoundRun, TakenIn, TimePassed
 from reference_impl.engine import Engine
 from reference_impl.reads.state_tree import state_tree
 from spec.profile import load_profile
@@ -114,8 +114,8 @@ def offer(engine: Engine, given: Input) -> object:
             return engine.advance(given.nanoseconds)
         case RoundRun():
             return engine.round()
-        case _:
-            raise TypeError(given)
+        case Chosen():
+            return engine.take(given.label)
 
 
 def argument(where: int, what: int = 1) -> bytes:

@@ -180,17 +180,10 @@ def undisturbed_run(state):
             if isinstance(given, Chosen):
                 # Requests that expired long ago: a long run has such.
                 forgotten.add(given.label.arguments()["request_id"])
-            offer_again(engine, given)
+            offer(engine, given)
             engine.explain()
             hashes.append(certified(engine))
     return engine, hashes, kept, forgotten
-
-
-def offer_again(engine, given):
-    try:
-        offer(engine, given)
-    except TypeError:
-        engine.take(given.label)
 
 
 def refusal(*arguments):
