@@ -31,7 +31,7 @@ from conformance.protocol.interface import (
     TimeLimits,
 )
 from conformance.protocol.quoting import shown
-from conformance.protocol.versions import KNOWN, is_newer
+from conformance.protocol.versions import KNOWN, judged_by
 from conformance.protocol.wire_log import WireLogError
 from conformance.reporting.expected import ExpectedFailures, ExpectedFailuresError, read_expected_failures
 from conformance.reporting.files import Files, OutputFileError, opened
@@ -245,14 +245,15 @@ def _introduce(description: Description, scenarios: int, manner: Manner) -> None
     name = shown(f"{description.name} {description.version}".strip())
     print(f"{name}, {scenarios} scenarios, {manner.environment.name}")
     theirs = description.interface_specification if manner.interface is None else manner.interface
-    if theirs in KNOWN[:-1]:
-        print(f"judged by version {theirs} of the interface specification: what came later does not apply")
-    elif theirs not in ("", INTERFACE_SPECIFICATION):
+    judging = judged_by(theirs)
+    if theirs not in ("", *KNOWN):
         print(
             f"icspec conform: warning: it follows version {shown(theirs)} of the interface specification, "
-            f"and is judged by version {INTERFACE_SPECIFICATION if is_newer(theirs) else KNOWN[0]}",
+            f"and is judged by version {judging}",
             file=sys.stderr,
         )
+    if judging != INTERFACE_SPECIFICATION:
+        print(f"judged by version {judging} of the interface specification: what came later does not apply")
 
 
 def _show(case: Case, reason: str | None, command: tuple[str, ...]) -> None:

@@ -98,4 +98,5 @@ def as_judged(implementation: Implementation, version: Text) -> Implementation:
     if all(has(version, since) for since in SETTINGS.values()):
         return implementation
     earlier: Any = Earlier(implementation, version)
-    return earlier  # type: ignore[no-any-return]
+    completing: Implementation = earlier
+    return completing

@@ -21,13 +21,6 @@ KNOWN: Final = ("0.60.0", "0.61.0", "0.62.0", "0.63.0", "0.64.0", "0.65.0", INTE
 METHODS: Final[Mapping[MethodName, Text]] = {"canister_metrics": "0.61.0"}
 """Methods of the management canister."""
 
-RULES: Final[Mapping[Text, Text]] = {
-    "submit_subnet_request": "0.60.0",
-    "canister_metrics": "0.61.0",
-    "reject_call_with_insufficient_cycles": "0.64.0",
-}
-"""Rules of the specification."""
-
 SETTINGS: Final[Mapping[Text, Text]] = {
     "minimum_incoming_canister_call_cycles": "0.64.0",
     "status_visibility": "0.65.0",
@@ -74,9 +67,9 @@ def has(version: Text, since: Text) -> bool:
     return own is None or needed is None or own >= needed
 
 
-def is_newer(version: Text) -> bool:
-    """A version has all that this judge knows: it is newer, or none that can be read."""
-    return has(version, INTERFACE_SPECIFICATION)
+def judged_by(version: Text) -> Text:
+    """By which version is judged who follows this one: the last that is known and not later, or else the first."""
+    return next((each for each in reversed(KNOWN) if has(version, each)), KNOWN[0])
 
 
 def since_rows(rows: Iterable[Text]) -> Text:
@@ -85,7 +78,11 @@ def since_rows(rows: Iterable[Text]) -> Text:
 
 
 def following(description: Description, version: Text | None) -> Description:
-    """An implementation that follows a version, if one is given; methods that came later are none that it has."""
-    followed = description.interface_specification if version is None else version
+    """
+    An implementation that follows a version, or the one that it declares, as it is judged.
+
+    Methods that came later are none that it has.
+    """
+    followed = judged_by(description.interface_specification if version is None else version)
     later = {name for name, since in METHODS.items() if not has(followed, since)}
     return evolve(description, interface_specification=followed, missing=description.missing | later)

@@ -10,15 +10,14 @@ from attrs import evolve
 
 from conformance.commands import conform as command_conform
 from conformance.judging.verdicts import Fail, Inconclusive, NotApplicable, Pass
-from conformance.protocol.interface import Answer, Description, Query, QueryAnswer, Refused, Replied, Values
+from conformance.protocol.interface import Accepted, Answer, Description, Query, QueryAnswer, Refused, Replied, Values
 from conformance.protocol.interface import Path as StatePath
-from conformance.protocol.versions import KNOWN, METHODS, PATHS, ROWS, RULES, SETTINGS, has, since_rows
+from conformance.protocol.versions import KNOWN, METHODS, PATHS, ROWS, SETTINGS, has, judged_by, since_rows
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
 from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import BlackBox
 from spec.state.request import Endpoint, Request
-from spec.transition import RULES as ALL_RULES
 from spec.values.candid import CandidError, Record, encode, field_id, read_as_sent, resolved
 from spec.values.identifiers import Principal, RequestId
 from spec.values.management import MANAGEMENT_METHODS, SettingsArguments, decode_canister_status, encode_canister_status
@@ -98,22 +97,23 @@ class TheFirst(Earlier):
 
     version = KNOWN[0]
 
-    def submit(self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER) -> object:  # type: ignore[override]
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
         if request.method_name == "canister_metrics":
             return Refused()
         return super().submit(request, effective_id, endpoint)
 
 
-def judged(implementation: BlackBox, name: str, manner: Manner = Manner()) -> Case:  # noqa: B008
-    return run_scenario(SCENARIOS[name], implementation, implementation.describe(), manner)
+def judged(implementation: BlackBox, name: str, interface: str | None = None) -> Case:
+    return run_scenario(SCENARIOS[name], implementation, implementation.describe(), Manner(interface=interface))
 
 
 def test_what_came_with_a_version_is_there() -> None:
-    """Methods, rules and settings of the tables are those of the specification."""
+    """Methods and settings of the tables are those of the specification."""
     assert METHODS.keys() <= MANAGEMENT_METHODS
-    assert RULES.keys() <= ALL_RULES.keys()
     assert all(hasattr(SettingsArguments(), name) for name in SETTINGS)
-    assert {*METHODS.values(), *RULES.values(), *SETTINGS.values(), *PATHS.values(), *ROWS.values()} <= set(KNOWN)
+    assert {*METHODS.values(), *SETTINGS.values(), *PATHS.values(), *ROWS.values()} <= set(KNOWN)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,29 @@ def test_what_came_with_a_version_is_there() -> None:
 def test_versions_are_compared_by_their_numbers(version: str, since: str, holds: bool) -> None:
     """One that cannot be read is taken for the newest."""
     assert has(version, since) is holds
+
+
+@pytest.mark.parametrize(
+    ("version", "judging"),
+    [
+        *((each, each) for each in KNOWN),
+        ("0.65.9", "0.65.0"),
+        ("0.59.0", "0.60.0"),
+        ("0.67.0", "0.66.0"),
+        ("something", "0.66.0"),
+        ("", "0.66.0"),
+    ],
+)
+def test_a_version_that_is_not_known_is_judged_by_the_last_one_before_it(version: str, judging: str) -> None:
+    """Or by the first, if there is none."""
+    assert judged_by(version) == judging
+
+
+def test_whoever_follows_a_version_before_the_first_is_judged_by_the_first() -> None:
+    older = TheFirst()
+    older.version = "0.59.0"
+    assert isinstance(judged(older, "requests/anonymous_calls").verdict, Pass)
+    assert isinstance(judged(older, "information/metrics").verdict, NotApplicable)
 
 
 def test_a_scenario_is_as_new_as_the_newest_that_it_shows() -> None:
@@ -167,8 +190,12 @@ def test_a_status_need_not_tell_settings_that_came_later_and_must_tell_the_other
     assert isinstance(judged(TellsOtherSettings(), name).verdict, Fail)
 
 
+IN_PART = {"rule.submit-call.mgmt-canister-status", "rule.mgmt.canister-status.update", "mgmt-general.visibility"}
+"""Rows of which only the latest part came with that version: scenarios that show them need no later one."""
+
+
 def test_the_checklist_says_the_same_of_its_rows() -> None:
-    """Rows and versions, as far as they are listed."""
+    """Those of a version are listed, but for those of which only a part came with it."""
     rows: dict[str, str] = {}
 
     def collect(value: object) -> None:
@@ -179,12 +206,13 @@ def test_the_checklist_says_the_same_of_its_rows() -> None:
 
     collect(json.loads((Path(__file__).parents[2] / "docs" / "facts" / "checklist.json").read_text()))
     assert {row: rows.get(row) for row in ROWS} == ROWS
+    assert {row for row, since in rows.items() if since in KNOWN[1:]} - ROWS.keys() == IN_PART
 
 
 def test_a_version_can_be_asked_for_whatever_is_declared() -> None:
     name = "requests/anonymous_calls"
-    assert isinstance(judged(EarlierUnsaid(), name, Manner(interface="0.65.0")).verdict, Pass)
-    assert isinstance(judged(Earlier(), name, Manner(interface=KNOWN[-1])).verdict, Fail)
+    assert isinstance(judged(EarlierUnsaid(), name, "0.65.0").verdict, Pass)
+    assert isinstance(judged(Earlier(), name, KNOWN[-1]).verdict, Fail)
 
 
 def test_a_method_that_came_later_is_none_that_an_implementation_has() -> None:
