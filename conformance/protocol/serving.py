@@ -9,7 +9,6 @@ from conformance.protocol.interface import (
     PROTOCOL_VERSION,
     Accepted,
     Implementation,
-    Query,
     Refused,
     Rejected,
     Replied,
@@ -20,11 +19,12 @@ from conformance.protocol.labels import read_label, write_claim, write_output
 from conformance.protocol.quoting import quoted, shown
 from conformance.protocol.wire import (
     Fields,
-    read_blob,
     read_endpoint,
     read_list,
     read_natural,
+    read_paths,
     read_principal,
+    read_query,
     read_request,
     read_request_id,
     read_text,
@@ -92,22 +92,8 @@ def _answer(implementation: Implementation, arguments: Fields) -> Written:
     return write_answer(implementation.answer(arguments.take("request_id", read_request_id)))
 
 
-def _read_query(value: Any, place: str) -> Query:
-    fields = Fields(value, place)
-    query = Query(
-        nonce=fields.take("nonce", read_blob),
-        ingress_expiry=fields.take("ingress_expiry", read_time),
-        sender=fields.take("sender", read_principal),
-        canister_id=fields.take("canister_id", read_principal),
-        method_name=fields.take("method_name", read_text),
-        argument=fields.take("argument", read_blob),
-    )
-    fields.close()
-    return query
-
-
 def _query(implementation: Implementation, arguments: Fields) -> Written:
-    result = implementation.query(arguments.take("query", _read_query), arguments.take("effective_id", read_principal))
+    result = implementation.query(arguments.take("query", read_query), arguments.take("effective_id", read_principal))
     match result:
         case Replied(data):
             return {"replied": {"data": write_blob(data)}}
@@ -117,15 +103,11 @@ def _query(implementation: Implementation, arguments: Fields) -> Written:
             return {"refused": write_refused(result)}
 
 
-def _read_path(value: Any, place: str) -> tuple[bytes, ...]:
-    return read_list(value, place, read_blob)
-
-
 def _read(implementation: Implementation, arguments: Fields) -> Written:
     result = implementation.read(
         arguments.take("sender", read_principal),
         arguments.take("effective_id", read_principal),
-        arguments.take("paths", lambda value, place: read_list(value, place, _read_path)),
+        arguments.take("paths", read_paths),
     )
     match result:
         case Values(values):

@@ -48,6 +48,8 @@ from conformance.protocol.wire import (
     read_truth,
     write_blob,
     write_integer,
+    write_paths,
+    write_query,
     write_request,
 )
 from conformance.protocol.wire_log import Listener, nobody
@@ -227,15 +229,6 @@ class StdioImplementation:
         return self._process.request("answer", arguments, lambda result: read_answer(result, "answer"))
 
     def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
-        content = {
-            "nonce": write_blob(query.nonce),
-            "ingress_expiry": write_integer(query.ingress_expiry),
-            "sender": write_blob(query.sender),
-            "canister_id": write_blob(query.canister_id),
-            "method_name": query.method_name,
-            "argument": write_blob(query.argument),
-        }
-
         def read(fields: Fields) -> QueryAnswer:
             if fields.has("refused"):
                 return fields.take("refused", read_refused)
@@ -243,13 +236,13 @@ class StdioImplementation:
                 return Rejected(fields.take("rejected", read_seen_reject))
             return fields.take("replied", _read_replied)
 
-        return self._request("query", {"query": content, "effective_id": write_blob(effective_id)}, read)
+        return self._request("query", {"query": write_query(query), "effective_id": write_blob(effective_id)}, read)
 
     def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
         arguments = {
             "sender": write_blob(sender),
             "effective_id": write_blob(effective_id),
-            "paths": [[write_blob(label) for label in path] for path in paths],
+            "paths": write_paths(paths),
         }
 
         def read(fields: Fields) -> Values | Refused:

@@ -1,13 +1,15 @@
 """Values of the protocol as JSON, both ways. Reading is strict: what `PROTOCOL.md` does not allow is a `WireError`."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, TypeVar
 
 from conformance.protocol.frames import MOST_DIGITS, WireError
 from conformance.protocol.interface import (
     Answer,
     Done,
+    Path,
     Processing,
+    Query,
     Received,
     Refused,
     Rejected,
@@ -228,6 +230,43 @@ def read_request(value: Any, place: str) -> Request:
     )
     fields.close()
     return request
+
+
+def write_query(query: Query) -> dict[str, Any]:
+    """A query as an object."""
+    return {
+        "nonce": write_blob(query.nonce),
+        "ingress_expiry": write_integer(query.ingress_expiry),
+        "sender": write_blob(query.sender),
+        "canister_id": write_blob(query.canister_id),
+        "method_name": query.method_name,
+        "argument": write_blob(query.argument),
+    }
+
+
+def read_query(value: Any, place: str) -> Query:
+    """A query."""
+    fields = Fields(value, place)
+    query = Query(
+        nonce=fields.take("nonce", read_blob),
+        ingress_expiry=fields.take("ingress_expiry", read_time),
+        sender=fields.take("sender", read_principal),
+        canister_id=fields.take("canister_id", read_principal),
+        method_name=fields.take("method_name", read_text),
+        argument=fields.take("argument", read_blob),
+    )
+    fields.close()
+    return query
+
+
+def write_paths(paths: Sequence[Path]) -> list[list[str]]:
+    """Paths into the state tree as lists."""
+    return [[write_blob(label) for label in path] for path in paths]
+
+
+def read_paths(value: Any, place: str) -> tuple[Path, ...]:
+    """Paths into the state tree."""
+    return read_list(value, place, lambda path, inner: read_list(path, inner, read_blob))
 
 
 # Rejects and answers

@@ -9,17 +9,22 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from attrs import evolve
 
 from conformance.commands import consume as command_consume
 from conformance.commands import fill as command_fill
 from conformance.fixtures import writing
 from conformance.fixtures.consuming import Consumed, consumed
+from conformance.fixtures.filling import filled
+from conformance.fixtures.folding import Blobs
 from conformance.fixtures.reading import Fixtures, read_fixtures
 from conformance.judging.verdicts import Fail, NotApplicable, Pass
-from conformance.protocol.interface import Capability
+from conformance.protocol.interface import Capability, Description, Query, QueryAnswer
 from conformance.served.specification import SpecificationImplementation
+from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import (
     BlackBox,
     ForgetsRollback,
@@ -30,13 +35,16 @@ from conformance.tests.planted.bugs import (
 from conformance.tests.planted.ordering import CountsCanistersOtherwise, NamesSnapshotsOtherwise, ShufflesBySeed
 from conformance.tests.planted.prices import HasOtherPrices
 from conformance.tests.planted.rejecting import RejectsAsFatal, SaysItInItsOwnWords
+from spec.values.identifiers import Principal
 
 ONLY = (
     "^(calls/some_cycles_accepted|installation/upgrade_clears_heap|management_rejects/unknown_method"
     "|snapshots/list_and_delete|spontaneous/heartbeat|traps/heap_is_rolled_back)$"
 )
+SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 NODE = shutil.which("node")
 CONSUMER = Path(command_consume.__file__).parents[1] / "fixtures" / "consumer" / "consume.mjs"
+Main = Callable[[list[str]], int]
 SPECIFICATION = (sys.executable, "-m", "conformance.served.specification")
 
 
@@ -64,6 +72,14 @@ def run(fixtures: Fixtures, made: type[SpecificationImplementation], name: str, 
     (entry,) = [each for each in fixtures.entries if (each.id, each.format) == (name, form)]
     implementation = made()
     return consumed(fixtures.document(entry), implementation, implementation.describe(), fixtures.blob)
+
+
+def run_filled(name: str, implementation: SpecificationImplementation) -> Consumed:
+    """What comes of the fixture of a scenario on an implementation in this process, without a directory."""
+    blobs = Blobs()
+    scenario, _ = filled(SCENARIOS[name], blobs)
+    assert scenario.document is not None
+    return consumed(scenario.document, implementation, implementation.describe(), blobs.contents.__getitem__)
 
 
 def files_of(directory: Path) -> dict[str, bytes]:
@@ -207,6 +223,43 @@ def test_a_rightly_different_implementation_passes(
     assert ("judged by the specification itself" in case.note) is by_judge
 
 
+class AnswersLongNonces(BlackBox):
+    """It answers queries whose nonces are too long."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        return super().query(evolve(query, nonce=query.nonce[:32]), effective_id)
+
+
+class AnswersExpiredQueries(BlackBox):
+    """It answers queries that have expired."""
+
+    def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
+        return super().query(evolve(query, ingress_expiry=self.current.system_time + 1), effective_id)
+
+
+@pytest.mark.parametrize(
+    ("made", "name"),
+    [(AnswersLongNonces, "requests/longest_nonce"), (AnswersExpiredQueries, "queries/expired_query")],
+)
+def test_the_specification_judges_the_queries_that_the_file_asks(made: type[BlackBox], name: str) -> None:
+    """With their nonces and expiries."""
+    case = run_filled(name, made())
+    assert isinstance(case.verdict, Fail), case
+    assert "judged by the specification itself" in case.note
+    assert isinstance(run_filled(name, BlackBox()).verdict, Pass)
+
+
+class RejectsEverythingOfAnEarlierVersion(RejectsEverything):
+    def describe(self) -> Description:
+        return evolve(super().describe(), interface_specification="0.65.0")
+
+
+def test_what_came_later_than_the_version_that_an_implementation_follows_does_not_apply() -> None:
+    name = "composite/own_status"
+    assert isinstance(run_filled(name, RejectsEverything()).verdict, Fail)
+    assert isinstance(run_filled(name, RejectsEverythingOfAnEarlierVersion()).verdict, NotApplicable)
+
+
 def test_what_is_not_as_production_is_told(fixtures: Fixtures) -> None:
     """Though the text admits it."""
     assert run(fixtures, RejectsAsFatal, "management_rejects/unknown_method").as_production is False
@@ -236,7 +289,18 @@ def test_a_consumer_in_another_language_passes_the_right_one_and_fails_a_wrong_o
 # Bad input
 
 
-def changed(path: Path, change: Callable[[dict], None]) -> None:  # type: ignore[type-arg]
+def complaint_of(main: Main, arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line that is told of bad input, with exit code 2, also where the parser of arguments ends the program."""
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    printed = capsys.readouterr().err
+    assert (code, printed.count("\n")) == (2, 1), printed
+    return printed
+
+
+def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Changes a fixture, and the digests of it in the index."""
     root = next(each for each in path.parents if (each / "index.json").exists())
     document = json.loads(path.read_text())
@@ -285,10 +349,7 @@ def test_fixtures_that_are_spoiled_are_told_in_one_line(
     spoil, complaint = SPOILS[name]
     spoil(own)
     arguments = ["--only", "^calls/", "--format", "scenario/1", "--implementation", shlex.join(SPECIFICATION)]
-    assert command_consume.main([str(own), *arguments]) == 2
-    printed = capsys.readouterr().err
-    assert complaint in printed
-    assert printed.count("\n") == 1
+    assert complaint in complaint_of(command_consume.main, [str(own), *arguments], capsys)
 
 
 @pytest.mark.parametrize(
@@ -308,10 +369,7 @@ def test_fill_tells_bad_input_in_one_line(
     arguments: list[str], complaint: str, directory: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = [each.replace("NEW", str(tmp_path / "new")).replace("FULL", str(directory)) for each in arguments]
-    assert code_of(command_fill.main, given) == 2
-    printed = capsys.readouterr().err
-    assert complaint in printed
-    assert printed.count("\n") == 1
+    assert complaint in complaint_of(command_fill.main, given, capsys)
 
 
 @pytest.mark.parametrize(
@@ -331,15 +389,5 @@ def test_fill_tells_bad_input_in_one_line(
 def test_consume_tells_bad_input_in_one_line(
     arguments: list[str], complaint: str, directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert code_of(command_consume.main, [each.replace("FULL", str(directory)) for each in arguments]) == 2
-    printed = capsys.readouterr().err
-    assert complaint in printed
-    assert printed.count("\n") == 1
-
-
-def code_of(main: Callable[[list[str]], int], arguments: list[str]) -> int:
-    """The exit code, also if the parser of arguments ends the program."""
-    try:
-        return main(arguments)
-    except SystemExit as ended:
-        return int(ended.code or 0)
+    given = [each.replace("FULL", str(directory)) for each in arguments]
+    assert complaint in complaint_of(command_consume.main, given, capsys)
