@@ -113,7 +113,10 @@ REWRITTEN = r"""
 (assert_return (invoke $b "twice" (i32.const 3)) (i32.const 240))
 (assert_unlinkable (module (func (import "a" "none"))) "unknown import")
 (assert_unlinkable (module (func (import "a" "byte"))) "incompatible import type")
-(module (memory (import "a" "memory") 1))
+(module (memory (import "a" "memory") 1) (func (export "size") (result i32) (memory.size)))
+(assert_return (invoke "size") (i32.const 1))
+(module (global (export "r") funcref (ref.null func)))
+(assert_return (get "r") (ref.null func))
 """
 
 
@@ -121,8 +124,8 @@ def test_scripts_run_on_what_the_reference_implementation_makes_of_modules(scrip
     """Vectors, several results, traps of every kind, instances that call each other."""
     assert main(["--engine", "reference", script(REWRITTEN)]) == 0
     printed = capsys.readouterr().out
-    assert "1 files: 16 passed, 0 failed, 1 skipped, 0 not applicable" in printed
-    assert "imports of what is no function" in printed
+    assert "1 files: 19 passed, 0 failed, 1 skipped, 0 not applicable" in printed
+    assert "globals that hold references cannot be read from outside" in printed
 
 
 @pytest.mark.parametrize(

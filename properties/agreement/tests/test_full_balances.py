@@ -1,7 +1,7 @@
 """Both sides agree on what becomes of cycles for which there is no room."""
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from conformance.canisters import ic0
@@ -25,7 +25,7 @@ from spec.values.management import ProvisionalTopUpArguments, encode_arguments
 from spec.values.quantities import MAXIMUM_CYCLES
 
 QUICK = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), database=None
 )
 DEEP = settings(max_examples=300, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -42,18 +42,26 @@ LOSERS = {
 BALANCE = bytes_(ic0.canister_cycle_balance128())
 
 
-def run(machine_settings):
-    full_balances.lost.clear()
-    run_state_machine_as_test(full_balances.FullBalancesMachine, settings=machine_settings)
+USUAL_LOSERS = {"message_execution", "callback_invocation", "provisional_top_up_canister"}
+"""The losers that a few random worlds reach."""
+
+
+def run(machine_settings, machine=full_balances.FullBalancesMachine):
+    run_state_machine_as_test(machine, settings=machine_settings)
     print(dict(full_balances.lost))
     return full_balances.lost
 
 
 @pytest.mark.checklist("inv.cycles.saturating")
 def test_they_agree_where_balances_are_nearly_full_and_cycles_are_lost():
-    lost = run(QUICK)
-    assert sum(lost[name] for name in LOSERS) > 30
-    assert {"message_execution", "callback_invocation", "provisional_top_up_canister"} <= lost.keys()
+    """Batches of random worlds until cycles were lost often enough: three to twelve, each of its own seed."""
+    full_balances.lost.clear()
+    for batch in range(12):
+        lost = run(QUICK, seed(batch)(full_balances.FullBalancesMachine))
+        often_enough = lost.keys() >= USUAL_LOSERS and sum(lost[name] for name in LOSERS) > 60
+        if often_enough and batch >= 2:
+            break
+    assert often_enough
 
 
 FILLED = program(
@@ -110,4 +118,5 @@ def test_a_refund_is_told_in_full_also_where_there_was_no_room_for_it():
 
 @pytest.mark.deep
 def test_they_agree_on_many_schedules_in_which_every_rule_that_can_lose_cycles_does():
+    full_balances.lost.clear()
     assert run(DEEP).keys() >= LOSERS
