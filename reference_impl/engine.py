@@ -7,6 +7,7 @@ from reference_impl.messages import requests
 from reference_impl.reads import queries
 from reference_impl.reads.queries import Query
 from reference_impl.rounds import transitions
+from reference_impl.rounds.foresight import Foresight
 from reference_impl.rounds.scheduler import Scheduler
 from reference_impl.subnet.network import Network
 from reference_impl.subnet.observations import Accepted, ClaimedStep, NotTaken, Observation
@@ -46,12 +47,14 @@ class Engine:
         canisters: Mapping[CanisterId, Canister] | None = None,
         network: Network | None = None,
         explains: bool = True,
+        threads: Count = 1,
     ) -> None:
         """
         Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code.
 
         A network says which subnets there are, `subnet` among them; without one, that is the only subnet. An engine
-        that explains nothing is faster: `explain` and `last_shown` have nothing to tell then.
+        that explains nothing is faster: `explain` and `last_shown` have nothing to tell then. Canisters execute on so
+        many threads; what comes of it does not depend on that.
         """
         self.instance = SubnetInstance(
             profile,
@@ -64,7 +67,9 @@ class Engine:
             canisters=canisters,
             explains=explains,
         )
-        self._scheduler = Scheduler(self.instance)
+        foresight = Foresight(threads) if threads > 1 else None
+        self.instance.foresight = foresight
+        self._scheduler = Scheduler(self.instance, foresight)
 
     def submit(
         self, request: Submission, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER

@@ -13,6 +13,7 @@ from attrs import frozen
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
 from properties.bench.messages import AIMS, measured
+from properties.bench.rounds import on_two_threads
 from reference_impl.wasm.instances import wasmtime_engine as engine
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.layout.fast_functions import COUNTER_START, NESTED_CALLS, ONE_SLICE
@@ -143,6 +144,14 @@ def whole_messages() -> None:
         row(name, f"{figures[name]:.1f} x", f"{figures[name] * bare * 1e6:.0f} us; aim {aim} x")
 
 
+def rounds() -> None:
+    """What rounds gain from threads."""
+    print("rounds of the reference implementation in which several canisters compute")
+    gained = on_two_threads()
+    row("one thread against two, by the wall", f"{gained.by_the_wall:.2f} x", "aim 1.8 x, on two quiet cores")
+    row("by the busiest thread's processor time", f"{gained.by_the_busiest:.2f} x", "aim 1.8 x")
+
+
 @frozen
 class SystemCall:
     """A call that is repeated, and what it is measured by."""
@@ -251,7 +260,7 @@ def _pywasm(raw: bytes) -> None:
 
 def main() -> None:
     """Runs all measurements."""
-    for measure in (whole_messages, metering, instrumentation, executions, system_calls, interpretation):
+    for measure in (whole_messages, rounds, metering, instrumentation, executions, system_calls, interpretation):
         measure()
 
 

@@ -58,10 +58,14 @@ class Beginning:
     subnet: Subnet
     root_key: Blob
     time: Nanoseconds
+    threads: Count = 1
+    """On so many canisters execute; it may be another number each time."""
 
     def engine(self) -> JournaledEngine:
         """The engine without canisters."""
-        return JournaledEngine(self.profile, self.subnet, self.time, self.root_key, explains=False)
+        return JournaledEngine(
+            self.profile, self.subnet, self.time, self.root_key, explains=False, threads=self.threads
+        )
 
     def described(self) -> dict[Text, Any]:
         """What must be the same whenever the engine goes on."""

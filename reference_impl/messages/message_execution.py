@@ -118,10 +118,10 @@ def _run(function: PendingFunction, given: Choices | None, left: Left | None) ->
     """What the function gives, and the choices made."""
     if given is not None:
         seen = function.environment(given.refused_calls, given.refused_growths, given.trapping_growths)
-        return function.run(seen), given
+        return function.outcome(seen), given
     if 0 < function.wasm_memory_limit < heap_size(function.code.wasm_state):
         # Production runs no update on such a heap, so there is nothing to refuse or to log.
-        return function.run(function.environment()), Choices(keeps_logs=False)
+        return function.outcome(function.environment()), Choices(keeps_logs=False)
     return run_in_room(function, Capacities(function.instance) if left is None else left, OUTSIDE)
 
 

@@ -72,7 +72,7 @@ def _attempt(function: PendingFunction, left: Left, refused_growths: tuple[Count
     room = Room(function.instance.profile.limits.open_calls, canister.open_calls, left)
     environment = function.environment(refused_growths=refused_growths)
     environment.room = room
-    outcome = function.run(environment)
+    outcome = function.outcome(environment)
     grown = room.memory_at_end - state.wasm_memory.size - state.stable_memory.size
     return outcome, room, grown <= 0 or _may_grow(function, left, grown)
 

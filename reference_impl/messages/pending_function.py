@@ -101,6 +101,11 @@ class PendingFunction:
             trapping_growths=trapping_growths,
         )
 
+    def outcome(self, environment: KeptEnvironment) -> Outcome:
+        """What it gives, which may have been found out before. Nothing is changed by that."""
+        foresight = self.instance.foresight
+        return self.run(environment) if foresight is None else foresight.run(self, environment)
+
     def run(self, environment: Environment) -> Outcome:
         """What it gives. Nothing is changed by that."""
         code, context, message = self.code, self.context, self.message

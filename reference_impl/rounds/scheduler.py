@@ -7,14 +7,18 @@ Whatever needs no choice (answers to users, contexts that starve or go away, can
 once.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.rounds import transitions
+from reference_impl.rounds.foresight import Foresight, Turn
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Stopping
+from spec.state.origin import FromCanister
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, RequestId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
 from spec.values.rejects import RejectCode
@@ -28,8 +32,10 @@ STOP_TIMEOUT: Nanoseconds = 300 * NANOSECONDS_PER_SECOND
 class Scheduler:
     """Drives an instance from round to round."""
 
-    def __init__(self, instance: SubnetInstance) -> None:
+    def __init__(self, instance: SubnetInstance, foresight: Foresight | None = None) -> None:
+        """What rounds do is the same with foresight and without; with it, several threads take part."""
         self._instance = instance
+        self._foresight = foresight
         self.rounds = 0
         """How many rounds there were."""
 
@@ -128,14 +134,45 @@ class Scheduler:
         for request_id in instance.ingress.received():
             self._start_request(request_id)
         self._handle_management_calls()
-        for _ in range(instance.messages.waiting_responses):
-            self._deliver_response()
-        for canister_id in self._turns({*instance.messages.receivers(), *instance.with_tasks}):
-            self._run_tasks(canister_id)
-            for _ in range(min(instance.messages.waiting_calls(canister_id), CALLS_PER_TURN)):
-                self._handle_call(canister_id)
+        with self._looking_ahead(self._turns_with_responses):
+            self._deliver_responses()
+        in_order = self._turns({*instance.messages.receivers(), *instance.with_tasks})
+        with self._looking_ahead(lambda: [Turn(one, partial(_go_through_turn, one)) for one in in_order]):
+            for canister_id in in_order:
+                self._take_turn(canister_id)
         self._settle()
         self.rounds += 1
+
+    @contextmanager
+    def _looking_ahead(self, turns: Callable[[], list[Turn]]) -> Iterator[None]:
+        """What canisters are about to do is done ahead on other threads, if there are any."""
+        if self._foresight is None:
+            yield
+            return
+        self._foresight.look_ahead(self._instance, turns())
+        try:
+            yield
+        finally:
+            self._foresight.forget()
+
+    def _turns_with_responses(self) -> list[Turn]:
+        """The responses that wait, by the canisters that get them."""
+        messages, contexts = self._instance.messages, self._instance.contexts
+        by_receiver: dict[CanisterId, list[int]] = {}
+        for message_id in messages.responses():
+            origin = messages.origin(message_id)
+            assert isinstance(origin, FromCanister), "users get their responses otherwise"
+            by_receiver.setdefault(contexts[origin.calling_context].canister, []).append(message_id)
+        return [Turn(one, _deliver_all, tuple(ids)) for one, ids in by_receiver.items()]
+
+    def _take_turn(self, canister_id: CanisterId) -> None:
+        self._run_tasks(canister_id)
+        for _ in range(min(self._instance.messages.waiting_calls(canister_id), CALLS_PER_TURN)):
+            self._handle_call(canister_id)
+
+    def _deliver_responses(self) -> None:
+        for _ in range(self._instance.messages.waiting_responses):
+            self._deliver_response()
 
     def _turns(self, canister_ids: Iterable[CanisterId]) -> list[CanisterId]:
         in_order = sorted(canister_ids)
@@ -253,3 +290,11 @@ class Scheduler:
             message_id = next(iter(messages.user_responses))
             requests.answer_user(instance, message_id)
             instance.recorder.close("respond_to_user", {"message_id": message_id})
+
+
+def _go_through_turn(canister_id: CanisterId, likeness: SubnetInstance) -> None:
+    Scheduler(likeness)._take_turn(canister_id)
+
+
+def _deliver_all(likeness: SubnetInstance) -> None:
+    Scheduler(likeness)._deliver_responses()

@@ -150,6 +150,16 @@ class MessageQueues:
         for message_id in away:
             self.send_away(message_id)
 
+    def only(self, receiver: CanisterId, responses: Iterable[int]) -> "MessageQueues":
+        """The calls that wait for a receiver, and some responses, each in the same order in queues of their own."""
+        inbox = self._inboxes.get(receiver)
+        calls = [] if inbox is None else [*inbox.ingress, *(one for ids in inbox.by_sender.values() for one in ids)]
+        alone = MessageQueues()
+        alone.refill(((one, self._messages[one]) for one in (*calls, *responses)), self.next_id, ())
+        if inbox is not None:
+            alone._inboxes[receiver].turns = inbox.turns.copy()
+        return alone
+
     @property
     def turns(self) -> tuple[Turn, ...]:
         """Who is next at each receiver."""
@@ -244,6 +254,10 @@ class MessageQueues:
         if inbox is None:
             return []
         return [*inbox.ingress, *(next(iter(ids)) for ids in inbox.by_sender.values())]
+
+    def responses(self) -> list[int]:
+        """The responses to canisters, in the order of their arrival."""
+        return list(self._responses)
 
     def next_response(self) -> int | None:
         """The response to a canister that arrived first."""

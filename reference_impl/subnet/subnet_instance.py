@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.subnet.call_contexts import CallContexts
@@ -19,6 +20,7 @@ from reference_impl.subnet.observations import Purpose, Recorder
 from reference_impl.subnet.outside_world import DeterministicWorld, OutsideWorld
 from reference_impl.subnet.queues import MessageQueues
 from spec.canister.module import CanisterModule, MalformedModule
+from spec.canister.outcome import Outcome
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
 from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
@@ -39,6 +41,14 @@ USES: dict[Purpose, Text] = {
 
 Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
 """Turns the bytes of a module into the module."""
+
+
+class Running(Protocol):
+    """Runs functions that are pending."""
+
+    def run(self, function: Any, environment: KeptEnvironment) -> Outcome:
+        """What a function, which is one that is pending, gives in an environment."""
+        ...
 
 
 class SubnetInstance:
@@ -92,6 +102,8 @@ class SubnetInstance:
         self.recorder = Recorder(explains)
         self.memory_in_use: Counter[SubnetId] = Counter()
         """What the canisters use, or have allocated, of each subnet's memory, in bytes."""
+        self.foresight: Running | None = None
+        """Whether functions that are pending were run ahead; None if none ever is."""
         self._loader = loader
         self._modules: dict[Blob, InstalledModule | MalformedModule] = {}
         for canister_id, canister in (canisters or {}).items():

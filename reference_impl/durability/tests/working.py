@@ -43,6 +43,7 @@ TEXT = """(module
   (import "ic0" "stable64_write" (func $store (param i64 i64 i64)))
   (import "ic0" "global_timer_set" (func $alarm (param i64) (result i64)))
   (import "ic0" "time" (func $time (result i64)))
+  (import "ic0" "canister_cycle_balance128" (func $balance (param i32)))
   (import "ic0" "debug_print" (func $print (param i32 i32)))
   (import "ic0" "call_new" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32)))
   (import "ic0" "call_data_append" (func $send (param i32 i32)))
@@ -68,7 +69,8 @@ TEXT = """(module
   (func (export "canister_update stable")
     (call $read)
     (drop (call $grow (i64.const 1)))
-    (call $store (i64.extend_i32_u (i32.and (i32.load (i32.const 0)) (i32.const 65280))) (i64.const 0) (i64.const 8))
+    (call $balance (i32.const 8))
+    (call $store (i64.extend_i32_u (i32.and (i32.load (i32.const 0)) (i32.const 65280))) (i64.const 0) (i64.const 24))
     (call $done))
   (func (export "canister_update trap")
     (call $read)
@@ -126,7 +128,9 @@ def argument(where: int, what: int = 1) -> bytes:
 class Work:
     """Random inputs, one after the other, for engines that all get the same ones."""
 
-    def __init__(self, seed: int, engine: Engine) -> None:
+    def __init__(self, seed: int, engine: Engine, rounds: float = 0.35) -> None:
+        """`rounds` is what part of the inputs are rounds."""
+        self._rounds = rounds
         self._random = random.Random(seed)
         self._engine = engine
         self._nonce = 0
@@ -156,7 +160,7 @@ class Work:
     def _input(self) -> Input:
         chosen = self._random.random()
         canisters = self._engine.instance.canisters
-        if chosen < 0.35:
+        if chosen < self._rounds:
             return RoundRun()
         if chosen < 0.45:
             return TimePassed(self._random.choice([SECOND // 10, SECOND, 7 * SECOND, 200 * SECOND]))

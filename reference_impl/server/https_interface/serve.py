@@ -25,6 +25,7 @@ VERB: Final = "icspec serve"
 NODES: Final = 13
 """Of the subnet unless told otherwise; prices go by them."""
 MOST_NODES: Final = 100
+MOST_THREADS: Final = 256
 
 DESCRIPTION: Final = """Serves the reference implementation over HTTP: the HTTPS interface of the Internet Computer.
 
@@ -50,6 +51,12 @@ def _nodes(text: Text) -> int:
     raise ArgumentTypeError(f"{text!r} is not a number of nodes from 1 to {MOST_NODES}")
 
 
+def _threads(text: Text) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= MOST_THREADS:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a number of threads from 1 to {MOST_THREADS}")
+
+
 def _steps(text: Text) -> int:
     if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
         return int(text)
@@ -64,6 +71,13 @@ def parser() -> VerbParser:
     made.add_argument("--port-file", type=Path, help="a file that holds the port as long as the server listens")
     made.add_argument("--profile", default="production", help="a bundled profile, or a file NAME.toml")
     made.add_argument("--nodes", type=_nodes, default=NODES, help=f"nodes of the subnet (default: {NODES})")
+    made.add_argument(
+        "--threads",
+        type=_threads,
+        default=1,
+        metavar="N",
+        help="threads on which canisters execute; nothing but the time that rounds take depends on it (default: 1)",
+    )
     made.add_argument(
         "--delegated",
         action="store_true",
@@ -84,7 +98,7 @@ def parser() -> VerbParser:
 def engine_thread(given: Namespace, profile: Profile) -> EngineThread:
     """An instance at the present time, without canisters or as it was kept. Raises `StateDirectoryFault`."""
     subnet = Subnet((OTHER if given.delegated else ROOT).subnet_id, given.nodes)
-    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns())
+    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), given.threads)
     if given.state_dir is None:
         return EngineThread(beginning.engine(), time.time_ns)
     steps, keeps_history = given.checkpoint_rounds, given.keep_history
