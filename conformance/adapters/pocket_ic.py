@@ -27,6 +27,7 @@ from conformance.protocol.interface import (
     Advanced,
     Answer,
     BrokeProtocol,
+    CanisterElsewhere,
     Claim,
     Description,
     Done,
@@ -120,7 +121,12 @@ class PocketIc:
         )
 
     def reset(
-        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+        self,
+        profile: Text,
+        subnet_size: Count,
+        system_time: Nanoseconds,
+        subnet_admins: Sequence[Principal],
+        elsewhere: Sequence[CanisterElsewhere] = (),
     ) -> Instance:
         """A new instance with one application subnet."""
         if profile != PROFILE:
@@ -129,6 +135,8 @@ class PocketIc:
             raise Unsupported(f"application subnets of PocketIC have {NODES} nodes")
         if subnet_admins:
             raise Unsupported("application subnets of PocketIC have no admins unless they are free of charge")
+        if elsewhere:
+            raise Unsupported("PocketIC takes no transitions that it is told, as renaming would need")
         self._delete()
         created = self._rest.operation("POST", "/instances", _wanted(system_time))
         told = created.json("/instances")

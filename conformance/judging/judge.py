@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import Final, Protocol
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from conformance.judging.environment import CALM, Environment
 from conformance.judging.patterns import departures_of
@@ -20,6 +20,7 @@ from conformance.protocol.interface import (
     Accepted,
     Advanced,
     Answer,
+    CanisterElsewhere,
     Instance,
     Path,
     Query,
@@ -34,7 +35,9 @@ from spec.production.choices import POLICIES, as_production
 from spec.profile import Profile
 from spec.rules.ingress.request_ids import request_id_of
 from spec.rules.ingress.submission import changes_settings
-from spec.state.canister import Subnet
+from spec.rules.management.settings import default_settings
+from spec.state.canister import Canister, Empty, Stopped, Subnet
+from spec.state.history import CanisterHistory
 from spec.state.label import Label
 from spec.state.request import Request, content_of
 from spec.state.state import State
@@ -64,6 +67,8 @@ class Terms:
     """The instance moves by itself, and so does its clock."""
     missing: frozenset[Text] = frozenset()
     """What it says that it does not have."""
+    elsewhere: tuple[CanisterElsewhere, ...] = ()
+    """The canisters that the instance begins with, on a second subnet."""
     steps: Count = DEFAULT_STEPS
     seconds: float = DEFAULT_SECONDS
 
@@ -176,14 +181,30 @@ def first_state(terms: Terms, instance: Instance) -> State:
     """The specification's state of a new instance."""
     subnet = Subnet(instance.subnet_id, terms.subnet_size)
     state = initial_state(terms.profile, subnet, instance.system_time, instance.root_key)
-    if not terms.subnet_admins:
-        return state
-    return State(
-        profile=state.profile,
-        root_key=state.root_key,
-        system_time=state.system_time,
-        subnet=state.subnet,
-        subnet_admins=Map.of([(instance.subnet_id, List.of(*terms.subnet_admins))]),
+    admins = [(instance.subnet_id, List.of(*terms.subnet_admins))] if terms.subnet_admins else []
+    canisters = [(each.canister_id, standing_elsewhere(each, terms, instance)) for each in terms.elsewhere]
+    return evolve(state, subnet_admins=Map.of(admins), canisters=Map.of(canisters))
+
+
+def standing_elsewhere(given: CanisterElsewhere, terms: Terms, instance: Instance) -> Canister:
+    """A canister that an instance begins with, on its second subnet."""
+    assert instance.other_subnet_id is not None, "an instance that takes such canisters says where they are"
+    assert given.controllers, "somebody controls it"
+    settings = default_settings(terms.profile, given.controllers[0])
+    return Canister(
+        code=Empty(),
+        settings=evolve(settings, controllers=List.of(*given.controllers)),
+        status=Stopped(),
+        version=given.version,
+        subnet=Subnet(instance.other_subnet_id, terms.subnet_size),
+        time=instance.system_time,
+        global_timer=0,
+        balance=given.cycles,
+        reserved_balance=0,
+        certified_data=b"",
+        created_at=instance.system_time,
+        installed_at=None,
+        history=CanisterHistory(given.total_changes, List()),
     )
 
 

@@ -1,5 +1,5 @@
 """
-What an implementation under test looks like to the judge: eight verbs and four optional capabilities.
+What an implementation under test looks like to the judge: eight verbs and six optional capabilities.
 
 `PROTOCOL.md` gives the same in JSON. Adapters (`stdio`) turn calls of these methods into what an implementation
 understands; the specification itself implements it in `conformance.served.specification`.
@@ -16,7 +16,7 @@ from spec.state.request import Endpoint, Request
 from spec.transition import Output
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, RequestId, SubnetId, Text
 from spec.values.management import MANAGEMENT_METHODS, RESULT_TYPES
-from spec.values.quantities import Count, Nanoseconds
+from spec.values.quantities import CanisterVersion, Count, Cycles, Nanoseconds
 from spec.values.rejects import RejectReason
 
 PROTOCOL_VERSION: Final[int] = 1
@@ -40,6 +40,8 @@ class Capability(Enum):
     """It gives that state field by field."""
     ATTEMPT = "attempt"
     """It takes the first of several transitions that can be taken."""
+    ELSEWHERE = "elsewhere"
+    """An instance may begin with canisters on a second subnet."""
 
 
 class InstanceKind(Enum):
@@ -100,12 +102,30 @@ class Description:
 
 
 @frozen
+class CanisterElsewhere:
+    """
+    A canister that an instance begins with, on a second subnet.
+
+    It has stopped, has no code, and was created when the instance began; its settings are those by default.
+    """
+
+    canister_id: CanisterId
+    controllers: tuple[Principal, ...]
+    version: CanisterVersion
+    total_changes: Count
+    """So many changes are in its history, none of which is listed any more."""
+    cycles: Cycles
+
+
+@frozen
 class Instance:
-    """A new, empty instance."""
+    """A new instance, empty but for what stands elsewhere."""
 
     subnet_id: SubnetId
     root_key: Blob
     system_time: Nanoseconds
+    other_subnet_id: SubnetId | None = None
+    """Where the canisters elsewhere are; None if there are none."""
 
 
 @frozen
@@ -237,9 +257,14 @@ class Implementation(Protocol):
     def describe(self) -> Description: ...
 
     def reset(
-        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+        self,
+        profile: Text,
+        subnet_size: Count,
+        system_time: Nanoseconds,
+        subnet_admins: Sequence[Principal],
+        elsewhere: Sequence[CanisterElsewhere] = (),
     ) -> Instance:
-        """Starts an instance without canisters."""
+        """Starts an instance without canisters, but for those on a second subnet of the same size."""
         ...
 
     def submit(

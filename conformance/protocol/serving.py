@@ -19,6 +19,7 @@ from conformance.protocol.labels import read_label, write_claim, write_output
 from conformance.protocol.quoting import quoted, shown
 from conformance.protocol.wire import (
     Fields,
+    read_elsewhere,
     read_endpoint,
     read_list,
     read_natural,
@@ -31,6 +32,7 @@ from conformance.protocol.wire import (
     read_time,
     write_answer,
     write_blob,
+    write_instance_ids,
     write_integer,
     write_optional_blob,
     write_refused,
@@ -67,12 +69,9 @@ def _reset(implementation: Implementation, arguments: Fields) -> Written:
         subnet_size=arguments.take("subnet_size", read_natural),
         system_time=arguments.take("system_time", read_time),
         subnet_admins=arguments.take("subnet_admins", lambda value, place: read_list(value, place, read_principal)),
+        elsewhere=arguments.take_optional("elsewhere", read_elsewhere) or (),
     )
-    return {
-        "subnet_id": write_blob(instance.subnet_id),
-        "root_key": write_blob(instance.root_key),
-        "system_time": write_integer(instance.system_time),
-    }
+    return {**write_instance_ids(instance), "system_time": write_integer(instance.system_time)}
 
 
 def _submit(implementation: Implementation, arguments: Fields) -> Written:
@@ -161,7 +160,7 @@ Handler = Callable[[Implementation, Fields], Written]
 
 VERBS: Final[Mapping[str, tuple[Handler, tuple[str, ...]]]] = {
     "describe": (_describe, ("protocol",)),
-    "reset": (_reset, ("profile", "subnet_size", "system_time", "subnet_admins")),
+    "reset": (_reset, ("profile", "subnet_size", "system_time", "subnet_admins", "elsewhere")),
     "submit": (_submit, ("request", "effective_id", "endpoint")),
     "answer": (_answer, ("request_id",)),
     "query": (_query, ("query", "effective_id")),

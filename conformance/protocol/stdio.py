@@ -12,6 +12,7 @@ from conformance.protocol.interface import (
     Advanced,
     Answer,
     BrokeProtocol,
+    CanisterElsewhere,
     Capability,
     Claim,
     Description,
@@ -47,6 +48,7 @@ from conformance.protocol.wire import (
     read_time,
     read_truth,
     write_blob,
+    write_elsewhere,
     write_integer,
     write_paths,
     write_query,
@@ -181,21 +183,31 @@ class StdioImplementation:
         return self._description
 
     def reset(
-        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+        self,
+        profile: Text,
+        subnet_size: Count,
+        system_time: Nanoseconds,
+        subnet_admins: Sequence[Principal],
+        elsewhere: Sequence[CanisterElsewhere] = (),
     ) -> Instance:
-        arguments = {
+        arguments: dict[str, object] = {
             "profile": profile,
             "subnet_size": subnet_size,
             "system_time": write_integer(system_time),
             "subnet_admins": [write_blob(principal) for principal in subnet_admins],
         }
+        if elsewhere:
+            arguments["elsewhere"] = write_elsewhere(elsewhere)
 
         def read(fields: Fields) -> Instance:
             instance = Instance(
                 subnet_id=fields.take("subnet_id", read_principal),
                 root_key=fields.take("root_key", read_blob),
                 system_time=fields.take("system_time", read_time),
+                other_subnet_id=fields.take("other_subnet_id", read_principal) if elsewhere else None,
             )
+            if instance.other_subnet_id == instance.subnet_id:
+                raise WireError("reset.other_subnet_id: it is that of the first subnet")
             if self._is_deterministic and instance.system_time != system_time:
                 raise WireError(
                     f"reset.system_time: {instance.system_time}, but a deterministic instance takes the given time, "
@@ -204,7 +216,10 @@ class StdioImplementation:
             return instance
 
         is_listed = self._is_deterministic and self._description and profile in self._description.profiles
-        instance = self._request("reset", arguments, read, f"its profiles list '{profile}'" if is_listed else None)
+        promised = f"its profiles list '{profile}'" if is_listed else None
+        if elsewhere and is_listed:
+            promised = self._listed(Capability.ELSEWHERE)
+        instance = self._request("reset", arguments, read, promised)
         self._time = instance.system_time
         return instance
 

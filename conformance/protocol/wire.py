@@ -6,7 +6,9 @@ from typing import Any, Final, TypeVar
 from conformance.protocol.frames import MOST_DIGITS, WireError
 from conformance.protocol.interface import (
     Answer,
+    CanisterElsewhere,
     Done,
+    Instance,
     Path,
     Processing,
     Query,
@@ -270,6 +272,44 @@ def read_paths(value: Any, place: str) -> tuple[Path, ...]:
 
 
 # Rejects and answers
+
+
+def write_instance_ids(instance: Instance) -> dict[str, Any]:
+    """What an implementation chose for an instance, but for its time."""
+    other = {} if instance.other_subnet_id is None else {"other_subnet_id": write_blob(instance.other_subnet_id)}
+    return {"subnet_id": write_blob(instance.subnet_id), "root_key": write_blob(instance.root_key), **other}
+
+
+def write_elsewhere(elsewhere: Sequence[CanisterElsewhere]) -> list[dict[str, Any]]:
+    """Canisters on a second subnet."""
+    return [
+        {
+            "canister_id": write_blob(each.canister_id),
+            "controllers": [write_blob(controller) for controller in each.controllers],
+            "version": write_integer(each.version),
+            "total_changes": write_integer(each.total_changes),
+            "cycles": write_integer(each.cycles),
+        }
+        for each in elsewhere
+    ]
+
+
+def read_elsewhere(value: Any, place: str) -> tuple[CanisterElsewhere, ...]:
+    """Canisters on a second subnet."""
+    return read_list(value, place, _read_canister_elsewhere)
+
+
+def _read_canister_elsewhere(value: Any, place: str) -> CanisterElsewhere:
+    fields = Fields(value, place)
+    canister = CanisterElsewhere(
+        canister_id=fields.take("canister_id", read_principal),
+        controllers=fields.take("controllers", lambda value, place: read_list(value, place, read_principal)),
+        version=fields.take("version", read_natural),
+        total_changes=fields.take("total_changes", read_natural),
+        cycles=fields.take("cycles", read_natural),
+    )
+    fields.close()
+    return canister
 
 
 def read_reason(value: Any, place: str) -> RejectReason:

@@ -17,6 +17,7 @@ from conformance.protocol.interface import (
     Accepted,
     Advanced,
     Answer,
+    CanisterElsewhere,
     Claim,
     Description,
     Instance,
@@ -67,7 +68,12 @@ class Told:
         return self._description
 
     def reset(
-        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+        self,
+        profile: Text,
+        subnet_size: Count,
+        system_time: Nanoseconds,
+        subnet_admins: Sequence[Principal],
+        elsewhere: Sequence[CanisterElsewhere] = (),
     ) -> Instance:
         return self._instance
 

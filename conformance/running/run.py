@@ -63,6 +63,7 @@ def terms_of(chosen: Scenario, description: Description, manner: Manner, profile
         costs_are_exact=profile.name in description.profiles,
         is_live=description.instance is InstanceKind.LIVE,
         missing=description.missing,
+        elsewhere=chosen.elsewhere,
         steps=manner.steps,
         seconds=manner.seconds,
     )
@@ -92,7 +93,7 @@ def run_scenario(chosen: Scenario, implementation: Implementation, description: 
         if missing is not None:
             raise Judged(NotApplicable(missing))
         terms = terms_of(chosen, description, manner, profile)
-        instance = implementation.reset(profile.name, chosen.subnet_size, START, chosen.subnet_admins)
+        instance = implementation.reset(profile.name, chosen.subnet_size, START, chosen.subnet_admins, chosen.elsewhere)
         if Capability.EXPLAIN in description.capabilities and not manner.black_box:
             judge = Replay(terms, instance, implementation, description.capabilities)
         else:

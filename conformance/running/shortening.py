@@ -111,7 +111,7 @@ class Player:
         """What shows the difference, or None if nothing does; and how much users did, or would have done."""
         self.played += 1
         profile, chosen = self.terms.profile.name, self.chosen
-        instance = self.implementation.reset(profile, chosen.subnet_size, START, chosen.subnet_admins)
+        instance = self.implementation.reset(profile, chosen.subnet_size, START, chosen.subnet_admins, chosen.elsewhere)
         judge = Search(self.terms, instance)
         stage = ShortStage(self.implementation, self.description, judge, self.terms, instance)
         stage.most, stage.left_out = most, frozenset(left_out)

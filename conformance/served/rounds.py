@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 
-from conformance.protocol.interface import Advanced, Claim, Instance, Scheduled, Unsupported
+from conformance.protocol.interface import Advanced, CanisterElsewhere, Claim, Instance, Scheduled, Unsupported
 from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
 from conformance.served.randomness import drawn, drawn_for
@@ -37,11 +37,16 @@ class RoundsImplementation(SpecificationImplementation):
         """The rounds since the last reset; None for a transition that a scenario has asked for between them."""
 
     def reset(
-        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+        self,
+        profile: Text,
+        subnet_size: Count,
+        system_time: Nanoseconds,
+        subnet_admins: Sequence[Principal],
+        elsewhere: Sequence[CanisterElsewhere] = (),
     ) -> Instance:
         self._rounds = RoundState()
         self.history = []
-        return super().reset(profile, subnet_size, system_time, subnet_admins)
+        return super().reset(profile, subnet_size, system_time, subnet_admins, elsewhere)
 
     def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
         time = self.current.system_time + nanoseconds

@@ -14,6 +14,7 @@ from conformance.protocol.interface import (
     Accepted,
     Advanced,
     Answer,
+    CanisterElsewhere,
     Capability,
     Claim,
     Description,
@@ -50,6 +51,9 @@ from spec.values.quantities import Count, Nanoseconds
 
 SUBNET_ID: Final = SubnetId(Principal(hashlib.sha224(b"the subnet of the specification").digest() + b"\x02"))
 """A self-authenticating id, as subnets have."""
+
+OTHER_SUBNET_ID: Final = SubnetId(Principal(hashlib.sha224(b"another subnet of the specification").digest() + b"\x02"))
+"""That of the subnet on which canisters stand that an instance begins with."""
 
 STEPS_PER_ROUND: Final[Count] = 100
 """The shortest policy has no rounds; so many steps count as one."""
@@ -94,14 +98,21 @@ class SpecificationImplementation:
         )
 
     def reset(
-        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
+        self,
+        profile: Text,
+        subnet_size: Count,
+        system_time: Nanoseconds,
+        subnet_admins: Sequence[Principal],
+        elsewhere: Sequence[CanisterElsewhere] = (),
     ) -> Instance:
         if profile not in self._profiles:
             raise Unsupported(f"{quoted(profile, 60)}: no such profile; there are {', '.join(sorted(self._profiles))}")
         if subnet_size == 0:
             raise Unsupported("a subnet has at least one node")
-        terms = Terms(self._profiles[profile], subnet_size, tuple(subnet_admins))
-        instance = Instance(SUBNET_ID, ROOT_KEY, system_time)
+        if len({each.canister_id for each in elsewhere if each.controllers}) < len(elsewhere):
+            raise Unsupported("canisters elsewhere have different ids, and each has a controller")
+        terms = Terms(self._profiles[profile], subnet_size, tuple(subnet_admins), elsewhere=tuple(elsewhere))
+        instance = Instance(SUBNET_ID, ROOT_KEY, system_time, OTHER_SUBNET_ID if elsewhere else None)
         self._state = first_state(terms, instance)
         self._claims = []
         return instance

@@ -5,7 +5,7 @@ from typing import Final
 
 from attrs import frozen
 
-from conformance.protocol.interface import Needs
+from conformance.protocol.interface import CanisterElsewhere, Capability, Needs
 from conformance.protocol.versions import since_rows
 from conformance.suite.stage import Stage
 from spec.values.identifiers import Principal, Text
@@ -34,6 +34,8 @@ class Scenario:
     subnet_admins: tuple[Principal, ...] = ()
     profile: Text | None = None
     """The bundled profile that it needs; None if any will do."""
+    elsewhere: tuple[CanisterElsewhere, ...] = ()
+    """The canisters that its instance begins with, on a second subnet; for implementations that can `ELSEWHERE`."""
 
     @property
     def group(self) -> Text:
@@ -62,6 +64,7 @@ def scenario(
     subnet_size: Count = 13,
     subnet_admins: tuple[Principal, ...] = (),
     profile: Text | None = None,
+    elsewhere: tuple[CanisterElsewhere, ...] = (),
 ) -> Callable[[Script], Scenario]:
     """Registers the decorated script; its module is the group and its name the rest of the id."""
 
@@ -76,7 +79,9 @@ def scenario(
             subnet_size=subnet_size,
             subnet_admins=subnet_admins,
             profile=profile,
+            elsewhere=elsewhere,
         )
+        assert not elsewhere or Capability.ELSEWHERE in made.needs.capabilities, f"{made.id} needs canisters elsewhere"
         assert all(made.id != other.id for other in _registered), f"two scenarios are called {made.id}"
         _registered.append(made)
         return made

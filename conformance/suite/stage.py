@@ -137,6 +137,12 @@ class Stage(Acting):
         self._must(self.install(canister_id, module, argument))
         return canister_id
 
+    def name_renamed(self, canister_id: CanisterId, new_canister_id: CanisterId, name: Text) -> None:
+        """The transcript calls a canister so under its new id, and knows what code it has."""
+        self._transcript.name_canister(new_canister_id, name)
+        if canister_id in self._scripted:
+            self._scripted.add(new_canister_id)
+
     def status(self, canister_id: CanisterId) -> management.CanisterStatusResult:
         """A canister, as its controller sees it."""
         return management.decode_canister_status(self._must(self.about("canister_status", canister_id)))

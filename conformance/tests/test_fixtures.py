@@ -35,6 +35,7 @@ from conformance.tests.planted.bugs import (
 from conformance.tests.planted.ordering import CountsCanistersOtherwise, NamesSnapshotsOtherwise, ShufflesBySeed
 from conformance.tests.planted.prices import HasOtherPrices
 from conformance.tests.planted.rejecting import RejectsAsFatal, SaysItInItsOwnWords
+from conformance.tests.planted.renaming import EFFECTS, RenamesWrongly
 from spec.values.identifiers import Principal
 
 ONLY = (
@@ -268,6 +269,25 @@ def test_what_is_not_as_production_is_told(fixtures: Fixtures) -> None:
 
 def test_a_trace_does_not_apply_to_whoever_takes_no_schedules(fixtures: Fixtures) -> None:
     assert isinstance(run(fixtures, BlackBox, "calls/some_cycles_accepted", "trace/1").verdict, NotApplicable)
+
+
+def test_a_trace_may_begin_with_canisters_on_a_second_subnet() -> None:
+    """It applies to whoever can begin so; the id of that subnet need not be the same."""
+    blobs = Blobs()
+    scenario, trace = filled(SCENARIOS["renaming/renamed_twice"], blobs)
+    assert (scenario.document, trace.document is None) == (None, False)
+    assert trace.document is not None
+
+    def verdict_on(implementation: SpecificationImplementation) -> str:
+        document, described = trace.document or {}, implementation.describe()
+        return consumed(document, implementation, described, blobs.contents.__getitem__).verdict.name
+
+    unable, wrong = SpecificationImplementation(), RenamesWrongly(EFFECTS["its version is not raised"][0])
+    unable.capabilities = frozenset({Capability.SCHEDULE})
+    wrong.capabilities = frozenset(Capability)
+    assert verdict_on(SpecificationImplementation()) == "pass"
+    assert verdict_on(unable) == "not_applicable"
+    assert verdict_on(wrong) == "fail"
 
 
 @pytest.mark.skipif(NODE is None, reason="node is not installed")

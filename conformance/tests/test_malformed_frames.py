@@ -22,6 +22,13 @@ USER = "0x0102"
 CANISTER = "0x00000000000000000101"
 
 RESET = {"profile": "production", "subnet_size": 13, "system_time": START, "subnet_admins": []}
+CANISTER_ELSEWHERE = {
+    "canister_id": CANISTER,
+    "controllers": [USER],
+    "version": 1,
+    "total_changes": 1,
+    "cycles": str(2**100),
+}
 REQUEST = {
     "nonce": "0x01",
     "ingress_expiry": "1750000200000000000",
@@ -144,6 +151,22 @@ MALFORMED: dict[str, tuple[bytes, int | None, str]] = {
         7,
         "arguments.subnet_admins[0]",
     ),
+    "canisters elsewhere that are no list": (frame("reset", {**RESET, "elsewhere": {}}), 7, "arguments.elsewhere"),
+    "a canister elsewhere without controllers": (
+        frame("reset", {**RESET, "elsewhere": [without(CANISTER_ELSEWHERE, "controllers")]}),
+        7,
+        "arguments.elsewhere[0].controllers",
+    ),
+    "a canister elsewhere with one field more": (
+        frame("reset", {**RESET, "elsewhere": [{**CANISTER_ELSEWHERE, "balance": 1}]}),
+        7,
+        "arguments.elsewhere[0].balance",
+    ),
+    "a canister elsewhere with a negative version": (
+        frame("reset", {**RESET, "elsewhere": [{**CANISTER_ELSEWHERE, "version": -1}]}),
+        7,
+        "arguments.elsewhere[0].version",
+    ),
     "no request": (frame("submit", {"effective_id": CANISTER}), 7, "arguments.request"),
     "a request that is a text": (frame("submit", {**SUBMIT, "request": "go"}), 7, "arguments.request"),
     "a request without nonce": (
@@ -235,11 +258,18 @@ UNSUPPORTED: dict[str, bytes] = {
     "a profile that is a path": frame("reset", {**RESET, "profile": "../profiles/production"}),
     "a subnet without nodes": frame("reset", {**RESET, "subnet_size": 0}),
     "a time that goes beyond 64 bits": frame("advance", {"rounds": 1, "nanoseconds": str(2**64 - 1)}),
+    "two canisters elsewhere with one id": frame("reset", {**RESET, "elsewhere": [CANISTER_ELSEWHERE] * 2}),
+    "a canister elsewhere that nobody controls": frame(
+        "reset", {**RESET, "elsewhere": [{**CANISTER_ELSEWHERE, "controllers": []}]}
+    ),
     "a profile with line ends": frame("reset", {**RESET, "profile": "a\nb"}),
 }
 """Frames that ask for what is not there."""
 
 FINE: dict[str, bytes] = {
+    "a canister elsewhere": frame("reset", {**RESET, "elsewhere": [CANISTER_ELSEWHERE]}),
+    "no canister elsewhere": frame("reset", {**RESET, "elsewhere": []}),
+    "no list of canisters elsewhere": frame("reset", {**RESET, "elsewhere": None}),
     "blanks": b'  {"id" : 7 ,\t"verb":"describe","arguments":{"protocol":1}}  ',
     "a carriage return": frame("describe", {"protocol": 1}) + b"\r",
     "another order of fields": b'{"arguments": {"protocol": 1}, "verb": "describe", "id": 7}',

@@ -192,6 +192,15 @@ RESET = {"profile": "production", "subnet_size": 13, "system_time": START, "subn
 FRAMES: list[tuple[str, dict[str, Any]]] = [
     ("describe", {"protocol": 1}),
     ("reset", RESET),
+    (
+        "reset",
+        {
+            **RESET,
+            "elsewhere": [
+                {"canister_id": "0x05", "controllers": ["0x04"], "version": 1, "total_changes": 2, "cycles": 3}
+            ],
+        },
+    ),
     ("submit", {"request": REQUEST, "effective_id": CANISTER, "endpoint": "canister"}),
     ("submit", {"request": CREATION, "effective_id": "0x"}),
     ("answer", {"request_id": "0x" + "00" * 32}),

@@ -9,6 +9,7 @@ import pytest
 
 from conformance.protocol.interface import (
     BrokeProtocol,
+    CanisterElsewhere,
     CannotStart,
     Died,
     Instance,
@@ -21,7 +22,7 @@ from conformance.protocol.serving import serve
 from conformance.protocol.stdio import StdioImplementation
 from conformance.served.specification import SpecificationImplementation
 from spec.state.label import Label
-from spec.values.identifiers import ANONYMOUS, RequestId
+from spec.values.identifiers import ANONYMOUS, Principal, RequestId
 
 QUICK = TimeLimits.uniform(5.0)
 
@@ -281,6 +282,30 @@ def answers_to(*frames: object) -> list[dict[str, object]]:
 
 
 RESET = {"profile": "production", "subnet_size": 13, "system_time": 1, "subnet_admins": []}
+
+
+def test_who_begins_with_canisters_elsewhere_says_where_they_are() -> None:
+    """On another subnet; and is not asked about such canisters, and says nothing of them, where there are none."""
+    standing = CanisterElsewhere(Principal(b"one"), (Principal(b"user"),), version=1, total_changes=2, cycles=2**70)
+    asked = ("production", 13, 5, (), (standing,))
+    assert after_handshake({**INSTANCE, "other_subnet_id": "0x02"}).reset(*asked).other_subnet_id == b"\2"
+    with pytest.raises(BrokeProtocol, match=r"reset\.other_subnet_id: the field is missing"):
+        after_handshake(INSTANCE).reset(*asked)
+    with pytest.raises(BrokeProtocol, match=r"reset\.other_subnet_id: it is that of the first subnet"):
+        after_handshake({**INSTANCE, "other_subnet_id": "0x01"}).reset(*asked)
+    with pytest.raises(BrokeProtocol, match=r"reset\.other_subnet_id: the field is not known"):
+        reset(after_handshake({**INSTANCE, "other_subnet_id": "0x02"}))
+
+
+def test_canisters_elsewhere_are_unsupported_unless_that_is_a_capability() -> None:
+    """Who lists it breaks the protocol by saying so."""
+    standing = CanisterElsewhere(Principal(b"one"), (Principal(b"user"),), version=1, total_changes=2, cycles=2**70)
+    asked = ("production", 13, 5, (), (standing,))
+    with pytest.raises(Unsupported):
+        after_handshake(UNSUPPORTED).reset(*asked)
+    able = EXPLAINING | {"capabilities": ["elsewhere"]}
+    with pytest.raises(BrokeProtocol, match="its capabilities list 'elsewhere'"):
+        after_handshake(UNSUPPORTED, description=able).reset(*asked)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.engine import Engine
@@ -14,19 +14,23 @@ from reference_impl.subnet.observations import Accepted, ClaimedStep, NotTaken, 
 from reference_impl.subnet.subnet_instance import Loader
 from reference_impl.wasm.running.module import load_module
 from spec.profile import Profile, known_profiles
-from spec.state.canister import Subnet
+from spec.state.canister import Canister, Empty, Settings, Stopped, Subnet
 from spec.state.digest import state_digest
 from spec.state.dump import dumped
+from spec.state.history import CanisterHistory
 from spec.state.label import Label
 from spec.state.request import Endpoint, Request, RequestStatus
 from spec.values.containers import List
-from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text, self_authenticating_id
-from spec.values.quantities import Count, Nanoseconds
+from spec.values.identifiers import Blob, CanisterId, Principal, RequestId, SubnetId, Text, self_authenticating_id
+from spec.values.quantities import CanisterVersion, Count, Cycles, Nanoseconds
 from spec.values.rejects import Response
 
 INTERFACE_SPECIFICATION: Final = "0.66.0"
 
 SUBNET_ID: Final[SubnetId] = self_authenticating_id(ROOT_KEY)
+
+OTHER_SUBNET_ID: Final[SubnetId] = self_authenticating_id(b"a second subnet")
+"""No canister of it runs, so it has no key."""
 
 
 TIME_BITS: Final = 64
@@ -49,6 +53,36 @@ class Description:
 
 
 @frozen
+class StandingElsewhere:
+    """A canister without code that has stopped, and was created when the instance started."""
+
+    canister_id: CanisterId
+    controllers: tuple[Principal, ...]
+    version: CanisterVersion
+    total_changes: Count
+    cycles: Cycles
+
+    def canister(self, profile: Profile, subnet_size: Count, now: Nanoseconds) -> Canister:
+        """What it is on the second subnet."""
+        settings = Settings.of_creator(self.canister_id, profile.defaults)
+        return Canister(
+            code=Empty(),
+            settings=evolve(settings, controllers=List(self.controllers)),
+            status=Stopped(),
+            version=self.version,
+            subnet=Subnet(OTHER_SUBNET_ID, subnet_size),
+            time=now,
+            global_timer=0,
+            balance=self.cycles,
+            reserved_balance=0,
+            certified_data=b"",
+            created_at=now,
+            installed_at=None,
+            history=CanisterHistory(self.total_changes, List()),
+        )
+
+
+@frozen
 class Configuration:
     """What an instance starts with."""
 
@@ -56,6 +90,8 @@ class Configuration:
     subnet_size: Count
     system_time: Nanoseconds
     subnet_admins: tuple[Principal, ...] = ()
+    elsewhere: tuple[StandingElsewhere, ...] | None = None
+    """The canisters that are there at the beginning, on a second subnet of the same size."""
 
 
 @frozen
@@ -65,6 +101,8 @@ class Identity:
     subnet_id: SubnetId
     root_key: Blob
     system_time: Nanoseconds
+    other_subnet_id: SubnetId | None = None
+    """Where canisters stand that are there at the beginning."""
 
 
 @frozen
@@ -112,26 +150,32 @@ class Service:
             version=own_version,
             interface_specification=INTERFACE_SPECIFICATION,
             profiles=tuple(sorted(self._profiles)),
-            capabilities=("attempt", "dump", "explain", "schedule", "state"),
+            capabilities=("attempt", "dump", "elsewhere", "explain", "schedule", "state"),
         )
 
     def reset(self, configuration: Configuration) -> Identity:
-        """Forgets the instance and starts one without canisters. Raises `NotSupported` for an unknown profile."""
+        """Forgets the instance and starts a new one. Raises `NotSupported` for an unknown profile."""
         profile = self._profiles.get(configuration.profile)
         if profile is None:
             raise NotSupported(f"there is no profile {configuration.profile!r}")
         if configuration.subnet_size == 0:
             raise NotSupported("a subnet has at least one node")
+        size, now = configuration.subnet_size, configuration.system_time
+        standing = configuration.elsewhere or ()
+        others = {each.canister_id: each.canister(profile, size, now) for each in standing if each.controllers}
+        if len(others) < len(standing):
+            raise NotSupported("two canisters elsewhere have the same id, or one has no controller")
         admins = List(configuration.subnet_admins)
         self._engine = Engine(
             profile,
-            Subnet(SUBNET_ID, configuration.subnet_size),
-            configuration.system_time,
+            Subnet(SUBNET_ID, size),
+            now,
             ROOT_KEY,
             subnet_admins={} if admins.is_empty() else {SUBNET_ID: admins},
             loader=self._loader,
+            canisters=others,
         )
-        return Identity(SUBNET_ID, ROOT_KEY, configuration.system_time)
+        return Identity(SUBNET_ID, ROOT_KEY, now, OTHER_SUBNET_ID if others else None)
 
     def submit(self, request: Request, effective_id: Principal, endpoint: Endpoint) -> Accepted | NotTaken:
         """Hands in an update call, for whose sender the other side of the protocol vouches."""

@@ -8,7 +8,7 @@ from typing import IO, Any, Final
 
 from reference_impl.server import wire
 from reference_impl.server.frames import error_text, frame_of, lines_of
-from reference_impl.server.service import Configuration, NotSupported, Service
+from reference_impl.server.service import Configuration, NotSupported, Service, StandingElsewhere
 from reference_impl.server.wire import Json, Malformed, Reader
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.wasm.instances.wasmtime_engine import require_memory
@@ -49,10 +49,12 @@ def _describe(service: Service, arguments: dict[str, Any]) -> Json:
 
 def _reset(service: Service, arguments: dict[str, Any]) -> Json:
     identity = service.reset(Configuration(**arguments))
+    other = {} if identity.other_subnet_id is None else {"other_subnet_id": wire.blob(identity.other_subnet_id)}
     return {
         "subnet_id": wire.blob(identity.subnet_id),
         "root_key": wire.blob(identity.root_key),
         "system_time": wire.integer(identity.system_time),
+        **other,
     }
 
 
@@ -129,6 +131,18 @@ def _attempt(service: Service, arguments: dict[str, Any]) -> Json:
     return {"taken": service.attempt(arguments["labels"])}
 
 
+def _standing_elsewhere_of(value: Json, place: str) -> StandingElsewhere:
+    """A canister that is there at the beginning."""
+    readers: dict[str, Reader[Any]] = {
+        "canister_id": wire.principal_of,
+        "controllers": wire.list_of(wire.principal_of),
+        "version": wire.integer_of,
+        "total_changes": wire.integer_of,
+        "cycles": wire.integer_of,
+    }
+    return StandingElsewhere(**wire.object_of(value, place, readers))
+
+
 _Verb = tuple[Callable[[Service, dict[str, Any]], Json], Mapping[str, Reader[Any]]]
 
 VERBS: Final[dict[str, _Verb]] = {
@@ -140,6 +154,7 @@ VERBS: Final[dict[str, _Verb]] = {
             "subnet_size": wire.integer_of,
             "system_time": wire.time_of,
             "subnet_admins": wire.list_of(wire.principal_of),
+            "elsewhere": wire.list_of(_standing_elsewhere_of),
         },
     ),
     "submit": (
@@ -169,7 +184,7 @@ VERBS: Final[dict[str, _Verb]] = {
 ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 """Writes every line."""
 
-OPTIONAL: Final = frozenset({"endpoint"})
+OPTIONAL: Final = frozenset({"endpoint", "elsewhere"})
 """The arguments that may be left out."""
 
 

@@ -65,7 +65,7 @@ def test_the_handshake_says_what_this_is():
     assert description["interface_specification"] == "0.66.0"
     assert description["instance"] == "deterministic"
     assert "production" in description["profiles"]
-    assert set(description["capabilities"]) == {"attempt", "dump", "explain", "schedule", "state"}
+    assert set(description["capabilities"]) == {"attempt", "dump", "elsewhere", "explain", "schedule", "state"}
 
 
 def test_another_version_of_the_protocol_is_not_supported():

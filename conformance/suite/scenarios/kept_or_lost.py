@@ -7,7 +7,7 @@ chunks, a snapshot, settings. Then all of it is looked at; a failure names the e
 
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import define
 
 from conformance.canisters import ic0
 from conformance.canisters.library import load
@@ -32,7 +32,7 @@ from conformance.canisters.scripted import (
     trap,
 )
 from conformance.judging.patterns import replies
-from conformance.protocol.interface import Needs, Rejected
+from conformance.protocol.interface import CanisterElsewhere, Needs, Rejected
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.composite import asked
@@ -74,12 +74,13 @@ EVERYTHING = (
 )
 
 
-@frozen
+@define
 class Rich:
     """A canister that has everything, and the snapshot of it."""
 
     stage: Stage
     canister: CanisterId
+    """Its id, which an event may change."""
     snapshot: SnapshotId
 
 
@@ -353,6 +354,7 @@ def after_event(
     kept: frozenset[Text] | None,
     module: Blob = PLAIN,
     needs: Needs | None = None,
+    elsewhere: tuple[CanisterElsewhere, ...] = (),
 ) -> None:
     """In a group, given by its module: one event, after which everything is looked at."""
 
@@ -370,6 +372,7 @@ def after_event(
         f"After {words}, a canister has what the specification says, and has lost the rest",
         covers=("inv.atomic.install-code", "inv.atomic.upgrade", "seed2.no-commit-on-failure"),
         needs=needs,
+        elsewhere=elsewhere,
     )(script)
 
 
