@@ -74,6 +74,13 @@ def _parser() -> VerbParser:
     where.add_argument(
         "--rounds", action="store_true", help="on the specification alone, by the rounds of production, and show them"
     )
+    parser.add_argument(
+        "--look",
+        choices=[each.value for each in Looking],
+        default=Looking.NEVER.value,
+        help="when the judge observes by itself what can be observed; by default never: the trace is the scenario's",
+    )
+    parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
     add_options(parser)
     parser.add_argument("--trace", action="store_true", help="of a module of one's own, show every transition, too")
     return parser
@@ -168,8 +175,7 @@ def main(arguments: list[str]) -> int:
         return complain("icspec run", problem)
     if not scenarios:
         return complain("icspec run", f"no scenario matches {given.only!r}")
-    # The trace is that of the scenario; the look of the judge is no part of it.
-    manner = Manner(profile=given.profile, looking=Looking.NEVER)
+    manner = Manner(profile=given.profile, looking=Looking(given.look), black_box=given.black_box)
     if given.rounds:
         return _exit_code(_play_by_rounds(chosen, manner) for chosen in scenarios)
     is_story = _is_story(given) and not given.trace

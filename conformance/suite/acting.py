@@ -337,6 +337,11 @@ class Acting:
         each = (self._implementation.schedule([label]) for label in labels)
         return next((place for place, seen in enumerate(each) if seen.stopped_by is None), None)
 
+    def can_take(self, rule: Text) -> bool:
+        """The implementation takes transitions in a given order and tells them, and one of this rule is possible."""
+        is_told = isinstance(self._judge, Replay) and Capability.SCHEDULE in self._description.capabilities
+        return is_told and bool(self._replay.possible(rule))
+
     @property
     def _replay(self) -> Replay:
         assert isinstance(self._judge, Replay), "only an implementation that explains shares the ids that labels name"

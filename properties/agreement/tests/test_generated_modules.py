@@ -4,9 +4,9 @@ from collections import Counter
 
 import pytest
 
+from conformance.canisters.generated_modules import FLAVOURS, generated_module
 from properties.agreement.generated import OUT_OF_INSTRUCTIONS, RETURNED, TRAPPED, play
 from properties.agreement.modules import Differ
-from properties.strategies.modules import FLAVOURS, generated_module
 from spec.profile import load_profile
 
 QUICK = 240

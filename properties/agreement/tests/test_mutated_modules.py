@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
+from conformance.canisters.generated_modules import FLAVOURS, generated_module, mutated
 from properties.agreement.generated import play
 from properties.agreement.modules import Differ, load_pair
-from properties.strategies.modules import FLAVOURS, generated_module, mutated
 from spec.profile import load_profile
 
 MUTANTS_OF_ONE = 20

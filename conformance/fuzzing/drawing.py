@@ -1,0 +1,208 @@
+"""Random courses: what users do, drawn act by act, or a course that is known with something changed."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from attrs import evolve, frozen
+
+from conformance.canisters.generated_modules import FLAVOURS, METHODS, generated_module
+from conformance.fuzzing.acts import PATHS
+from conformance.fuzzing.expressions import Call, Course, Value, call
+from conformance.fuzzing.programs import CANISTERS, Programs
+from spec.machine import OUTSIDE
+from spec.transition import RULES
+from spec.values.identifiers import Text
+from spec.values.quantities import Count
+
+SENDERS: Final = ("alice", "alice", "alice", "alice", "bob", "eve", "anonymous")
+SECONDS: Final = (0, 0, 0, 1, 60, 400, 10**6)
+MODULES: Final = ("scripted", "scripted", "scripted", "scripted_tasks", "scripted_low_memory", "scripted_keep")
+MODES: Final = (
+    "install",
+    "reinstall",
+    "upgrade",
+    "upgrade",
+    "upgrade_keeping",
+    "upgrade_replacing",
+    "upgrade_skipping",
+)
+BROKEN: Final = (b"", b"\x00asm\x01\x00\x00\x00\xff", b"\x1f\x8b\x08garbage")
+SMALL: Final = "small-world"
+"""The profile under which programs may be endless, and modules may be any: its limits are soon reached."""
+
+TAKEN: Final = tuple(name for name in RULES if name not in OUTSIDE)
+"""The rules of which an implementation that can `schedule` is told to take a transition."""
+
+LONGEST: Final[Count] = 40
+"""So many acts a course has at most."""
+
+
+@frozen
+class Drawn:
+    """A random scenario, before anybody ran it."""
+
+    course: Course
+    profile: Text | None
+    """The bundled profile that it needs; None if the implementation follows none to the last cycle."""
+    black_box: bool = False
+    """It is judged by what users see alone."""
+
+
+@frozen
+class Vocabulary:
+    """What scenarios are drawn from."""
+
+    profiles: tuple[Text, ...]
+    """The bundled profiles that the implementation follows to the last cycle."""
+    explains: bool
+    """The implementation can be judged by what it explains; else it is a black box."""
+    schedules: bool
+    has_generated_modules: bool
+    """`wasm-tools smith` is there."""
+
+
+class Drawing:
+    """Draws scenarios by chance."""
+
+    def __init__(self, chance: random.Random, vocabulary: Vocabulary) -> None:
+        self._chance = chance
+        self._vocabulary = vocabulary
+
+    def new(self) -> Drawn:
+        """A scenario that has nothing of others."""
+        profile = self._chance.choice(self._vocabulary.profiles or (None,))
+        begun = [self.creation(profile) for _ in range(self._chance.choice((1, 2, 2, 3)))]
+        acts = [self.act(profile) for _ in range(self._chance.choice((3, 6, 10, 15)))]
+        black_box = not self._vocabulary.explains or self._chance.random() < 0.15
+        # Reason: orders of calls under way are tried one by one for a black box, so it gets fewer at a time.
+        return Drawn((*begun, *(resting(acts, 2) if black_box else acts)), profile, black_box)
+
+    def changed(self, drawn: Drawn, others: Sequence[Drawn]) -> Drawn:
+        """A scenario that is known, with something changed."""
+        course = drawn.course
+        for _ in range(self._chance.choice((1, 1, 2, 3))):
+            kinds = (self._inserted, self._inserted, self._left_out, self._redrawn, self._doubled, self._exchanged)
+            course = self._chance.choice(kinds)(course, drawn.profile)
+        fitting = [each for each in others if each.profile == drawn.profile]
+        if fitting and self._chance.random() < 0.2:
+            other = self._chance.choice(fitting).course
+            course = course[: self._chance.randrange(1, len(course) + 1)] + other[self._chance.randrange(len(other)) :]
+        return evolve(drawn, course=course[:LONGEST])
+
+    # Acts
+
+    def act(self, profile: Text | None) -> Call:
+        """Something that somebody does."""
+        weights: dict[Callable[[Text | None], Call], Count] = {
+            self._sending: 8,
+            self._settling: 2,
+            self._querying: 2,
+            self._managing: 4,
+            self._installing: 1,
+            self._reading: 1,
+            self._taking: 2 if self._vocabulary.schedules else 0,
+        }
+        (chosen,) = self._chance.choices(list(weights), list(weights.values()))
+        return chosen(profile)
+
+    def creation(self, profile: Text | None) -> Call:
+        """A canister is created."""
+        if self._may_be_generated(profile) and self._chance.random() < 0.15:
+            return call("create", self._generated(), b"")
+        cycles = self._chance.choice((10**14, 10**14, 10**14, 10**12, 10**10, 0))
+        module = self._chance.choice((*MODULES, None))
+        programs = self._programs(profile)
+        begun = call("program", *(programs.effect() for _ in range(self._chance.randrange(3))))
+        return call("create", module, begun, cycles)
+
+    def _programs(self, profile: Text | None) -> Programs:
+        return Programs(self._chance, may_be_endless=profile == SMALL)
+
+    def _may_be_generated(self, profile: Text | None) -> bool:
+        return self._vocabulary.has_generated_modules and profile == SMALL
+
+    def _generated(self) -> bytes:
+        return generated_module(self._chance.getrandbits(48), self._chance.choice(FLAVOURS))
+
+    def _number(self) -> Count:
+        return self._chance.randrange(CANISTERS)
+
+    def _sender(self) -> Text:
+        return self._chance.choice(SENDERS)
+
+    def _sending(self, profile: Text | None) -> Call:
+        choice = self._chance.choice
+        method = choice(("update", "update", "update", "also_update", "stored_update", "query", "no such method"))
+        if self._may_be_generated(profile) and self._chance.random() < 0.15:
+            method = choice(METHODS)
+        named: dict[Text, Value] = {}
+        if self._chance.random() < 0.05:
+            named["ingress_expiry"] = choice((-1, 0, 1, 300, 301, 10**4))
+        return call("send", self._number(), method, self._programs(profile).program(), self._sender(), **named)
+
+    def _settling(self, profile: Text | None) -> Call:
+        return call("settle", self._chance.choice(SECONDS))
+
+    def _querying(self, profile: Text | None) -> Call:
+        method = self._chance.choice(("query", "query", "composite", "composite", "stored_query", "update"))
+        return call("query", self._number(), method, self._programs(profile).program(1), self._sender())
+
+    def _managing(self, profile: Text | None) -> Call:
+        method_name, fields = self._programs(profile).management_call()
+        is_alone = self._chance.random() < 0.7
+        return call("manage", method_name, self._number(), self._sender(), is_alone, **fields)
+
+    def _installing(self, profile: Text | None) -> Call:
+        module: Value = self._chance.choice((*MODULES, *BROKEN))
+        if self._may_be_generated(profile) and self._chance.random() < 0.2:
+            module = self._generated()
+        begun = self._programs(profile).program(0)
+        return call("install", self._number(), module, begun, self._chance.choice(MODES), self._sender())
+
+    def _reading(self, profile: Text | None) -> Call:
+        return call("read", self._chance.choice(PATHS), self._number(), self._sender())
+
+    def _taking(self, profile: Text | None) -> Call:
+        return call("take", self._chance.choice(TAKEN))
+
+    # Changes
+
+    def _place(self, course: Course) -> Count:
+        return self._chance.randrange(len(course))
+
+    def _inserted(self, course: Course, profile: Text | None) -> Course:
+        place = self._chance.randrange(len(course) + 1)
+        return (*course[:place], self.act(profile), *course[place:])
+
+    def _left_out(self, course: Course, profile: Text | None) -> Course:
+        place = self._place(course)
+        return course[:place] + course[place + 1 :] if len(course) > 1 else course
+
+    def _redrawn(self, course: Course, profile: Text | None) -> Course:
+        place = self._place(course)
+        return (*course[:place], self.act(profile), *course[place + 1 :])
+
+    def _doubled(self, course: Course, profile: Text | None) -> Course:
+        place = self._place(course)
+        return (*course[:place], course[place], *course[place:])
+
+    def _exchanged(self, course: Course, profile: Text | None) -> Course:
+        one, other = sorted((self._place(course), self._place(course)))
+        if one == other:
+            return course
+        return (*course[:one], course[other], *course[one + 1 : other], course[one], *course[other + 1 :])
+
+
+def resting(acts: Sequence[Call], most: Count) -> list[Call]:
+    """The acts, with a rest after so many calls that are under way."""
+    rested: list[Call] = []
+    under_way = 0
+    for act in acts:
+        rested.append(act)
+        waits = act.name in ("settle", "install", "create") or (act.name == "manage" and act.arguments[3])
+        under_way = 0 if waits else under_way + (act.name in ("send", "manage"))
+        if under_way == most:
+            rested.append(call("settle", 0))
+            under_way = 0
+    return rested

@@ -1,0 +1,275 @@
+"""Random programs of the scripted canister, as expressions."""
+
+import random
+from collections.abc import Callable
+from typing import Final
+
+from conformance.fuzzing.expressions import Call, Value, call
+from spec.values.identifiers import Text
+from spec.values.quantities import Count
+
+TEXTS: Final = (b"", b"a", b"state", b"x" * 100)
+CYCLES: Final = (0, 1, 10**6, 10**9, 10**12, 10**15, 2**100)
+METHODS: Final = ("update", "update", "update", "also_update", "stored_update", "query", "no such method", "composite")
+NUMBERS: Final = (0, 1, 2, 3, 200, 2**16, 2**32 - 1, 2**63, 2**64 - 1)
+CANISTERS: Final[Count] = 4
+"""Acts and programs name canisters by numbers below this one."""
+
+READINGS: Final = (
+    "ic0.msg_caller",
+    "ic0.canister_self",
+    "ic0.canister_cycle_balance128",
+    "ic0.canister_liquid_cycle_balance128",
+    "ic0.cost_create_canister",
+    "ic0.subnet_self",
+)
+"""Functions without arguments that leave bytes."""
+
+READINGS_OF_SOME: Final = (
+    "stable_content",
+    "ic0.msg_arg_data",
+    "ic0.msg_cycles_available128",
+    "ic0.msg_cycles_refunded128",
+    "ic0.msg_method_name",
+    "ic0.msg_reject_msg",
+    "ic0.data_certificate",
+    "ic0.root_key",
+)
+"""Those that trap in some entry points or states."""
+
+COUNTING: Final = (
+    "ic0.time",
+    "ic0.canister_version",
+    "ic0.canister_status",
+    "ic0.stable64_size",
+    "ic0.in_replicated_execution",
+    "ic0.env_var_count",
+    "memory_size",
+    "global_value",
+)
+"""Functions without arguments that leave an integer."""
+
+COUNTING_IN_SOME: Final = ("ic0.msg_deadline", "ic0.msg_reject_code", "ic0.data_certificate_present")
+"""Those that trap in some entry points."""
+
+RISK: Final = 0.06
+"""How often something is drawn that may trap where it stands; else most programs would end in a trap."""
+
+HOOKS: Final = (
+    "set_heartbeat",
+    "set_global_timer_program",
+    "set_pre_upgrade",
+    "set_inspect_message",
+    "set_on_low_wasm_memory",
+    "set_stored_method",
+)
+ENDLESS: Final = frozenset({"loop_forever", "recurse_forever"})
+"""Actions that go on until the limits of the profile, which only small limits make bearable."""
+
+
+class Programs:
+    """Draws programs."""
+
+    def __init__(self, chance: random.Random, *, may_be_endless: bool) -> None:
+        self._chance = chance
+        self._may_be_endless = may_be_endless
+
+    def program(self, depth: Count = 2) -> Call:
+        """A program with calls nested to a depth."""
+        pieces = [self.action(depth) for _ in range(self._chance.choice((0, 0, 1, 1, 2, 3)))]
+        ending = self._chance.choice((*(self.answer,) * 8, *(self.nothing,) * 3, self.failure))
+        return call("program", *pieces, ending())
+
+    def action(self, depth: Count) -> Call:
+        """Something that leaves something behind, or a call."""
+        kinds: list[Callable[[], Call]] = [self.effect] * 3 + [self.storing]
+        if self._chance.random() < RISK:
+            kinds = [self.answer]
+        if depth > 0:
+            kinds += [lambda: self.calling(depth - 1)] * 3 + [lambda: self.managing(depth - 1)]
+            kinds += [lambda: call("when", self.integer(), self.action(depth - 1), self.action(depth - 1))]
+        return self._chance.choice(kinds)()
+
+    def nothing(self) -> Call:
+        """No action."""
+        return call("sequence")
+
+    def effect(self) -> Call:
+        """Leaves something behind in the canister or the system."""
+        pick = self._chance.choice
+        if self._chance.random() < RISK:
+            return pick(
+                (
+                    call("ic0.accept_message"),
+                    call("ic0.stable64_write", pick((0, 8, 65_535)), self.bytes_()),
+                    call("memory_write", pick((200_000, 2**20)), self.bytes_()),
+                    call("ic0.certified_data_set", b"c" * 33),
+                    call("accept_cycles", pick(CYCLES)),
+                )
+            )
+        return pick(
+            (
+                call("append_to_slot", pick((0, 1)), self.bytes_()),
+                call("set_slot", 0, self.bytes_()),
+                call("add_to_counter", pick((0, 1, 2))),
+                call("stable_append", self.bytes_()),
+                call("set_global", self.integer()),
+                call("ic0.certified_data_set", pick((b"", b"certified", b"c" * 32))),
+                call("ignore", call("ic0.global_timer_set", pick((0, 1, 2**63)))),
+                call("ic0.debug_print", self.bytes_()),
+                call("ignore", call("ic0.cycles_burn128", pick(CYCLES))),
+                call("spin", pick((0, 10, 200))),
+                call("ignore", call("memory_grow", pick((0, 1, 3)))),
+                call("ignore", call("ic0.stable64_grow", pick((0, 1, 2)))),
+                call("set_counter", 0, self.integer()),
+                call("ignore", call("ic0.is_controller", self.bytes_())),
+            )
+        )
+
+    def storing(self) -> Call:
+        """Stores what an entry point does."""
+        return call(self._chance.choice(HOOKS), self.program(1))
+
+    def answer(self) -> Call:
+        """Answers the call with something of the canister's state."""
+        if self._chance.random() < 0.15:
+            return call("reject", self.bytes_())
+        return call("reply", self.bytes_())
+
+    def bytes_(self) -> Value:
+        """A byte string."""
+        match self._chance.randrange(8):
+            case 0 | 1:
+                return self._chance.choice(TEXTS)
+            case 2:
+                return call("slot", self._chance.choice((0, 1)))
+            case 3:
+                return call("bytes_of_u64", self.integer())
+            case 4:
+                return call("concat", self._chance.choice(TEXTS), call(self._named(READINGS, READINGS_OF_SOME)))
+            case 5:
+                size = self._chance.choice((8, 16)) if self._chance.random() < RISK else 0
+                return call("ic0.stable64_read", 0, size)
+            case 6:
+                return call("ic0.cost_call", self._chance.choice((0, 6)), self._chance.choice((0, 10, 2**20)))
+            case _:
+                return call("concat", call(self._named(READINGS, READINGS_OF_SOME)))
+
+    def integer(self) -> Value:
+        """A number."""
+        match self._chance.randrange(6):
+            case 0:
+                return self._chance.choice(NUMBERS)
+            case 1:
+                return call("counter", self._chance.choice((0, 1, 2)))
+            case 2:
+                return call("ic0.performance_counter", self._chance.choice((0, 1)))
+            case 3:
+                return call("length", call("slot", 0))
+            case _:
+                return call(self._named(COUNTING, COUNTING_IN_SOME))
+
+    def _named(self, usual: tuple[Text, ...], of_some: tuple[Text, ...]) -> Text:
+        return self._chance.choice(of_some if self._chance.random() < RISK else usual)
+
+    def failure(self) -> Call:
+        """Fails, and not always at once."""
+        kinds = [
+            call("trap", b"planned"),
+            call("unreachable"),
+            call("ic0.stable64_write", 2**40, b"beyond"),
+            call("sequence", call("ic0.msg_reply"), call("ic0.msg_reply")),
+            call("ignore", call("u32_of_bytes", b"")),
+            call("ignore", call("ic0.cost_sign_with_ecdsa", b"no such key", 0)),
+        ]
+        if self._may_be_endless:
+            kinds += [call("loop_forever"), call("recurse_forever")]
+        return self._chance.choice(kinds)
+
+    def callee(self) -> Call:
+        """A canister, seldom one that there is not."""
+        return call("canister", self._chance.randrange(CANISTERS))
+
+    def calling(self, depth: Count) -> Call:
+        """Calls a method, with cycles, callbacks and a deadline."""
+        callee = b"\x00\x01\x02" if self._chance.random() < 0.05 else self.callee()
+        return self._calling(callee, self._chance.choice(METHODS), self.program(depth), depth)
+
+    def managing(self, depth: Count) -> Call:
+        """Calls the management canister."""
+        method_name, options = self.management_call()
+        argument = call("argument_of", method_name, self.callee(), **options)
+        return self._calling(call("MANAGEMENT_CANISTER"), method_name, argument, depth)
+
+    def _calling(self, callee: Value, method_name: Text, argument: Value, depth: Count) -> Call:
+        chance = self._chance
+        options: dict[Text, Value] = {"cycles": chance.choice((0, 0, *CYCLES))}
+        for name, usual in (("on_reply", "RELAY_REPLY"), ("on_reject", "RELAY_REJECT")):
+            options[name] = chance.choice((call(usual), call(usual), self.program(0), self.program(max(0, depth - 1))))
+        if chance.random() < 0.3:
+            options["on_cleanup"] = self.program(0)
+        if chance.random() < 0.3:
+            options["timeout_seconds"] = chance.choice((0, 1, 10, 300, 2**32 - 1))
+        options["if_refused"] = call("append_to_slot", 1, b"refused")
+        return call("call", callee, method_name, argument, **options)
+
+    def management_call(self) -> tuple[Text, dict[Text, Value]]:
+        """A method of the management canister about a canister, and what else it is given."""
+        pick = self._chance.choice
+        match self._chance.randrange(20):
+            case 0 | 1 | 2 | 3:
+                return "update_settings", self.settings()
+            case 4:
+                return "create_canister", self.settings() if self._chance.random() < 0.5 else {}
+            case 5:
+                return "provisional_create_canister_with_cycles", {"amount": pick((None, 0, 10**12, 10**14))}
+            case 6:
+                return "provisional_top_up_canister", {"amount": pick((0, 1, 10**12))}
+            case 7:
+                return "take_canister_snapshot", {
+                    "replaces": pick((True, False)),
+                    "uninstalls": pick((None, None, True)),
+                }
+            case 8:
+                return "load_canister_snapshot", {} if self._chance.random() < 0.7 else {"source": pick((0, 1, 2))}
+            case 9:
+                return pick(
+                    ("delete_canister_snapshot", "list_canister_snapshots", "read_canister_snapshot_metadata")
+                ), {}
+            case 10:
+                return "upload_chunk", {"chunk": pick((b"", b"a chunk", b"another"))}
+            case 11:
+                return pick(("stored_chunks", "clear_chunk_store", "canister_metrics")), {}
+            case 12:
+                return "canister_info", {"changes": pick((None, 0, 3, 20))}
+            case 13:
+                return pick(("raw_rand", "raw_rand", "no_such_method")), {}
+            case 14:
+                return pick(("install_code", "canister_status", "update_settings")), {
+                    "raw": pick((b"", b"DIDL\x00\x00"))
+                }
+            case 15 | 16:
+                return pick(("stop_canister", "start_canister", "start_canister")), {}
+            case 17:
+                return pick(("uninstall_code", "delete_canister")), {}
+            case _:
+                return pick(("canister_status", "deposit_cycles", "canister_status")), {}
+
+    def settings(self) -> dict[Text, Value]:
+        """One or two settings, some beyond the limits."""
+        pick = self._chance.choice
+        choices: dict[Text, tuple[Value, ...]] = {
+            "controllers": (("alice",), ("alice", "bob"), ("alice", 0, 1), ("bob",), ()),
+            "compute_allocation": (0, 1, 100, 101),
+            "memory_allocation": (0, 2**20, 2**30, 2**50),
+            "freezing_threshold": (0, 2_592_000, 2**40, 2**64),
+            "reserved_cycles_limit": (0, 10**9, 2**127),
+            "minimum_incoming_canister_call_cycles": (0, 10**9),
+            "log_visibility": ("controllers", "public", "bob"),
+            "snapshot_visibility": ("controllers", "public", "bob"),
+            "status_visibility": ("controllers", "public", "bob"),
+            "wasm_memory_limit": (0, 1, 2**20, 2**48),
+            "wasm_memory_threshold": (0, 2**16, 2**20, 2**40),
+        }
+        names = self._chance.sample(list(choices), pick((1, 1, 2)))
+        return {name: pick(choices[name]) for name in names}

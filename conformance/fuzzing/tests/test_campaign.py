@@ -1,0 +1,219 @@
+"""Campaigns: what they find, that nothing is lost or counted twice, and that they can be killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from conformance.commands.fuzz import duration, main
+from conformance.fuzzing.campaign import Campaign, Steering, run
+from conformance.fuzzing.corpus import Corpus, CorpusError
+from conformance.fuzzing.drawing import SMALL, Drawn, Vocabulary
+from conformance.fuzzing.expressions import call
+from conformance.fuzzing.paths import Paths
+from conformance.fuzzing.tasks import Outcome, Task
+from conformance.fuzzing.workers import Processes
+from conformance.running.processes import Target
+from conformance.suite.loading import scenarios_of_file
+from spec.machine import initial_state
+from spec.profile import load_profile
+from spec.state.canister import Subnet
+from spec.transition import RULES
+
+PLANTED = f"{sys.executable} -m conformance.tests.planted.bugs "
+VOCABULARY = Vocabulary((SMALL,), explains=False, schedules=False, has_generated_modules=False)
+NOBODY = Target(("nobody",))
+
+
+def outcome_of(number: int, paths: tuple[str, ...] = (), cause: str = "") -> Outcome:
+    """What came of a scenario of nothing."""
+    verdict = "fail" if cause else "pass"
+    return Outcome(number, Drawn((), SMALL), verdict, cause, cause, (), ("canister_status",), paths, 0.1)
+
+
+def corpus_at(path: Path) -> Corpus:
+    """The corpus in a file, of a campaign with the seed 1."""
+    return Corpus(path, {"implementation": "nobody", "seed": "1"})
+
+
+class Inside:
+    """Workers that answer at once."""
+
+    def __init__(self) -> None:
+        self.tasks: list[Task] = []
+
+    @property
+    def wanted(self) -> int:
+        return 2 - len(self.tasks)
+
+    def begin(self, task: Task) -> None:
+        self.tasks.append(task)
+
+    def outcomes(self, seconds: float) -> Sequence[tuple[Task, Outcome]]:
+        done, self.tasks = self.tasks, []
+        return [(task, outcome_of(task.number, (f"path {task.number % 5}",))) for task in done]
+
+    def end(self) -> None:
+        """There is nothing to end."""
+
+
+def test_an_outcome_that_comes_twice_counts_once(tmp_path: Path) -> None:
+    """As it does when a worker was taken for dead."""
+    with closing(corpus_at(tmp_path / "corpus")) as corpus:
+        corpus.hand_out(0, Drawn((), SMALL))
+        assert corpus.take_in(outcome_of(0, ("a path",), "a cause"), 1.0)
+        assert not corpus.take_in(outcome_of(0, ("a path", "another"), "another cause"), 2.0)
+        counts = corpus.counts()
+        assert (counts.scenarios, counts.paths, counts.failures) == (1, 1, 1)
+        assert [each.times for each in corpus.failures()] == [1]
+
+
+def test_what_was_under_way_is_run_again(tmp_path: Path) -> None:
+    """The numbers of a campaign have no gaps, and what is drawn for a number stays."""
+    drawn = Drawn((call("settle", 1),), SMALL)
+    with closing(corpus_at(tmp_path / "corpus")) as corpus:
+        corpus.hand_out(0, drawn)
+        corpus.hand_out(1, drawn)
+        corpus.take_in(outcome_of(1), 1.0)
+    with closing(corpus_at(tmp_path / "corpus")) as corpus:
+        campaign = Campaign(corpus, Steering(corpus, VOCABULARY, "1"), NOBODY, 12)
+        assert campaign.next_task() == Task(0, drawn, NOBODY)
+        run(campaign, Inside(), None, lambda *_: None, 10.0)
+        assert corpus.counts().scenarios == 11, "the first one is still handed out to this test"
+        assert [number for number, _ in corpus.under_way()] == [0]
+        assert corpus.next_number() == 12
+
+
+def test_scenarios_with_rare_paths_are_taken_up_more_often(tmp_path: Path) -> None:
+    """The weight of a scenario is how rare its paths are together."""
+    with closing(corpus_at(tmp_path / "corpus")) as corpus:
+        for number in range(10):
+            corpus.hand_out(number, Drawn((), SMALL))
+            corpus.take_in(outcome_of(number, ("frequent", "rare") if number == 9 else ("frequent",)), 1.0)
+        weights = {number: rarity for number, _, rarity in corpus.kept()}
+        assert weights == {0: pytest.approx(1 / 10), 9: pytest.approx(1 + 1 / 10)}
+
+
+def test_a_corpus_is_of_one_implementation(tmp_path: Path) -> None:
+    """And a file that is none is told so."""
+    corpus_at(tmp_path / "corpus").close()
+    with pytest.raises(CorpusError, match="implementation 'nobody', not 'another'"):
+        Corpus(tmp_path / "corpus", {"implementation": "another"})
+    (tmp_path / "text").write_text("no database, but a text that is long enough " * 50)
+    with pytest.raises(CorpusError, match="file is not a database"):
+        corpus_at(tmp_path / "text")
+
+
+def test_paths_are_those_of_rules_that_are_taken() -> None:
+    """A rule that cannot be taken has no path."""
+    subnet = Subnet(b"\x01" * 29, 13)
+    state = initial_state(load_profile(SMALL), subnet, 10**18, b"key")
+    paths = Paths()
+    with paths.watching():
+        RULES["system_time_progress"](state, time=10**18 + 5)
+        RULES["system_time_progress"](state, time=0)
+        RULES["request_done"](state, request_id=b"none")
+    assert len(paths.taken) == 1
+    assert next(iter(paths.taken)).startswith("system_time_progress ")
+    assert sys.gettrace() is None or paths._called is not sys.gettrace()
+
+
+def test_a_worker_that_is_killed_is_replaced_and_its_task_done_by_another() -> None:
+    """Nothing is lost, and nothing comes twice."""
+    workers = Processes(1)
+    try:
+        workers.begin(Task(5, Drawn((), None), Target(("no such command",))))
+        os.kill(workers.process_ids[0], signal.SIGKILL)
+        found: list[tuple[Task, Outcome]] = []
+        deadline = time.monotonic() + 60
+        while not found and time.monotonic() < deadline:
+            found += workers.outcomes(1.0)
+        assert [(task.number, outcome.number) for task, outcome in found] == [(5, 5)]
+        assert workers.outcomes(0.2) == []
+    finally:
+        workers.end()
+
+
+def test_a_planted_bug_is_found_and_its_file_replays(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The failure is a scenario of few acts."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--implementation", PLANTED + "RejectsEverything", "--count", "2", "--workers", "1", "--seed", "5"]
+    assert main([*arguments, "--json", "report.json"]) == 1
+    told = capsys.readouterr().out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["scenarios"] == 2
+    assert report["failures"]
+    assert "icspec run fuzz.failures/failure_" in told
+    (path, *_) = sorted((tmp_path / "fuzz.failures").iterdir())
+    [chosen] = scenarios_of_file(path)
+    assert chosen.covers == ()
+    assert path.read_text().count("players.") <= 3
+
+
+def test_a_campaign_that_is_killed_goes_on(tmp_path: Path) -> None:
+    """SIGKILL at any time: the corpus is whole, and in the end no number is missing or counted twice."""
+    corpus = tmp_path / "corpus.sqlite"
+    command = [sys.executable, "-c", f"import sys; from {main.__module__} import main; sys.exit(main(sys.argv[1:]))"]
+    command += ["--corpus", str(corpus), "--count", "4", "--workers", "1", "--seed", "2"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if corpus.exists() and run_so_far(corpus) >= 1:
+            break
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert 1 <= run_so_far(corpus) < 4
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, timeout=300).returncode == 0
+    assert run_so_far(corpus) == 4
+
+
+def run_so_far(path: Path) -> int:
+    """How many scenarios of a corpus were run."""
+    import sqlite3
+
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            ((count,),) = connection.execute("SELECT count(*) FROM scenarios WHERE verdict IS NOT NULL")
+            return int(count)
+    except sqlite3.OperationalError:
+        return 0
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("8h", 28_800), ("2d", 172_800)])
+def test_times_are_written_in_units(text: str, seconds: float) -> None:
+    """Of seconds, minutes, hours and days."""
+    assert duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--time", "soon"],
+        ["--time", "0"],
+        ["--count", "0"],
+        ["--workers", "two"],
+        ["--count", "1", "--time", "1s"],
+        ["--workers", "1", "--cluster", "tcp://127.0.0.1:1"],
+        ["--implementation", "no-such-command-at-all"],
+        ["--implementation", ""],
+    ],
+)
+def test_bad_input_is_told_in_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With exit code 2."""
+    try:
+        code = main(arguments)
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    captured = capsys.readouterr()
+    assert (code, captured.err.count("\n"), captured.out) == (2, 1, "")
+    assert captured.err.startswith("icspec fuzz: ")
