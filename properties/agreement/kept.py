@@ -1,10 +1,12 @@
-"""Whether what the engine keeps of a canister is what it would find out anew."""
+"""Whether what the engine keeps of canisters and of the memory for messages is what it would find out anew."""
 
 from attrs import fields
 
 from properties.agreement.difference import difference
 from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.capacities import Capacities
+from reference_impl.subnet.message_memory import guaranteed_room, is_guaranteed, response_room
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Environment
 from spec.values.identifiers import Text
@@ -13,7 +15,15 @@ from spec.values.identifiers import Text
 def stale(instance: SubnetInstance) -> Text | None:
     """The first difference between what is kept and what would be found out now; None if there is none."""
     differences = (_difference(instance, canister) for canister in instance.canisters.values())
-    return next((found for found in differences if found is not None), None)
+    return _difference_of_messages(instance) or next((found for found in differences if found is not None), None)
+
+
+def _difference_of_messages(instance: SubnetInstance) -> Text | None:
+    limits, capacities = instance.profile.limits, Capacities(instance)
+    waiting = sum(guaranteed_room(limits, message) for _, message in instance.messages.in_order())
+    begun = sum(map(is_guaranteed, capacities.origins_in_progress()))
+    in_use = waiting + 2 * response_room(limits) * begun
+    return difference(capacities.message_memory_in_use, in_use, "kept of messages: memory of calls without bound")
 
 
 def _difference(instance: SubnetInstance, canister: CanisterRecord) -> Text | None:

@@ -33,5 +33,5 @@ def reject_open_calls(instance: SubnetInstance, canister: CanisterRecord) -> Non
         context = instance.contexts[context_id]
         if context.needs_to_respond:
             instance.messages.append(ResponseMessage(context.origin, reject, context.available_cycles))
-        context.close()
+        instance.contexts.close(context)
         context.deleted = True

@@ -315,7 +315,7 @@ def call_context_starvation(instance: SubnetInstance, context_id: CallContextId)
     else:
         reject = system_reject(RejectCode.CANISTER_ERROR, failure.reason, failure.message)
     instance.messages.append(ResponseMessage(context.origin, reject, context.available_cycles))
-    context.close()
+    instance.contexts.close(context)
     return None
 
 

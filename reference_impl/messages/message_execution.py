@@ -249,7 +249,7 @@ def _respond(instance: SubnetInstance, context: OpenContext, outcome: Returned) 
         context.available_cycles = left
         return
     instance.messages.append(ResponseMessage(context.origin, outcome.response, left))
-    context.close()
+    instance.contexts.close(context)
 
 
 def _send_calls(function: PendingFunction, calls: List[MethodCall], deadlines_in_seconds: bool) -> None:

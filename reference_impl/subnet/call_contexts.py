@@ -8,11 +8,12 @@ next, so one count that goes up when the call is made and down when its response
 
 from collections.abc import Iterable, Iterator
 
+from reference_impl.subnet.message_memory import is_guaranteed
 from spec.canister.environment import Caller
 from spec.state.call_context import CallContext, FailedExecution
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister
 from spec.values.identifiers import CallContextId, CanisterId
-from spec.values.quantities import Cycles, Instructions, Nanoseconds
+from spec.values.quantities import Count, Cycles, Instructions, Nanoseconds
 
 
 class OpenContext:
@@ -51,11 +52,6 @@ class OpenContext:
             case _:
                 return None
 
-    def close(self) -> None:
-        """A response was given or is no longer possible."""
-        self.needs_to_respond = False
-        self.available_cycles = 0
-
     def frozen(self) -> CallContext:
         """The same as a value of the specification."""
         return CallContext(
@@ -70,6 +66,10 @@ class OpenContext:
         )
 
 
+def _keeps_room(context: OpenContext) -> bool:
+    return context.needs_to_respond and is_guaranteed(context.origin)
+
+
 class CallContexts:
     """All open call contexts."""
 
@@ -80,6 +80,8 @@ class CallContexts:
         """Those in which no unanswered call was made: they starve or go away."""
         self.next_id = CallContextId(0)
         """The smallest id above all that were ever used."""
+        self.guaranteed: Count = 0
+        """How many owe a response for which room is kept, as its caller waits without bound."""
 
     def __contains__(self, context_id: CallContextId) -> bool:
         return context_id in self._contexts
@@ -96,11 +98,20 @@ class CallContexts:
         self._contexts[context_id] = context
         self._by_canister.setdefault(context.canister, {})[context_id] = None
         self.unreferenced[context_id] = None
+        self.guaranteed += _keeps_room(context)
         self.next_id = CallContextId(max(self.next_id, context_id + 1))
 
+    def close(self, context: OpenContext) -> None:
+        """A response was given in a context or is no longer possible."""
+        self.guaranteed -= _keeps_room(context)
+        context.needs_to_respond = False
+        context.available_cycles = 0
+
     def remove(self, context_id: CallContextId) -> None:
-        """A context goes away."""
-        canister = self._contexts.pop(context_id).canister
+        """A context goes away that owes nothing any more."""
+        context = self._contexts.pop(context_id)
+        self.guaranteed -= _keeps_room(context)
+        canister = context.canister
         self.unreferenced.pop(context_id, None)
         of_canister = self._by_canister[canister]
         del of_canister[context_id]

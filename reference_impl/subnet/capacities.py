@@ -9,16 +9,11 @@ from functools import cached_property
 
 from attrs import define
 
+from reference_impl.subnet.message_memory import response_room
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import Stopping
-from spec.state.message import CallMessage, ResponseMessage
-from spec.state.origin import CallOrigin, FromCanister, NoDeadline
+from spec.state.origin import CallOrigin
 from spec.values.quantities import ByteCount, Count
-from spec.values.rejects import Reply
-
-
-def _is_guaranteed(origin: CallOrigin) -> bool:
-    return isinstance(origin, FromCanister) and isinstance(origin.deadline, NoDeadline)
 
 
 @define(slots=False)
@@ -38,24 +33,12 @@ class Capacities:
         free = self.instance.profile.limits.subnet_memory - kept - used
         return max(free // self._cores + (kept // self._cores if is_callback else 0), 0)
 
-    @cached_property
+    @property
     def message_memory_in_use(self) -> ByteCount:
         """What calls with unbounded wait take, with the room that is kept for responses to them."""
-        limits = self.instance.profile.limits
-        longest = limits.response_record + limits.inter_canister_payload
-        taken = 0
-        for origin in self.origins_in_progress():
-            taken += 2 * longest if _is_guaranteed(origin) else 0
-        for _, message in self.instance.messages.in_order():
-            match message:
-                case CallMessage() if _is_guaranteed(message.origin):
-                    size = limits.request_record + len(message.method_name.encode()) + len(message.argument)
-                    taken += longest + max(longest, size)
-                case ResponseMessage() if _is_guaranteed(message.origin):
-                    response = message.response
-                    payload = len(response.data) if isinstance(response, Reply) else len(response.message.encode()) + 1
-                    taken += limits.response_record + payload
-        return taken
+        instance = self.instance
+        begun = instance.contexts.guaranteed + instance.guaranteed_stop_calls
+        return instance.messages.guaranteed_memory + 2 * response_room(instance.profile.limits) * begun
 
     def origins_in_progress(self) -> list[CallOrigin]:
         """Where the calls come from that were begun and are not answered."""

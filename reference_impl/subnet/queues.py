@@ -8,9 +8,12 @@ position in the one order of all messages, so that the specification's single qu
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 
+from reference_impl.subnet.message_memory import guaranteed_room
+from spec.profile import Limits
 from spec.state.message import Between, CallMessage, FuncMessage, Message, ResponseMessage, Unordered
 from spec.state.origin import CallOrigin, Deadline, FromCanister, FromUser
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
+from spec.values.quantities import ByteCount
 
 Ids = OrderedDict[int, None]
 """Message ids in their order, with removal from anywhere in constant time."""
@@ -39,7 +42,8 @@ class Inbox:
 class MessageQueues:
     """All messages, with constant-time access to what may be processed next."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._messages: dict[int, Message] = {}
         self._positions: dict[int, int] = {}
         self._first_position = 0
@@ -53,6 +57,8 @@ class MessageQueues:
         """The calls that left the subnet: they wait in no inbox until they are answered."""
         self.pending_function: int | None = None
         """The id of the function that is about to run, between the creation of its context and its execution."""
+        self.guaranteed_memory: ByteCount = 0
+        """What messages take of the memory for calls with unbounded wait."""
 
     def __contains__(self, message_id: int) -> bool:
         return message_id in self._messages
@@ -83,8 +89,8 @@ class MessageQueues:
     def _enter(self, message: Message, position: int) -> int:
         message_id = self.next_id
         self.next_id += 1
-        self._messages[message_id] = message
         self._positions[message_id] = position
+        self._put(message_id, message)
         match message:
             case CallMessage():
                 self._enter_inbox(message_id, message)
@@ -93,6 +99,15 @@ class MessageQueues:
             case ResponseMessage():
                 self._responses_like(message)[message_id] = None
         return message_id
+
+    def _put(self, message_id: int, message: Message) -> None:
+        self._messages[message_id] = message
+        self.guaranteed_memory += guaranteed_room(self._limits, message)
+
+    def _take(self, message_id: int) -> Message:
+        message = self._messages.pop(message_id)
+        self.guaranteed_memory -= guaranteed_room(self._limits, message)
+        return message
 
     def _enter_inbox(self, message_id: int, message: CallMessage) -> None:
         inbox = self._inboxes.get(message.callee)
@@ -154,7 +169,7 @@ class MessageQueues:
         """The calls that wait for a receiver, and some responses, each in the same order in queues of their own."""
         inbox = self._inboxes.get(receiver)
         calls = [] if inbox is None else [*inbox.ingress, *(one for ids in inbox.by_sender.values() for one in ids)]
-        alone = MessageQueues()
+        alone = MessageQueues(self._limits)
         alone.refill(((one, self._messages[one]) for one in (*calls, *responses)), self.next_id, ())
         if inbox is not None:
             alone._inboxes[receiver].turns = inbox.turns.copy()
@@ -182,7 +197,7 @@ class MessageQueues:
 
     def remove(self, message_id: int) -> Message:
         """Takes a message out."""
-        message = self._messages.pop(message_id)
+        message = self._take(message_id)
         del self._positions[message_id]
         self._forget_place(message_id, message)
         return message
@@ -205,16 +220,16 @@ class MessageQueues:
     def start(self, message_id: int, function: FuncMessage) -> None:
         """Replaces a call or a response, at its place, by the function that handles it."""
         assert self.pending_function is None, "a function is handled before the next one starts"
-        self._forget_place(message_id, self._messages[message_id])
-        self._messages[message_id] = function
+        self._forget_place(message_id, self._take(message_id))
+        self._put(message_id, function)
         self.pending_function = message_id
 
     def replace(self, message_id: int, message: CallMessage | ResponseMessage) -> None:
         """Another call or response stands at the place of the one with this id. A call keeps its receiver."""
         if self._messages[message_id] == message:
             return
-        self._forget_place(message_id, self._messages[message_id])
-        self._messages[message_id] = message
+        self._forget_place(message_id, self._take(message_id))
+        self._put(message_id, message)
         match message:
             case CallMessage():
                 self._enter_inbox(message_id, message)

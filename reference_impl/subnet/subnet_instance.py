@@ -15,6 +15,7 @@ from reference_impl.subnet.canister_record import (
 )
 from reference_impl.subnet.ingress_history import IngressHistory
 from reference_impl.subnet.ledger import Ledger, liquid_balance
+from reference_impl.subnet.message_memory import is_guaranteed
 from reference_impl.subnet.network import Network, number_of, numbered_id
 from reference_impl.subnet.observations import Purpose, Recorder
 from reference_impl.subnet.outside_world import DeterministicWorld, OutsideWorld
@@ -95,11 +96,13 @@ class SubnetInstance:
         self.next_canister_numbers: dict[SubnetId, Count] = {}
         """By subnet, from which number on ids are looked for that were never used."""
         self.contexts = CallContexts()
-        self.messages = MessageQueues()
+        self.messages = MessageQueues(profile.limits)
         self.reject_texts: dict[int, Text] = {}
         """What responses that reject say, by the ids of the messages, where it is not the engine that words it."""
         self.ingress = IngressHistory()
         self.recorder = Recorder(explains)
+        self.guaranteed_stop_calls: Count = 0
+        """How many calls to stop a canister are not answered for which their callers wait without bound."""
         self.memory_in_use: Counter[SubnetId] = Counter()
         """What the canisters use, or have allocated, of each subnet's memory, in bytes."""
         self.foresight: Running | None = None
@@ -183,6 +186,7 @@ class SubnetInstance:
 
     def set_status(self, canister: CanisterRecord, status: CanisterStatus) -> None:
         """The canister gets another status."""
+        self.guaranteed_stop_calls += _guaranteed_stop_calls(status) - _guaranteed_stop_calls(canister.status)
         canister.status = status
         self.has_changed(canister)
         if isinstance(status, Stopping):
@@ -372,6 +376,11 @@ def _freezing_limit(ledger: Ledger, canister: CanisterRecord, usage: ByteCount) 
     return ledger.freezing_limit(
         settings.compute_allocation, settings.memory_allocation, usage, settings.freezing_threshold
     )
+
+
+def _guaranteed_stop_calls(status: CanisterStatus) -> Count:
+    waiting = status.stop_calls if isinstance(status, Stopping) else ()
+    return sum(is_guaranteed(one.origin) for one in waiting)
 
 
 def heap_size(wasm_state: WasmState) -> ByteCount:

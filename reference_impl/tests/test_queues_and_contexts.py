@@ -4,11 +4,13 @@ from reference_impl.subnet.call_contexts import CallContexts, OpenContext
 from reference_impl.subnet.queues import MessageQueues
 from spec.canister.environment import Caller
 from spec.canister.outcome import Callback, Closure
+from spec.profile import load_profile
 from spec.state.message import Between, CallMessage, FuncMessage, PublicMethod, ResponseMessage, Unordered
 from spec.state.origin import FromCanister, FromUser, NoDeadline
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, RequestId
 from spec.values.rejects import Reply
 
+LIMITS = load_profile().limits
 ALICE, BOB, EVE = Principal(b"alice"), Principal(b"bob"), Principal(b"eve")
 CALLBACK = Callback(Closure(1, 0), Closure(2, 0))
 
@@ -28,7 +30,7 @@ def function_of(call):
 
 
 def test_ids_count_up_and_prepended_messages_come_first():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     first, second = queues.append(between(ALICE, BOB)), queues.append(between(ALICE, EVE))
     third = queues.prepend(from_user(BOB))
     assert (first, second, third) == (0, 1, 2)
@@ -37,7 +39,7 @@ def test_ids_count_up_and_prepended_messages_come_first():
 
 
 def test_only_the_oldest_call_of_a_pair_is_eligible():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     first, second = queues.append(between(ALICE, BOB)), queues.append(between(ALICE, BOB))
     other, user = queues.append(between(EVE, BOB)), queues.prepend(from_user(BOB))
     assert [queues.is_eligible(one) for one in (first, second, other, user)] == [True, False, True, True]
@@ -46,7 +48,7 @@ def test_only_the_oldest_call_of_a_pair_is_eligible():
 
 
 def test_a_call_may_leave_from_the_middle():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     ids = [queues.append(between(ALICE, BOB, bytes([index]))) for index in range(3)]
     queues.remove(ids[1])
     assert queues.is_eligible(ids[0])
@@ -58,7 +60,7 @@ def test_a_call_may_leave_from_the_middle():
 
 
 def test_a_function_takes_the_place_and_the_id_of_its_call():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     call = between(ALICE, BOB)
     ids = [queues.append(call), queues.append(call)]
     queues.start(ids[0], function_of(call))
@@ -69,7 +71,7 @@ def test_a_function_takes_the_place_and_the_id_of_its_call():
 
 
 def test_senders_and_users_take_turns_at_a_receiver():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     for _ in range(3):
         queues.append(between(ALICE, BOB, b"alice"))
     queues.append(between(EVE, BOB, b"eve"))
@@ -82,13 +84,13 @@ def test_senders_and_users_take_turns_at_a_receiver():
 
 
 def test_users_are_served_in_the_order_in_which_their_requests_started():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     ids = [queues.prepend(from_user(BOB, number)) for number in range(3)]
     assert [queues.remove(queues.next_call(BOB)).origin.request_id[0] for _ in ids] == [0, 1, 2]
 
 
 def test_the_management_canister_is_no_ordinary_receiver():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     queues.append(between(ALICE, MANAGEMENT_CANISTER))
     queues.append(between(ALICE, BOB))
     assert queues.receivers() == [BOB]
@@ -96,7 +98,7 @@ def test_the_management_canister_is_no_ordinary_receiver():
 
 
 def test_responses_to_users_and_to_canisters_wait_apart():
-    queues = MessageQueues()
+    queues = MessageQueues(LIMITS)
     to_canister = queues.append(ResponseMessage(between(ALICE, BOB).origin, Reply(b""), 0))
     to_user = queues.append(ResponseMessage(from_user(BOB).origin, Reply(b""), 0))
     assert (queues.next_response(), next(iter(queues.user_responses))) == (to_canister, to_user)

@@ -53,3 +53,24 @@ def test_what_changes_without_being_told_is_found(stage, change, found):
     stage.lockstep.state = stage.lockstep.engine.abstract()
     with pytest.raises(Disagreement, match=f"kept of canister [0-9a-f]+: {found}"):
         stage.lockstep.compare_states()
+
+
+def one_message_more(instance):
+    instance.messages.guaranteed_memory += 1
+
+
+def one_call_begun_less(instance):
+    instance.contexts.guaranteed -= 1
+
+
+def one_stop_call_more(instance):
+    instance.guaranteed_stop_calls += 1
+
+
+@pytest.mark.parametrize("change", [one_message_more, one_call_begun_less, one_stop_call_more])
+def test_another_figure_of_the_memory_of_messages_is_found(stage, change):
+    stage.installed(MODULE)
+    stage.lockstep.compare_states()
+    change(stage.lockstep.engine.instance)
+    with pytest.raises(Disagreement, match="kept of messages: memory of calls without bound"):
+        stage.lockstep.compare_states()

@@ -13,9 +13,9 @@ from reference_impl.rounds.production.mailing import drop
 from reference_impl.rounds.production.management import canister_about
 from reference_impl.rounds.production.payments import pay, set_aside
 from reference_impl.rounds.production.turns import Source
-from reference_impl.rounds.production.usage import is_guaranteed
 from reference_impl.subnet.ingress_history import request_id_of
 from reference_impl.subnet.ledger import ingress_fee
+from reference_impl.subnet.message_memory import is_guaranteed
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import CallOrigin

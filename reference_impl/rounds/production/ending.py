@@ -8,7 +8,8 @@ from reference_impl.rounds.production import priorities
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.conductor import Conductor
 from reference_impl.rounds.production.payments import pay_for_time
-from reference_impl.rounds.production.usage import best_effort_message_memory, is_best_effort, size_of_call
+from reference_impl.rounds.production.usage import best_effort_message_memory, is_best_effort
+from reference_impl.subnet.message_memory import size_of_call
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, ResponseMessage, Unordered
 from spec.state.origin import FromCanister, FromUser
@@ -99,7 +100,7 @@ def _largest_call(conductor: Conductor) -> int | None:
             continue
         if is_best_effort(message.origin) and not isinstance(message.queue, Unordered):
             holder = message.origin.maker if conductor.is_on_its_way(message_id) else message.callee
-            calls.setdefault(holder, []).append((size_of_call(conductor.instance, message), message_id))
+            calls.setdefault(holder, []).append((size_of_call(conductor.instance.profile.limits, message), message_id))
     if not calls:
         return None
     holder = max(calls, key=lambda one: (sum(size for size, _ in calls[one]), one))

@@ -3,7 +3,8 @@
 from reference_impl.messages import delivery, expiry
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.conductor import Conductor, Place
-from reference_impl.rounds.production.usage import is_guaranteed, response_room, spare_message_memory
+from reference_impl.rounds.production.usage import spare_message_memory
+from reference_impl.subnet.message_memory import is_guaranteed, response_room
 from spec.state.message import CallMessage, ResponseMessage
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
 
@@ -47,7 +48,8 @@ def _has_to_stay(conductor: Conductor, message_id: int, is_behind: bool) -> bool
         return False
     if is_behind:
         return True
-    return is_guaranteed(message.origin) and response_room(conductor.instance) > spare_message_memory(conductor)
+    kept = response_room(conductor.instance.profile.limits)
+    return is_guaranteed(message.origin) and kept > spare_message_memory(conductor)
 
 
 def drop(conductor: Conductor, message_id: int) -> None:

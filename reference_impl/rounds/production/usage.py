@@ -14,39 +14,17 @@ from reference_impl.environments.room import Lack
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.conductor import Conductor
 from reference_impl.subnet.capacities import Capacities
+from reference_impl.subnet.message_memory import is_guaranteed, response_room, size_of_call, size_of_response
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import CallOrigin, FromCanister, NoDeadline
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import ByteCount, Count
-from spec.values.rejects import Reply, Response
-
-
-def is_guaranteed(origin: CallOrigin) -> bool:
-    """A canister waits for the response without bound."""
-    return isinstance(origin, FromCanister) and isinstance(origin.deadline, NoDeadline)
 
 
 def is_best_effort(origin: CallOrigin) -> bool:
     """A canister waits for the response with a bound, or was told that it waits in vain."""
     return isinstance(origin, FromCanister) and not isinstance(origin.deadline, NoDeadline)
-
-
-def response_room(instance: SubnetInstance) -> ByteCount:
-    """What is kept for a response to a call without bound."""
-    limits = instance.profile.limits
-    return limits.response_record + limits.inter_canister_payload
-
-
-def size_of_call(instance: SubnetInstance, call: CallMessage) -> ByteCount:
-    """What a call takes in a queue."""
-    return instance.profile.limits.request_record + len(call.method_name.encode()) + len(call.argument)
-
-
-def size_of_response(instance: SubnetInstance, response: Response) -> ByteCount:
-    """What a response takes in a queue."""
-    size = len(response.data) if isinstance(response, Reply) else len(response.message.encode()) + 1
-    return instance.profile.limits.response_record + size
 
 
 @define
@@ -60,8 +38,8 @@ class _Part:
 
 def _parts(conductor: Conductor) -> Iterator[_Part]:
     """All message memory in use, part by part."""
-    instance = conductor.instance
-    kept = response_room(instance)
+    instance, limits = conductor.instance, conductor.instance.profile.limits
+    kept = response_room(limits)
     for origin in Capacities(instance).origins_in_progress():
         if isinstance(origin, FromCanister) and is_guaranteed(origin):
             yield _Part(origin.maker, kept, True)
@@ -72,7 +50,7 @@ def _parts(conductor: Conductor) -> Iterator[_Part]:
         origin, arrived = message.origin, not conductor.is_on_its_way(message_id)
         guaranteed = is_guaranteed(origin)
         if isinstance(message, CallMessage):
-            size = size_of_call(instance, message)
+            size = size_of_call(limits, message)
             if guaranteed:
                 # The call itself lies in the room of the response that its maker waits for, as far as it fits in.
                 yield _Part(origin.maker, kept, True)
@@ -81,7 +59,7 @@ def _parts(conductor: Conductor) -> Iterator[_Part]:
                 size = max(size - kept, 0)
             yield _Part(origin.callee if arrived else origin.maker, size, guaranteed)
         else:
-            size = size_of_response(instance, message.response)
+            size = size_of_response(limits, message.response)
             yield _Part(origin.maker if arrived else origin.callee, size, guaranteed)
             if guaranteed and not arrived:
                 yield _Part(origin.maker, kept, True)
@@ -182,7 +160,8 @@ class RoomOnCore:
                 self.reached[Capacity.OWN_CALLBACKS] += self.free_callbacks <= 0
                 self.free_callbacks -= 1
                 if is_guaranteed(message.origin):
-                    self.own_message_memory -= max(response_room(instance), size_of_call(instance, message))
+                    limits = instance.profile.limits
+                    self.own_message_memory -= max(response_room(limits), size_of_call(limits, message))
 
 
 LACKS = {
