@@ -114,6 +114,17 @@ def test_nothing_comes_before_a_hook_that_cannot_be_paid_for_also_no_response(st
     assert list(played.state.messages) == [call, response]
 
 
+def test_a_hook_that_can_be_paid_for_waits_until_its_canister_runs_again():
+    """Production forgets it."""
+    settings = {"low_memory_hook": HookStatus.READY, "status": Stopped()}
+    played = Played(world(doing(A, on_low_wasm_memory=returns(), settings=settings))).idle(2)
+    assert begun(played, 0) == begun(played, 1) == []
+    assert played.state.canisters[A].low_memory_hook is HookStatus.READY
+    running = evolve(played.state.canisters[A], status=Running())
+    played = evolve(played, state=evolve(played.state, canisters=played.state.canisters.set(A, running))).round()
+    assert begun(played, 2) == [HOOK]
+
+
 def test_calls_to_a_frozen_canister_wait_for_its_hook_and_are_not_rejected():
     state = doing(A, go=returns(), settings={**UNPAID, "balance": 0}, on_low_wasm_memory=returns())
     call = a_call(A, B, origin=from_canister(0, callee=A))
