@@ -5,7 +5,7 @@ An instance is mutable and lives as long as one execution; nothing of it is kept
 end. Prepared code is kept with the module, so that many instances of one module are cheap.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from spec.values.memory import LinearMemory
 from spec.values.quantities import Count, Instructions
@@ -17,6 +17,7 @@ from spec.wasm.flat_code import (
     BINARY_WITH_LOCAL,
     BRANCH,
     BRANCH_IF,
+    BRANCH_IF_OR_CHARGE,
     BRANCH_TABLE,
     BRANCH_UNLESS,
     CALL,
@@ -34,6 +35,7 @@ from spec.wasm.flat_code import (
     LOCAL_GET,
     LOCAL_SET,
     LOCAL_TEE,
+    OF_VALUES,
     ON_STORE_STEP,
     RETURN,
     RETURN_CALL,
@@ -198,113 +200,141 @@ class Instance(Store):
         """
         Calls a function of the module and takes steps until it returns.
 
-        The operands of all calls share one stack. A call in progress is the code, the place in it to go on from, and
-        the locals. Kinds of steps are asked for in the order of how often they come. What an instruction on numbers,
-        memory, tables or segments does is a function in its step, which `spec.wasm.flat_code` has put there.
+        The operands of all calls share one stack. A call in progress is the code, the piece of it and the steps of that
+        piece that are left, and the locals. Kinds of steps are asked for in the order of how often they come, first
+        whether a step only computes a value. What an instruction on numbers, memory, tables or segments does is a
+        function in its step, which `spec.wasm.flat_code` has put there.
         """
         memory, global_values, imported = self.memory, self.globals, len(self.imported)
         stack: list[int] = []
         push, pop = stack.append, stack.pop
-        callers: list[tuple[tuple[Step, ...], int, list[int]]] = []
+        callers: list[tuple[tuple[tuple[Step, ...], ...], int, Iterator[Step], list[int]]] = []
         entered = self._code(function_index)
-        code, place, local_values = entered.steps, 0, [*arguments, *entered.other_locals]
+        code, place, local_values = entered.pieces, 0, [*arguments, *entered.other_locals]
+        steps = iter(code[place])
         while True:
-            kind, first, second = code[place]
-            place += 1
-            if kind == LOCAL_GET:
-                push(local_values[first])
-            elif kind == BINARY_OF_LOCAL_AND_CONSTANT:
-                index, right = second
-                push(first(local_values[index], right))
-            elif kind == LOCAL_SET:
-                local_values[first] = pop()
-            elif kind == CHARGE:
-                # `metering.after_segment`; from a counter that was checked it never comes near wrapping.
-                self.counter -= first
-            elif kind == LOCAL_TEE:
-                local_values[first] = stack[-1]
-            elif kind == STORE_STEP:
-                value = pop()
-                first(memory, pop() + second, value)
-            elif kind == LOAD_AT_LOCAL:
-                index, offset = second
-                push(first(memory, local_values[index] + offset))
-            elif kind == CONSTANT:
-                push(first)
-            elif kind == BINARY_WITH_CONSTANT:
-                stack[-1] = first(stack[-1], second)
-            elif kind == BINARY_STEP:
-                right = pop()
-                stack[-1] = first(stack[-1], right)
-            elif kind == BINARY_WITH_LOCAL:
-                stack[-1] = first(stack[-1], local_values[second])
-            elif kind == BINARY_OF_LOCALS:
-                left, right = second
-                push(first(local_values[left], local_values[right]))
-            elif kind == LOAD_STEP:
-                stack[-1] = first(memory, stack[-1] + second)
-            elif kind == BRANCH_IF:
-                if pop():
+            for kind, first, second in steps:
+                if kind < OF_VALUES:
+                    if kind == BINARY_OF_LOCAL_AND_CONSTANT:
+                        index, right = second
+                        push(first(local_values[index], right))
+                    elif kind == LOCAL_GET:
+                        push(local_values[first])
+                    elif kind == BINARY_STEP:
+                        right = pop()
+                        stack[-1] = first(stack[-1], right)
+                    elif kind == BINARY_WITH_CONSTANT:
+                        stack[-1] = first(stack[-1], second)
+                    elif kind == LOAD_AT_LOCAL:
+                        index, offset = second
+                        push(first(memory, local_values[index] + offset))
+                    elif kind == BINARY_WITH_LOCAL:
+                        stack[-1] = first(stack[-1], local_values[second])
+                    elif kind == CONSTANT:
+                        push(first)
+                    elif kind == BINARY_OF_LOCALS:
+                        left, right = second
+                        push(first(local_values[left], local_values[right]))
+                    elif kind == LOAD_STEP:
+                        stack[-1] = first(memory, stack[-1] + second)
+                    elif kind == UNARY_STEP:
+                        stack[-1] = first(stack[-1])
+                    elif kind == GLOBAL_GET:
+                        push(global_values[first])
+                    else:
+                        assert kind == SELECT
+                        condition, otherwise = pop(), pop()
+                        if not condition:
+                            stack[-1] = otherwise
+                elif kind == LOCAL_TEE:
+                    local_values[first] = stack[-1]
+                elif kind == LOCAL_SET:
+                    local_values[first] = pop()
+                elif kind == STORE_STEP:
+                    value = pop()
+                    first(memory, pop() + second, value)
+                elif kind == BRANCH_IF_OR_CHARGE:
+                    if pop():
+                        place, shape = first
+                        if shape is not None:
+                            keep(stack, shape)
+                        steps = iter(code[place])
+                        break
+                    self.counter -= second
+                elif kind == CHECKED_CHARGE:
+                    self.counter -= first
+                    if self.counter < 0:
+                        raise OutOfInstructions
+                elif kind == CHARGE:
+                    # `metering.after_segment`; from a counter that was checked it never comes near wrapping.
+                    self.counter -= first
+                elif kind == BRANCH_IF:
+                    if pop():
+                        place = first
+                        if second is not None:
+                            keep(stack, second)
+                        steps = iter(code[place])
+                        break
+                elif kind == CALL and first >= imported and len(callers) + 1 < self.maximum_call_depth:
+                    # The most frequent call, which goes on as `_entered` says.
+                    entered = self.code.get(first) or self._code(first)
+                    callers.append((code, place, steps, local_values))
+                    code, place, number = entered.pieces, 0, len(stack) - entered.parameters
+                    local_values = [*stack[number:], *entered.other_locals]
+                    del stack[number:]
+                    steps = iter(code[place])
+                    break
+                elif kind == RETURN:
+                    if second is not None:
+                        keep(stack, second)
+                    if not callers:
+                        return stack
+                    code, place, steps, local_values = callers.pop()
+                    break
+                elif kind == GLOBAL_SET:
+                    global_values[first] = pop()
+                elif kind == BRANCH:
                     place = first
                     if second is not None:
                         keep(stack, second)
-            elif kind == BRANCH_UNLESS:
-                if not pop():
-                    place = first
-            elif kind == CHECKED_CHARGE:
-                self.counter -= first
-                if self.counter < 0:
-                    raise OutOfInstructions
-            elif kind == UNARY_STEP:
-                stack[-1] = first(stack[-1])
-            elif kind == BRANCH:
-                place = first
-                if second is not None:
-                    keep(stack, second)
-            elif kind == CALL and first >= imported and len(callers) + 1 < self.maximum_call_depth:
-                # The most frequent call, which goes on as `_entered` says.
-                entered = self.code.get(first) or self._code(first)
-                callers.append((code, place, local_values))
-                code, place, number = entered.steps, 0, len(stack) - entered.parameters
-                local_values = [*stack[number:], *entered.other_locals]
-                del stack[number:]
-            elif kind in CALLS:
-                called = self._entered(code[place - 1], stack, len(callers) + 1)
-                if called is not None:
-                    if kind not in TAIL_CALLS:
-                        callers.append((code, place, local_values))
-                    code, place, number = called.steps, 0, len(stack) - called.parameters
-                    local_values = [*stack[number:], *called.other_locals]
-                    del stack[number:]
-                elif kind in TAIL_CALLS:
-                    if not callers:
-                        return stack
-                    code, place, local_values = callers.pop()
-            elif kind == RETURN:
-                if second is not None:
-                    keep(stack, second)
-                if not callers:
-                    return stack
-                code, place, local_values = callers.pop()
-            elif kind == GLOBAL_GET:
-                push(global_values[first])
-            elif kind == GLOBAL_SET:
-                global_values[first] = pop()
-            elif kind == BRANCH_TABLE:
-                place, shape = first[min(pop(), len(first) - 1)]
-                if shape is not None:
-                    keep(stack, shape)
-            elif kind == DROP:
-                pop()
-            elif kind == SELECT:
-                condition, otherwise = pop(), pop()
-                if not condition:
-                    stack[-1] = otherwise
-            elif kind == ON_STORE_STEP:
-                first(self, stack, second)
+                    steps = iter(code[place])
+                    break
+                elif kind == BRANCH_UNLESS:
+                    if not pop():
+                        place = first
+                        steps = iter(code[place])
+                        break
+                elif kind in CALLS:
+                    called = self._entered((kind, first, second), stack, len(callers) + 1)
+                    if called is not None:
+                        if kind not in TAIL_CALLS:
+                            callers.append((code, place, steps, local_values))
+                        code, place, number = called.pieces, 0, len(stack) - called.parameters
+                        local_values = [*stack[number:], *called.other_locals]
+                        del stack[number:]
+                        steps = iter(code[place])
+                        break
+                    if kind in TAIL_CALLS:
+                        if not callers:
+                            return stack
+                        code, place, steps, local_values = callers.pop()
+                        break
+                elif kind == DROP:
+                    pop()
+                elif kind == BRANCH_TABLE:
+                    place, shape = first[min(pop(), len(first) - 1)]
+                    if shape is not None:
+                        keep(stack, shape)
+                    steps = iter(code[place])
+                    break
+                elif kind == ON_STORE_STEP:
+                    first(self, stack, second)
+                else:
+                    assert kind == DYNAMIC_CHARGE
+                    self.charge_dynamically(stack[-1])
             else:
-                assert kind == DYNAMIC_CHARGE
-                self.charge_dynamically(stack[-1])
+                place += 1
+                steps = iter(code[place])
 
 
 def keep(stack: list[int], shape: tuple[int, int]) -> None:

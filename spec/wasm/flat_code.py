@@ -6,6 +6,7 @@ A step is a kind with two operands. Validation has fixed how many operands lie o
 also knows how many values it drops and keeps. Code that control cannot reach is left out.
 """
 
+from itertools import pairwise
 from typing import Any, Final
 
 from attrs import define, field, frozen
@@ -23,67 +24,75 @@ STORES: Final = STORE | VECTOR_STORE
 
 NAMING_LANES: Final = (Immediates.LANE, Immediates.SIXTEEN_LANES, Immediates.MEMORY_ARGUMENT_AND_LANE)
 
-# The kinds of steps, with the two operands of each.
-LOCAL_GET: Final = 0
+# The kinds of steps, with the two operands of each. First those that only compute a value, from the stack, constants,
+# locals, globals and memory; in each part, those that are taken most often come first.
+BINARY_OF_LOCAL_AND_CONSTANT: Final = 0
+"""Function of the left and right operand; index of the local that is the left one, and the right operand's bits."""
+LOCAL_GET: Final = 1
 """Index."""
-CONSTANT: Final = 1
-"""Bits."""
 BINARY_STEP: Final = 2
 """Function of the left and right operand."""
-CHARGE: Final = 3
-"""Segment whose charge is not followed by a check: its cost."""
-LOCAL_SET: Final = 4
-"""Index."""
-LOCAL_TEE: Final = 5
-"""Index."""
-LOAD_STEP: Final = 6
-"""Function of memory and address; offset."""
-STORE_STEP: Final = 7
-"""Function of memory, address and value; offset."""
-BRANCH_IF: Final = 8
-"""Target; shape."""
-BRANCH_UNLESS: Final = 9
-"""Target."""
-CHECKED_CHARGE: Final = 10
-"""Segment whose charge is followed by a check: its cost."""
-UNARY_STEP: Final = 11
-"""Function of the operand."""
-BRANCH: Final = 12
-"""Target; shape."""
-CALL: Final = 13
-"""Index of a function."""
-RETURN: Final = 14
-"""None; shape."""
-GLOBAL_GET: Final = 15
-"""Index."""
-GLOBAL_SET: Final = 16
-"""Index."""
-DROP: Final = 17
-SELECT: Final = 18
-CALL_INDIRECT: Final = 19
-"""Type; index of a table."""
-BRANCH_TABLE: Final = 20
-"""Pairs of target and shape, the default last."""
-ON_STORE_STEP: Final = 21
-"""Function of store, stack and instruction; the instruction."""
-DYNAMIC_CHARGE: Final = 22
-"""Charges as much as the operand on top of the stack says."""
-RETURN_CALL: Final = 23
-"""Index of a function; shape."""
-RETURN_CALL_INDIRECT: Final = 24
-"""Type and index of a table; shape."""
-
-BINARY_WITH_CONSTANT: Final = 25
+BINARY_WITH_CONSTANT: Final = 3
 """Function of the left and right operand; the right operand's bits."""
-BINARY_WITH_LOCAL: Final = 26
-"""Function of the left and right operand; index of the local that is the right operand."""
-
-BINARY_OF_LOCAL_AND_CONSTANT: Final = 27
-"""Function of the left and right operand; index of the local that is the left one, and the right operand's bits."""
-BINARY_OF_LOCALS: Final = 28
-"""Function of the left and right operand; indices of the locals that are these."""
-LOAD_AT_LOCAL: Final = 29
+LOAD_AT_LOCAL: Final = 4
 """Function of memory and address; index of the local that is the address, and offset."""
+BINARY_WITH_LOCAL: Final = 5
+"""Function of the left and right operand; index of the local that is the right operand."""
+CONSTANT: Final = 6
+"""Bits."""
+BINARY_OF_LOCALS: Final = 7
+"""Function of the left and right operand; indices of the locals that are these."""
+LOAD_STEP: Final = 8
+"""Function of memory and address; offset."""
+UNARY_STEP: Final = 9
+"""Function of the operand."""
+GLOBAL_GET: Final = 10
+"""Index."""
+SELECT: Final = 11
+
+OF_VALUES: Final = 12
+"""The kinds of steps that only compute a value are below this one, and the others are not."""
+
+LOCAL_TEE: Final = 12
+"""Index."""
+LOCAL_SET: Final = 13
+"""Index."""
+STORE_STEP: Final = 14
+"""Function of memory, address and value; offset."""
+BRANCH_IF_OR_CHARGE: Final = 15
+"""
+Number of a piece and shape; the cost of the segment that begins behind the branch, whose charge is not followed by a
+check.
+"""
+CHECKED_CHARGE: Final = 16
+"""Segment whose charge is followed by a check: its cost."""
+CHARGE: Final = 17
+"""Segment whose charge is not followed by a check: its cost."""
+BRANCH_IF: Final = 18
+"""Number of a piece; shape."""
+CALL: Final = 19
+"""Index of a function."""
+RETURN: Final = 20
+"""None; shape."""
+GLOBAL_SET: Final = 21
+"""Index."""
+BRANCH: Final = 22
+"""Number of a piece; shape."""
+BRANCH_UNLESS: Final = 23
+"""Number of a piece."""
+CALL_INDIRECT: Final = 24
+"""Type; index of a table."""
+DROP: Final = 25
+BRANCH_TABLE: Final = 26
+"""Pairs of the number of a piece and a shape, the default last."""
+ON_STORE_STEP: Final = 27
+"""Function of store, stack and instruction; the instruction."""
+DYNAMIC_CHARGE: Final = 28
+"""Charges as much as the operand on top of the stack says."""
+RETURN_CALL: Final = 29
+"""Index of a function; shape."""
+RETURN_CALL_INDIRECT: Final = 30
+"""Type and index of a table; shape."""
 
 JOINED: Final = {
     (CONSTANT, BINARY_STEP): BINARY_WITH_CONSTANT,
@@ -91,6 +100,7 @@ JOINED: Final = {
     (LOCAL_GET, BINARY_WITH_CONSTANT): BINARY_OF_LOCAL_AND_CONSTANT,
     (LOCAL_GET, BINARY_WITH_LOCAL): BINARY_OF_LOCALS,
     (LOCAL_GET, LOAD_STEP): LOAD_AT_LOCAL,
+    (BRANCH_IF, CHARGE): BRANCH_IF_OR_CHARGE,
 }
 """What becomes of two steps, one after the other: together they are one step, as they stand together so often."""
 
@@ -110,7 +120,8 @@ Step = tuple[int, Any, Any]
 class FlatCode:
     """A function ready to be executed."""
 
-    steps: tuple[Step, ...]
+    pieces: tuple[tuple[Step, ...], ...]
+    """The steps, cut where branches lead to. Behind a piece the next one comes, unless its last step goes elsewhere."""
     parameters: int
     """The number of parameters."""
     other_locals: tuple[int, ...]
@@ -122,6 +133,8 @@ def joined_steps(one: Step, other: Step) -> Step | None:
     kind = JOINED.get((one[0], other[0]))
     if kind is None:
         return None
+    if kind == BRANCH_IF_OR_CHARGE:
+        return kind, one[1:], other[1]
     return kind, other[1], one[1] if other[0] == BINARY_STEP else (one[1], other[2])
 
 
@@ -219,20 +232,26 @@ class FlatCodeMaker:
         places.append(len(self.steps))
         self.addresses = [places[address] if address != -1 else -1 for address in self.addresses]
 
-    def resolved(self) -> tuple[Step, ...]:
-        """The steps, with places in the code instead of labels."""
+    def resolved(self) -> tuple[tuple[Step, ...], ...]:
+        """The steps in pieces, with numbers of pieces instead of labels."""
         self.join()
-        addresses = self.addresses
+        starts = sorted({0, *self.addresses} - {-1})
+        numbers = {start: number for number, start in enumerate(starts)}
+        pieces = [numbers.get(address, -1) for address in self.addresses]
 
         def resolve(step: Step) -> Step:
             kind, first, second = step
             if kind in (BRANCH, BRANCH_IF, BRANCH_UNLESS):
-                return kind, addresses[first], second
+                return kind, pieces[first], second
+            if kind == BRANCH_IF_OR_CHARGE:
+                label, shape = first
+                return kind, (pieces[label], shape), second
             if kind == BRANCH_TABLE:
-                return kind, tuple((addresses[label], shape) for label, shape in first), second
+                return kind, tuple((pieces[label], shape) for label, shape in first), second
             return step
 
-        return tuple(map(resolve, self.steps))
+        steps = list(map(resolve, self.steps))
+        return tuple(tuple(steps[start:end]) for start, end in pairwise([*starts, len(steps)]))
 
     def shape(self, kept: int, height: int) -> Shape:
         """What happens to the stack when values are kept and the rest above a height is dropped."""

@@ -47,17 +47,24 @@ STORES: Final[dict[str, str]] = {
 """What is stored, as a format of the `struct` module: the lowest bits of the value."""
 
 
+BEYOND_THE_END: Final = (struct.error, OverflowError)
+"""
+What the `struct` module raises where not all bytes lie inside: the memory ends before, or no memory reaches as far.
+"""
+
+
 def _load(code: str, value_width: int) -> Load:
     """The load with this row."""
     packing = struct.Struct(f"<{code}")
-    width, unpack_from = packing.size, packing.unpack_from
+    unpack_from = packing.unpack_from
     mask = (1 << value_width) - 1
 
     def load(memory: Memory, address: int) -> int:
         """An unsigned number of the width of the value, or of fewer bits."""
-        if address + width > memory.size:
-            raise Trap(OUT_OF_BOUNDS)
-        value: int = unpack_from(memory.content, address)[0]
+        try:
+            value: int = unpack_from(memory.content, address)[0]
+        except BEYOND_THE_END:
+            raise Trap(OUT_OF_BOUNDS) from None
         return value
 
     def load_signed(memory: Memory, address: int) -> int:
@@ -70,17 +77,19 @@ def _load(code: str, value_width: int) -> Load:
 def _store(code: str) -> Store:
     """The store with this row."""
     packing = struct.Struct(f"<{code}")
-    width, pack_into = packing.size, packing.pack_into
-    mask = (1 << 8 * width) - 1
-    last = width - 1
+    pack_into, last = packing.pack_into, packing.size - 1
+    mask = (1 << 8 * packing.size) - 1
 
     def store(memory: Memory, address: int, value: int) -> None:
         """Puts the lowest bits in, and notes the pages."""
-        if address + width > memory.size:
-            raise Trap(OUT_OF_BOUNDS)
-        pack_into(memory.content, address, value & mask)
-        memory.written.add(address >> OS_PAGE_BITS)
-        memory.written.add(address + last >> OS_PAGE_BITS)
+        try:
+            pack_into(memory.content, address, value & mask)
+        except BEYOND_THE_END:
+            raise Trap(OUT_OF_BOUNDS) from None
+        page, end = address >> OS_PAGE_BITS, address + last >> OS_PAGE_BITS
+        memory.written.add(page)
+        if end != page:
+            memory.written.add(end)
 
     return store
 
