@@ -47,7 +47,7 @@ STORES: Final[dict[str, str]] = {
 """What is stored, as a format of the `struct` module: the lowest bits of the value."""
 
 
-BEYOND_THE_END: Final = (struct.error, OverflowError)
+BEYOND_THE_END: Final = (struct.error, OverflowError, IndexError)
 """
 What the `struct` module raises where not all bytes lie inside: the memory ends before, or no memory reaches as far.
 """

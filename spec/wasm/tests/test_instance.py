@@ -217,3 +217,12 @@ def test_equal_bytes_share_their_prepared_code():
     first, second = (instantiate(module, {}, **options) for _ in range(2))
     first.invoke(0, ())
     assert first.code is second.code and 0 in second.code
+
+
+@pytest.mark.parametrize("address", [65_529, 65_536, 2**32 - 1, 2**63 - 8, 2**63, 2**64 - 8, 2**64 - 1])
+@pytest.mark.parametrize("access", ["i64.load drop", "i64.const 1 i64.store", "v128.load drop"])
+def test_no_access_reaches_beyond_the_end_of_a_memory_however_far_away_it_is(make, address, access):
+    instance = make(f'(module (memory i64 1) (func (export "go") (param i64) local.get 0 {access}))')
+    with pytest.raises(Trap, match="out of bounds memory access"):
+        instance.invoke(0, (address,))
+    instance.invoke(0, (65_520,))
