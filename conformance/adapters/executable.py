@@ -4,7 +4,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -20,21 +20,28 @@ IDLE_SECONDS: Final = 600
 ENDING_SECONDS: Final = 20.0
 
 
+ADAPTERS: Final[Mapping[Text, Text]] = {
+    "pocketic": "conformance.adapters.pocket_ic",
+    "http": "conformance.adapters.https",
+}
+"""The module that speaks the protocol for a server, by the option that names the server."""
+
+
 def is_url(text: Text) -> bool:
     """A server that runs is named, and not an executable."""
     return text.startswith("http://")
 
 
-def speaking_for(url: Text) -> tuple[Text, ...]:
-    """The command that speaks the protocol for a server."""
-    return (sys.executable, "-m", "conformance.adapters.pocket_ic", url)
+def speaking_for(url: Text, interface: Text = "pocketic") -> tuple[Text, ...]:
+    """The command that speaks the protocol for a server of an interface."""
+    return (sys.executable, "-m", ADAPTERS[interface], url)
 
 
 @contextmanager
 def server_at(place: Text) -> Iterator[Text]:
     """The address of a server: the one that is named, or that of an executable. Raises `CannotStart`."""
     if is_url(place):
-        _require_answer(place)
+        require_answer(place)
         yield place
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -55,10 +62,13 @@ def server_at(place: Text) -> Iterator[Text]:
                 process.wait()
 
 
-def _require_answer(url: Text) -> None:
+def require_answer(url: Text, path: Text = "/status") -> None:
+    """A server is there. Raises `CannotStart`."""
+    if not is_url(url):
+        raise CannotStart(f"{shown(url)} is no address of a server: it does not begin with http://")
     server = Rest(url, STARTING_SECONDS)
     try:
-        server.asked("GET", "/status")
+        server.asked("GET", path)
     except (ImplementationError, ValueError) as problem:
         raise CannotStart(str(problem)) from None
     finally:

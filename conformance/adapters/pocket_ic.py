@@ -19,7 +19,9 @@ from typing import Any, Final
 import cbor2
 from attrs import define
 
+from conformance.adapters.contents import ACCEPTED, CBOR, OK, content_of, refused, reject_in, value_at
 from conformance.adapters.reasons import reason_of
+from conformance.adapters.renaming import Renamed, Renaming
 from conformance.adapters.rest import Answered, Rest, base64
 from conformance.protocol.interface import (
     INTERFACE_SPECIFICATION,
@@ -27,8 +29,6 @@ from conformance.protocol.interface import (
     Advanced,
     Answer,
     BrokeProtocol,
-    CanisterElsewhere,
-    Claim,
     Description,
     Done,
     Instance,
@@ -42,7 +42,6 @@ from conformance.protocol.interface import (
     Refused,
     Rejected,
     Replied,
-    Scheduled,
     SeenReject,
     UnknownRequest,
     Unsupported,
@@ -51,9 +50,7 @@ from conformance.protocol.interface import (
 from conformance.protocol.serving import serve
 from conformance.protocol.wire import END_OF_TIME
 from spec.certification.bls_signatures import verify_bls_signature
-from spec.certification.certificate import Certificate, decode_certificate, lookup, verify_certificate
-from spec.certification.hash_tree import Found
-from spec.state.label import Label
+from spec.certification.certificate import Certificate, decode_certificate, verify_certificate
 from spec.state.request import Endpoint, Request
 from spec.values.identifiers import Blob, Principal, RequestId, SubnetId, Text, principal_from_text, principal_to_text
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Nanoseconds
@@ -73,8 +70,6 @@ CODES: Final[Mapping[Text, int]] = {
 LEAST_TICKS: Final[Count] = 4
 """So many rounds run even if every request has its answer: for timers, hooks and calls among canisters."""
 EXPIRY: Final[Nanoseconds] = 240 * NANOSECONDS_PER_SECOND
-OK, ACCEPTED = 200, 202
-CBOR: Final = "application/cbor"
 
 
 @define
@@ -85,6 +80,7 @@ class Made:
     subnet_id: SubnetId
     root_key: Blob
     now: Nanoseconds
+    renaming: Renaming = Renaming()
 
 
 class PocketIc:
@@ -102,6 +98,11 @@ class PocketIc:
         if self._made is None:
             raise Unsupported("reset comes first")
         return self._made
+
+    @property
+    def renaming(self) -> Renaming:
+        """The id that is named stands for one that the subnet may give."""
+        return self._current.renaming
 
     def _path(self, rest: Text) -> Text:
         return f"/instances/{self._current.number}/{rest}"
@@ -121,12 +122,7 @@ class PocketIc:
         )
 
     def reset(
-        self,
-        profile: Text,
-        subnet_size: Count,
-        system_time: Nanoseconds,
-        subnet_admins: Sequence[Principal],
-        elsewhere: Sequence[CanisterElsewhere] = (),
+        self, profile: Text, subnet_size: Count, system_time: Nanoseconds, subnet_admins: Sequence[Principal]
     ) -> Instance:
         """A new instance with one application subnet."""
         if profile != PROFILE:
@@ -135,17 +131,16 @@ class PocketIc:
             raise Unsupported(f"application subnets of PocketIC have {NODES} nodes")
         if subnet_admins:
             raise Unsupported("application subnets of PocketIC have no admins unless they are free of charge")
-        if elsewhere:
-            raise Unsupported("PocketIC takes no transitions that it is told, as renaming would need")
         self._delete()
         created = self._rest.operation("POST", "/instances", _wanted(system_time))
         told = created.json("/instances")
         if not isinstance(told, dict) or "Created" not in told:
             raise InternalError(f"/instances: status {created.status}: {created.text}")
         number = told["Created"]["instance_id"]
-        (named,) = told["Created"]["topology"]["subnet_configs"]
+        ((named, told_of_it),) = told["Created"]["topology"]["subnet_configs"].items()
         subnet_id = SubnetId(principal_from_text(named))
-        self._made = Made(number, subnet_id, b"", 0)
+        last = b64decode(told_of_it["canister_ranges"][-1]["end"]["canister_id"])
+        self._made = Made(number, subnet_id, b"", 0, Renaming(stands=last))
         key = self._rest.value("POST", self._path("read/pub_key"), {"subnet_id": base64(subnet_id)})
         self._made.root_key = bytes(key)
         if self._told_time() < system_time:
@@ -158,7 +153,7 @@ class PocketIc:
         """Hands in a call at the asynchronous endpoint, which runs no round."""
         if endpoint is not Endpoint.CANISTER:
             raise Unsupported("the endpoint of a subnet waits for rounds, which are moved by hand")
-        content = _content("call", request)
+        content = content_of("call", request)
         answered = self._posted(effective_id, "call", content)
         if answered.status == ACCEPTED:
             request_id = request_id_of(content)
@@ -166,9 +161,9 @@ class PocketIc:
             self._open.append(request_id)
             return Accepted(request_id)
         if answered.status == OK:
-            reject = _reject(answered.cbor("call"))
+            reject = reject_in(answered.cbor("call"))
             return Refused(reject.code, reject.reason)
-        return self._refused("call", answered)
+        return refused("call", answered)
 
     def answer(self, request_id: RequestId) -> Answer:
         """What is known of a request: its answer with the name of the error, else what the state tree says."""
@@ -190,16 +185,16 @@ class PocketIc:
 
     def query(self, query: Query, effective_id: Principal) -> QueryAnswer:
         """Asks a query."""
-        content = _content("query", query)
+        content = content_of("query", query)
         answered = self._posted(effective_id, "query", content)
         if answered.status != OK:
-            return self._refused("query", answered)
+            return refused("query", answered)
         fields = answered.cbor("query")
         match fields:
             case {"status": "replied", "reply": {"arg": bytes(data)}}:
                 return Replied(data)
             case {"status": "rejected"}:
-                return Rejected(_reject(fields if "error_code" in fields else self._named(query, fields)))
+                return Rejected(reject_in(fields if "error_code" in fields else self._named(query, fields)))
         raise BrokeProtocol("query: the answer is neither a reply nor a reject")
 
     def read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Values | Refused:
@@ -207,7 +202,7 @@ class PocketIc:
         read = self._read(sender, effective_id, paths)
         if isinstance(read, Refused):
             return read
-        return Values(tuple(_value(read, path) for path in paths))
+        return Values(tuple(value_at(read, path) for path in paths))
 
     def advance(self, rounds: Count, nanoseconds: Nanoseconds) -> Advanced:
         """Lets time pass, and runs rounds until every request has its answer, or all that are asked for."""
@@ -227,26 +222,6 @@ class PocketIc:
         """Ends the instance."""
         self._delete()
         self._rest.close()
-
-    def explain(self) -> Sequence[Claim]:
-        """PocketIC does not tell."""
-        raise Unsupported("PocketIC does not tell which transitions it took")
-
-    def state(self) -> Blob:
-        """PocketIC does not tell."""
-        raise Unsupported("PocketIC does not tell its state")
-
-    def dump(self) -> Mapping[Text, Text]:
-        """PocketIC does not tell."""
-        raise Unsupported("PocketIC does not tell its state")
-
-    def schedule(self, labels: Sequence[Label]) -> Scheduled:
-        """PocketIC takes no order."""
-        raise Unsupported("PocketIC takes no order of transitions")
-
-    def attempt(self, labels: Sequence[Label]) -> Count | None:
-        """PocketIC takes no order."""
-        raise Unsupported("PocketIC takes no order of transitions")
 
     # What they are made of
 
@@ -285,12 +260,6 @@ class PocketIc:
         path = self._path(f"api/v2/canister/{principal_to_text(effective_id)}/{kind}")
         return self._rest.asked("POST", path, cbor2.dumps({"content": content}), CBOR)
 
-    @staticmethod
-    def _refused(what: Text, answered: Answered) -> Refused:
-        if 400 <= answered.status < 500:
-            return Refused()
-        raise InternalError(f"{what}: status {answered.status}: {answered.text}")
-
     def _read(self, sender: Principal, effective_id: Principal, paths: Sequence[Path]) -> Certificate | Refused:
         content = {
             "request_type": "read_state",
@@ -300,7 +269,7 @@ class PocketIc:
         }
         answered = self._posted(effective_id, "read_state", content)
         if answered.status != OK:
-            return self._refused("read_state", answered)
+            return refused("read_state", answered)
         try:
             certificate = decode_certificate(answered.cbor("read_state")["certificate"])
         except (KeyError, ValueError) as problem:
@@ -313,7 +282,7 @@ class PocketIc:
         """How far a request is that has no answer."""
         path = (b"request_status", request_id, b"status")
         read = self._read(*self._sent[request_id], [path[:2]])
-        known = None if isinstance(read, Refused) else _value(read, path)
+        known = None if isinstance(read, Refused) else value_at(read, path)
         match known:
             case b"received":
                 return Received()
@@ -354,43 +323,11 @@ def _wanted(system_time: Nanoseconds) -> dict[Text, Any]:
     }
 
 
-def _content(kind: Text, asked: Request | Query) -> dict[Text, Any]:
-    """The content of an envelope."""
-    content: dict[Text, Any] = {
-        "request_type": kind,
-        "ingress_expiry": asked.ingress_expiry,
-        "sender": asked.sender,
-        "canister_id": asked.canister_id,
-        "method_name": asked.method_name,
-        "arg": asked.argument,
-    }
-    if asked.nonce:
-        content["nonce"] = asked.nonce
-    if isinstance(asked, Request) and asked.sender_info is not None:
-        told = asked.sender_info
-        content["sender_info"] = {"info": told.info, "signer": told.signer, "sig": told.signature}
-    return content
-
-
 def _code(name: Text) -> int:
     if name not in CODES:
         raise BrokeProtocol(f"there is no reject code {name!r}")
     return CODES[name]
 
 
-def _reject(fields: Mapping[Text, Any]) -> SeenReject:
-    """A reject in CBOR."""
-    match fields:
-        case {"reject_code": int(code), "reject_message": str(message)} if code in CODES.values():
-            error = fields.get("error_code")
-            return SeenReject(code, reason_of(error if isinstance(error, str) else None, message), message)
-    raise BrokeProtocol("a reject has no code or no message")
-
-
-def _value(certificate: Certificate, path: Path) -> Blob | None:
-    found = lookup(path, certificate)
-    return found.value if isinstance(found, Found) else None
-
-
 if __name__ == "__main__":
-    serve(PocketIc(sys.argv[1]), sys.stdin.buffer, sys.stdout.buffer)
+    serve(Renamed(PocketIc(sys.argv[1])), sys.stdin.buffer, sys.stdout.buffer)

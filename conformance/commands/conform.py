@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
-from conformance.adapters.executable import server_at, speaking_for
+from conformance.adapters.executable import require_answer, server_at, speaking_for
 from conformance.commands.arguments import (
     FAILED,
     add_profile,
@@ -61,8 +61,12 @@ EXAMPLE = """examples:
   icspec conform --implementation "icspec stdio --spec" judge the specification itself
   icspec conform --only management --json report.json   some scenarios, and a report for machines
   icspec conform --pocketic ./pocket-ic --only calls    a server of PocketIC, which is started for the run
+  icspec conform --http http://127.0.0.1:4943           a server of the HTTPS interface
   icspec conform --implementation ./mine --expected-failures known.toml --log wire.ndjson
 """
+
+STATUS: Final = "/api/v2/status"
+"""Where every server of the HTTPS interface answers."""
 
 REPORTS: Final[Mapping[str, Callable[[Report, IO[str]], None]]] = {
     "json": write_json,
@@ -91,6 +95,11 @@ def _parser() -> VerbParser:
         metavar="URL|BINARY",
         help="judge PocketIC instead: a server that runs, or an executable that is started for the run; what it cannot "
         "control or show is not applicable",
+    )
+    parser.add_argument(
+        "--http",
+        metavar="URL",
+        help="judge a server of the HTTPS interface instead; what it cannot control or show is not applicable",
     )
     parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
     parser.add_argument("--workers", type=positive, metavar="N", help="how many at a time; by default one a core")
@@ -133,8 +142,9 @@ def _parser() -> VerbParser:
 def main(arguments: list[str]) -> int:
     """Judges an implementation with the conformance suite."""
     given = _parser().parse_args(arguments)
-    if given.pocketic is not None and given.implementation is not None:
-        return _complain("--pocketic and --implementation are two implementations")
+    judged = [each for each in ("http", "pocketic", "implementation") if getattr(given, each) is not None]
+    if len(judged) > 1:
+        return _complain(f"--{judged[0]} and --{judged[1]} are two implementations")
     scenarios = selected(all_scenarios(), given.only)
     if not scenarios:
         return _complain(f"no scenario matches {given.only!r}")
@@ -149,6 +159,9 @@ def main(arguments: list[str]) -> int:
         if given.expected_failures is not None:
             expected = read_expected_failures(given.expected_failures, all_scenarios())
         with opened(written, read) as files:
+            if given.http is not None:
+                require_answer(given.http, STATUS)
+                return _judge(given, target_of(given, speaking_for(given.http, "http")), scenarios, expected, files)
             if given.pocketic is None:
                 target = target_of(given, given.implementation or bundled_implementation(given.profile))
                 return _judge(given, target, scenarios, expected, files)
@@ -177,7 +190,7 @@ def target_of(given: argparse.Namespace, command: tuple[str, ...]) -> Target:
         looking=Looking(given.look),
         tells_all=any(getattr(given, kind) is not None for kind in REPORTS),
     )
-    return Target(command, manner, limits, given.log, forgets=given.pocketic is not None)
+    return Target(command, manner, limits, given.log, forgets=given.pocketic is not None or given.http is not None)
 
 
 def _judge(
@@ -224,6 +237,8 @@ def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
     words = ["icspec", "conform"]
     if given.pocketic is not None:
         words += ["--pocketic", given.pocketic]
+    if given.http is not None:
+        words += ["--http", given.http]
     if given.implementation is not None:
         words += ["--implementation", shlex.join(given.implementation)]
     if given.profile != "production":

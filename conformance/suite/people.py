@@ -1,15 +1,15 @@
 """The users of scenarios."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Final
 
+from conformance.protocol.users import key_pair
 from spec.values.identifiers import ANONYMOUS, Principal, Text
 
 
 def user(name: Text) -> Principal:
-    """The principal of a user: as long and as ending as those derived from a public key."""
-    return Principal(hashlib.sha224(f"user {name}".encode()).digest() + b"\x02")
+    """The principal of a user: that of a key which is made from the name."""
+    return key_pair(name).principal
 
 
 ALICE: Final = user("alice")

@@ -126,7 +126,8 @@ def _provisional_create(
     instance: SubnetInstance, call: ManagementCall, arguments: ProvisionalCreateArguments
 ) -> Verdict:
     wanted, home = arguments.specified_id, instance.home_of(call.message)
-    if wanted is not None and not is_system_assigned(wanted):
+    is_elsewhere = wanted is not None and not instance.network[home.subnet_id].may_create(wanted)
+    if wanted is not None and (is_elsewhere or not is_system_assigned(wanted)):
         return rejection(RejectReason.CANISTER_ID_TAKEN, RejectCode.CANISTER_REJECT)
     if wanted is not None and not instance.is_free(wanted):
         return rejection(RejectReason.CANISTER_ID_TAKEN)

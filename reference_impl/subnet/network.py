@@ -70,6 +70,10 @@ class HostedSubnet:
         """The id is one of its canister ids."""
         return any(one.first <= canister_id <= one.last for one in self.ranges)
 
+    def may_create(self, canister_id: Principal) -> bool:
+        """The id is one of its canister ids; a subnet that has all numbers has ids of other forms too."""
+        return ALL_NUMBERS in self.ranges or self.has(canister_id)
+
     @property
     def nodes(self) -> range:
         """The numbers of its nodes."""

@@ -1,16 +1,15 @@
 """PocketIC is judged by its interface: a right server passes, each that answers wrongly in one way fails."""
 
 import os
-import shutil
-import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from conformance.adapters.executable import server_at
 from conformance.adapters.pocket_ic import PocketIc
+from conformance.adapters.renaming import Renamed
+from conformance.adapters.tests.between import servers_between
 from conformance.commands.conform import main
 from conformance.judging.verdicts import Fail, NotApplicable, Pass
 from conformance.protocol.interface import CannotStart, Unsupported
@@ -45,6 +44,7 @@ FAULTS = {
     "hangs_up": ANSWERS,
 }
 """Which scenario shows each fault."""
+OTHERS = (OUTCALL, "requests/expired_request", "lifecycle/specified_id")
 
 
 @pytest.fixture(scope="module")
@@ -57,31 +57,16 @@ def server():
 @pytest.fixture
 def answering_wrongly(server):
     """A server with a fault."""
-    if shutil.which("node") is None:
-        pytest.skip("there is no node")
-    started = []
-
-    def begun(fault):
-        process = subprocess.Popen(["node", str(WRONG_SERVER), server, fault], stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        return f"http://127.0.0.1:{int(process.stdout.readline())}"
-
-    yield begun
-    for process in started:
-        process.terminate()
-        process.wait(20)
-        process.stdout.close()
+    with servers_between(WRONG_SERVER, server) as begun:
+        yield begun
 
 
 def verdict(url, scenario):
     """The verdict on a server."""
-    with closing(PocketIc(url)._rest):
-        implementation = PocketIc(url)
-        case = judge(SCENARIOS[scenario], implementation)
-        return case.verdict
+    return judge(SCENARIOS[scenario], Renamed(PocketIc(url))).verdict
 
 
-@pytest.mark.parametrize("scenario", sorted({*FAULTS.values(), "requests/expired_request", OUTCALL}))
+@pytest.mark.parametrize("scenario", sorted({*FAULTS.values(), *OTHERS}))
 def test_a_right_server_passes(server, scenario):
     assert verdict(server, scenario) == Pass()
 

@@ -1,30 +1,10 @@
 // A server of PocketIC that answers wrongly in one way, named by its second argument. It asks the server whose address
-// is its first argument, and changes what that one answers. It writes its own port to standard output.
+// is its first argument.
 
-import http from "node:http";
+import { lastByteChanged, serve } from "./between.mjs";
 
 const [address, fault] = process.argv.slice(2);
-const behind = new URL(address);
-const kept = new http.Agent({ keepAlive: true });
-
-// The position after the head of the byte string that follows a name in a map of CBOR, and the end of the string.
-function bytesAfter(body, name) {
-  const start = body.indexOf(Buffer.concat([Buffer.from([0x60 + name.length]), Buffer.from(name)]));
-  if (start < 0) return null;
-  const head = start + 1 + name.length;
-  const size = body[head] - 0x40;
-  if (size < 24) return [head + 1, head + 1 + size];
-  const width = 2 ** (size - 24);
-  return [head + 1 + width, head + 1 + width + body.readUIntBE(head + 1, width)];
-}
-
-function lastByteChanged(body, name) {
-  const place = bytesAfter(body, name);
-  if (place === null || place[0] === place[1]) return body;
-  const changed = Buffer.from(body);
-  changed[place[1] - 1] ^= 1;
-  return changed;
-}
+let asked = 0;
 
 const inJson = (change) => (answer) => {
   const value = JSON.parse(answer.body);
@@ -60,45 +40,11 @@ const faults = {
   runs_no_rounds: [/\/tick$/, () => ({ status: 200, headers: {}, body: Buffer.from("null") }), "without asking"],
   goes_back_in_time: [
     /get_time$/,
-    inJson((told) => ({ nanos_since_epoch: told.nanos_since_epoch - 86_400_000_000_000 * asked })),
+    inJson((told) => ({ nanos_since_epoch: told.nanos_since_epoch - 86_400_000_000_000 * ++asked })),
   ],
   answers_no_json: [/\/tick$/, (answer) => ({ ...answer, body: Buffer.from("<html>") })],
   fails: [/\/tick$/, (answer) => ({ ...answer, status: 500 })],
   hangs_up: [/\/tick$/, () => null],
 };
-const [where, change, when = "if it succeeds"] = faults[fault];
-let asked = 0;
 
-function answersAs(response, answer) {
-  if (answer === null) return response.destroy();
-  const { "content-length": _, "transfer-encoding": __, ...headers } = answer.headers;
-  response.writeHead(answer.status, { ...headers, "content-length": answer.body.length });
-  return response.end(answer.body);
-}
-
-const collected = (stream, then) => {
-  const pieces = [];
-  stream.on("data", (piece) => pieces.push(piece));
-  stream.on("end", () => then(Buffer.concat(pieces)));
-};
-
-const server = http.createServer((request, response) => {
-  const isWrong = where.test(request.url);
-  asked += isWrong;
-  collected(request, (body) => {
-    if (isWrong && when === "without asking") return answersAs(response, change());
-    const { hostname, port } = behind;
-    const headers = { ...request.headers, host: behind.host, "content-length": body.length };
-    const options = { agent: kept, hostname, port, path: request.url, method: request.method, headers };
-    const forwarded = http.request(options, (told) => {
-      collected(told, (content) => {
-        const answer = { status: told.statusCode, headers: told.headers, body: content };
-        const isChanged = isWrong && (answer.status < 300 || when === "whatever is answered");
-        answersAs(response, isChanged ? change(answer) : answer);
-      });
-    });
-    return forwarded.end(body);
-  });
-});
-server.keepAliveTimeout = 600_000;
-server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+serve(address, faults[fault]);
