@@ -68,6 +68,9 @@ class HttpApplication(ABC):
     async def stop(self) -> None:  # noqa: B027
         """The server ends; every request has been answered."""
 
+    def answered(self, path: Text, outcome: Text, seconds: float) -> None:  # noqa: B027
+        """A request came to its end: the status that was answered, or what became of it else."""
+
     def is_open_to_pages(self, path: Text) -> bool:
         """Pages of any origin may ask for this path."""
         return True
@@ -101,7 +104,7 @@ class HttpApplication(ABC):
         try:
             answer = await self.answer(scope, receive)
         except _HungUp:
-            _log(scope, "hung up", 0, began)
+            self._end(scope, "hung up", 0, began)
             return
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"])
@@ -110,7 +113,12 @@ class HttpApplication(ABC):
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         is_body_wanted = scope["method"] != "HEAD" and answer.status not in WITHOUT_BODY
         await send({"type": "http.response.body", "body": answer.body if is_body_wanted else b""})
-        _log(scope, str(answer.status), len(answer.body), began)
+        self._end(scope, str(answer.status), len(answer.body), began)
+
+    def _end(self, scope: Scope, outcome: Text, size: ByteCount, began: float) -> None:
+        seconds = time.perf_counter() - began
+        self.answered(scope["path"], outcome, seconds)
+        _log(scope, outcome, size, seconds)
 
     async def received(self, receive: Receive) -> Blob | Answer:
         """The body of a request, or the answer to one that is too large or too slow."""
@@ -171,8 +179,7 @@ def _closing(answer: Answer) -> Answer:
     return Answer(answer.status, answer.body, answer.content_type, CLOSE)
 
 
-def _log(scope: Scope, outcome: Text, size: ByteCount, began: float) -> None:
+def _log(scope: Scope, outcome: Text, size: ByteCount, seconds: float) -> None:
     client = scope.get("client") or ("-", 0)
-    milliseconds = (time.perf_counter() - began) * 1000
     path = ascii(scope["path"])[1:-1]
-    log.info("%s %s %s %s %d bytes %.1f ms", client[0], scope["method"], path, outcome, size, milliseconds)
+    log.info("%s %s %s %s %d bytes %.1f ms", client[0], scope["method"], path, outcome, size, seconds * 1000)

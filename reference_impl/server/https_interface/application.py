@@ -24,6 +24,9 @@ from reference_impl.server.https_interface.answers import (
 )
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
+from reference_impl.server.metrics import PATH as METRICS
+from reference_impl.server.metrics import Holding, Metrics
+from spec.values.identifiers import Text
 from spec.values.quantities import ByteCount
 
 BODY_LIMIT: Final[ByteCount] = 4 << 20
@@ -45,6 +48,8 @@ class Application(HttpApplication):
         self._engine = engine
         self._endpoints = endpoints
         self._pages = Pages(engine)
+        self._metrics = Metrics()
+        engine.at_round = self._metrics.round_took
 
     async def start(self) -> None:
         """Rounds run by themselves."""
@@ -53,6 +58,10 @@ class Application(HttpApplication):
     async def stop(self) -> None:
         """No more rounds."""
         await self._engine.stop()
+
+    def answered(self, path: Text, outcome: Text, seconds: float) -> None:
+        """The request is counted."""
+        self._metrics.answered(path, outcome, seconds)
 
     async def answer(self, scope: Scope, receive: Receive) -> Answer:
         """The answer of the interface; none is given that rests on what cannot be kept."""
@@ -65,6 +74,8 @@ class Application(HttpApplication):
         method, path = scope["method"], scope["path"]
         if is_preflight(scope):
             return PREFLIGHT
+        if path == METRICS:
+            return await self._figures(method)
         if not path.startswith(API):
             return await self._pages.answer(self, scope, receive)
         if method in ("GET", "HEAD"):
@@ -76,6 +87,11 @@ class Application(HttpApplication):
         if isinstance(body, Answer):
             return body
         return await self._endpoints.post(path, body) if refusal is None else refusal
+
+    async def _figures(self, method: Text) -> Answer:
+        if method not in ("GET", "HEAD"):
+            return error(METHOD_NOT_ALLOWED, "This path takes GET requests.")
+        return self._metrics.shown(await self._engine.ask(Holding.of))
 
 
 def type_refusal(scope: Scope) -> Answer | None:

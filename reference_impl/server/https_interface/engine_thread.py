@@ -7,6 +7,7 @@ state directory, answers wait until all that they rest on is there; if that cann
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Final
 
@@ -36,6 +37,8 @@ class EngineThread(EngineOwner):
         """Why the engine cannot be kept any more."""
         self.at_fault: Callable[[], object] = lambda: None
         """Called, on any thread, when there is such a fault."""
+        self.at_round: Callable[[float], object] = lambda _: None
+        """Called, on the thread, with the seconds that a round took in which there was something to do."""
         self._engine = engine
         self._clock = clock
         self._forgetting = Forgetting(engine)
@@ -117,7 +120,9 @@ class EngineThread(EngineOwner):
     def _round_of(self, engine: Engine) -> tuple[bool, list[RequestId]]:
         did_something = not engine.is_quiescent
         if did_something:
+            began = time.perf_counter()
             engine.round()
+            self.at_round(time.perf_counter() - began)
         self._forgetting.forget()
         engine.explain()
         if self._kept is not None:
