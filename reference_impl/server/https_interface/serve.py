@@ -11,9 +11,11 @@ from typing import Final
 from reference_impl.certification.signing import OTHER, ROOT, ROOT_KEY
 from reference_impl.durability.directory import CHECKPOINT_STEPS, Beginning, StateDirectory
 from reference_impl.durability.faults import StateDirectoryFault
+from reference_impl.engine import Engine
 from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
+from reference_impl.server.https_interface.subnets import network_with, told
 from reference_impl.server.listening import LOOPBACK, listening, log_to_standard_error, server_of
 from reference_impl.wasm.instances.wasmtime_engine import require_memory
 from spec.profile import Profile, ProfileError, load_profile
@@ -25,6 +27,7 @@ VERB: Final = "icspec serve"
 NODES: Final = 13
 """Of the subnet unless told otherwise; prices go by them."""
 MOST_NODES: Final = 100
+MOST_SUBNETS: Final = 64
 MOST_THREADS: Final = 256
 
 DESCRIPTION: Final = """Serves the reference implementation over HTTP: the HTTPS interface of the Internet Computer.
@@ -35,6 +38,7 @@ ends at Ctrl-C or SIGTERM, after the requests that it has begun to answer."""
 EXAMPLE: Final = """example:
   icspec serve --port 4943
   icspec serve --port-file port.txt      any free port, which is written into the file
+  icspec serve --subnets 3               the root subnet and two others
   icspec serve --state-dir state         goes on where the last one with this directory ended
 """
 
@@ -55,6 +59,12 @@ def _threads(text: Text) -> int:
     if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= MOST_THREADS:
         return int(text)
     raise ArgumentTypeError(f"{text!r} is not a number of threads from 1 to {MOST_THREADS}")
+
+
+def _subnets(text: Text) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= MOST_SUBNETS:
+        return int(text)
+    raise ArgumentTypeError(f"{text!r} is not a number of subnets from 1 to {MOST_SUBNETS}")
 
 
 def _steps(text: Text) -> int:
@@ -79,6 +89,13 @@ def parser() -> VerbParser:
         help="threads on which canisters execute; nothing but the time that rounds take depends on it (default: 1)",
     )
     made.add_argument(
+        "--subnets",
+        type=_subnets,
+        default=1,
+        metavar="N",
+        help="the root subnet and others to which it delegates, which call each other (default: one alone)",
+    )
+    made.add_argument(
         "--delegated",
         action="store_true",
         help="serve a subnet to which the root subnet delegates, as most subnets are, and not the root subnet",
@@ -97,6 +114,8 @@ def parser() -> VerbParser:
 
 def engine_thread(given: Namespace, profile: Profile) -> EngineThread:
     """An instance at the present time, without canisters or as it was kept. Raises `StateDirectoryFault`."""
+    if given.subnets > 1:
+        return _of_several(given, profile)
     subnet = Subnet((OTHER if given.delegated else ROOT).subnet_id, given.nodes)
     beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), given.threads)
     if given.state_dir is None:
@@ -104,6 +123,18 @@ def engine_thread(given: Namespace, profile: Profile) -> EngineThread:
     steps, keeps_history = given.checkpoint_rounds, given.keep_history
     kept = StateDirectory.opened(given.state_dir, beginning, checkpoint_steps=steps, keeps_history=keeps_history)
     return EngineThread(kept.engine, time.time_ns, kept)
+
+
+def _of_several(given: Namespace, profile: Profile) -> EngineThread:
+    """An instance of several subnets. Canisters for which nothing is said are created on the root subnet."""
+    if given.delegated or given.state_dir is not None:
+        other = "--delegated" if given.delegated else "--state-dir"
+        raise ValueError(f"--subnets and {other} do not go together")
+    network = network_with(given.subnets, given.nodes)
+    root = network[ROOT.subnet_id].subnet
+    engine = Engine(profile, root, time.time_ns(), ROOT_KEY, network=network, explains=False, threads=given.threads)
+    print("\n".join(told(network)), flush=True)
+    return EngineThread(engine, time.time_ns)
 
 
 def serve(engine: EngineThread, opened: socket.socket) -> None:
@@ -128,7 +159,7 @@ def main(arguments: list[str]) -> int:
             require_writable(given.port_file)
         engine = engine_thread(given, profile)
         opened = listening(given.host, given.port)
-    except (ProfileError, MemoryError, StateDirectoryFault) as problem:
+    except (ProfileError, MemoryError, StateDirectoryFault, ValueError) as problem:
         return complain(VERB, problem)
     except OSError as problem:
         place = given.port_file if problem.filename is not None else f"{given.host}:{given.port}"

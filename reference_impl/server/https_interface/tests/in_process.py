@@ -14,13 +14,14 @@ from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
 from reference_impl.server.tests import asking
+from reference_impl.subnet.network import Network
 from spec.certification.bls_signatures import verify_bls_signature
 from spec.certification.certificate import Certificate, decode_certificate, lookup, verify_certificate
 from spec.certification.hash_tree import Found, Labeled, flatten_forks
 from spec.profile import load_profile
 from spec.state.canister import Subnet
 from spec.values.containers import List
-from spec.values.identifiers import ANONYMOUS, Principal, principal_to_text, self_authenticating_id
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, Principal, principal_to_text, self_authenticating_id
 from spec.values.management import (
     InstallCodeArguments,
     InstallMode,
@@ -149,6 +150,7 @@ class Instance:
         patience: float = 20.0,
         admins: tuple[Principal, ...] = (),
         subnet_id: Principal = SUBNET_ID,
+        network: Network | None = None,
         **limits: Any,
     ) -> "Instance":
         clock = [START]
@@ -158,6 +160,7 @@ class Instance:
             START,
             ROOT_KEY,
             subnet_admins={subnet_id: List(admins)} if admins else {},
+            network=network,
         )
         thread = EngineThread(engine, lambda: clock[0])
         runner = asyncio.Runner()
@@ -214,17 +217,17 @@ class Instance:
         envelope = user.envelope(self.content("read_state", **{"paths": [list(path) for path in paths], **fields}))
         return self.post(f"/api/{version}/{endpoint}/{principal_to_text(about)}/read_state", envelope)
 
-    def created(self, user) -> Principal:
-        """A canister without code."""
+    def created(self, user, about: Principal = MANAGEMENT_CANISTER) -> Principal:
+        """A canister without code, on the subnet that the effective id names."""
         arguments = ProvisionalCreateArguments(amount=10**14)
         method = "provisional_create_canister_with_cycles"
         nonce = b"%d" % len(self.engine.instance.canisters)
-        answered = self.call(user, Principal(b""), method, encode_arguments(arguments), nonce=nonce)
+        answered = self.call(user, Principal(b""), method, encode_arguments(arguments), nonce=nonce, about=about)
         return decode_canister_id_result(self.reply(answered))
 
-    def installed(self, user, module: bytes) -> Principal:
-        """A canister with code."""
-        canister_id = self.created(user)
+    def installed(self, user, module: bytes, about: Principal = MANAGEMENT_CANISTER) -> Principal:
+        """A canister with code, likewise."""
+        canister_id = self.created(user, about)
         arguments = encode_arguments(InstallCodeArguments(InstallMode(), canister_id, module, b""))
         answered = self.call(user, Principal(b""), "install_code", arguments, about=canister_id)
         assert self.reply(answered) is not None
