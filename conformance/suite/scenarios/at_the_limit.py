@@ -5,18 +5,21 @@ from typing import Final
 
 from attrs import evolve
 
-from conformance.canisters.scripted import REPLY_REJECT_CODE, call, program, reply
+from conformance.canisters.library import load
+from conformance.canisters.scripted import REPLY_REJECT_CODE, call, ignore, memory_grow, program, reply
 from conformance.judging.patterns import denies, fails, is_unanswered, refuses, replies
 from conformance.protocol.interface import Needs, Replied
 from conformance.suite.people import ALICE
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.cells import cell
+from conformance.suite.scenarios.installation import REINSTALL
 from conformance.suite.scenarios.lifecycle import about
-from conformance.suite.scenarios.management_calls import asking, manage, told
+from conformance.suite.scenarios.management_calls import DONE, asking, manage, told, update_settings
 from conformance.suite.scenarios.preparations import controlled_by, scripted
+from conformance.suite.scenarios.snapshots import load_snapshot, taken
 from conformance.suite.stage import MUCH, Stage
 from spec.values import management
-from spec.values.identifiers import CanisterId, Text
+from spec.values.identifiers import CanisterId, SnapshotId, Text
 from spec.values.quantities import Cycles
 from spec.values.rejects import RejectCode
 
@@ -104,3 +107,35 @@ def to_the_last_cycle(stage: Stage) -> None:
             stage.require(status_told_to(stage, teller, able).cycles == 0, "nothing is left")
         with cell(f"{method_name} with one cycle less"):
             stage.expect(manage(stage, unable, method_name, made(unable)), fails())
+
+
+def with_large_snapshot(stage: Stage) -> tuple[CanisterId, SnapshotId]:
+    """A canister with a small heap, and a snapshot of it with a large one."""
+    canister = scripted(stage)
+    stage.expect(stage.call(canister, program(ignore(memory_grow(100)), reply())), replies())
+    snapshot = taken(stage, canister).id
+    stage.expect(stage.install(canister, load("scripted"), mode=REINSTALL), DONE)
+    return canister, snapshot
+
+
+@scenario(
+    "A canister loads a snapshot only if it can keep what it has then: the memory of the snapshot, and its snapshots",
+    covers=(*COVERS, "rule.mgmt.load-snapshot.conditions"),
+    needs=EXACT,
+)
+def loading_a_snapshot(stage: Stage) -> None:
+    # Given
+    (canister, snapshot), (rich, other) = with_large_snapshot(stage), with_large_snapshot(stage)
+    before = stage.status(rich)
+    stage.expect(load_snapshot(stage, rich, other), DONE)
+    after = stage.status(rich)
+    burned = (before.idle_cycles_burned_per_day + after.idle_cycles_burned_per_day) // 2
+    stage.require(burned < after.idle_cycles_burned_per_day, "it has more memory then")
+    # When it has enough for the memory that it has, and not for what it would have
+    frozen_below = before.cycles * DAY // burned
+    stage.expect(update_settings(stage, canister, freezing_threshold=frozen_below), DONE)
+    # Then
+    stage.expect(load_snapshot(stage, canister, snapshot), fails())
+    stage.expect(update_settings(stage, canister, freezing_threshold=frozen_below // 2), DONE)
+    stage.expect(load_snapshot(stage, canister, snapshot), DONE)
+    stage.balance(canister)

@@ -18,6 +18,8 @@ from conformance.canisters.scripted import (
     call,
     filled,
     ignore,
+    memory_grow,
+    memory_read,
     part,
     program,
     reply,
@@ -254,3 +256,25 @@ def long_replies(stage: Stage) -> None:
             stage.expect(
                 stage.call(canister, program(reply(ic0.stable64_read(place, 11)))), replies_with(b"kept across")
             )
+
+
+@scenario(
+    "However much is written to stable memory at once, an execution pays for each page that it writes once",
+    covers=("api.stable64-write", "api.stable64-read"),
+)
+def large_writes(stage: Stage) -> None:
+    # Given
+    canister = scripted(stage)
+    size = 17 * 2**20
+    pages = size // WASM_PAGE
+    grown = ignore(memory_grow(pages)), ignore(ic0.stable64_grow(pages))
+    writing = ic0.stable64_write(0, memory_read(WASM_PAGE, size))
+    # When
+    once, twice = (
+        stage.call(canister, program(*(grown if times == 1 else ()), *(times * [writing]), reply(b"done")))
+        for times in (1, 2)
+    )
+    # Then
+    for answer in (once, twice):
+        stage.expect(answer, replies_with(b"done"))
+        stage.balance(canister)

@@ -48,10 +48,12 @@ def custom(name: Blob, content: Blob = b"") -> Blob:
 
 def module(
     *,
+    types: Iterable[Blob] = TYPES,
     imports: Iterable[tuple[Blob, Blob, int]] = (),
     functions: Iterable[tuple[int, Blob]] = (),
     memories: Iterable[Blob] = (),
     global_count: int = 0,
+    are_globals_mutable: bool = False,
     exports: Iterable[tuple[Blob, int]] = (),
     start: int | None = None,
     customs: Iterable[Blob] = (),
@@ -59,11 +61,11 @@ def module(
     """A binary module; exports are functions."""
     defined = list(functions)
     sections = [
-        part(1, vector(TYPES)),
+        part(1, vector(types)),
         part(2, vector(text(space) + text(name) + b"\x00" + encode_unsigned(kind) for space, name, kind in imports)),
         part(3, vector(encode_unsigned(kind) for kind, _ in defined)),
         part(5, vector(memories)),
-        part(6, vector([b"\x7f\x00\x41\x00\x0b"] * global_count)),
+        part(6, vector([b"\x7f" + bytes([are_globals_mutable]) + b"\x41\x00\x0b"] * global_count)),
         part(7, vector(text(name) + b"\x00" + encode_unsigned(index) for name, index in exports)),
         b"" if start is None else part(8, encode_unsigned(start)),
         part(10, vector(encode_unsigned(len(body) + 2) + b"\x00" + body + END for _, body in defined)),

@@ -174,3 +174,26 @@ def nothing_reserved(stage: Stage) -> None:
     stage.expect(installed, replies())
     stage.expect(stage.call(canister, program(ignore(ic0.stable64_grow(1)), reply(b"runs"))), replies_with(b"runs"))
     stage.balance(canister)
+
+
+@scenario(
+    "What a loaded snapshot takes is reserved when it is loaded, and not once more with what is taken later",
+    covers=(*COVERS, "rule.mgmt.load-snapshot.effects"),
+    needs=OF_THE_PROFILE,
+)
+def loaded(stage: Stage) -> None:
+    # Given
+    reserving(stage)
+    canister = scripted(stage, cycles=10**18, settings=management.SettingsArguments(reserved_cycles_limit=10**18))
+    stage.expect(stage.call(canister, program(ignore(memory_grow(100)), reply())), replies())
+    snapshot = taken(stage, canister)
+    stage.expect(stage.install(canister, PLAIN, mode=REINSTALL), DONE)
+    before = status_of(stage, canister).reserved_cycles
+    # When
+    stage.expect(load_snapshot(stage, canister, snapshot.id), DONE)
+    with_snapshot = status_of(stage, canister).reserved_cycles
+    _chunk(stage, canister)
+    with_chunk = status_of(stage, canister).reserved_cycles
+    # Then
+    stage.require(before < with_snapshot < with_chunk, "both reserve something")
+    stage.require(with_chunk - with_snapshot < with_snapshot - before, "the chunk takes less than the snapshot")

@@ -24,11 +24,13 @@ from conformance.canisters.scripted import (
     spin,
 )
 from conformance.judging.patterns import fails, refuses, rejects, replies, replies_with
-from conformance.protocol.interface import Needs
+from conformance.protocol.interface import Needs, Replied, Seen
 from conformance.suite.scenario import scenario
 from conformance.suite.scenarios.calls import amount
+from conformance.suite.scenarios.cells import cell
 from conformance.suite.scenarios.chunks import chunked, upload
 from conformance.suite.scenarios.management_calls import DONE, manage
+from conformance.suite.scenarios.modules import RESULT, TYPES, UNIT, module
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.scenarios.snapshots import take
 from conformance.suite.stage import Stage
@@ -75,6 +77,59 @@ def message_limit(stage: Stage) -> None:
     stage.expect(answer, OUT_OF_INSTRUCTIONS)
     still_remembers(stage, canister)
     stage.balance(canister)
+
+
+TRIPLE: Final = len(TYPES)
+"""The type of functions with three parameters of 32 bits."""
+
+MOST_MORE: Final = 12
+"""So many instructions more, one by one, come to the limit from what fits a few rounds of the loop before it."""
+
+LOOPING: Final = b"\x10\x00\x24\x00" + b"\x03\x40" + b"\x23\x00\x41\x01\x6b\x24\x00" + b"\x23\x00\x0d\x00" + b"\x0b"
+"""As many rounds as the argument has bytes. Nothing is written, since pages would be charged at the end."""
+
+WRITING_NOTHING: Final = b"\x41\x00" * 3 + b"\x10\x02"
+"""Writes no bytes to the stable memory, which is charged by itself."""
+
+COUNTED: Final = module(
+    types=(*TYPES, b"\x60\x03\x7f\x7f\x7f\0"),
+    imports=[
+        (b"ic0", b"msg_arg_data_size", RESULT),
+        (b"ic0", b"msg_reply", UNIT),
+        (b"ic0", b"stable_write", TRIPLE),
+    ],
+    functions=[(UNIT, LOOPING + b"\x01" * more + b"\x10\x01" + WRITING_NOTHING) for more in range(MOST_MORE)],
+    global_count=1,
+    are_globals_mutable=True,
+    memories=[b"\0\1"],
+    exports=[(b"canister_update %d" % more, 3 + more) for more in range(MOST_MORE)],
+)
+"""A module with methods each of which takes one instruction more than the one before."""
+
+
+@scenario(
+    "A message may use its limit to the last instruction, and not one more",
+    covers=("error.instruction-limit", "rule.message-execution.rollback"),
+    profile=SMALL,
+)
+def last_instruction(stage: Stage) -> None:
+    # Given
+    canister = stage.create_with_code(COUNTED)
+
+    def answered(more: int, rounds: int) -> Seen:
+        return stage.call(canister, bytes(rounds), str(more))
+
+    enough, too_many = 1, LIMITS.message_instructions
+    while too_many - enough > 1:
+        rounds = (enough + too_many) // 2
+        is_enough = isinstance(answered(0, rounds), Replied)
+        enough, too_many = (rounds, too_many) if is_enough else (enough, rounds)
+    stage.require(1 < enough < LIMITS.message_instructions - 1, "the limit is reached by a loop")
+    for more in range(MOST_MORE):
+        with cell(f"{more} instructions more"):
+            # Then what fits is for the judge to say; one round more never does.
+            stage.expect(answered(more, enough), replies() | OUT_OF_INSTRUCTIONS)
+    stage.expect(answered(0, enough + 1), OUT_OF_INSTRUCTIONS)
 
 
 @scenario(

@@ -1,5 +1,7 @@
 """Traps undo the execution in which they happen, and nothing else."""
 
+from collections.abc import Mapping
+
 from conformance.canisters import ic0
 from conformance.canisters.scripted import (
     RELAY_REPLY,
@@ -20,9 +22,11 @@ from conformance.canisters.scripted import (
 )
 from conformance.judging.patterns import rejects, replies, replies_with
 from conformance.suite.scenario import scenario
+from conformance.suite.scenarios.cells import cell
+from conformance.suite.scenarios.modules import UNIT, module
 from conformance.suite.scenarios.preparations import scripted
 from conformance.suite.stage import Stage
-from spec.values.identifiers import Blob
+from spec.values.identifiers import Blob, Text
 from spec.values.rejects import RejectCode, RejectReason
 
 TRAPPED = rejects(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED)
@@ -245,6 +249,45 @@ def _fails(stage: Stage, failing: Blob, reason: RejectReason) -> None:
 )
 def unreachable_traps(stage: Stage) -> None:
     _fails(stage, program(unreachable()), RejectReason.CANISTER_TRAPPED)
+
+
+AFTER_A_LOOP = (
+    # The global counts up to 100.
+    b"\x03\x40" + b"\x23\x00\x41\x01\x6a\x24\x00" + b"\x23\x00\x41\xe4\x00\x49\x0d\x00" + b"\x0b"
+)
+TRAPPING: Mapping[Text, Blob] = {
+    "unreachable": b"\x00",
+    "i32.div_u": b"\x41\x01\x41\x00\x6e\x1a",
+    "i64.rem_s": b"\x42\x01\x42\x00\x81\x1a",
+    "i32.trunc_f32_s": b"\x43\x00\x00\xc0\x7f\xa8\x1a",
+    "i32.load": b"\x41\x7f\x28\x02\x00\x1a",
+    "i32.store": b"\x41\x7f\x41\x00\x36\x02\x00",
+    "memory.fill": b"\x41\x7f\x41\x00\x41\x02\xfc\x0b\x00",
+}
+"""Instructions that trap, with operands for which they do."""
+
+
+@scenario(
+    "An execution that traps after a loop is charged for all that it did before, whichever instruction traps",
+    covers=("error.trapped", "seed2.failed-execution-charged"),
+)
+def after_a_loop(stage: Stage) -> None:
+    # Given
+    code = module(
+        functions=[(UNIT, AFTER_A_LOOP + each) for each in TRAPPING.values()],
+        memories=[b"\0\1"],
+        global_count=1,
+        are_globals_mutable=True,
+        exports=[(f"canister_update {name}".encode(), number) for number, name in enumerate(TRAPPING)],
+    )
+    canister = stage.create_with_code(code)
+    for name in TRAPPING:
+        with cell(name):
+            # When
+            answer = stage.call(canister, b"", name)
+            # Then
+            stage.expect(answer, TRAPPED)
+            stage.balance(canister)
 
 
 @scenario("Endless recursion traps", covers=("error.trapped",))
