@@ -16,6 +16,7 @@ from conformance.commands.arguments import (
 from conformance.judging.verdicts import Pass
 from conformance.protocol.interface import DEFAULT_TIME_LIMITS, CannotStart, Died, ImplementationError
 from conformance.protocol.quoting import escaped
+from conformance.protocol.stdio import StdioImplementation
 from conformance.reporting.by_round import trace_by_round
 from conformance.reporting.terminal import case_details, reasons
 from conformance.running.case import Case, Manner
@@ -33,6 +34,7 @@ from conformance.suite.loading import ScenarioFileError, scenarios_of_file, sele
 from conformance.suite.looking import Looking
 from conformance.suite.scenario import Scenario
 from conformance.suite.transcript import STEP
+from conformance.validating.recording import Recording
 from spec.profile import known_profiles, load_profile
 from spec.tooling.command_arguments import VerbParser, complain
 
@@ -81,6 +83,9 @@ def _parser() -> VerbParser:
         help="when the judge observes by itself what can be observed; by default never: the trace is the scenario's",
     )
     parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
+    parser.add_argument(
+        "--record", type=Path, metavar="TRACE", help="write what the implementation does as a trace for icspec validate"
+    )
     add_options(parser)
     parser.add_argument("--trace", action="store_true", help="of a module of one's own, show every transition, too")
     return parser
@@ -181,6 +186,8 @@ def main(arguments: list[str]) -> int:
     is_story = _is_story(given) and not given.trace
     if given.spec_only:
         return _exit_code(_play(chosen, manner, None, is_story=is_story) for chosen in scenarios)
+    if given.record is not None and len(scenarios) != 1:
+        return complain("icspec run", f"--record writes the trace of one scenario, and these are {len(scenarios)}")
     command = given.implementation or bundled_implementation(given.profile)
     target = Target(command, manner, DEFAULT_TIME_LIMITS)
     with ending_on_signals(), closing(Runner(target)) as runner:
@@ -191,4 +198,24 @@ def main(arguments: list[str]) -> int:
         except ImplementationError:
             # Reason: a handshake that breaks the protocol fails each scenario, and is told there.
             pass
+        if given.record is not None:
+            return _play_recorded(scenarios[0], target, given.record, is_story=is_story)
         return _exit_code(_play(chosen, manner, runner.run, is_story=is_story) for chosen in scenarios)
+
+
+def _play_recorded(chosen: Scenario, target: Target, path: Path, *, is_story: bool) -> int:
+    """Plays a scenario, and writes what the implementation does as a trace."""
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as problem:
+        return complain("icspec run", f"--record: {path}: {problem.strerror}")
+    with file, closing(StdioImplementation(target.command, target.time_limits)) as process:
+        recording = Recording(process, file)
+        description = recording.describe()
+        passed = _play(
+            chosen,
+            target.manner,
+            lambda each: run_scenario(each, recording, description, target.manner),
+            is_story=is_story,
+        )
+    return 0 if passed else FAILED

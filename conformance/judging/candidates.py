@@ -85,6 +85,8 @@ class Candidate:
     """The submissions after which a request did not become known. It may yet do so."""
     departures: tuple[Text, ...] = ()
     """What was done on the way otherwise than production does it."""
+    last_executed: tuple[Executed, ...] = ()
+    """The executions of the transition that led here."""
     instead: tuple[tuple[Blob, Seen], ...] = ()
     """
     What the specification says where another reply was taken for it since costs are the implementation's own, by the
@@ -106,6 +108,7 @@ class Candidate:
             has_heard=self.has_heard or hears,
             has_just_heard=self.has_just_heard or hears,
             failures=failures_after(self.failures, self.state, label, fired),
+            last_executed=tuple(output for output in fired.outputs if isinstance(output, Executed)),
             departures=(*self.departures, *(departures_of_label(self.state, label, fired, LOGGED) if is_told else ())),
         )
 

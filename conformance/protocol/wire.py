@@ -207,7 +207,8 @@ def write_request(request: Request) -> dict[str, Any]:
     return written
 
 
-def _read_sender_info(value: Any, place: str) -> SenderInfo:
+def read_sender_info(value: Any, place: str) -> SenderInfo:
+    """What is told of a sender, signed."""
     fields = Fields(value, place)
     sender_info = SenderInfo(
         info=fields.take("info", read_blob),
@@ -228,7 +229,7 @@ def read_request(value: Any, place: str) -> Request:
         canister_id=fields.take("canister_id", read_principal),
         method_name=fields.take("method_name", read_text),
         argument=fields.take("argument", read_blob),
-        sender_info=fields.take_optional("sender_info", _read_sender_info),
+        sender_info=fields.take_optional("sender_info", read_sender_info),
     )
     fields.close()
     return request
