@@ -18,6 +18,7 @@ from properties.agreement.shared_parts import (
     Parts,
     function_of,
     functions_placed,
+    global_of,
     table_export,
     with_definitions,
     with_imports,
@@ -154,13 +155,18 @@ class RewrittenInstance:
         assert isinstance(found, wasmtime.Table | wasmtime.Memory)
         return found.size(self._script.store)
 
-    def write_active_segments(self, values: Sequence[int]) -> None:
-        """Writes active segments in their order, those of elements first; traps at the first that does not fit."""
+    def write_active_segments(self, values: Sequence[int], imported: Sequence[wasmtime.Global]) -> None:
+        """
+        Writes active segments in their order, those of elements first; traps at the first that does not fit.
+
+        `values` are the bit patterns of the imported globals.
+        """
         for segment in self.module.elements:
             if segment.mode is SegmentMode.ACTIVE:
                 table = self._exports[table_export(segment.table)]
                 assert isinstance(table, wasmtime.Table)
-                self._write_elements(table, constant_value(segment.offset, values), segment.items)
+                elements = [self._element(item, imported) for item in segment.items]
+                self._write_elements(table, constant_value(segment.offset, values), elements)
         for one in self.module.data:
             if one.mode is SegmentMode.ACTIVE:
                 memory, offset = self._exports[THE_MEMORY], constant_value(one.offset, values)
@@ -169,14 +175,19 @@ class RewrittenInstance:
                     raise Trap(TRAPS[1])
                 memory.write(self._script.store, one.content, offset)
 
-    def _write_elements(self, table: wasmtime.Table, offset: int, items: Sequence[Expression]) -> None:
-        if offset + len(items) > table.size(self._script.store):
+    def _element(self, item: Expression, imported: Sequence[wasmtime.Global]) -> wasmtime.Func | None:
+        index, place = function_of(item), global_of(item)
+        if index is not None:
+            return self._function(function_export(index))
+        value = None if place is None else imported[place].value(self._script.store)
+        assert value is None or isinstance(value, wasmtime.Func), "elements are functions"
+        return value
+
+    def _write_elements(self, table: wasmtime.Table, offset: int, elements: Sequence[wasmtime.Func | None]) -> None:
+        if offset + len(elements) > table.size(self._script.store):
             raise Trap(TRAPS[3])
-        for place, item in enumerate(items):
-            index = function_of(item)
-            table.set(
-                self._script.store, offset + place, None if index is None else self._function(function_export(index))
-            )
+        for place, element in enumerate(elements):
+            table.set(self._script.store, offset + place, element)
 
     def _function(self, export: str) -> wasmtime.Func:
         function = self._exports[export]
@@ -271,7 +282,8 @@ class RewrittenScript:
         instance = RewrittenInstance(self, module, parsed, linked)
         self.instances.append(instance)
         if shares:
-            instance.write_active_segments(values)
+            globals_found = [one.extern for one in found if isinstance(one.extern, wasmtime.Global)]
+            instance.write_active_segments(values, globals_found)
         return instance
 
     def _rewritten(self, binary: bytes) -> tuple[ParsedModule, bytes]:
@@ -292,7 +304,7 @@ class RewrittenScript:
 
     def _imported(self, find: Find, module: Module, entry: Import) -> "Found":
         """What is imported. Raises `LinkError` if it does not exist or does not fit."""
-        exporter, kind = find(entry.module), kind_of(entry)
+        exporter, kind = find(entry.module, entry.name), kind_of(entry)
         assert isinstance(exporter, RewrittenInstance), "all instances are of this engine"
         index = exporter.module.exported(entry.name, kind)
         if index is None:

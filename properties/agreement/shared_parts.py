@@ -137,14 +137,13 @@ def functions_placed(module: Module) -> list[int]:
 
 
 def function_of(item: Expression) -> int | None:
-    """The index of the function that an element refers to; None if to none. Raises `Skipped` for a global's value."""
-    match item[0].name:
-        case "ref.func":
-            return item[0].index
-        case "ref.null":
-            return None
-        case _:
-            raise Skipped("elements that are values of globals are not there")
+    """The index of the function that an element refers to by itself; None if to none."""
+    return item[0].index if item[0].name == "ref.func" else None
+
+
+def global_of(item: Expression) -> int | None:
+    """The index of the imported global whose value an element is; None if of none."""
+    return item[0].index if item[0].name == "global.get" else None
 
 
 # Sections
@@ -275,7 +274,9 @@ def _reference(item: Expression, value_type: ValueType) -> bytes:
 
 
 def _without_place(segment: ElementSegment) -> bytes:
-    """An element segment of which an active one only declares its functions."""
+    """An element segment of which an active one only declares its functions. Raises `Skipped` for values of globals."""
+    if segment.mode is SegmentMode.PASSIVE and any(global_of(item) is not None for item in segment.items):
+        raise Skipped("passive elements that are values of globals are not there")
     kind = b"\x05" if segment.mode is SegmentMode.PASSIVE else b"\x07"
     return kind + bytes([TYPES[segment.type]]) + vector([_reference(item, segment.type) for item in segment.items])
 

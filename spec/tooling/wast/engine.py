@@ -20,6 +20,14 @@ class ValidModule:
     binary: bytes
     left_out: str | None = None
     """The feature for which parts of it were left out."""
+    lost: frozenset[str] = frozenset()
+    """Names under which the whole module exports something that is left out, or is not the same."""
+    missing: frozenset[str] = frozenset()
+    """Names under which it exports functions that are left out."""
+    idle: frozenset[str] = frozenset()
+    """Those of them that change nothing."""
+    others: "tuple[ValidModule, ...]" = ()
+    """The same with another one of its memories alone: what is missing here may be there."""
 
 
 class ScriptInstance(Protocol):
@@ -38,8 +46,8 @@ class ScriptInstance(Protocol):
         ...
 
 
-Find = Callable[[str], ScriptInstance]
-"""The instance that is registered under a name."""
+Find = Callable[[str, str], ScriptInstance]
+"""The instance that is registered under a name, from which something with another name is imported."""
 
 
 class ScriptEngine(Protocol):

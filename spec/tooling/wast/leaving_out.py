@@ -1,16 +1,19 @@
 """
 Modules of scripts without those parts that use a feature that is not accepted.
 
-Every other part keeps its index. A function that is left out traps with `unreachable`; of memories, tables and globals
-the last ones go, so that whatever used them is not valid and is left out, too. A segment is emptied only if it filled
-what went.
+Every other part keeps its index. A function that is left out traps with `unreachable`. In the place of a global stands
+one of another type, which nobody who used the global can use; of memories, tables and imported globals the last go.
+So whatever used them is not valid and is left out, too. A segment is emptied only if it filled what went.
 """
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from typing import Final
 
-from spec.tooling.wast.one_memory import OneMemory
-from spec.tooling.wast.script_text import Group, Word, groups
+from attrs import evolve, frozen
+
+from spec.tooling.wast.one_memory import OneMemory, module_name
+from spec.tooling.wast.script_text import Group, Quoted, Word, groups
 
 Accepts = Callable[[str], bool]
 """The text of a module is accepted."""
@@ -24,8 +27,35 @@ EMPTY: Final = {"data": "(data)", "elem": "(elem func)"}
 FILLED: Final = {"data": "memory", "elem": "table"}
 """What segments fill."""
 
-DROPPED: Final = ("start", "export", "data", "elem", "global", "table", "memory")
+DROPPED: Final = ("start", "export", "tag", "data", "elem", "global", "table", "memory")
 """In this order kinds of fields are left out until what remains is accepted, and put back in the opposite order."""
+
+COUNTED: Final = ("tag", "global", "table", "memory")
+"""Kinds of fields that are referred to by number: without one, the next would have its number."""
+
+CALL: Final = re.compile(r"\bcall\s+(\$[^\s()]+|\d+)")
+"""A call of a function by name or number."""
+
+CHANGING: Final = re.compile(
+    r"\b(?:call\w*|return_call\w*|throw\w*|(?:global|table)\.set|\w+\.(?:grow|fill|copy|init|drop|store)\w*)\b"
+    r"|\b(?:array|struct)\."
+)
+"""An instruction that may change more than the stack and the locals of its function, or reach one that does."""
+
+
+@frozen
+class Remainder:
+    """What is left of a module."""
+
+    text: str
+    lost: frozenset[str]
+    """Names under which the whole module exports something that is left out, or is not the same."""
+    missing: frozenset[str]
+    """Names under which it exports functions that are left out."""
+    idle: frozenset[str]
+    """Those of them that change nothing."""
+    others: "tuple[Remainder, ...]" = ()
+    """What is left with another one of several memories, if functions share nothing but memories."""
 
 
 class Fields:
@@ -34,10 +64,11 @@ class Fields:
     def __init__(self, text: str, module: Group, accepts: Accepts) -> None:
         self._accepts = accepts
         items = [item for item in module.items[1:] if isinstance(item, Group)]
-        first = module.items[1] if len(module.items) > 1 else None
-        self._name = first.text if isinstance(first, Word) else ""
+        self._items = items
+        self._name = module_name(module)
         self._whole = [text[item.start : item.end] for item in items]
-        self._heads = [item.head for item in items]
+        self._heads = ["tag" if _is_tag(item) else item.head for item in items]
+        self._instead = [instead(text, item) for item in items]
         self._functions = [
             index for index, item in enumerate(items) if item.head == "func" and not _has(item, "import")
         ]
@@ -70,7 +101,7 @@ class Fields:
                 break
             dropped.append(head)
             for index in self._of(head):
-                self._now[index] = EMPTY.get(head, "")
+                self._now[index] = self._instead[index]
         if not self.is_accepted():
             return False
         for head in reversed(dropped):
@@ -87,9 +118,46 @@ class Fields:
 
     def _put_back(self, head: str) -> None:
         for index in self._of(head):
-            if not self._tried(index, self._whole[index]) and head in ("global", "table", "memory"):
-                # The next one would have its index.
+            if head == "export" and self._is_of_another_global(self._items[index]):
+                continue
+            if not self._tried(index, self._whole[index]) and head in COUNTED and not self._instead[index]:
                 return
+
+    def _is_of_another_global(self, item: Group) -> bool:
+        """An export of a global in whose place another one may stand."""
+        exported = item.items[-1]
+        if not isinstance(exported, Group) or exported.head != "global" or not self._lacks("global"):
+            return False
+        whole = {_name(self._items[one]) for one in self._of("global") if self._now[one] == self._whole[one]}
+        return _referred(exported) not in whole - {""}
+
+    def remainder(self, whole: frozenset[str]) -> Remainder:
+        """What is left of a module that exports so much."""
+        is_bare = any(self._now[one] == self._bare[one] != self._stubs[one] for one in self._functions)
+        left = frozenset[str]() if is_bare else exported_names(next(groups(self.text())))
+        missing = {index for index in self._functions if self._now[index] != self._whole[index]}
+        idle = self._exported(missing & self._idle_functions())
+        return Remainder(self.text(), whole - left, self._exported(missing), idle)
+
+    def _exported(self, functions: set[int]) -> frozenset[str]:
+        return frozenset(name for index in functions for name in self._exports_of(self._items[index]))
+
+    def _idle_functions(self) -> set[int]:
+        """The functions that change nothing, nor call one that may."""
+        names = {_name(self._items[index]): index for index in self._functions if _name(self._items[index])}
+        calls = {index: CALL.findall(self._whole[index]) for index in self._functions}
+        idle = {one for one in self._functions if not CHANGING.search(CALL.sub(" ", self._whole[one]))}
+        while changing := {one for one in idle if not all(names.get(called) in idle for called in calls[one])}:
+            idle -= changing
+        return idle
+
+    def _exports_of(self, function: Group) -> Iterator[str]:
+        """The names under which a function is exported, beside it or in a field that names it."""
+        yield from exported_names(function)
+        for index in self._of("export"):
+            exported = self._items[index].items[-1]
+            if isinstance(exported, Group) and _referred(exported) == _name(function) != "":
+                yield from exported_names(self._items[index])
 
     def _lacks(self, head: str) -> bool:
         """Something of this kind is left out."""
@@ -104,6 +172,38 @@ class Fields:
         return False
 
 
+def _name(field: Group) -> str:
+    """The name of what a field defines, or nothing."""
+    first = field.items[1] if len(field.items) > 1 else None
+    return first.text if isinstance(first, Word) and first.text.startswith("$") else ""
+
+
+def _referred(exported: Group) -> str:
+    """The name or number of what is exported."""
+    return exported.items[-1].text if isinstance(exported.items[-1], Word) else ""
+
+
+def _is_tag(field: Group) -> bool:
+    """A field that declares a tag, or imports one."""
+    last = field.items[-1]
+    return field.head == "tag" or (field.head == "import" and isinstance(last, Group) and last.head == "tag")
+
+
+def exported_names(group: Group) -> frozenset[str]:
+    """The names under which something is exported, anywhere in a list."""
+    own = group.items[1] if group.head == "export" and len(group.items) > 1 else None
+    inner = [exported_names(item) for item in group.items if isinstance(item, Group)]
+    return frozenset([own.content.decode("utf-8", "surrogateescape")] if isinstance(own, Quoted) else []).union(*inner)
+
+
+def instead(text: str, field: Group) -> str:
+    """What stands in the place of a field that is left out: mostly nothing."""
+    if field.head != "global" or _has(field, "import"):
+        return EMPTY.get(field.head, "")
+    is_vector = "v128" in text[field.start : field.end]
+    return f"(global {_name(field)} {'externref (ref.null extern)' if is_vector else 'v128 (v128.const i64x2 0 0)'})"
+
+
 def _has(group: Group, head: str) -> bool:
     return any(isinstance(item, Group) and item.head == head for item in group.items)
 
@@ -116,14 +216,15 @@ def stub(text: str, function: Group, kept: tuple[str, ...]) -> str:
     return " ".join(["(func", name if name.startswith("$") else "", *shown, "unreachable)"])
 
 
-def without_features(text: str, module: Group, accepts: Accepts) -> str | None:
-    """The text of a module without what is not accepted; None if nothing of it would be left or it lies elsewhere."""
-    most: Fields | None = None
-    for one in OneMemory(text, module).texts():
-        fields = Fields(one, next(groups(one)), accepts)
-        if fields.leave_out() and (most is None or fields.kept_functions() > most.kept_functions()):
-            most = fields
-    if most is not None and most.kept_functions() > 0:
-        return most.text()
+def without_features(text: str, module: Group, accepts: Accepts) -> Remainder | None:
+    """A module without what is not accepted; None if nothing of it would be left or it lies elsewhere."""
+    exported, memories = exported_names(module), OneMemory(text, module)
+    alone = [Fields(one, next(groups(one)), accepts) for one in memories.texts()]
+    fitting = sorted((one for one in alone if one.leave_out()), key=Fields.kept_functions, reverse=True)
+    if fitting and len(fitting) == len(alone) and memories.are_all_that_is_shared:
+        most, *others = (one.remainder(exported) for one in fitting)
+        return evolve(most, others=tuple(others))
+    if fitting and fitting[0].kept_functions() > 0:
+        return fitting[0].remainder(exported)
     fields = Fields(text, module, accepts)
-    return fields.text() if fields.leave_out() else None
+    return fields.remainder(exported) if fields.leave_out() else None

@@ -23,6 +23,12 @@ NAMES: Final = re.compile(r"\s+(\$[^\s()]+|\d+(?=[\s()]))")
 NAMES_OF: Final = {"memory.copy": 2, "memory.init": 1}
 """How many memories an instruction names; one if it is not listed."""
 
+APART: Final = frozenset({"memory", "data", "func", "export", "type", "table", "global"})
+"""Fields of modules in which functions may share nothing but memories; tables and globals are there for others."""
+
+SHARING: Final = re.compile(r"\b(?:return_)?call\w*|\b(?:global|table|elem)\.|\bdata\.drop")
+"""An instruction by which they share something else, or need each other."""
+
 UNUSABLE: Final = "unreachable (unknown)"
 """Stands for the body of what cannot be kept: no compiler of texts takes it, so it is left out."""
 
@@ -39,23 +45,36 @@ def _name(item: Group) -> str:
     return first.text if isinstance(first, Word) and first.text.startswith("$") else ""
 
 
+def module_name(module: Group) -> str:
+    """The name of a module in its script, or nothing."""
+    return next((item.text for item in module.items[1:3] if isinstance(item, Word) and item.text[0] == "$"), "")
+
+
 class OneMemory:
     """The texts of a module with each of its memories alone."""
 
     def __init__(self, text: str, module: Group) -> None:
-        first = module.items[1] if len(module.items) > 1 else None
         self._text = text
-        self._name = first.text if isinstance(first, Word) else ""
+        self._name = next(
+            (item.text for item in module.items[1:3] if isinstance(item, Word) and item.text[0] == "$"), ""
+        )
         self._items = [item for item in module.items[1:] if isinstance(item, Group)]
         imported = [item for item in self._items if _imports_memory(item)]
         own = [item for item in self._items if item.head == "memory"]
         self.memories = imported + own
 
+    @property
+    def are_all_that_is_shared(self) -> bool:
+        """Functions share nothing but memories, so each may run where the one is that it uses."""
+        return all(item.head in APART or _imports_memory(item) for item in self._items) and not any(
+            SHARING.search(SILENT.sub(" ", self._whole(item))) for item in self._items
+        )
+
     def texts(self) -> Iterator[str]:
-        """The texts, if there are several memories."""
+        """The texts, if there are several memories; those alone that stand for the module if others are not there."""
         if len(self.memories) > 1:
             for number in range(len(self.memories)):
-                if not any(self._writes_elsewhere(item, number) for item in self._items):
+                if self.are_all_that_is_shared or not any(self._writes_elsewhere(one, number) for one in self._items):
                     shown = [self._shown(item, number) for item in self._items]
                     yield f"(module {self._name} {' '.join(shown)})"
 

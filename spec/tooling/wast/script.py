@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 from attrs import define, field, frozen
 
 from spec.tooling.wast.engine import ScriptEngine, ScriptInstance, Skipped, ValidModule
-from spec.tooling.wast.leaving_out import without_features
+from spec.tooling.wast.leaving_out import Remainder, without_features
 from spec.tooling.wast.script_link import InterpretedScript
 from spec.tooling.wast.script_text import Group, Node, Quoted, ScriptError, Word, groups, matches, value
 from spec.wasm.binary import Malformed, decode
@@ -33,6 +33,12 @@ EXTENDED_CONSTANTS: Final = ("exactly one constant instruction is accepted", "on
 
 FEATURE_OF_COMMAND: Final = {"assert_exception": "exceptions are not accepted"}
 """Commands that only scripts on one feature have."""
+
+NEVER_RUN: Final = frozenset({"assert_malformed", "assert_invalid", "assert_unlinkable"})
+"""Commands on modules of which there is no instance in the end."""
+
+ACTING: Final = ("func", "start", "elem", "data", "binary", "quote")
+"""Fields, and forms, of modules that may change what they import."""
 
 UNREACHABLE: Final = "unreachable"
 """How functions trap that were left out, and others."""
@@ -105,6 +111,11 @@ def only_ascii(text: str) -> str:
     )
 
 
+def has_field(module: Group, head: str) -> bool:
+    """The module has such a field, or is given in this form."""
+    return any(item.head == head if isinstance(item, Group) else item == Word(head) for item in module.items)
+
+
 @define
 class ScriptRunner:
     """Runs the commands of one script."""
@@ -127,6 +138,10 @@ class ScriptRunner:
     """From which instances each imports."""
     partial: dict[ScriptInstance, str] = field(factory=dict)
     """Instances that lack something, or import from one that does, and the feature for which it was left out."""
+    modules: dict[ScriptInstance, ValidModule] = field(factory=dict)
+    """Of what they are instances."""
+    siblings: dict[ScriptInstance, tuple[ScriptInstance, ...]] = field(factory=dict)
+    """Instances of the same module with other ones of its memories."""
 
     def run(self) -> None:
         """Runs all commands; what happens is added to the report."""
@@ -213,7 +228,7 @@ class ScriptRunner:
 
     def reduced(self, group: Group, because: str) -> ValidModule:
         """The module without the parts for which it is not accepted. Raises `Skipped` if that is impossible."""
-        found: dict[str, ValidModule] = {}
+        found: dict[str, bytes] = {}
 
         def accepts(text: str) -> bool:
             try:
@@ -223,16 +238,22 @@ class ScriptRunner:
             except Exception:
                 # Reason: the compiler of texts is the caller's, and may raise anything.
                 return False
-            found[text] = ValidModule(module, binary, because)
+            found[text] = binary
             return True
 
-        keyword = group.items[1] if len(group.items) > 1 else None
-        if keyword in (Word("binary"), Word("quote"), Word("definition")):
+        if any(Word(keyword) in group.items[1:4] for keyword in ("binary", "quote")):
             raise Skipped(because)
-        text = without_features(self.text, group, accepts)
-        if text is None:
+        remainder = without_features(self.text, group, accepts)
+        if remainder is None:
             raise Skipped(because)
-        return found[text]
+
+        def valid(one: Remainder) -> ValidModule:
+            others = tuple(map(valid, one.others))
+            return ValidModule(
+                decode(found[one.text]), found[one.text], because, one.lost, one.missing, one.idle, others
+            )
+
+        return valid(remainder)
 
     def name(self, group: Group, position: int = 1) -> str:
         """The name that follows, or the empty one."""
@@ -243,8 +264,7 @@ class ScriptRunner:
         """Defines a module and, unless it is a mere definition, makes an instance. Says why something was left out."""
         keyword = group.items[1] if len(group.items) > 1 else None
         if keyword == Word("definition"):
-            self.define_module(self.name(group, 2), group)
-            return None
+            return self.define_module(self.name(group, 2), group)
         name = self.name(group, 2 if keyword == Word("instance") else 1)
         # Until the new instance exists, actions on it are skipped.
         self.instances[""] = self.instances[name] = "the module was not instantiated"
@@ -262,18 +282,20 @@ class ScriptRunner:
         """A new instance, which may call those from which it imports."""
         exporters: list[ScriptInstance] = []
 
-        def find(name: str) -> ScriptInstance:
-            exporters.append(self.exporter(name))
+        def find(name: str, imported: str) -> ScriptInstance:
+            exporters.append(self.exporter(name, imported))
             return exporters[-1]
 
         try:
             instance = self.engine.instance(valid, find)
         except LinkError:
-            for exporter in exporters:
-                if exporter in self.partial:
+            for entry in valid.module.imports:
+                exporter = self.exporter(entry.module, entry.name)
+                if exporter in self.modules and entry.name in self.modules[exporter].lost:
                     raise Skipped(self.partial[exporter]) from None
             raise
-        self.exporters[instance] = exporters
+        self.exporters[instance], self.modules[instance] = exporters, valid
+        self.siblings[instance] = tuple(self.linked(other) for other in valid.others)
         reasons = [valid.left_out, *(self.partial.get(exporter) for exporter in exporters)]
         if any(reasons):
             self.partial[instance] = next(reason for reason in reasons if reason)
@@ -292,15 +314,16 @@ class ScriptRunner:
 
     def forget(self, instance: ScriptInstance, because: str) -> None:
         """Of an instance, and of those that it may have called, nothing is known any more."""
-        for one in (instance, *self.exporters.get(instance, ())):
+        for one in (instance, *self.siblings.get(instance, ()), *self.exporters.get(instance, ())):
             if one is not self.registered["spectest"] and one not in self.forgotten:
                 self.forgotten[one] = because
                 self.forget(one, because)
 
-    def define_module(self, name: str, group: Group) -> None:
-        """Remembers a module for instances to come."""
+    def define_module(self, name: str, group: Group) -> str | None:
+        """Remembers a module for instances to come. Says why something was left out."""
         try:
-            self.definitions[name] = self.valid_module(group)
+            valid = self.definitions[name] = self.valid_module(group)
+            return valid.left_out
         except Skipped as reason:
             self.definitions[name] = str(reason)
             raise
@@ -312,14 +335,24 @@ class ScriptRunner:
             raise Skipped(module)
         return module
 
-    def exporter(self, name: str) -> ScriptInstance:
-        """The instance from which modules import under a name."""
+    def exporter(self, name: str, imported: str) -> ScriptInstance:
+        """The instance from which modules import under a name, or that one of its siblings that has what they want."""
         if name not in self.registered:
             raise LinkError(f"unknown import {name}")
-        return self.known(self.registered[name])
+        registered = self.known(self.registered[name])
+        having = (one for one in self.siblings.get(registered, ()) if imported not in self.modules[one].lost)
+        is_lost = registered in self.modules and imported in self.modules[registered].lost
+        return self.known(next(having, registered)) if is_lost else registered
 
     def forget_imported(self, skipped: Group, because: str) -> None:
-        """Of instances that a skipped module imports from nothing is known any more, as it would share their state."""
+        """
+        Of instances that a skipped module imports from nothing is known any more, as it would share their state.
+
+        Of a module without functions and segments, and of one that cannot be linked, nothing is ever run.
+        """
+        is_module = skipped.head == "module"
+        if skipped.head in NEVER_RUN or (is_module and not any(has_field(skipped, one) for one in ACTING)):
+            return
         for item in skipped.items:
             if isinstance(item, Group):
                 self.forget_imported(item, because)
@@ -337,6 +370,11 @@ class ScriptRunner:
         for exporter in self.exporters.get(instance, ()):
             self.known(exporter)
         return instance
+
+    def able(self, instance: ScriptInstance, name: str) -> ScriptInstance:
+        """The one among an instance and its siblings in which an exported function is there; the instance if none."""
+        able = (one for one in (instance, *self.siblings[instance]) if name not in self.modules[one].missing)
+        return self.known(next(able, instance))
 
     def register(self, group: Group) -> None:
         """Makes an instance known under a name."""
@@ -361,6 +399,9 @@ class ScriptRunner:
         if not isinstance(exported, Quoted):
             raise ScriptError(f"line {group.line}: the name of an export is expected")
         text = exported.content.decode()
+        instance = self.able(instance, text)
+        if text in self.modules[instance].idle:
+            raise Skipped(self.partial[instance])
         if group.head == "invoke":
             return self.acting(instance, lambda: instance.call(text, arguments))
         return [self.acting(instance, lambda: instance.read(text))]
@@ -422,12 +463,14 @@ class ScriptRunner:
     def assert_unlinkable(self, command: Group) -> None:
         """The module is valid, but its imports do not fit."""
         valid = self.valid_module(self.group(command.item(1)))
-        if valid.left_out is not None:
+        if valid.left_out is not None and not valid.others:
             raise Skipped(valid.left_out)
         try:
             self.linked(valid)
         except LinkError:
             return
+        if valid.left_out is not None:
+            raise Skipped(valid.left_out)
         raise AssertionError("the module can be linked")
 
 

@@ -307,7 +307,7 @@ def resolve(module: Module, find: Find) -> Imported:
     """What the module imports. Raises `LinkError` if something does not exist or does not fit."""
     found = Imported()
     for entry in module.imports:
-        exporter = find(entry.module)
+        exporter = find(entry.module, entry.name)
         assert isinstance(exporter, LinkedInstance), "all instances are of this engine"
         index = exporter.module.exported(entry.name, kind_of(entry))
         if index is None:
@@ -403,6 +403,6 @@ class InterpretedScript:
         validate(decode(binary))
 
 
-def no_exporter(name: str) -> ScriptInstance:
+def no_exporter(name: str, _: str) -> ScriptInstance:
     """There is nothing to import from."""
     raise LinkError(f"unknown import {name}")
