@@ -90,12 +90,14 @@ def error_for_lack(before: State, after: State, room: Room) -> ProductionError |
 
 
 def outcalls_under_way(state: State) -> Count:
-    """How many HTTPS outcalls the outside world has."""
+    """How many HTTPS outcalls of the subnet's canisters and users the outside world has."""
+    others = {one for one, canister in state.canisters.items() if canister.subnet.subnet_id != state.subnet.subnet_id}
     return sum(
         isinstance(message, CallMessage)
         and message.callee == MANAGEMENT_CANISTER
         and message.method_name == "http_request"
         and isinstance(message.queue, Unordered)
+        and message.caller.principal not in others
         for message in state.messages
     )
 

@@ -48,19 +48,19 @@ def free_memory(state: State) -> int:
     return state.profile.limits.subnet_memory - kept - memory_taken(state)
 
 
-def free_message_memory(state: State, under_way: Collection[int] = ()) -> int:
+def free_message_memory(state: State, under_way: Collection[int] = (), away: Collection[int] = ()) -> int:
     """What calls with unbounded wait may still take."""
-    return state.profile.capacities.guaranteed_message_memory - guaranteed_message_memory(state, under_way)
+    return state.profile.capacities.guaranteed_message_memory - guaranteed_message_memory(state, under_way, away)
 
 
-def room_of(state: State, under_way: Collection[int] = ()) -> Room:
+def room_of(state: State, under_way: Collection[int] = (), away: Collection[int] = ()) -> Room:
     """What is left for each core."""
     capacities, cores = state.profile.capacities, state.profile.rounds.threads
     return Room(
         memory=free_memory(state) // cores,
         memory_for_callbacks=capacities.memory_for_callbacks // cores,
         custom_sections=(capacities.custom_sections_memory - custom_sections_taken(state)) // cores,
-        guaranteed_messages=free_message_memory(state, under_way) // cores,
+        guaranteed_messages=free_message_memory(state, under_way, away) // cores,
         callbacks=capacities.callbacks - callbacks_taken(state),
     )
 

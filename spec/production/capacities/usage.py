@@ -68,11 +68,17 @@ def open_origins(state: State) -> Iterator[FromCanister]:
 
 def begun_origins(state: State) -> list[CallOrigin]:
     """The origins of the calls that are being processed."""
-    origins = [context.origin for _, context in state.call_contexts.items() if context.needs_to_respond]
-    for _, canister in state.canisters.items():
+    return [origin for origin, _ in begun_calls(state)]
+
+
+def begun_calls(state: State) -> list[tuple[CallOrigin, CanisterId]]:
+    """The calls that are being processed: where each comes from, and the canister that has it or is about to stop."""
+    contexts = [context for _, context in state.call_contexts.items() if context.needs_to_respond]
+    calls = [(context.origin, context.canister) for context in contexts]
+    for canister_id, canister in state.canisters.items():
         if isinstance(canister.status, Stopping):
-            origins += [call.origin for call in canister.status.stop_calls]
-    return origins
+            calls += [(call.origin, canister_id) for call in canister.status.stop_calls]
+    return calls
 
 
 def callbacks_taken(state: State) -> Count:
@@ -115,35 +121,50 @@ def is_best_effort(origin: CallOrigin) -> bool:
     return isinstance(origin, FromCanister) and not isinstance(origin.deadline, NoDeadline)
 
 
-def guaranteed_message_memory(state: State, under_way: Collection[int] = ()) -> ByteCount:
+def guaranteed_message_memory(state: State, under_way: Collection[int] = (), away: Collection[int] = ()) -> ByteCount:
     """
     What calls with unbounded wait take: responses, room that is kept for responses, and what requests have above that.
 
     The maker of a call keeps room from the call to the arrival of the response, the callee from the arrival of the call
-    to the response. A request lies in the room of its maker as far as it fits in.
+    to the response. A request lies in the room of its maker as far as it fits in. What is away takes nothing, but the
+    room that its maker keeps. Responses in streams are not counted either, which production does.
     """
     limits = state.profile.limits
     kept = largest_response(limits)
-    taken = 2 * kept * sum(is_guaranteed(origin) for origin in begun_origins(state))
+    own = {canister_id for canister_id, _ in canisters_of(state)}
+    taken = 0
+    for origin, canister_id in begun_calls(state):
+        if isinstance(origin, FromCanister) and is_guaranteed(origin):
+            taken += kept * ((origin.maker in own) + (canister_id in own))
     for message_id, message in state.messages.entries:
-        if isinstance(message, CallMessage) and is_guaranteed(message.origin):
-            taken += memory_for_call(limits, message) + (0 if message_id in under_way else kept)
-        elif isinstance(message, ResponseMessage) and is_guaranteed(message.origin):
-            taken += size_of_response(limits, message.response) + (kept if message_id in under_way else 0)
+        if isinstance(message, FuncMessage) or not isinstance(message.origin, FromCanister):
+            continue
+        if not is_guaranteed(message.origin):
+            continue
+        makes, is_here = message.origin.maker in own, message_id not in away
+        has_arrived = is_here and message_id not in under_way
+        if isinstance(message, CallMessage):
+            taken += kept * makes + kept * has_arrived
+            taken += less(size_of_request(limits, message), kept) * is_here
+        else:
+            taken += size_of_response(limits, message.response) * is_here + kept * (makes and not has_arrived)
     return taken
 
 
-def best_effort_message_memory(state: State) -> ByteCount:
+def best_effort_message_memory(state: State, away: Collection[int] = ()) -> ByteCount:
     """What calls with bounded wait and responses to them take while they are in queues; no room is kept for any."""
     limits = state.profile.limits
-    calls = [message for message in state.messages if isinstance(message, CallMessage)]
-    responses = [message for message in state.messages if isinstance(message, ResponseMessage)]
+    here = [message for message_id, message in state.messages.entries if message_id not in away]
+    calls = [message for message in here if isinstance(message, CallMessage)]
+    responses = [message for message in here if isinstance(message, ResponseMessage)]
     return sum(size_of_request(limits, call) for call in calls if is_best_effort(call.origin)) + sum(
         size_of_response(limits, one.response) for one in responses if is_best_effort(one.origin)
     )
 
 
-def message_memory_of(state: State, canister_id: CanisterId, under_way: Collection[int] = ()) -> ByteCount:
+def message_memory_of(
+    state: State, canister_id: CanisterId, under_way: Collection[int] = (), away: Collection[int] = ()
+) -> ByteCount:
     """What messages take in the queues of one canister; it pays for that as for its own memory."""
     limits = state.profile.limits
     kept = largest_response(limits)
@@ -156,6 +177,9 @@ def message_memory_of(state: State, canister_id: CanisterId, under_way: Collecti
             continue
         origin, is_under_way = message.origin, message_id in under_way
         makes, serves = origin.maker == canister_id, origin.callee == canister_id
+        if message_id in away:
+            taken += kept * (makes and is_guaranteed(origin))
+            continue
         if isinstance(message, CallMessage):
             size = size_of_request(limits, message)
             if is_guaranteed(origin):

@@ -31,6 +31,8 @@ from spec.production.rounds.management import (
 from spec.production.rounds.priority import with_priorities_reset
 from spec.production.rounds.progress import Progress, adopted, followed
 from spec.production.rounds.round_state import Batch, Method, Place, Round, RoundState
+from spec.production.rounds.routing import routed
+from spec.production.rounds.stream_induction import streams_inducted
 from spec.production.rounds.tasks import tasks_due
 from spec.state.message import ResponseMessage
 from spec.state.origin import FromUser
@@ -56,17 +58,17 @@ def execute_round(state: State, rounds: RoundState, batch: Batch) -> tuple[State
         progress = randomness_given(progress, seeds(batch.randomness, len(progress.rounds.postponed)))
         loop = looped(with_installation_resumed(progress))
         progress = finalized(loop.progress)
-    progress = adopted(checkpointed(progress))
+    progress = adopted(routed(checkpointed(progress)))
     return progress.state, progress.rounds, summary(progress, loop)
 
 
 def inducted_batch(progress: Progress, batch: Batch) -> Progress:
-    """After what comes with a batch is there: time, admins, time-outs, messages, requests."""
+    """After what comes with a batch is there: time, admins, time-outs, messages, streams of other subnets, requests."""
     progress = at_time(progress, batch.time)
     if batch.subnet_admins is not None:
         progress = with_admins(progress, batch.subnet_admins)
     progress = delivered(timed_out(progress), (Place.OUTPUT, Place.STREAM))
-    return inducted(progress, batch.ingress)
+    return inducted(streams_inducted(progress, batch), batch.ingress)
 
 
 def prepared(progress: Progress) -> Progress:
@@ -99,7 +101,7 @@ def is_quiet(state: State, rounds: RoundState) -> bool:
     """Nothing is left to do before time goes on: no input, timer or long execution waits. Heartbeats do not count."""
     progress = adopted(Progress(state, rounds))
     moving = any(
-        progress.rounds.waiting[one].place is not Place.INPUT
+        progress.rounds.waiting[one].place not in (Place.INPUT, Place.AWAY)
         or (isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser))
         for one, message in state.messages.entries
     )

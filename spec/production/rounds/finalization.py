@@ -10,6 +10,7 @@ from spec.production.capacities.usage import best_effort_message_memory, is_best
 from spec.production.rounds.payments import resources_paid
 from spec.production.rounds.priority import order, with_new_priorities
 from spec.production.rounds.progress import Progress, followed, is_stopping, stop_times
+from spec.production.rounds.round_state import Place
 from spec.state.label import Label
 from spec.state.message import CallMessage, ResponseMessage, Unordered
 from spec.state.origin import FromCanister, FromUser
@@ -22,7 +23,8 @@ from spec.values.rejects import RejectCode
 def users_answered(progress: Progress) -> Progress:
     """After the responses to users became the statuses of their requests."""
     for message_id, message in progress.state.messages.entries:
-        if isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser):
+        is_away = progress.rounds.waiting[message_id].place is Place.AWAY
+        if isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser) and not is_away:
             progress = progress.take_if_enabled(Label("respond_to_user", {"message_id": message_id}))
     return progress
 
@@ -74,7 +76,8 @@ def shed(progress: Progress) -> Progress:
     They are taken from the canister whose messages of this kind take most. Production drops responses, too, which the
     rules keep until the deadline of their call.
     """
-    while best_effort_message_memory(progress.state) > progress.state.profile.capacities.best_effort_message_memory:
+    most = progress.state.profile.capacities.best_effort_message_memory
+    while best_effort_message_memory(progress.state, progress.away()) > most:
         found = largest_best_effort_call(progress)
         if found is None:
             return progress
@@ -85,10 +88,10 @@ def shed(progress: Progress) -> Progress:
 
 def largest_best_effort_call(progress: Progress) -> MessageId | None:
     """The largest call with bounded wait in the queues of the canister that has most; of equal ones the larger id."""
-    limits, under_way = progress.state.profile.limits, progress.under_way()
+    limits, under_way, away = progress.state.profile.limits, progress.under_way(), progress.away()
     sizes: dict[CanisterId, dict[int, ByteCount]] = {}
     for message_id, message in progress.state.messages.entries:
-        if not isinstance(message, CallMessage) or not isinstance(message.origin, FromCanister):
+        if not isinstance(message, CallMessage) or not isinstance(message.origin, FromCanister) or message_id in away:
             continue
         if is_best_effort(message.origin) and not isinstance(message.queue, Unordered):
             holder = message.origin.maker if message_id in under_way else message.callee

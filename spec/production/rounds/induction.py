@@ -2,8 +2,9 @@
 The beginning of a round: time, what has timed out, what is delivered, and the requests of the block.
 
 Source: facts on the round, batch A1 to A8 and execute_round E1. Three steps of it have no counterpart in the rules: the
-topology but for subnet admins, splits of a subnet, and query statistics. There are no streams of other subnets either:
-what a canister sends to another subnet, or to the management canister, is delivered in the next round.
+topology but for subnet admins, splits of a subnet, and query statistics. What a canister sends to another subnet goes
+through streams (`routing`, `stream_induction`); without a topology, and to the management canister, it is delivered in
+the next round.
 """
 
 from attrs import evolve
@@ -79,7 +80,8 @@ def timed_out(progress: Progress) -> Progress:
         if not is_in_hand(progress, message_id):
             progress = dropped(progress, message_id)
     for context_id, context in progress.state.call_contexts.items():
-        if context.needs_to_respond and is_over(progress, context.origin):
+        is_own = not progress.is_elsewhere(context.canister)
+        if is_own and context.needs_to_respond and is_over(progress, context.origin):
             progress = given_up(progress, Label("call_expiry_of_call_context", {"context_id": context_id}))
     for canister_id in progress.canisters():
         status = progress.state.canisters[canister_id].status
@@ -109,7 +111,7 @@ def held_up_too_long(progress: Progress) -> list[MessageId]:
         for message_id, message in progress.state.messages.entries
         if isinstance(message, CallMessage)
         and is_guaranteed(message.origin)
-        and waiting[message_id].place is Place.OUTPUT
+        and waiting[message_id].place in (Place.OUTPUT, Place.LEAVING)
         and waiting[message_id].since + lifetime < progress.state.system_time
     ]
     return sorted(old, key=lambda one: (waiting[one].sender, one))
@@ -121,14 +123,16 @@ def late_messages(progress: Progress) -> list[MessageId]:
     def rank(entry: tuple[int, Message]) -> tuple[bool, bytes, int]:
         waiting = progress.rounds.waiting[entry[0]]
         holder = receiver_of(progress.state, entry[1]) or MANAGEMENT_CANISTER
-        if waiting.place is Place.OUTPUT:
+        if waiting.place in (Place.OUTPUT, Place.LEAVING):
             holder = waiting.sender
         return holder == MANAGEMENT_CANISTER, holder, entry[0]
 
     late = [
         (message_id, message)
         for message_id, message in progress.state.messages.entries
-        if isinstance(message, CallMessage | ResponseMessage) and is_over(progress, message.origin)
+        if isinstance(message, CallMessage | ResponseMessage)
+        and progress.rounds.waiting[message_id].place is not Place.AWAY
+        and is_over(progress, message.origin)
     ]
     return [
         MessageId(message_id)
@@ -188,7 +192,9 @@ def has_to_stay(progress: Progress, message_id: MessageId, held_up: set[tuple[Ca
     if (message.origin.maker, message.callee) in held_up:
         return True
     needed = largest_response(progress.state.profile.limits)
-    return is_guaranteed(message.origin) and needed > free_message_memory(progress.state, progress.under_way())
+    return is_guaranteed(message.origin) and needed > free_message_memory(
+        progress.state, progress.under_way(), progress.away()
+    )
 
 
 def is_expired(message: Message) -> bool:
@@ -260,7 +266,8 @@ def inducted(progress: Progress, ingress: tuple[Ingress, ...]) -> Progress:
 
 def is_full(progress: Progress) -> bool:
     """No more requests can be known."""
-    return len(progress.state.requests) >= progress.state.profile.capacities.ingress_history
+    own = [one for one, _ in progress.state.requests.items() if progress.is_own_request(one)]
+    return len(own) >= progress.state.profile.capacities.ingress_history
 
 
 def payer_and_fee(progress: Progress, ingress: Ingress) -> tuple[CanisterId | None, int]:

@@ -80,6 +80,8 @@ def is_in_hand(progress: Progress, message_id: MessageId) -> bool:
 
 def source_of(progress: Progress, sender: CanisterId) -> Source:
     """The source that the messages of a sender belong to."""
+    if progress.is_elsewhere(sender):
+        return Source.OTHER_SUBNETS
     canisters = progress.state.canisters
     if sender in canisters and canisters[sender].subnet.subnet_id != progress.state.subnet.subnet_id:
         return Source.OTHER_SUBNETS

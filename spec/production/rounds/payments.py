@@ -109,7 +109,7 @@ def price_of(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> C
     canister, prices = state.canisters[canister_id], state.profile.fees
     size, day = canister.subnet.subnet_size, SECONDS_PER_DAY
     memory = allocated_memory(state.profile, canister)
-    messages = message_memory_of(state, canister_id, progress.under_way())
+    messages = message_memory_of(state, canister_id, progress.under_way(), progress.away())
     of_a_day = (
         fees.memory_cost(prices, memory, day, size) + fees.base_cost(prices, day, size),
         fees.memory_cost(prices, messages, day, size),

@@ -15,7 +15,7 @@ from spec.state.request import Done, Received, Rejected, Replied
 from spec.state.state import State
 from spec.transition import Output, Step
 from spec.values.containers import Map
-from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId, Principal, RequestId
 from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
 
 EXPIRIES = ("call_expiry_of_message", "call_expiry_of_call_context", "call_expiry_of_stop_call")
@@ -58,7 +58,7 @@ class Progress:
         after = evolve(self, state=fired.state, labels=(*self.labels, label), outputs=self.outputs + fired.outputs)
         for message_id in range(self.state.messages.next_id, fired.state.messages.next_id):
             if message_id in fired.state.messages:
-                after = after.at(message_id, on_its_way(fired.state, label, MessageId(message_id)))
+                after = after.at(message_id, on_its_way(after, label, MessageId(message_id)))
         return after
 
     def take_if_enabled(self, label: Label) -> "Progress":
@@ -106,12 +106,26 @@ class Progress:
         return evolve(self, rounds=evolve(rounds, waiting=rounds.waiting.set(message_id, waiting)))
 
     def under_way(self) -> frozenset[int]:
-        """The messages that have not reached their receivers."""
-        return frozenset(one for one, waiting in self.rounds.waiting.items() if waiting.place is not Place.INPUT)
+        """The messages of the subnet that have not reached their receivers."""
+        places = (Place.INPUT, Place.AWAY)
+        return frozenset(one for one, waiting in self.rounds.waiting.items() if waiting.place not in places)
+
+    def away(self) -> frozenset[int]:
+        """The messages that are in streams, or on other subnets."""
+        return frozenset(one for one, waiting in self.rounds.waiting.items() if waiting.place is Place.AWAY)
 
     def room_of_core(self) -> Room:
         """What is left for each core now."""
-        return room_of(self.state, self.under_way())
+        return room_of(self.state, self.under_way(), self.away())
+
+    def is_elsewhere(self, canister_id: Principal) -> bool:
+        """What goes to this canister leaves the subnet, or has no way to go."""
+        topology = self.rounds.topology
+        return topology is not None and topology.is_elsewhere(canister_id, self.state.subnet.subnet_id)
+
+    def is_own_request(self, request_id: RequestId) -> bool:
+        """The request was sent to this subnet."""
+        return not self.is_elsewhere(self.state.requests[request_id].effective_id)
 
     def canisters(self) -> list[CanisterId]:
         """The canisters of the subnet, in the order of their ids. Others may be in the state, and are left alone."""
@@ -119,15 +133,18 @@ class Progress:
         return [one for one, canister in self.state.canisters.items() if canister.subnet.subnet_id == own]
 
 
-def on_its_way(after: State, label: Label, message_id: MessageId) -> Waiting:
+def on_its_way(progress: Progress, label: Label, message_id: MessageId) -> Waiting:
     """Who sent a message that a label brought into being, and where it is."""
+    after = progress.state
     message = after.messages[message_id]
     sender = sender_of(message)
     if label.rule in EXPIRIES or label.rule == "initiate_call":
         return Waiting(sender, Place.INPUT, after.system_time)
     receiver = receiver_of(after, message)
+    if receiver is not None and progress.is_elsewhere(receiver):
+        return Waiting(sender, Place.LEAVING, after.system_time)
     is_local = sender in after.canisters and receiver is not None and receiver in after.canisters
-    place = Place.OUTPUT if is_local and sender != MANAGEMENT_CANISTER else Place.STREAM
+    place = Place.OUTPUT if is_local and not progress.is_elsewhere(sender) else Place.STREAM
     return Waiting(sender, place, after.system_time)
 
 
@@ -158,17 +175,17 @@ def receiver_of(state: State, message: Message) -> CanisterId | None:
 def adopted(progress: Progress) -> Progress:
     """The round state fits the state: what came without a round is known, what is gone is forgotten."""
     state, rounds = progress.state, progress.rounds
+    unknown = Place.STREAM if rounds.topology is None else Place.AWAY
     waiting = Map.of(
         (
             one,
-            rounds.waiting[one]
-            if one in rounds.waiting
-            else Waiting(sender_of(message), Place.STREAM, state.system_time),
+            rounds.waiting[one] if one in rounds.waiting else Waiting(sender_of(message), unknown, state.system_time),
         )
         for one, message in state.messages.entries
     )
-    received = [one for one, known in state.requests.items() if isinstance(known.status, Received)]
-    answered = [one for one, known in state.requests.items() if isinstance(known.status, Replied | Rejected | Done)]
+    own = [(one, known.status) for one, known in state.requests.items() if progress.is_own_request(one)]
+    received = [one for one, status in own if isinstance(status, Received)]
+    answered = [one for one, status in own if isinstance(status, Replied | Rejected | Done)]
     kept = [one for one in rounds.ingress if one in received]
     ids = progress.canisters()
     return evolve(

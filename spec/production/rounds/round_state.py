@@ -5,6 +5,8 @@ from typing import TypeVar
 
 from attrs import field, frozen
 
+from spec.production.streams.stream import Slice, Stream
+from spec.production.streams.topology import Topology
 from spec.state.label import Label
 from spec.state.request import Request
 from spec.transition import Output
@@ -49,6 +51,10 @@ class Place(Enum):
     """It is delivered in the next round."""
     INPUT = "input"
     """Its receiver may take it."""
+    LEAVING = "leaving"
+    """It waits for room in the stream to another subnet."""
+    AWAY = "away"
+    """It is in that stream, or on another subnet."""
 
 
 @frozen
@@ -61,6 +67,14 @@ class Waiting:
     """When it was sent."""
     arrival: Count = 0
     """The how manieth message it was that reached a receiver; the queue of a sender is in this order."""
+
+
+@frozen
+class Sent:
+    """A message in a stream. It keeps its size when it is answered, by a signal, and so is gone."""
+
+    message_id: MessageId
+    size: ByteCount
 
 
 @frozen
@@ -146,6 +160,10 @@ class RoundState:
     """When the requests were answered that are still known."""
     heap_delta: ByteCount = 0
     """How much memory has changed since the last checkpoint."""
+    topology: Topology | None = None
+    """The subnets of the registry; None if this one is alone, and all canisters are its own."""
+    streams: Map[SubnetId, Stream[Sent]] = field(factory=Map)
+    """Those to other subnets. Their messages are in the state, and away."""
 
 
 @frozen
@@ -169,6 +187,8 @@ class Batch:
     randomness: Blob = bytes(32)
     subnet_admins: Map[SubnetId, List[Principal]] | None = None
     """Those of the registry; None if they are as before."""
+    slices: Map[SubnetId, Slice[Sent]] = field(factory=Map)
+    """What streams of other subnets have for this one, verified (`spec.production.streams.certified`)."""
 
 
 @frozen
