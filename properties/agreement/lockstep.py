@@ -235,7 +235,8 @@ class Lockstep:
         arguments = decode_arguments(request.method_name, request.argument)
         if isinstance(arguments, InstallChunkedCodeArguments):
             return arguments.target_canister
-        return getattr(arguments, "canister_id", Principal(b"\x00"))
+        specified: Principal | None = getattr(arguments, "specified_id", None)
+        return specified or getattr(arguments, "canister_id", Principal(b"\x00"))
 
     def _compare_refusals(self, label: Label, result: NotEnabled | Unspecified, taken: object) -> None:
         """Requests that are not accepted are refused for the same reason; other labels are nobody's to be told."""

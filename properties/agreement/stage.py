@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from properties.agreement.lockstep import START, Disagreement, Lockstep
+from properties.agreement.lockstep import START, SUBNET, Disagreement, Lockstep
 from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.reads.queries import Query
 from reference_impl.subnet.observations import NotTaken
@@ -10,7 +10,7 @@ from spec.canister.wasm_state import WasmState
 from spec.machine import step, submission_label
 from spec.profile import Profile
 from spec.reads.query import QueryResponse, query
-from spec.state.canister import Canister, Code
+from spec.state.canister import Canister, Code, Subnet
 from spec.state.request import Replied, Request, RequestStatus
 from spec.state.state import State
 from spec.transition import NotEnabled
@@ -39,8 +39,8 @@ MUCH: Cycles = 10**14
 class Stage:
     """Every action is taken on both sides; the lockstep compares them after every label."""
 
-    def __init__(self, profile: Profile | None = None, root_key: Blob = ROOT_KEY) -> None:
-        self.lockstep = Lockstep(profile, root_key=root_key)
+    def __init__(self, profile: Profile | None = None, root_key: Blob = ROOT_KEY, subnet: Subnet = SUBNET) -> None:
+        self.lockstep = Lockstep(profile, subnet, root_key=root_key)
 
     @property
     def state(self) -> State:
@@ -132,11 +132,12 @@ class Stage:
             return self.manage(method, management.UninstallCodeArguments(canister_id), sender)
         return self.manage(method, management.CanisterIdArguments(canister_id), sender)
 
-    def create(self, cycles: Cycles = MUCH) -> CanisterId:
-        """A new canister of Alice's."""
+    def create(self, cycles: Cycles = MUCH, specified_id: CanisterId | None = None) -> CanisterId:
+        """A new canister of Alice's, with an id that is given or found."""
         before = {canister_id for canister_id, _ in self.state.canisters.items()}
         status = self.manage(
-            "provisional_create_canister_with_cycles", management.ProvisionalCreateArguments(amount=cycles)
+            "provisional_create_canister_with_cycles",
+            management.ProvisionalCreateArguments(amount=cycles, specified_id=specified_id),
         )
         assert isinstance(status, Replied), f"no canister was created: {status}"
         (created,) = {canister_id for canister_id, _ in self.state.canisters.items()} - before
@@ -149,9 +150,11 @@ class Stage:
         arguments = management.InstallCodeArguments(mode or InstallMode(), canister_id, module, argument)
         return self.manage("install_code", arguments)
 
-    def installed(self, module: Blob, argument: Blob = b"", cycles: Cycles = MUCH) -> CanisterId:
+    def installed(
+        self, module: Blob, argument: Blob = b"", cycles: Cycles = MUCH, specified_id: CanisterId | None = None
+    ) -> CanisterId:
         """A new canister with this module."""
-        canister_id = self.create(cycles)
+        canister_id = self.create(cycles, specified_id)
         status = self.install(canister_id, module, argument=argument)
         assert isinstance(status, Replied), f"the module was not installed: {status}"
         return canister_id

@@ -13,6 +13,7 @@ from reference_impl.certification.signing import SELF_DESCRIBED, Delegation, Sig
 from reference_impl.reads.state_reads import canister_leaves, request_leaves
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.network import HostedSubnet
+from reference_impl.subnet.streams import Correspondence, Outgoing, encoded_head, encoded_letter, index_label
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
 from spec.values.identifiers import Blob, SubnetId
@@ -133,6 +134,24 @@ class _Part:
         return self.branches
 
 
+class _StreamPart:
+    """The tree of a stream, kept up to date: letters come at the end and go at the beginning."""
+
+    def __init__(self) -> None:
+        self._begin = self._end = 0
+        self._letters = Branches()
+
+    def update(self, outgoing: Outgoing) -> Branches:
+        """The tree as it is now."""
+        for index in range(self._begin, min(self._end, outgoing.begin)):
+            self._letters = self._letters.without(index_label(index))
+        for index in range(max(self._end, outgoing.begin), outgoing.end):
+            letter = outgoing.letters[index - outgoing.begin]
+            self._letters = self._letters.set(index_label(index), Leaf(encoded_letter(letter)))
+        self._begin, self._end = outgoing.begin, outgoing.end
+        return Branches().set(b"header", Leaf(encoded_head(outgoing))).set(b"messages", self._letters)
+
+
 class StateTree:
     """Follows one instance: what did not change since the tree was last asked for is not hashed again."""
 
@@ -140,6 +159,7 @@ class StateTree:
         self._subnets = len(instance.network)
         self._constant = _network_tree(instance)
         self._canisters, self._requests = _Part(), _Part()
+        self._streams: dict[SubnetId, _StreamPart] = {}
 
     def current(self, instance: SubnetInstance) -> Branches:
         """The tree of the instance as it is now."""
@@ -150,11 +170,20 @@ class StateTree:
             one: (known.status, partial(request_leaves, known)) for one, known in instance.ingress.items()
         }
         return (
-            self._with_metrics(instance)
+            self._with_streams(self._with_metrics(instance), instance.correspondence)
             .set(b"canister", self._canisters.update(canisters))
             .set(b"request_status", self._requests.update(requests))
             .set(b"time", Leaf(unsigned(instance.system_time)))
         )
+
+    def _with_streams(self, tree: Branches, correspondence: Correspondence | None) -> Branches:
+        if correspondence is None:
+            return tree
+        streams = Branches()
+        for subnet_id, outgoing in correspondence.outgoing.items():
+            part = self._streams.setdefault(subnet_id, _StreamPart())
+            streams = streams.set(subnet_id, part.update(outgoing))
+        return tree.set(b"streams", streams)
 
     def _with_metrics(self, instance: SubnetInstance) -> Branches:
         if self._subnets != len(instance.network):

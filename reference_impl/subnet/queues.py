@@ -80,6 +80,12 @@ class MessageQueues:
         self._next_position += 1
         return self._enter(message, self._next_position)
 
+    def append_as(self, message_id: int, message: CallMessage | ResponseMessage) -> None:
+        """The message enters as the youngest one, with an id that is not one of those given in order."""
+        assert message_id not in self._messages and message_id < 0, "ids in order begin at zero"
+        self._next_position += 1
+        self._place(message_id, message, self._next_position)
+
     def prepend(self, message: Message) -> int:
         """The message enters as the oldest one; the result is its id."""
         self._first_position -= 1
@@ -89,6 +95,10 @@ class MessageQueues:
     def _enter(self, message: Message, position: int) -> int:
         message_id = self.next_id
         self.next_id += 1
+        self._place(message_id, message, position)
+        return message_id
+
+    def _place(self, message_id: int, message: Message, position: int) -> None:
         self._positions[message_id] = position
         self._put(message_id, message)
         match message:
@@ -98,7 +108,6 @@ class MessageQueues:
                 self.pending_function = message_id
             case ResponseMessage():
                 self._responses_like(message)[message_id] = None
-        return message_id
 
     def _put(self, message_id: int, message: Message) -> None:
         self._messages[message_id] = message

@@ -20,6 +20,7 @@ from reference_impl.subnet.network import Network, number_of, numbered_id
 from reference_impl.subnet.observations import Purpose, Recorder
 from reference_impl.subnet.outside_world import DeterministicWorld, OutsideWorld
 from reference_impl.subnet.queues import MessageQueues
+from reference_impl.subnet.streams import Correspondence
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.outcome import Outcome
 from spec.canister.wasm_state import WasmState
@@ -28,7 +29,7 @@ from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, 
 from spec.state.message import CallMessage
 from spec.state.origin import FromUser
 from spec.values.containers import List
-from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, SubnetId, Text
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, SnapshotId, SubnetId, Text
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds
 
 USES: dict[Purpose, Text] = {
@@ -107,6 +108,8 @@ class SubnetInstance:
         """What the canisters use, or have allocated, of each subnet's memory, in bytes."""
         self.foresight: Running | None = None
         """Whether functions that are pending were run ahead; None if none ever is."""
+        self.correspondence: Correspondence | None = None
+        """With other subnets; None if canisters reach none."""
         self._loader = loader
         self._modules: dict[Blob, InstalledModule | MalformedModule] = {}
         for canister_id, canister in (canisters or {}).items():
@@ -146,6 +149,13 @@ class SubnetInstance:
             return self.subnet if reached is None else reached.subnet
         caller = self.canisters.get(call.caller.principal)
         return self.subnet if caller is None else caller.subnet
+
+    def is_elsewhere(self, canister_id: Principal) -> bool:
+        """What goes to this canister leaves the subnet, or has no way to go."""
+        if self.correspondence is None or canister_id == MANAGEMENT_CANISTER:
+            return False
+        owner = self.network.owner_of(canister_id)
+        return owner is None or owner.subnet_id != self.subnet.subnet_id
 
     def load(self, raw_module: Blob) -> InstalledModule | MalformedModule:
         """The module with these bytes; the same object each time."""

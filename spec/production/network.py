@@ -10,6 +10,7 @@ back.
 from attrs import evolve, field, frozen
 
 from spec.production.rounds.execution_round import execute_round
+from spec.production.rounds.progress import Progress, adopted
 from spec.production.rounds.round_state import Batch, Round, RoundState, Sent, entry
 from spec.production.streams.stream import Slice, Stream, slice_from
 from spec.production.streams.topology import Topology
@@ -40,7 +41,9 @@ def network_of(state: State, subnets: tuple[Subnet, ...], topology: Topology) ->
     return Network(
         state,
         subnets=Map.of((subnet.subnet_id, subnet) for subnet in subnets),
-        rounds=Map.of((subnet.subnet_id, begun) for subnet in subnets),
+        rounds=Map.of(
+            (subnet.subnet_id, adopted(Progress(evolve(state, subnet=subnet), begun)).rounds) for subnet in subnets
+        ),
     )
 
 

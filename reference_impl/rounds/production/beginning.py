@@ -92,7 +92,9 @@ def _kept_too_long(conductor: Conductor) -> list[int]:
     old = [
         message_id
         for message_id, where in conductor.mail.items()
-        if where.place is Place.AT_ITS_MAKER and where.since + lifetime < now and message_id in messages
+        if where.place in (Place.AT_ITS_MAKER, Place.LEAVING)
+        and where.since + lifetime < now
+        and message_id in messages
     ]
     calls = [one for one in old if isinstance(messages[one], CallMessage) and is_guaranteed(messages.origin(one))]
     return sorted(calls, key=lambda one: (conductor.mail[one].sender, one))
@@ -107,7 +109,7 @@ def _late(conductor: Conductor) -> list[int]:
 
     def rank(message_id: int) -> tuple[bool, bytes, int]:
         holder = conductor.receiver(message_id)
-        if conductor.mail[message_id].place is Place.AT_ITS_MAKER:
+        if conductor.mail[message_id].place in (Place.AT_ITS_MAKER, Place.LEAVING):
             holder = conductor.mail[message_id].sender
         return holder == MANAGEMENT_CANISTER, holder or b"", message_id
 

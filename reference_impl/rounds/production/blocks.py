@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from enum import Enum
 
-from attrs import frozen
+from attrs import field, frozen
 
 from reference_impl.subnet.observations import ClaimedStep
+from reference_impl.subnet.streams import Delivery
 from spec.state.label import Label
 from spec.state.request import Request
 from spec.values.containers import List
@@ -35,6 +36,8 @@ class Block:
     randomness: Blob = bytes(32)
     subnet_admins: Mapping[SubnetId, List[Principal]] | None = None
     """Those of the registry; None if it has not changed."""
+    deliveries: Mapping[SubnetId, Delivery] = field(factory=dict)
+    """What other subnets have for this one, and have certified."""
 
 
 class Capacity(Enum):

@@ -14,12 +14,13 @@ from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.turns import Item, Source, Turns
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.observations import ExecutionShown, NotTaken, StatusChange
+from reference_impl.subnet.streams import Limit
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, ResponseMessage
 from spec.state.origin import FromCanister, FromUser
 from spec.state.request import Received, Rejected, Replied
-from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, RequestId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, RequestId, SubnetId
 from spec.values.quantities import ByteCount, Count, Cycles, Instructions, Nanoseconds
 
 Points = int
@@ -35,6 +36,8 @@ class Place(Enum):
     AT_ITS_MAKER = 0
     IN_A_STREAM = 1
     AT_ITS_RECEIVER = 2
+    LEAVING = 3
+    """It waits for room in the stream to another subnet. What is in such a stream is no message here."""
 
 
 @define
@@ -82,6 +85,22 @@ class LongRun:
 
 
 @define
+class Traffic:
+    """What went between this subnet and others in a round."""
+
+    posted: list[tuple[SubnetId, Count, int]] = field(factory=list)
+    """To which subnet, at which index of the stream, and which message it was."""
+    taken_in: list[tuple[SubnetId, Count, int]] = field(factory=list)
+    """From which subnet, at which index, and which message it is now."""
+    not_taken_in: list[tuple[SubnetId, Count, int, int]] = field(factory=list)
+    """From which subnet, at which index, which message it was, and that which rejected it, which a signal carries."""
+    answered_by_signal: list[tuple[SubnetId, Count, int]] = field(factory=list)
+    """By which subnet, at which index of the stream to it, and the message that became of the signal."""
+    reached: Counter[Limit] = field(factory=Counter)
+    """How often each limit was reached."""
+
+
+@define
 class Notes:
     """What happened in a round."""
 
@@ -121,6 +140,7 @@ class Conductor:
         self.heap_delta: ByteCount = 0
         """Memory that has changed since the last checkpoint."""
         self.notes = Notes()
+        self.traffic = Traffic()
         self.executed: Instructions = 0
         """By all code so far; only differences matter."""
         self.reached: Counter[Capacity] = Counter()
@@ -256,10 +276,15 @@ class Conductor:
                 sender = MANAGEMENT_CANISTER
         if rule in AT_ONCE or rule == "call_expiry_of_stop_call":
             return Whereabouts(sender, Place.AT_ITS_RECEIVER, now)
-        is_local = sender in canisters and self.receiver(message_id) in canisters
+        receiver = self.receiver(message_id)
+        if receiver is not None and self.instance.is_elsewhere(receiver):
+            return Whereabouts(sender, Place.LEAVING, now)
+        is_local = sender in canisters and receiver in canisters
         return Whereabouts(sender, Place.AT_ITS_MAKER if is_local else Place.IN_A_STREAM, now)
 
     def _source(self, sender: CanisterId) -> Source:
+        if self.instance.is_elsewhere(sender):
+            return Source.OTHER_SUBNETS
         canister = self.instance.canisters.get(sender)
         is_foreign = canister is not None and canister.subnet.subnet_id != self.instance.subnet.subnet_id
         return Source.OTHER_SUBNETS if is_foreign else Source.SAME_SUBNET

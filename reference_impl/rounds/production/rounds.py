@@ -4,9 +4,9 @@ import hashlib
 from collections import Counter
 
 from reference_impl.management.outside_calls import QUESTIONS
-from reference_impl.rounds.production import beginning, ending, priorities
+from reference_impl.rounds.production import beginning, ending, letters, priorities
 from reference_impl.rounds.production.blocks import Block, RoundDone
-from reference_impl.rounds.production.conductor import Conductor, Notes, Place
+from reference_impl.rounds.production.conductor import Conductor, Notes, Place, Traffic
 from reference_impl.rounds.production.iterations import Loop
 from reference_impl.rounds.production.mailing import deliver
 from reference_impl.rounds.production.management import go_on_with_installation
@@ -38,12 +38,18 @@ class ProductionRounds:
         }
         self._conductor.forget_gone()
 
+    @property
+    def traffic(self) -> Traffic:
+        """What went between this subnet and others in the latest round."""
+        return self._conductor.traffic
+
     def execute(self, block: Block) -> RoundDone:
         """One round. Raises `ValueError` for an answer that is no transition of the outside world."""
         conductor = self._conductor
         conductor.number += 1
         conductor.notes = Notes()
         conductor.reached = Counter()
+        conductor.traffic = Traffic()
         conductor.instance.recorder.take_steps()
         conductor.forget_gone()
         self._begin(block)
@@ -56,6 +62,7 @@ class ProductionRounds:
             loop.run()
             ending.finish(conductor)
         ending.checkpoint(conductor)
+        letters.send(conductor)
         conductor.forget_gone()
         return self._done(loop)
 
@@ -66,6 +73,7 @@ class ProductionRounds:
             beginning.set_admins(conductor, block.subnet_admins)
         beginning.time_out(conductor)
         deliver(conductor, Place.AT_ITS_MAKER, Place.IN_A_STREAM)
+        letters.take_in(conductor, block.deliveries)
         beginning.induct(conductor, block.requests)
         beginning.reject_expired_requests(conductor)
         priorities.reset(conductor)

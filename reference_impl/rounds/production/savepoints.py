@@ -32,8 +32,8 @@ CHANGING: Final = (
 )
 """The classes of an instance whose objects change in place."""
 
-LASTING: Final = frozenset(("profile", "world", "ledger", "_loader", "_modules"))
-"""What an instance has and no transition takes away: modules that are known stay known."""
+LASTING: Final = frozenset(("profile", "world", "ledger", "_loader", "_modules", "correspondence"))
+"""What an instance has and no transition changes or takes away: modules that are known stay known."""
 
 
 def copied(value: Copied) -> Copied:

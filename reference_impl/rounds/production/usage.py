@@ -37,9 +37,18 @@ class _Part:
 
 
 def _parts(conductor: Conductor) -> Iterator[_Part]:
-    """All message memory in use, part by part."""
+    """All message memory in use, part by part; what canisters of other subnets hold is theirs."""
+    for part in _parts_of_all(conductor):
+        if not conductor.instance.is_elsewhere(part.holder):
+            yield part
+
+
+def _parts_of_all(conductor: Conductor) -> Iterator[_Part]:
     instance, limits = conductor.instance, conductor.instance.profile.limits
     kept = response_room(limits)
+    if instance.correspondence is not None:
+        for sent in instance.correspondence.calls.values():
+            yield _Part(sent.maker, kept, is_guaranteed(sent))
     for origin in Capacities(instance).origins_in_progress():
         if isinstance(origin, FromCanister) and is_guaranteed(origin):
             yield _Part(origin.maker, kept, True)

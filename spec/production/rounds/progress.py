@@ -166,8 +166,8 @@ def receiver_of(state: State, message: Message) -> CanisterId | None:
             return message.callee
         case FuncMessage():
             return message.receiver
-        case ResponseMessage(origin=FromCanister(calling_context=context_id)):
-            return state.call_contexts[context_id].canister if context_id in state.call_contexts else None
+        case ResponseMessage(origin=FromCanister(maker=maker)):
+            return maker
         case ResponseMessage():
             return None
 
