@@ -235,8 +235,8 @@ class Lockstep:
         arguments = decode_arguments(request.method_name, request.argument)
         if isinstance(arguments, InstallChunkedCodeArguments):
             return arguments.target_canister
-        specified: Principal | None = getattr(arguments, "specified_id", None)
-        return specified or getattr(arguments, "canister_id", Principal(b"\x00"))
+        named: Principal | None = getattr(arguments, "specified_id", None) or getattr(arguments, "canister_id", None)
+        return named or Principal(b"\x00")
 
     def _compare_refusals(self, label: Label, result: NotEnabled | Unspecified, taken: object) -> None:
         """Requests that are not accepted are refused for the same reason; other labels are nobody's to be told."""

@@ -28,7 +28,7 @@ from spec.state.state import State
 from spec.values import management
 from spec.values.containers import List, Map, Queue
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
-from spec.values.quantities import Count
+from spec.values.quantities import ByteCount, Count
 
 SIZES: Final[tuple[Count, ...]] = (4, 13, 7)
 """How many nodes the subnets have. The first one is the root subnet, and a system subnet."""
@@ -36,10 +36,12 @@ RANGE: Final[Count] = 16
 """How many canister ids each subnet has."""
 CANISTERS: Final[Count] = 2
 """How many canisters each subnet has at the beginning."""
+LARGEST: Final[ByteCount] = 1_200
+"""How many bytes of a call may cross."""
 MODULE: Final = load("scripted_tasks")
 
 TASTE: Final = Taste(
-    programs=0.85, bounded=0.15, to_management=0.08, calls=60, outcalls=0, snapshots=0, creations=0, stops=3
+    programs=0.92, bounded=0.05, to_management=0.05, calls=200, outcalls=0, snapshots=0, creations=0, stops=3
 )
 """Programs that call, and canisters that stop."""
 
@@ -74,10 +76,11 @@ def hosted_subnets() -> tuple[HostedSubnet, ...]:
 def profile(random: Random) -> Profile:
     """The small world, with little memory for messages in some."""
     world = roomy()
+    world = evolve(world, limits=evolve(world.limits, inter_canister_payload=LARGEST))
     response = largest_response(world.limits)
     capacities = evolve(
         world.capacities,
-        guaranteed_message_memory=random.choice((3, 6, 12, 200)) * world.rounds.threads * response,
+        guaranteed_message_memory=random.choice((4, 30, 100, 100)) * world.rounds.threads * response,
         request_lifetime=random.choice((3, 30, 30)),
     )
     rounds = evolve(world.rounds, stop_timeout=random.choice((1, 10)), checkpoint_interval=random.choice((5, 60)))
@@ -173,7 +176,7 @@ class SubnetBlocks(Blocks):
 
     def _large_call(self) -> Action:
         """A call with more bytes than may cross."""
-        argument = s.program(s.reply(b"large")) + s.program(s.ignore(s.length(bytes(4_200))))
+        argument = s.program(s.reply(b"large")) + s.program(s.ignore(s.length(bytes(LARGEST))))
         return s.call(self._random.choice(self._everybody), "update", argument, on_reply=b"", if_refused=s.NOTHING)
 
     def _call_to_management(self, ids: Sequence[CanisterId]) -> tuple[CanisterId, MethodName, Blob]:

@@ -1,0 +1,92 @@
+"""Both engines decide alike what subnets do to each other, while every limit of streams is reached."""
+
+from collections.abc import Callable
+
+import pytest
+
+from properties.agreement.lockstep import Disagreement
+from properties.agreement.many_subnets import play_subnets
+from reference_impl.rounds.production import letters
+from reference_impl.subnet.streams import Correspondence, Limit, Outgoing
+from spec.values.rejects import RejectReason
+
+QUICK = (0, 1, 2, 3)
+"""Worlds of the quick suite."""
+FIRST = (0, 3)
+"""The worlds in which planted mistakes are found."""
+MANY = range(40)
+"""With 50 rounds each, two thousand rounds."""
+
+
+@pytest.mark.checklist(
+    "seed1.xnet-queues", "seed1.xnet-certified", "seed1.xnet-verification", "seed1.new-messages", "seed1.top-layer"
+)
+def test_they_agree_on_rounds_of_three_subnets_and_on_every_slice_between_them() -> None:
+    tally = play_subnets(QUICK, rounds=40)
+    print(tally.table())
+    assert tally.rounds == 160
+    assert tally.crossed["messages that were taken in"] > 40
+    assert tally.crossed["calls that were not taken in"] > 5
+
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def senders_do_not_take_turns(patch: pytest.MonkeyPatch) -> None:
+    """The queues of a sender are taken from the last receiver on."""
+    leaving = letters._leaving
+    patch.setattr(letters, "_leaving", lambda one: type(leaving(one))(reversed(leaving(one).items())))
+
+
+def streams_take_one_more(patch: pytest.MonkeyPatch) -> None:
+    """A limit counts too few messages."""
+    limit = letters._limit
+
+    def later(correspondence: Correspondence, outgoing: Outgoing, is_system: bool) -> Limit | None:
+        found = limit(correspondence, outgoing, is_system)
+        return None if found is Limit.BYTES and len(outgoing.letters) < 3 else found
+
+    patch.setattr(letters, "_limit", later)
+
+
+def signals_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """A call that was not taken in is signed as if it was."""
+    sign = Outgoing.sign
+    patch.setattr(Outgoing, "sign", lambda self, why=None: sign(self))
+
+
+def refusals_tell_another_reason(patch: pytest.MonkeyPatch) -> None:
+    """The answer that a signal stands for says something else."""
+    answers = {why: (answer[0], RejectReason.CANISTER_TRAPPED) for why, answer in letters.ANSWERS.items()}
+    patch.setattr(letters, "ANSWERS", answers)
+
+
+def stopped_canisters_take_calls_in(patch: pytest.MonkeyPatch) -> None:
+    """Nothing keeps a call from being taken in."""
+    patch.setattr(letters, "_obstacle", lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        senders_do_not_take_turns,
+        streams_take_one_more,
+        signals_are_forgotten,
+        refusals_tell_another_reason,
+        stopped_canisters_take_calls_in,
+    ],
+)
+def test_a_planted_mistake_in_the_streams_of_the_reference_is_found(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    with pytest.raises((Disagreement, AssertionError, KeyError)):
+        play_subnets(FIRST, rounds=40)
+
+
+@pytest.mark.deep
+def test_they_agree_on_two_thousand_rounds_of_three_subnets() -> None:
+    tally = play_subnets(MANY, rounds=50)
+    print(tally.table())
+    assert tally.rounds == 2_000
+    assert tally.unreached == []
