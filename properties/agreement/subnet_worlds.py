@@ -90,9 +90,9 @@ def profile(random: Random) -> Profile:
 def limits(random: Random) -> StreamLimits:
     """Streams that are full soon."""
     return StreamLimits(
-        messages=random.choice((1, 2, 5, 10_000)),
+        messages=random.choice((2, 5, 10_000)),
         messages_to_system_subnet=random.choice((1, 2, 200)),
-        bytes=random.choice((300, 2_000, 10 * 2**20)),
+        bytes=random.choice((1_000, 4_000, 10 * 2**20)),
         slice_messages=random.choice((1, 2, 10_000)),
     )
 

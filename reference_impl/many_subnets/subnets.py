@@ -43,7 +43,7 @@ class Certified:
 
     tree: Branches
     signature: Blob
-    """Of the subnet, on the hash of the tree."""
+    """Of the subnet, on the hash of the tree. Checklist: `seed1.per-round-certification`."""
 
 
 class ManySubnets:

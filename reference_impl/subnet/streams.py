@@ -211,7 +211,7 @@ def letter_of(encoded: Blob, size_of_call: ByteCount, size_of_answer: ByteCount)
         if 0 in item:
             return _call_letter(item[0], size_of_call)
         return _answer_letter(item[1], size_of_answer)
-    except (cbor2.CBORDecodeError, KeyError, TypeError, AttributeError) as problem:
+    except (cbor2.CBORDecodeError, LookupError, TypeError, AttributeError) as problem:
         raise ValueError(f"not a letter: {problem!r}") from None
 
 
@@ -279,5 +279,5 @@ def head_of(encoded: Blob) -> Head:
                 index -= distance
                 not_taken_in[index] = NotTakenIn(number)
         return Head(item[0], item[1], item[2], not_taken_in)
-    except (cbor2.CBORDecodeError, KeyError, TypeError, AttributeError) as problem:
+    except (cbor2.CBORDecodeError, LookupError, TypeError, AttributeError) as problem:
         raise ValueError(f"not a header: {problem!r}") from None

@@ -79,6 +79,7 @@ def prepared(progress: Progress) -> Progress:
     return progress
 
 
+@defines("seed1.prng-seeding")
 def seeds(randomness: Blob, count: Count) -> tuple[Blob, ...]:
     """So many different random blobs of 32 bytes, from the randomness of a block."""
     return tuple(hashlib.sha256(randomness + number.to_bytes(8, "big")).digest() for number in range(count))

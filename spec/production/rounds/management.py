@@ -28,6 +28,7 @@ from spec.state.origin import FromUser
 from spec.state.state import State
 from spec.transition import BurnReason, Rule, Step
 from spec.values import management
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, SnapshotId
 from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
 from spec.values.rejects import RejectCode, RejectReason
@@ -379,6 +380,7 @@ def answered_from_outside(progress: Progress, answers: tuple[Label, ...]) -> Pro
     return progress
 
 
+@defines("seed1.canister-randomness")
 def randomness_given(progress: Progress, seeds: tuple[Blob, ...]) -> Progress:
     """After the calls for randomness of earlier rounds were answered, in order, each with bytes of its own."""
     waiting = progress.rounds.postponed

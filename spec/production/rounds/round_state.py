@@ -185,6 +185,7 @@ class Batch:
     answers: tuple[Label, ...] = ()
     """What the outside world answers: labels of the rules for it. One whose call is gone is passed over."""
     randomness: Blob = bytes(32)
+    """The value of the random tape (`spec.production.random_tape`). Checklist: `seed1.random-tape`."""
     subnet_admins: Map[SubnetId, List[Principal]] | None = None
     """Those of the registry; None if they are as before."""
     slices: Map[SubnetId, Slice[Sent]] = field(factory=Map)
