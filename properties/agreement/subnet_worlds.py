@@ -161,9 +161,14 @@ class SubnetBlocks(Blocks):
         if not own:
             return Batch(time=network.state.system_time + 10**9, randomness=randomness)
         self._focus = self._random.choice([one for one, _ in own])
-        batch = self.next(evolve(network.state, canisters=Map.of(own)))
+        seen = evolve(network.state, canisters=Map.of(own))
+        batch, more = self.next(seen), self.next(seen)
         ids = {one for one, _ in own}
-        requests = tuple(one for one in batch.ingress if one.effective_id in ids)
+        requests = tuple(
+            one
+            for one in (*batch.ingress, *more.ingress)
+            if one.effective_id in ids and one.request.method_name != "missing"
+        )
         return evolve(batch, ingress=requests, answers=(), subnet_admins=None, randomness=randomness)
 
     def _program(self, ids: Sequence[CanisterId], depth: int) -> Blob:

@@ -10,10 +10,10 @@ from reference_impl.rounds.production import letters
 from reference_impl.subnet.streams import Correspondence, Limit, Outgoing
 from spec.values.rejects import RejectReason
 
-QUICK = (0, 1, 2, 3)
+QUICK = (0, 1, 2)
 """Worlds of the quick suite."""
-FIRST = (0, 3)
-"""The worlds in which planted mistakes are found."""
+FIRST = (0,)
+"""The world in which planted mistakes are found."""
 MANY = range(40)
 """With 50 rounds each, two thousand rounds."""
 
@@ -22,9 +22,9 @@ MANY = range(40)
     "seed1.xnet-queues", "seed1.xnet-certified", "seed1.xnet-verification", "seed1.new-messages", "seed1.top-layer"
 )
 def test_they_agree_on_rounds_of_three_subnets_and_on_every_slice_between_them() -> None:
-    tally = play_subnets(QUICK, rounds=40)
+    tally = play_subnets(QUICK, rounds=30)
     print(tally.table())
-    assert tally.rounds == 160
+    assert tally.rounds == 90
     assert tally.crossed["messages that were taken in"] > 40
     assert tally.crossed["calls that were not taken in"] > 5
 
@@ -80,8 +80,8 @@ def test_a_planted_mistake_in_the_streams_of_the_reference_is_found(
     plant: Plant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(monkeypatch)
-    with pytest.raises((Disagreement, AssertionError, KeyError)):
-        play_subnets(FIRST, rounds=40)
+    with pytest.raises(Disagreement, match="round"):
+        play_subnets(FIRST, rounds=30)
 
 
 @pytest.mark.deep

@@ -160,14 +160,20 @@ def sender_of(message: Message) -> CanisterId:
 
 
 def receiver_of(state: State, message: Message) -> CanisterId | None:
-    """The canister that takes a message; None for the answer to a user."""
+    """
+    The canister that takes a message; None for the answer to a user.
+
+    Of a response that nobody waits for, the calling context may be gone, and its id another one's.
+    """
     match message:
         case CallMessage():
             return message.callee
         case FuncMessage():
             return message.receiver
-        case ResponseMessage(origin=FromCanister(maker=maker)):
+        case ResponseMessage(origin=FromCanister(deadline=Expired(), maker=maker)):
             return maker
+        case ResponseMessage(origin=FromCanister(calling_context=context_id)):
+            return state.call_contexts[context_id].canister if context_id in state.call_contexts else None
         case ResponseMessage():
             return None
 
