@@ -31,7 +31,7 @@ from conformance.protocol.interface import (
     Seen,
     Values,
 )
-from conformance.suite.acting import Played, essence
+from conformance.suite.acting import Listens, Played, essence
 from conformance.suite.scenario import Script
 from conformance.suite.stage import Stage
 from spec.state.label import Label
@@ -116,21 +116,6 @@ class Told:
 
     def attempt(self, labels: Sequence[Label]) -> Count | None:
         raise Otherwise
-
-
-class Listens:
-    """A judge who admits everything, and knows the names of fields that another judge knows."""
-
-    def __init__(self, other: Judge) -> None:
-        self.field_names = other.field_names
-
-    def _admits(self, *_: object) -> None:
-        """Nothing is objected to."""
-
-    submitted = settled = answered = queried = was_read = _admits
-
-    def new_steps(self) -> Sequence[Text]:
-        return ()
 
 
 class StageOnceMore(Stage):

@@ -58,6 +58,7 @@ class NotPlayable(Exception):
 class ShortStage(Stage):
     """A stage on which some of what users do is left out. What a scenario expects is not asked."""
 
+    finds_out_more = False
     done: Count = 0
     """How much users have done, or would have."""
     most: Count | None = None

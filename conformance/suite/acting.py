@@ -90,8 +90,26 @@ class Sent:
     refusal: Refused | None
 
 
+class Listens:
+    """A judge who admits everything, and knows the names of fields that another judge knows."""
+
+    def __init__(self, other: Judge) -> None:
+        self.field_names = other.field_names
+
+    def _admits(self, *_: object) -> None:
+        """Nothing is objected to."""
+
+    submitted = settled = answered = queried = was_read = _admits
+
+    def new_steps(self) -> Sequence[Text]:
+        return ()
+
+
 class Acting:
     """One run of a scenario on one implementation."""
+
+    finds_out_more = True
+    """After a failure more may be asked, to tell what it is about."""
 
     def __init__(
         self,
@@ -215,6 +233,18 @@ class Acting:
                 yield
         finally:
             self.when_settled = before
+
+    @contextmanager
+    def unjudged(self) -> Iterator[None]:
+        """Inside, nothing is judged and nothing is told: after a failure, to find out more about it."""
+        listening: Any = Listens(self._judge)
+        judge, self._judge = self._judge, listening
+        transcript, self._transcript = self._transcript, Transcript()
+        try:
+            with self.looking():
+                yield
+        finally:
+            self._judge, self._transcript = judge, transcript
 
     def settle_what_is_open(self) -> None:
         """Lets the system process the requests that have no answer yet."""

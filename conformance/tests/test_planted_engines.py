@@ -24,7 +24,7 @@ TOLD = {
     "deadline_is_forgotten": "msg_deadline in an update method that a canister calls",
     "replicated_everywhere": "in_replicated_execution in a query method",
     "caller_is_forgotten_in_callbacks": "msg_caller in a reply callback",
-    "no_root_key_in_cleanup": "a cleanup callback",
+    "no_root_key_in_cleanup": "code that asks for root_key in a cleanup callback goes no further",
     "copies_forwards": "memory.copy",
     "table_indices_wrap": "call_indirect",
     "indirect_calls_are_unchecked": "call_indirect",
@@ -52,6 +52,7 @@ QUICK = (
     "growing_gives_the_new_size",
     "replicated_everywhere",
     "deadline_is_forgotten",
+    "no_root_key_in_cleanup",
 )
 """Some of each kind; each engine is a process, so the others are for the deep tests."""
 

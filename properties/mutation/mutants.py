@@ -103,7 +103,12 @@ def mutants_of(area: Text, path: Path) -> Iterator[Mutant]:
     relative = path.relative_to(ROOT).as_posix()
     text = path.read_bytes()
     source = Source.of(text, import_module(relative.removesuffix(".py").removesuffix("/__init__").replace("/", ".")))
-    for name, function in _functions(ast.parse(text), ""):
+    tree = ast.parse(text)
+    early = functions_of_imports(tree)
+    for name, function in _functions(tree, ""):
+        # Reason: what these gave stands before the mutant takes their place.
+        if name in early:
+            continue
         own_start, own_text = source.start(function), source.of_node(function)
         for number, edit in enumerate(edits_of(source, function)):
             what = "\0".join((relative, name, own_text, str(number), str(edit.start - own_start), edit.replacement))
@@ -131,6 +136,32 @@ def _functions(node: ast.AST, prefix: Text) -> Iterator[tuple[Text, ast.Function
             yield from _functions(child, f"{prefix}{child.name}.")
         else:
             yield from _functions(child, prefix)
+
+
+def functions_of_imports(tree: ast.Module) -> set[Text]:
+    """The functions of a module's own that run while it is imported, for its constants, and never again."""
+    early = {each.name for each in tree.body if isinstance(each, ast.FunctionDef) and each.name.startswith("_")}
+    while True:
+        used = [use for node in tree.body for use in _uses(node, early, runs_now=True)]
+        late = early & {name for name, is_called_now in used if not is_called_now}
+        if not late:
+            return early & {name for name, _ in used}
+        early -= late
+
+
+def _uses(node: ast.AST, early: set[Text], *, runs_now: bool) -> Iterator[tuple[Text, bool]]:
+    """The names that stand in code, and whether each is called there and then, while the module is imported."""
+    inside = ast.iter_child_nodes(node)
+    match node:
+        case ast.Name():
+            yield node.id, False
+        case ast.Call(func=ast.Name(id=name)):
+            yield name, runs_now
+            inside = iter([*node.args, *node.keywords])
+        case ast.FunctionDef() | ast.Lambda():
+            runs_now = runs_now and isinstance(node, ast.FunctionDef) and node.name in early
+    for child in inside:
+        yield from _uses(child, early, runs_now=runs_now)
 
 
 def drawn(count: Count, seed: int, areas: Sequence[Text] = tuple(AREAS)) -> list[Mutant]:

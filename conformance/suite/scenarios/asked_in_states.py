@@ -64,7 +64,7 @@ def waiting(stage: Stage, canister: CanisterId, on_reply: Action) -> tuple[Sent,
     return sent, endless
 
 
-NOTING = sequence(noting(Context.REPLY_CALLBACK), reply())
+NOTING = sequence(noting(possible(Context.REPLY_CALLBACK)), reply())
 
 
 @scenario(
@@ -145,7 +145,7 @@ def _while_installed(name: Text, words: Text, into: Callable[[Stage, CanisterId]
         into(stage, canister)
         # When
         before = program(set_pre_upgrade(program(stable_append(told_together(Context.PRE_UPGRADE)))))
-        noting_in_init = before + program(noting(Context.INIT))
+        noting_in_init = before + program(noting(possible(Context.INIT)))
         stage.expect(stage.install(canister, PLAIN, noting_in_init, REINSTALL), DONE)
         out_of(stage, canister)
         look(stage, canister, f"canister_init of a canister that is {words}", possible(Context.INIT))
@@ -186,7 +186,7 @@ def near_the_limit(stage: Stage) -> None:
     with cell("growing up to the limit"):
         stage.expect(stage.call(canister, program(reply(grown))), replies())
     with cell("asking there"):
-        stage.expect(stage.call(canister, program(noting(Context.UPDATE), reply())), replies())
+        stage.expect(stage.call(canister, program(noting(possible(Context.UPDATE)), reply())), replies())
     look(stage, canister, "an update method near the limit of the heap", possible(Context.UPDATE))
 
 

@@ -5,7 +5,7 @@ import types
 
 import pytest
 
-from properties.mutation.mutants import AREAS, drawn, files_of, mutants_of
+from properties.mutation.mutants import AREAS, ROOT, drawn, files_of, functions_of_imports, mutants_of
 from properties.mutation.operators import Source, edits_of
 from properties.mutation.patching import apply, live_functions, replacements
 from properties.mutation.results import read_answers, read_results
@@ -122,3 +122,31 @@ def test_answers_are_about_mutants_that_are_known_and_not_caught() -> None:
         if answer.black_box_only:
             assert result.black_box is None, identity
             assert result.explained is not None, identity
+
+
+def test_functions_that_run_only_while_their_module_is_imported_get_no_mutants() -> None:
+    """What they gave stands before a mutant takes their place. Those that run later too get some."""
+    text = """
+TABLE = _made(3)
+HANDLERS = {"go": _handled, "come": lambda: _called_later()}
+
+def _made(count):
+    return [_also_made(count) for _ in range(count)]
+
+def _also_made(count):
+    def inner():
+        return _used_inside()
+    return inner
+
+def _handled(): ...
+def _called_later(): ...
+def _used_inside(): ...
+def _unused(): ...
+def public():
+    return _unused()
+"""
+    assert functions_of_imports(ast.parse(text)) == {"_made", "_also_made"}
+    path = ROOT / "reference_impl" / "rounds" / "transitions.py"
+    functions = {mutant.function for mutant in mutants_of("rounds", path)}
+    assert "_management_transitions" not in functions
+    assert "take" in functions
