@@ -1,13 +1,16 @@
 """The engine: a subnet that runs canisters, on its own or one named transition at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 from reference_impl.certification.signing import network_of
 from reference_impl.messages import requests
 from reference_impl.reads import queries
+from reference_impl.reads.kept_answers import KeptAnswers
 from reference_impl.reads.queries import Query
 from reference_impl.rounds import transitions
 from reference_impl.rounds.foresight import Foresight
+from reference_impl.rounds.residence import Residence
 from reference_impl.rounds.scheduler import Scheduler
 from reference_impl.subnet.network import Network
 from reference_impl.subnet.observations import Accepted, ClaimedStep, NotTaken, Observation
@@ -48,13 +51,16 @@ class Engine:
         network: Network | None = None,
         explains: bool = True,
         threads: Count = 1,
+        residence: Residence | None = None,
+        keeps_answers: bool = False,
     ) -> None:
         """
         Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code.
 
         A network says which subnets there are, `subnet` among them; without one, that is the only subnet. An engine
         that explains nothing is faster: `explain` and `last_shown` have nothing to tell then. Canisters execute on so
-        many threads; what comes of it does not depend on that.
+        many threads, and a residence bounds what their memories take of this machine's; what comes of it does not
+        depend on that. Nor does it on whether answers to queries are kept.
         """
         self.instance = SubnetInstance(
             profile,
@@ -69,7 +75,9 @@ class Engine:
         )
         foresight = Foresight(threads) if threads > 1 else None
         self.instance.foresight = foresight
-        self._scheduler = Scheduler(self.instance, foresight)
+        self._answers = KeptAnswers() if keeps_answers else None
+        self._readers = ThreadPoolExecutor(threads, thread_name_prefix="queries") if threads > 1 else None
+        self._scheduler = Scheduler(self.instance, foresight, residence)
 
     def submit(
         self, request: Submission, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
@@ -91,8 +99,14 @@ class Engine:
         return outcome
 
     def query(self, query: Query, effective_id: Principal) -> Response | NotTaken:
-        """Evaluates a query on the state as it is."""
-        return queries.answer_query(self.instance, query, effective_id)
+        """Evaluates a query on the state as it is. Threads may do so at the same time, as long as that stays."""
+        return queries.answer_query(self.instance, query, effective_id, self._answers)
+
+    def query_together(self, asked: Iterable[tuple[Query, Principal]]) -> list[Response | NotTaken]:
+        """The answers to queries with their effective ids, which are evaluated on as many threads as there are."""
+        if self._readers is None:
+            return [self.query(*one) for one in asked]
+        return list(self._readers.map(lambda one: self.query(*one), asked))
 
     def request_status(self, request_id: RequestId) -> RequestStatus | None:
         """How far a request is; None if it is not known."""

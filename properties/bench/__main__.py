@@ -12,8 +12,8 @@ from attrs import frozen
 
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
-from properties.bench.messages import AIMS, measured
-from properties.bench.rounds import on_two_threads
+from properties.bench.messages import AIMS, least_in_turns, measured
+from properties.bench.rounds import idle, queries_on_two_threads, rounds_on_two_threads
 from reference_impl.wasm.instances import wasmtime_engine as engine
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.layout.fast_functions import COUNTER_START, NESTED_CALLS, ONE_SLICE
@@ -111,27 +111,28 @@ def instrumentation() -> None:
     row("rewriting against compiling", f"{rewriting / compiling:.2f} x", "aim 0.5 x")
 
 
-def _message(module: WasmtimeModule, argument: bytes = b"", messages: int = 50) -> float:
-    """Seconds that one message of a series takes."""
+def _messages(module: WasmtimeModule, argument: bytes = b"") -> Callable[[], None]:
+    """Executes the next message of a series."""
     state = module.initial_state(SELF)
 
-    def series() -> None:
+    def message() -> None:
         nonlocal state
-        for _ in range(messages):
-            outcome = module.update("go", state, argument, USER, None, ENVIRONMENT, 0)
-            assert isinstance(outcome, Returned), outcome
-            state = outcome.new_state
+        outcome = module.update("go", state, argument, USER, None, ENVIRONMENT, 0)
+        assert isinstance(outcome, Returned), outcome
+        state = outcome.new_state
 
-    return shortest(series) / messages
+    return message
 
 
 def executions() -> None:
     """What an execution costs by itself."""
-    print("one execution of an update in the reference implementation's engine for WebAssembly")
-    row("an empty method", f"{_message(loaded(EMPTY)) * 1e6:.0f} us", "aim 60 us")
-    small, big = _message(loaded(one_page(16))), _message(loaded(one_page(16384)))
-    row("a method that changes a page of 1 MiB", f"{small * 1e6:.0f} us")
-    row("a method that changes a page of 1 GiB", f"{big * 1e6:.0f} us", f"{big / small:.2f} x; aim 1.3 x")
+    print("one execution of an update in the reference implementation's engine for WebAssembly, measured in turns")
+    small, big = "a method that changes a page of 1 MiB", "a method that changes a page of 1 GiB"
+    texts = {"an empty method": EMPTY, small: one_page(16), big: one_page(16384)}
+    times = least_in_turns({name: _messages(loaded(text)) for name, text in texts.items()})
+    notes = {"an empty method": "aim 60 us", big: f"{times[big] / times[small]:.2f} x; aim 1.3 x"}
+    for name, seconds in times.items():
+        row(name, f"{seconds * 1e6:.0f} us", notes.get(name, ""))
 
 
 def whole_messages() -> None:
@@ -144,12 +145,24 @@ def whole_messages() -> None:
         row(name, f"{figures[name]:.1f} x", f"{figures[name] * bare * 1e6:.0f} us; aim {aim} x")
 
 
-def rounds() -> None:
-    """What rounds gain from threads."""
-    print("rounds of the reference implementation in which several canisters compute")
-    gained = on_two_threads()
-    row("one thread against two, by the wall", f"{gained.by_the_wall:.2f} x", "aim 1.8 x, on two quiet cores")
-    row("by the busiest thread's processor time", f"{gained.by_the_busiest:.2f} x", "aim 1.8 x")
+def on_threads() -> None:
+    """What rounds and queries gain from threads."""
+    for name, run, aim in (
+        ("rounds in which eight canisters compute", rounds_on_two_threads, "1.8"),
+        ("queries that compute, of eight canisters", queries_on_two_threads, "1.6"),
+    ):
+        gained = run()
+        print(f"{name}, one thread against two")
+        row("by the wall", f"{gained.by_the_wall:.2f} x", f"aim {aim} x, on two quiet cores")
+        row("by the busiest thread's processor time", f"{gained.by_the_busiest:.2f} x", f"aim {aim} x")
+
+
+def beside_idle_canisters() -> None:
+    """What idle canisters cost."""
+    print("beside idle canisters, 1,000 and 100,000")
+    few, many = idle(1_000), idle(100_000)
+    for name, seconds in few.items():
+        row(name, f"{seconds * 1e3:.2f} and {many[name] * 1e3:.2f} ms", f"{many[name] / seconds:.2f} x; aim 1.5 x")
 
 
 @frozen
@@ -220,7 +233,9 @@ def system_calls() -> None:
 
 def _in_turns(imports: str, body: str, turns: int) -> float:
     """Seconds that a body takes, without the loop around it."""
-    whole, loop = (_message(loaded(with_stable_memory(imports, one, turns)), b"x" * 2000, 1) for one in (body, ""))
+    whole, loop = (
+        shortest(_messages(loaded(with_stable_memory(imports, one, turns)), b"x" * 2000)) for one in (body, "")
+    )
     return (whole - loop) / turns
 
 
@@ -260,7 +275,16 @@ def _pywasm(raw: bytes) -> None:
 
 def main() -> None:
     """Runs all measurements."""
-    for measure in (whole_messages, rounds, metering, instrumentation, executions, system_calls, interpretation):
+    for measure in (
+        whole_messages,
+        on_threads,
+        beside_idle_canisters,
+        metering,
+        instrumentation,
+        executions,
+        system_calls,
+        interpretation,
+    ):
         measure()
 
 

@@ -4,24 +4,36 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from itertools import count
+from statistics import median
 from typing import Final
 
 import wasmtime
-from attrs import frozen
+from attrs import evolve, frozen
 
 from reference_impl.engine import Engine
+from reference_impl.reads.queries import Query
+from reference_impl.subnet.canister_record import empty_canister
 from reference_impl.subnet.observations import Accepted
 from spec.profile import load_profile
-from spec.state.canister import Subnet
+from spec.state.canister import Empty, Subnet
 from spec.state.request import Replied, Request
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName, Principal, self_authenticating_id
+from spec.values.identifiers import (
+    MANAGEMENT_CANISTER,
+    Blob,
+    CanisterId,
+    MethodName,
+    Principal,
+    numbered_canister_id,
+    self_authenticating_id,
+)
 from spec.values.management import (
     InstallCodeArguments,
     InstallMode,
     ProvisionalCreateArguments,
     encode_arguments,
 )
-from spec.values.quantities import Count, Cycles, Nanoseconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Cycles, Nanoseconds
+from spec.values.rejects import Reply
 
 NOW: Final[Nanoseconds] = 1_700_000_000_000_000_000
 MINUTE: Final[Nanoseconds] = 60 * 10**9
@@ -32,6 +44,9 @@ COMPUTING: Final[Count] = 8
 TURNS: Final[Count] = 30_000_000
 """Of the loop that each goes through."""
 REPEATED: Final = 7
+ACTIVE: Final[Count] = 10
+FIRST_IDLE: Final[Count] = 1_000
+"""The number of the first idle canister."""
 
 WORKER: Final = f"""(module (import "ic0" "msg_reply" (func $reply)) (memory 1)
     (func (export "canister_update empty") (call $reply))
@@ -44,30 +59,31 @@ WORKER: Final = f"""(module (import "ic0" "msg_reply" (func $reply)) (memory 1)
       (i64.store (i32.const 0) (local.get $sum))))"""
 
 
-class Subnetwork:
-    """An engine with canisters."""
+class Asking:
+    """Asks an engine, and lets it answer."""
 
-    def __init__(self, canisters: Count, threads: Count = 1) -> None:
-        subnet = Subnet(self_authenticating_id(b"subnet"), 13)
-        self.engine = Engine(load_profile(), subnet, NOW, b"root key", explains=False, threads=threads)
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._numbers = count()
+
+    def created(self, canisters: Count) -> list[CanisterId]:
+        """New canisters."""
         management = CanisterId(MANAGEMENT_CANISTER)
+        there = set(self.engine.instance.canisters)
         creation = encode_arguments(ProvisionalCreateArguments(PLENTY))
-        method = "provisional_create_canister_with_cycles"
-        self.together([(management, management, method, creation)] * canisters)
-        self.canister_ids = sorted(self.engine.instance.canisters)
-        code = bytes(wasmtime.wat2wasm(WORKER))
+        self.together([(management, management, "provisional_create_canister_with_cycles", creation)] * canisters)
+        return sorted(self.engine.instance.canisters.keys() - there)
+
+    def install(self, canister_ids: Iterable[CanisterId], code: Blob) -> None:
+        """Canisters get code."""
+        management = CanisterId(MANAGEMENT_CANISTER)
         self.together(
             (management, one, "install_code", encode_arguments(InstallCodeArguments(InstallMode(), one, code)))
-            for one in self.canister_ids
+            for one in canister_ids
         )
 
-    def together(
-        self,
-        requests: Iterable[tuple[Principal, Principal, MethodName, Blob]],
-        clock: Callable[[], float] = time.process_time,
-    ) -> float:
-        """Requests are submitted, and answered with replies; the seconds that the rounds take by a clock."""
+    def together(self, requests: Iterable[tuple[Principal, Principal, MethodName, Blob]]) -> None:
+        """Requests are submitted, and answered with replies."""
         accepted = []
         for canister_id, effective_id, method, argument in requests:
             number = next(self._numbers).to_bytes(8, "big")
@@ -75,42 +91,91 @@ class Subnetwork:
             taken = self.engine.submit(request, effective_id)
             assert isinstance(taken, Accepted), taken
             accepted.append(taken.request_id)
-        start = clock()
         self.engine.drain()
-        seconds = clock() - start
-        assert all(isinstance(self.engine.request_status(one), Replied) for one in accepted)
-        return seconds
+        statuses = [self.engine.request_status(one) for one in accepted]
+        assert all(isinstance(one, Replied) for one in statuses), statuses[:3]
 
-    def all_call(self, method: MethodName, clock: Callable[[], float] = time.process_time) -> float:
-        """All canisters that have code are called; the seconds that the rounds take by a clock."""
-        return self.together(((one, one, method, b"") for one in self.canister_ids), clock)
+
+class Working(Asking):
+    """An engine with canisters that compute."""
+
+    def __init__(self, canisters: Count, threads: Count = 1) -> None:
+        subnet = Subnet(self_authenticating_id(b"subnet"), 13)
+        super().__init__(Engine(load_profile(), subnet, NOW, b"root key", explains=False, threads=threads))
+        self.canister_ids = self.created(canisters)
+        self.install(self.canister_ids, bytes(wasmtime.wat2wasm(WORKER)))
+
+    def all_query(self, method: MethodName) -> None:
+        """All canisters that have code are queried."""
+        expiry = self.engine.instance.system_time + MINUTE
+        asked = [(Query(b"", expiry, USER, one, method, b""), one) for one in self.canister_ids]
+        assert all(isinstance(one, Reply) for one in self.engine.query_together(asked))
+
+    def all_call(self, method: MethodName) -> None:
+        """All canisters that have code are called."""
+        self.together((one, one, method, b"") for one in self.canister_ids)
+
+
+def idle(canisters: Count) -> dict[str, float]:
+    """Seconds of rounds with a few active canisters, and of a step of time, beside so many idle ones."""
+    working = Working(ACTIVE)
+    instance = working.engine.instance
+    like = evolve(instance.canisters[working.canister_ids[0]].frozen(), code=Empty())
+    for number in range(FIRST_IDLE, FIRST_IDLE + canisters):
+        instance.add_canister(empty_canister(numbered_canister_id(number), like))
+    working.all_call("empty")
+    return {
+        "a round with ten messages": _least(lambda: working.all_call("empty")),
+        "a step of time": _least(lambda: working.engine.advance(NANOSECONDS_PER_SECOND)),
+    }
+
+
+def _least(run: Callable[[], object]) -> float:
+    """The least processor time of some runs."""
+    times = []
+    for _ in range(REPEATED):
+        start = time.process_time()
+        run()
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 @frozen
 class OnTwoThreads:
-    """How many times as long rounds take on one thread as on two."""
+    """How many times as long something takes on one thread as on two."""
 
     by_the_wall: float
     """What somebody sees who waits. Other programs disturb it."""
     by_the_busiest: float
     """
-    The processor time of all on one thread, against that of the leading thread and the busiest other one on two: what
+    How many times as much processor time all threads take as the leading one and the busiest other one together: what
     somebody would see who has two cores for himself.
     """
 
 
-def on_two_threads(repeated: Count = REPEATED) -> OnTwoThreads:
-    """Rounds in which several canisters compute, on one thread and on two in turns; the least of each counts."""
-    alone, together = Subnetwork(COMPUTING), Subnetwork(COMPUTING, threads=2)
-    walls, processors = [float("inf")] * 2, [float("inf")] * 2
-    for _ in range(repeated):
-        walls[0] = min(walls[0], alone.all_call("compute", time.perf_counter))
-        processors[0] = min(processors[0], alone.all_call("compute"))
-        before = _times_of_threads()
-        walls[1] = min(walls[1], together.all_call("compute", time.perf_counter))
-        leading, *others = (now - before.get(one, 0.0) for one, now in _times_of_threads().items())
-        processors[1] = min(processors[1], leading + max(others))
-    return OnTwoThreads(walls[0] / walls[1], processors[0] / processors[1])
+def rounds_on_two_threads() -> OnTwoThreads:
+    """Rounds in which several canisters compute."""
+    alone, together = Working(COMPUTING), Working(COMPUTING, threads=2)
+    return _on_two_threads(lambda: alone.all_call("compute"), lambda: together.all_call("compute"))
+
+
+def queries_on_two_threads() -> OnTwoThreads:
+    """Queries that compute, of several canisters."""
+    alone, together = Working(COMPUTING), Working(COMPUTING, threads=2)
+    return _on_two_threads(lambda: alone.all_query("look"), lambda: together.all_query("look"))
+
+
+def _on_two_threads(alone: Callable[[], object], together: Callable[[], object]) -> OnTwoThreads:
+    """Both in turns; the least time by the wall counts, and the median of what is compared within a run."""
+    walls, shares = [float("inf")] * 2, []
+    for _ in range(REPEATED):
+        for place, run in enumerate((alone, together)):
+            before, start = _times_of_threads(), time.perf_counter()
+            run()
+            walls[place] = min(walls[place], time.perf_counter() - start)
+            leading, *others = (now - before.get(one, 0.0) for one, now in _times_of_threads().items())
+        shares.append((leading + sum(others)) / (leading + max(others)))
+    return OnTwoThreads(walls[0] / walls[1], median(shares))
 
 
 def _times_of_threads() -> dict[int, float]:

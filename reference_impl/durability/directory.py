@@ -26,6 +26,7 @@ from reference_impl.durability.inputs import Input, give, input_of, record_of
 from reference_impl.durability.journal import Journal, ReadJournal, create_journal, journal_path, read_journal
 from reference_impl.durability.journaled_engine import JournaledEngine
 from reference_impl.durability.kept_values import NoValue
+from reference_impl.rounds.residence import bounded
 from spec.profile import Profile
 from spec.state.canister import Subnet
 from spec.values.identifiers import Blob, Text
@@ -60,11 +61,21 @@ class Beginning:
     time: Nanoseconds
     threads: Count = 1
     """On so many canisters execute; it may be another number each time."""
+    memory: ByteCount | None = None
+    """What canisters may take of this machine's memory, if that is bounded; it may be another amount each time."""
 
     def engine(self) -> JournaledEngine:
-        """The engine without canisters."""
+        """The engine without canisters. Raises `MemoryError` where there can be no file for pages."""
+        residence = None if self.memory is None else bounded(self.memory)
         return JournaledEngine(
-            self.profile, self.subnet, self.time, self.root_key, explains=False, threads=self.threads
+            self.profile,
+            self.subnet,
+            self.time,
+            self.root_key,
+            explains=False,
+            threads=self.threads,
+            residence=residence,
+            keeps_answers=True,
         )
 
     def described(self) -> dict[Text, Any]:

@@ -25,7 +25,7 @@ class KeptEnvironment(Environment):
     The rest is brought up to date before each execution, so it holds until the next one of the canister begins.
     """
 
-    __slots__ = ("room", "starts")
+    __slots__ = ("asked", "room", "starts")
     __setattr__ = object.__setattr__
 
     room: Room | None
@@ -33,10 +33,16 @@ class KeptEnvironment(Environment):
     starts: dict[tuple[Text, bool, bool], Blob]
     """What modules share with the host when an execution begins, as far as it stays as long as this does."""
 
+    asked: set[Text] | None
+    """
+    The system functions by which what is not replicated has learned what changes by itself; None if nobody notes that.
+    """
+
     def __init__(self, *values: Any, **more: Any) -> None:
         super().__init__(*values, **more)
         self.room = None
         self.starts = {}
+        self.asked = None if self.replicated else set()
 
     def bring_up_to_date(
         self,
@@ -59,3 +65,5 @@ class KeptEnvironment(Environment):
         _set_context_instructions(self, call_context_instructions)
         _set_certificate(self, certificate)
         self.room = None
+        if self.asked:
+            self.asked = set()

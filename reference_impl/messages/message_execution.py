@@ -225,7 +225,9 @@ def _roll_back(instance: SubnetInstance, canister: CanisterRecord, message: Func
 def _commit(function: PendingFunction, outcome: Returned, payments: _Payments) -> None:
     instance, canister, code = function.instance, function.canister, function.code
     takes_as_much = payments.memory_usage == instance.standing(canister).memory_usage
-    code.wasm_state = outcome.new_state
+    if outcome.new_state is not code.wasm_state:
+        code.wasm_state = outcome.new_state
+        instance.written[canister.canister_id] = None
     canister.balance = payments.balance
     canister.reserved_balance += payments.reserved
     canister.version += 0 if function.is_query else 1

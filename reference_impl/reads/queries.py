@@ -3,6 +3,7 @@
 from attrs import frozen
 
 from reference_impl.messages.requests import refused
+from reference_impl.reads.kept_answers import KeptAnswers
 from reference_impl.reads.management_queries import LISTING, TELLING, answer, canister_in, canister_list
 from reference_impl.reads.query_evaluation import Budget, evaluate
 from reference_impl.subnet.observations import NotTaken
@@ -27,8 +28,10 @@ class Query:
     sender_info: SenderInfo | None = None
 
 
-def answer_query(instance: SubnetInstance, query: Query, effective_id: Principal) -> Response | NotTaken:
-    """The reply or reject of a query, or why it is not evaluated at all."""
+def answer_query(
+    instance: SubnetInstance, query: Query, effective_id: Principal, answers: KeptAnswers | None = None
+) -> Response | NotTaken:
+    """The reply or reject of a query, or why it is not evaluated at all. Answers that are kept are told again."""
     if len(query.nonce) > instance.profile.limits.nonce:
         return NotTaken("the nonce is too long")
     if instance.system_time > query.ingress_expiry and query.sender != ANONYMOUS:
@@ -38,7 +41,8 @@ def answer_query(instance: SubnetInstance, query: Query, effective_id: Principal
     if effective_id != query.canister_id:
         return NotTaken("the effective canister id is not that of the callee")
     budget = Budget(instance.profile.limits.query_call_graph_instructions)
-    return evaluate(instance, budget, _caller_of(query), query.canister_id, query.method_name, query.argument)
+    asked = _caller_of(query), query.canister_id, query.method_name, query.argument
+    return evaluate(instance, budget, *asked, answers=answers)
 
 
 def _caller_of(query: Query) -> Caller:

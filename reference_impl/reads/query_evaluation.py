@@ -4,15 +4,17 @@ from collections import deque
 
 from attrs import define, field, frozen
 
+from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.management.methods import status_of
 from reference_impl.messages.message_execution import failure_of
 from reference_impl.messages.requests import stopped_reason
+from reference_impl.reads.kept_answers import KeptAnswers, Question
 from reference_impl.reads.management_queries import TELLING, canister_in
 from reference_impl.reads.management_queries import answer as answer_of_management
 from reference_impl.reads.query_certificates import certificate_for
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
-from spec.canister.environment import Caller, Environment
+from spec.canister.environment import Caller
 from spec.canister.module import CompositeQueries
 from spec.canister.outcome import MethodCall, Outcome, Trapped
 from spec.canister.wasm_state import WasmState
@@ -62,15 +64,18 @@ class QueryRun:
     open_calls: deque[MethodCall] = field(factory=deque)
     failure: Reject = error(RejectReason.CANISTER_DID_NOT_RESPOND)
     """What the query fails with if nothing responds."""
+    seen: KeptEnvironment | None = None
+    """What the latest execution saw."""
 
-    def environment(self, certificate: Blob | None = None) -> Environment:
+    def environment(self, certificate: Blob | None = None) -> KeptEnvironment:
         """What the next execution sees. It may use no more than what is left."""
         limit = min(self.instance.profile.limits.query_instructions, self.budget.left)
-        return self.instance.environment(
+        self.seen = self.instance.environment(
             self.canister, limit, replicated=False, context_instructions=self.used, certificate=certificate
         )
+        return self.seen
 
-    def _seen_by_method(self) -> Environment:
+    def _seen_by_method(self) -> KeptEnvironment:
         is_target = self.canister.canister_id == self.target.canister_id
         return self.environment(self.target.certificate if is_target else None)
 
@@ -154,8 +159,9 @@ def evaluate(
     argument: Blob,
     depth: Count = 0,
     target: Target | None = None,
+    answers: KeptAnswers | None = None,
 ) -> Response:
-    """What a call of a query method is answered with."""
+    """What a call of a query method is answered with: what is kept among the answers, if they are given."""
     canister = instance.canisters.get(callee)
     if canister is None:
         return system_reject(RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND)
@@ -170,6 +176,15 @@ def evaluate(
         return error(RejectReason.INSTRUCTION_LIMIT_EXCEEDED)
     if instance.liquid(canister) < 0:
         return system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
+    question = None
+    if answers is not None and method_name in module.query_methods:
+        question = Question(callee, method_name, argument, caller)
+        kept = answers.find(instance, canister, question)
+        if kept is not None:
+            return kept
     asked = Target(callee, certificate_for(instance, canister)) if target is None else target
     run = QueryRun(instance, budget, asked, depth, canister, caller, canister.code.wasm_state)
-    return run.run(method_name, argument)
+    response = run.run(method_name, argument)
+    if question is not None and answers is not None and run.seen is not None:
+        answers.keep(canister, question, run.seen, instance.standing(canister), response)
+    return response

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
+from threading import Lock
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -216,10 +217,12 @@ def _leaves(canister: CanisterRecord) -> Callable[[], Content]:
 
 _followed: Final[WeakKeyDictionary[SubnetInstance, StateTree]] = WeakKeyDictionary()
 """The tree that follows each instance."""
+_following: Final = Lock()
 
 
 def state_tree(instance: SubnetInstance) -> Branches:
-    """The tree of an instance as it is now."""
-    if instance not in _followed:
-        _followed[instance] = StateTree(instance)
-    return _followed[instance].current(instance)
+    """The tree of an instance as it is now. Several threads may ask as long as it does not change."""
+    with _following:
+        if instance not in _followed:
+            _followed[instance] = StateTree(instance)
+        return _followed[instance].current(instance)

@@ -15,6 +15,7 @@ from typing import Any
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.rounds import transitions
 from reference_impl.rounds.foresight import Foresight, Turn
+from reference_impl.rounds.residence import Residence
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Stopping
@@ -32,10 +33,17 @@ STOP_TIMEOUT: Nanoseconds = 300 * NANOSECONDS_PER_SECOND
 class Scheduler:
     """Drives an instance from round to round."""
 
-    def __init__(self, instance: SubnetInstance, foresight: Foresight | None = None) -> None:
-        """What rounds do is the same with foresight and without; with it, several threads take part."""
+    def __init__(
+        self, instance: SubnetInstance, foresight: Foresight | None = None, residence: Residence | None = None
+    ) -> None:
+        """
+        What rounds do is the same with and without these.
+
+        With foresight several threads take part, with a residence not all pages of memories are in this process's.
+        """
         self._instance = instance
         self._foresight = foresight
+        self._residence = residence
         self.rounds = 0
         """How many rounds there were."""
 
@@ -140,8 +148,15 @@ class Scheduler:
         with self._looking_ahead(lambda: [Turn(one, partial(_go_through_turn, one)) for one in in_order]):
             for canister_id in in_order:
                 self._take_turn(canister_id)
+                self._make_room()
         self._settle()
+        self._make_room()
         self.rounds += 1
+
+    def _make_room(self) -> None:
+        """Pages of memories go to a file if there are too many."""
+        if self._residence is not None and self._instance.written:
+            self._residence.look(self._instance)
 
     @contextmanager
     def _looking_ahead(self, turns: Callable[[], list[Turn]]) -> Iterator[None]:
@@ -190,6 +205,7 @@ class Scheduler:
     def _handle_management_calls(self) -> None:
         while (message_id := self._instance.messages.next_call(MANAGEMENT_CANISTER)) is not None:
             transitions.take_management_call(self._instance, message_id)
+            self._make_room()
             self._trim_logs()
             self._settle()
 

@@ -142,8 +142,8 @@ class Standing:
     """The prices of its subnet."""
     memory_usage: ByteCount
     freezing_limit: Cycles
-    environments: dict[bool, KeptEnvironment] = field(factory=dict)
-    """What its executions see, by whether they are replicated."""
+    environments: dict[int, KeptEnvironment] = field(factory=dict)
+    """What its executions see: by the number of their thread if they are not replicated, otherwise by zero."""
     prices: dict[Instructions, Cycles] = field(factory=dict)
     """What executions cost, by how many instructions they are given."""
 

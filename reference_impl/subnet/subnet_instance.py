@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from threading import get_ident
 from typing import Any, Protocol
 
 from reference_impl.environments.kept_environment import KeptEnvironment
@@ -86,6 +87,8 @@ class SubnetInstance:
         self.canisters: dict[CanisterId, CanisterRecord] = {}
         self.deleted_canisters: dict[CanisterId, None] = {}
         """Ids that may not be used again, in the order of deletion."""
+        self.written: dict[CanisterId, None] = {}
+        """The canisters whose memories may have changed since somebody who follows them looked."""
         self.stopping: dict[CanisterId, None] = {}
         """The canisters that are stopping."""
         self.with_tasks: dict[CanisterId, None] = {}
@@ -129,6 +132,7 @@ class SubnetInstance:
     def has_changed(self, canister: CanisterRecord) -> None:
         """Settings, status or code of a canister, or the size of something that it has, are others from now on."""
         canister.standing = None
+        self.written[canister.canister_id] = None
 
     def ledger_on(self, subnet: Subnet) -> Ledger:
         """The prices on a subnet."""
@@ -190,6 +194,7 @@ class SubnetInstance:
         """A canister leaves; its id is never used again."""
         del self.canisters[canister.canister_id]
         self.deleted_canisters[canister.canister_id] = None
+        self.written[canister.canister_id] = None
         self.with_tasks.pop(canister.canister_id, None)
         self.hooks_due.pop(canister.canister_id, None)
         self._count_memory(canister, 0)
@@ -316,16 +321,17 @@ class SubnetInstance:
         """
         What an execution of the canister can read, as it is now where nothing else is given.
 
-        `taken` are cycles of the balance that the execution does not see. It holds until the next one is asked for.
+        `taken` are cycles of the balance that the execution does not see. It holds until the next one is asked for;
+        for executions that are not replicated, until the same thread asks for the next one.
         """
         if installing or history_size is not None or refused_calls or refused_growths or trapping_growths:
             environment = self._new_environment(
                 canister, replicated, installing, history_size, refused_calls, refused_growths, trapping_growths
             )
         else:
-            kept = self.standing(canister).environments
-            found = kept.get(replicated)
-            environment = found or kept.setdefault(replicated, self._new_environment(canister, replicated))
+            kept, user = self.standing(canister).environments, 0 if replicated else get_ident()
+            found = kept.get(user)
+            environment = found or kept.setdefault(user, self._new_environment(canister, replicated))
         environment.bring_up_to_date(
             instruction_limit,
             canister.time,

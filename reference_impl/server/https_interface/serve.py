@@ -12,6 +12,7 @@ from reference_impl.certification.signing import OTHER, ROOT, ROOT_KEY
 from reference_impl.durability.directory import CHECKPOINT_STEPS, Beginning, StateDirectory
 from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.engine import Engine
+from reference_impl.rounds.residence import bounded
 from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
@@ -67,6 +68,12 @@ def _subnets(text: Text) -> int:
     raise ArgumentTypeError(f"{text!r} is not a number of subnets from 1 to {MOST_SUBNETS}")
 
 
+def _mebibytes(text: Text) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
+        return int(text) << 20
+    raise ArgumentTypeError(f"{text!r} is not a number of mebibytes")
+
+
 def _steps(text: Text) -> int:
     if text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0:
         return int(text)
@@ -96,6 +103,12 @@ def parser() -> VerbParser:
         help="the root subnet and others to which it delegates, which call each other (default: one alone)",
     )
     made.add_argument(
+        "--memory",
+        type=_mebibytes,
+        metavar="MEBIBYTES",
+        help="about what canisters may take of this machine's memory; the rest is in a temporary file (default: all)",
+    )
+    made.add_argument(
         "--delegated",
         action="store_true",
         help="serve a subnet to which the root subnet delegates, as most subnets are, and not the root subnet",
@@ -117,7 +130,7 @@ def engine_thread(given: Namespace, profile: Profile) -> EngineThread:
     if given.subnets > 1:
         return _of_several(given, profile)
     subnet = Subnet((OTHER if given.delegated else ROOT).subnet_id, given.nodes)
-    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), given.threads)
+    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), given.threads, given.memory)
     if given.state_dir is None:
         return EngineThread(beginning.engine(), time.time_ns)
     steps, keeps_history = given.checkpoint_rounds, given.keep_history
@@ -132,7 +145,17 @@ def _of_several(given: Namespace, profile: Profile) -> EngineThread:
         raise ValueError(f"--subnets and {other} do not go together")
     network = network_with(given.subnets, given.nodes)
     root = network[ROOT.subnet_id].subnet
-    engine = Engine(profile, root, time.time_ns(), ROOT_KEY, network=network, explains=False, threads=given.threads)
+    engine = Engine(
+        profile,
+        root,
+        time.time_ns(),
+        ROOT_KEY,
+        network=network,
+        explains=False,
+        threads=given.threads,
+        residence=None if given.memory is None else bounded(given.memory),
+        keeps_answers=True,
+    )
     print("\n".join(told(network)), flush=True)
     return EngineThread(engine, time.time_ns)
 

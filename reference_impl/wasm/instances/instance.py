@@ -11,6 +11,7 @@ from attrs import evolve, field, frozen
 from wasmtime import _ffi as ffi
 
 from reference_impl.wasm.instances import wasmtime_engine
+from reference_impl.wasm.instances.kept_instances import KEPT
 from reference_impl.wasm.instances.page_tracking import page_tracking
 from reference_impl.wasm.instances.stable_memory import StableMemory
 from reference_impl.wasm.instances.system_memory import SystemMemory
@@ -51,8 +52,10 @@ class Entry(NamedTuple):
     parameters: tuple[int, ...] = ()
 
 
-KEPT_INSTANCES: Final = 4
+KEPT_INSTANCES: Final = 64
 """How many idle instances of one module are kept for reuse."""
+FEW_PAGES: Final[Count] = 64
+"""Where memories have no more, they are rather loaded into an idle instance than into a new one."""
 
 
 @frozen(eq=False)
@@ -150,16 +153,30 @@ class CompiledModule:
     def take_instance(self, heap: LinearMemory, stable_memory: LinearMemory = NO_MEMORY) -> "WasmtimeInstance":
         """An instance that no other execution uses, if possible one that holds these memories already."""
         with self.lock:
-            if self.idle and self.idle[-1].holds(heap, stable_memory):
-                return self.idle.pop()
-            # Memories cannot shrink.
-            fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages and one.is_usable()]
-            if fitting:
-                holding = [one for one in fitting if one.heap.contents is heap.contents] or fitting
-                chosen = next((one for one in holding if one.holds_stable(stable_memory)), holding[0])
+            chosen = self._chosen(heap, stable_memory)
+            if chosen is not None:
                 self.idle.remove(chosen)
-                return chosen
-        return WasmtimeInstance(self)
+        if chosen is None:
+            return WasmtimeInstance(self)
+        KEPT.take(chosen)
+        return chosen
+
+    def _chosen(self, heap: LinearMemory, stable_memory: LinearMemory) -> "WasmtimeInstance | None":
+        """The idle instance to be taken; None if a new one is to be made."""
+        if self.idle and self.idle[-1].holds(heap, stable_memory):
+            return self.idle[-1]
+        # Memories cannot shrink.
+        fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages and one.is_usable()]
+        holding = [one for one in fitting if one.heap.contents is heap.contents]
+        if holding:
+            return next((one for one in holding if one.holds_stable(stable_memory)), holding[0])
+        is_small = len(heap.contents) + len(stable_memory.contents) <= FEW_PAGES
+        return fitting[0] if fitting and (is_small or len(self.idle) >= self._most_idle) else None
+
+    @property
+    def _most_idle(self) -> Count:
+        # Addresses for large stable memories are few.
+        return KEPT_INSTANCES if self.room_for_stable_memory <= USUAL_STABLE_PAGES else 1
 
     def give_back(self, instance: "WasmtimeInstance") -> None:
         """Keeps an instance for reuse."""
@@ -167,9 +184,16 @@ class CompiledModule:
             return
         with self.lock:
             self.idle.append(instance)
-            # Addresses for large stable memories are few.
-            if len(self.idle) > (KEPT_INSTANCES if self.room_for_stable_memory <= USUAL_STABLE_PAGES else 1):
-                self.idle.pop(0)
+            if len(self.idle) > self._most_idle:
+                KEPT.take(self.idle.pop(0))
+        for one in KEPT.put(instance):
+            one.compiled.drop(one)
+
+    def drop(self, instance: "WasmtimeInstance") -> None:
+        """An instance is not kept any more, if nobody has taken it meanwhile."""
+        with self.lock:
+            if instance in self.idle:
+                self.idle.remove(instance)
 
 
 class WasmtimeInstance:
@@ -318,6 +342,18 @@ class WasmtimeInstance:
         if self._memory is not None:
             self._pages.undo(self._base(), changed, self.heap)
         return True
+
+    def exchange(self, before: LinearMemory, now: LinearMemory) -> None:
+        """Where one memory was loaded, an equal one counts as loaded."""
+        if self.heap is before:
+            self.heap = now
+        if self.stable is not None:
+            self.stable.exchange(before, now)
+
+    @property
+    def pages(self) -> Count:
+        """How many 4 KiB pages that are not empty are in its memories."""
+        return len(self.heap.contents) + (0 if self.stable is None else self.stable.pages)
 
     def holds(self, heap: LinearMemory, stable_memory: LinearMemory) -> bool:
         """The instance can serve an execution on these memories, and holds them already."""

@@ -13,8 +13,9 @@ import mmap
 import os
 from collections.abc import Iterator
 from functools import cache
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
+from reference_impl.wasm.instances.stored_pages import StoredPages
 from spec.values.memory import ZERO_PAGE, LinearMemory
 from spec.values.quantities import OS_PAGE, ByteCount
 
@@ -78,8 +79,8 @@ class Comparison:
 
     def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
         """Writes the pages in which the two differ."""
-        for number, page in differences(before, heap):
-            ctypes.memmove(base + number * OS_PAGE, page, OS_PAGE)
+        for number, content in to_be_loaded(before, heap):
+            ctypes.memmove(base + number * OS_PAGE, content, len(content))
 
     def changed(self, base: int, size: ByteCount, heap: LinearMemory) -> Changed:
         """Passes over pages of zeroes in large steps."""
@@ -110,12 +111,33 @@ class Comparison:
 
 def differences(before: LinearMemory, heap: LinearMemory) -> Iterator[tuple[int, bytes]]:
     """The pages of a heap that are not the same object as in the one before."""
+    now: Any = heap.contents
+    numbers = now.differing_from(before.contents) if isinstance(now, StoredPages) else None
+    if numbers is not None:
+        yield from ((number, heap.page(number)) for number in numbers)
+        return
     for number in before.contents:
-        if number not in heap.contents:
+        if number not in now:
             yield number, ZERO_PAGE
-    for number, page in heap.contents.items():
+    for number, page in now.items():
         if before.contents.get(number) is not page:
             yield number, page
+
+
+def to_be_loaded(before: LinearMemory, heap: LinearMemory) -> Iterator[tuple[int, bytes]]:
+    """
+    What is to be written where one heap was for another one to be there: numbers of pages, and what begins there.
+
+    Pages that follow each other may come together, and a page may come twice: then it is as it comes last.
+    """
+    now: Any = heap.contents
+    if not isinstance(now, StoredPages) or now.differing_from(before.contents) is not None:
+        yield from differences(before, heap)
+        return
+    for number in before.contents:
+        if number not in now:
+            yield number, ZERO_PAGE
+    yield from now.together()
 
 
 def _pages_not_zero(base: int, first: int, last: int) -> Iterator[int]:
@@ -248,8 +270,8 @@ class PrivateCopies:
     def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
         """Writes the pages in which the two differ into the file."""
         self._extend(base, heap.size)
-        for number, page in differences(before, heap):
-            os.pwrite(self._file, page, number * OS_PAGE)
+        for number, content in to_be_loaded(before, heap):
+            os.pwrite(self._file, content, number * OS_PAGE)
 
     def _extend(self, base: int, size: ByteCount) -> None:
         """Maps the file over more of the memory."""

@@ -4,7 +4,7 @@ import ctypes
 import mmap
 from typing import Final
 
-from reference_impl.wasm.instances.page_tracking import advise, differences
+from reference_impl.wasm.instances.page_tracking import advise, to_be_loaded
 from reference_impl.wasm.instances.system_memory import SystemMemory
 from reference_impl.wasm.instances.written_pages import WRITTEN
 from reference_impl.wasm.layout.fast_functions import (
@@ -75,8 +75,8 @@ class StableMemory:
         """Replaces what the memory held by what this execution starts with."""
         if self._is_loaded:
             return
-        for number, page in differences(self._loaded, self._before):
-            ctypes.memmove(self._base + number * OS_PAGE, page, OS_PAGE)
+        for number, content in to_be_loaded(self._loaded, self._before):
+            ctypes.memmove(self._base + number * OS_PAGE, content, len(content))
         self._loaded = self._before
         self._is_loaded = True
         self._system.allow(NEED_CONTENTS, True)
@@ -170,6 +170,16 @@ class StableMemory:
         if self._is_loaded:
             for number in self._written:
                 ctypes.memmove(self._base + number * OS_PAGE, self._before.page(number), OS_PAGE)
+
+    def exchange(self, before: LinearMemory, now: LinearMemory) -> None:
+        """Where one stable memory was loaded, an equal one counts as loaded."""
+        if self._loaded is before:
+            self._loaded = now
+
+    @property
+    def pages(self) -> Count:
+        """How many 4 KiB pages that are not empty were loaded."""
+        return len(self._loaded.contents)
 
     def holds(self, stable_memory: LinearMemory) -> bool:
         """The contents need not be loaded."""

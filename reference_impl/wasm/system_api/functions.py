@@ -9,6 +9,7 @@ from typing import Final
 import wasmtime
 from attrs import define
 
+from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.instances.wasmtime_engine import (
     define_host_function,
@@ -50,6 +51,20 @@ MOVING_CYCLES: Final = frozenset(
     }
 )
 """Functions that change the balance or what may still be accepted."""
+
+TELLING: Final = frozenset(
+    {
+        "time",
+        "canister_version",
+        "canister_cycle_balance",
+        "canister_cycle_balance128",
+        "canister_liquid_cycle_balance128",
+        "data_certificate_present",
+        "data_certificate_size",
+        "data_certificate_copy",
+    }
+)
+"""Functions by which code learns what changes by itself. The module does none of them itself where that is noted."""
 
 TELLING_CYCLES: Final = frozenset(
     {"canister_cycle_balance", "canister_cycle_balance128", "msg_cycles_available", "msg_cycles_available128"}
@@ -105,6 +120,8 @@ def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> 
         run = _moving_cycles(run)
     elif function.name in TELLING_CYCLES:
         run = _telling_cycles(run)
+    if function.name in TELLING:
+        run = _noting(function.name, run)
     from_values = _from_values(function, run, parameters, result)
     from_cells = _from_cells(run, len(parameters))
 
@@ -128,6 +145,16 @@ def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> 
 def _moving_cycles(implementation: Implementation) -> Implementation:
     def run(execution: Execution, *parameters: int) -> int | None:
         execution.cells[CYCLES_KNOWN] = 0
+        return implementation(execution, *parameters)
+
+    return run
+
+
+def _noting(name: str, implementation: Implementation) -> Implementation:
+    def run(execution: Execution, *parameters: int) -> int | None:
+        environment = execution.environment
+        if isinstance(environment, KeptEnvironment) and environment.asked is not None:
+            environment.asked.add(name)
         return implementation(execution, *parameters)
 
     return run

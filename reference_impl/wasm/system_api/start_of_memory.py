@@ -52,7 +52,13 @@ def _flags(given: Given) -> bytes:
     """Which functions may be called from a context, and leave nothing to the host."""
     environment = given.environment
     asks_for_growths = bool(environment.refused_growths or environment.trapping_growths)
+    notes = isinstance(environment, KeptEnvironment) and environment.asked is not None
     hosted = {
+        "time": notes,
+        "canister_version": notes,
+        "canister_cycle_balance": notes,
+        "canister_cycle_balance128": notes,
+        "data_certificate_present": notes,
         "msg_reply_data_append": not given.needs_to_respond,
         "msg_reply": not given.needs_to_respond,
         "msg_arg_data_copy": len(given.argument) > LONG_BLOB,
