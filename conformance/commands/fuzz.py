@@ -23,7 +23,7 @@ from conformance.protocol.quoting import escaped
 from conformance.running.case import Manner
 from conformance.running.processes import Runner, Target
 from conformance.running.workers import default_workers, ending_on_signals
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, require_writable
 from spec.transition import RULES
 
 EXAMPLE = """examples:
@@ -98,10 +98,14 @@ def main(arguments: list[str]) -> int:
     manner = Manner(black_box=given.black_box, tells_all=False, seconds=JUDGED_SECONDS)
     target = Target(given.implementation or bundled_implementation(), manner, limits)
     try:
+        if given.json is not None:
+            require_writable(given.json)
         with closing(Runner(target)) as runner:
             vocabulary = vocabulary_of(runner, given.black_box)
     except ImplementationError as problem:
         return complain("icspec fuzz", f"{target.name}: {problem}")
+    except OSError as problem:
+        return complain("icspec fuzz", f"{problem.filename}: {problem.strerror}")
     settings = {"implementation": target.name, "black_box": str(given.black_box)}
     workers: Workers | None = None
     try:

@@ -10,7 +10,7 @@ from conformance.protocol.quoting import escaped
 from conformance.validating.events import Trace, TraceError, read_trace
 from conformance.validating.explaining import Explained, Explanation, NotExplained, Open, Undecided, explain
 from spec.profile import ProfileError
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, require_writable
 
 EXAMPLE = """example:
   icspec run conformance/suite/scenarios/calls.py --only chain --record trace.ndjson
@@ -48,6 +48,8 @@ def main(arguments: list[str]) -> int:
     """Explains recorded traces by runs of the specification."""
     given = _parser().parse_args(arguments)
     try:
+        if given.json is not None:
+            require_writable(given.json)
         traces = {path: read_trace(path) for path in given.traces}
         explanations = {path: explain(trace, given.environment, given.seconds) for path, trace in traces.items()}
         if given.json is not None:
