@@ -42,7 +42,14 @@ from spec.values.identifiers import MANAGEMENT_CANISTER, Blob
 from spec.values.quantities import Count
 
 
-@defines("unspec.order.enabled-rules", "unspec.order.ingress", "unspec.order.system-tasks")
+@defines(
+    "unspec.order.enabled-rules",
+    "unspec.order.ingress",
+    "unspec.order.system-tasks",
+    "seed1.deterministic-scheduling",
+    "seed1.deterministic-state",
+    "seed1.one-invocation-per-round",
+)
 def execute_round(state: State, rounds: RoundState, batch: Batch) -> tuple[State, RoundState, Round]:
     """
     One round: the state and the round state after it, and what it did.
