@@ -206,6 +206,7 @@ class Instance(Store):
         function in its step, which `spec.wasm.flat_code` has put there.
         """
         memory, global_values, imported = self.memory, self.globals, len(self.imported)
+        known, most_callers = self.code, self.maximum_call_depth - 1
         stack: list[int] = []
         push, pop = stack.append, stack.pop
         callers: list[tuple[tuple[tuple[Step, ...], ...], int, Iterator[Step], list[int]]] = []
@@ -265,6 +266,22 @@ class Instance(Store):
                     self.counter -= first
                     if self.counter < 0:
                         raise OutOfInstructions
+                elif kind == RETURN:
+                    if second is not None:
+                        keep(stack, second)
+                    if not callers:
+                        return stack
+                    code, place, steps, local_values = callers.pop()
+                    break
+                elif kind == CALL and first >= imported and len(callers) < most_callers:
+                    # The most frequent call, which goes on as `_entered` says.
+                    entered = known.get(first) or self._code(first)
+                    callers.append((code, place, steps, local_values))
+                    code, place, number = entered.pieces, 0, len(stack) - entered.parameters
+                    local_values = [*stack[number:], *entered.other_locals]
+                    del stack[number:]
+                    steps = iter(code[place])
+                    break
                 elif kind == CHARGE:
                     # `metering.after_segment`; from a counter that was checked it never comes near wrapping.
                     self.counter -= first
@@ -275,22 +292,6 @@ class Instance(Store):
                             keep(stack, second)
                         steps = iter(code[place])
                         break
-                elif kind == CALL and first >= imported and len(callers) + 1 < self.maximum_call_depth:
-                    # The most frequent call, which goes on as `_entered` says.
-                    entered = self.code.get(first) or self._code(first)
-                    callers.append((code, place, steps, local_values))
-                    code, place, number = entered.pieces, 0, len(stack) - entered.parameters
-                    local_values = [*stack[number:], *entered.other_locals]
-                    del stack[number:]
-                    steps = iter(code[place])
-                    break
-                elif kind == RETURN:
-                    if second is not None:
-                        keep(stack, second)
-                    if not callers:
-                        return stack
-                    code, place, steps, local_values = callers.pop()
-                    break
                 elif kind == GLOBAL_SET:
                     global_values[first] = pop()
                 elif kind == BRANCH:

@@ -66,14 +66,14 @@ check.
 """
 CHECKED_CHARGE: Final = 16
 """Segment whose charge is followed by a check: its cost."""
-CHARGE: Final = 17
-"""Segment whose charge is not followed by a check: its cost."""
-BRANCH_IF: Final = 18
-"""Number of a piece; shape."""
-CALL: Final = 19
-"""Index of a function."""
-RETURN: Final = 20
+RETURN: Final = 17
 """None; shape."""
+CALL: Final = 18
+"""Index of a function."""
+CHARGE: Final = 19
+"""Segment whose charge is not followed by a check: its cost."""
+BRANCH_IF: Final = 20
+"""Number of a piece; shape."""
 GLOBAL_SET: Final = 21
 """Index."""
 BRANCH: Final = 22

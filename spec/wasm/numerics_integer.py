@@ -5,6 +5,7 @@ Each width gives one table, by the specification's names: `INTEGER_32["add"]` is
 """
 
 from collections.abc import Callable
+from operator import and_, or_, xor
 from typing import Final
 
 from attrs import frozen
@@ -124,18 +125,6 @@ def _bitwise(width: int) -> dict[str, Binary]:
     mask = (1 << width) - 1
     sign = 1 << (width - 1)
     distance = width - 1
-
-    def and_(left: int, right: int) -> int:
-        """The bitwise conjunction."""
-        return left & right
-
-    def or_(left: int, right: int) -> int:
-        """The bitwise disjunction."""
-        return left | right
-
-    def xor(left: int, right: int) -> int:
-        """The bitwise exclusive disjunction."""
-        return left ^ right
 
     def shl(left: int, right: int) -> int:
         """Shifted left."""
