@@ -26,6 +26,8 @@ class ValidModule:
     """Names under which it exports functions that are left out."""
     idle: frozenset[str] = frozenset()
     """Those of them that change nothing."""
+    alone: frozenset[str] = frozenset()
+    """Names under which it exports functions that come to nothing that is left out."""
     others: "tuple[ValidModule, ...]" = ()
     """The same with another one of its memories alone: what is missing here may be there."""
 

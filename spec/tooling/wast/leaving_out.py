@@ -12,7 +12,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from spec.tooling.wast.one_memory import OneMemory, module_name
+from spec.tooling.wast.one_memory import SILENT, OneMemory, module_name
 from spec.tooling.wast.script_text import Group, Quoted, Word, groups
 
 Accepts = Callable[[str], bool]
@@ -43,6 +43,10 @@ CHANGING: Final = re.compile(
 """An instruction that may change more than the stack and the locals of its function, or reach one that does."""
 
 
+REACHING: Final = re.compile(r"\b(?:return_)?call\w*")
+"""A call of a function that is not named."""
+
+
 @frozen
 class Remainder:
     """What is left of a module."""
@@ -54,6 +58,8 @@ class Remainder:
     """Names under which it exports functions that are left out."""
     idle: frozenset[str]
     """Those of them that change nothing."""
+    alone: frozenset[str] = frozenset()
+    """Names under which it exports functions that come to nothing that is left out."""
     others: "tuple[Remainder, ...]" = ()
     """What is left with another one of several memories, if functions share nothing but memories."""
 
@@ -136,20 +142,22 @@ class Fields:
         is_bare = any(self._now[one] == self._bare[one] != self._stubs[one] for one in self._functions)
         left = frozenset[str]() if is_bare else exported_names(next(groups(self.text())))
         missing = {index for index in self._functions if self._now[index] != self._whole[index]}
-        idle = self._exported(missing & self._idle_functions())
-        return Remainder(self.text(), whole - left, self._exported(missing), idle)
+        idle = self._exported(missing & self._closed(set(), CHANGING))
+        alone = self._exported(self._closed(missing, REACHING))
+        return Remainder(self.text(), whole - left, self._exported(missing), idle, alone)
 
     def _exported(self, functions: set[int]) -> frozenset[str]:
         return frozenset(name for index in functions for name in self._exports_of(self._items[index]))
 
-    def _idle_functions(self) -> set[int]:
-        """The functions that change nothing, nor call one that may."""
+    def _closed(self, others: set[int], instructions: re.Pattern[str]) -> set[int]:
+        """The functions but others that have none of some instructions, and call by name none but such functions."""
         names = {_name(self._items[index]): index for index in self._functions if _name(self._items[index])}
-        calls = {index: CALL.findall(self._whole[index]) for index in self._functions}
-        idle = {one for one in self._functions if not CHANGING.search(CALL.sub(" ", self._whole[one]))}
-        while changing := {one for one in idle if not all(names.get(called) in idle for called in calls[one])}:
-            idle -= changing
-        return idle
+        codes = {index: SILENT.sub(" ", self._whole[index]) for index in self._functions}
+        calls = {index: CALL.findall(code) for index, code in codes.items()}
+        closed = {one for one, code in codes.items() if not instructions.search(CALL.sub(" ", code))} - others
+        while calling := {one for one in closed if not all(names.get(called) in closed for called in calls[one])}:
+            closed -= calling
+        return closed
 
     def _exports_of(self, function: Group) -> Iterator[str]:
         """The names under which a function is exported, beside it or in a field that names it."""

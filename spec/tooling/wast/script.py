@@ -250,7 +250,7 @@ class ScriptRunner:
         def valid(one: Remainder) -> ValidModule:
             others = tuple(map(valid, one.others))
             return ValidModule(
-                decode(found[one.text]), found[one.text], because, one.lost, one.missing, one.idle, others
+                decode(found[one.text]), found[one.text], because, one.lost, one.missing, one.idle, one.alone, others
             )
 
         return valid(remainder)
@@ -301,13 +301,21 @@ class ScriptRunner:
             self.partial[instance] = next(reason for reason in reasons if reason)
         return instance
 
-    def acting(self, instance: ScriptInstance, act: Callable[[], Result]) -> Result:
-        """What an action gives; skipped if it comes to what was left out of the instance, which nobody knows then."""
+    def acting(self, instance: ScriptInstance, act: Callable[[], Result], is_alone: bool = False) -> Result:
+        """
+        What an action gives; skipped if it comes to what was left out of the instance, which nobody knows then.
+
+        An action that is alone comes to nothing that was left out.
+        """
         try:
             return act()
         except (Trap, AssertionError) as failure:
             left_out = self.partial.get(instance)
-            if left_out is None or (isinstance(failure, Trap) and not failure.reason.startswith(UNREACHABLE)):
+            if (
+                left_out is None
+                or is_alone
+                or (isinstance(failure, Trap) and not failure.reason.startswith(UNREACHABLE))
+            ):
                 raise
             self.forget(instance, left_out)
             raise Skipped(left_out) from None
@@ -403,7 +411,8 @@ class ScriptRunner:
         if text in self.modules[instance].idle:
             raise Skipped(self.partial[instance])
         if group.head == "invoke":
-            return self.acting(instance, lambda: instance.call(text, arguments))
+            is_alone = text in self.modules[instance].alone
+            return self.acting(instance, lambda: instance.call(text, arguments), is_alone)
         return [self.acting(instance, lambda: instance.read(text))]
 
     def group(self, node: Node) -> Group:
