@@ -119,12 +119,12 @@ def last_instruction(stage: Stage) -> None:
     def answered(more: int, rounds: int) -> Seen:
         return stage.call(canister, bytes(rounds), str(more))
 
-    enough, too_many = 1, LIMITS.message_instructions
+    enough, too_many = 1, LIMITS.message_instructions // 5
     while too_many - enough > 1:
         rounds = (enough + too_many) // 2
         is_enough = isinstance(answered(0, rounds), Replied)
         enough, too_many = (rounds, too_many) if is_enough else (enough, rounds)
-    stage.require(1 < enough < LIMITS.message_instructions - 1, "the limit is reached by a loop")
+    stage.require(1 < enough < LIMITS.message_instructions // 5 - 1, "the limit is reached by a loop")
     for more in range(MOST_MORE):
         with cell(f"{more} instructions more"):
             # Then what fits is for the judge to say; one round more never does.
