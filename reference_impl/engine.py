@@ -1,7 +1,9 @@
 """The engine: a subnet that runs canisters, on its own or one named transition at a time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
 
 from reference_impl.certification.signing import network_of
 from reference_impl.messages import requests
@@ -27,6 +29,8 @@ from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId, SubnetId
 from spec.values.quantities import Count, Nanoseconds
 from spec.values.rejects import Response
+
+Answered = TypeVar("Answered")
 
 
 class Engine:
@@ -104,9 +108,13 @@ class Engine:
 
     def query_together(self, asked: Iterable[tuple[Query, Principal]]) -> list[Response | NotTaken]:
         """The answers to queries with their effective ids, which are evaluated on as many threads as there are."""
+        return self.at_once([partial(_query, one) for one in asked])
+
+    def at_once(self, acts: Iterable[Callable[["Engine"], Answered]]) -> list[Answered]:
+        """What acts give that change nothing. They are done on as many threads as there are."""
         if self._readers is None:
-            return [self.query(*one) for one in asked]
-        return list(self._readers.map(lambda one: self.query(*one), asked))
+            return [act(self) for act in acts]
+        return list(self._readers.map(lambda act: act(self), acts))
 
     def request_status(self, request_id: RequestId) -> RequestStatus | None:
         """How far a request is; None if it is not known."""
@@ -120,6 +128,14 @@ class Engine:
         Calls that have waited too long by then are given up.
         """
         self._scheduler.finish_pending()
+        if self.instance.recorder.explains:
+            self._move_clocks(nanoseconds)
+        else:
+            self.instance.move_on(self.instance.system_time + max(nanoseconds, 0))
+        self._scheduler.expire()
+
+    def _move_clocks(self, nanoseconds: Nanoseconds) -> None:
+        """The clocks move on one by one."""
         if nanoseconds > 0:
             time = self.instance.system_time + nanoseconds
             self.take(Label("system_time_progress", {"time": time}))
@@ -127,7 +143,6 @@ class Engine:
             if self.instance.canisters[canister_id].time < self.instance.system_time:
                 choices = {"canister_id": canister_id, "time": self.instance.system_time}
                 self.take(Label("canister_time_progress", choices))
-        self._scheduler.expire()
 
     def round(self) -> None:
         """One round of the engine's own schedule."""
@@ -171,3 +186,7 @@ class Engine:
     def abstract(self) -> State:
         """The state of the specification that the engine is in."""
         return abstraction.abstract(self.instance)
+
+
+def _query(asked: tuple[Query, Principal], engine: Engine) -> Response | NotTaken:
+    return engine.query(*asked)

@@ -14,7 +14,7 @@ from conformance.canisters.library import load
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
 from properties.bench.messages import AIMS, least_in_turns, measured
-from properties.bench.rounds import idle, queries_on_two_threads, rounds_on_two_threads
+from properties.bench.rounds import checkpoints, idle, queries_on_two_threads, rounds_on_two_threads
 from reference_impl.wasm.instances import wasmtime_engine as engine
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.layout.fast_functions import COUNTER_START, NESTED_CALLS, ONE_SLICE
@@ -167,6 +167,14 @@ def beside_idle_canisters() -> None:
         row(name, f"{seconds * 1e3:.2f} and {many[name] * 1e3:.2f} ms", f"{many[name] / seconds:.2f} x; aim 1.5 x")
 
 
+def after_a_page_was_written() -> None:
+    """What a checkpoint has to find out."""
+    print("what a checkpoint tells after one page of a heap was written, none of whose pages are empty")
+    small, large_heap = checkpoints().items()
+    row(f"of {small[0]} MiB", f"{small[1] * 1e6:.0f} us")
+    row(f"of {large_heap[0]} MiB", f"{large_heap[1] * 1e6:.0f} us", f"{large_heap[1] / small[1]:.2f} x")
+
+
 @frozen
 class SystemCall:
     """A call that is repeated, and what it is measured by."""
@@ -293,6 +301,7 @@ def main() -> None:
         whole_messages,
         on_threads,
         beside_idle_canisters,
+        after_a_page_was_written,
         metering,
         instrumentation,
         executions,

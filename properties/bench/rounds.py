@@ -10,6 +10,7 @@ from typing import Final
 import wasmtime
 from attrs import evolve, frozen
 
+from reference_impl.durability.contents import Contents
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
 from reference_impl.subnet.canister_record import empty_canister
@@ -32,7 +33,7 @@ from spec.values.management import (
     ProvisionalCreateArguments,
     encode_arguments,
 )
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Cycles, Nanoseconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, OS_PAGE, Count, Cycles, Nanoseconds
 from spec.values.rejects import Reply
 
 NOW: Final[Nanoseconds] = 1_700_000_000_000_000_000
@@ -57,6 +58,16 @@ WORKER: Final = f"""(module (import "ic0" "msg_reply" (func $reply)) (memory 1)
         (local.set $sum (i64.add (i64.rotl (local.get $sum) (i64.const 7)) (i64.extend_i32_u (local.get $i))))
         (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const {TURNS}))))
       (i64.store (i32.const 0) (local.get $sum))))"""
+
+HOLDER: Final = """(module (import "ic0" "msg_reply" (func $reply)) (memory PAGES)
+    (func (export "canister_update fill") (local $i i32)
+      (loop $next
+        (i64.store (local.get $i) (i64.extend_i32_u (i32.add (local.get $i) (i32.const 1))))
+        (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8)))
+          (i32.mul (i32.const PAGES) (i32.const 65536)))))
+      (call $reply))
+    (func (export "canister_update write")
+      (i32.store (i32.const 5000) (i32.add (i32.const 1) (i32.load (i32.const 5000)))) (call $reply)))"""
 
 
 class Asking:
@@ -183,3 +194,28 @@ def _times_of_threads() -> dict[int, float]:
     others = [one.ident for one in threading.enumerate() if one.ident is not None]
     in_order = [threading.get_ident(), *(one for one in others if one != threading.get_ident())]
     return {one: time.clock_gettime(time.pthread_getcpuclockid(one)) for one in in_order}
+
+
+def checkpoints() -> dict[Count, float]:
+    """Seconds that telling what has changed takes after a page was written, by the mebibytes that a canister holds."""
+    return {mebibytes: _checkpoint(mebibytes) for mebibytes in (1, 64)}
+
+
+def _checkpoint(mebibytes: Count) -> float:
+    subnet = Subnet(self_authenticating_id(b"subnet"), 13)
+    asking = Asking(Engine(load_profile(), subnet, NOW, b"root key", explains=False))
+    (canister_id,) = asking.created(1)
+    asking.install([canister_id], bytes(wasmtime.wat2wasm(HOLDER.replace("PAGES", str(mebibytes * 16)))))
+    asking.together([(canister_id, canister_id, "fill", b"")])
+    contents = Contents()
+    contents.changes(asking.engine)
+
+    def checkpoint() -> float:
+        asking.together([(canister_id, canister_id, "write", b"")])
+        start = time.process_time()
+        changes = contents.changes(asking.engine)
+        seconds = time.process_time() - start
+        assert sum(len(value or b"") == OS_PAGE for value in changes.values()) == 1, "one page has changed"
+        return seconds
+
+    return min(checkpoint() for _ in range(REPEATED * REPEATED))

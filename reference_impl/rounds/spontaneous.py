@@ -20,7 +20,7 @@ def canister_time_progress(instance: SubnetInstance, canister_id: CanisterId, ti
     canister = instance.canisters.get(canister_id)
     if canister is None or time <= canister.time:
         return NotTaken("there is no such canister, or time does not progress")
-    canister.time = time
+    instance.set_time(canister, time)
     return None
 
 

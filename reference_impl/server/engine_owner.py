@@ -39,6 +39,10 @@ class EngineOwner(ABC):
     async def ask(self, act: Callable[[Engine], Answered]) -> Answered:
         """What the engine answers."""
 
+    async def read(self, act: Callable[[Engine], Answered]) -> Answered:
+        """What the engine answers to somebody who changes nothing; others may read at the same time."""
+        return await self.ask(act)
+
     async def end_of(self, request_id: RequestId, take: Callable[[Engine], Answered], seconds: float) -> Answered:
         """Hands in a request, and waits until it has ended, for so long at most; what taking it in gave."""
         ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()

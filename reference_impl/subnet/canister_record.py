@@ -149,13 +149,21 @@ class Standing:
 
 
 @mutable
+class SharedClock:
+    """What time it is for all canisters whose clocks have moved on together."""
+
+    time: Nanoseconds = 0
+
+
+@mutable
 class CanisterRecord:
     """Everything of one canister."""
 
     canister_id: CanisterId
     settings: Settings
     subnet: Subnet
-    time: Nanoseconds
+    _time: Nanoseconds | None
+    """None if it is that of the shared clock."""
     created_at: Nanoseconds
     balance: Cycles
     reserved_balance: Cycles = 0
@@ -185,6 +193,20 @@ class CanisterRecord:
     """The canister's time when the scheduler last ran its heartbeat; it beats once at each time."""
     standing: Standing | None = field(default=None, repr=False)
     """None if it is to be found out anew."""
+    _clock: SharedClock = field(factory=SharedClock, repr=False)
+
+    @property
+    def time(self) -> Nanoseconds:
+        """What time it is for the canister."""
+        return self._clock.time if self._time is None else self._time
+
+    @time.setter
+    def time(self, time: Nanoseconds) -> None:
+        self._time = time
+
+    def follow(self, clock: SharedClock) -> None:
+        """From now on it is as late for the canister as the shared clock says."""
+        self._time, self._clock = None, clock
 
     def is_controlled_by(self, principal: Principal) -> bool:
         """The principal is a controller."""

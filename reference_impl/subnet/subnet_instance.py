@@ -11,6 +11,7 @@ from reference_impl.subnet.canister_record import (
     CanisterRecord,
     InstalledCode,
     InstalledModule,
+    SharedClock,
     Standing,
     empty_canister,
 )
@@ -91,6 +92,10 @@ class SubnetInstance:
         """The canisters whose memories may have changed since somebody who follows them looked."""
         self.stopping: dict[CanisterId, None] = {}
         """The canisters that are stopping."""
+        self.clock = SharedClock()
+        """The time of canisters that have no clock of their own."""
+        self.with_own_time: dict[CanisterId, None] = {}
+        """The others."""
         self.with_tasks: dict[CanisterId, None] = {}
         """The canisters whose code exports a heartbeat or a global timer."""
         self.hooks_due: dict[CanisterId, None] = {}
@@ -186,15 +191,31 @@ class SubnetInstance:
     def add_canister(self, canister: CanisterRecord) -> None:
         """A canister is there from now on, with its code and its hook."""
         self.canisters[canister.canister_id] = canister
+        self.with_own_time[canister.canister_id] = None
         self.set_code(canister, canister.code)
         self.set_hook(canister, canister.low_memory_hook)
         self.recount_memory(canister)
+
+    def set_time(self, canister: CanisterRecord, time: Nanoseconds) -> None:
+        """The canister gets a time of its own."""
+        canister.time = time
+        self.with_own_time[canister.canister_id] = None
+
+    def move_on(self, time: Nanoseconds) -> None:
+        """It gets as late as this for the system, and for all canisters for which it is not later."""
+        self.system_time = self.clock.time = time
+        ahead = {one: None for one in self.with_own_time if self.canisters[one].time > time}
+        for canister_id in self.with_own_time:
+            if canister_id not in ahead:
+                self.canisters[canister_id].follow(self.clock)
+        self.with_own_time = ahead
 
     def delete_canister(self, canister: CanisterRecord) -> None:
         """A canister leaves; its id is never used again."""
         del self.canisters[canister.canister_id]
         self.deleted_canisters[canister.canister_id] = None
         self.written[canister.canister_id] = None
+        self.with_own_time.pop(canister.canister_id, None)
         self.with_tasks.pop(canister.canister_id, None)
         self.hooks_due.pop(canister.canister_id, None)
         self._count_memory(canister, 0)

@@ -105,7 +105,7 @@ class Endpoints:
                 case "query":
                     submission = submission_of(body, Kind.QUERY, needs_proof=self._needs_proof)
                     where = (target.effective_id, target.endpoint)
-                    return await self._engine.ask(lambda engine: handling.answer_query(engine, submission, *where))
+                    return await self._engine.read(lambda engine: handling.answer_query(engine, submission, *where))
                 case _:
                     read = state_read_of(body, needs_proof=self._needs_proof)
                     place = handling.Place(target.effective_id, target.endpoint, target.version == "v2")

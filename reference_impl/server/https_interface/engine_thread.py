@@ -8,8 +8,12 @@ state directory, answers wait until all that they rest on is there; if that cann
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
-from typing import Final
+from concurrent.futures import Future
+from typing import Any, Final
+
+from attrs import frozen
 
 from reference_impl.durability.acknowledging import Acknowledging
 from reference_impl.durability.directory import StateDirectory
@@ -24,6 +28,21 @@ TICK: Final[Nanoseconds] = NANOSECONDS_PER_SECOND // 10
 IDLE_SECONDS: Final = 0.1
 """So long nothing is done if there was nothing to do."""
 log = logging.getLogger("icspec.serve")
+
+
+@frozen(eq=False)
+class _Reading:
+    """Something that changes nothing."""
+
+    act: Callable[[Engine], Any]
+    answer: Future[Any]
+
+    def answer_from(self, engine: Engine) -> None:
+        """Does it. What is wrong is told to him who asked, and to nobody else."""
+        try:
+            self.answer.set_result(self.act(engine))
+        except Exception as problem:
+            self.answer.set_exception(problem)
 
 
 class EngineThread(EngineOwner):
@@ -44,6 +63,8 @@ class EngineThread(EngineOwner):
         self._forgetting = Forgetting(engine)
         self._progress: asyncio.Task[None] | None = None
         self._is_stopping = False
+        self._readings: deque[_Reading] = deque()
+        """Those that wait for the thread, which has them done at once."""
 
     def start(self) -> None:
         """From now on rounds run by themselves. Needs a running event loop."""
@@ -69,6 +90,20 @@ class EngineThread(EngineOwner):
                 self._fail(fault)
                 raise
         return answered
+
+    async def read(self, act: Callable[[Engine], Answered]) -> Answered:
+        """What the engine answers; all that wait to read do so at once, on as many threads as the engine has."""
+        answer: Future[Answered] = Future()
+        self._readings.append(_Reading(act, answer))
+        await self.ask(self._answer_readings)
+        return answer.result()
+
+    def _answer_readings(self, engine: Engine) -> None:
+        """All that waits is answered, so that whoever comes here next for his answer has it already."""
+        waiting = []
+        while self._readings:
+            waiting.append(self._readings.popleft())
+        engine.at_once([one.answer_from for one in waiting])
 
     def _at_present(self, act: Callable[[Engine], Answered]) -> tuple[Answered, Count]:
         """What the engine answers, and how many inputs of the directory that rests on. On the thread."""

@@ -93,7 +93,7 @@ def parser() -> VerbParser:
         type=_threads,
         default=1,
         metavar="N",
-        help="threads on which canisters execute; nothing but the time that rounds take depends on it (default: 1)",
+        help="threads on which canisters execute and answer queries; only the time taken depends on it (default: 1)",
     )
     made.add_argument(
         "--subnets",

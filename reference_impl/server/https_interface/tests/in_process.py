@@ -151,6 +151,7 @@ class Instance:
         admins: tuple[Principal, ...] = (),
         subnet_id: Principal = SUBNET_ID,
         network: Network | None = None,
+        threads: int = 1,
         **limits: Any,
     ) -> "Instance":
         clock = [START]
@@ -161,6 +162,7 @@ class Instance:
             ROOT_KEY,
             subnet_admins={subnet_id: List(admins)} if admins else {},
             network=network,
+            threads=threads,
         )
         thread = EngineThread(engine, lambda: clock[0])
         runner = asyncio.Runner()
