@@ -80,7 +80,7 @@ def profile(random: Random) -> Profile:
     response = largest_response(world.limits)
     capacities = evolve(
         world.capacities,
-        guaranteed_message_memory=random.choice((4, 30, 100, 100)) * world.rounds.threads * response,
+        guaranteed_message_memory=random.choice((2, 30, 100, 100)) * world.rounds.threads * response,
         request_lifetime=random.choice((3, 30, 30)),
     )
     rounds = evolve(world.rounds, stop_timeout=random.choice((1, 10)), checkpoint_interval=random.choice((5, 60)))

@@ -16,6 +16,7 @@ from reference_impl.durability.journal import Journal, create_journal, journal_p
 from reference_impl.durability.kept_values import NoValue, decoded, encoded
 from reference_impl.many_subnets.subnets import ManySubnets
 from reference_impl.rounds.production.blocks import Block, BlockRequest
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, Principal, SubnetId
 from spec.values.quantities import Count
 
@@ -62,6 +63,7 @@ class Settings:
     """From which node on the shares come that make the random tape."""
 
 
+@defines("seed1.replicated-on-every-node", "seed1.update-all-nodes")
 class Replica:
     """Subnets that a directory keeps. Only one process may use the directory."""
 

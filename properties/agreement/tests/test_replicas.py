@@ -90,6 +90,8 @@ def fed(processes: list[Process], count: Count, kills: Count, random: Random) ->
     "seed1.deterministic-state",
     "seed1.deterministic-scheduling",
     "seed1.update-all-nodes",
+    "seed1.replicated-on-every-node",
+    "seed1.intra-subnet-deterministic",
     "seed1.subnet-parallelism",
     "seed1.random-tape",
 )

@@ -49,6 +49,7 @@ from spec.values.quantities import Count
     "seed1.deterministic-scheduling",
     "seed1.deterministic-state",
     "seed1.one-invocation-per-round",
+    "seed1.top-layer",
 )
 def execute_round(state: State, rounds: RoundState, batch: Batch) -> tuple[State, RoundState, Round]:
     """

@@ -23,6 +23,7 @@ from spec.rules.messages.budgets import cycles_set_aside_for_task
 from spec.rules.resources import liquid_balance
 from spec.state.canister import Empty, HookStatus
 from spec.state.message import FuncMessage
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId, MessageId
 from spec.values.quantities import ByteCount, Instructions
 
@@ -193,6 +194,7 @@ def task_run(progress: Progress, canister_id: CanisterId, rule: str) -> Ran:
     return begun(progress, canister_id, task)
 
 
+@defines("seed1.round-effort-limit")
 def executed_on_core(core: Core, canister_id: CanisterId) -> Core:
     """
     A core after its turn with a canister: one execution after another, until something says stop.

@@ -27,6 +27,7 @@ from spec.state.message import CallMessage, Message, ResponseMessage
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, FromUser
 from spec.state.request import Request
 from spec.transition import RequestStatusChanged
+from spec.values.checklist import defines
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, Principal, SubnetId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
@@ -144,6 +145,7 @@ def late_messages(progress: Progress) -> list[MessageId]:
 # Delivery
 
 
+@defines("seed1.intra-subnet-delivery", "seed1.intra-subnet-deterministic")
 def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
     """
     After the messages at some places have reached their receivers.

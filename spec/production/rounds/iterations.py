@@ -15,6 +15,7 @@ from spec.production.rounds.priority import WHOLE, Order, assigned, order
 from spec.production.rounds.progress import Progress
 from spec.production.rounds.round_state import Place
 from spec.production.rounds.tasks import with_tasks_queued
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import Count, Instructions
 
@@ -39,6 +40,7 @@ def start_limit(progress: Progress) -> Instructions:
     return rounds.round_instructions - largest_slice + 1
 
 
+@defines("seed1.round-ends-empty-or-limit")
 def looped(progress: Progress) -> Loop:
     """After all iterations of a round."""
     ranking = order(progress)

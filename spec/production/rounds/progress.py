@@ -14,6 +14,7 @@ from spec.state.origin import Expired, FromCanister
 from spec.state.request import Done, Received, Rejected, Replied
 from spec.state.state import State
 from spec.transition import Output, Step
+from spec.values.checklist import defines
 from spec.values.containers import Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId, Principal, RequestId
 from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
@@ -133,6 +134,7 @@ class Progress:
         return [one for one, canister in self.state.canisters.items() if canister.subnet.subnet_id == own]
 
 
+@defines("seed1.new-messages")
 def on_its_way(progress: Progress, label: Label, message_id: MessageId) -> Waiting:
     """Who sent a message that a label brought into being, and where it is."""
     after = progress.state

@@ -61,7 +61,11 @@ def test_a_round_keeps_room_for_the_longer_kind_of_slice(slice_instructions, ins
     assert executed(Played(state).round(*requests([A], 15))) == [count]
 
 
-@pytest.mark.checklist("prod.sched_limits.inner_loop_stops_when_max_instructions_per_round_consumed")
+@pytest.mark.checklist(
+    "prod.sched_limits.inner_loop_stops_when_max_instructions_per_round_consumed",
+    "seed1.round-effort-limit",
+    "seed1.round-ends-empty-or-limit",
+)
 def test_two_of_three_messages_that_take_half_a_round_each_run_in_it():
     state = small(busy(A, instructions=50).state, round_instructions=100, slice_instructions=50)
     assert executed(Played(state).round(*requests([A], 3))) == [2]
@@ -142,7 +146,7 @@ def test_a_canister_that_calls_itself_goes_on_until_the_round_has_no_instruction
     assert played.done[0].iterations == 6
 
 
-@pytest.mark.checklist("prod.sched_routing.basic_induct_messages_on_same_subnet_works")
+@pytest.mark.checklist("prod.sched_routing.basic_induct_messages_on_same_subnet_works", "seed1.intra-subnet-delivery")
 def test_calls_to_a_canister_of_the_same_subnet_are_answered_in_the_same_round():
     asked = [performed(B, "inner", number=0), performed(B, "inner", number=1)]
     state = world(
@@ -173,7 +177,11 @@ def test_ten_slices_take_ten_rounds():
     assert isinstance(status, Rejected) and status.reject.reason is RejectReason.CANISTER_DID_NOT_RESPOND
 
 
-@pytest.mark.checklist("prod.sched_scheduling.scheduler_can_deplete_induction_pool_given_enough_execution_rounds")
+@pytest.mark.checklist(
+    "prod.sched_scheduling.scheduler_can_deplete_induction_pool_given_enough_execution_rounds",
+    "seed1.round-effort-limit",
+    "seed1.round-ends-empty-or-limit",
+)
 @pytest.mark.parametrize(("messages", "in_round"), [(1, 1), (7, 2), (9, 4)])
 def test_all_messages_have_run_after_enough_rounds(messages, in_round):
     figures = {"round_instructions": 10 * in_round, "slice_instructions": 10, "threads": 1}

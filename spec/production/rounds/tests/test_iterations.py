@@ -72,6 +72,7 @@ def chain():
     return world(doing(A, go=asks_b, callback=back), doing(B, go=asks_c, callback=back), doing(C, go=back))
 
 
+@pytest.mark.checklist("seed1.intra-subnet-delivery")
 def test_what_an_execution_sends_arrives_in_the_next_iteration_of_the_same_round():
     played = Played(chain()).round(asking(A))
     assert played.status(asking(A).request) == Replied(b"back")
@@ -99,6 +100,7 @@ def test_the_limit_falls_by_what_the_busiest_core_used():
     assert executed(played.round()) == [0, 1, 1]
 
 
+@pytest.mark.checklist("seed1.round-ends-empty-or-limit")
 def test_a_round_without_work_ends_at_once():
     played = busy(A).round()
     assert (played.done[0].iterations, played.done[0].cores) == (0, (0, 0, 0, 0))
