@@ -46,6 +46,7 @@ def less(amount: int, subtracted: int) -> int:
     return amount - subtracted if amount >= subtracted else 0
 
 
+@defines("seed1.replication-factor-pricing")
 def scale(fees: Fees, amount: Cycles, subnet_size: Count) -> Cycles:
     """A fee on a subnet of the given size, from the fee on a subnet of the reference size."""
     return amount * subnet_size // fees.reference_subnet_size
