@@ -20,6 +20,7 @@ READERS_OWN = {
     "NAME.toml",
     "story.toml",
     "spec/profiles/NAME.toml",
+    "mine.py",
     "relay.py",
     "scenario.py",
     "report.html",
