@@ -34,8 +34,9 @@ def bounded(memory: ByteCount) -> "Residence":
 
     Raises `MemoryError` if there can be no file for the rest.
     """
+    residence = Residence(memory // 2)
     KEPT.most_bytes = memory // 2
-    return Residence(memory // 2)
+    return residence
 
 
 def _page_file() -> PageFile:

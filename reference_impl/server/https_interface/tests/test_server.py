@@ -145,6 +145,8 @@ def test_what_cannot_be_served_is_told_in_one_line(capsys, tmp_path):
             ("--port", port): f"icspec serve: 127.0.0.1:{port}: ",
             ("--port", "70000"): "icspec serve: argument --port: '70000' is not a port",
             ("--nodes", "0"): "icspec serve: argument --nodes: '0' is not a number of nodes",
+            ("--threads", "0"): "icspec serve: argument --threads: '0' is not a number of threads from 1 to 256",
+            ("--memory", "much"): "icspec serve: argument --memory: 'much' is not a number of mebibytes",
             ("--profile", "none.toml"): "icspec serve: none.toml: ",
             ("--port-file", str(tmp_path / "no" / "file")): f"icspec serve: {tmp_path}/no/file: ",
             ("--host", "no such host"): "icspec serve: no such host:0: ",
@@ -154,6 +156,22 @@ def test_what_cannot_be_served_is_told_in_one_line(capsys, tmp_path):
             line = refused(capsys, *arguments)
             assert line.startswith(beginning), line
             assert line.count("\n") == 1
+
+
+def test_a_server_with_several_threads_and_little_memory_answers(tmp_path):
+    with Served.begun(tmp_path, SERVE, "--threads", "2", "--memory", "1") as server:
+        connection = server.connection()
+        connection.request("POST", CALL, creation(1), CBOR)
+        answered = connection.getresponse()
+        assert (answered.status, cbor2.loads(answered.read()[3:])["status"]) == (200, "replied")
+        connection.close()
+
+
+def test_where_there_is_no_place_for_pages_that_is_told_in_one_line(capsys, monkeypatch):
+    monkeypatch.setenv("TMPDIR", "/nowhere")
+    monkeypatch.setattr("tempfile.tempdir", "/nowhere")
+    told = refused(capsys, "--memory", "1")
+    assert told == "icspec serve: there can be no file for the memories of canisters: No such file or directory\n"
 
 
 def test_help_shows_an_example():
