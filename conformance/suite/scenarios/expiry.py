@@ -365,10 +365,12 @@ def low_memory_unpaid(stage: Stage) -> None:
     waiting = call(canister, "query", program(reply()), cycles=5, on_reject=TELL)
     stage.send(scripted(stage), "update", program(waiting))
     caller = scripted(stage)
-    # Then others are rejected, whichever of the three canisters has its turn first
-    for _ in range(3):
-        refused = stage.call(caller, program(call(canister, "update", program(reply()), cycles=4, on_reject=TELL)))
-        stage.expect(refused, replies_with(int(RejectCode.CANISTER_ERROR).to_bytes(4, "little") + amount(4)))
+    # Two rounds more, so that by turns the one that is called comes before its caller, and the call waits for a round.
+    for _ in range(2):
+        stage.expect(stage.call(caller, program(reply())), replies())
+    refused = stage.call(caller, program(call(canister, "update", program(reply()), cycles=4, on_reject=TELL)))
+    # Then
+    stage.expect(refused, replies_with(int(RejectCode.CANISTER_ERROR).to_bytes(4, "little") + amount(4)))
 
 
 @scenario(
