@@ -24,7 +24,7 @@ from conformance.suite.scenarios.preparations import freeze, scripted, stop
 from conformance.suite.scenarios.requests import NOBODY
 from conformance.suite.stage import MUCH, Stage
 from spec.values import management
-from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, CanisterId
+from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, CanisterId, Principal
 from spec.values.quantities import NANOSECONDS_PER_SECOND
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -186,7 +186,8 @@ def expired_query(stage: Stage) -> None:
 )
 def certificate_told(stage: Stage) -> None:
     # Given two canisters whose ids differ first in the highest bit of a byte
-    canister, other = scripted(stage), CanisterId(bytes(7) + b"\x80\x01\x01")
+    canister = scripted(stage)
+    other = CanisterId(Principal(canister[:6] + bytes([canister[6] ^ 0x80]) + canister[7:]))
     created = management.ProvisionalCreateArguments(MUCH, specified_id=other)
     stage.expect(stage.manage("provisional_create_canister_with_cycles", created), replies())
     stage.expect(stage.install(other, load("scripted")), replies())
