@@ -9,6 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
+from conformance.judging.clocks import Period
 from conformance.judging.moves import Silence
 from conformance.protocol.interface import Path, Query, QueryAnswer, Refused, Rejected, Replied, Values
 from conformance.protocol.wire import seen
@@ -26,6 +27,7 @@ from spec.transition import Unspecified
 from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
+from spec.values.leb128 import from_groups
 from spec.values.management import CyclesConsumed
 from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason, Reply
@@ -134,14 +136,27 @@ def value_at(tree: HashTree, path: Path) -> Blob | None:
     return found.value if isinstance(found, Found) else None
 
 
-def values_agree(state: State, paths: Sequence[Path], allowed: Values | Refused, read: Values | Refused) -> bool:
-    """What was read is what the state has, wherever the specification says what that is."""
+def values_agree(
+    state: State,
+    paths: Sequence[Path],
+    allowed: Values | Refused,
+    read: Values | Refused,
+    possible_times: Period | None = None,
+) -> bool:
+    """
+    What was read is what the state has, wherever the specification says what that is.
+
+    If possible times are given, the clock moves by itself, and what happened may have happened at any of them.
+    """
     match allowed, read:
         case Refused(), Refused():
             return True
         case Values(ours), Values(theirs):
             return len(ours) == len(theirs) and all(
-                one == other or lists_the_same(path, one, other) or is_left_open(state, path, other)
+                one == other
+                or lists_the_same(path, one, other)
+                or is_possible_time(path, one, other, possible_times)
+                or is_left_open(state, path, other)
                 for path, one, other in zip(paths, ours, theirs, strict=True)
             )
         case _:
@@ -158,6 +173,19 @@ def lists_the_same(path: Path, allowed: Blob | None, read: Blob | None) -> bool:
         case (b"canister", _, b"controllers") if allowed is not None and read is not None:
             ours, theirs = principals_in(allowed), principals_in(read)
             return ours is not None and ours == theirs
+        case _:
+            return False
+
+
+def is_possible_time(path: Path, allowed: Blob | None, read: Blob | None, possible_times: Period | None) -> bool:
+    """
+    When a canister was created or its code installed stands there, which happened while the clock moved.
+
+    Source: https-interface, read state (`canister_creation_timestamp`, `last_install_timestamp`).
+    """
+    match path:
+        case (b"canister", _, b"canister_creation_timestamp" | b"last_install_timestamp"):
+            return bool(possible_times and allowed and read and possible_times.holds([from_groups(read)]))
         case _:
             return False
 

@@ -8,7 +8,7 @@ from typing import Final
 from conformance.judging.answers_told import AnswersTold
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames, shown_principal
 from conformance.judging.candidates import departures_of_label
-from conformance.judging.clocks import MOST_AHEAD, with_time_read
+from conformance.judging.clocks import MOST_AHEAD, period, with_time_read
 from conformance.judging.concerning import rules_about, rules_about_outputs
 from conformance.judging.differing_fields import MOST_FIELDS, differing_fields
 from conformance.judging.impossible import impossible_labels
@@ -252,7 +252,7 @@ class Replay:
         self._answers.take_in_read(paths, seen)
         now = with_time_read(self._state, paths, seen) if self._terms.is_live else self._state
         allowed = values_in(now, sender, effective_id, paths)
-        if not values_agree(now, paths, allowed, seen):
+        if not values_agree(now, paths, allowed, seen, period(now, self._began)):
             raise fail(f"reading gave {shown_values(seen, paths)}", (shown_values(allowed, paths),), ("read_state",))
 
     @property

@@ -15,7 +15,7 @@ from attrs import evolve
 
 from conformance.judging.candid_text import MANAGEMENT_NAMES, FieldNames
 from conformance.judging.candidates import Candidate, Candidates
-from conformance.judging.clocks import with_time, with_time_read
+from conformance.judging.clocks import period, with_time, with_time_read
 from conformance.judging.concerning import rules_about
 from conformance.judging.drift import (
     answers_not_told,
@@ -313,7 +313,7 @@ class Search:
             told = with_forgotten(kept.state, forgotten)
             for state in (told, with_forgotten(told, not_told)):
                 allowed = values_in(state, sender, effective_id, paths)
-                if values_agree(state, paths, allowed, seen):
+                if values_agree(state, paths, allowed, seen, period(state, self._began)):
                     yield evolve(kept, state=state)
                     return
                 others.note(candidate, allowed, partial(shown_values, allowed, paths))

@@ -30,6 +30,13 @@ def test_the_clock_of_a_live_instance_may_move_between_any_two_things(
     assert case.verdict.name == "pass", (case.verdict.why, getattr(case.verdict, "allowed", ()))
 
 
+@pytest.mark.parametrize("scenario_id", ["reads/timestamps", "reads/empty_canister", "requests/read_state"])
+def test_it_may_move_while_the_instance_runs(scenario_id: str) -> None:
+    """Canisters were created before the system came to rest."""
+    case = judge(SCENARIOS[scenario_id], living.LivesOnMeanwhile())
+    assert case.verdict.name == "pass", (case.verdict.why, getattr(case.verdict, "allowed", ()))
+
+
 @pytest.mark.parametrize(
     ("implementation", "scenario_id"),
     [
@@ -38,6 +45,7 @@ def test_the_clock_of_a_live_instance_may_move_between_any_two_things(
         (living.ReadsAFarTime, "requests/read_state"),
         (living.ReadsAnEarlierTime, "requests/read_state"),
         (living.TurnsBack, "reads/timestamps"),
+        (living.CreatedBeforeItBegan, "reads/timestamps"),
         (living.CertifiesFarAhead, "queries/certificate_told"),
         (living.DatesLogsBackwards, "composite/logs"),
     ],

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from conformance.judging.clocks import with_time
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -23,7 +24,7 @@ from spec.state.label import Label
 from spec.state.request import Endpoint, Request
 from spec.state.state import State
 from spec.transition import Executed, Step
-from spec.values.containers import List
+from spec.values.containers import List, Map
 from spec.values.identifiers import Blob, CanisterId, Principal, RequestId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Nanoseconds
 
@@ -74,6 +75,29 @@ class TellsHowItLives(LivesOn):
     """It explains itself."""
 
     capabilities = frozenset({Capability.EXPLAIN, Capability.STATE})
+
+
+class LivesOnMeanwhile(LivesOn):
+    """The clocks move while it runs, too: what one request leads to happens at several times."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        return with_time(fired.state, fired.state.system_time + self.pace)
+
+
+class CreatedBeforeItBegan(LivesOn):
+    """Canisters were created an hour before the instance began."""
+
+    def taken(self, label: Label, fired: Step) -> State:
+        created = [
+            (
+                each,
+                evolve(canister, created_at=canister.created_at - HOUR)
+                if each not in self.current.canisters
+                else canister,
+            )
+            for each, canister in fired.state.canisters.items()
+        ]
+        return evolve(fired.state, canisters=Map.of(created))
 
 
 class ReadsAnotherTime(LivesOn):
