@@ -30,7 +30,7 @@ from conformance.protocol.interface import Needs
 from conformance.suite.acting import Sent
 from conformance.suite.people import ALICE, BOB
 from conformance.suite.scenario import scenario
-from conformance.suite.scenarios.asked_everywhere import (
+from conformance.suite.scenarios.asked import (
     ASKED,
     COVERS,
     PLAIN,
