@@ -91,7 +91,9 @@ class Sent:
 
 
 class Listens:
-    """A judge who admits everything, and knows the names of fields that another judge knows."""
+    """A judge who admits everything and refuses nothing, and knows the names of fields that another judge knows."""
+
+    has_refused = False
 
     def __init__(self, other: Judge) -> None:
         self.field_names = other.field_names
@@ -102,6 +104,9 @@ class Listens:
     submitted = settled = answered = queried = was_read = _admits
 
     def new_steps(self) -> Sequence[Text]:
+        return ()
+
+    def said_after_refusals(self) -> Sequence[dict[Blob, Seen]]:
         return ()
 
 

@@ -231,7 +231,7 @@ def test_a_setting_that_came_later_ends_the_scenario_where_it_is_given() -> None
 def test_conform_says_by_which_version_it_judges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """And the report says since when each scenario holds."""
     report = tmp_path / "report.json"
-    arguments = ["--workers", "1", "--implementation", f"{sys.executable} -m conformance.served.specification"]
+    arguments = ["--workers", "1", "--implementation", f'"{sys.executable}" -m conformance.served.specification']
     only = ["--only", "^(settings/status_for_others|requests/anonymous_calls)$", "--json", str(report)]
     assert command_conform.main([*arguments, *only, "--interface", "0.64.0"]) == 0
     printed = capsys.readouterr().out

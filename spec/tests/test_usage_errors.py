@@ -218,6 +218,23 @@ CASES: dict[str, list[tuple[list[str], str]]] = {
         ([".", "--implementation", ""], "empty"),
         ([".", "--only", "("], "'(' is not a regular expression"),
     ],
+    "fuzz": [
+        (["extra"], "extra"),
+        (["--time", "soon"], "soon"),
+        (["--count", "0"], "--count"),
+        (["--workers", "0"], "--workers"),
+        (["--count", "1", "--corpus", "notes.txt"], "notes.txt"),
+        (["--count", "1", "--corpus", "no/such/corpus"], "no/such/corpus"),
+        (["--implementation", ""], "empty"),
+    ],
+    "validate": [
+        ([], "TRACE"),
+        (["missing.ndjson"], "missing.ndjson"),
+        (["notes.txt"], "notes.txt"),
+        (["."], "."),
+        (["notes.txt", "--environment", "stormy"], "stormy"),
+        (["notes.txt", "--seconds", "0"], "--seconds"),
+    ],
     "wast": [
         ([], "FILE"),
         (["missing.wast"], "missing.wast"),

@@ -27,7 +27,7 @@ from spec.profile import load_profile
 from spec.state.canister import Subnet
 from spec.transition import RULES
 
-PLANTED = f"{sys.executable} -m conformance.tests.planted.bugs "
+PLANTED = f'"{sys.executable}" -m conformance.tests.planted.bugs '
 VOCABULARY = Vocabulary((SMALL,), explains=False, schedules=False, has_generated_modules=False)
 NOBODY = Target(("nobody",))
 
