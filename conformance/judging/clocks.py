@@ -10,6 +10,7 @@ from spec.machine import step
 from spec.state.label import Label
 from spec.state.state import State
 from spec.transition import Step
+from spec.values.identifiers import Blob
 from spec.values.leb128 import from_groups
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
 
@@ -37,6 +38,19 @@ class Period:
 def period(state: State, began: Nanoseconds | None) -> Period | None:
     """When what a live instance tells may have happened, which began then; None if the instance is deterministic."""
     return None if began is None else Period(began, state.system_time + MOST_AHEAD)
+
+
+def is_possible_time(path: Path, allowed: Blob | None, read: Blob | None, possible_times: Period | None) -> bool:
+    """
+    When a canister was created or its code installed stands there, which happened while the clock moved.
+
+    Source: https-interface, read state (`canister_creation_timestamp`, `last_install_timestamp`).
+    """
+    match path:
+        case (b"canister", _, b"canister_creation_timestamp" | b"last_install_timestamp"):
+            return bool(possible_times and allowed and read and possible_times.holds([from_groups(read)]))
+        case _:
+            return False
 
 
 def with_time(state: State, now: Nanoseconds) -> State:

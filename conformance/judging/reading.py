@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import frozen
 
-from conformance.judging.clocks import Period
+from conformance.judging.clocks import Period, is_possible_time
 from conformance.judging.moves import Silence
 from conformance.protocol.interface import Path, Query, QueryAnswer, Refused, Rejected, Replied, Values
 from conformance.protocol.wire import seen
@@ -27,7 +27,6 @@ from spec.transition import Unspecified
 from spec.values import management
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId
-from spec.values.leb128 import from_groups
 from spec.values.management import CyclesConsumed
 from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason, Reply
@@ -173,19 +172,6 @@ def lists_the_same(path: Path, allowed: Blob | None, read: Blob | None) -> bool:
         case (b"canister", _, b"controllers") if allowed is not None and read is not None:
             ours, theirs = principals_in(allowed), principals_in(read)
             return ours is not None and ours == theirs
-        case _:
-            return False
-
-
-def is_possible_time(path: Path, allowed: Blob | None, read: Blob | None, possible_times: Period | None) -> bool:
-    """
-    When a canister was created or its code installed stands there, which happened while the clock moved.
-
-    Source: https-interface, read state (`canister_creation_timestamp`, `last_install_timestamp`).
-    """
-    match path:
-        case (b"canister", _, b"canister_creation_timestamp" | b"last_install_timestamp"):
-            return bool(possible_times and allowed and read and possible_times.holds([from_groups(read)]))
         case _:
             return False
 
