@@ -90,10 +90,10 @@ class Processes:
             worker.connection.send(task)
 
     def outcomes(self, seconds: float) -> Sequence[tuple[Task, Outcome]]:
-        busy = {worker.connection: worker for worker in self._workers if worker.task is not None}
+        busy = [worker for worker in self._workers if worker.task is not None]
         found: list[tuple[Task, Outcome]] = []
-        for connection in wait(list(busy), seconds):
-            worker = busy[connection]  # type: ignore[index]
+        ready = wait([worker.connection for worker in busy], seconds)
+        for worker in [each for each in busy if each.connection in ready]:
             task, worker.task = worker.task, None
             assert task is not None
             try:

@@ -1,9 +1,10 @@
 """The states in which a black box may be, each with what led to it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
+from conformance.judging.lazily import Lazily
 from conformance.judging.logs import NONE_FAILED, Failures, failures_after
 from conformance.judging.moves import LOGGED
 from conformance.judging.patterns import agrees_by_leave
@@ -140,27 +141,8 @@ class Candidate:
         return evolve(self, departures=(*self.departures, *departures)) if departures else self
 
 
-@frozen
-class Candidates:
-    """A sequence of candidates that is computed as far as somebody looks, and then kept."""
-
-    source: Iterator[Candidate]
-    known: list[Candidate] = field(factory=list)
-
-    def __iter__(self) -> Iterator[Candidate]:
-        index = 0
-        while True:
-            while index >= len(self.known):
-                following = next(self.source, None)
-                if following is None:
-                    return
-                self.known.append(following)
-            yield self.known[index]
-            index += 1
-
-    def is_empty(self) -> bool:
-        """There is no candidate."""
-        return next(iter(self), None) is None
+class Candidates(Lazily[Candidate]):
+    """Those that there are."""
 
     def have_refused(self) -> bool:
         """In all that are known the system refused something to code that ran."""

@@ -11,10 +11,11 @@ explains what comes later, that is no proof, and the trace counts as explained a
 
 import json
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import partial
 from itertools import chain
 from typing import Final
 
-from attrs import define, evolve, field, frozen
+from attrs import evolve, frozen
 
 from conformance.judging.candidates import Candidate
 from conformance.judging.clocks import with_time
@@ -22,6 +23,7 @@ from conformance.judging.drift import with_forgotten
 from conformance.judging.environment import CALM, Environment
 from conformance.judging.following import Following
 from conformance.judging.judge import Terms, first_state, status_in, submission, submission_labels
+from conformance.judging.lazily import Lazily
 from conformance.judging.moves import FEW_HEARTBEATS, Silence, by_itself, refunds, work
 from conformance.judging.patterns import replies_agree
 from conformance.judging.querying import Leeway, judged
@@ -124,29 +126,6 @@ class Place:
         yield self, request_id
 
 
-@define
-class _Places:
-    """A sequence of places that is computed as far as somebody looks, and then kept."""
-
-    source: Iterator[Place]
-    known: list[Place] = field(factory=list)
-
-    def __iter__(self) -> Iterator[Place]:
-        index = 0
-        while True:
-            while index >= len(self.known):
-                following = next(self.source, None)
-                if following is None:
-                    return
-                self.known.append(following)
-            yield self.known[index]
-            index += 1
-
-    @property
-    def are_there(self) -> bool:
-        return next(iter(self), None) is not None
-
-
 def explain(
     trace: Trace, environment: Environment = CALM, seconds: float = DEFAULT_SECONDS, steps: Count = DEFAULT_STEPS
 ) -> Explanation:
@@ -180,13 +159,13 @@ class _Explaining:
         self._latest = start
 
     def explained(self) -> Explanation:
-        places = _Places(iter([Place(Candidate(first_state(self._terms, self._instance)))]))
+        places = Lazily[Place](iter([Place(Candidate(first_state(self._terms, self._instance)))]))
         for event in self._trace.events:
             self._admitted.clear()
             self._latest = event
             try:
                 places = self._after(places, event)
-                if not places.are_there:
+                if places.is_empty():
                     return self._refused(event)
             except Judged as judged:
                 return Undecided(event, judged.verdict.why)
@@ -203,12 +182,12 @@ class _Explaining:
         listed = tuple(self._admitted)[:SHOWN] + ((f"and {more} more",) if more > 0 else ())
         return NotExplained(event, f"no run of the specification explains {words_of(event)}", listed)
 
-    def _after(self, before: _Places, event: Event) -> _Places:
+    def _after(self, before: Lazily[Place], event: Event) -> Lazily[Place]:
         """The places after an event, which is explained there."""
         if event.kind == "rest":
             self._following.rests += 1
         visited: set[Hashable] = set()
-        return _Places(chain.from_iterable(self._explaining(place, event, visited) for place in before))
+        return Lazily[Place](chain.from_iterable(self._explaining(place, event, visited) for place in before))
 
     def _explaining(self, start: Place, event: Event, visited: set[Hashable]) -> Iterator[Place]:
         if start.executed and event.kind == "execution":
@@ -232,7 +211,7 @@ class _Explaining:
         """An execution of the last transition is the one that was recorded; any of them, if not all are."""
         most = 1 if self._tells_executions else len(place.executed)
         for index, executed in enumerate(place.executed[:most]):
-            self._admit(event, lambda executed=executed: _words_of_execution(executed))  # type: ignore[misc]
+            self._admit(event, partial(_words_of_execution, executed))
             if self._is_execution(executed, event):
                 yield evolve(place, executed=place.executed[index + 1 :])
 
@@ -316,7 +295,7 @@ class _Explaining:
                     self._following.silences[outcome] = None
                     continue
                 accepted = not isinstance(outcome[0], Refused)
-                self._admit(event, lambda accepted=accepted: "it is taken in" if accepted else "it is refused")  # type: ignore[misc]
+                self._admit(event, partial(str, "it is taken in" if accepted else "it is refused"))
                 if taken_in in (None, accepted):
                     later = evolve(place, candidate=place.candidate.after(each, Step(outcome[1])))
                     if isinstance(outcome[0], Refused):
@@ -327,7 +306,7 @@ class _Explaining:
                         yield evolve(later, unnamed=(*place.unnamed, own)) if guesses.is_another else later
                         break
                     if own != told and not guesses.is_another:
-                        self._admit(event, lambda own=own: f"its id is {shown_id(own)}")  # type: ignore[misc]
+                        self._admit(event, partial("its id is {}".format, shown_id(own)))
                         continue
                     yield later if own == told else evolve(later, ids=(*place.ids, (told, own)))
                     break
@@ -351,7 +330,7 @@ class _Explaining:
         states = [candidate.state, *(with_forgotten(candidate.state, {request_id: each}) for each in forgotten)]
         for state in dict.fromkeys(states) if forgotten else states:
             allowed = status_in(state, request_id)
-            self._admit(event, lambda allowed=allowed: shown(allowed))  # type: ignore[misc]
+            self._admit(event, partial(shown, allowed))
             if self._says(event, allowed):
                 yield evolve(place, candidate=evolve(candidate, state=state))
                 return
@@ -378,7 +357,7 @@ class _Explaining:
         for canister_id, canister in canisters.items():
             if told not in (None, canister_id):
                 continue
-            self._admit(event, lambda canister=canister: f"{canister.balance:,} cycles")  # type: ignore[misc]
+            self._admit(event, partial("{:,} cycles".format, canister.balance))
             is_told = event.has("cycles") and self._terms.costs_are_exact
             if not is_told or canister.balance == event.get("cycles"):
                 yield place

@@ -8,6 +8,7 @@ from conformance.protocol.interface import (
     Accepted,
     Advanced,
     Answer,
+    CanisterElsewhere,
     Capability,
     Claim,
     Description,
@@ -20,6 +21,7 @@ from conformance.protocol.interface import (
     Rejected,
     Replied,
     Scheduled,
+    Unsupported,
     Values,
 )
 from conformance.protocol.wire import (
@@ -77,10 +79,12 @@ class Recording:
         subnet_size: Count,
         system_time: Nanoseconds,
         subnet_admins: Sequence[Principal],
-        *more: Any,
+        elsewhere: Sequence[CanisterElsewhere] = (),
     ) -> Instance:
         """Begins a new trace."""
-        instance = self.inner.reset(profile, subnet_size, system_time, subnet_admins, *more)
+        if elsewhere:
+            raise Unsupported("a trace does not tell of canisters on a second subnet")
+        instance = self.inner.reset(profile, subnet_size, system_time, subnet_admins)
         self._file.seek(0)
         self._file.truncate()
         self._told, self._claims, self._time = {}, [], instance.system_time

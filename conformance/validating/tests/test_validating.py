@@ -234,3 +234,12 @@ def test_a_recorded_scenario_is_validated(tmp_path: Path, capsys: pytest.Capture
     assert "refused: no run of the specification explains" in capsys.readouterr().out
     assert main([str(tmp_path / "nothing")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_no_trace_begins_with_canisters_on_a_second_subnet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A trace could not tell of them, and would be refused: the scenario does not apply."""
+    written = tmp_path / "trace.ndjson"
+    renaming = SCENARIO.replace("calls.py", "renaming.py")
+    run_command([renaming, "--only", "renaming/old_id", "--record", str(written)])
+    assert "a trace does not tell of canisters on a second subnet" in capsys.readouterr().out
+    assert written.read_text() == ""
