@@ -129,7 +129,7 @@ class Https:
         """What the server is."""
         told = self._status()
         return Description(
-            name=f"{self._url}",
+            name=self._url,
             version=str(told.get("impl_version", "")),
             interface_specification=INTERFACE_SPECIFICATION,
             profiles=(),

@@ -10,6 +10,7 @@ import os
 import tempfile
 from array import array
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
@@ -39,12 +40,14 @@ class PageFile:
         self._lock = Lock()
         self._free: list[tuple[Count, Count]] = []
         """Parts that are free, by first page and number of pages, in order."""
+        self._released: deque[tuple[Count, Count]] = deque()
+        """Those that came free since a part was taken last."""
         self._end: Count = 0
 
     @property
     def pages(self) -> Count:
         """How many pages are in use."""
-        return self._end - sum(count for _, count in self._free)
+        return self._end - sum(count for _, count in (*self._free, *self._released))
 
     def write(self, pages: list[bytes]) -> "Part":
         """Pages are written, one after the other. Raises `OSError`."""
@@ -65,6 +68,8 @@ class PageFile:
 
     def _taken(self, count: Count) -> Count:
         with self._lock:
+            while self._released:
+                self._put_back(*self._released.popleft())
             for index, (first, size) in enumerate(self._free):
                 if size >= count:
                     self._free[index : index + 1] = [(first + count, size - count)] if size > count else []
@@ -73,16 +78,22 @@ class PageFile:
             return self._end - count
 
     def release(self, first: Count, count: Count) -> None:
-        """A part is free again."""
-        with self._lock:
-            index = bisect_left(self._free, (first, count))
-            if index < len(self._free) and self._free[index][0] == first + count:
-                count += self._free.pop(index)[1]
-            if index and sum(self._free[index - 1]) == first:
-                index -= 1
-                before = self._free.pop(index)
-                first, count = before[0], before[1] + count
-            self._free.insert(index, (first, count))
+        """
+        A part is free again.
+
+        Garbage may be collected anywhere, also in a thread that holds the lock, so the lock is not taken here.
+        """
+        self._released.append((first, count))
+
+    def _put_back(self, first: Count, count: Count) -> None:
+        index = bisect_left(self._free, (first, count))
+        if index < len(self._free) and self._free[index][0] == first + count:
+            count += self._free.pop(index)[1]
+        if index and sum(self._free[index - 1]) == first:
+            index -= 1
+            before = self._free.pop(index)
+            first, count = before[0], before[1] + count
+        self._free.insert(index, (first, count))
 
 
 class Part:

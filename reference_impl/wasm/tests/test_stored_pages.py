@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+import threading
 
 import pytest
 from hypothesis import given, settings
@@ -129,3 +130,20 @@ def test_a_page_that_is_not_there_cannot_be_taken_away():
 def test_a_copy_for_another_process_holds_the_pages():
     kept = stored(memory_of({1: 1, 5: 2}), PageFile())
     assert pickle.loads(pickle.dumps(kept.contents)) == HashTrieMap({1: page(1), 5: page(2)})
+
+
+def test_a_part_may_go_where_the_lock_is_held():
+    """Garbage is collected wherever something is made."""
+    file = PageFile()
+    parts = [file.write([page(1)])]
+
+    def let_go():
+        with file._lock:
+            parts.clear()
+
+    thread = threading.Thread(target=let_go, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert file.pages == 0
+    assert file.write([page(2)]).first == 0
