@@ -1,9 +1,10 @@
-"""Whether what the engine keeps of canisters and of the memory for messages is what it would find out anew."""
+"""Whether what the engine keeps of canisters, requests and the memory for messages is what it would find out anew."""
 
 from attrs import fields
 
 from properties.agreement.difference import difference
 from reference_impl.environments.kept_environment import KeptEnvironment
+from reference_impl.reads.state_tree import overlooked
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.capacities import Capacities
 from reference_impl.subnet.message_memory import guaranteed_room, is_guaranteed, response_room
@@ -14,6 +15,9 @@ from spec.values.identifiers import Text
 
 def stale(instance: SubnetInstance) -> Text | None:
     """The first difference between what is kept and what would be found out now; None if there is none."""
+    changed = overlooked(instance)
+    if changed is not None:
+        return f"the state tree has something old of {changed.hex()}"
     differences = (_difference(instance, canister) for canister in instance.canisters.values())
     return _difference_of_messages(instance) or next((found for found in differences if found is not None), None)
 

@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 from reference_impl.durability.contents import Contents
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
+from reference_impl.reads.state_tree import state_tree
 from reference_impl.subnet.canister_record import empty_canister
 from reference_impl.subnet.observations import Accepted
 from spec.profile import load_profile
@@ -49,7 +50,11 @@ ACTIVE: Final[Count] = 10
 FIRST_IDLE: Final[Count] = 1_000
 """The number of the first idle canister."""
 
-WORKER: Final = f"""(module (import "ic0" "msg_reply" (func $reply)) (memory 1)
+WORKER: Final = f"""(module (import "ic0" "msg_reply" (func $reply))
+    (import "ic0" "certified_data_set" (func $certify (param i32 i32))) (memory 1)
+    (func (export "canister_update certify")
+      (i32.store (i32.const 64) (i32.add (i32.const 1) (i32.load (i32.const 64))))
+      (call $certify (i32.const 64) (i32.const 32)) (call $reply))
     (func (export "canister_update empty") (call $reply))
     (func (export "canister_query look") (call $compute) (call $reply))
     (func (export "canister_update compute") (call $compute) (call $reply))
@@ -128,23 +133,29 @@ class Working(Asking):
 
 
 def idle(canisters: Count) -> dict[str, float]:
-    """Seconds of rounds with a few active canisters, and of a step of time, beside so many idle ones."""
+    """Seconds of rounds with a few active canisters, of a step of time, and of certifying, beside so many idle ones."""
     working = Working(ACTIVE)
     instance = working.engine.instance
     like = evolve(instance.canisters[working.canister_ids[0]].frozen(), code=Empty())
     for number in range(FIRST_IDLE, FIRST_IDLE + canisters):
         instance.add_canister(empty_canister(numbered_canister_id(number), like))
     working.all_call("empty")
+    state_tree(instance)
     return {
         "a round with ten messages": _least(lambda: working.all_call("empty")),
         "a step of time": _least(lambda: working.engine.advance(NANOSECONDS_PER_SECOND)),
+        "the state tree after such a round": _least(lambda: state_tree(instance), lambda: working.all_call("empty")),
+        "the state tree after ten canisters certified": _least(
+            lambda: state_tree(instance), lambda: working.all_call("certify")
+        ),
     }
 
 
-def _least(run: Callable[[], object]) -> float:
-    """The least processor time of some runs."""
+def _least(run: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
+    """The least processor time of some runs, with something before each that does not count."""
     times = []
     for _ in range(REPEATED):
+        before()
         start = time.process_time()
         run()
         times.append(time.process_time() - start)

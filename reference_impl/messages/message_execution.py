@@ -232,7 +232,7 @@ def _commit(function: PendingFunction, outcome: Returned, payments: _Payments) -
     canister.reserved_balance += payments.reserved
     canister.version += 0 if function.is_query else 1
     if outcome.new_certified_data is not None:
-        canister.certified_data = outcome.new_certified_data
+        instance.certifies(canister, outcome.new_certified_data)
     if outcome.new_global_timer is not None:
         canister.global_timer = outcome.new_global_timer
     if not takes_as_much:

@@ -1,9 +1,9 @@
 """The state tree of an instance, which its certificates show parts of. Source: index, the system state tree."""
 
-from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable
+from functools import lru_cache
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Generic, Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import cbor2
@@ -17,9 +17,13 @@ from reference_impl.subnet.network import HostedSubnet
 from reference_impl.subnet.streams import Correspondence, Outgoing, encoded_head, encoded_letter, index_label
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.wasm.layout.encoding import unsigned
-from spec.values.identifiers import Blob, SubnetId
+from spec.state.request import KnownRequest
+from spec.values.identifiers import Blob, CanisterId, SubnetId
 from spec.values.quantities import Nanoseconds
 
+Holder = TypeVar("Holder")
+"""What there may be many of, each with a tree of its own: canisters, or requests."""
+Held = TypeVar("Held", covariant=True)
 LOW_BITS: Final = 64
 """So many bits of a number of cycles are its low part."""
 
@@ -78,10 +82,9 @@ def _delegation(root_secret: Blob, hosted: HostedSubnet, time: Nanoseconds) -> D
 def metrics(instance: SubnetInstance, subnet_id: SubnetId) -> Blob:
     """What a subnet uses, and what has been done: cycles burned and messages are counted for all subnets together."""
     high, low = divmod(instance.recorder.cycles_burned, 1 << LOW_BITS)
-    canisters = instance.canisters.values()
     encoded: Blob = cbor2.dumps(
         {
-            "num_canisters": sum(1 for one in canisters if one.subnet.subnet_id == subnet_id),
+            "num_canisters": instance.canisters_on[subnet_id],
             "canister_state_bytes": instance.memory_in_use[subnet_id],
             "consumed_cycles_total": {"low": low, "high": high} if high else {"low": low},
             "update_transactions_total": instance.recorder.executions,
@@ -110,29 +113,51 @@ def network(instance: SubnetInstance) -> dict[Blob, Content]:
     }
 
 
-_Current = Mapping[Any, tuple[object, Callable[[], Content]]]
-"""By label, what content is made from, which is not None, and what makes it."""
+class _Holders(Protocol[Held]):
+    """All canisters, or all requests, by their ids."""
+
+    def get(self, one: Any, /) -> Held | None:
+        """The one with this id, if it is there."""
+
+    def items(self) -> Iterable[tuple[Blob, Held]]:
+        """All, with their ids."""
 
 
-class _Part:
-    """Trees under the ids of all canisters, or of all requests, kept up to date."""
+class _Part(Generic[Holder]):
+    """The trees of all canisters, or of all requests, under their ids, kept up to date."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: Callable[[Holder], object], content: Callable[[Holder], Content]) -> None:
+        """What the tree of one of them is made from, and what is in it."""
+        self._source, self._content = source, content
         self._made_from: dict[Blob, object] = {}
-        self.branches = Branches()
+        self._branches = Branches()
 
-    def update(self, current: _Current) -> Branches:
-        """The trees as they are now. Content is made only where what it is made from has changed."""
-        for label in self._made_from.keys() - current.keys():
-            del self._made_from[label]
-            self.branches = self.branches.without(label)
-        for label, (source, make) in current.items():
-            before = self._made_from.get(label)
-            # Reason: mostly it is the same object, which need not be compared part by part.
-            if before is not source and before != source:
-                self._made_from[label] = source
-                self.branches = self.branches.set(label, tree_of(make()))
-        return self.branches
+    def update(self, holders: "_Holders[Holder]", changed: Iterable[Blob] | None) -> Branches:
+        """The trees as they are now: only these may have changed since the last time; where it is None, all may."""
+        if changed is None:
+            now = dict(holders.items())
+            self._made_from = {label: self._source(holder) for label, holder in now.items()}
+            self._branches = Branches.of({label: tree_of(self._content(holder)) for label, holder in now.items()})
+        for label in changed or ():
+            self._follow(label, holders.get(label))
+        return self._branches
+
+    def _follow(self, label: Blob, holder: Holder | None) -> None:
+        if holder is None:
+            self._made_from.pop(label, None)
+            self._branches = self._branches.without(label)
+            return
+        source, before = self._source(holder), self._made_from.get(label)
+        # Reason: mostly it is the same object, which need not be compared part by part.
+        if before is not source and before != source:
+            self._made_from[label] = source
+            self._branches = self._branches.set(label, tree_of(self._content(holder)))
+
+    def overlooked(self, holders: "_Holders[Holder]") -> Blob | None:
+        """One of them whose tree is not as it would be made now; None if there is none."""
+        now = {label: self._source(holder) for label, holder in holders.items()}
+        labels = now.keys() | self._made_from.keys()
+        return next((one for one in labels if now.get(one) != self._made_from.get(one)), None)
 
 
 class _StreamPart:
@@ -154,28 +179,38 @@ class _StreamPart:
 
 
 class StateTree:
-    """Follows one instance: what did not change since the tree was last asked for is not hashed again."""
+    """
+    Follows one instance, as only one may: what did not change since the tree was last asked for costs nothing.
+
+    The instance notes which canisters and requests may have changed.
+    """
 
     def __init__(self, instance: SubnetInstance) -> None:
         self._subnets = len(instance.network)
         self._constant = _network_tree(instance)
-        self._canisters, self._requests = _Part(), _Part()
+        self._canisters = _Part(_source, _leaves)
+        self._requests: _Part[KnownRequest] = _Part(lambda known: known.status, request_leaves)
         self._streams: dict[SubnetId, _StreamPart] = {}
+        self._has_looked = False
 
     def current(self, instance: SubnetInstance) -> Branches:
         """The tree of the instance as it is now."""
-        canisters: _Current = {
-            one: (_source(canister), _leaves(canister)) for one, canister in instance.canisters.items()
-        }
-        requests: _Current = {
-            one: (known.status, partial(request_leaves, known)) for one, known in instance.ingress.items()
-        }
+        canisters: Iterable[CanisterId] | None = instance.to_certify
+        instance.to_certify = {}
+        requests = instance.ingress.changed()
+        if not self._has_looked:
+            canisters = requests = None
+        self._has_looked = True
         return (
             self._with_streams(self._with_metrics(instance), instance.correspondence)
-            .set(b"canister", self._canisters.update(canisters))
-            .set(b"request_status", self._requests.update(requests))
+            .set(b"canister", self._canisters.update(instance.canisters, canisters))
+            .set(b"request_status", self._requests.update(instance.ingress, requests))
             .set(b"time", Leaf(unsigned(instance.system_time)))
         )
+
+    def overlooked(self, instance: SubnetInstance) -> Blob | None:
+        """The id of a canister or request that is not in the tree, which is current, as it is; None if all are."""
+        return self._canisters.overlooked(instance.canisters) or self._requests.overlooked(instance.ingress)
 
     def _with_streams(self, tree: Branches, correspondence: Correspondence | None) -> Branches:
         if correspondence is None:
@@ -211,8 +246,8 @@ def _source(canister: CanisterRecord) -> object:
     return (controllers, canister.created_at, canister.installed_at, canister.certified_data, module)
 
 
-def _leaves(canister: CanisterRecord) -> Callable[[], Content]:
-    return lambda: {b"certified_data": canister.certified_data, **canister_leaves(canister)}
+def _leaves(canister: CanisterRecord) -> Content:
+    return {b"certified_data": canister.certified_data, **canister_leaves(canister)}
 
 
 _followed: Final[WeakKeyDictionary[SubnetInstance, StateTree]] = WeakKeyDictionary()
@@ -223,6 +258,18 @@ _following: Final = Lock()
 def state_tree(instance: SubnetInstance) -> Branches:
     """The tree of an instance as it is now. Several threads may ask as long as it does not change."""
     with _following:
-        if instance not in _followed:
-            _followed[instance] = StateTree(instance)
-        return _followed[instance].current(instance)
+        return _follower(instance).current(instance)
+
+
+def _follower(instance: SubnetInstance) -> StateTree:
+    if instance not in _followed:
+        _followed[instance] = StateTree(instance)
+    return _followed[instance]
+
+
+def overlooked(instance: SubnetInstance) -> Blob | None:
+    """The id of a canister or request of which the state tree has something old; None if there is none."""
+    with _following:
+        follower = _follower(instance)
+        follower.current(instance)
+        return follower.overlooked(instance)

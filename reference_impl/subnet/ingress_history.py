@@ -9,6 +9,7 @@ from typing import Final
 from spec.state.request import KnownRequest, Received, Request, RequestStatus
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.leb128 import encode_unsigned
+from spec.values.quantities import Count
 from spec.values.request_id import hash_of_map
 
 _FIELDS: Final = (
@@ -63,6 +64,8 @@ def request_id_of(request: Request, kind: Text = "call") -> RequestId:
 
 
 RECEIVED: Final = Received()
+MOST_NOTED: Final[Count] = 1 << 12
+"""Of so many more requests than twice those that are known it is noted at most that they changed."""
 
 
 class IngressHistory:
@@ -71,6 +74,7 @@ class IngressHistory:
     def __init__(self) -> None:
         self._calls: dict[RequestId, KnownRequest] = {}
         self._received: OrderedDict[RequestId, None] = OrderedDict()
+        self._changed: dict[RequestId, None] | None = None
 
     def __contains__(self, request_id: RequestId) -> bool:
         return request_id in self._calls
@@ -86,14 +90,32 @@ class IngressHistory:
         """Pairs of request id and request."""
         return iter(self._calls.items())
 
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def changed(self) -> Iterable[RequestId] | None:
+        """
+        The requests that came, changed or went since somebody last asked; None if any may have.
+
+        Only one may ask. Until he does nothing is noted, and nothing any more if he has not asked for long.
+        """
+        changed, self._changed = self._changed, {}
+        return changed
+
+    def _has_changed(self, request_id: RequestId) -> None:
+        if self._changed is not None:
+            self._changed[request_id] = None
+
     def receive(self, request_id: RequestId, request: Request, effective_id: Principal) -> None:
         """A request comes in."""
         self._calls[request_id] = KnownRequest(request, RECEIVED, effective_id)
         self._received[request_id] = None
+        self._has_changed(request_id)
 
     def remember(self, request_id: RequestId, known: KnownRequest) -> None:
         """A request that came in before, as it was kept."""
         self._calls[request_id] = known
+        self._has_changed(request_id)
         if isinstance(known.status, Received):
             self._received[request_id] = None
 
@@ -102,10 +124,14 @@ class IngressHistory:
         known = self._calls[request_id]
         self._calls[request_id] = KnownRequest(known.request, status, known.effective_id)
         self._received.pop(request_id, None)
+        self._has_changed(request_id)
 
     def forget(self, request_id: RequestId) -> None:
         """A request is no longer known."""
         del self._calls[request_id]
+        self._has_changed(request_id)
+        if self._changed is not None and len(self._changed) > MOST_NOTED + 2 * len(self._calls):
+            self._changed = None
 
     def received(self) -> list[RequestId]:
         """The requests that are not started yet, oldest first."""

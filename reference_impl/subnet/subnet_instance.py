@@ -90,6 +90,10 @@ class SubnetInstance:
         """Ids that may not be used again, in the order of deletion."""
         self.written: dict[CanisterId, None] = {}
         """The canisters whose memories may have changed since somebody who follows them looked."""
+        self.to_certify: dict[CanisterId, None] = {}
+        """The canisters of which something that is certified may have changed since the state tree was last made."""
+        self.canisters_on: Counter[SubnetId] = Counter()
+        """How many canisters each subnet has."""
         self.stopping: dict[CanisterId, None] = {}
         """The canisters that are stopping."""
         self.clock = SharedClock()
@@ -138,6 +142,12 @@ class SubnetInstance:
         """Settings, status or code of a canister, or the size of something that it has, are others from now on."""
         canister.standing = None
         self.written[canister.canister_id] = None
+        self.to_certify[canister.canister_id] = None
+
+    def certifies(self, canister: CanisterRecord, certified_data: Blob) -> None:
+        """The canister gets other certified data."""
+        canister.certified_data = certified_data
+        self.to_certify[canister.canister_id] = None
 
     def ledger_on(self, subnet: Subnet) -> Ledger:
         """The prices on a subnet."""
@@ -191,6 +201,7 @@ class SubnetInstance:
     def add_canister(self, canister: CanisterRecord) -> None:
         """A canister is there from now on, with its code and its hook."""
         self.canisters[canister.canister_id] = canister
+        self.canisters_on[canister.subnet.subnet_id] += 1
         self.with_own_time[canister.canister_id] = None
         self.set_code(canister, canister.code)
         self.set_hook(canister, canister.low_memory_hook)
@@ -213,8 +224,9 @@ class SubnetInstance:
     def delete_canister(self, canister: CanisterRecord) -> None:
         """A canister leaves; its id is never used again."""
         del self.canisters[canister.canister_id]
+        self.canisters_on[canister.subnet.subnet_id] -= 1
         self.deleted_canisters[canister.canister_id] = None
-        self.written[canister.canister_id] = None
+        self.has_changed(canister)
         self.with_own_time.pop(canister.canister_id, None)
         self.with_tasks.pop(canister.canister_id, None)
         self.hooks_due.pop(canister.canister_id, None)

@@ -6,6 +6,7 @@ from attrs import evolve
 from conformance.canisters.library import load
 from properties.agreement.lockstep import Disagreement
 from properties.agreement.stage import Stage
+from spec.state.request import Done
 
 MODULE = load("scripted")
 
@@ -73,4 +74,27 @@ def test_another_figure_of_the_memory_of_messages_is_found(stage, change):
     stage.lockstep.compare_states()
     change(stage.lockstep.engine.instance)
     with pytest.raises(Disagreement, match="kept of messages: memory of calls without bound"):
+        stage.lockstep.compare_states()
+
+
+def other_certified_data(instance, canister_id):
+    instance.canisters[canister_id].certified_data = b"other"
+
+
+def a_canister_less(instance, canister_id):
+    del instance.canisters[canister_id]
+
+
+def another_status(instance, canister_id):
+    request_id, known = next(iter(instance.ingress.items()))
+    instance.ingress._calls[request_id] = evolve(known, status=Done())
+
+
+@pytest.mark.parametrize("change", [other_certified_data, a_canister_less, another_status])
+def test_what_is_certified_and_changes_without_being_told_is_found(stage, change):
+    canister_id = stage.installed(MODULE)
+    stage.lockstep.compare_states()
+    change(stage.lockstep.engine.instance, canister_id)
+    stage.lockstep.state = stage.lockstep.engine.abstract()
+    with pytest.raises(Disagreement, match="the state tree has something old of [0-9a-f]+"):
         stage.lockstep.compare_states()
