@@ -8,7 +8,7 @@ none before enough nodes have given their shares. Source: rs/types/types/src/con
 import hashlib
 from typing import Final
 
-from reference_impl.certification.threshold import Committee, combined
+from reference_impl.certification.threshold import Committee
 from spec.values.identifiers import Blob
 from spec.values.quantities import Count
 
@@ -24,8 +24,7 @@ def signed_number(number: Count) -> Blob:
 
 def tape_signature(committee: Committee, number: Count, first_node: Count = 0) -> Blob:
     """The signature for a round, made of the shares of nodes that follow each other from this one on."""
-    nodes = [(first_node + place) % len(committee.shares) for place in range(committee.threshold)]
-    return combined({node: committee.share(node, signed_number(number)) for node in nodes})
+    return committee.signature(signed_number(number), first_node)
 
 
 def tape_value(signature: Blob) -> Blob:

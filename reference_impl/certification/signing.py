@@ -10,15 +10,16 @@ from functools import lru_cache
 from typing import Final
 
 import cbor2
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
 from reference_impl.certification.hash_trees import Path, Tree, shown
+from reference_impl.certification.threshold import SUITE, Committee
 from reference_impl.subnet.network import HostedSubnet, Network
 from spec.state.canister import Subnet
 from spec.values.identifiers import Blob, SubnetId, self_authenticating_id
+from spec.values.quantities import Count
 
-SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 STATE_ROOT: Final = b"\x0dic-state-root"
 SELF_DESCRIBED: Final = 55799
 
@@ -33,6 +34,8 @@ class Signer:
     secret: Scalar = field(eq=False)
     public_key: Blob
     """In DER."""
+    committee: Committee | None = None
+    """The nodes whose shares make a signature; None if the whole secret does, which gives the same one."""
 
     @classmethod
     def of(cls, secret: Scalar) -> "Signer":
@@ -49,16 +52,26 @@ class Signer:
         return _signature(self, root_hash)
 
 
+def certified_message(root_hash: Blob) -> Blob:
+    """What is signed where a state with this hash is certified."""
+    return STATE_ROOT + root_hash
+
+
 @lru_cache(maxsize=16)
 def _signature(signer: Signer, root_hash: Blob) -> Blob:
-    signed = G1Point.hash_to_curve(STATE_ROOT + root_hash, SUITE) * signer.secret
+    if signer.committee is not None:
+        # Reason: the nodes take turns.
+        first_node = root_hash[0] % len(signer.committee.shares)
+        return signer.committee.signature(certified_message(root_hash), first_node)
+    signed = G1Point.hash_to_curve(certified_message(root_hash), SUITE) * signer.secret
     return bytes(signed.to_compressed_bytes())
 
 
 @lru_cache(maxsize=256)
-def signer_of(secret: Blob) -> Signer:
-    """Who signs with a secret, which is a number in 32 bytes."""
-    return Signer.of(Scalar.from_be_bytes_mod_order(secret))
+def signer_of(secret: Blob, nodes: Count | None = None) -> Signer:
+    """Who signs with a secret, which is a number in 32 bytes; if a number of nodes is given, by their shares of it."""
+    signer = Signer.of(Scalar.from_be_bytes_mod_order(secret))
+    return signer if nodes is None else evolve(signer, committee=Committee.of(secret, nodes))
 
 
 ROOT_SECRET: Final[Blob] = (1).to_bytes(32, "big")

@@ -7,16 +7,17 @@ signatures of Boneh, Lynn and Shacham with Shamir's shares; rs/crypto/internal/c
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from attrs import field, frozen
-from py_arkworks_bls12381 import G1Point, Scalar
+from py_arkworks_bls12381 import G1Point, G2Point, Scalar
 
-from reference_impl.certification.signing import SUITE
 from spec.values.identifiers import Blob
 from spec.values.quantities import Count
 
+SUITE: Final = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 ORDER: Final = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
 """Of the group. Scalars are numbers below it."""
 SCALAR_SIZE: Final = 32
@@ -31,17 +32,32 @@ class Committee:
     shares: tuple[int, ...] = field(repr=False)
     """By the numbers of the nodes."""
 
-    @classmethod
-    def of(cls, secret: Blob, nodes: Count) -> "Committee":
+    @staticmethod
+    @lru_cache(maxsize=256)
+    def of(secret: Blob, nodes: Count) -> "Committee":
         """The nodes of a subnet with this secret. Of three in a row that are faulty, the others are enough."""
         threshold = (nodes - 1) // 3 * 2 + 1
         first = int.from_bytes(secret, "big") % ORDER
         others = [_derived(secret, number) for number in range(1, threshold)]
-        return cls(threshold, tuple(_value([first, *others], place + 1) for place in range(nodes)))
+        return Committee(threshold, tuple(_value([first, *others], place + 1) for place in range(nodes)))
 
     def share(self, node: Count, message: Blob) -> Blob:
         """What a node signs."""
-        return bytes((G1Point.hash_to_curve(message, SUITE) * _scalar(self.shares[node])).to_compressed_bytes())
+        return self.shares_of([node], message)[node]
+
+    def shares_of(self, nodes: Iterable[Count], message: Blob) -> dict[Count, Blob]:
+        """What some nodes sign, by their numbers."""
+        hashed = G1Point.hash_to_curve(message, SUITE)
+        return {node: bytes((hashed * _scalar(self.shares[node])).to_compressed_bytes()) for node in nodes}
+
+    def public_share(self, node: Count) -> Blob:
+        """What verifies the share of a node, as a key verifies a signature: a point of the second group."""
+        return bytes((G2Point() * _scalar(self.shares[node])).to_compressed_bytes())
+
+    def signature(self, message: Blob, first_node: Count = 0) -> Blob:
+        """The subnet's signature, made of the shares of enough nodes that follow each other from this one on."""
+        nodes = [(first_node + place) % len(self.shares) for place in range(self.threshold)]
+        return combined(self.shares_of(nodes, message))
 
 
 def _derived(secret: Blob, number: Count) -> int:

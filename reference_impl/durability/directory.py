@@ -63,11 +63,13 @@ class Beginning:
     """On so many canisters execute; it may be another number each time."""
     memory: ByteCount | None = None
     """What canisters may take of this machine's memory, if that is bounded; it may be another amount each time."""
+    signs_by_shares: bool = False
+    """Certificates are signed by shares of nodes; it may be otherwise each time."""
 
     def engine(self) -> JournaledEngine:
         """The engine without canisters. Raises `MemoryError` where there can be no file for pages."""
         residence = None if self.memory is None else bounded(self.memory)
-        return JournaledEngine(
+        engine = JournaledEngine(
             self.profile,
             self.subnet,
             self.time,
@@ -77,6 +79,8 @@ class Beginning:
             residence=residence,
             keeps_answers=True,
         )
+        engine.instance.network.signs_by_shares = self.signs_by_shares
+        return engine
 
     def described(self) -> dict[Text, Any]:
         """What must be the same whenever the engine goes on."""

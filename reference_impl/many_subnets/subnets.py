@@ -58,7 +58,6 @@ class ManySubnets:
             for other in self.instances.keys() - {one}:
                 _of(instance).to(other)
         self._rounds = {one: ProductionRounds(instance) for one, instance in self.instances.items()}
-        self._committees: dict[SubnetId, Committee] = {}
         self.certified: dict[SubnetId, Certified] = {}
         """The state of each subnet after its latest round."""
         for subnet_id in self.instances:
@@ -103,6 +102,17 @@ class ManySubnets:
         signer, _ = signer_and_delegation(instance)
         self.certified[subnet_id] = Certified(tree, signer.signature_of(tree.hash))
 
+    def share(self, subnet_id: SubnetId, node: Count, nodes: Count) -> Blob:
+        """
+        What one of so many nodes of a subnet signs of the state after its latest round.
+
+        Whoever has shares of enough nodes that agree can make the signature of the subnet.
+        """
+        secret = self.instances[subnet_id].network[subnet_id].secret
+        assert secret is not None, "the secrets of an instance for development are known"
+        message = signing.certified_message(self.certified[subnet_id].tree.hash)
+        return Committee.of(secret, nodes).share(node, message)
+
     # Randomness
 
     def randomness(self, subnet_id: SubnetId, number: Count, first_node: Count = 0) -> Blob:
@@ -111,12 +121,9 @@ class ManySubnets:
 
     def signature_of_tape(self, subnet_id: SubnetId, number: Count, first_node: Count = 0) -> Blob:
         """The signature that the value of the random tape is the hash of."""
-        committee = self._committees.get(subnet_id)
-        if committee is None:
-            hosted = self.instances[subnet_id].network[subnet_id]
-            assert hosted.secret is not None, "the secrets of an instance for development are known"
-            committee = self._committees[subnet_id] = Committee.of(hosted.secret, hosted.subnet.subnet_size)
-        return tape_signature(committee, number, first_node)
+        hosted = self.instances[subnet_id].network[subnet_id]
+        assert hosted.secret is not None, "the secrets of an instance for development are known"
+        return tape_signature(Committee.of(hosted.secret, hosted.subnet.subnet_size), number, first_node)
 
     # Slices
 

@@ -55,7 +55,7 @@ def signing(instance: SubnetInstance, subnet_id: SubnetId | None = None) -> tupl
     is_named = subnet_id is not None and subnet_id in network
     hosted = network[subnet_id if is_named and subnet_id is not None else instance.subnet.subnet_id]
     assert hosted.secret is not None and network.root_secret is not None, "only what can be signed is asked for"
-    signer = signer_of(hosted.secret)
+    signer = signer_of(hosted.secret, hosted.subnet.subnet_size if network.signs_by_shares else None)
     if hosted.public_key == network.root_key:
         return signer, None
     return signer, _delegation(network.root_secret, hosted, instance.started_at)

@@ -89,6 +89,8 @@ class Network:
         """Of the root subnet, in DER. The root subnet need not be one of these."""
         self.root_secret = root_secret
         """What the root key is made from; None if nobody here can sign with it."""
+        self.signs_by_shares = False
+        """Shares of nodes make the signatures of subnets, which are the same as those made by their whole secrets."""
 
     def __iter__(self) -> Iterator[HostedSubnet]:
         return iter(self._subnets.values())

@@ -1,4 +1,8 @@
-"""Four replicas in four processes agree on every certified state, while one after the other is killed and started."""
+"""
+Four replicas in four processes agree on every certified state, while one after the other is killed and started.
+
+Each is a node of every subnet and signs its share of what is certified; shares of any three make the signature.
+"""
 
 import os
 import subprocess
@@ -9,10 +13,17 @@ from random import Random
 
 import pytest
 
-from properties.agreement.replicas import record_of, ticks
+from properties.agreement.replicas import NODES, record_of, ticks
+from properties.agreement.subnet_worlds import hosted_subnets
+from reference_impl.certification.signing import certified_message
+from reference_impl.certification.threshold import Committee, combined
+from spec.certification.bls_signatures import verify_bls_signature
 from spec.values.quantities import Count
 
 WORLD = 0
+SIGNED_EACH = 5
+"""Signatures are made after each so many ticks, and whenever a process was killed: checking the shares takes long."""
+KEY_SIZE = 96
 REPLICAS = ((1, 0, 100), (2, 1, 1), (3, 2, 2), (1, 3, 1))
 """Threads, the node whose share comes first, and how many compiled modules are kept."""
 
@@ -26,6 +37,7 @@ class Process:
         self._command = [sys.executable, "-m", "properties.agreement.replicas", str(directory)]
         self._command += ["--seed", str(WORLD), "--threads", str(threads)]
         self._command += ["--first-node", str(first_node), "--modules", str(modules)]
+        self._command += ["--node", str(number), *(["--by-shares"] if number % 2 else [])]
         self._environment = {**os.environ, "PYTHONHASHSEED": str(number + 1)}
         self.start()
 
@@ -42,9 +54,12 @@ class Process:
         self._process.stdin.flush()
 
     def told(self) -> str:
-        """What the replica tells next."""
+        """What the replica tells next, on which all must agree; its shares are kept."""
         assert self._process.stdout is not None
-        return self._process.stdout.readline().strip()
+        told = self._process.stdout.readline().strip()
+        self.shares = [bytes.fromhex(one) for one in self._process.stdout.readline().split()]
+        """What it signed of the state of each subnet."""
+        return told
 
     def kill(self) -> None:
         """The process ends, wherever it is."""
@@ -59,6 +74,21 @@ def processes(tmp_path: Path) -> Iterator[list[Process]]:
     yield started
     for one in started:
         one.kill()
+
+
+COMMITTEES = [(Committee.of(one.secret or b"", NODES), one.public_key) for one in hosted_subnets()]
+"""Of each subnet, with its key."""
+
+
+def require_signatures(processes: list[Process], hashes: list[str], absent: Count) -> None:
+    """All shares verify, each by its own node's key, and those of all nodes but one make a subnet's signature."""
+    for place, ((committee, key), root_hash) in enumerate(zip(COMMITTEES, hashes, strict=True)):
+        message = certified_message(bytes.fromhex(root_hash))
+        shares = {node: one.shares[place] for node, one in enumerate(processes)}
+        for node, share in shares.items():
+            assert verify_bls_signature(committee.public_share(node), share, message), f"the share of node {node}"
+        del shares[absent]
+        assert verify_bls_signature(key[-KEY_SIZE:], combined(shares), message)
 
 
 def fed(processes: list[Process], count: Count, kills: Count, random: Random) -> list[str]:
@@ -83,6 +113,8 @@ def fed(processes: list[Process], count: Count, kills: Count, random: Random) ->
         told.update({place: one.told() for place, one in enumerate(processes) if place != victim})
         assert len(set(told.values())) == 1, f"tick {number + 1}: {told}"
         agreed.append(told[0])
+        if number % SIGNED_EACH == 0 or victim is not None:
+            require_signatures(processes, told[0].split()[1 : 1 + len(COMMITTEES)], number % len(processes))
     return agreed
 
 

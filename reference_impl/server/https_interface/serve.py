@@ -109,6 +109,11 @@ def parser() -> VerbParser:
         help="about what canisters may take of this machine's memory; the rest is in a temporary file (default: all)",
     )
     made.add_argument(
+        "--by-shares",
+        action="store_true",
+        help="sign certificates by shares of the subnet's nodes, which takes longer and gives the same signatures",
+    )
+    made.add_argument(
         "--delegated",
         action="store_true",
         help="serve a subnet to which the root subnet delegates, as most subnets are, and not the root subnet",
@@ -130,7 +135,7 @@ def engine_thread(given: Namespace, profile: Profile) -> EngineThread:
     if given.subnets > 1:
         return _of_several(given, profile)
     subnet = Subnet((OTHER if given.delegated else ROOT).subnet_id, given.nodes)
-    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), given.threads, given.memory)
+    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), given.threads, given.memory, given.by_shares)
     if given.state_dir is None:
         return EngineThread(beginning.engine(), time.time_ns)
     steps, keeps_history = given.checkpoint_rounds, given.keep_history
@@ -144,6 +149,7 @@ def _of_several(given: Namespace, profile: Profile) -> EngineThread:
         other = "--delegated" if given.delegated else "--state-dir"
         raise ValueError(f"--subnets and {other} do not go together")
     network = network_with(given.subnets, given.nodes)
+    network.signs_by_shares = given.by_shares
     root = network[ROOT.subnet_id].subnet
     engine = Engine(
         profile,
