@@ -27,6 +27,7 @@ from reference_impl.wasm.instances.wasmtime_engine import CounterCell, GlobalCel
 from reference_impl.wasm.layout.encoding import Malformed as Refused
 from reference_impl.wasm.layout.parsed_module import I32, I64, VALUE_SIZES, ParsedModule, parse
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
+from reference_impl.wasm.rewriting.counting_code import OVERRUN, RUN_OUT, TOO_DEEP
 from reference_impl.wasm.rewriting.instrument import (
     COUNTER,
     DEPTH,
@@ -204,12 +205,11 @@ class RewrittenInstance:
 
     def has_nested_too_deep(self) -> bool:
         """The calls of an execution went deeper than they may."""
-        left = self._depth.get()
-        return left == 0 or left >> 31 == 1
+        return self._exhausted.get() == TOO_DEEP
 
     def has_run_out(self) -> bool:
         """The counter ended an execution."""
-        return self._exhausted.get() != 0
+        return self._exhausted.get() in (RUN_OUT, OVERRUN)
 
     def call(self, name: str, arguments: Sequence[int]) -> list[int]:
         """Calls an exported function."""
@@ -237,6 +237,16 @@ class RewrittenInstance:
         """Runs the start function, if there is one."""
         if self.parsed.start is not None:
             self._script.run(self._function(START_FUNCTION), b"", (), b"")
+
+
+def shares_references(module: Module) -> bool:
+    """Other modules may call functions of this one through references, or this one those of others."""
+    shared = (ExternalKind.TABLE, ExternalKind.GLOBAL)
+    imported = len(module.imported_functions)
+    bodies = (function.body for function in module.functions) if imported else ()
+    return any(entry.kind in shared for entry in module.exports) or any(
+        instruction.name == "ref.func" and instruction.index < imported for body in bodies for instruction in body
+    )
 
 
 @frozen
@@ -270,7 +280,7 @@ class RewrittenScript:
         values = [value for one in found if (value := one.value) is not None]
         shares = bool(Parts.of(module))
         binary = with_definitions(valid.binary, module, values) if shares else valid.binary
-        parsed, rewritten = self._rewritten(binary)
+        parsed, rewritten = self._rewritten(binary, shares or shares_references(module))
         if shares or any(one.kind is ExternalKind.TABLE for one in module.exports):
             rewritten = with_imports(rewritten, module, functions_placed(module) if shares else [])
         try:
@@ -286,7 +296,7 @@ class RewrittenScript:
             instance.write_active_segments(values, globals_found)
         return instance
 
-    def _rewritten(self, binary: bytes) -> tuple[ParsedModule, bytes]:
+    def _rewritten(self, binary: bytes, keeps_types: bool) -> tuple[ParsedModule, bytes]:
         try:
             parsed = parse(binary, keeps_elements=True)
             check_sizes(parsed, self.limits)
@@ -295,6 +305,7 @@ class RewrittenScript:
                 self.limits.function_instructions,
                 self.limits.function_complexity,
                 admits_table_changes=True,
+                keeps_types=keeps_types,
             )
             return parsed, instrument(parsed, bounds).binary
         except Refused as refused:

@@ -30,14 +30,25 @@ SIEVE: Final = f"""(module (memory 40) {_GLOBALS} (func (export "canister_update
       (br_if $prime (i32.lt_u (local.tee $p (i32.add (local.get $p) (i32.const 1))) (i32.const 1250000))))))"""
 """Loops that write to memory."""
 
-CALLS: Final = f"""(module (memory 1) {_GLOBALS} (func $fibonacci (param $n i32) (result i32)
+
+def _fibonacci(called: str, place: str, table: str) -> str:
+    """Recursion through some kind of call, which has its last operand after the argument."""
+    return f"""(module (memory 1) {table} {_GLOBALS} (func $fibonacci (param $n i32) (result i32)
       (if (result i32) (i32.lt_u (local.get $n) (i32.const 2)) (then (local.get $n)) (else
-        (i32.add (call $fibonacci (i32.sub (local.get $n) (i32.const 1)))
-                 (call $fibonacci (i32.sub (local.get $n) (i32.const 2)))))))
+        (i32.add ({called} (i32.sub (local.get $n) (i32.const 1)) {place})
+                 ({called} (i32.sub (local.get $n) (i32.const 2)) {place})))))
     (func (export "canister_update go") {_PADDING} (i32.store (i32.const 0) (call $fibonacci (i32.const 31)))))"""
+
+
+CALLS: Final = _fibonacci("call $fibonacci", "", "")
 """Recursion."""
 
-KERNELS: Final = {"arithmetic": SUM, "memory": SIEVE, "calls": CALLS}
+INDIRECT_CALLS: Final = _fibonacci(
+    "call_indirect (param i32) (result i32)", "(i32.const 0)", "(table 1 funcref) (elem (i32.const 0) $fibonacci)"
+)
+"""Recursion through a table."""
+
+KERNELS: Final = {"arithmetic": SUM, "memory": SIEVE, "calls": CALLS, "calls through a table": INDIRECT_CALLS}
 
 
 def placed(text: str, padding: int) -> str:

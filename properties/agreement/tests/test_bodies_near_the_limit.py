@@ -20,10 +20,16 @@ FILLED = b"\x41\x00" * 3 + b"\xfc\x0b\x00"
 """Nothing is filled: one place."""
 
 
+LOCALS = b"\x01\x82\x01\x7f"
+"""130 locals."""
+READ = b"\x20\x7f\x1a"
+"""A local that is read and dropped, the last one whose number is one byte: no place."""
+
+
 def body(start: bytes, places: int, beyond: int = 0) -> bytes:
     """A body that begins so, and has as many bytes as may be, or more."""
-    rest = LARGEST - ROOM * (places + 9) - len(start) - 2 + beyond
-    return b"\x00" + start + DROPPED * (rest // len(DROPPED)) + b"\x01" * (rest % len(DROPPED)) + b"\x0b"
+    rest = LARGEST - ROOM * (places + 9) - len(LOCALS) - len(start) - 1 + beyond
+    return LOCALS + start + DROPPED * (rest // len(DROPPED)) + b"\x01" * (rest % len(DROPPED)) + b"\x0b"
 
 
 def module(large: bytes) -> bytes:
@@ -40,7 +46,9 @@ def module(large: bytes) -> bytes:
 
 @pytest.mark.checklist("unspec.error.module-limits")
 @pytest.mark.parametrize(
-    ("start", "places"), [(NESTED * 2_000, 6_000), (FILLED * 80_000, 80_000)], ids=["many places", "as many as may be"]
+    ("start", "places"),
+    [(NESTED * 2_000, 6_000), (FILLED * 80_000, 80_000), (READ * 20_000, 0)],
+    ids=["many places", "as many as may be", "no room for larger numbers of locals"],
 )
 def test_a_body_with_room_for_counting_runs_alike_and_no_larger_one_is_taken(start: bytes, places: int) -> None:
     pair = load_pair(module(body(start, places)), PROFILE)

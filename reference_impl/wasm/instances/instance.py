@@ -23,7 +23,6 @@ from reference_impl.wasm.rewriting.code_rewriting import Bounds
 from reference_impl.wasm.rewriting.instrument import (
     BEGIN_CLOSURE,
     COUNTER,
-    DEPTH,
     EXHAUSTED,
     GROWTHS,
     STABLE_MEMORY,
@@ -207,7 +206,6 @@ class WasmtimeInstance:
         self._exports = self._instance.exports(self.store)
         parsed = compiled.parsed
         self.counter = wasmtime_engine.CounterCell(self.store, self._global(COUNTER), 8)
-        self._depth = wasmtime_engine.GlobalCell(self.store, self._global(DEPTH), 4)
         self._exhausted = wasmtime_engine.GlobalCell(self.store, self._global(EXHAUSTED), 4)
         self._begun: dict[str, wasmtime_engine.KeptFunction] = {}
         """The functions at which executions have begun, by export."""
@@ -366,12 +364,6 @@ class WasmtimeInstance:
     def is_usable(self) -> bool:
         """The instance can serve another execution."""
         return self._pages.is_usable() and (self.stable is None or self.stable.is_usable())
-
-    @property
-    def depth_left(self) -> int:
-        """How much deeper calls may be nested; 0 or less where they went too deep."""
-        left = self._depth.get()
-        return left - (left >> 31 << 32)
 
     @property
     def counter_left(self) -> int:

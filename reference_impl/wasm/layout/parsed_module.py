@@ -268,11 +268,11 @@ def _read_elements(parsed: ParsedModule, reader: Reader) -> None:
         functions = {function for _ in range(length) if (function := read()) is not None}
         parsed.has_imports_in_table |= any(function < len(parsed.imports) for function in functions)
         is_whole = is_active or parsed.keeps_elements
-        written = reader.content[start : reader.position] if is_whole else _declared(functions)
+        written = reader.content[start : reader.position] if is_whole else declared(functions)
         parsed.element_segments.append(ElementSegment(table, offset, length, written))
 
 
-def _declared(functions: Iterable[int]) -> bytes:
+def declared(functions: Iterable[int]) -> bytes:
     """A declarative segment."""
     return DECLARATIVE + vector([unsigned(function) for function in sorted(functions)])
 

@@ -1,4 +1,9 @@
-"""The code of the functions at which executions begin: limits are taken from cells, and what is left is put there."""
+"""
+The code of functions through which those of the module are called from outside.
+
+An execution begins at one that takes limits from cells and puts there what is left. Where functions pass the counter,
+others stand for those that are exported, with their types, and take it from the global.
+"""
 
 from typing import Final
 
@@ -21,14 +26,27 @@ def _place(cell: int) -> bytes:
 def begin_body(places: Places, function: int, parameters: int = 0) -> bytes:
     """The body of the function that begins an execution at a function with so many parameters and no results."""
     counter_start = _NOWHERE + _LOAD_64 + _place(COUNTER_START)
+    nested_calls = _NOWHERE + _LOAD_32 + _place(NESTED_CALLS)
     taken = (
         (counter_start, places.counter),
         (counter_start, places.limit),
         (_NOWHERE + _LOAD_64 + _place(ONE_SLICE), places.one_slice),
-        (_NOWHERE + _LOAD_32 + _place(NESTED_CALLS), places.depth),
+        (nested_calls, places.depth),
         (_NOWHERE, places.exhausted),
     )
     code = b"".join(value + _SET_GLOBAL + unsigned(index) for value, index in taken)
-    code += b"".join(_GET_LOCAL + unsigned(index) for index in range(parameters)) + _CALL + unsigned(function)
+    call = b"".join(_GET_LOCAL + unsigned(index) for index in range(parameters))
+    if places.passes_counter and function >= places.imported:
+        left = call + counter_start + nested_calls + _CALL + unsigned(function)
+        return _NO_LOCALS + code + _NOWHERE + left + _STORE_64 + _place(COUNTER_LEFT) + _END
+    code += call + _CALL + unsigned(function)
     code += _NOWHERE + _GET_GLOBAL + unsigned(places.counter) + _STORE_64 + _place(COUNTER_LEFT)
     return _NO_LOCALS + code + _END
+
+
+def outer_body(places: Places, function: int, parameters: int) -> bytes:
+    """The body of a function that stands for one with so many parameters, which passes the counter."""
+    given = b"".join(_GET_LOCAL + unsigned(index) for index in range(parameters))
+    passed = _GET_GLOBAL + unsigned(places.counter) + _GET_GLOBAL + unsigned(places.depth)
+    call = given + passed + _CALL + unsigned(function)
+    return _NO_LOCALS + call + _SET_GLOBAL + unsigned(places.counter) + _END

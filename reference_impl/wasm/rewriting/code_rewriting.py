@@ -5,23 +5,15 @@ Source: facts on instruction weights, rules S1 to S10, D1 to D6 and G2.
 """
 
 import re
-from itertools import pairwise
 from operator import itemgetter
 from typing import Final
 
 from attrs import frozen
 
 from reference_impl.wasm.layout.encoding import Malformed, Reader, unsigned
-from reference_impl.wasm.layout.parsed_module import I64, FunctionType, ParsedModule
+from reference_impl.wasm.layout.parsed_module import I32, I64, FunctionType, ParsedModule
 from reference_impl.wasm.rewriting.compiling_effort import CompilingEffort
-from reference_impl.wasm.rewriting.counting_code import (
-    MOST_LOCALS,
-    CounterInGlobal,
-    CounterInLocal,
-    LocalCode,
-    Segment,
-    segment_of,
-)
+from reference_impl.wasm.rewriting.counting_code import CLOSING, CounterInGlobal, Segment, segment_of
 from reference_impl.wasm.rewriting.instruction_table import (
     COMPLEXITY_OF_BULK,
     COMPLEXITY_OF_BYTES,
@@ -31,6 +23,12 @@ from reference_impl.wasm.rewriting.instruction_table import (
     weights_of_vectors,
 )
 from reference_impl.wasm.rewriting.lexer import instructions, number_after_prefix
+from reference_impl.wasm.rewriting.passed_counter import (
+    ADDED_PARAMETERS,
+    MOST_ADDED_LOCALS,
+    CounterPassed,
+    PassedCode,
+)
 
 
 @frozen
@@ -43,28 +41,37 @@ class Bounds:
     function_complexity: int
     admits_table_changes: bool = False
     """Tables may change, at no charge for their size. No canister may do that; test scripts of WebAssembly do."""
+    keeps_types: bool = False
+    """Functions keep their types, as other modules may call them. Test scripts of WebAssembly need that."""
+
+
+class NoRoom(Exception):
+    """The counter cannot be passed in this module: it would exceed a limit of the engine."""
 
 
 _GROW: Final = 0x40
 _GROWING: Final = re.compile(rb"\x40")
-_CLOSING: Final = re.compile(rb"[\x00\x03-\x05\x0b-\x0f\x12\x13]")
-"""loop, if, else, end, br, br_if, br_table, return, unreachable, return_call, return_call_indirect. Source: S3."""
 _GOING_AWAY: Final = b"\x00\x0c\x0e\x0f\x12\x13"
 """Of these, those after which control does not go on."""
 _OPENING_BLOCKS: Final = b"\x03\x04"
 _ELSE, _END = 0x05, 0x0B
 _LEAVING_BLOCKS: Final = bytes([_ELSE, _END])
 _BRANCH_TABLE: Final = 0x0E
-_CALL, _CALL_INDIRECT = 0x10, 0x11
+_CALL, _RETURN_CALL = 0x10, 0x12
+_REFERENCE: Final = 0xD2
+_INDIRECT: Final = re.compile(rb"[\x11\x13]")
+_LOCAL: Final = re.compile(rb"[\x20-\x22]")
 _COUNTED: Final = b"\x03\x04\x05\x0b\x0c\x0d\x0e\x10\x11\x40"
 """loop, if, else, end, br, br_if, br_table, call, call_indirect, memory.grow."""
-_REWRITTEN: Final = re.compile(rb"[\x10\x11\xfc]")
+_REWRITTEN: Final = re.compile(rb"[\x10-\x13\xfc]")
 _TYPED_BLOCK: Final = re.compile(rb"[\x02-\x04](?![\x40-\x7f]\Z)")
 """A block whose type has an index; the values that it takes and gives are brought together like locals."""
 _MANY_MERGES: Final = 10_000
 """Below this the types of blocks are not looked at."""
 _PREFIXED: Final = re.compile(rb"[\xfc\xfd]")
 _MEMORY_INIT, _DATA_DROP, _MEMORY_COPY, _MEMORY_FILL = 8, 9, 10, 11
+_MOST_LOCALS: Final = 50_000
+"""The locals a function may have, parameters included. Source: the limit that WebAssembly engines share."""
 _MOST_BYTES: Final = 7_654_321
 """Of a function body. Source: the limit that WebAssembly engines share."""
 _ROOM, _PLACES_IN_ALL = 80, 8
@@ -93,6 +100,12 @@ class Places:
     """The type of a block without parameters, by its results."""
     grow: int | None
     """The function that stands for `memory.grow`, in exact code."""
+    passes_counter: bool
+    """Functions pass the counter to each other."""
+    imported: int
+    """How many functions are imported, which do not."""
+    first_type: int
+    """From here on come types that pass the counter."""
 
 
 @frozen
@@ -106,9 +119,13 @@ class _Locals:
     end: int
     """Where the code starts in the body."""
 
-    def with_counter(self) -> bytes:
-        """The declarations, with a local for the counter at the end."""
-        return unsigned(self.groups + 1) + self.declarations + bytes([1, I64])
+    def with_place(self, value_type: int) -> bytes:
+        """The declarations, with a local for places in the table at the end."""
+        return unsigned(self.groups + 1) + self.declarations + bytes([1, value_type])
+
+    def as_they_are(self) -> bytes:
+        """The declarations."""
+        return unsigned(self.groups) + self.declarations
 
 
 def _locals(body: bytes, parameters: int) -> _Locals:
@@ -128,12 +145,31 @@ def _is_counted(token: bytes) -> bool:
     return token[0] in _COUNTED
 
 
+def _table_of(token: bytes) -> int:
+    """The table through which an instruction calls."""
+    reader = Reader(token, 1)
+    reader.unsigned()
+    return reader.unsigned()
+
+
+class _Moved(dict[bytes, bytes]):
+    """Instructions on locals, whose numbers have moved up if they are not those of parameters."""
+
+    def __init__(self, parameters: int) -> None:
+        self.parameters = parameters
+
+    def __missing__(self, token: bytes) -> bytes:
+        index = Reader(token, 1).unsigned()
+        moved = token[:1] + unsigned(index if index < self.parameters else index + ADDED_PARAMETERS)
+        self[token] = moved
+        return moved
+
+
 class CodeWriter:
     """Rewrites the function bodies of one module, and adds up what compilation is charged for."""
 
-    def __init__(self, parsed: ParsedModule, places: Places, bounds: Bounds, is_exact: bool) -> None:
+    def __init__(self, parsed: ParsedModule, places: Places, bounds: Bounds) -> None:
         is_64_bit = parsed.has_64_bit_memory
-        self.is_exact = is_exact
         self.imported_functions = len(parsed.imports)
         self.function_instructions = bounds.function_instructions
         self.complexity = bounds.function_complexity
@@ -150,50 +186,68 @@ class CodeWriter:
         self.largest_type = max((len(one.parameters) + len(one.results) for one in parsed.types), default=0)
         self.count = 0
         self.drops_data = False
+        self.has_references = False
+        """Some code refers to functions."""
         self.places = places
-        self.in_global = CounterInGlobal(places.counter, places.exhausted)
-        self.in_locals: dict[int, LocalCode] = {}
-        # A local for the depth would make calls slower: it must be saved across them.
-        depth = unsigned(places.depth)
-        descend = b"\x23" + depth + b"\x41\x01\x6b\x24" + depth
-        self.enter = b"\x23" + depth + b"\x45\x04\x40\x00\x0b" + descend
-        self.enter_indirectly = self.enter
-        self.arrive = b""
-        if parsed.has_imports_in_table:
-            # What is called is known only in the callee, and calls of imported functions do not nest.
-            self.enter_indirectly = descend
-            self.arrive = b"\x23" + depth + b"\x41\x00\x48\x04\x40\x00\x0b"
-        self.leave = b"\x23" + depth + b"\x41\x01\x6a\x24" + depth
+        self.in_global = CounterInGlobal(places.counter, places.depth, places.exhausted, parsed.has_imports_in_table)
+        self.passed: dict[int, PassedCode] = {}
+        self.moved: dict[int, _Moved] = {}
+        self.types = parsed.types
+        self.table_addresses = [I64 if one.limits.is_64_bit else I32 for one in parsed.tables]
+        self.types_with_counter: dict[int, int] = {}
         charge = b"\x10" + unsigned(places.charge)
         self.charge_32 = b"\xad" + charge + b"\xa7"
         self.charge_64 = charge if is_64_bit else self.charge_32
 
+    def type_with_counter(self, index: int) -> int:
+        """The index of the type that passes the counter and is like another one besides."""
+        types = self.types_with_counter
+        return types.setdefault(index, self.places.first_type + len(types))
+
     def body(self, body: bytes, function_type: FunctionType) -> bytes:
-        """A function body that charges for itself."""
+        """A function body that charges for itself. Raises `NoRoom`."""
         declared = _locals(body, len(function_type.parameters))
         tokens = instructions(body[declared.end :])
         opcodes = bytes(map(itemgetter(0), tokens))
         self._check_limits(tokens, opcodes, len(body))
+        self.has_references |= _REFERENCE in opcodes
         self._add_effort(tokens, opcodes, declared.number)
         self.count += len(tokens) + _INJECTED_GROW * opcodes.count(_GROW)
-        has_several_segments = _CLOSING.search(opcodes, 0, len(opcodes) - 1) is not None
-        if self.is_exact or not has_several_segments or declared.number >= MOST_LOCALS:
-            written = [body[: declared.end], self.arrive]
-            self._write_segments(written, tokens, opcodes, self.in_global)
-            return b"".join(written)
-        code = self.in_locals.get(declared.number)
+        if self.places.passes_counter:
+            return self._passing_counter(declared, tokens, opcodes, function_type)
+        written = [body[: declared.end], self.in_global.arrive]
+        self._write_segments(written, tokens, opcodes, self.in_global)
+        return b"".join(written)
+
+    def _passing_counter(
+        self, declared: _Locals, tokens: list[bytes], opcodes: bytes, function_type: FunctionType
+    ) -> bytes:
+        parameters = len(function_type.parameters)
+        if declared.number + MOST_ADDED_LOCALS > _MOST_LOCALS:
+            raise NoRoom
+        code = self.passed.get(parameters)
         if code is None:
-            code = LocalCode(declared.number, self.places.counter, self.places.exhausted)
-            self.in_locals[declared.number] = code
-        counter = CounterInLocal(code, _BRANCH_TABLE in opcodes)
-        # Branches to the end of the function come to the end of a block, after which the counter is shown.
+            code = self.passed[parameters] = PassedCode(parameters, self.places.counter, self.places.exhausted)
+            self.moved[parameters] = _Moved(parameters)
+        if declared.groups:
+            moved = self.moved[parameters]
+            for match in _LOCAL.finditer(opcodes):
+                position = match.start()
+                tokens[position] = moved[tokens[position]]
+        counter = CounterPassed(
+            code, declared.number + ADDED_PARAMETERS, _BRANCH_TABLE in opcodes, self.type_with_counter
+        )
+        # Branches to the end of the function come to the end of a block, after which the counter is given.
         block = b"\x02" + self.places.wrappers[function_type.results]
-        written = [declared.with_counter(), self.arrive, code.renew, block]
+        written = [self._declarations(declared, tokens, opcodes), block]
         self._write_segments(written, tokens, opcodes, counter)
-        return b"".join(written) + counter.show() + b"\x0b"
+        whole = b"".join(written) + counter.give() + b"\x0b"
+        if len(whole) > _MOST_BYTES:
+            raise NoRoom
+        return whole
 
     def _add_effort(self, tokens: list[bytes], opcodes: bytes, values: int) -> None:
-        segments = len(_CLOSING.findall(opcodes))
+        segments = len(CLOSING.findall(opcodes))
         if segments * self.largest_type > _MANY_MERGES and any(map(_TYPED_BLOCK.match, tokens)):
             values += self.largest_type
         self.effort.add(len(tokens), values, segments)
@@ -215,38 +269,40 @@ class CodeWriter:
         if b"\x26" in opcodes and not self.admits_table_changes:
             raise Malformed("the instruction table.set is not allowed")
 
+    def _declarations(self, declared: _Locals, tokens: list[bytes], opcodes: bytes) -> bytes:
+        """Those of the locals, with one for places in the table if something is called through a table."""
+        addresses = {self.table_addresses[_table_of(tokens[match.start()])] for match in _INDIRECT.finditer(opcodes)}
+        if len(addresses) > 1:
+            raise NoRoom
+        return declared.with_place(addresses.pop()) if addresses else declared.as_they_are()
+
     def _rewrite(
-        self, tokens: list[bytes], opcodes: bytes, counter: CounterInGlobal | CounterInLocal
+        self, tokens: list[bytes], opcodes: bytes, counter: CounterInGlobal | CounterPassed
     ) -> dict[int, bytes]:
-        """Guards calls against nesting too deep; gives the code that charges for bulk operations, by position."""
+        """Lets calls count; gives the code that charges for bulk operations, by position."""
         dynamic = {}
-        nested: list[int] = []
+        calls: list[int] = []
         if self.places.grow is not None:
             for match in _GROWING.finditer(opcodes):
                 tokens[match.start()] = b"\x10" + unsigned(self.places.grow)
         for match in _REWRITTEN.finditer(opcodes):
             position = match.start()
             token = tokens[position]
-            if token[0] == _CALL and (callee := Reader(token, 1).unsigned()) < self.imported_functions:
-                tokens[position] = b"\x10" + unsigned(self.fast.get(callee, callee)) + counter.renew
-            elif token[0] in (_CALL, _CALL_INDIRECT):
-                nested.append(position)
-            else:
+            opcode = token[0]
+            if opcode == 0xFC:
                 charge = self._dynamic_charge(number_after_prefix(token))
                 if charge:
-                    dynamic[position] = charge + counter.renew
-        self._guard(nested, tokens, opcodes, counter.renew)
+                    dynamic[position] = counter.seen_by(charge)
+            elif opcode == _CALL and (callee := Reader(token, 1).unsigned()) < self.imported_functions:
+                tokens[position] = counter.seen_by(b"\x10" + unsigned(self.fast.get(callee, callee)))
+            elif opcode == _RETURN_CALL and (callee := Reader(token, 1).unsigned()) < self.imported_functions:
+                if isinstance(counter, CounterPassed):
+                    tokens[position] = counter.imported_instead(self.fast.get(callee, callee))
+            else:
+                calls.append(position)
+        if calls:
+            counter.nest(calls, tokens, opcodes)
         return dynamic
-
-    def _guard(self, nested: list[int], tokens: list[bytes], opcodes: bytes, renew: bytes) -> None:
-        """Counts the depth of calls. Between calls in one segment it may stay as deep as the first one went."""
-        is_deeper = False
-        for position, following in pairwise([*nested, len(opcodes)]):
-            token = tokens[position]
-            enter = self.enter if token[0] == _CALL else self.enter_indirectly
-            stays = _CLOSING.search(opcodes, position, following) is None
-            tokens[position] = (b"" if is_deeper else enter) + token + (b"" if stays else self.leave) + renew
-            is_deeper = stays
 
     def _dynamic_charge(self, number: int) -> bytes:
         """The code that charges for the bulk operation with this number after its prefix; empty if none does."""
@@ -265,7 +321,7 @@ class CodeWriter:
         written: list[bytes],
         tokens: list[bytes],
         opcodes: bytes,
-        counter: CounterInGlobal | CounterInLocal,
+        counter: CounterInGlobal | CounterPassed,
     ) -> None:
         dynamic = self._rewrite(tokens, opcodes, counter)
         extra = {match.start(): self._prefixed_weight(tokens[match.start()]) for match in _PREFIXED.finditer(opcodes)}
@@ -273,7 +329,7 @@ class CodeWriter:
             extra.setdefault(position, 0)
         start, cost, is_checked = 0, 1, True
         blocks_in_dead_code = None
-        for match in _CLOSING.finditer(opcodes):
+        for match in CLOSING.finditer(opcodes):
             end = match.end()
             segment = self._segment(opcodes[start:end])
             cost += segment.cost
@@ -299,7 +355,7 @@ class CodeWriter:
                 continue
             # Source: D5. At one position, the dynamic charge comes before that of the segment.
             if start in dynamic:
-                written += (counter.show(), dynamic[start])
+                written += (counter.settle(), dynamic[start])
             written.append(counter.charge(cost, is_checked, segment, bool(charged_inside)))
             for position in charged_inside:
                 written.extend(tokens[start:position])

@@ -1,60 +1,55 @@
 """
-The code that counts instructions, as it is put between the instructions of a module.
+The code that counts instructions and nested calls, as it is put between the instructions of a module.
 
-The counter is a global, for all functions and the host to see. There are two ways to charge it. `CounterInGlobal` does
-it at the start of every segment, so the global is exact wherever an execution ends. `CounterInLocal` is the quick way:
-a function holds the counter in a local, which the engine keeps in a register, and puts it into the global where others
-can see it, which is in segments that call, return or reach `unreachable`. After any other trap (an access outside of
-the memory, a division by zero) the global lags behind; whoever needs it then executes again in the exact way.
+There are two ways to hold the counter. `CounterInGlobal` charges a global at the start of every segment, so the global
+is exact wherever an execution ends, and counts in another global how deep calls nest. `CounterPassed`, in
+`passed_counter`, is the quick way. The host, and the functions that are added, always look at the global.
 """
 
 import re
+from itertools import pairwise
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
-from reference_impl.wasm.layout.encoding import Reader, signed, unsigned
+from reference_impl.wasm.layout.encoding import signed, unsigned
 from reference_impl.wasm.rewriting.instruction_table import OPCODES
 
-MOST_LOCALS: Final = 50_000
-"""The locals a function may have, parameters included. Source: the limit that WebAssembly engines share."""
-
-_UNREACHABLE: Final = b"\x00"
-_IF, _END = b"\x04\x40", b"\x0b"
-_I32_CONST, _I64_CONST, _I64_SUB = b"\x41", b"\x42", b"\x7d"
-_BELOW: Final = b"\x53"
-_LOOP_OPCODE, _IF_OPCODE, _ELSE_OPCODE, _END_OPCODE = 0x03, 0x04, 0x05, 0x0B
-_BRANCH, _BRANCH_IF, _BRANCH_TABLE = 0x0C, 0x0D, 0x0E
+UNREACHABLE: Final = b"\x00"
+IF, END = b"\x04\x40", b"\x0b"
+I32_CONST, I64_CONST, I64_SUB = b"\x41", b"\x42", b"\x7d"
+BELOW: Final = b"\x53"
+CALL: Final = b"\x10"
+LOOP_OPCODE: Final = 0x03
 _BLOCK: Final = b"\x02"
+_I32_ADD, _I32_SUB, _I32_EQZ, _I32_BELOW = b"\x6a", b"\x6b", b"\x45", b"\x48"
+_I32_ONE, _I32_ZERO = b"\x41\x01", b"\x41\x00"
 
-RUN_OUT, OVERRUN = 1, 2
-"""Why an execution ended in the module: no instructions are left, or a bulk operation is too large for slices."""
+RUN_OUT, OVERRUN, TOO_DEEP = 1, 2, 3
+"""
+Why an execution ended in the module: no instructions are left, a bulk operation is too large for slices, or calls nest
+too deep.
+"""
 
 
-def _get_global(index: int) -> bytes:
+def get_global(index: int) -> bytes:
+    """Pushes a global."""
     return b"\x23" + unsigned(index)
 
 
-def _set_global(index: int) -> bytes:
+def set_global(index: int) -> bytes:
+    """Pops into a global."""
     return b"\x24" + unsigned(index)
 
 
-def _get_local(index: int) -> bytes:
-    return b"\x20" + unsigned(index)
-
-
-def _set_local(index: int) -> bytes:
-    return b"\x21" + unsigned(index)
-
-
-def _opcodes(*names: str) -> "re.Pattern[bytes]":
+def opcodes_of(*names: str) -> "re.Pattern[bytes]":
+    """Finds these instructions among opcodes."""
     return re.compile(b"[" + b"".join(re.escape(bytes([OPCODES[name]])) for name in names) + b"]")
 
 
-_SHOWING: Final = _opcodes("unreachable", "return", "call", "call_indirect", "return_call", "return_call_indirect")
-"""While or after these instructions run, code outside of the function looks at the counter."""
-_RENEWING: Final = _opcodes("call", "call_indirect")
-"""After these instructions the function goes on with what others have charged."""
+CLOSING: Final = re.compile(rb"[\x00\x03-\x05\x0b-\x0f\x12\x13]")
+"""loop, if, else, end, br, br_if, br_table, return, unreachable, return_call, return_call_indirect. Source: S3."""
+_CALLING: Final = opcodes_of("call", "call_indirect", "return_call", "return_call_indirect")
 
 
 @frozen
@@ -65,10 +60,8 @@ class Segment:
     """Without instructions that have a prefix."""
     blocks: int
     """How many blocks begin inside; other control instructions end segments."""
-    shows_counter: bool
-    """Code outside of the function looks at the counter."""
-    renews_counter: bool
-    """Code outside of the function charges, and the function goes on."""
+    calls: bool
+    """Code outside of the function looks at the counter, and charges."""
     begins_loop: bool
 
 
@@ -77,15 +70,14 @@ def segment_of(opcodes: bytes, cost: int) -> Segment:
     return Segment(
         cost,
         opcodes.count(_BLOCK),
-        _SHOWING.search(opcodes) is not None,
-        _RENEWING.search(opcodes) is not None,
-        opcodes[-1] == _LOOP_OPCODE,
+        _CALLING.search(opcodes) is not None,
+        opcodes[-1] == LOOP_OPCODE,
     )
 
 
-def run_out(exhausted: int) -> bytes:
-    """Ends the execution since it ran out of instructions."""
-    return _I32_CONST + signed(RUN_OUT) + _set_global(exhausted) + _UNREACHABLE
+def ends(why: int, exhausted: int) -> bytes:
+    """Ends the execution for a reason of ours."""
+    return I32_CONST + signed(why) + set_global(exhausted) + UNREACHABLE
 
 
 @frozen
@@ -93,18 +85,53 @@ class CounterInGlobal:
     """Charges the global itself."""
 
     counter: int
+    """The index of the global, and of those that follow."""
+    depth: int
     exhausted: int
+    has_imports_in_table: bool
+    """What is called through the table is known only in the callee, and calls of imported functions do not nest."""
     charges: dict[tuple[int, bool], bytes] = field(factory=dict, init=False, eq=False)
     """What has been written already: most charges come again."""
+    arrive: bytes = field(init=False)
+    """What every function begins with."""
+    enter: bytes = field(init=False)
+    """What comes before a call."""
+    enter_indirectly: bytes = field(init=False)
+    """What comes before a call through the table."""
+    leave: bytes = field(init=False)
+    """What comes after calls."""
 
     @property
-    def renew(self) -> bytes:
-        """Takes over what others have charged: nothing to do."""
+    def _descend(self) -> bytes:
+        return get_global(self.depth) + _I32_ONE + _I32_SUB + set_global(self.depth)
+
+    @enter.default
+    def _enter(self) -> bytes:
+        is_deepest = get_global(self.depth) + _I32_EQZ
+        return is_deepest + IF + ends(TOO_DEEP, self.exhausted) + END + self._descend
+
+    @enter_indirectly.default
+    def _enter_indirectly(self) -> bytes:
+        return self._descend if self.has_imports_in_table else self._enter()
+
+    @arrive.default
+    def _arrive(self) -> bytes:
+        if not self.has_imports_in_table:
+            return b""
+        is_too_deep = get_global(self.depth) + _I32_ZERO + _I32_BELOW
+        return is_too_deep + IF + ends(TOO_DEEP, self.exhausted) + END
+
+    @leave.default
+    def _leave(self) -> bytes:
+        return get_global(self.depth) + _I32_ONE + _I32_ADD + set_global(self.depth)
+
+    def settle(self) -> bytes:
+        """Charges for what is pending: nothing is."""
         return b""
 
-    def show(self) -> bytes:
-        """Makes the global exact: it is."""
-        return b""
+    def seen_by(self, code: bytes) -> bytes:
+        """Code that looks at the global, and charges it."""
+        return code
 
     def charge(self, cost: int, is_checked: bool, segment: Segment, has_dynamic_charge: bool) -> bytes:
         """Charges for a segment."""
@@ -113,10 +140,10 @@ class CounterInGlobal:
         key = (cost, is_checked)
         code = self.charges.get(key)
         if code is None:
-            counter = _get_global(self.counter)
-            code = counter + _I64_CONST + signed(cost) + _I64_SUB + _set_global(self.counter)
+            counter = get_global(self.counter)
+            code = counter + I64_CONST + signed(cost) + I64_SUB + set_global(self.counter)
             if is_checked:
-                code += counter + _I64_CONST + signed(0) + _BELOW + _IF + run_out(self.exhausted) + _END
+                code += counter + I64_CONST + signed(0) + BELOW + IF + ends(RUN_OUT, self.exhausted) + END
             self.charges[key] = code
         return code
 
@@ -124,132 +151,16 @@ class CounterInGlobal:
         """What comes before the instruction that ends a segment: nothing."""
         return b""
 
-
-@frozen
-class LocalCode:
-    """What functions with the counter in a certain local share."""
-
-    local: int
-    counter: int
-    exhausted: int
-    renew: bytes = field(init=False)
-    """Takes over what others have charged."""
-    shows: dict[int, bytes] = field(factory=dict, init=False, eq=False)
-    checks: dict[tuple[int, bool], bytes] = field(factory=dict, init=False, eq=False)
-    charges: dict[int, bytes] = field(factory=dict, init=False, eq=False)
-
-    @renew.default
-    def _renew(self) -> bytes:
-        return _get_global(self.counter) + _set_local(self.local)
-
-    def show(self, pending: int) -> bytes:
-        """Puts the local, less what is pending, into the global."""
-        code = self.shows.get(pending)
-        if code is None:
-            rest = _I64_CONST + signed(pending) + _I64_SUB if pending else b""
-            code = self.shows[pending] = _get_local(self.local) + rest + _set_global(self.counter)
-        return code
-
-    def check(self, pending: int, is_shown: bool) -> bytes:
-        """Runs out if the local is less than what is pending."""
-        key = (pending, is_shown)
-        code = self.checks.get(key)
-        if code is None:
-            shown = b"" if is_shown else self.show(pending)
-            is_below = _get_local(self.local) + _I64_CONST + signed(pending) + _BELOW
-            code = self.checks[key] = is_below + _IF + shown + run_out(self.exhausted) + _END
-        return code
-
-    def charge(self, cost: int) -> bytes:
-        """Takes the cost from the local; gives if it is negative."""
-        code = self.charges.get(cost)
-        if code is None:
-            rest = _get_local(self.local) + _I64_CONST + signed(cost) + _I64_SUB
-            code = self.charges[cost] = rest + _set_local(self.local)
-        return code
+    def nest(self, calls: list[int], tokens: list[bytes], opcodes: bytes) -> None:
+        """Counts the depth of calls. Between calls in one segment it may stay as deep as the first one went."""
+        nested = [position for position in calls if opcodes[position : position + 1] in _COMING_BACK]
+        is_deeper = False
+        for position, following in pairwise([*nested, len(opcodes)]):
+            token = tokens[position]
+            enter = self.enter if token[:1] == CALL else self.enter_indirectly
+            stays = CLOSING.search(opcodes, position, following) is None
+            tokens[position] = (b"" if is_deeper else enter) + token + (b"" if stays else self.leave)
+            is_deeper = stays
 
 
-@define
-class CounterInLocal:
-    """
-    Charges a local, as late as possible: costs of segments in a row add up to one subtraction.
-
-    What is pending, which is what the local must still be charged for, is known at every place of the code. At a label
-    it is what it was where the code first came to it; who comes from elsewhere charges the difference, or gives it
-    back. At loops nothing is. A branch table can go to several labels, so in functions with one nothing is pending at
-    any label.
-    """
-
-    code: LocalCode
-    has_branch_table: bool
-    pending: int = 0
-    labels: list[int | None] = field(init=False)
-    """What is pending at the label of each block around, the outermost first; None if no code has come to it."""
-    loops: list[bool] = field(factory=lambda: [False], init=False)
-    """For each block around, whether it is a loop, whose label is at its start."""
-
-    @labels.default
-    def _labels(self) -> list[int | None]:
-        return [self._new_label]
-
-    @property
-    def _new_label(self) -> int | None:
-        return 0 if self.has_branch_table else None
-
-    @property
-    def renew(self) -> bytes:
-        """Takes over what others have charged."""
-        return self.code.renew
-
-    def show(self) -> bytes:
-        """Makes the global exact; code must follow that takes over what others have charged, or the end."""
-        code, self.pending = self.code.show(self.pending), 0
-        return code
-
-    def charge(self, cost: int, is_checked: bool, segment: Segment, has_dynamic_charge: bool) -> bytes:
-        """Charges for a segment."""
-        self.pending += cost
-        if segment.blocks:
-            self.labels += [self._new_label] * segment.blocks
-            self.loops += [False] * segment.blocks
-        is_shown = segment.shows_counter or has_dynamic_charge
-        code = self.code.show(self.pending) if is_shown else b""
-        if is_checked:
-            code += self.code.check(self.pending, is_shown)
-        if segment.renews_counter or has_dynamic_charge:
-            self.pending = 0
-        return code
-
-    def close(self, token: bytes) -> bytes:
-        """What comes before the instruction that ends a segment, so that what is pending fits where it leads."""
-        opcode = token[0]
-        if opcode == _END_OPCODE:
-            code = b"" if self.loops.pop() else self._come_to(-1)
-            self.labels.pop()
-            return code
-        if opcode in (_BRANCH_IF, _BRANCH):
-            return self._come_to(-1 - (token[1] if len(token) == 2 else Reader(token, 1).unsigned()))
-        if opcode in (_IF_OPCODE, _LOOP_OPCODE):
-            is_loop = opcode == _LOOP_OPCODE
-            # Registers stay free if the turns of a loop begin with nothing pending.
-            code = self._move(0) if is_loop or self.has_branch_table else b""
-            # Whoever finds the condition of `if` false comes to the end, or to `else`, with just this.
-            self.labels.append(self.pending)
-            self.loops.append(is_loop)
-            return code
-        if opcode == _ELSE_OPCODE:
-            return self._come_to(-1)
-        return self._move(0) if opcode == _BRANCH_TABLE else b""
-
-    def _come_to(self, place: int) -> bytes:
-        pending = self.labels[place]
-        if pending is None:
-            self.labels[place] = self.pending
-            return b""
-        return b"" if pending == self.pending else self._move(pending)
-
-    def _move(self, pending: int) -> bytes:
-        """Charges so that this much is pending."""
-        code = b"" if pending == self.pending else self.code.charge(self.pending - pending)
-        self.pending = pending
-        return code
+_COMING_BACK: Final = (CALL, b"\x11")

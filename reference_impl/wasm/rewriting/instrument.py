@@ -5,6 +5,7 @@ Function, global and data indices stay as they are: what is added comes last. A 
 execution inside the module, which sets a flag.
 """
 
+import contextlib
 from typing import Final
 
 from attrs import frozen
@@ -32,12 +33,14 @@ from reference_impl.wasm.layout.parsed_module import (
     TYPE,
     FunctionType,
     ParsedModule,
+    declared,
 )
 from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, added_memories
-from reference_impl.wasm.rewriting.begin_code import begin_body
+from reference_impl.wasm.rewriting.begin_code import begin_body, outer_body
 from reference_impl.wasm.rewriting.charge_code import ChargePlaces, charge_body
-from reference_impl.wasm.rewriting.code_rewriting import Bounds, CodeWriter, Places
+from reference_impl.wasm.rewriting.code_rewriting import Bounds, CodeWriter, NoRoom, Places
 from reference_impl.wasm.rewriting.fast_code import FastCode
+from reference_impl.wasm.rewriting.passed_counter import LARGEST_TYPE, with_counter
 from spec.values.quantities import Instructions
 
 COUNTER: Final = "counter"
@@ -145,28 +148,47 @@ def _function_type(one: FunctionType) -> bytes:
     )
 
 
-def _helpers(parsed: ParsedModule, places: Places, first_type: int) -> list[tuple[int, bytes]]:
+def _helpers(parsed: ParsedModule, places: Places, writer: CodeWriter) -> list[tuple[int, bytes]]:
     """Type index and body of each function that is added."""
+    first_type = len(parsed.types)
     charging = ChargePlaces(places.counter, places.limit, places.one_slice, places.exhausted)
     helpers = [(first_type, charge_body(charging))]
     if has_closures(parsed):
-        call = b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 1) + b"\x00\x0b"
-        helpers.append((first_type + 2, call))
-    writer = FastCode(places.counter, places.one_slice, parsed.has_64_bit_memory)
-    bodies = writer.bodies([(parsed.imports[imported].name, imported) for imported in places.fast])
+        helpers.append(_closure_helper(places, writer, first_type))
+    fast_code = FastCode(places.counter, places.one_slice, parsed.has_64_bit_memory)
+    bodies = fast_code.bodies([(parsed.imports[imported].name, imported) for imported in places.fast])
     helpers += [(parsed.imports[imported].type_index, body) for imported, body in zip(places.fast, bodies, strict=True)]
     closure_function = len(parsed.imports) + len(parsed.function_types) + 1
     helpers += [(first_type + 3, begin_body(places, begun)) for begun in _begun(parsed)]
     if has_closures(parsed):
         helpers.append((first_type + 2, begin_body(places, closure_function, parameters=2)))
+    for function in _with_outer(parsed) if places.passes_counter else []:
+        type_index = parsed.function_types[function - len(parsed.imports)]
+        helpers.append((type_index, outer_body(places, function, len(parsed.types[type_index].parameters))))
     return helpers
+
+
+def _closure_helper(places: Places, writer: CodeWriter, first_type: int) -> tuple[int, bytes]:
+    """Type index and body of the function that calls one of table 0 with an argument."""
+    if places.passes_counter:
+        called, own = writer.type_with_counter(first_type + 1), writer.type_with_counter(first_type + 2)
+        return own, b"\x00\x20\x01\x20\x02\x20\x03\x20\x00\x11" + unsigned(called) + b"\x00\x0b"
+    return first_type + 2, b"\x00\x20\x01\x20\x00\x11" + unsigned(first_type + 1) + b"\x00\x0b"
+
+
+def _called_from_outside(parsed: ParsedModule) -> set[int]:
+    return {*parsed.exported_functions().values(), *([] if parsed.start is None else [parsed.start])}
+
+
+def _with_outer(parsed: ParsedModule) -> list[int]:
+    """The functions that others stand for to be called from outside, where they pass the counter."""
+    return sorted(index for index in _called_from_outside(parsed) if index >= len(parsed.imports))
 
 
 def _begun(parsed: ParsedModule) -> list[int]:
     """The functions without parameters and results at which an execution may begin."""
-    called = {*parsed.exported_functions().values(), *([] if parsed.start is None else [parsed.start])}
     nothing = FunctionType(b"", b"")
-    return sorted(index for index in called if parsed.type_of_function(index) == nothing)
+    return sorted(index for index in _called_from_outside(parsed) if parsed.type_of_function(index) == nothing)
 
 
 def _begin_exports(parsed: ParsedModule) -> list[str]:
@@ -225,8 +247,12 @@ def _data_section(parsed: ParsedModule) -> bytes:
 
 
 def _export_section(parsed: ParsedModule, places: Places, first_begin: int) -> bytes:
+    outer: dict[int, int] = {}
+    if places.passes_counter:
+        first_outer = first_begin + len(_begin_exports(parsed))
+        outer = {function: first_outer + place for place, function in enumerate(_with_outer(parsed))}
     exports = [
-        name(function_export(index)) + bytes([KIND_FUNCTION]) + unsigned(index)
+        name(function_export(index)) + bytes([KIND_FUNCTION]) + unsigned(outer.get(index, index))
         for index in sorted(set(parsed.exported_functions().values()))
     ]
     for index in parsed.persistent_globals():
@@ -249,7 +275,7 @@ def _export_section(parsed: ParsedModule, places: Places, first_begin: int) -> b
     if parsed.tables:
         exports.append(name("table") + bytes([KIND_TABLE, 0]))
     if parsed.start is not None:
-        exports.append(name(START_FUNCTION) + bytes([KIND_FUNCTION]) + unsigned(parsed.start))
+        exports.append(name(START_FUNCTION) + bytes([KIND_FUNCTION]) + unsigned(outer.get(parsed.start, parsed.start)))
     for place, text in enumerate(_begin_exports(parsed)):
         exports.append(name(text) + bytes([KIND_FUNCTION]) + unsigned(first_begin + place))
     return vector(exports)
@@ -262,11 +288,42 @@ def _extended(parsed: ParsedModule, section_id: int, more: list[bytes]) -> bytes
     return unsigned(count + len(more)) + reader.content[reader.position :] + b"".join(more)
 
 
+def _types_after(parsed: ParsedModule, writer: CodeWriter) -> list[FunctionType]:
+    """The types that are added."""
+    added = _added_types(parsed)
+    before = [*parsed.types, *added]
+    return added + [with_counter(before[index]) for index in writer.types_with_counter]
+
+
+_MOST_TYPES: Final = 1_000_000
+"""Of a module. Source: the limit that WebAssembly engines share."""
+
+
+_MOST_SEGMENTS: Final = 100_000
+"""Of elements. Source: the same."""
+
+
+def _can_pass_counter(parsed: ParsedModule, bounds: Bounds) -> bool:
+    """Nobody calls functions by their own types, and there is room for others."""
+    largest = max((max(len(one.parameters), len(one.results)) for one in parsed.types), default=0)
+    types = len(parsed.types) + len(_added_types(parsed))
+    has_room = largest <= LARGEST_TYPE and 2 * types <= _MOST_TYPES
+    return has_room and not bounds.keeps_types and not parsed.has_imports_in_table
+
+
 def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> Instrumented:
     """
     Rewrites a valid module. Code that is exact has the right count after every trap and is slower. Raises `Malformed`
     for a forbidden instruction and for a function that exceeds the bounds.
     """
+    if not is_exact and _can_pass_counter(parsed, bounds):
+        with contextlib.suppress(NoRoom):
+            return _instrumented(parsed, bounds, is_exact, passes_counter=True)
+    return _instrumented(parsed, bounds, is_exact, passes_counter=False)
+
+
+def _instrumented(parsed: ParsedModule, bounds: Bounds, is_exact: bool, passes_counter: bool) -> Instrumented:
+    """The same, with the counter in one way. Raises `NoRoom` too."""
     first_function = len(parsed.imports) + len(parsed.function_types)
     first_global = len(parsed.globals)
     first_fast = first_function + (2 if has_closures(parsed) else 1)
@@ -283,22 +340,33 @@ def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> 
         fast=fast,
         wrappers=_wrapper_types(parsed),
         grow=first_begin + len(_begin_exports(parsed)) if asks else None,
+        passes_counter=passes_counter,
+        imported=len(parsed.imports),
+        first_type=len(parsed.types) + len(_added_types(parsed)),
     )
-    writer = CodeWriter(parsed, places, bounds, is_exact)
-    helpers = _helpers(parsed, places, len(parsed.types)) + ([_grow_helper(parsed)] if asks else [])
+    writer = CodeWriter(parsed, places, bounds)
+    helpers = _helpers(parsed, places, writer) + ([_grow_helper(parsed)] if asks else [])
     types = [parsed.types[index] for index in parsed.function_types]
     bodies = [writer.body(body, one) for body, one in zip(parsed.bodies, types, strict=True)]
     bodies += [body for _, body in helpers]
+    function_types = list(map(writer.type_with_counter, parsed.function_types)) if passes_counter else []
+    function_types = [*(function_types or parsed.function_types), *(type_index for type_index, _ in helpers)]
     new_sections: dict[int, bytes] = {
-        TYPE: _extended(parsed, TYPE, [_function_type(one) for one in _added_types(parsed)]),
-        FUNCTION: _extended(parsed, FUNCTION, [unsigned(type_index) for type_index, _ in helpers]),
+        TYPE: _extended(parsed, TYPE, list(map(_function_type, _types_after(parsed, writer)))),
+        FUNCTION: vector(list(map(unsigned, function_types))),
         GLOBAL: _extended(parsed, GLOBAL, _ADDED_GLOBALS),
         MEMORY: _memory_section(parsed, bounds.memory_pages),
         EXPORT: _export_section(parsed, places, first_begin),
         CODE: vector([unsigned(len(body)) + body for body in bodies]),
     }
-    if parsed.element_segments:
-        new_sections[ELEMENT] = vector([one.written for one in parsed.element_segments])
+    elements = [one.written for one in parsed.element_segments]
+    if passes_counter and writer.has_references:
+        # Its export may be all that has declared a function, and now another one is exported.
+        elements.append(declared(_with_outer(parsed)))
+        if len(elements) > _MOST_SEGMENTS:
+            raise NoRoom
+    if elements:
+        new_sections[ELEMENT] = vector(elements)
     if parsed.data_segments:
         new_sections[DATA] = _data_section(parsed)
     kept = {key: parsed.raw_sections[key] for key in (IMPORT, TABLE, DATA_COUNT) if key in parsed.raw_sections}

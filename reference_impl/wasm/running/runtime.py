@@ -12,7 +12,7 @@ from reference_impl.wasm.instances.instance import CompiledModule, Entry, Wasmti
 from reference_impl.wasm.instances.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.layout.fast_functions import REPLIED
 from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES
-from reference_impl.wasm.rewriting.counting_code import OVERRUN, RUN_OUT
+from reference_impl.wasm.rewriting.counting_code import OVERRUN, RUN_OUT, TOO_DEEP
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.rewriting.requirements import takes_pages_for_upgrades
 from reference_impl.wasm.system_api.execution import Ended
@@ -161,9 +161,7 @@ def _end(instance: WasmtimeInstance, ending: wasmtime_engine.End) -> Ended:
         raise _CountUnknown
     if instance.end in ENDS_IN_MODULE:
         return Ended(ENDS_IN_MODULE[instance.end])
-    # The module itself traps with `unreachable` where calls are nested too deep.
-    is_too_deep = ending is wasmtime_engine.End.UNREACHABLE and instance.depth_left <= 0
-    return Ended(cause=TrapCause.STACK_OVERFLOW if is_too_deep else CAUSES[ending])
+    return Ended(cause=TrapCause.STACK_OVERFLOW if instance.end == TOO_DEEP else CAUSES[ending])
 
 
 def _end_of_old_motoko(begun: Begun, end: Ended | None, size: ByteCount) -> Ended | None:
