@@ -13,7 +13,7 @@ from typing import Final
 from conformance.canisters.generated_modules import can_be_generated
 from conformance.commands.arguments import FAILED, bundled_implementation, command_words, positive
 from conformance.fuzzing.campaign import Campaign, Steering, run
-from conformance.fuzzing.cluster import Cluster, ClusterError
+from conformance.fuzzing.cluster import Cluster
 from conformance.fuzzing.corpus import Corpus, CorpusError, Counts
 from conformance.fuzzing.drawing import SMALL, Vocabulary
 from conformance.fuzzing.files import file_name, scenario_file
@@ -23,6 +23,7 @@ from conformance.protocol.quoting import escaped
 from conformance.running.case import Manner
 from conformance.running.processes import Runner, Target
 from conformance.running.workers import default_workers, ending_on_signals
+from spec.tooling.cluster import ClusterError
 from spec.tooling.command_arguments import VerbParser, complain, require_writable
 from spec.transition import RULES
 

@@ -1,7 +1,6 @@
 """What a worker does with a scenario that was drawn: it runs it, or looks for the least that still fails."""
 
 import atexit
-import threading
 import time
 from typing import Final
 
@@ -67,14 +66,9 @@ def scenario_of(drawn: Drawn, number: Count) -> Scenario:
     )
 
 
-_at_work: Final = threading.Lock()
-"""Held while something is done: a process of the implementation does one thing at a time."""
-
-
 def done(task: Task) -> Outcome:
     """Does what is asked for. The process of the implementation stays for the next task."""
-    with _at_work:
-        return _shrunk(task) if task.shrinks else _run(task, task.drawn, is_watched=True)
+    return _shrunk(task) if task.shrinks else _run(task, task.drawn, is_watched=True)
 
 
 def _run(task: Task, drawn: Drawn, *, is_watched: bool) -> Outcome:

@@ -4,12 +4,15 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from properties.exploration.explorer import Exploration, World, explore
+from properties.exploration.explorer import Exploration, Looking, World, explore, look_here
+from properties.exploration.on_cluster import look_at_share, look_there
 from properties.exploration.worlds import WORLDS, NoSuchWorld
 from spec.profile import Profile, ProfileError, load_profile
+from spec.tooling.cluster import Cluster, ClusterError
 from spec.tooling.command_arguments import VerbParser, complain
 from spec.values.quantities import Count
 
@@ -29,8 +32,9 @@ def main(arguments: list[str]) -> int:
     worlds = list(WORLDS.values()) if options.world is None else [WORLDS[options.world]]
     try:
         profile = load_profile(options.profile)
-        rows = [_row(world, profile, options.depth, options.most_states, quiet=options.json) for world in worlds]
-    except (ProfileError, NoSuchWorld) as problem:
+        with _looking(options.cluster) as looking:
+            rows = [_row(world, profile, looking, options) for world in worlds]
+    except (ProfileError, NoSuchWorld, ClusterError) as problem:
         return complain("icspec explore", problem)
     if options.json:
         print(json.dumps({"worlds": rows}, indent=2))
@@ -64,12 +68,26 @@ def _parser() -> VerbParser:
     parser.add_argument(
         "--most-states", metavar="N", type=_at_least(1), default=200_000, help="give up beyond so many states"
     )
+    parser.add_argument(
+        "--cluster", metavar="ADDRESS", help="the scheduler of a cluster of dask.distributed (icspec[cluster])"
+    )
     parser.add_argument("--list", action="store_true", help="list the worlds and do nothing else")
     parser.add_argument("--json", action="store_true", help="print a report for machines")
     return parser
 
 
-def _row(world: World, profile: Profile, depth: Count | None, most_states: Count, *, quiet: bool) -> dict[str, Any]:
+@contextmanager
+def _looking(address: str | None) -> Iterator[Looking]:
+    """Who looks at states: this process, or the workers of a cluster. Raises `ClusterError`."""
+    if address is None:
+        yield look_here
+        return
+    with Cluster(address, look_at_share) as cluster:
+        yield look_there(cluster)
+
+
+def _row(world: World, profile: Profile, looking: Looking, options: argparse.Namespace) -> dict[str, Any]:
+    quiet = options.json
     began = time.monotonic()
     last = 0
 
@@ -79,7 +97,14 @@ def _row(world: World, profile: Profile, depth: Count | None, most_states: Count
             last = states
             print(f"\r{world.name}: {states} states, {length} steps deep", end="", file=sys.stderr)
 
-    found = explore(world, profile=profile, depth=depth, most_states=most_states, progress=progress)
+    found = explore(
+        world,
+        profile=profile,
+        depth=options.depth,
+        most_states=options.most_states,
+        progress=progress,
+        looking=looking,
+    )
     if last:
         print("\r", end="", file=sys.stderr)
     seconds = round(time.monotonic() - began, 2)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from properties.proof.claims.second_solver import confirms, is_installed
 from properties.proof.meaning.symbolic_meaning import new_session
 from properties.proof.terms.session import Session
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
+from spec.tooling.cluster import Cluster, ClusterError
 from spec.tooling.command_arguments import VerbParser, complain, require_writable
 from spec.transition import RULES
 
@@ -26,6 +27,7 @@ EXAMPLE = """examples:
   icspec prove                                   every rule
   icspec prove --rule deposit_cycles             one rule
   icspec prove --invariant snapshots_are_few     one invariant, of every rule
+  icspec prove --cluster tcp://10.0.0.1:8786     on the machines of a cluster, a rule at a time
   icspec prove --json proofs.json --smtlib DIR   a report for machines, and the obligations for any SMT solver
 """
 
@@ -55,10 +57,18 @@ def _parser() -> VerbParser:
     parser.add_argument(
         "--invariant", action="append", metavar="NAME", help="only this invariant; can be given several times"
     )
-    parser.add_argument("--workers", type=_positive, metavar="N", help="how many at a time; by default one a core")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=_positive, metavar="N", help="how many at a time; by default one a core")
+    where.add_argument(
+        "--cluster", metavar="ADDRESS", help="the scheduler of a cluster of dask.distributed (icspec[cluster])"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write a report as JSON")
     parser.add_argument(
-        "--smtlib", type=Path, metavar="DIR", help="write each obligation as SMT-LIB; `unsat` is proved"
+        "--smtlib",
+        type=Path,
+        metavar="DIR",
+        help="write each obligation as SMT-LIB; `unsat` is proved; workers "
+        "of a cluster write into a directory of that name of theirs",
     )
     parser.add_argument("--recheck", action="store_true", help="ask a second solver, cvc5, about each; takes long")
     parser.add_argument(
@@ -97,9 +107,12 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     reports = []
     task = Task(given.smtlib, given.recheck, frozenset(given.invariant or ()))
-    for report in prove_all(names, given.workers or os.cpu_count() or 1, task):
-        _show(report)
-        reports.append(report)
+    try:
+        for report in prove_all(names, given.cluster or given.workers or os.cpu_count() or 1, task):
+            _show(report)
+            reports.append(report)
+    except ClusterError as problem:
+        return complain("icspec prove", problem)
     summary = summary_of(reports, time.monotonic() - started)
     if given.json is not None:
         try:
@@ -144,13 +157,21 @@ class Task:
         )
 
 
-def prove_all(names: list[str], workers: int, task: Task) -> Iterator[RuleReport]:
-    """Proves rules, several at a time; reports come in the order of the names."""
+def prove_all(names: list[str], workers: int | str, task: Task) -> Iterator[RuleReport]:
+    """
+    Proves rules, several at a time; reports come in the order of the names.
+
+    `workers`: so many processes of this machine, or the address of a cluster. Raises `ClusterError`.
+    """
+    if isinstance(workers, str):
+        with Cluster(workers, partial(_prove_one, task=task)) as cluster:
+            yield from cluster.in_order(names)
+        return
     if workers == 1 or len(names) == 1:
         yield from (_prove_one(name, task) for name in names)
         return
     with ProcessPoolExecutor(min(workers, len(names))) as pool:
-        yield from pool.map(_prove_one, names, [task] * len(names))
+        yield from pool.map(partial(_prove_one, task=task), names)
 
 
 @cache
@@ -165,6 +186,7 @@ def _prove_one(name: str, task: Task) -> RuleReport:
 
 def _writer(directory: Path) -> Export:
     def write(rule: str, path: int, obligation: str, text: str) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
         file = directory / f"{rule}-{path}-{obligation.replace(' ', '_')}.smt2"
         file.write_text(text, encoding="utf-8")
 

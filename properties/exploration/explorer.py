@@ -5,8 +5,8 @@ States are explored breadth first and deduplicated by what can be told apart, so
 schedule.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
 
 from attrs import evolve, field, frozen
 
@@ -66,52 +66,92 @@ class Exploration:
     violation: Violation | None = None
 
 
+Identity = Callable[[State], Hashable]
+"""What can be told apart of a state."""
+
+
+@frozen
+class Successor:
+    """A step that was taken from a state."""
+
+    label: Label
+    state: State
+    """After it."""
+    name: Hashable
+    """The identity of that state."""
+    wrong: Text | None
+    """Which statement about states or steps does not hold; None if all do."""
+
+
+@frozen
+class Looked:
+    """What can follow a state."""
+
+    successors: tuple[Successor, ...]
+    wrong: Text | None
+    """What is wrong with it as the last state of a schedule; None if nothing is, or it is not the last one."""
+
+
+Looking = Callable[[World, Identity, Sequence[State]], Iterator[Looked]]
+"""Looks at each of some states, in their order."""
+
+
+def look_here(world: World, identity: Identity, states: Sequence[State]) -> Iterator[Looked]:
+    """Looks at one state after the other, when it is asked for."""
+    for state in states:
+        yield _looked(world, identity, state)
+
+
+def _looked(world: World, identity: Identity, state: State) -> Looked:
+    taken = list(steps_from(world, state))
+    return Looked(
+        tuple(Successor(label, each.state, identity(each.state), violated(state, each)) for label, each in taken),
+        None if taken else world.expects(state),
+    )
+
+
 def explore(
     world: World,
     *,
     profile: Profile | None = None,
     depth: Count | None = None,
     most_states: Count = 200_000,
-    identity: Callable[[State], Hashable] = canonical_form,
+    identity: Identity = canonical_form,
     progress: Callable[[Count, Count], None] = lambda _states, _depth: None,
+    looking: Looking = look_here,
 ) -> Exploration:
     """
     Visits every state of a world to a depth, checking all invariants, and stops at the first violation.
 
-    The profile is `small-world` if none is given.
+    The profile is `small-world` if none is given. Whoever looks at the states, what is found is the same.
     """
     first = world.begin(load_profile("small-world") if profile is None else profile)
     seen = {identity(first)}
-    waiting: deque[tuple[State, tuple[Label, ...]]] = deque([(first, ())])
+    level: list[tuple[State, tuple[Label, ...]]] = [(first, ())]
     found = Exploration(states=1, steps=0, depth=0, final_states=0, exhausted=True, fired={})
     fired: Counter[Text] = Counter()
-    while waiting:
-        state, schedule = waiting.popleft()
-        if depth is not None and len(schedule) >= depth:
-            found = evolve(found, exhausted=False)
-            continue
-        successors = list(steps_from(world, state))
-        if not successors:
-            found = evolve(found, final_states=found.final_states + 1)
-            wrong = world.expects(state)
-            if wrong is not None:
-                return _ended(found, fired, Violation(wrong, schedule))
-        for label, fired_step in successors:
-            fired[label.rule] += 1
-            longer = (*schedule, label)
-            found = evolve(found, steps=found.steps + 1, depth=max(found.depth, len(longer)))
-            wrong = violated(state, fired_step)
-            if wrong is not None:
-                return _ended(found, fired, Violation(wrong, longer))
-            name = identity(fired_step.state)
-            if name not in seen:
-                seen.add(name)
-                waiting.append((fired_step.state, longer))
-        progress(len(seen), len(schedule))
-        found = evolve(found, states=len(seen))
-        if len(seen) > most_states:
-            return _ended(evolve(found, exhausted=False), fired, None)
-    return _ended(found, fired, None)
+    while level and (depth is None or found.depth < depth):
+        longer: list[tuple[State, tuple[Label, ...]]] = []
+        schedules = [schedule for _, schedule in level]
+        for schedule, looked in zip(schedules, looking(world, identity, [state for state, _ in level]), strict=True):
+            if not looked.successors:
+                found = evolve(found, final_states=found.final_states + 1)
+            if looked.wrong is not None:
+                return _ended(found, fired, Violation(looked.wrong, schedule))
+            for one in looked.successors:
+                fired[one.label.rule] += 1
+                found = evolve(found, steps=found.steps + 1, depth=len(schedule) + 1)
+                if one.wrong is not None:
+                    return _ended(found, fired, Violation(one.wrong, (*schedule, one.label)))
+                if one.name not in seen:
+                    seen.add(one.name)
+                    longer.append((one.state, (*schedule, one.label)))
+            progress(len(seen), len(schedule))
+            found = evolve(found, states=len(seen))
+            if len(seen) > most_states:
+                return _ended(evolve(found, exhausted=False), fired, None)
+        level = longer
+    return _ended(evolve(found, exhausted=not level), fired, None)
 
 
 def _ended(found: Exploration, fired: Counter[Text], violation: Violation | None) -> Exploration:

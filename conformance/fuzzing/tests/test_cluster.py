@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from conformance.fuzzing.campaign import Campaign, Steering, run
-from conformance.fuzzing.cluster import Cluster, ClusterError
+from conformance.fuzzing.cluster import Cluster
 from conformance.fuzzing.corpus import Corpus
 from conformance.fuzzing.drawing import SMALL, Vocabulary
 from conformance.fuzzing.tasks import Outcome, Task
 from conformance.running.case import Manner
 from conformance.running.processes import Target
+from spec.tooling.cluster import ClusterError
 
 distributed: Any = pytest.importorskip("distributed")
 
