@@ -127,10 +127,11 @@ class Https:
 
     def describe(self) -> Description:
         """What the server is."""
-        told = self._status()
+        answered = self._status()
+        versions = (str(answered.cbor("status").get("impl_version", "")), answered.server)
         return Description(
             name=self._url,
-            version=str(told.get("impl_version", "")),
+            version=", ".join(filter(None, versions)),
             interface_specification=INTERFACE_SPECIFICATION,
             profiles=(),
             capabilities=frozenset(),
@@ -245,15 +246,15 @@ class Https:
 
     # What they are made of
 
-    def _status(self) -> Mapping[Text, Any]:
+    def _status(self) -> Answered:
         answered = self._rest.asked("GET", "/api/v2/status")
         if answered.status != OK:
             raise BrokeProtocol(f"status: status {answered.status}: {answered.text}")
-        return answered.cbor("status")
+        return answered
 
     def _looked_at(self) -> Known:
         """The subnet on which canisters are created for which nothing is said."""
-        root_key = self._status().get("root_key")
+        root_key = self._status().cbor("status").get("root_key")
         if not isinstance(root_key, bytes):
             raise BrokeProtocol("status: there is no root key")
         if self._known is not None and self._known.root_key != root_key:

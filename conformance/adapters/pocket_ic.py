@@ -111,10 +111,10 @@ class PocketIc:
 
     def describe(self) -> Description:
         """What PocketIC can show and control."""
-        self._rest.asked("GET", "/status")
+        answered = self._rest.asked("GET", "/status")
         return Description(
             name=f"PocketIC at {self._url}",
-            version="",
+            version=answered.server,
             interface_specification=INTERFACE_SPECIFICATION,
             profiles=(),
             capabilities=frozenset(),

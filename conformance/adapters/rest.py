@@ -27,6 +27,8 @@ class Answered:
 
     status: int
     body: Blob
+    server: Text = ""
+    """What the server calls itself, in one line; nothing if it does not say."""
 
     @property
     def text(self) -> Text:
@@ -72,7 +74,7 @@ class Rest:
         try:
             self._connection.request(method, self._prefix + path, body, headers)
             answered = self._connection.getresponse()
-            return Answered(answered.status, answered.read())
+            return Answered(answered.status, answered.read(), shown(answered.getheader("server", "")))
         except TimeoutError:
             self._connection.close()
             raise TimedOut(f"{path}: no answer within {self._seconds:g} seconds") from None

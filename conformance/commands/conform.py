@@ -20,6 +20,7 @@ from conformance.commands.arguments import (
     positive,
     regular_expression,
 )
+from conformance.judging.engines import INTERPRETER, engine_names, judges_itself
 from conformance.judging.verdicts import Fail, Pass
 from conformance.protocol.interface import (
     DEFAULT_TIME_LIMITS,
@@ -42,6 +43,7 @@ from conformance.reporting.terminal import (
     case_details,
     case_line,
     causes_told,
+    engine_told,
     expectation,
     observations_told,
     summary,
@@ -62,6 +64,7 @@ EXAMPLE = """examples:
   icspec conform --only management --json report.json   some scenarios, and a report for machines
   icspec conform --pocketic ./pocket-ic --only calls    a server of PocketIC, which is started for the run
   icspec conform --http http://127.0.0.1:4943           a server of the HTTPS interface
+  icspec conform --implementation ./mine --engine fast  canisters are executed by the reference implementation
   icspec conform --implementation ./mine --expected-failures known.toml --log wire.ndjson
 """
 
@@ -116,6 +119,13 @@ def _parser() -> VerbParser:
         type=interface_version,
         metavar="VERSION",
         help="of the interface specification: what came later does not apply; by default the one that is declared",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=engine_names(),
+        default=INTERPRETER,
+        help="what executes canisters for the judge: the specification's interpreter (spec, the default), or another "
+        "engine, which is trusted: fast is that of the reference implementation, and judges others only",
     )
     parser.add_argument("--black-box", action="store_true", help="ignore what the implementation can explain")
     parser.add_argument(
@@ -186,6 +196,7 @@ def target_of(given: argparse.Namespace, command: tuple[str, ...]) -> Target:
         environment=given.environment,
         black_box=given.black_box,
         profile=given.profile,
+        engine=given.engine,
         interface=given.interface,
         looking=Looking(given.look),
         tells_all=any(getattr(given, kind) is not None for kind in REPORTS),
@@ -215,6 +226,10 @@ def _judge(
         except ImplementationError as problem:
             description = nothing_known(target)
             found = cases_without_handshake(scenarios, problem)
+        if judges_itself(manner.engine, description):
+            return _complain(
+                f"--engine {manner.engine}: this engine is a part of what it would judge, {shown(description.name)}"
+            )
         if "--log" in files:
             files["--log"].empty()
         _introduce(description, len(scenarios), manner)
@@ -247,6 +262,8 @@ def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
         words += ["--environment", given.environment.name]
     if given.interface is not None:
         words += ["--interface", given.interface]
+    if given.engine != INTERPRETER:
+        words += ["--engine", given.engine]
     if given.black_box:
         words.append("--black-box")
     if given.look != Looking.AT_THE_END.value:
@@ -267,6 +284,8 @@ def _introduce(description: Description, scenarios: int, manner: Manner) -> None
             f"and is judged by version {judging}",
             file=sys.stderr,
         )
+    if manner.engine != INTERPRETER:
+        print(engine_told(manner))
     if judging != INTERFACE_SPECIFICATION:
         print(f"judged by version {judging} of the interface specification: what came later does not apply")
 

@@ -39,6 +39,7 @@ def as_json(report: Report) -> dict[str, Any]:
         },
         "environment": report.manner.environment.name,
         "profile": report.manner.profile,
+        "engine": report.manner.engine,
         "seconds": round(report.seconds, 3),
         "rules_without_scenario": list(report.rules_without_scenario),
         "causes": [{"message": cause.message, "cases": [case.id for case in cause.cases]} for cause in report.causes],
@@ -96,6 +97,9 @@ def write_junit(report: Report, file: IO[str]) -> None:
         name=f"conformance of {escaped(report.description.name)}",
         tests=str(len(report.cases)),
         time=f"{report.seconds:.3f}",
+    )
+    ElementTree.SubElement(
+        ElementTree.SubElement(suite, "properties"), "property", name="engine", value=report.manner.engine
     )
     for case in report.sorted_cases:
         _add_case(suite, report, case)

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from conformance.judging.engines import INTERPRETER
 from conformance.judging.verdicts import VERDICT_NAMES, AsProduction, Fail, Pass
 from conformance.protocol.quoting import escaped, shown
 from conformance.reporting.concerned import concerned, shown_concerned
 from conformance.reporting.report import Report, repeating
-from conformance.running.case import Case
+from conformance.running.case import Case, Manner
 from spec.values.identifiers import Text
 
 SHOWN_EVENTS: Final = 30
@@ -133,6 +134,13 @@ def observations_told(report: Report) -> Iterator[Text]:
         yield f"{count:>9,} left out: {escaped(reason)}"
 
 
+def engine_told(manner: Manner) -> Text:
+    """What executes canisters for the judge, and that it is trusted; nothing of the specification's interpreter."""
+    if manner.engine == INTERPRETER:
+        return ""
+    return f"canisters executed for the judge by the engine {manner.engine!r}, which is trusted to do as specified"
+
+
 def summary(report: Report) -> Text:
     """The last line."""
     counted = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in report.counts.items())
@@ -142,6 +150,8 @@ def summary(report: Report) -> Text:
         parts.append(
             f"{report.expected_failures} failed as expected, {len(report.unexpected_passes)} passed unexpectedly"
         )
+    if report.manner.engine != INTERPRETER:
+        parts.append(engine_told(report.manner))
     if report.not_run:
         parts.append(f"{report.not_run} not run after the first failure")
     return "; ".join([*parts, f"{report.seconds:.1f} s"])

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from conformance.judging.engines import INTERPRETER
 from conformance.judging.environment import CALM, Environment
 from conformance.judging.judge import DEFAULT_SECONDS, DEFAULT_STEPS
 from conformance.judging.verdicts import AsProduction, Verdict
@@ -27,6 +28,8 @@ class Manner:
     """When the judge looks by itself at what can be observed."""
     tells_all: bool = True
     """A case that passes has its transcript too."""
+    engine: Text = INTERPRETER
+    """What executes canisters for the judge: the name of an engine."""
     interface: Text | None = None
     """The version of the interface specification by which is judged; None for the one that is declared."""
     steps: Count = DEFAULT_STEPS

@@ -5,6 +5,7 @@ import traceback
 from pathlib import Path
 from typing import Final
 
+from conformance.judging.engines import executed_by
 from conformance.judging.judge import Judge, Terms
 from conformance.judging.looking_back import LookingBack
 from conformance.judging.replaying import Replay
@@ -78,6 +79,11 @@ def _shown_problem(problem: Exception) -> Text:
 
 def run_scenario(chosen: Scenario, implementation: Implementation, description: Description, manner: Manner) -> Case:
     """Runs a scenario. What goes wrong with the implementation becomes a verdict."""
+    with executed_by(manner.engine):
+        return _run_scenario(chosen, implementation, description, manner)
+
+
+def _run_scenario(chosen: Scenario, implementation: Implementation, description: Description, manner: Manner) -> Case:
     started = time.monotonic()
     description = following(description, manner.interface)
     implementation = as_judged(implementation, description.interface_specification)

@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import define, evolve, field
 
+from conformance.judging.engines import executed_by
 from conformance.judging.judge import Terms
 from conformance.judging.patterns import Pattern
 from conformance.judging.searching import Search
@@ -146,7 +147,8 @@ def with_shortest(
     implementation = as_judged(implementation, description.interface_specification)
     player = Player(chosen, implementation, description, terms_of(chosen, description, manner, profile))
     try:
-        shortest = shortest_way(player)
+        with executed_by(manner.engine):
+            shortest = shortest_way(player)
     except Unsupported:
         return case
     except ImplementationError:

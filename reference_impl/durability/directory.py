@@ -9,7 +9,6 @@ records can be there beside them.
 import fcntl
 import os
 import re
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from secrets import token_bytes
 from typing import Any, Final, Self
@@ -26,6 +25,7 @@ from reference_impl.durability.inputs import Input, give, input_of, record_of
 from reference_impl.durability.journal import Journal, ReadJournal, create_journal, journal_path, read_journal
 from reference_impl.durability.journaled_engine import JournaledEngine
 from reference_impl.durability.kept_values import NoValue
+from reference_impl.own_name import own_version
 from reference_impl.rounds.residence import bounded
 from spec.profile import Profile
 from spec.state.canister import Subnet
@@ -41,14 +41,6 @@ CHECKPOINT_STEPS: Final[Count] = 500
 LONGEST_JOURNAL: Final[ByteCount] = 256 << 20
 """A journal that is longer is followed by a checkpoint, however few rounds there were."""
 IDENTITY_SIZE: Final = 16
-
-
-def program_version() -> Text:
-    """The version of this program."""
-    try:
-        return version("icspec")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 @frozen
@@ -182,7 +174,7 @@ class StateDirectory:
         found = read_journal(journal_path(self.path, self.checkpoints.last), self._identity)
         _replay(self.engine, found)
         self._journal = Journal(found)
-        if found.program != program_version():
+        if found.program != own_version():
             # Reason: a journal says of all its records which version wrote them.
             self.checkpoint()
 
@@ -215,7 +207,7 @@ class StateDirectory:
 
     def _write_checkpoint(self) -> None:
         number = self.checkpoints.last + 1
-        create_journal(self.path, number, self._identity, program_version())
+        create_journal(self.path, number, self._identity, own_version())
         self.checkpoints.write(self._contents.changes(self.engine))
         self._journal = Journal(read_journal(journal_path(self.path, number), self._identity))
         self._steps_at_checkpoint = self.engine.steps
@@ -280,7 +272,7 @@ def _read_description(path: Path, beginning: Beginning) -> tuple[Blob, Nanosecon
 
 def _replay(engine: JournaledEngine, found: ReadJournal) -> None:
     """The engine gets all inputs again. Raises `StateDirectoryFault`."""
-    if found.records and found.program != program_version():
+    if found.records and found.program != own_version():
         because = f"icspec {found.program} was killed here; start that version once, and end it by SIGTERM"
         raise StateDirectoryFault(f"{found.path}: {because}")
     for frame in found.records:

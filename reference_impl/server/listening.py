@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 import uvicorn
 
+from reference_impl.own_name import server_header
 from reference_impl.server.asgi import HttpApplication
 from spec.values.identifiers import Text
 
@@ -48,6 +49,7 @@ def configuration(
         access_log=False,
         proxy_headers=False,
         server_header=False,
+        headers=[("server", server_header())],
         ws="none",
         lifespan=lifespan,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -1,13 +1,13 @@
 """The reference implementation as a service: the verbs of the conformance protocol on plain Python values."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from attrs import evolve, frozen
 
 from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.engine import Engine
+from reference_impl.own_name import OWN_NAME, own_version
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_reads import Path, read_values
 from reference_impl.subnet.observations import Accepted, ClaimedStep, NotTaken, Observation
@@ -141,13 +141,9 @@ class Service:
 
     def describe(self) -> Description:
         """What this implementation is."""
-        try:
-            own_version = version("icspec")
-        except PackageNotFoundError:
-            own_version = "unknown"
         return Description(
-            name="icspec reference implementation",
-            version=own_version,
+            name=OWN_NAME,
+            version=own_version(),
             interface_specification=INTERFACE_SPECIFICATION,
             profiles=tuple(sorted(self._profiles)),
             capabilities=("attempt", "dump", "elsewhere", "explain", "schedule", "state"),

@@ -3,7 +3,7 @@
 from spec.canister.module import CanisterModule, MalformedModule
 from spec.profile import Profile
 from spec.state.canister import Canister, Code
-from spec.system_api.module import parse_module
+from spec.system_api.engines import module_by_engine
 from spec.transition import opaque, require_kind
 from spec.values.checklist import defines
 from spec.values.identifiers import Blob
@@ -14,7 +14,7 @@ from spec.values.rejects import RejectCode, RejectReason
 @defines("unspec.fn.module-parsing")
 def module_or_defect(profile: Profile, raw_module: Blob) -> CanisterModule | MalformedModule:
     """What the bytes of a module mean."""
-    return parse_module(raw_module, profile)
+    return module_by_engine(raw_module, profile)
 
 
 def module_of(profile: Profile, code: Code) -> CanisterModule:

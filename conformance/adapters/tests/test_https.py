@@ -12,6 +12,7 @@ from conformance.adapters.https import Https
 from conformance.adapters.renaming import NAMED, Renamed
 from conformance.adapters.tests.between import servers_between
 from conformance.commands.conform import main
+from conformance.judging.engines import judges_itself
 from conformance.judging.verdicts import Fail, NotApplicable, Pass
 from conformance.protocol.interface import Accepted, Replied, Unsupported
 from conformance.protocol.users import WHO_SIGN, key_pair, key_pair_of
@@ -189,6 +190,10 @@ def test_users_are_named_by_keys_with_which_adapters_sign(name):
     assert key_pair_of(user(name)) == pair
     assert verify_plain_signature(pair.public_key, pair.sign(b"a message"), b"a message")
     assert key_pair_of(ANONYMOUS) is None
+
+
+def test_a_server_of_this_project_is_not_judged_by_its_own_engine(server):
+    assert judges_itself("fast", Https(server).describe())
 
 
 def test_the_command_judges_a_server_and_tells_the_reasons(server, capfd):

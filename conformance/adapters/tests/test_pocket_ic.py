@@ -11,6 +11,7 @@ from conformance.adapters.pocket_ic import PocketIc
 from conformance.adapters.renaming import Renamed
 from conformance.adapters.tests.between import servers_between
 from conformance.commands.conform import main
+from conformance.judging.engines import judges_itself
 from conformance.judging.verdicts import Fail, NotApplicable, Pass
 from conformance.protocol.interface import CannotStart, Unsupported
 from conformance.running.run import judge
@@ -103,6 +104,10 @@ def test_an_instance_has_thirteen_nodes_and_the_limits_of_production(server):
         implementation.reset("small-world", 13, 1_750_000_000 * 10**9, ())
     with pytest.raises(Unsupported, match="reset comes first"):
         implementation.advance(1, 0)
+
+
+def test_a_server_of_this_project_is_not_judged_by_its_own_engine(server):
+    assert judges_itself("fast", PocketIc(server).describe())
 
 
 def test_the_command_judges_an_executable_and_a_running_server(server, capfd):

@@ -276,14 +276,14 @@ def test_another_version_takes_over_what_was_left_in_order_and_no_journal(tmp_pa
         offer(directory.engine, TimePassed(5))
         directory.acknowledge()
     with monkeypatch.context() as patched:
-        patched.setattr("reference_impl.durability.directory.program_version", lambda: "9.9")
+        patched.setattr("reference_impl.durability.directory.own_version", lambda: "9.9")
         with pytest.raises(
             StateDirectoryFault, match=r"journal-0000000001: icspec .* was killed here; start that version"
         ):
             opened(tmp_path)
     with used(tmp_path) as directory:
         directory.checkpoint()
-    monkeypatch.setattr("reference_impl.durability.directory.program_version", lambda: "9.9")
+    monkeypatch.setattr("reference_impl.durability.directory.own_version", lambda: "9.9")
     for _ in range(2):
         with used(tmp_path) as directory:
             offer(directory.engine, TimePassed(5))

@@ -6,7 +6,6 @@ in for a reason with a reject code is told both.
 """
 
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from attrs import frozen
@@ -15,6 +14,7 @@ from reference_impl.authentication.requests import Kind, admits, fault_of, refus
 from reference_impl.certification.node_keys import Node, node
 from reference_impl.certification.signing import certificate_of
 from reference_impl.engine import Engine
+from reference_impl.own_name import own_version
 from reference_impl.reads.management_queries import LISTING, TELLING, canister_in
 from reference_impl.reads.queries import Query, answer_subnet_query
 from reference_impl.reads.state_reads import may_read, shown_label
@@ -68,14 +68,10 @@ class Call:
 
 def status(engine: Engine) -> Answer:
     """What anybody is told of this instance."""
-    try:
-        own_version = version("icspec")
-    except PackageNotFoundError:
-        own_version = "unknown"
     return cbor(
         {
             "root_key": engine.instance.root_key,
-            "impl_version": own_version,
+            "impl_version": own_version(),
             "replica_health_status": "healthy",
         }
     )

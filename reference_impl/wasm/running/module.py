@@ -27,6 +27,7 @@ from reference_impl.wasm.rewriting.requirements import (
     unpacked,
 )
 from reference_impl.wasm.running import kept_modules, runtime
+from reference_impl.wasm.running.runtime import Finished
 from reference_impl.wasm.system_api.functions import linker
 from reference_impl.wasm.system_api.given import SYSTEM, Given
 from spec.canister.environment import Caller, Environment
@@ -336,17 +337,22 @@ class WasmtimeModule:
             method_name=method_name,
         )
         entry = self.compiled.entries["canister_inspect_message"]
-        finished = runtime.execute(self.compiled, wasm_state, entry, given)
-        return Inspected(finished.has_accepted_message, isinstance(finished.outcome, Trapped))
+        finished = self.finished(entry, wasm_state, given)
+        outcome = finished.outcome
+        return Inspected(finished.has_accepted_message, isinstance(outcome, Trapped), outcome.growths)
+
+    def finished(self, entry: Entry, wasm_state: WasmState, given: Given) -> Finished:
+        """Every execution of the module, whatever it begins with."""
+        return runtime.execute(self.compiled, wasm_state, entry, given)
 
     def _run(self, entry: Entry, wasm_state: WasmState, given: Given) -> Outcome:
-        return runtime.execute(self.compiled, wasm_state, entry, given).outcome
+        return self.finished(entry, wasm_state, given).outcome
 
     def _execute(self, export: Text, wasm_state: WasmState, given: Given) -> Outcome:
         entry = self.compiled.entries.get(export)
         if entry is None:
             return Trapped(0, TrapReason.NO_SUCH_METHOD)
-        return runtime.execute(self.compiled, wasm_state, entry, given).outcome
+        return self.finished(entry, wasm_state, given).outcome
 
     def _run_closure(self, called: Closure, wasm_state: WasmState, given: Given) -> Outcome:
         """What is no function of one pointer-sized parameter traps when called."""
@@ -378,18 +384,27 @@ class WasmtimeModule:
         growths = started.growths
         given = Given(Context.INIT, environment, limit, argument=argument, caller=caller, growths_before=growths)
         outcome = self._execute(hook, started.new_state, given)
-        used = started.instructions_used + outcome.instructions_used
-        return evolve(outcome, instructions_used=used, logs=started.logs + outcome.logs)
+        return evolve(
+            outcome,
+            instructions_used=started.instructions_used + outcome.instructions_used,
+            logs=started.logs + outcome.logs,
+            tried_growths=started.tried_growths + outcome.tried_growths,
+        )
 
     def _clean_up(self, called: Closure, trapped: Trapped, wasm_state: WasmState, given: Given) -> Outcome:
         """The cleanup closure, with what is left of the limit, on the state before the callback."""
         limit = given.limit - trapped.instructions_used
         given = evolve(given, limit=limit, argument=b"", growths_before=trapped.growths)
         outcome = self._run_closure(called, wasm_state, given)
-        used = trapped.instructions_used + outcome.instructions_used
-        if isinstance(outcome, Trapped):
-            return evolve(trapped, instructions_used=used, logs=trapped.logs + outcome.logs)
-        return evolve(outcome, instructions_used=used, logs=trapped.logs + outcome.logs, cleaned_up_after=trapped)
+        both = evolve(
+            outcome,
+            instructions_used=trapped.instructions_used + outcome.instructions_used,
+            logs=trapped.logs + outcome.logs,
+            tried_growths=trapped.tried_growths + outcome.tried_growths,
+        )
+        if isinstance(both, Trapped):
+            return evolve(both, reason=trapped.reason, message=trapped.message, made_calls=trapped.made_calls)
+        return evolve(both, cleaned_up_after=trapped)
 
 
 _cache: Final[OrderedDict[tuple[bytes, Limits], WasmtimeModule]] = OrderedDict()

@@ -66,10 +66,9 @@ def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Giv
 
     Everything that an execution does stays in its instance and its `Execution`. So a first attempt in quick code that
     traps where the counter is not known is dropped whole, and the same is executed again in exact code. Where the
-    system refuses growths, only exact code asks for each.
+    system refuses growths or each is to be told, only exact code asks for each.
     """
-    asks_for_growths = given.environment.refused_growths or given.environment.trapping_growths
-    if given.limit <= LARGEST_QUICK_LIMIT and not asks_for_growths:
+    if given.limit <= LARGEST_QUICK_LIMIT and not given.asks_for_growths:
         try:
             return _in_some_room(compiled, state, entry, given)
         except _CountUnknown:
@@ -228,6 +227,8 @@ def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: In
         cycles_lost=execution.overflow,
         logs=tuple(execution.logs),
         growths=execution.growths_tried,
+        tried_growths=execution.growths_told(),
+        calls_tried=execution.calls_tried,
     )
 
 
@@ -235,7 +236,16 @@ def _trapped(begun: Begun, end: Ended, used: Instructions) -> Trapped:
     execution = begun.execution
     if execution is None:
         return Trapped(used, end.reason, end.message, (), begun.given.growths_before)
-    return Trapped(used, end.reason, end.message, tuple(execution.logs), execution.growths_tried)
+    return Trapped(
+        instructions_used=used,
+        reason=end.reason,
+        message=end.message,
+        logs=tuple(execution.logs),
+        growths=execution.growths_tried,
+        tried_growths=execution.growths_told(),
+        calls_tried=execution.calls_tried,
+        made_calls=tuple(execution.performed),
+    )
 
 
 def _state_after(instance: WasmtimeInstance, state: WasmState, changed: dict[int, bytes], size: ByteCount) -> WasmState:

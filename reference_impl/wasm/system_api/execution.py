@@ -16,7 +16,7 @@ from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api.given import Given
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Closure, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
+from spec.canister.outcome import Closure, Growth, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.identifiers import Blob, CanisterId, MethodName
 from spec.values.memory import LinearMemory
@@ -102,6 +102,8 @@ class Execution:
     performed: list[MethodCall] = field(factory=list)
     calls_tried: Count = 0
     """How often a call was to be performed."""
+    growths_under_way: list[tuple[ByteCount, Count, Cycles]] = field(factory=list)
+    """Of each growth that is told: the size of memories before, the calls tried before, and the balance."""
     calls_without_slot: list[Count] = field(factory=list)
     """The numbers of those that failed for this reason alone."""
     performed_to: dict[CanisterId, Count] = field(factory=dict)
@@ -176,8 +178,24 @@ class Execution:
         """The system lets the memory grow that is to grow now, if there is room."""
         number = self.growths_tried
         self.growths_tried += 1
+        if self.given.tells_growths:
+            self.growths_under_way.append((self.memory_size, self.calls_tried, self.balance()))
         self.trap_unless(number not in self.environment.trapping_growths)
         return number not in self.environment.refused_growths
+
+    @property
+    def memory_size(self) -> ByteCount:
+        """The size of heap and stable memory together now."""
+        return self.instance.memory_size + self.stable_size
+
+    def growths_told(self) -> tuple[Growth, ...]:
+        """Each growth that is told, by how much it went."""
+        sizes = [size for size, _, _ in self.growths_under_way[1:]]
+        after = [*sizes, self.memory_size] if self.growths_under_way else []
+        return tuple(
+            Growth(then - before, calls, balance)
+            for then, (before, calls, balance) in zip(after, self.growths_under_way, strict=True)
+        )
 
     def trap_unless(self, condition: bool, cause: TrapCause | None = None) -> None:
         """Ends the execution if a condition of the System API does not hold."""

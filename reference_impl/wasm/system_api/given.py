@@ -30,6 +30,14 @@ class Given:
     needs_to_respond: bool = True
     growths_before: Count = 0
     """How often the callback tried to grow a memory, after whose trap a cleanup runs."""
+    tells_growths: bool = False
+    """Each growth that is tried is told in the outcome."""
+
+    @property
+    def asks_for_growths(self) -> bool:
+        """The host is asked for each growth of a memory: the system may refuse it, or it is to be told."""
+        environment = self.environment
+        return self.tells_growths or bool(environment.refused_growths or environment.trapping_growths)
 
     @property
     def one_slice(self) -> Instructions:

@@ -51,7 +51,6 @@ _MASK: Final = 2**64 - 1
 def _flags(given: Given) -> bytes:
     """Which functions may be called from a context, and leave nothing to the host."""
     environment = given.environment
-    asks_for_growths = bool(environment.refused_growths or environment.trapping_growths)
     notes = isinstance(environment, KeptEnvironment) and environment.asked is not None
     hosted = {
         "time": notes,
@@ -62,8 +61,8 @@ def _flags(given: Given) -> bytes:
         "msg_reply_data_append": not given.needs_to_respond,
         "msg_reply": not given.needs_to_respond,
         "msg_arg_data_copy": len(given.argument) > LONG_BLOB,
-        "stable_grow": asks_for_growths,
-        "stable64_grow": asks_for_growths,
+        "stable_grow": given.asks_for_growths,
+        "stable64_grow": given.asks_for_growths,
     }
     return bytes(given.context in SYSTEM_API[name].contexts and not hosted.get(name, False) for name in PLACES)
 
