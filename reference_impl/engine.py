@@ -25,6 +25,7 @@ from spec.state.canister import Canister, Subnet
 from spec.state.label import Label
 from spec.state.request import Endpoint, RequestStatus, Submission, content_of
 from spec.state.state import State
+from spec.values.checklist import defines
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, RequestId, SubnetId
 from spec.values.quantities import Count, Nanoseconds
@@ -102,10 +103,12 @@ class Engine:
         assert outcome is not None, "a submission is accepted or refused"
         return outcome
 
+    @defines("seed1.query-single-node", "seed1.query-scaling")
     def query(self, query: Query, effective_id: Principal) -> Response | NotTaken:
         """Evaluates a query on the state as it is. Threads may do so at the same time, as long as that stays."""
         return queries.answer_query(self.instance, query, effective_id, self._answers)
 
+    @defines("seed1.query-concurrent-threads")
     def query_together(self, asked: Iterable[tuple[Query, Principal]]) -> list[Response | NotTaken]:
         """The answers to queries with their effective ids, which are evaluated on as many threads as there are."""
         return self.at_once([partial(_query, one) for one in asked])

@@ -61,6 +61,7 @@ def instruction_fee(fees: Fees, instructions: Instructions, wasm64: bool) -> Cyc
     return rate * instructions // INSTRUCTIONS_OF_RATE
 
 
+@defines("seed1.deterministic-charging")
 def execution_cost(fees: Fees, instructions: Instructions, wasm64: bool, subnet_size: Count) -> Cycles:
     """The price of one execution: its fixed part and its instructions. With the limit, what is prepaid for it."""
     return scale(fees, fees.update_message_execution + instruction_fee(fees, instructions, wasm64), subnet_size)
@@ -109,6 +110,7 @@ def cycles_per_message(profile: Profile, limit: Instructions, wasm64: bool, subn
 # Calls and messages.
 
 
+@defines("seed1.network-charge")
 def call_fee(fees: Fees, payload: ByteCount, subnet_size: Count) -> Cycles:
     """The fee for transmitting a request whose method name and argument have `payload` bytes together."""
     return scale(fees, fees.call, subnet_size) + scale(fees, fees.call_byte * payload, subnet_size)
@@ -144,6 +146,7 @@ def message_memory(limits: Limits, payload: ByteCount, bounded_wait: bool) -> By
     return larger(request, limits.response_record + limits.inter_canister_payload)
 
 
+@defines("seed1.network-charge", "seed1.reverse-gas")
 def ingress_fee(fees: Fees, message: ByteCount, subnet_size: Count) -> Cycles:
     """The fee for taking in a signed message of a user. The fee of one byte is scaled before it is multiplied."""
     return scale(fees, fees.ingress_message, subnet_size) + scale(fees, fees.ingress_byte, subnet_size) * message
@@ -152,6 +155,7 @@ def ingress_fee(fees: Fees, message: ByteCount, subnet_size: Count) -> Cycles:
 # Resources over time.
 
 
+@defines("seed1.memory-charge")
 def memory_cost(fees: Fees, memory: ByteCount, duration: Seconds, subnet_size: Count) -> Cycles:
     """The price of storage over time."""
     return scale(fees, memory * fees.storage_per_gib_second * duration // GIBIBYTE, subnet_size)
@@ -236,6 +240,7 @@ def canister_creation_fee(fees: Fees, subnet_size: Count) -> Cycles:
     return scale(fees, fees.canister_creation, subnet_size)
 
 
+@defines("seed1.network-charge")
 def http_request_fee(fees: Fees, request: ByteCount, response: ByteCount, subnet_size: Count) -> Cycles:
     """
     The fee for an HTTPS outcall, from the size of the request and the largest response that is accepted.

@@ -153,6 +153,7 @@ def canonical_label(label: Label) -> Label:
     "unspec.order.enabled-rules",
     "unspec.order.different-senders",
     "unspec.order.system-tasks",
+    "seed2.concurrent-canisters",
 )
 def enabled(state: State, *, spontaneous: bool = False) -> list[Label]:
     """

@@ -6,6 +6,7 @@ from properties.bench.large_state import MEBIBYTE, LargeState
 from reference_impl.wasm.instances.kept_instances import KEPT
 
 
+@pytest.mark.checklist("seed1.state-larger-than-ram")
 def test_canisters_that_together_hold_more_than_fits_tell_the_right_sums(monkeypatch):
     monkeypatch.setattr(KEPT, "most_bytes", KEPT.most_bytes)
     state = LargeState(canisters=6, mebibytes=1, memory=6 * MEBIBYTE)

@@ -29,6 +29,7 @@ from reference_impl.own_name import own_version
 from reference_impl.rounds.residence import bounded
 from spec.profile import Profile
 from spec.state.canister import Subnet
+from spec.values.checklist import defines
 from spec.values.identifiers import Blob, Text
 from spec.values.quantities import ByteCount, Count, Nanoseconds
 
@@ -44,6 +45,7 @@ IDENTITY_SIZE: Final = 16
 
 
 @frozen
+@defines("seed1.hardware-capacity")
 class Beginning:
     """What an engine begins with."""
 
@@ -85,6 +87,7 @@ class Beginning:
         }
 
 
+@defines("seed1.orthogonal-persistence", "seed2.module-stored")
 class StateDirectory:
     """A directory that this process alone uses, and the engine whose state it holds."""
 
@@ -196,6 +199,7 @@ class StateDirectory:
         if is_due or self._journal.size > LONGEST_JOURNAL:
             self.checkpoint()
 
+    @defines("seed1.checkpoints")
     def checkpoint(self) -> None:
         """Keeps the engine as it is now. Raises `StateDirectoryFault`; the directory holds all of it anyway then."""
         self.acknowledge()

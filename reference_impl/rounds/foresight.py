@@ -28,6 +28,7 @@ from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Environment
 from spec.canister.outcome import Outcome
 from spec.state.request import RequestStatus
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId, RequestId
 from spec.values.quantities import ByteCount, Count, Instructions
 
@@ -135,6 +136,7 @@ class _Ahead:
         return outcome
 
 
+@defines("seed1.parallel-execution", "seed2.concurrent-canisters")
 class Foresight:
     """Executes what is about to be executed, as far as that can be told, on several threads."""
 

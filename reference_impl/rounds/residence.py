@@ -19,6 +19,7 @@ from reference_impl.wasm.instances.kept_instances import KEPT
 from reference_impl.wasm.instances.stored_pages import PageFile, in_memory, stored
 from reference_impl.wasm.instances.written_pages import WRITTEN
 from spec.canister.wasm_state import WasmState
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId
 from spec.values.memory import LinearMemory
 from spec.values.quantities import ByteCount, Count
@@ -47,6 +48,7 @@ def _page_file() -> PageFile:
         raise MemoryError(f"there can be no file for the memories of canisters: {problem.strerror}") from None
 
 
+@defines("seed1.state-larger-than-ram", "seed1.ram-affects-latency-only")
 class Residence:
     """Follows one instance."""
 

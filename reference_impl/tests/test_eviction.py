@@ -9,6 +9,7 @@ from reference_impl.engine import Engine
 from reference_impl.rounds import foresight
 from reference_impl.rounds.residence import Residence
 from reference_impl.wasm.instances.kept_instances import KEPT
+from spec.values.quantities import OS_PAGE
 
 CANISTERS = 40
 
@@ -38,6 +39,9 @@ def run(engines, *inputs):
             offer(engine, given)
 
 
+@pytest.mark.checklist(
+    "seed1.state-larger-than-ram", "seed1.ram-affects-latency-only", "seed1.memory-management-responsibility"
+)
 @pytest.mark.parametrize(("seed", "threads"), [(0, 1), (1, 1), (2, 2)])
 def test_random_work_of_forty_canisters_is_the_same_when_few_have_their_pages_in_memory(seed, threads):
     (free, _), (nothing, first), (little, second) = [engine_with(most, threads) for most in (None, 0, 200_000)]
@@ -63,6 +67,37 @@ def test_no_more_pages_are_in_memory_than_is_said():
         run([engine], *(work.call(one, "write", argument(4096 * number, 1)) for number in range(1, 6)))
         assert residence.bytes <= 300_000
     assert residence.evicted > 5
+
+
+@pytest.mark.checklist("seed1.ram-affects-latency-only")
+def test_pages_of_canisters_in_turn_come_and_go_and_those_of_one_canister_stay():
+    """Where memory is for the pages of a few canisters, what is done costs by which of them are written to."""
+
+    def evictions(chosen):
+        engine, residence = engine_with(200_000)
+        work = Work(7, engine)
+        set_up(work, [engine])
+        ids, before = sorted(engine.instance.canisters), residence.evicted
+        for number in range(CANISTERS):
+            run([engine], work.call(ids[chosen(number)], "write", argument(70_000, number)))
+        return residence.evicted - before
+
+    assert evictions(lambda number: 0) <= 1
+    assert evictions(lambda number: number) > CANISTERS // 2
+
+
+@pytest.mark.checklist("seed1.hardware-capacity")
+@pytest.mark.parametrize("memory", [60_000, 200_000])
+def test_as_much_memory_is_used_as_was_chosen_and_more_is_kept_as_the_profile_says(memory):
+    engine, residence = engine_with(memory)
+    work = Work(8, engine)
+    set_up(work, [engine])
+    for one in sorted(engine.instance.canisters):
+        run([engine], work.call(one, "write", argument(70_000, 1)))
+    states = [canister.code.wasm_state for canister in engine.abstract().canisters.entries.values()]
+    kept = sum(OS_PAGE * len(one.wasm_memory.contents) for one in states)
+    (used,) = engine.instance.memory_in_use.values()
+    assert memory - 3 * OS_PAGE < residence.bytes <= memory < kept < used <= BEGINNING.profile.limits.subnet_memory
 
 
 def test_a_deleted_canister_takes_no_memory():

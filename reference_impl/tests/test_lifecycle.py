@@ -209,6 +209,7 @@ def test_the_choice_about_the_heap_must_fit_both_modules(stage, script, old, new
         assert answer.reason is RejectReason.PERSISTENCE_OPTION_NEEDED
 
 
+@pytest.mark.checklist("seed2.os-bookkeeping")
 def test_calls_in_flight_survive_a_reinstallation(stage, waiting, script):
     asking, slow = waiting
     request = stage.start(asking, "ask")

@@ -110,6 +110,7 @@ class Stage:
         return self.engines[1]._answers.told
 
 
+@pytest.mark.checklist("seed1.query-concurrent-threads")
 def test_queries_on_several_threads_are_answered_as_one_after_the_other():
     stage, chosen = Stage(canisters=3, threads=4), random.Random(1)
     asked = []
@@ -222,3 +223,21 @@ def test_what_a_query_sees_stays_when_another_thread_asks():
     other.start()
     other.join()
     assert (mine.instruction_limit, mine.call_context_instructions) == (10, 5)
+
+
+@pytest.mark.checklist("seed1.query-scaling")
+def test_nodes_share_queries_without_asking_each_other():
+    """Each node of several in the same state answers its part; together they say what one alone would say."""
+    chosen = random.Random(2)
+    nodes = [Stage(canisters=3) for _ in range(3)]
+    one = nodes[0]
+    asked = [
+        one.query(chosen.choice(one.ids), chosen.choice(["plain", "time", "work", "balance"]), bytes([number, 1, 0, 0]))
+        for number in range(90)
+    ]
+    states = [stage.engines[1].abstract() for stage in nodes]
+    assert states.count(states[0]) == len(nodes)
+    shared = [nodes[number % 3].engines[1].query(*query) for number, query in enumerate(asked)]
+    assert shared == [one.engines[0].query(*query) for query in asked]
+    assert len({str(answer) for answer in shared}) > 20
+    assert [stage.engines[1].abstract() for stage in nodes] == states

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -149,6 +150,7 @@ def test_an_engine_that_explains_nothing_does_the_same(new_stage, script, inputs
     assert silent.engine.instance.recorder.cycles_burned == stage.engine.instance.recorder.cycles_burned
 
 
+@pytest.mark.checklist("seed1.deterministic-charging")
 def test_equal_inputs_give_equal_steps_and_states(new_stage, counter):
     def run():
         stage = new_stage()

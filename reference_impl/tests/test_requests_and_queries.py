@@ -142,6 +142,20 @@ def test_a_query_answers_and_leaves_no_trace(stage, counter):
     assert stage.engine.abstract() == before
 
 
+@pytest.mark.checklist("seed1.query-single-node")
+def test_a_query_is_answered_at_once_and_an_update_in_a_round(stage, counter):
+    canister = stage.create(counter)
+    rounds = stage.engine.rounds
+    request_id = stage.start(canister, "increment")
+    assert query(stage, canister, "get") == Reply(b"0")
+    assert stage.answer(request_id) == Received()
+    assert stage.engine.rounds == rounds
+    stage.engine.round()
+    assert stage.answer(request_id) == b"1"
+    assert query(stage, canister, "get") == Reply(b"1")
+    assert stage.engine.rounds == rounds + 1
+
+
 @pytest.mark.parametrize(
     ("method", "reason"),
     [

@@ -32,6 +32,7 @@ def _everything_is_worth_a_thread(monkeypatch):
     monkeypatch.setattr(foresight, "WORTH_A_THREAD", 0)
 
 
+@pytest.mark.checklist("seed1.parallel-execution")
 @pytest.mark.parametrize("seed", range(4))
 def test_random_work_gives_the_same_with_one_thread_with_two_and_with_four(seed):
     engines = [engine_on(threads) for threads in (1, 2, 4)]

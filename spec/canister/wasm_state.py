@@ -2,11 +2,15 @@
 
 from attrs import field, frozen
 
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId
 from spec.values.memory import LinearMemory
 
 
 @frozen
+@defines(
+    "seed1.heap-and-stable", "seed2.two-memories", "seed1.orthogonal-persistence", "seed2.persisted-between-messages"
+)
 class WasmState:
     """The state of a canister's code. Source: abstract-behavior, abstract canisters (`WasmState`)."""
 

@@ -82,7 +82,9 @@ def signed_message(tree: HashTree) -> Blob:
     return domain_separator("ic-state-root") + reconstruct(tree)
 
 
-@defines("cert.verify", "cert.root-of-trust", "inv.cert.tamper-evident", "unspec.env.client-expiry")
+@defines(
+    "cert.verify", "cert.root-of-trust", "inv.cert.tamper-evident", "unspec.env.client-expiry", "seed2.verifiable-state"
+)
 def verify_certificate(certificate: Certificate, root_key: Blob, verify: VerifySignature) -> bool:
     """The certificate is valid under a DER-encoded root key. Source: certification, `verify_cert`."""
     key = delegation_key(certificate.delegation, root_key, verify)

@@ -73,7 +73,7 @@ def are_of_nodes(signed: SignedResponse, certificate: Certificate, subnet_id: Su
     return True
 
 
-@defines("http.query.verify-response")
+@defines("http.query.verify-response", "seed1.query-trust")
 def verify_response(
     signed: SignedResponse, certificate: Certificate, effective_id: CanisterId, verifiers: Verifiers
 ) -> bool:

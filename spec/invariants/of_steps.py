@@ -2,11 +2,12 @@
 
 from spec.invariants.registry import step_invariant
 from spec.state.call_context import CallContext
-from spec.state.canister import Canister
+from spec.state.canister import Canister, CanisterCode, Empty
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister
 from spec.state.request import Done, KnownRequest, Processing, Received, Rejected, Replied
 from spec.state.state import State
-from spec.transition import BurnReason, Step
+from spec.transition import BurnReason, Executed, Step
+from spec.values.identifiers import CanisterId
 
 
 @step_invariant("Constants stay", "inv.state-map-domains")
@@ -78,6 +79,65 @@ def came_from_another_subnet(before: Canister, after: Canister) -> bool:
 def pays_for_resources(step: Step) -> bool:
     """Cycles are burned for resources in this step."""
     return any(burned.reason == BurnReason.RESOURCES for burned in step.burned)
+
+
+@step_invariant("Code is installed, removed or lost", "seed1.code-changes-by-install", "seed2.tamper-proof")
+def modules_change_by_installation(before: State, step: Step) -> bool:
+    """The module of a canister changes only together with its history, or is lost with its last cycles."""
+    return step.state.canisters.every(
+        lambda canister_id, canister: (
+            canister_id not in before.canisters
+            or has_same_module(before.canisters[canister_id].code, canister.code)
+            or was_installed_or_removed(before.canisters[canister_id], canister)
+            or came_from_another_subnet(before.canisters[canister_id], canister)
+        )
+    )
+
+
+@step_invariant(
+    "Memory changes where code runs",
+    "seed1.state-changes-by-messages",
+    "seed1.isolation",
+    "seed2.actor-state",
+    "seed2.tamper-proof",
+)
+def memories_change_by_execution(before: State, step: Step) -> bool:
+    """Heap, stable memory and globals stay as they are, unless code of this canister ran or it got other code."""
+    return step.state.canisters.every(
+        lambda canister_id, canister: (
+            canister_id not in before.canisters
+            or before.canisters[canister_id].code == canister.code
+            or runs_code_of(step, canister_id)
+            or was_installed_or_removed(before.canisters[canister_id], canister)
+            or came_from_another_subnet(before.canisters[canister_id], canister)
+        )
+    )
+
+
+@step_invariant("One execution at a time", "seed1.isolation", "seed2.actor-state", "seed2.single-threaded")
+def a_step_runs_one_execution(before: State, step: Step) -> bool:
+    """Code of one canister at most runs in a step, once."""
+    return sum(1 for output in step.outputs if isinstance(output, Executed)) <= 1
+
+
+def has_same_module(before: CanisterCode, after: CanisterCode) -> bool:
+    """There is no code, before and after, or the same module."""
+    if isinstance(before, Empty) or isinstance(after, Empty):
+        return isinstance(before, Empty) and isinstance(after, Empty)
+    return before.raw_module == after.raw_module
+
+
+def was_installed_or_removed(before: Canister, after: Canister) -> bool:
+    """Code was installed just now, or a snapshot loaded, or code was uninstalled or lost."""
+    if isinstance(after.code, Empty) and after.balance == 0 and after.reserved_balance == 0:
+        return True
+    is_recorded = after.history.total_changes > before.history.total_changes
+    return is_recorded and (isinstance(after.code, Empty) or after.installed_at == after.time)
+
+
+def runs_code_of(step: Step, canister_id: CanisterId) -> bool:
+    """Code of this canister ran in the step."""
+    return any(isinstance(output, Executed) and output.canister_id == canister_id for output in step.outputs)
 
 
 @step_invariant("Canisters disappear by deletion only", "inv.id-not-reused")

@@ -17,7 +17,7 @@ class Invariant:
     name: Text
     title: Text
     sources: tuple[Text, ...]
-    """Ids of the list `invariants` of the checklist; `ours` for a statement that only makes the others provable."""
+    """Ids of rows of the checklist; `ours` for a statement that only makes the others provable."""
     holds: Callable[[State], bool]
 
 

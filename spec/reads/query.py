@@ -28,6 +28,8 @@ from spec.values.rejects import RejectCode, RejectReason
     "unspec.env.wall-clock-query",
     "unspec.const.max-wall-clock-time-composite-query",
     "unspec.env.certificate-age",
+    "seed1.query-single-node",
+    "seed1.query-no-state-change",
 )
 def query(
     state: State,

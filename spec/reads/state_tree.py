@@ -114,6 +114,7 @@ def shards(ranges: List[CanisterRange]) -> LabeledTree:
     "http.path.request-status.reject-code",
     "http.path.request-status.reject-message",
     "http.path.request-status.error-code",
+    "seed1.update-certified",
 )
 def request_status_tree(status: RequestStatus) -> LabeledTree:
     """What is told about a request. Source: abstract-behavior, `request_status_tree`."""

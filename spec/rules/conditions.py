@@ -38,7 +38,7 @@ def response_message(state: State, message_id: MessageId) -> ResponseMessage:
     return require_kind(message, ResponseMessage, "the message is a response")
 
 
-@defines("def.message-eligibility", "inv.prop-03-fifo-per-pair")
+@defines("def.message-eligibility", "inv.prop-03-fifo-per-pair", "seed2.queue-order")
 def is_eligible(state: State, message_id: MessageId, queue: QueueName) -> bool:
     """No older call or function is in the same queue. Source: abstract-behavior, message eligibility."""
     return isinstance(queue, Unordered) or state.messages.none_older(

@@ -120,7 +120,7 @@ def freezing_limit(profile: Profile, canister: Canister) -> Cycles:
     return freezing_limit_at(profile, canister, memory_usage(profile, canister))
 
 
-@defines("def.liquid-balance")
+@defines("def.liquid-balance", "seed2.freezing-threshold")
 def liquid_balance(profile: Profile, canister: Canister) -> int:
     """What a canister may spend. Negative for a frozen canister. Source: abstract-behavior, cycle bookkeeping."""
     return fees.liquid_balance(canister.balance, canister.reserved_balance, freezing_limit(profile, canister))

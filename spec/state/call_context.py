@@ -19,6 +19,7 @@ class FailedExecution:
 
 
 @frozen
+@defines("seed2.os-bookkeeping")
 class CallContext:
     """A call being processed by a canister. Source: abstract-behavior, call contexts (`CallCtxt`)."""
 

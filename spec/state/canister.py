@@ -26,6 +26,7 @@ class Empty:
 
 
 @frozen
+@defines("seed1.canister-is-code-and-memory", "seed2.module-stored")
 class Code:
     """Installed code and its state. The module itself is a function of `raw_module`."""
 
@@ -88,6 +89,7 @@ class Subnet:
 
 
 @frozen
+@defines("seed2.controllers-stored")
 class Settings:
     """What controllers may set. Source: management-canister, `canister_settings`."""
 
@@ -152,6 +154,7 @@ class LogRecord:
 
 
 @frozen
+@defines("seed2.components", "seed2.os-bookkeeping")
 class Canister:
     """
     Everything that belongs to one canister id.

@@ -64,7 +64,7 @@ EntryPoint = PublicMethod | CallbackInvocation | Heartbeat | GlobalTimer | OnLow
 
 
 @frozen
-@defines("def.message-shapes")
+@defines("def.message-shapes", "seed2.canister-id", "seed2.call-is-two-messages")
 class CallMessage:
     """A call that was not started yet. Source: abstract-behavior, calls and messages."""
 
@@ -92,7 +92,7 @@ class FuncMessage:
 
 
 @frozen
-@defines("def.message-shapes")
+@defines("def.message-shapes", "seed2.call-is-two-messages")
 class ResponseMessage:
     """A response on its way to the maker of the call."""
 

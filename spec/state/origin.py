@@ -4,6 +4,7 @@ from attrs import frozen
 
 from spec.canister.environment import Caller
 from spec.canister.outcome import Callback
+from spec.values.checklist import defines
 from spec.values.identifiers import CallContextId, CanisterId, RequestId
 from spec.values.quantities import Nanoseconds
 
@@ -32,6 +33,7 @@ CallDeadline = NoDeadline | Deadline | Expired
 
 
 @frozen
+@defines("seed2.communication")
 class FromUser:
     """The call is a user's request."""
 
@@ -39,6 +41,7 @@ class FromUser:
 
 
 @frozen
+@defines("seed2.communication")
 class FromCanister:
     """The call was made by a canister."""
 

@@ -88,6 +88,7 @@ def call_cycles_add128(execution: Execution, amount_high: int, amount_low: int) 
     "inv.call-perform-zero-one-callback",
     "unspec.fn.system-cannot-call-now",
     "error.insufficient-cycles-message-memory",
+    "seed2.actor-send",
 )
 def call_perform(execution: Execution) -> int:
     """

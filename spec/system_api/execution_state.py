@@ -223,6 +223,7 @@ class Execution:
         gained = self.environment.balance + self.accepted_cycles - self.lost_cycles
         return gained - self.burned_cycles - self.performed_calls_cost - carried
 
+    @defines("seed1.top-up")
     def accept_cycles(self, largest: Cycles) -> Cycles:
         """
         Moves cycles from the call to the balance and gives how many.

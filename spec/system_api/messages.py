@@ -14,6 +14,7 @@ def msg_arg_data_size(execution: Execution) -> int:
     return len(execution.parameters.argument)
 
 
+@defines("seed2.payload")
 def msg_arg_data_copy(execution: Execution, destination: int, offset: int, size: int) -> None:
     execution.copy_to_heap(destination, offset, size, execution.parameters.argument)
 

@@ -40,6 +40,7 @@ NO_SUCH_METHOD: Final = Trapped(0, TrapReason.NO_SUCH_METHOD)
 
 
 @frozen(eq=False, slots=False)
+@defines("seed2.wasm-instance")
 class WasmCanisterModule:
     """A module that fulfils the requirements of the interface specification, as pure functions."""
 
@@ -126,6 +127,7 @@ class WasmCanisterModule:
         maximum = addressable if limits.maximum is None else limits.maximum
         return limits.minimum <= wasm_pages <= maximum
 
+    @defines("seed2.function-lookup")
     def entry_point(self, export: Text) -> int | None:
         """The index of an exported function."""
         return self.module.exported(export, ExternalKind.FUNCTION)
@@ -139,6 +141,7 @@ class WasmCanisterModule:
         """Initial heap and globals, empty stable memory; nothing has run."""
         return evolve(self.initial, self_id=self_id)
 
+    @defines("seed1.upgrade-clears-heap", "seed1.large-state-in-stable", "seed2.upgrade-memories")
     def upgraded_state(self, before: WasmState, keep_wasm_memory: bool) -> WasmState:
         """The state in which an upgrade to this module starts."""
         heap = self.initial.wasm_memory

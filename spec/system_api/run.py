@@ -102,7 +102,7 @@ class Finished:
         )
 
 
-@defines("error.out-of-memory")
+@defines("error.out-of-memory", "seed2.wasm-memory-limit")
 def maximum_memory_pages(limits: Limits, wasm64: bool) -> Count:
     """How far the heap can grow, in WebAssembly pages."""
     return (limits.wasm_memory_64 if wasm64 else limits.wasm_memory_32) // WASM_PAGE

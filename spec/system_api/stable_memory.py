@@ -64,17 +64,20 @@ def stable64_size(execution: Execution) -> int:
     return execution.stable_memory.wasm_pages
 
 
+@defines("seed2.stable-memory-64")
 def stable64_grow(execution: Execution, new_pages: int) -> int:
     execution.running.charge(GROW)
     before = _grow(execution, new_pages, LARGEST_FOR_64_BITS)
     return FAILED_64 if before is None else before
 
 
+@defines("seed2.stable-access")
 def stable64_write(execution: Execution, offset: int, source: int, size: int) -> None:
     execution.running.charge_dynamically(COPY + size)
     _write(execution, offset, source, size)
 
 
+@defines("seed2.stable-access")
 def stable64_read(execution: Execution, destination: int, offset: int, size: int) -> None:
     execution.running.charge_dynamically(COPY + size)
     _read(execution, destination, offset, size)

@@ -198,4 +198,4 @@ _ROWS: Final = (
 )
 
 IMPORTS: Final = {row.name: row for row in _ROWS}
-"""The table, by name without the prefix `ic0.`."""
+"""The table, by name without the prefix `ic0.`. Checklist: `seed2.system-apis`."""

@@ -120,3 +120,12 @@ def test_management_work_has_no_fixed_part_and_the_32_bit_rate() -> None:
 )
 def test_what_is_reserved_for_grows_between_the_threshold_and_the_capacity(used, expected):
     assert f.saturated(1_000, used, threshold=100, capacity=200) == expected
+
+
+@pytest.mark.checklist("seed1.memory-charge")
+@given(size=st.integers(0, 2**42), seconds=st.integers(0, 10**6), nodes=st.sampled_from((1, 13, 34)))
+def test_twice_the_memory_or_twice_the_time_costs_twice_as_much_up_to_rounding(size, seconds, nodes):
+    """Rounding happens once for the memory and once for the nodes, so what is lost is less than a cycle a node."""
+    once = f.memory_cost(FEES, size, seconds, nodes)
+    for twice in (f.memory_cost(FEES, 2 * size, seconds, nodes), f.memory_cost(FEES, size, 2 * seconds, nodes)):
+        assert 0 <= twice - 2 * once <= nodes + 1

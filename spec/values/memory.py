@@ -6,12 +6,14 @@ from typing import Final
 from attrs import evolve, field, frozen
 from rpds import HashTrieMap
 
+from spec.values.checklist import defines
 from spec.values.quantities import OS_PAGE, WASM_PAGE, ByteCount, Count
 
 ZERO_PAGE: Final[bytes] = bytes(OS_PAGE)
 
 
 @frozen
+@defines("seed1.canister-is-code-and-memory")
 class LinearMemory:
     """
     The contents of a WebAssembly memory or of stable memory.

@@ -7,6 +7,7 @@ end. Prepared code is kept with the module, so that many instances of one module
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from spec.values.checklist import defines
 from spec.values.memory import LinearMemory
 from spec.values.quantities import Count, Instructions
 from spec.wasm.flat_code import (
@@ -67,6 +68,7 @@ class LinkError(Exception):
     """The module imports something that it is not given."""
 
 
+@defines("seed2.wasm-instance")
 class Instance(Store):
     """One execution of a module: created fresh, and thrown away after it."""
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from spec.values.checklist import defines
 from spec.values.memory import LinearMemory
 from spec.values.quantities import OS_PAGE, WASM_PAGE, Count
 from spec.wasm.syntax import MemoryType
@@ -13,6 +14,7 @@ OUT_OF_BOUNDS: Final = "out of bounds memory access"
 OS_PAGE_BITS: Final = OS_PAGE.bit_length() - 1
 
 
+@defines("seed2.wasm-memory-automatic")
 class Memory:
     """The memory of one instance. Offsets and lengths are in bytes; what lies outside traps."""
 
@@ -85,6 +87,7 @@ class Memory:
         self.content, self.size = grown, len(grown)
         return before
 
+    @defines("seed1.dirty-pages")
     def changed(self) -> list[tuple[int, bytes]]:
         """The 4 KiB pages whose bytes differ from those at the start: number and bytes."""
         pages = ((number, bytes(self.content[number * OS_PAGE : (number + 1) * OS_PAGE])) for number in self.written)

@@ -78,6 +78,7 @@ WEIGHTS: Final = _read_weights()
 """The listed weights by name: in modules with a 32-bit, and with a 64-bit memory."""
 
 
+@defines("seed2.instruction-weights")
 def weight(name: str, has_64_bit_memory: bool) -> Instructions:
     """What an instruction adds to its segment, by its name in the text format."""
     return WEIGHTS.get(name, (DEFAULT_WEIGHT, DEFAULT_WEIGHT))[has_64_bit_memory]
@@ -172,6 +173,7 @@ def overruns_slice(limit: Instructions, one_slice: Instructions, counter: int, a
     return end_of_slice < limit and used + amount >= end_of_slice + one_slice
 
 
+@defines("seed1.instrumentation")
 def accounted(limit: Instructions, counter: int) -> Instructions:
     """How many instructions an execution is accounted with: what the counter lost, at most the limit (O2)."""
     return min(limit - counter, limit)

@@ -14,6 +14,7 @@ from typing import Final
 
 from attrs import frozen
 
+from spec.values.checklist import defines
 from spec.wasm.numerics_integer import Binary, Unary
 
 
@@ -39,6 +40,7 @@ class FloatFormat:
         return self.sign_bit - (1 << self.fraction)
 
     @property
+    @defines("seed1.wasm-determinism")
     def canonical_nan(self) -> int:
         """The positive NaN of which only the highest bit of the fraction is one."""
         return self.infinity | 1 << (self.fraction - 1)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from weakref import WeakSet
 
+from spec.values.checklist import defines
 from spec.wasm.syntax import (
     DataSegment,
     ElementSegment,
@@ -71,6 +72,7 @@ def check_limits(limits: Limits, greatest: int, what: str) -> None:
         raise Invalid("size minimum must not be greater than maximum")
 
 
+@defines("seed2.wasm-memory-limit")
 def check_memories_and_tables(module: Module) -> None:
     """There is at most one memory, and sizes are possible."""
     if len(module.memories) > 1:

@@ -35,6 +35,9 @@ from spec.values.rejects import RejectReason
 
 CanisterInfo = management.CanisterInfoArguments
 
+MINE = controlled_by(ALICE)
+"""The settings of a canister that Alice controls."""
+
 
 @scenario(
     "Any canister may ask for the controllers, module hash and changes of another one",
@@ -123,6 +126,16 @@ def immutable(stage: Stage) -> None:
     # Then
     stage.require(info.controllers.is_empty(), "there are no controllers")
     stage.expect(stage.about("stop_canister", canister), refuses())
+    for mode in (management.ReinstallMode(), management.UpgradeMode()):
+        arguments = management.InstallCodeArguments(mode, canister, load("scripted"))
+        stage.expect(stage.manage("install_code", arguments, canister), refuses())
+        stage.expect(stage.call(asker, asking("install_code", arguments)), REJECTED)
+    stage.expect(stage.manage("uninstall_code", management.UninstallCodeArguments(canister), canister), refuses())
+    stage.expect(
+        stage.manage("update_settings", management.UpdateSettingsArguments(canister, MINE), canister), refuses()
+    )
+    after = result_of("canister_info", stage.call(asker, asking("canister_info", CanisterInfo(canister))))
+    stage.require(after == info, "nothing has changed")
 
 
 @scenario(

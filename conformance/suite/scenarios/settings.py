@@ -405,7 +405,7 @@ _visible("status_for_controllers", "The status is shown to controllers only, if 
 
 @scenario(
     "A canister is charged for the instructions that it uses, and more for more of them",
-    covers=("seed2.execution-paid-in-cycles", "unspec.fn.cycles-used", "seed1.instrumentation"),
+    covers=("seed2.execution-paid-in-cycles", "unspec.fn.cycles-used"),
 )
 def charged(stage: Stage) -> None:
     # Given

@@ -231,7 +231,9 @@ ACCESSES = st.lists(
 )
 
 
-@pytest.mark.checklist("prod.hypervisor.random_memory_accesses")
+@pytest.mark.checklist(
+    "prod.hypervisor.random_memory_accesses", "seed1.memory-management-responsibility", "seed2.wasm-memory-automatic"
+)
 def test_what_is_read_is_what_was_written_last() -> None:
     seen = {"something": 0, "nothing": 0, "beyond": 0}
 

@@ -111,7 +111,7 @@ def test_of_the_two_hooks_of_an_upgrade_only_the_second_changes_the_new_heap() -
     assert life.told() == number(0, 1)
 
 
-@pytest.mark.checklist("prod.canister_manager.persist_state_to_stable_memory_during_upgrade")
+@pytest.mark.checklist("prod.canister_manager.persist_state_to_stable_memory_during_upgrade", "seed1.upgrade-transfer")
 def test_the_hooks_carry_the_heap_over_in_stable_memory() -> None:
     code = module(
         hook("pre_upgrade", f"{PAGE} (call $write (i64.const 0) (i64.const 0) (i64.const 4))"),
@@ -124,7 +124,9 @@ def test_the_hooks_carry_the_heap_over_in_stable_memory() -> None:
 
 
 @pytest.mark.checklist(
-    "prod.hypervisor.upgrade_preserves_stable_memory", "prod.hypervisor.reinstall_clears_stable_memory"
+    "prod.hypervisor.upgrade_preserves_stable_memory",
+    "prod.hypervisor.reinstall_clears_stable_memory",
+    "seed1.large-state-in-stable",
 )
 def test_stable_memory_outlives_upgrades_and_not_a_reinstallation() -> None:
     life = Life()

@@ -105,6 +105,7 @@ def test_a_call_of_a_canister_whose_code_is_uninstalled_meanwhile_comes_back_to_
     assert not len(stage.state.call_contexts)
 
 
+@pytest.mark.checklist("seed2.actor-create", "seed2.system-apis")
 def test_a_canister_creates_another_one_with_its_own_cycles():
     stage = Stage()
     creator = stage.installed(load("scripted"))

@@ -261,7 +261,9 @@ def test_a_callee_that_replies_twice_has_failed():
 
 
 @pytest.mark.checklist(
-    "prod.hypervisor.ic0_call_has_no_effect_on_trap", "prod.hypervisor.ic0_call_perform_has_no_effect_on_trap"
+    "prod.hypervisor.ic0_call_has_no_effect_on_trap",
+    "prod.hypervisor.ic0_call_perform_has_no_effect_on_trap",
+    "seed2.output-queue",
 )
 def test_a_trap_takes_back_the_calls_that_were_made():
     stage, a, b = canisters(2)

@@ -25,6 +25,7 @@ def brought_back(entries):
     return engine, bring_back(engine, entries)
 
 
+@pytest.mark.checklist("seed1.orthogonal-persistence", "seed2.module-stored")
 @pytest.mark.parametrize("seed", range(6))
 def test_an_engine_goes_on_from_what_was_kept_as_if_nothing_had_happened(seed):
     undisturbed, engine, contents, entries = BEGINNING.engine(), BEGINNING.engine(), Contents(), {}

@@ -63,6 +63,7 @@ def undisturbed(inputs):
 # GOING ON
 
 
+@pytest.mark.checklist("seed1.checkpoints", "seed1.orthogonal-persistence")
 def test_an_engine_goes_on_after_its_last_checkpoint_and_all_that_came_in_since(tmp_path):
     hashes = []
     for seed in range(4):

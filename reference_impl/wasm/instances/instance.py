@@ -35,6 +35,7 @@ from reference_impl.wasm.rewriting.instrument import (
     instrument,
 )
 from reference_impl.wasm.rewriting.requirements import is_old_motoko
+from spec.values.checklist import defines
 from spec.values.memory import LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Count
 
@@ -319,6 +320,7 @@ class WasmtimeInstance:
             return {}
         return self._pages.changed(self._base(), size, self.heap)
 
+    @defines("seed1.memory-management-responsibility")
     def keep(self, changed: dict[int, bytes], size: ByteCount) -> LinearMemory:
         """Takes the changes over into the heap that counts as loaded, which has this size now."""
         if not changed and size == self.heap.size and not self._pages.has_copies:

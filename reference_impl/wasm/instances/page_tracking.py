@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, Final, Protocol
 
 from reference_impl.wasm.instances.stored_pages import StoredPages
+from spec.values.checklist import defines
 from spec.values.memory import ZERO_PAGE, LinearMemory
 from spec.values.quantities import OS_PAGE, ByteCount
 
@@ -33,6 +34,7 @@ Changed = dict[int, bytes]
 """The bytes of changed pages, by page number."""
 
 
+@defines("seed1.dirty-pages")
 class PageTracking(Protocol):
     """Follows what one memory holds. Addresses are of this process."""
 

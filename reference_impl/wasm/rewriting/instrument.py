@@ -41,6 +41,7 @@ from reference_impl.wasm.rewriting.charge_code import ChargePlaces, charge_body
 from reference_impl.wasm.rewriting.code_rewriting import Bounds, CodeWriter, NoRoom, Places
 from reference_impl.wasm.rewriting.fast_code import FastCode
 from reference_impl.wasm.rewriting.passed_counter import LARGEST_TYPE, with_counter
+from spec.values.checklist import defines
 from spec.values.quantities import Instructions
 
 COUNTER: Final = "counter"
@@ -311,6 +312,7 @@ def _can_pass_counter(parsed: ParsedModule, bounds: Bounds) -> bool:
     return has_room and not bounds.keeps_types and not parsed.has_imports_in_table
 
 
+@defines("seed1.instrumentation")
 def instrument(parsed: ParsedModule, bounds: Bounds, is_exact: bool = False) -> Instrumented:
     """
     Rewrites a valid module. Code that is exact has the right count after every trap and is slower. Raises `Malformed`

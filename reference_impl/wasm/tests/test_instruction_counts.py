@@ -20,6 +20,7 @@ def in_update(body, before=""):
     return f'(module {before} (func (export "canister_update go") {body}))'
 
 
+@pytest.mark.checklist("seed1.instrumentation", "seed2.instruction-weights")
 def test_all_golden_programs_have_their_counts(facts: Path, count, profile) -> None:
     programs = json.loads((facts / "golden_counts.json").read_text())["programs"]
     assert len(programs) > 40
@@ -64,6 +65,7 @@ def immediates_of(name: str) -> str:
     return ""
 
 
+@pytest.mark.checklist("seed2.instruction-weights")
 @pytest.mark.parametrize("width", ["wasm32", "wasm64"])
 def test_every_instruction_has_its_weight(facts: Path, width: str) -> None:
     weights = json.loads((facts / "instruction_weights.json").read_text())["weights"]

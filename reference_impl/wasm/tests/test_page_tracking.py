@@ -39,6 +39,7 @@ class Memory:
         return ctypes.string_at(self.base, size)
 
 
+@pytest.mark.checklist("seed1.dirty-pages")
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("seed", range(4))
 def test_random_executions_leave_what_they_wrote(way: Callable[[], PageTracking], seed: int) -> None:
@@ -77,6 +78,7 @@ def test_random_executions_leave_what_they_wrote(way: Callable[[], PageTracking]
         else:
             tracking.undo(memory.base, changed, heap)
             assert memory.read(heap.size) == before
+            assert tracking.changed(memory.base, heap.size, heap) == {}
             undone += bool(changed)
     assert kept > 5
     assert undone > 2

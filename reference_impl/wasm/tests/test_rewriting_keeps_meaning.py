@@ -97,6 +97,7 @@ def plain_run(text):
     return bytes(exports["memory"].read(store)) if "memory" in exports else b""
 
 
+@pytest.mark.checklist("seed1.instrumentation")
 @pytest.mark.parametrize("name", MODULES)
 def test_the_heap_ends_as_in_a_plain_run(update, name) -> None:
     text = MODULES[name].replace("(memory ", '(memory (export "memory") ', 1)
@@ -130,6 +131,7 @@ def test_random_arithmetic_gives_equal_results(update) -> None:
         assert update(f"(module {text})").new_state.wasm_memory.to_bytes() == plain_run(text)
 
 
+@pytest.mark.checklist("seed1.wasm-determinism")
 def test_results_that_are_not_numbers_have_one_bit_pattern(update) -> None:
     outcome = update(
         """(module (memory 1) (func (export "canister_update go")

@@ -51,6 +51,7 @@ def test_executions_start_from_the_state_given_and_not_from_the_last_one(load, e
     assert run(module, "inc", states[3], environment).new_state.wasm_memory.wasm_pages == 1
 
 
+@pytest.mark.checklist("seed1.wasm-determinism")
 def test_equal_arguments_give_equal_outcomes(load, environment) -> None:
     module = load(COUNTER)
     state = module.initial_state(SELF)

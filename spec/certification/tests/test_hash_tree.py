@@ -261,6 +261,7 @@ def delegated(inner_key: bytes = ROOT_KEY, inner_delegation: Delegation | None =
     "cert.delegation.check",
     "cert.delegation.root-subnet",
     "unspec.env.client-expiry",
+    "seed2.verifiable-state",
 )
 def test_certificates_verify_directly_and_by_one_delegation_and_not_otherwise() -> None:
     tree = hash_tree({b"time": b"\x01"})

@@ -145,7 +145,7 @@ def late_messages(progress: Progress) -> list[MessageId]:
 # Delivery
 
 
-@defines("seed1.intra-subnet-delivery", "seed1.intra-subnet-deterministic")
+@defines("seed1.intra-subnet-delivery", "seed1.intra-subnet-deterministic", "seed2.later-delivery")
 def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
     """
     After the messages at some places have reached their receivers.
@@ -281,6 +281,7 @@ def payer_and_fee(progress: Progress, ingress: Ingress) -> tuple[CanisterId | No
     return payer, fees.ingress_fee(progress.state.profile.fees, ingress.size, size)
 
 
+@defines("seed1.reverse-gas")
 def payer_of(request: Request) -> CanisterId | None:
     """The canister that pays for a request. Source: facts on fees, ingress_payer."""
     if request.canister_id != MANAGEMENT_CANISTER:

@@ -16,6 +16,7 @@ from spec.settling import CALL_REJECTIONS
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage, Unordered
 from spec.state.origin import FromUser
+from spec.values.checklist import defines
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, MessageId, Principal, RequestId
 
 Item = tuple[RequestId | None, MessageId | None]
@@ -141,6 +142,7 @@ def in_turn(senders: Mapping[Principal, tuple[Item, ...]], rotation: Rotation, s
     return known + tuple(one for one in senders if one not in known)
 
 
+@defines("seed2.input-queue")
 def next_input(progress: Progress, canister_id: CanisterId) -> Chosen:
     """The input that a canister takes next."""
     return choose(

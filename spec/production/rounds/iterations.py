@@ -123,6 +123,7 @@ def scheduled(loop: Loop, ranking: Order) -> Order:
     )
 
 
+@defines("seed1.parallel-execution", "seed2.concurrent-canisters")
 def iterated(loop: Loop, active: Order) -> Loop:
     """After the canisters were executed, each on its core."""
     progress, tasks = loop.progress, loop.tasks

@@ -16,6 +16,7 @@ from spec.rules.resources import allocated_memory, cycles_per_installation
 from spec.state.canister import Empty
 from spec.state.label import Label
 from spec.state.message import CallMessage
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, SECONDS_PER_DAY, Cycles, Seconds
 
@@ -99,6 +100,7 @@ def paid_for(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> P
     return progress
 
 
+@defines("seed1.memory-charge")
 def price_of(progress: Progress, canister_id: CanisterId, seconds: Seconds) -> Cycles:
     """
     The price of storage and of being there, of the memory of messages, and of compute for some time.

@@ -10,6 +10,7 @@ from typing import Final
 from attrs import evolve, frozen
 
 from spec.production.rounds.progress import Progress
+from spec.values.checklist import defines
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import Count, Percent
 
@@ -43,6 +44,7 @@ def allocation(progress: Progress, canister_id: CanisterId) -> Points:
     return percent * PERCENT
 
 
+@defines("seed2.os-scheduling")
 def order(progress: Progress) -> Order:
     """The order of all canisters of the subnet. A paused or aborted installation is no long execution here."""
     ids = progress.canisters()

@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 from spec.machine import run
 from spec.production.capacities.usage import largest_response
 from spec.production.network import Network, network_of, network_round, seen_from, slice_for, stream_between, wire_form
-from spec.production.rounds import Batch
+from spec.production.rounds import Batch, execute_round
 from spec.production.rounds.round_state import Place
 from spec.production.rounds.tests.playing import asking, doing
 from spec.production.streams.stream import Refusal
@@ -354,3 +354,25 @@ def test_the_wire_shows_a_call_and_its_answer():
     assert not isinstance(message, CallMessage)
     shown = wire_form(message, 3)
     assert (shown.originator, shown.respondent, shown.callback, shown.response) == (A, THERE[0], 3, Reply(b"hello"))
+
+
+@pytest.mark.checklist("seed1.one-invocation-per-round")
+def test_a_round_of_a_subnet_executes_once_and_takes_in_the_requests_of_its_batch(monkeypatch):
+    batches = []
+
+    def counted(state, rounds, batch):
+        batches.append(batch)
+        return execute_round(state, rounds, batch)
+
+    monkeypatch.setattr("spec.production.network.execute_round", counted)
+    first, second = HERE[0], HERE[1]
+    requests = [asking(first), asking(second)]
+    played = subnets(answering(first), answering(second))
+    for number, request in enumerate(requests, start=1):
+        played = played.round(SUBNET, request)
+        assert len(batches) == number
+        assert batches[-1].ingress == (request,)
+        assert played.network.rounds[SUBNET.subnet_id].number == number
+        known = played.network.state.requests
+        assert [request_id_of(one.request) in known for one in requests] == [True, number == 2]
+        assert known[request_id_of(request.request)].status == Replied(b"hello")

@@ -59,6 +59,7 @@ def initiate_call(state: State, *, request_id: RequestId) -> Step:
 
 
 @transition(title="Respond to user request", source="abstract-behavior#respond-to-user-request")
+@defines("seed1.ingress-response")
 def respond_to_user(state: State, *, message_id: MessageId) -> Step:
     """The response to a user's call becomes the status of the request."""
     # CONDITIONS

@@ -58,7 +58,9 @@ def managed_call(state: State, message_id: MessageId, method_name: MethodName) -
     return ManagedCall(call, arguments.canister_id, existing_canister(state, arguments.canister_id))
 
 
-@defines("error.invalid-controller")
+@defines(
+    "error.invalid-controller", "seed2.controllers-only", "seed2.controllers-kinds", "seed2.no-controllers-immutable"
+)
 def require_controller(call: CallMessage, canister: Canister, code: RejectCode | None = None) -> None:
     """States that the caller is a controller of the canister; `code` as in `require`."""
     require(
@@ -69,7 +71,7 @@ def require_controller(call: CallMessage, canister: Canister, code: RejectCode |
     )
 
 
-@defines("mgmt-general.subnet-admins")
+@defines("mgmt-general.subnet-admins", "seed2.controllers-only")
 def require_controller_or_admin(state: State, call: CallMessage, canister: Canister) -> None:
     """States that the caller is a controller of the canister or an admin of its subnet."""
     require(

@@ -67,7 +67,7 @@ def encoded_canister_id(canister_id: CanisterId) -> Blob:
 
 
 @transition(title="Canister creation", source="abstract-behavior#ic-management-canister-canister-creation")
-@defines("error.create-canister-not-enough-cycles")
+@defines("error.create-canister-not-enough-cycles", "seed1.top-up", "seed2.actor-create")
 def create_canister(state: State, *, message_id: MessageId, canister_id: CanisterId) -> Step:
     """A canister without code is created; the cycles sent with the call, less the fee, are its balance."""
     # CONDITIONS
@@ -134,6 +134,7 @@ def fee_of_creation(state: State) -> Cycles:
     return creation_fee(state.profile, state.subnet.subnet_size)
 
 
+@defines("seed2.canister-id")
 def require_free_id(state: State, canister_id: CanisterId) -> None:
     """States that a new canister may have this id."""
     require(

@@ -158,6 +158,7 @@ def require_installation_cycles(state: State, canister: Canister) -> None:
     )
 
 
+@defines("seed1.upgrade-limit")
 def environment_for(
     state: State,
     canister: Canister,

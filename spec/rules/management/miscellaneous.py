@@ -37,6 +37,7 @@ def encoded_blob(content: Blob) -> Blob:
 
 
 @transition(title="Depositing cycles", source="abstract-behavior#ic-management-canister-depositing-cycles")
+@defines("seed1.top-up")
 def deposit_cycles(state: State, *, message_id: MessageId) -> Step:
     """Anyone may add the cycles attached to a call to the balance of a canister."""
     # CONDITIONS

@@ -143,7 +143,7 @@ METHODS: Final[Mapping[MethodName, tuple[Rule, ...]]] = {
 }
 """
 The rules that answer calls to each method; of those of one method at most one is enabled. Checklist:
-`mgmt-general.facade`, `mgmt-general.candid-interface`.
+`mgmt-general.facade`, `mgmt-general.candid-interface`, `seed2.system-apis`.
 """
 
 SNAPSHOT_MAKERS: Final = (

@@ -175,7 +175,7 @@ def environment_variables_hash(variables: List[EnvironmentVariable]) -> Blob:
 
 
 @transition(title="Changing settings", source="abstract-behavior#ic-management-canister-changing-settings")
-@defines("error.reserved-limit-too-low")
+@defines("error.reserved-limit-too-low", "seed2.settings")
 def update_settings(state: State, *, message_id: MessageId) -> Step:
     """A controller changes some settings of a canister."""
     # CONDITIONS

@@ -106,6 +106,7 @@ def persistence_is_allowed(
     return True
 
 
+@defines("seed1.upgrade-transfer")
 def prepared(
     environment: Environment,
     old_code: Code,
@@ -120,6 +121,7 @@ def prepared(
     return require_returned(old_module.pre_upgrade(old_code.wasm_state, caller, environment), ())
 
 
+@defines("seed1.upgrade-transfer")
 def upgraded(prospective: Canister, before: Returned, after: Returned) -> Canister:
     """The canister after both hooks."""
     return evolve(

@@ -25,7 +25,12 @@ Source: management-canister, fetch_canister_logs; abstract-behavior, trimming ca
 """
 
 
-@defines("inv.prop-02-call-splits-execution", "inv.order.calls-of-one-execution", "inv.prop-10-cycles-conserved")
+@defines(
+    "inv.prop-02-call-splits-execution",
+    "inv.order.calls-of-one-execution",
+    "inv.prop-10-cycles-conserved",
+    "seed2.output-queue",
+)
 def messages_of(
     state: State,
     message_id: MessageId,
@@ -96,6 +101,7 @@ def with_answered_context(context: CallContext, outcome: Returned) -> CallContex
     return evolve(executed, needs_to_respond=False, available_cycles=0)
 
 
+@defines("seed1.memory-management-responsibility", "seed2.commit-on-success")
 def with_effects(canister: Canister, outcome: Returned, settlement: Settlement, version: CanisterVersion) -> Canister:
     """The canister after a successful execution, but for its log."""
     return evolve(

@@ -75,6 +75,7 @@ def message_execution(
     return rolled_back(state, message_id, message, logged, context, outcome, settlement, failure)
 
 
+@defines("seed2.commit-on-success")
 def committed(
     state: State,
     message: FuncMessage,
@@ -109,6 +110,7 @@ def cleaned_up_failure(outcome: Returned) -> FailedExecution | None:
     return None if outcome.cleaned_up_after is None else failure_of_trap(outcome.cleaned_up_after)
 
 
+@defines("seed2.no-commit-on-failure", "seed2.failed-execution-charged")
 def rolled_back(
     state: State,
     message_id: MessageId,

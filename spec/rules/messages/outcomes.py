@@ -88,7 +88,7 @@ def task_outcome(
             return module.on_low_wasm_memory(wasm_state, environment)
 
 
-@defines("def.query-as-update", "inv.query-discards-state")
+@defines("def.query-as-update", "inv.query-discards-state", "seed1.update-certified")
 @defines("http.lifecycle.query-as-update")
 def query_as_update(outcome: Outcome, wasm_state: WasmState) -> Outcome:
     """A query executed as an update: it responds, and changes nothing. Source: abstract-behavior, `query_as_update`."""

@@ -74,7 +74,7 @@ def reject_call_to_stopped_canister(state: State, *, message_id: MessageId) -> S
     title="Calls to frozen canisters are rejected",
     source="abstract-behavior#calls-to-frozen-canisters-are-rejected",
 )
-@defines("inv.cycles.frozen-no-new-work", "unspec.order.overlapping-rejections")
+@defines("inv.cycles.frozen-no-new-work", "unspec.order.overlapping-rejections", "seed2.freezing-threshold")
 def reject_call_to_frozen_canister(state: State, *, message_id: MessageId) -> Step:
     """A call to a canister whose liquid balance is negative is rejected."""
     # CONDITIONS

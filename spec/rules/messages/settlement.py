@@ -47,6 +47,7 @@ class Settlement:
     """After all of this; negative if the canister cannot pay."""
 
 
+@defines("seed1.pay-from-canister", "seed2.execution-paid-in-cycles", "seed2.no-direct-balance-change")
 def settle(state: State, canister: Canister, message: FuncMessage, outcome: Outcome) -> Settlement:
     """
     Adds up the cycles of an execution; what was set aside for it and is left comes back at the end.

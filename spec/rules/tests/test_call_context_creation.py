@@ -42,7 +42,9 @@ def tasks(canister_id):
     return code(canister_id, module(gives={"heartbeat": returns(), "global_timer": returns()}))
 
 
-@pytest.mark.checklist("rule.call-context-creation.public-method", "def.message-shapes")
+@pytest.mark.checklist(
+    "rule.call-context-creation.public-method", "def.message-shapes", "seed2.input-queue", "seed2.canister-id"
+)
 def test_a_call_becomes_an_execution_at_its_place_in_a_new_context_and_cycles_are_set_aside():
     call, younger = a_call(), a_call(callee=C)
     callee = canister(B)
@@ -118,7 +120,9 @@ def test_the_older_of_two_calls_between_the_same_canisters_starts_first():
     fire(state, "call_context_creation", message_id=0, context_id=1)
 
 
-@pytest.mark.checklist("inv.order.ingress-unordered", "def.message-eligibility", "unspec.order.ingress")
+@pytest.mark.checklist(
+    "inv.order.ingress-unordered", "def.message-eligibility", "unspec.order.ingress", "seed2.queue-order"
+)
 def test_calls_of_users_start_in_any_order():
     messages = tuple(a_user_call(a_request(B, name)) for name in ("one", "two"))
     fire(world((B, canister(B)), messages=messages), "call_context_creation", message_id=1, context_id=1)

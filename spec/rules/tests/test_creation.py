@@ -116,6 +116,7 @@ def reason(state, rule=CREATE, canister_id=A):
     "unspec.fn.subnets",
     "prod.canister_manager.create_canister_updates_consumed_cycles_metric_correctly",
     "prod.ee_tests.test_canister_settings_log_visibility_default_controllers",
+    "seed1.top-up",
 )
 def test_a_new_canister_is_empty_and_runs_with_the_cycles_sent_less_the_fee():
     state = creating()
@@ -192,7 +193,11 @@ def test_creating_is_free_on_a_subnet_with_admins():
 
 
 @pytest.mark.checklist(
-    "def.is-system-assigned", "inv.id-classes-disjoint", "def.identifiers", "unspec.fn.is-system-assigned"
+    "def.is-system-assigned",
+    "inv.id-classes-disjoint",
+    "def.identifiers",
+    "unspec.fn.is-system-assigned",
+    "seed2.canister-id",
 )
 @pytest.mark.parametrize(
     "canister_id",
@@ -217,7 +222,9 @@ def test_other_ids_are_free_to_be_chosen(canister_id):
     fire(creating(), CREATE, message_id=0, canister_id=canister_id)
 
 
-@pytest.mark.checklist("rule.mgmt.create-canister.conditions", "inv.id-not-reused", "mgmt.delete-canister")
+@pytest.mark.checklist(
+    "rule.mgmt.create-canister.conditions", "inv.id-not-reused", "mgmt.delete-canister", "seed2.canister-id"
+)
 def test_an_id_is_given_once_only():
     assert reason(creating(others=((A, canister(A)),))) == RejectReason.CANISTER_ID_TAKEN
     assert reason(creating(deleted_canisters=List.of(A))) == RejectReason.CANISTER_ID_TAKEN

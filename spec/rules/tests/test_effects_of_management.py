@@ -32,7 +32,7 @@ from spec.values.management import (
     VetkdCurve,
     VetkdKeyId,
 )
-from spec.values.rejects import RejectReason
+from spec.values.rejects import RejectCode, RejectReason
 
 TRANSPORT_KEY = bytes.fromhex(
     "97f1d3a73197d7942695638c4fa9ac0fc3688c4f9774b905a14e3a3f171bac586c55e83ff97a1aeffb3af00adb22c6bb"
@@ -170,6 +170,22 @@ def test_code_whose_start_function_reaches_the_limit_is_not_installed(mode):
     state = evolve(state, profile=evolve(PROFILE, limits=limits))
     waiting = evolve(state, messages=Queue().append(asked(management.InstallCodeArguments(mode, A, endless))))
     assert rejection(waiting) is RejectReason.INSTRUCTION_LIMIT_EXCEEDED
+
+
+@pytest.mark.checklist("seed1.upgrade-limit")
+@pytest.mark.parametrize("hook", ["canister_pre_upgrade", "canister_post_upgrade"])
+def test_an_upgrade_that_uses_more_than_its_limit_leaves_the_old_code_and_state(hook):
+    endless = with_hooks(
+        f'(module (memory 1) (func (export "{hook}") (i32.store (i32.const 0) (i32.const 1)) (loop (br 0))))'
+    )
+    limits = evolve(PROFILE.limits, install_code_instructions=6_000 * len(endless) + FEW)
+    state = installed(created(), endless)
+    before = state.canisters[A]
+    upgrade = asked(management.InstallCodeArguments(management.UpgradeMode(), A, endless))
+    waiting = evolve(state, profile=evolve(PROFILE, limits=limits), messages=Queue().append(upgrade))
+    assert rejection(waiting) is RejectReason.INSTRUCTION_LIMIT_EXCEEDED
+    fired = fire(waiting, "management_call_rejection", message_id=0, code=RejectCode.CANISTER_ERROR)
+    assert fired.state.canisters[A] == before
 
 
 # Sizes that are told.

@@ -32,7 +32,14 @@ from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
 
-@pytest.mark.checklist("rule.message-execution.rollback", "inv.prop-05-trap-rolls-back", "inv.atomic.entry-point")
+@pytest.mark.checklist(
+    "rule.message-execution.rollback",
+    "inv.prop-05-trap-rolls-back",
+    "inv.atomic.entry-point",
+    "seed2.failed-execution-charged",
+    "seed2.no-commit-on-failure",
+    "seed2.output-queue",
+)
 @pytest.mark.parametrize(
     ("reason", "failure"),
     [

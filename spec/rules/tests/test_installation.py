@@ -182,7 +182,12 @@ def test_code_is_installed_into_empty_canisters_only_and_reinstalled_into_any():
         fire(installing(module(), PLAIN, canister(A, Empty(), status=status)), INSTALL, message_id=0)
 
 
-@pytest.mark.checklist("rule.mgmt.install-code.conditions", "error.invalid-controller", "mgmt-general.subnet-admins")
+@pytest.mark.checklist(
+    "rule.mgmt.install-code.conditions",
+    "error.invalid-controller",
+    "mgmt-general.subnet-admins",
+    "seed2.controllers-only",
+)
 @pytest.mark.parametrize("caller", [STRANGER, ADMIN, A])
 @pytest.mark.parametrize(("rule", "mode"), [(INSTALL, PLAIN), (INSTALL, AGAIN), (UPGRADE, management.UpgradeMode())])
 def test_only_controllers_install_code(rule, mode, caller):

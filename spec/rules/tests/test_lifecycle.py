@@ -226,7 +226,9 @@ RULES_OF_ADMINS = BY_STATUS | {
 }
 
 
-@pytest.mark.checklist("mgmt-general.subnet-admins", "error.invalid-controller", "error.canister-not-found")
+@pytest.mark.checklist(
+    "mgmt-general.subnet-admins", "error.invalid-controller", "error.canister-not-found", "seed2.controllers-only"
+)
 @pytest.mark.parametrize("rule", RULES_OF_ADMINS)
 def test_controllers_and_admins_rule_over_the_life_of_existing_canisters(rule):
     method_name, status = RULES_OF_ADMINS[rule]

@@ -72,7 +72,11 @@ def test_an_execution_needs_its_canister_its_code_its_context_and_its_turn():
 
 
 @pytest.mark.checklist(
-    "rule.message-execution.update-method", "def.message-execution-env", "def.canister-module-functions"
+    "rule.message-execution.update-method",
+    "def.message-execution-env",
+    "def.canister-module-functions",
+    "seed2.input-queue",
+    "seed2.payload",
 )
 def test_an_update_method_sees_its_argument_its_caller_and_the_state_before():
     raw_module = module(gives={"update go": returns()})
@@ -142,7 +146,12 @@ def test_the_deadline_of_a_context_is_that_of_its_origin_also_after_it_expired(o
 
 
 @pytest.mark.checklist(
-    "rule.message-execution.update-method", "rule.message-execution.commit-effects", "inv.version.monotone"
+    "rule.message-execution.update-method",
+    "rule.message-execution.commit-effects",
+    "inv.version.monotone",
+    "seed1.pay-from-canister",
+    "seed2.execution-paid-in-cycles",
+    "seed2.commit-on-success",
 )
 def test_a_successful_update_keeps_its_state_raises_the_version_and_is_charged_what_it_used():
     state = running({"update go": returns(heap=b"new")})
@@ -301,6 +310,9 @@ def test_a_callback_sees_the_response_and_the_refund():
     "rule.message-execution.commit-effects",
     "inv.order.calls-of-one-execution",
     "inv.prop-02-call-splits-execution",
+    "seed1.network-charge",
+    "seed2.output-queue",
+    "seed2.actor-send",
 )
 def test_new_calls_and_then_the_response_are_appended_in_order_and_paid_for():
     calls = List.of(performed(B, "first", b"1"), performed(B, "second", b"2", timeout=5))

@@ -96,7 +96,7 @@ def calling(arguments, method_name, cycles=HTTP_PRICE + PRICE, **changes):
     return managing((A, canister(A)), call=asked(arguments, method_name, A, transferred_cycles=cycles), **changes)
 
 
-@pytest.mark.checklist(*ROWS, "mgmt-general.cycles-attached")
+@pytest.mark.checklist(*ROWS, "mgmt-general.cycles-attached", "seed1.network-charge")
 @pytest.mark.parametrize(("method_name", "arguments", "choices", "result", "price"), PRICED)
 def test_the_fee_is_taken_from_the_cycles_attached_and_the_rest_refunded(
     method_name, arguments, choices, result, price

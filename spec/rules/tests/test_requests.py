@@ -115,7 +115,7 @@ def test_a_request_is_started_at_its_expiry_and_not_later():
     assert is_refused(late, "initiate_call", "the request has not expired", request_id=ID)
 
 
-@pytest.mark.checklist("rule.respond-to-user", "inv.ingress.status-monotone")
+@pytest.mark.checklist("rule.respond-to-user", "inv.ingress.status-monotone", "seed1.ingress-response")
 @pytest.mark.parametrize(("response", "status"), [(Reply(b"data"), Replied(b"data")), (REJECT, Rejected(REJECT))])
 def test_a_response_to_a_user_becomes_the_status_of_the_request(response, status):
     younger = a_call()

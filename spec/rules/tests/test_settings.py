@@ -91,6 +91,7 @@ GIVEN = {
     "prod.canister_history.canister_history_tracking_env_vars_update_settings",
     "prod.canister_history.canister_history_no_change_during_update_settings",
     "prod.pocket_ic.test_update_canister_settings",
+    "seed2.settings",
 )
 @pytest.mark.parametrize("name", GIVEN)
 def test_a_setting_that_is_given_replaces_the_old_one_and_all_others_stay(name):
@@ -125,7 +126,9 @@ def test_a_canister_may_lose_all_its_controllers():
     assert after_change(canister(A), controllers=List()).settings.controllers == List()
 
 
-@pytest.mark.checklist("rule.mgmt.update-settings.conditions", "error.invalid-controller", "mgmt-general.subnet-admins")
+@pytest.mark.checklist(
+    "rule.mgmt.update-settings.conditions", "error.invalid-controller", "mgmt-general.subnet-admins", "seed2.settings"
+)
 @pytest.mark.parametrize("caller", [ADMIN, STRANGER, A])
 def test_only_controllers_change_settings(caller):
     assert reason(changing(canister(A), caller=caller)) == RejectReason.NOT_AUTHORIZED

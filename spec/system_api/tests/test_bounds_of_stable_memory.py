@@ -53,7 +53,7 @@ def test_with_32_bits_stable_memory_grows_to_4_gib_and_no_farther(replied: Run, 
     assert int.from_bytes(grown, "little") == result
 
 
-@pytest.mark.checklist("prod.hypervisor.ic0_stable64_grow_works")
+@pytest.mark.checklist("prod.hypervisor.ic0_stable64_grow_works", "seed2.stable-memory-64")
 def test_with_64_bits_stable_memory_grows_beyond_4_gib(replied: Run) -> None:
     results = ""
     for number, pages in enumerate((1, 65_536, 1, -1)):

@@ -72,6 +72,7 @@ def the_call(argument: bytes = b"", cycles: int = 0, cleanup: Closure | None = N
     "api.call-with-best-effort-response",
     "entry.closure",
     "entry.update",
+    "seed2.actor-send",
 )
 def test_a_call_is_made_with_all_its_parts(go: Run) -> None:
     outcome = go(

@@ -39,7 +39,9 @@ def test_a_balance_of_more_than_64_bits_traps(go: Run) -> None:
     assert isinstance(go("(drop (call $canister_cycle_balance))", balance=2**64), Trapped)
 
 
-@pytest.mark.checklist("api.msg-cycles-accept128", "api.msg-cycles-available128", "unspec.fn.balance-drift")
+@pytest.mark.checklist(
+    "api.msg-cycles-accept128", "api.msg-cycles-available128", "unspec.fn.balance-drift", "seed1.top-up"
+)
 def test_accepted_cycles_leave_the_call_and_enter_the_balance(replied: Run) -> None:
     both = ACCEPT.format(30) + "(call $msg_cycles_available128 (i32.const 0))" + REPLY_16
     assert amount(replied(both, cycles=100)) == 70

@@ -19,7 +19,10 @@ COPY_ARGUMENT = """
 
 
 @pytest.mark.checklist(
-    "prod.wasmtime_embedder.correctly_count_instructions", "api.msg-arg-data-copy", "api-general.blob-idiom"
+    "prod.wasmtime_embedder.correctly_count_instructions",
+    "api.msg-arg-data-copy",
+    "api-general.blob-idiom",
+    "seed2.payload",
 )
 def test_a_part_of_the_argument_is_copied(replied: Run) -> None:
     assert replied(COPY_ARGUMENT, argument=b"abcde") == b"bcd"

@@ -26,6 +26,7 @@ COUNT_CALLER = "(call $msg_caller_size)"
     "prod.ee_canister_task.heartbeat_fails_gracefully_if_not_exported",
     "error.method-not-found",
     "entry.heartbeat",
+    "seed2.function-lookup",
 )
 def test_a_missing_method_or_task_is_told(canister: Run, environment: Environment) -> None:
     one = canister('(func (export "canister_update go"))')
@@ -45,7 +46,7 @@ def test_missing_hooks_change_nothing(canister: Run, environment: Environment) -
     assert one.module.inspect_message("go", one.state, b"", INSTALLER, environment) == Inspected(accepts=True)
 
 
-@pytest.mark.checklist("module.method-export-types")
+@pytest.mark.checklist("module.method-export-types", "seed2.function-lookup")
 def test_exports_are_listed(canister: Run) -> None:
     module = canister("""
         (func $f (export "canister_update a") (export "canister_update b c") (export "canister_query d")
@@ -58,6 +59,12 @@ def test_exports_are_listed(canister: Run) -> None:
     assert not module.has_global_timer and not module.has_on_low_wasm_memory
 
 
+@pytest.mark.checklist(
+    "seed1.heap-and-stable",
+    "seed2.commit-on-success",
+    "seed2.wasm-memory-automatic",
+    "seed2.persisted-between-messages",
+)
 def test_the_heap_and_globals_are_kept_between_executions(canister: Run) -> None:
     one = canister("""
         (global $count (mut i64) (i64.const 5))
@@ -194,6 +201,7 @@ def test_pre_upgrade_sets_no_timer(canister: Run, environment: Environment) -> N
     assert outcome.new_global_timer is None
 
 
+@pytest.mark.checklist("seed1.upgrade-clears-heap", "seed2.upgrade-memories")
 def test_an_upgrade_keeps_stable_memory_and_the_heap_on_request(canister: Run) -> None:
     one = canister('(global (mut i32) (i32.const 4)) (data (i32.const 0) "new")')
     before = evolve(
@@ -210,6 +218,7 @@ def test_an_upgrade_keeps_stable_memory_and_the_heap_on_request(canister: Run) -
     assert one.module.upgraded_state(small, keep_wasm_memory=True).wasm_memory == LinearMemory(1)
 
 
+@pytest.mark.checklist("seed2.two-memories")
 def test_the_initial_state_has_the_data_of_the_module(canister: Run) -> None:
     one = canister('(data (i32.const 3) "abc")')
     state = one.module.initial_state(CanisterId(b"id"))

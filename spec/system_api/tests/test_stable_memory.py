@@ -68,6 +68,7 @@ def test_the_32_bit_functions_end_at_4_gib(replied: Run, go: Run) -> None:
     "api.stable-read",
     "prod.wasmtime_embedder.stable_write_and_read",
     "prod.wasmtime_embedder.stable64_write_and_read",
+    "seed2.stable-access",
 )
 @pytest.mark.parametrize(("kind", "prefix"), [("i64", "stable64"), ("i32", "stable")])
 def test_what_is_written_is_read(replied: Run, kind: str, prefix: str) -> None:
@@ -120,7 +121,13 @@ def test_the_charge_is_the_same_in_64_bit_modules(go: Run) -> None:
     assert outcome.instructions_used == 1 + 1 + 5 + 1 + 100 + 3 + 5 + 20 + 5 + 1000
 
 
-@pytest.mark.checklist("entry.trap-discards")
+@pytest.mark.checklist(
+    "entry.trap-discards",
+    "seed1.heap-and-stable",
+    "seed2.commit-on-success",
+    "seed2.two-memories",
+    "seed2.no-commit-on-failure",
+)
 def test_stable_memory_stays_only_if_the_execution_returns(canister: Run) -> None:
     body = f"""
         (func (export "canister_update go") {GROW.format(1)} {WRITE.format(0, 100, 5)})

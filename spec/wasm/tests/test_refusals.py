@@ -59,7 +59,7 @@ def test_malformed_bytes_are_refused_with_the_place(raw, reason, offset):
         ("(memory 1) (func i32.const 0 i32.load align=8 drop)", "alignment"),
         ("(memory 1) (func i64.const 0 i32.load drop)", "expected i32, found i64"),
         ("(memory i64 1) (func i32.const 0 i32.load drop)", "expected i64, found i32"),
-        ("(memory 65537)", "memory size"),
+        pytest.param("(memory 65537)", "memory size", marks=pytest.mark.checklist("seed2.wasm-memory-limit")),
         ("(memory 2 1)", "size minimum"),
         ("(memory 1) (memory 1)", "more than one memory"),
         ("(table 1 externref) (type $t (func)) (func i32.const 0 call_indirect (type $t))", "funcref"),

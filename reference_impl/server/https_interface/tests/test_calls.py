@@ -42,6 +42,8 @@ def request_id(instance, user, canister_id, method, argument=b"", **fields):
     "http.endpoint.call-v4-canister",
     "http.path.request-status.status",
     "http.path.request-status.reply",
+    "seed1.ingress-response",
+    "seed1.update-certified",
 )
 @pytest.mark.parametrize("version", ["v3", "v4"])
 def test_a_synchronous_call_is_answered_with_a_certificate_of_its_reply_and_of_the_time(instance, version):
@@ -104,7 +106,7 @@ def test_a_synchronous_call_that_does_not_end_in_time_is_answered_as_an_asynchro
         instance.close()
 
 
-@pytest.mark.checklist("http.lifecycle.query-as-update")
+@pytest.mark.checklist("http.lifecycle.query-as-update", "seed1.update-certified")
 def test_a_query_method_can_be_called_and_a_composite_one_cannot(instance):
     canister_id = instance.installed(USER, COUNTER)
     assert instance.reply(instance.call(USER, canister_id, "get")) == bytes(4)

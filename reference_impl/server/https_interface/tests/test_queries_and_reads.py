@@ -27,6 +27,7 @@ from spec.certification.query_response import (
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, principal_to_text, self_authenticating_id
 from spec.values.leb128 import encode_unsigned
 from spec.values.management import CanisterIdArguments, encode_arguments
+from spec.values.request_id import hash_of_map
 
 USER, OTHER = User.of(1), User.of(2)
 VERIFIERS = Verifiers(ROOT_KEY, verify_bls_signature, verify_plain_signature)
@@ -65,6 +66,24 @@ def test_the_answer_to_a_query_is_signed_by_a_node_that_the_subnet_certifies(ins
     assert not verify_response(other, certificate, canister_id, VERIFIERS)
     assert not verify_response(
         signed, certificate, canister_id, Verifiers(OTHER.key, verify_bls_signature, verify_plain_signature)
+    )
+
+
+@pytest.mark.checklist("seed1.query-trust")
+def test_a_node_of_the_subnet_may_answer_anything_and_no_certificate_tells_it_from_the_truth(instance):
+    canister_id = instance.installed(USER, COUNTER)
+    fields = instance.query(USER, canister_id, "get").fields
+    assert fields["reply"] == {"arg": bytes(4)}
+    assert fields.keys() == {"status", "reply", "signatures"}, "nothing that the subnet has signed"
+    certificate = instance.read(Anonymous(), canister_id, (b"subnet",)).certificate
+    told = signed_response(instance, USER, canister_id, "get", b"", fields)
+    false = {**told.response, "reply": {"arg": b"\xff" * 4}}
+    when = told.signatures[0].timestamp
+    signature = node(0).signature_of({**false, "timestamp": when, "request_id": hash_of_map(told.content)})
+    lie = SignedResponse(told.content, false, (NodeSignature(when, signature, node(0).node_id),))
+    assert verify_response(lie, certificate, canister_id, VERIFIERS)
+    assert not verify_response(
+        SignedResponse(told.content, false, told.signatures), certificate, canister_id, VERIFIERS
     )
 
 
@@ -119,6 +138,7 @@ def test_queries_to_the_management_canister_are_sent_to_the_canister_that_they_a
     "http.endpoint.read-state-v2-canister",
     "http.endpoint.read-state-v3-canister",
     "http.content.read-state",
+    "seed2.verifiable-state",
 )
 @pytest.mark.parametrize("version", ["v2", "v3"])
 def test_what_is_certified_of_a_canister_can_be_read(instance, version):

@@ -47,6 +47,7 @@ def test_the_slices_add_up_to_what_the_execution_is_charged_for():
     assert [one.instructions for one in shown] == [sum(one.cores[0] for one in played.done)] == [LONG]
 
 
+@pytest.mark.checklist("seed1.parallel-execution", "seed2.concurrent-canisters", "seed2.single-threaded")
 def test_other_messages_of_the_canister_wait_and_other_canisters_do_not():
     state = world(doing(A, go=returns(LONG), **{"update quick": returns(7)}), doing(B, go=returns(9)))
     played = Played(state).round(asking(A))

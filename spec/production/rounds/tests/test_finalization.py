@@ -40,6 +40,7 @@ def price_of_ten_seconds(played):
     "unspec.spont.resource-payments",
     "rule.resource-payment.main-balance",
     "prod.sched_charging.only_charge_for_allocation_after_specified_duration",
+    "seed1.memory-charge",
 )
 def test_canisters_pay_for_storage_and_compute_every_ten_seconds():
     played = Played(world((A, canister(A, compute_allocation=3))))

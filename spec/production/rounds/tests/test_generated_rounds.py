@@ -115,6 +115,7 @@ def test_every_request_is_answered_in_the_end_and_no_execution_stays_paused(stat
     event(f"rounds after the last request: {len(played.done) - len(given_rounds)}")
 
 
+@pytest.mark.checklist("seed2.os-scheduling")
 @pytest.mark.parametrize("cores", [1, 2, 4])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())

@@ -185,6 +185,7 @@ def test_a_request_to_a_canister_that_does_not_exist_is_rejected():
     assert played.status(request).reject.reason == RejectReason.CANISTER_NOT_FOUND
 
 
+@pytest.mark.checklist("seed1.reverse-gas", "seed1.network-charge")
 def test_the_canister_pays_for_a_request_if_its_size_is_known():
     before = busy(A)
     played = before.round(evolve(asking(A), size=300))

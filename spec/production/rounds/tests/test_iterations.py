@@ -72,7 +72,7 @@ def chain():
     return world(doing(A, go=asks_b, callback=back), doing(B, go=asks_c, callback=back), doing(C, go=back))
 
 
-@pytest.mark.checklist("seed1.intra-subnet-delivery")
+@pytest.mark.checklist("seed1.intra-subnet-delivery", "seed2.later-delivery")
 def test_what_an_execution_sends_arrives_in_the_next_iteration_of_the_same_round():
     played = Played(chain()).round(asking(A))
     assert played.status(asking(A).request) == Replied(b"back")

@@ -186,7 +186,7 @@ def taken_in_order(*callers, requests=0):
 D = Principal((3).to_bytes(8, "big") + b"\x01\x01")
 
 
-@pytest.mark.checklist("unspec.order.different-senders", "unspec.order.ingress")
+@pytest.mark.checklist("unspec.order.different-senders", "unspec.order.ingress", "seed2.input-queue")
 def test_sources_take_turns_and_empty_ones_are_passed_over():
     assert taken_in_order(B, B, B, D, requests=2) == [B, None, D, B, None, B]
     assert taken_in_order(B, B, requests=1) == [B, None, B]
