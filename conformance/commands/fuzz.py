@@ -39,8 +39,8 @@ written beside the corpus as files that icspec run plays.
 TOLD_EVERY: Final = 10.0
 """After so many seconds it is told how far the campaign is."""
 
-JUDGED_SECONDS: Final = 10.0
-"""So much processor time the judge has for one scenario: a campaign has others to try."""
+JUDGED_SECONDS: Final = 2.0
+"""So much processor time the judge has for one scenario, of which most take a fifth of a second: there are others."""
 
 UNITS: Final[Mapping[str, int]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -5,11 +5,13 @@ An act about something that there is not, a canister whose creation failed or a 
 about an id that nothing has.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from conformance.canisters.library import load
 from conformance.fuzzing.expressions import Course, evaluated
+from conformance.fuzzing.fixed_arguments import FIXED
 from conformance.protocol.interface import Replied, Seen
 from conformance.suite.people import ALICE, BOB, EVE
 from conformance.suite.stage import MUCH, Stage
@@ -131,10 +133,17 @@ class Players:
                 paths = ((*about, what.encode()),)
         self._stage.read(CanisterId(canister_id), paths, sender=USERS[sender])
 
-    def take(self, rule: Text) -> None:
-        """The implementation is told to take a transition, if one of this rule can be taken."""
-        if self._stage.can_take(rule):
-            self._stage.take(rule)
+    def take(self, *rules: Text) -> None:
+        """The implementation is told to take a transition, of the first of these rules of which one can be taken."""
+        for rule in rules:
+            if self._stage.can_take(rule):
+                self._stage.take(rule)
+                return
+
+    def retire(self, number: Count, sender: Text = "alice") -> None:
+        """A canister is stopped and deleted."""
+        for method_name in ("stop_canister", "delete_canister"):
+            self.manage(method_name, number, sender)
 
     # What acts are made of
 
@@ -164,13 +173,55 @@ class Players:
                 made = management.LoadSnapshotArguments(canister_id, self._snapshots.get(source, NO_SNAPSHOT))
             case "delete_canister_snapshot" | "read_canister_snapshot_metadata":
                 made = management.SnapshotArguments(canister_id, self._snapshots.get(canister_id, NO_SNAPSHOT))
+            case "read_canister_snapshot_data" | "upload_canister_snapshot_data":
+                made = self._part(method_name, canister_id, **fields)
+            case "upload_canister_snapshot_metadata":
+                size = fields["size"]
+                made = management.UploadSnapshotMetadataArguments(canister_id, len(load("scripted")), size, size)
             case "upload_chunk":
                 made = management.UploadChunkArguments(canister_id, fields["chunk"])
+            case "install_chunked_code":
+                made = self._from_chunks(canister_id, fields["mode"])
+            case "canister_metadata":
+                made = management.CanisterMetadataArguments(canister_id, fields["section"])
+            case "node_metrics_history":
+                made = management.NodeMetricsHistoryArguments(self._stage.subnet_id, 0)
+            case "subnet_info":
+                made = management.SubnetInfoArguments(self._stage.subnet_id)
+            case _ if method_name in FIXED:
+                made = FIXED[method_name]
             case "canister_info":
                 made = management.CanisterInfoArguments(canister_id, fields.get("changes"))
             case _:
                 made = management.CanisterIdArguments(canister_id)
         return management.encode_arguments(made)
+
+    def _part(self, method_name: Text, canister_id: CanisterId, kind: Text, size: Count) -> management.AnyArguments:
+        """A part of a snapshot that is read, or written."""
+        snapshot = self._snapshots.get(canister_id, NO_SNAPSHOT)
+        parts: dict[Text, Callable[[Count, Count | None], management.SnapshotPart]] = {
+            "module": management.ModulePart,
+            "heap": management.HeapPart,
+            "stable": management.StableMemoryPart,
+        }
+        if method_name == "read_canister_snapshot_data":
+            chunk_hash = hashlib.sha256(b"a chunk").digest()
+            wanted = parts[kind](0, size) if kind in parts else management.StoredChunk(chunk_hash)
+            return management.ReadSnapshotDataArguments(canister_id, snapshot, wanted)
+        module = load("scripted")
+        written = module if kind == "module" else b"a chunk" if kind == "chunk" else bytes(size)
+        part = parts[kind](0, None) if kind in parts else management.StoredChunk()
+        return management.UploadSnapshotDataArguments(canister_id, snapshot, part, written)
+
+    def _from_chunks(self, canister_id: CanisterId, mode: Text) -> management.AnyArguments:
+        """Code is installed from the chunks of a canister, to which the module is uploaded before."""
+        module = load("scripted")
+        uploading = management.encode_arguments(management.UploadChunkArguments(canister_id, module))
+        self._stage.manage("upload_chunk", uploading, canister_id, ALICE)
+        module_hash = hashlib.sha256(module).digest()
+        return management.InstallChunkedCodeArguments(
+            MODES[mode], canister_id, module_hash, None, List((module_hash,)), b""
+        )
 
     def _settings(self, **fields: Any) -> management.SettingsArguments:
         made = dict(fields)
@@ -187,7 +238,7 @@ class Players:
     def _keep(self, method_name: Text, canister_id: CanisterId, seen: Seen) -> None:
         if not isinstance(seen, Replied):
             return
-        if method_name == "take_canister_snapshot":
+        if method_name in ("take_canister_snapshot", "upload_canister_snapshot_metadata"):
             self._snapshots[canister_id] = management.decode_result(method_name, seen.data).id
         elif method_name == "provisional_create_canister_with_cycles" and len(self._canisters) < MOST_CANISTERS:
             self._canisters.append(management.decode_canister_id_result(seen.data))
@@ -197,7 +248,7 @@ def _module(module: Text | Blob) -> Blob:
     return load(module) if isinstance(module, str) else module
 
 
-ACTS: Final[tuple[Text, ...]] = ("create", "send", "settle", "query", "install", "manage", "read", "take")
+ACTS: Final[tuple[Text, ...]] = ("create", "send", "settle", "query", "install", "manage", "retire", "read", "take")
 
 
 def script_of(course: Course) -> Callable[[Stage], None]:

@@ -3,7 +3,7 @@
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from attrs import define, field
@@ -35,13 +35,15 @@ class Steering:
     seed: Text
     _known: list[Drawn] = field(factory=list)
     _weights: list[float] = field(factory=list)
+    _times: Mapping[Text, Count] = field(factory=dict)
+    """How often each rule was taken."""
     _drawn_since: Count = WEIGHED_EVERY
 
     def draw(self, number: Count) -> Drawn:
         """The scenario of a number."""
         chance = random.Random(f"{self.seed} {number}")
-        drawing = Drawing(chance, self.vocabulary)
         self._weigh()
+        drawing = Drawing(chance, self.vocabulary, self._times)
         if not self._known or chance.random() < NEW:
             return drawing.new()
         (drawn,) = chance.choices(self._known, self._weights)
@@ -55,6 +57,7 @@ class Steering:
         kept = list(self.corpus.kept())
         self._known = [drawn for _, drawn, _ in kept]
         self._weights = [rarity for _, _, rarity in kept]
+        self._times = self.corpus.times_of_rules()
 
 
 @define

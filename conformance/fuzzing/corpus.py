@@ -185,6 +185,13 @@ class Corpus:
         for number, drawn, rarity in rows:
             yield number, drawn_from_json(json.loads(drawn)), rarity
 
+    def times_of_rules(self) -> dict[Text, Count]:
+        """In how many scenarios each rule was taken, by one path or another."""
+        rows = self._connection.execute(
+            "SELECT substr(name, 1, instr(name, ' ') - 1), sum(times) FROM paths GROUP BY 1"
+        )
+        return {rule: int(times) for rule, times in rows}
+
     def reasons(self) -> Iterator[tuple[Text, Text, Count]]:
         """Why scenarios came to no judgement: the verdict, why, and how many; the most frequent first."""
         yield from self._connection.execute(

@@ -1,7 +1,7 @@
 """Random courses: what users do, drawn act by act, or a course that is known with something changed."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from attrs import evolve, frozen
@@ -9,7 +9,8 @@ from attrs import evolve, frozen
 from conformance.canisters.generated_modules import FLAVOURS, METHODS, generated_module
 from conformance.fuzzing.acts import PATHS
 from conformance.fuzzing.expressions import Call, Course, Value, call
-from conformance.fuzzing.programs import CANISTERS, Programs
+from conformance.fuzzing.managing import FOR_CANISTERS
+from conformance.fuzzing.programs import CANISTERS, NOTHING_TAKEN, Programs
 from spec.machine import OUTSIDE
 from spec.transition import RULES
 from spec.values.identifiers import Text
@@ -33,6 +34,9 @@ SMALL: Final = "small-world"
 
 TAKEN: Final = tuple(name for name in RULES if name not in OUTSIDE)
 """The rules of which an implementation that can `schedule` is told to take a transition."""
+
+MOST_TRIED: Final[Count] = 12
+"""So many rules are tried for one of which a transition can be taken."""
 
 LONGEST: Final[Count] = 40
 """So many acts a course has at most."""
@@ -65,8 +69,12 @@ class Vocabulary:
 class Drawing:
     """Draws scenarios by chance."""
 
-    def __init__(self, chance: random.Random, vocabulary: Vocabulary) -> None:
+    def __init__(
+        self, chance: random.Random, vocabulary: Vocabulary, times: Mapping[Text, Count] = NOTHING_TAKEN
+    ) -> None:
+        """`times`: how often each rule was taken in the campaign. What leads to others is drawn more often."""
         self._chance = chance
+        self._times = times
         self._vocabulary = vocabulary
 
     def new(self) -> Drawn:
@@ -94,13 +102,14 @@ class Drawing:
 
     def act(self, profile: Text | None) -> Call:
         """Something that somebody does."""
-        weights: dict[Callable[[Text | None], Call], Count] = {
+        weights: dict[Callable[[Text | None], Call], float] = {
             self._sending: 8,
             self._settling: 2,
             self._querying: 2,
-            self._managing: 4,
+            self._managing: 6,
             self._installing: 1,
             self._reading: 1,
+            self._retiring: 0.5,
             self._taking: 2 if self._vocabulary.schedules else 0,
         }
         (chosen,) = self._chance.choices(list(weights), list(weights.values()))
@@ -117,7 +126,7 @@ class Drawing:
         return call("create", module, begun, cycles)
 
     def _programs(self, profile: Text | None) -> Programs:
-        return Programs(self._chance, may_be_endless=profile == SMALL)
+        return Programs(self._chance, may_be_endless=profile == SMALL, times=self._times)
 
     def _may_be_generated(self, profile: Text | None) -> bool:
         return self._vocabulary.has_generated_modules and profile == SMALL
@@ -149,7 +158,11 @@ class Drawing:
         return call("query", self._number(), method, self._programs(profile).program(1), self._sender())
 
     def _managing(self, profile: Text | None) -> Call:
-        method_name, fields = self._programs(profile).management_call()
+        programs = self._programs(profile)
+        method_name, fields = programs.management_call()
+        if method_name in FOR_CANISTERS and self._chance.random() < 0.9:
+            asking = call("program", programs.managing_by(method_name, fields, 0))
+            return call("send", self._number(), "update", asking, self._sender())
         is_alone = self._chance.random() < 0.7
         return call("manage", method_name, self._number(), self._sender(), is_alone, **fields)
 
@@ -163,8 +176,13 @@ class Drawing:
     def _reading(self, profile: Text | None) -> Call:
         return call("read", self._chance.choice(PATHS), self._number(), self._sender())
 
+    def _retiring(self, profile: Text | None) -> Call:
+        return call("retire", self._number())
+
     def _taking(self, profile: Text | None) -> Call:
-        return call("take", self._chance.choice(TAKEN))
+        """Of several rules, those first that were taken least."""
+        order = sorted(TAKEN, key=lambda rule: self._chance.random() ** (1 + self._times.get(rule, 0)), reverse=True)
+        return call("take", *order[: self._chance.choice((1, MOST_TRIED))])
 
     # Changes
 
@@ -200,7 +218,7 @@ def resting(acts: Sequence[Call], most: Count) -> list[Call]:
     under_way = 0
     for act in acts:
         rested.append(act)
-        waits = act.name in ("settle", "install", "create") or (act.name == "manage" and act.arguments[3])
+        waits = act.name in ("settle", "install", "create", "retire") or (act.name == "manage" and act.arguments[3])
         under_way = 0 if waits else under_way + (act.name in ("send", "manage"))
         if under_way == most:
             rested.append(call("settle", 0))

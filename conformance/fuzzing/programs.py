@@ -1,10 +1,13 @@
 """Random programs of the scripted canister, as expressions."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from conformance.fuzzing.expressions import Call, Value, call
+from conformance.fuzzing.fixed_arguments import FIXED
+from conformance.fuzzing.managing import Managing, Options
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
@@ -52,6 +55,11 @@ COUNTING: Final = (
 COUNTING_IN_SOME: Final = ("ic0.msg_deadline", "ic0.msg_reject_code", "ic0.data_certificate_present")
 """Those that trap in some entry points."""
 
+NOTHING_TAKEN: Final[Mapping[Text, Count]] = MappingProxyType({})
+
+OUTSIDE_FEE: Final = 10**11
+"""More cycles than a call that leaves the subnet costs."""
+
 RISK: Final = 0.06
 """How often something is drawn that may trap where it stands; else most programs would end in a trap."""
 
@@ -70,8 +78,12 @@ ENDLESS: Final = frozenset({"loop_forever", "recurse_forever"})
 class Programs:
     """Draws programs."""
 
-    def __init__(self, chance: random.Random, *, may_be_endless: bool) -> None:
+    def __init__(
+        self, chance: random.Random, *, may_be_endless: bool, times: Mapping[Text, Count] = NOTHING_TAKEN
+    ) -> None:
+        """`times`: how often each rule was taken. What was seen least is drawn more often."""
         self._chance = chance
+        self._managing = Managing(chance, times)
         self._may_be_endless = may_be_endless
 
     def program(self, depth: Count = 2) -> Call:
@@ -197,9 +209,17 @@ class Programs:
 
     def managing(self, depth: Count) -> Call:
         """Calls the management canister."""
-        method_name, options = self.management_call()
+        return self.managing_by(*self._managing.drawn(), depth)
+
+    def managing_by(self, method_name: Text, options: Options, depth: Count) -> Call:
+        """Calls a method of the management canister."""
         argument = call("argument_of", method_name, self.callee(), **options)
-        return self._calling(call("MANAGEMENT_CANISTER"), method_name, argument, depth)
+        made = self._calling(call("MANAGEMENT_CANISTER"), method_name, argument, depth)
+        return made.with_option("cycles", OUTSIDE_FEE) if method_name in FIXED else made
+
+    def management_call(self) -> tuple[Text, Options]:
+        """A method of the management canister about a canister, and what else it is given."""
+        return self._managing.drawn()
 
     def _calling(self, callee: Value, method_name: Text, argument: Value, depth: Count) -> Call:
         chance = self._chance
@@ -212,64 +232,3 @@ class Programs:
             options["timeout_seconds"] = chance.choice((0, 1, 10, 300, 2**32 - 1))
         options["if_refused"] = call("append_to_slot", 1, b"refused")
         return call("call", callee, method_name, argument, **options)
-
-    def management_call(self) -> tuple[Text, dict[Text, Value]]:
-        """A method of the management canister about a canister, and what else it is given."""
-        pick = self._chance.choice
-        match self._chance.randrange(20):
-            case 0 | 1 | 2 | 3:
-                return "update_settings", self.settings()
-            case 4:
-                return "create_canister", self.settings() if self._chance.random() < 0.5 else {}
-            case 5:
-                return "provisional_create_canister_with_cycles", {"amount": pick((None, 0, 10**12, 10**14))}
-            case 6:
-                return "provisional_top_up_canister", {"amount": pick((0, 1, 10**12))}
-            case 7:
-                return "take_canister_snapshot", {
-                    "replaces": pick((True, False)),
-                    "uninstalls": pick((None, None, True)),
-                }
-            case 8:
-                return "load_canister_snapshot", {} if self._chance.random() < 0.7 else {"source": pick((0, 1, 2))}
-            case 9:
-                return pick(
-                    ("delete_canister_snapshot", "list_canister_snapshots", "read_canister_snapshot_metadata")
-                ), {}
-            case 10:
-                return "upload_chunk", {"chunk": pick((b"", b"a chunk", b"another"))}
-            case 11:
-                return pick(("stored_chunks", "clear_chunk_store", "canister_metrics")), {}
-            case 12:
-                return "canister_info", {"changes": pick((None, 0, 3, 20))}
-            case 13:
-                return pick(("raw_rand", "raw_rand", "no_such_method")), {}
-            case 14:
-                return pick(("install_code", "canister_status", "update_settings")), {
-                    "raw": pick((b"", b"DIDL\x00\x00"))
-                }
-            case 15 | 16:
-                return pick(("stop_canister", "start_canister", "start_canister")), {}
-            case 17:
-                return pick(("uninstall_code", "delete_canister")), {}
-            case _:
-                return pick(("canister_status", "deposit_cycles", "canister_status")), {}
-
-    def settings(self) -> dict[Text, Value]:
-        """One or two settings, some beyond the limits."""
-        pick = self._chance.choice
-        choices: dict[Text, tuple[Value, ...]] = {
-            "controllers": (("alice",), ("alice", "bob"), ("alice", 0, 1), ("bob",), ()),
-            "compute_allocation": (0, 1, 100, 101),
-            "memory_allocation": (0, 2**20, 2**30, 2**50),
-            "freezing_threshold": (0, 2_592_000, 2**40, 2**64),
-            "reserved_cycles_limit": (0, 10**9, 2**127),
-            "minimum_incoming_canister_call_cycles": (0, 10**9),
-            "log_visibility": ("controllers", "public", "bob"),
-            "snapshot_visibility": ("controllers", "public", "bob"),
-            "status_visibility": ("controllers", "public", "bob"),
-            "wasm_memory_limit": (0, 1, 2**20, 2**48),
-            "wasm_memory_threshold": (0, 2**16, 2**20, 2**40),
-        }
-        names = self._chance.sample(list(choices), pick((1, 1, 2)))
-        return {name: pick(choices[name]) for name in names}
