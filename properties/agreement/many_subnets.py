@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
@@ -21,27 +21,42 @@ from properties.agreement.subnet_worlds import SubnetBlocks, World, begun
 from reference_impl.many_subnets.subnets import ManySubnets
 from reference_impl.rounds.production.blocks import RoundDone
 from reference_impl.rounds.production.letters import ANSWERS
-from reference_impl.subnet.streams import AnswerLetter, CallLetter, Correspondence, Letter, Limit
+from reference_impl.subnet.streams import AnswerLetter, CallLetter, Correspondence, Letter, Limit, RefundLetter
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.trace.abstraction import abstract
 from spec.canister.environment import Caller
 from spec.certification.bls_signatures import verify_bls_signature
 from spec.machine import canonical_label
+from spec.production.capacities.usage import is_best_effort
 from spec.production.network import network_round, slice_for, wire_form
 from spec.production.rounds import Batch, Round
-from spec.production.rounds.round_state import Sent
+from spec.production.rounds.round_state import Posted, Sent, SentRefund
 from spec.production.streams.certified import believed
 from spec.production.streams.stream import RejectSignal, Slice
 from spec.production.streams.wire import AnonymousRefund, StreamMessage
 from spec.state.canister import Canister, Stopping
 from spec.state.label import Label
 from spec.state.message import Between, CallMessage, FuncMessage, Message, ResponseMessage
-from spec.state.origin import CallOrigin, Expired, FromCanister
+from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
 from spec.state.state import State
 from spec.values.containers import List, Map, Queue
-from spec.values.identifiers import CallContextId, SubnetId
+from spec.values.identifiers import CallContextId, MessageId, SubnetId
 from spec.values.quantities import Count
-from spec.values.rejects import system_reject
+from spec.values.rejects import RejectCode, RejectReason, system_reject
+
+EVENTS: Final = (
+    "messages that were taken in",
+    "calls that were not taken in",
+    "calls with bounded wait that were taken in",
+    "makers that were told that nothing is known",
+    "makers that were told of calls given up before",
+    "calls given up by the subnet of the callee",
+    "responses given up by the subnet of the callee",
+    "given up for want of memory",
+    "responses that came too late",
+    "refunds that were taken in",
+)
+"""What happens between subnets, each of which has to be met."""
 
 
 class Names:
@@ -65,10 +80,14 @@ class ManyLockstep:
         """The origins of all calls that went to other subnets, also of those that were answered, by their numbers."""
         self._signals: dict[tuple[SubnetId, SubnetId, Count], int] = {}
         """Those that signals of the first subnet on letters of the second one stand for."""
+        self._untold: dict[tuple[SubnetId, Count], int] = {}
+        """The answers to calls that were given up elsewhere, whose makers were not told, by the calls' numbers."""
+        self._before = world.specified.state
+        """Before the latest round."""
         self.reached: Counter[Limit] = Counter()
         self.fired: Counter[str] = Counter()
         self.crossed: Counter[str] = Counter()
-        """How many calls and answers were taken in, and how many calls were not."""
+        """How often each of `EVENTS` was met."""
         self.in_flight: Count = 0
         """The most messages that were in streams after a round."""
         self.rounds = 0
@@ -87,13 +106,16 @@ class ManyLockstep:
             self._compare_slices(sender, subnet_id, slice_)
         instance = self.subnets.instances[subnet_id]
         first, first_local = self.network.state.messages.next_id, instance.messages.next_id
+        self._before = self.network.state
         self.network, specified = network_round(self.network, subnet_id, evolve(batch, slices=Map.of(slices.items())))
         done = self.subnets.round(subnet_id, block_of(batch), senders)
         self.rounds += 1
         names = self._names[subnet_id].messages
-        for local in range(first_local, instance.messages.next_id):
-            names[local] = first + local - first_local
+        unheard = {made for one in specified.for_others for made in one.made}
+        own = (one for one in range(first, self.network.state.messages.next_id) if one not in unheard)
+        names.update(zip(range(first_local, instance.messages.next_id), own, strict=False))
         self._name_traffic(subnet_id, slices)
+        self._name_bounded(subnet_id, specified)
         self.fired.update(label.rule for label in specified.labels)
         found = self._first_difference(subnet_id, specified, done)
         if found is None:
@@ -104,27 +126,67 @@ class ManyLockstep:
             raise Disagreement(f"round {self.rounds}: {found}")
         return specified
 
-    def _name_traffic(self, subnet_id: SubnetId, slices: dict[SubnetId, Slice[Sent]]) -> None:
+    def _name_traffic(self, subnet_id: SubnetId, slices: dict[SubnetId, Slice[Posted]]) -> None:
         traffic, names = self.subnets.traffic(subnet_id), self._names[subnet_id].messages
         self.reached.update(traffic.reached)
         for sender, index, local in traffic.taken_in:
             slice_ = slices[sender]
             self.reached[Limit.SLICE] += slice_.end < slice_.header.end
-            names[local] = slice_.messages[index - slice_.first].message_id
+            names[local] = _posted_id(slice_, index)
             self.crossed["messages that were taken in"] += 1
+            message = self._before.messages[names[local]]
+            is_bounded = isinstance(message, CallMessage) and is_best_effort(message.origin)
+            self.crossed["calls with bounded wait that were taken in"] += is_bounded
         for by, index, local in traffic.answered_by_signal:
             names[local] = self._signals[by, subnet_id, index]
         for sender, index, call, local in traffic.not_taken_in:
-            names[call] = slices[sender].messages[index - slices[sender].first].message_id
+            names[call] = _posted_id(slices[sender], index)
             self._signals[subnet_id, sender, index] = names[local]
             self.crossed["calls that were not taken in"] += 1
         for receiver, index, local in traffic.posted:
             self._posted[subnet_id, receiver, index] = names[local]
 
+    def _name_bounded(self, subnet_id: SubnetId, specified: Round) -> None:
+        """Both subnets of a call with bounded wait give it up, each on its own; in the whole it expires once."""
+        traffic, names = self.subnets.traffic(subnet_id), self._names[subnet_id].messages
+        if len(traffic.told) != len(specified.told):
+            raise Disagreement(f"round {self.rounds}: {len(specified.told)} makers told, not {len(traffic.told)}")
+        for (number, local), message_id in zip(traffic.told, specified.told, strict=True):
+            names[local] = message_id
+            self._expire(subnet_id, number)
+            self.crossed["makers that were told of calls given up before"] += (
+                self._untold.pop((subnet_id, number), None) is not None
+            )
+        made = {
+            label.arguments()["message_id"]: one.made[0]
+            for one in specified.for_others
+            if (label := specified.labels[one.number]).rule == "call_expiry_of_message"
+        }
+        for local, maker, number in traffic.given_up:
+            owner = self.subnets.instances[subnet_id].network.owner_of(maker)
+            assert owner is not None
+            self._expire(owner.subnet_id, number)
+            given_up = MessageId(names[local])
+            before = self._before.messages
+            is_call = given_up in before and isinstance(before[given_up], CallMessage)
+            self.crossed[f"{'calls' if is_call else 'responses'} given up by the subnet of the callee"] += 1
+            if given_up in made:
+                self._untold[owner.subnet_id, number] = made[given_up]
+        self.crossed["makers that were told that nothing is known"] += len(traffic.told)
+        self.crossed["given up for want of memory"] += traffic.shed
+        self.crossed["responses that came too late"] += traffic.late
+        self.crossed["refunds that were taken in"] += traffic.refunds
+
+    def _expire(self, subnet_id: SubnetId, number: Count) -> None:
+        origin = self._sent[subnet_id, number]
+        if isinstance(origin.deadline, Deadline):
+            self._sent[subnet_id, number] = evolve(origin, deadline=Expired(origin.deadline.time))
+
     # Labels
 
     def _first_difference(self, subnet_id: SubnetId, specified: Round, done: RoundDone) -> str | None:
-        ours = list(map(canonical_label, specified.labels))
+        unheard = {one.number for one in specified.for_others}
+        ours = [canonical_label(one) for number, one in enumerate(specified.labels) if number not in unheard]
         for number, (one, other) in enumerate(zip_longest(ours, done.labels)):
             named = None if other is None else self._named(subnet_id, other, one)
             if one != named:
@@ -148,7 +210,7 @@ class ManyLockstep:
 
     # Streams
 
-    def _compare_slices(self, sender: SubnetId, receiver: SubnetId, slice_: Slice[Sent]) -> None:
+    def _compare_slices(self, sender: SubnetId, receiver: SubnetId, slice_: Slice[Posted]) -> None:
         """What the engine certifies is what the specification has in the stream, and is believed."""
         instance = self.subnets.instances[receiver]
         shown = believed(
@@ -160,12 +222,11 @@ class ManyLockstep:
             root_key=instance.root_key,
             verify=verify_bls_signature,
         )
-        messages = self.network.state.messages
         header = evolve(
             slice_.header,
             reject_signals=tuple(RejectSignal(one.index, one.reason) for one in slice_.header.reject_signals),
         )
-        expected = Slice(header, slice_.first, tuple(wire_form(messages[one.message_id]) for one in slice_.messages))
+        expected = Slice(header, slice_.first, tuple(wire_form(self.network.state, one) for one in slice_.messages))
         found = None if shown is None else evolve(shown, messages=tuple(map(_unnumbered, shown.messages)))
         if expected != found:
             raise Disagreement(f"round {self.rounds + 1}, slice: {expected}, but the reference {found}")
@@ -175,7 +236,32 @@ class ManyLockstep:
     def _states_differ(self) -> str | None:
         in_flight = self._letters()
         self.in_flight = max(self.in_flight, len(in_flight))
-        return difference(_ordered(self.network.state), _ordered(self.abstract()), "whole")
+        carriers, found = self._carriers()
+        if found is not None:
+            return found
+        kept = (one for one in self.network.state.messages.entries if one[0] not in carriers)
+        state = self.network.state
+        specified = evolve(state, messages=Queue(tuple(kept), state.messages.next_id))
+        return difference(_ordered(specified), _ordered(self.abstract()), "whole")
+
+    def _carriers(self) -> tuple[set[int], str | None]:
+        """The messages whose cycles are on their way back as refunds, and how sums differ that wait for streams."""
+        carriers: set[int] = set()
+        for subnet_id, rounds in self.network.rounds.items():
+            waiting: Counter[Any] = Counter()
+            for recipient, message_ids in rounds.refunds.items():
+                carriers |= {*message_ids}
+                for one in message_ids:
+                    message = self.network.state.messages[one]
+                    assert isinstance(message, ResponseMessage)
+                    waiting[recipient] += message.refunded_cycles
+            known = _correspondence(self.subnets.instances[subnet_id]).refunds
+            if waiting != known:
+                return carriers, f"refunds that wait: {waiting}, but the reference {known}"
+            for _, stream in rounds.streams.items():
+                for posted in stream.messages:
+                    carriers |= {*posted.carriers} if isinstance(posted, SentRefund) else set()
+        return carriers, None
 
     def abstract(self) -> State:
         """The states of all engines, and what is in their streams, as one state."""
@@ -234,18 +320,23 @@ class ManyLockstep:
                 reverse = _correspondence(self.subnets.instances[receiver]).to(sender)
                 for offset, letter in enumerate(outgoing.letters):
                     index = outgoing.begin + offset
+                    if isinstance(letter, RefundLetter):
+                        continue
                     if index in reverse.not_taken_in:
                         answer = self._signals[receiver, sender, index]
                         found[answer] = self._refusal(sender, letter, reverse.not_taken_in[index])
                     elif index >= reverse.signals_end:
                         found[self._posted[sender, receiver, index]] = self._message(sender, receiver, letter)
+        reject = system_reject(RejectCode.SYS_UNKNOWN, RejectReason.CALL_TIMED_OUT)
+        for call, message_id in self._untold.items():
+            found[message_id] = ResponseMessage(evolve(self._sent[call], deadline=NoDeadline()), reject, 0)
         return found
 
     def _refusal(self, sender: SubnetId, letter: Letter, why: Any) -> ResponseMessage:
         assert isinstance(letter, CallLetter)
         return ResponseMessage(self._sent[sender, letter.number], system_reject(*ANSWERS[why]), letter.cycles)
 
-    def _message(self, sender: SubnetId, receiver: SubnetId, letter: Letter) -> Message:
+    def _message(self, sender: SubnetId, receiver: SubnetId, letter: CallLetter | AnswerLetter) -> Message:
         if isinstance(letter, AnswerLetter):
             return ResponseMessage(self._sent[receiver, letter.number], letter.response, letter.refund)
         return CallMessage(
@@ -264,6 +355,12 @@ def _correspondence(instance: SubnetInstance) -> Correspondence:
     return instance.correspondence
 
 
+def _posted_id(slice_: Slice[Posted], index: Count) -> MessageId:
+    posted = slice_.messages[index - slice_.first]
+    assert isinstance(posted, Sent)
+    return posted.message_id
+
+
 def _unnumbered(message: StreamMessage) -> StreamMessage:
     """Without the number of the callback, which is the sender's own affair."""
     return message if isinstance(message, AnonymousRefund) else evolve(message, callback=0)
@@ -271,12 +368,12 @@ def _unnumbered(message: StreamMessage) -> StreamMessage:
 
 def _ordered(state: State) -> State:
     """
-    Without what has no meaning in the whole: the order of what subnets did at the same time, and the calling contexts
-    of calls that nobody waits for, whose ids are others' by now.
+    Without what has no meaning in the whole: the order of what subnets did at the same time, the calling contexts of
+    calls that nobody waits for, whose ids are others' by now, and whether a call has expired that was answered.
     """
     entries = sorted(((one, _settled(message)) for one, message in state.messages.entries), key=lambda one: one[0])
     contexts = {
-        one: context if context.needs_to_respond else evolve(context, origin=_without_context(context.origin))
+        one: context if context.needs_to_respond else evolve(context, origin=_answered(context.origin))
         for one, context in state.call_contexts.items()
     }
     return evolve(
@@ -294,6 +391,12 @@ def _settled(message: Message) -> Message:
 def _told(origin: CallOrigin) -> CallOrigin:
     is_expired = isinstance(origin, FromCanister) and isinstance(origin.deadline, Expired)
     return _without_context(origin) if is_expired else origin
+
+
+def _answered(origin: CallOrigin) -> CallOrigin:
+    if isinstance(origin, FromCanister) and isinstance(origin.deadline, Deadline):
+        origin = evolve(origin, deadline=Expired(origin.deadline.time))
+    return _without_context(origin)
 
 
 def _without_context(origin: CallOrigin) -> CallOrigin:
@@ -321,14 +424,15 @@ class StreamTally:
         )
 
     @property
-    def unreached(self) -> list[Limit]:
-        """The limits that were never reached."""
-        return [limit for limit in Limit if not self.reached[limit]]
+    def unreached(self) -> list[str]:
+        """The limits that were never reached, and the events that were never met."""
+        limits = [limit.name for limit in Limit if not self.reached[limit]]
+        return [*limits, *(event for event in EVENTS if not self.crossed[event])]
 
     def table(self) -> str:
         """How often each limit was reached, line by line."""
         lines = [f"{self.reached[limit]:8}  {limit.name.lower().replace('_', ' ')}" for limit in Limit]
-        crossed = [f"{count:8}  {what}" for what, count in sorted(self.crossed.items())]
+        crossed = [f"{self.crossed[event]:8}  {event}" for event in EVENTS]
         heads = [
             f"{self.rounds:8}  rounds, {sum(self.fired.values())} labels",
             f"{self.in_flight:8}  in streams at most",

@@ -11,7 +11,7 @@ from conformance.canisters import scripted as s
 from conformance.canisters.expressions import Action
 from conformance.canisters.library import load
 from properties.agreement.blocks import Blocks
-from properties.agreement.scarcity import Taste, roomy
+from properties.agreement.scarcity import INSTALLATION, Taste, roomy
 from properties.agreement.stage import ALICE, Stage
 from reference_impl.certification.signing import ROOT_KEY, ROOT_SECRET, signer_of
 from reference_impl.subnet.network import APPLICATION, SYSTEM, HostedSubnet, Network, numbered_id, numbered_range
@@ -41,7 +41,7 @@ LARGEST: Final[ByteCount] = 1_200
 MODULE: Final = load("scripted_tasks")
 
 TASTE: Final = Taste(
-    programs=0.92, bounded=0.05, to_management=0.05, calls=200, outcalls=0, snapshots=0, creations=0, stops=3
+    programs=0.92, bounded=0.45, to_management=0.05, calls=200, outcalls=0, snapshots=0, creations=0, stops=3
 )
 """Programs that call, and canisters that stop."""
 
@@ -82,8 +82,15 @@ def profile(random: Random) -> Profile:
         world.capacities,
         guaranteed_message_memory=random.choice((2, 30, 100, 100)) * world.rounds.threads * response,
         request_lifetime=random.choice((3, 30, 30)),
+        best_effort_message_memory=random.choice((500, 2_000, 1_000_000)),
     )
-    rounds = evolve(world.rounds, stop_timeout=random.choice((1, 10)), checkpoint_interval=random.choice((5, 60)))
+    rounds = evolve(
+        world.rounds,
+        stop_timeout=random.choice((1, 10)),
+        checkpoint_interval=random.choice((5, 60)),
+        # Reason: where little is executed in a round, calls wait at their callees until their time is over.
+        round_instructions=INSTALLATION + random.choice((1_000_000, 40_000)),
+    )
     return evolve(world, name="little room in streams", capacities=capacities, rounds=rounds)
 
 

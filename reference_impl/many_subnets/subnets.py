@@ -165,7 +165,7 @@ def _of(instance: SubnetInstance) -> Correspondence:
 
 def _delivery(certificate: Certificate, instance: SubnetInstance, first: Count) -> Delivery:
     at = (b"streams", instance.subnet.subnet_id)
-    limits = instance.profile.limits
+    limits, bounds = instance.profile.limits, _of(instance).bounds
     told = value_at(certificate.tree, *at, b"header")
     if told is None:
         raise NotBelieved("it shows no stream to this subnet")
@@ -176,7 +176,7 @@ def _delivery(certificate: Certificate, instance: SubnetInstance, first: Count) 
             encoded = value_at(certificate.tree, *at, b"messages", index_label(index))
             if encoded is None:
                 break
-            letters.append(letter_of(encoded, limits.request_record, limits.response_record))
+            letters.append(letter_of(encoded, limits.request_record, limits.response_record, bounds.refund_record))
     except ValueError as problem:
         raise NotBelieved(str(problem)) from None
     return Delivery(head, first, tuple(letters))

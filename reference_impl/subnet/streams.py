@@ -5,7 +5,7 @@ A letter is a message as it crosses: without anything of the sender's subnet but
 its way. Everything changes in place, and never while something is only tried.
 """
 
-from collections import deque
+from collections import Counter, deque
 from enum import IntEnum
 from typing import Final
 
@@ -14,9 +14,11 @@ from attrs import define, field, frozen
 
 from spec.state.origin import FromCanister
 from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, SubnetId
-from spec.values.quantities import ByteCount, Count, Cycles
+from spec.values.quantities import ByteCount, Count, Cycles, Seconds
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, Response
 
+REFUND_RECORD: Final[ByteCount] = 64
+"""What a refund takes in a stream."""
 HALF: Final = 64
 """Cycles are written in two parts of so many bits."""
 
@@ -38,7 +40,7 @@ class Limit(IntEnum):
     MESSAGES_TO_SYSTEM_SUBNET = 2
     NO_ROUTE = 3
     TOO_LARGE = 4
-    BOUNDED_WAIT = 5
+    REFUNDS = 5
     CANISTER_NOT_FOUND = 6
     CANISTER_STOPPED = 7
     CANISTER_STOPPING = 8
@@ -54,6 +56,12 @@ class StreamBounds:
     messages_to_system_subnet: Count = 200
     bytes: ByteCount = 10 << 20
     slice_messages: Count = 10_000
+    refund_record: ByteCount = REFUND_RECORD
+
+    @property
+    def refunds(self) -> Count:
+        """So many refunds at most wait in a stream."""
+        return self.messages // 2
 
 
 @frozen
@@ -68,6 +76,8 @@ class CallLetter:
     cycles: Cycles
     size: ByteCount
     """What it takes in the stream."""
+    deadline: Seconds = 0
+    """Until when the sender waits; zero if without bound."""
 
 
 @frozen
@@ -81,9 +91,20 @@ class AnswerLetter:
     response: Response
     refund: Cycles
     size: ByteCount
+    deadline: Seconds = 0
+    """That of the call."""
 
 
-Letter = CallLetter | AnswerLetter
+@frozen
+class RefundLetter:
+    """Cycles of calls and responses that were dropped."""
+
+    receiver: CanisterId
+    cycles: Cycles
+    size: ByteCount
+
+
+Letter = CallLetter | AnswerLetter | RefundLetter
 
 
 @define
@@ -95,6 +116,8 @@ class Outgoing:
     signals_end: Count = 0
     not_taken_in: dict[Count, NotTakenIn] = field(factory=dict)
     size: ByteCount = 0
+    refunds: Count = 0
+    """How many of the letters are refunds."""
 
     @property
     def end(self) -> Count:
@@ -105,6 +128,7 @@ class Outgoing:
         """A letter comes to the end; the result is its index."""
         self.letters.append(letter)
         self.size += letter.size
+        self.refunds += isinstance(letter, RefundLetter)
         return self.end - 1
 
     def forget(self) -> Letter:
@@ -112,6 +136,7 @@ class Outgoing:
         letter = self.letters.popleft()
         self.begin += 1
         self.size -= letter.size
+        self.refunds -= isinstance(letter, RefundLetter)
         return letter
 
     def sign(self, why: NotTakenIn | None = None) -> None:
@@ -151,6 +176,8 @@ class Correspondence:
         self.next_number: Count = 0
         self.arrivals: Count = 0
         """How many letters became messages here."""
+        self.refunds: Counter[CanisterId] = Counter()
+        """Cycles of what was dropped that wait for a stream, by the canisters elsewhere that get them."""
 
     def to(self, subnet_id: SubnetId) -> Outgoing:
         """The stream to a subnet; it begins when it is first asked for."""
@@ -176,7 +203,11 @@ def encoded_letter(letter: Letter) -> Blob:
             4: letter.method_name,
             5: letter.argument,
         }
+        if letter.deadline:
+            fields[8] = letter.deadline
         return _encoded({0: fields})
+    if isinstance(letter, RefundLetter):
+        return _encoded({2: {0: letter.receiver, 1: _two_parts(letter.cycles)}})
     fields = {
         0: letter.maker,
         1: letter.answerer,
@@ -184,6 +215,8 @@ def encoded_letter(letter: Letter) -> Blob:
         3: {0: _two_parts(letter.refund)},
         4: _payload(letter.response),
     }
+    if letter.deadline:
+        fields[6] = letter.deadline
     return _encoded({1: fields})
 
 
@@ -204,12 +237,16 @@ def _payload(response: Response) -> dict[int, object]:
     return {1: {0: int(response.code), 1: response.message, 2: response.reason.name}}
 
 
-def letter_of(encoded: Blob, size_of_call: ByteCount, size_of_answer: ByteCount) -> Letter:
+def letter_of(
+    encoded: Blob, size_of_call: ByteCount, size_of_answer: ByteCount, size_of_refund: ByteCount = REFUND_RECORD
+) -> Letter:
     """Reads a letter; sizes are what one takes beside its content. Raises `ValueError` for other bytes."""
     try:
         item = cbor2.loads(encoded)
         if 0 in item:
             return _call_letter(item[0], size_of_call)
+        if 2 in item:
+            return RefundLetter(_id(item[2][0]), _amount({0: item[2][1]}), size_of_refund)
         return _answer_letter(item[1], size_of_answer)
     except (cbor2.CBORDecodeError, LookupError, TypeError, AttributeError) as problem:
         raise ValueError(f"not a letter: {problem!r}") from None
@@ -219,7 +256,8 @@ def _call_letter(item: dict[int, object], record: ByteCount) -> CallLetter:
     match item:
         case {0: bytes(receiver), 1: bytes(sender), 2: int(number), 3: payment, 4: str(method), 5: bytes(argument)}:
             size = record + len(method.encode()) + len(argument)
-            return CallLetter(_id(sender), _id(receiver), number, method, argument, _amount(payment), size)
+            to, cycles, deadline = _id(receiver), _amount(payment), _deadline(item.get(8, 0))
+            return CallLetter(_id(sender), to, number, method, argument, cycles, size, deadline)
     raise TypeError("no call")
 
 
@@ -228,7 +266,8 @@ def _answer_letter(item: dict[int, object], record: ByteCount) -> AnswerLetter:
         case {0: bytes(maker), 1: bytes(answerer), 2: int(number), 3: refund, 4: payload}:
             response = _response(payload)
             content = len(response.data) if isinstance(response, Reply) else len(response.message.encode()) + 1
-            return AnswerLetter(_id(maker), _id(answerer), number, response, _amount(refund), record + content)
+            size, deadline = record + content, _deadline(item.get(6, 0))
+            return AnswerLetter(_id(maker), _id(answerer), number, response, _amount(refund), size, deadline)
     raise TypeError("no answer")
 
 
@@ -248,6 +287,12 @@ def _amount(funds: object) -> Cycles:
         case {0: {0: int(low)}}:
             return low
     raise TypeError("no cycles")
+
+
+def _deadline(given: object) -> Seconds:
+    if not isinstance(given, int):
+        raise TypeError("no deadline")
+    return given
 
 
 def _id(given: bytes) -> CanisterId:

@@ -272,6 +272,10 @@ class SubnetInstance:
         canister.balance += kept
         self.recorder.burned(cycles - kept, Purpose.LOST)
 
+    def lose(self, cycles: Cycles) -> None:
+        """Cycles leave the system, since nobody is there to get them."""
+        self.recorder.burned(cycles, Purpose.LOST)
+
     def set_code(self, canister: CanisterRecord, code: InstalledCode | None) -> None:
         """The canister gets other code, or none. Recounting its memory is left to the caller."""
         canister.code = code

@@ -11,18 +11,18 @@ from attrs import evolve, field, frozen
 
 from spec.production.rounds.execution_round import execute_round
 from spec.production.rounds.progress import Progress, adopted
-from spec.production.rounds.round_state import Batch, Round, RoundState, Sent, entry
+from spec.production.rounds.round_state import Batch, Posted, Round, RoundState, SentRefund, entry
 from spec.production.streams.stream import Slice, Stream, slice_from
 from spec.production.streams.topology import Topology
-from spec.production.streams.wire import StreamMessage, StreamRequest, StreamResponse
+from spec.production.streams.wire import AnonymousRefund, StreamMessage, StreamRequest, StreamResponse
 from spec.state.canister import Subnet
-from spec.state.message import CallMessage, Message, ResponseMessage
-from spec.state.origin import FromCanister
+from spec.state.message import CallMessage, ResponseMessage
+from spec.state.origin import FromCanister, NoDeadline
 from spec.state.state import State
 from spec.values.checklist import defines
 from spec.values.containers import Map
 from spec.values.identifiers import SubnetId
-from spec.values.quantities import Count
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Seconds
 
 
 @frozen
@@ -63,12 +63,12 @@ def network_round(network: Network, subnet_id: SubnetId, batch: Batch) -> tuple[
     return Network(state, network.subnets, network.rounds.set(subnet_id, rounds)), done
 
 
-def stream_between(network: Network, sender: SubnetId, receiver: SubnetId) -> Stream[Sent]:
+def stream_between(network: Network, sender: SubnetId, receiver: SubnetId) -> Stream[Posted]:
     """The stream from one subnet to another."""
-    return entry(network.rounds[sender].streams, receiver, Stream[Sent]())
+    return entry(network.rounds[sender].streams, receiver, Stream[Posted]())
 
 
-def slice_for(network: Network, sender: SubnetId, receiver: SubnetId, most: Count) -> Slice[Sent]:
+def slice_for(network: Network, sender: SubnetId, receiver: SubnetId, most: Count) -> Slice[Posted]:
     """What the receiver has not taken in of a stream, so many messages at most."""
     reverse = stream_between(network, receiver, sender)
     return slice_from(stream_between(network, sender, receiver), reverse.signals_end, most)
@@ -77,8 +77,11 @@ def slice_for(network: Network, sender: SubnetId, receiver: SubnetId, most: Coun
 # What the wire shows
 
 
-def wire_form(message: Message, callback: Count = 0) -> StreamMessage:
+def wire_form(state: State, posted: Posted, callback: Count = 0) -> StreamMessage:
     """What the wire shows of a message; the number of the callback is the sender's subnet's own affair."""
+    if isinstance(posted, SentRefund):
+        return AnonymousRefund(posted.recipient, posted.amount)
+    message = state.messages[posted.message_id]
     assert isinstance(message, CallMessage | ResponseMessage) and isinstance(message.origin, FromCanister)
     origin = message.origin
     if isinstance(message, CallMessage):
@@ -89,5 +92,13 @@ def wire_form(message: Message, callback: Count = 0) -> StreamMessage:
             message.transferred_cycles,
             message.method_name,
             message.argument,
+            deadline_of(origin),
         )
-    return StreamResponse(origin.maker, origin.callee, callback, message.refunded_cycles, message.response)
+    return StreamResponse(
+        origin.maker, origin.callee, callback, message.refunded_cycles, message.response, deadline_of(origin)
+    )
+
+
+def deadline_of(origin: FromCanister) -> Seconds:
+    """The deadline of a call on the wire; zero for one with unbounded wait."""
+    return 0 if isinstance(origin.deadline, NoDeadline) else origin.deadline.time // NANOSECONDS_PER_SECOND

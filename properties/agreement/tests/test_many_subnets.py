@@ -6,14 +6,14 @@ import pytest
 
 from properties.agreement.lockstep import Disagreement
 from properties.agreement.many_subnets import play_subnets
-from reference_impl.rounds.production import letters
+from reference_impl.rounds.production import bounded_calls, letters
 from reference_impl.subnet.streams import Correspondence, Limit, Outgoing
 from spec.values.rejects import RejectReason
 
 QUICK = (0, 1, 2)
 """Worlds of the quick suite."""
-FIRST = (0,)
-"""The world in which planted mistakes are found."""
+WORLDS = range(20)
+"""Those in which planted mistakes are looked for; the first ones have most of them."""
 MANY = range(40)
 """With 50 rounds each, two thousand rounds."""
 
@@ -27,6 +27,8 @@ def test_they_agree_on_rounds_of_three_subnets_and_on_every_slice_between_them()
     assert tally.rounds == 90
     assert tally.crossed["messages that were taken in"] > 40
     assert tally.crossed["calls that were not taken in"] > 5
+    assert tally.crossed["makers that were told that nothing is known"] > 5
+    assert tally.crossed["responses that came too late"] > 0
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -66,6 +68,29 @@ def stopped_canisters_take_calls_in(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(letters, "_obstacle", lambda *_: None)
 
 
+def deadlines_do_not_cross(patch: pytest.MonkeyPatch) -> None:
+    """The callee does not see until when its caller waits."""
+    patch.setattr(letters, "seconds_of", lambda _: 0)
+
+
+def makers_are_told_late(patch: pytest.MonkeyPatch) -> None:
+    """Who waits with bound waits too long."""
+    is_before = bounded_calls._is_before
+    patch.setattr(bounded_calls, "_is_before", lambda origin, second: is_before(origin, second - 5 * 10**9))
+
+
+def refunds_are_lost(patch: pytest.MonkeyPatch) -> None:
+    """The cycles of what is dropped do not go back."""
+    patch.setattr(bounded_calls, "send_refunds", lambda *_: None)
+    patch.setattr(letters, "send_refunds", lambda *_: None)
+
+
+def late_answers_keep_their_cycles(patch: pytest.MonkeyPatch) -> None:
+    """What comes too late is dropped with its cycles."""
+    answer_late = letters.answer_late
+    patch.setattr(letters, "answer_late", lambda *given: answer_late(*given[:4], 0, given[5]))
+
+
 @pytest.mark.parametrize(
     "plant",
     [
@@ -74,6 +99,10 @@ def stopped_canisters_take_calls_in(patch: pytest.MonkeyPatch) -> None:
         signals_are_forgotten,
         refusals_tell_another_reason,
         stopped_canisters_take_calls_in,
+        deadlines_do_not_cross,
+        makers_are_told_late,
+        refunds_are_lost,
+        late_answers_keep_their_cycles,
     ],
 )
 def test_a_planted_mistake_in_the_streams_of_the_reference_is_found(
@@ -81,7 +110,7 @@ def test_a_planted_mistake_in_the_streams_of_the_reference_is_found(
 ) -> None:
     plant(monkeypatch)
     with pytest.raises(Disagreement, match="round"):
-        play_subnets(FIRST, rounds=30)
+        play_subnets(WORLDS, rounds=30)
 
 
 @pytest.mark.deep

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from reference_impl.messages import expiry, requests
 from reference_impl.rounds.production.blocks import BlockRequest, Capacity
+from reference_impl.rounds.production.bounded_calls import give_up, is_of_another, tell_makers
 from reference_impl.rounds.production.conductor import Conductor, Place
 from reference_impl.rounds.production.mailing import drop
 from reference_impl.rounds.production.management import canister_about
@@ -56,17 +57,23 @@ def time_out(conductor: Conductor) -> None:
         conductor.must_take("spontaneous_call_rejection", message_id=message_id, code=code)
         conductor.reached[Capacity.REQUEST_LIFETIME] += 1
     for message_id in _late(conductor):
+        if is_of_another(conductor, conductor.instance.messages.origin(message_id)):
+            if message_id not in conductor.held:
+                give_up(conductor, message_id)
+                conductor.reached[Capacity.CALL_DEADLINE] += 1
+            continue
         conductor.must_take("call_expiry_of_message", message_id=message_id)
         conductor.reached[Capacity.CALL_DEADLINE] += 1
         if message_id not in conductor.held:
             drop(conductor, message_id)
     contexts = conductor.instance.contexts
     for context_id in sorted(contexts):
-        if contexts[context_id].needs_to_respond and _is_over(conductor, contexts[context_id].origin):
+        if contexts[context_id].needs_to_respond and _is_to_be_told(conductor, contexts[context_id].origin):
             conductor.must_take("call_expiry_of_call_context", context_id=context_id)
             conductor.reached[Capacity.CALL_DEADLINE] += 1
     for canister_id in conductor.canisters():
         _time_out_stop_calls(conductor, canister_id)
+    tell_makers(conductor)
     conductor.follow()
 
 
@@ -74,7 +81,7 @@ def _time_out_stop_calls(conductor: Conductor, canister_id: CanisterId) -> None:
     status = conductor.canister(canister_id).status
     if isinstance(status, Stopping):
         for index, waiting in enumerate(status.stop_calls):
-            if _is_over(conductor, waiting.origin):
+            if _is_to_be_told(conductor, waiting.origin):
                 conductor.must_take("call_expiry_of_stop_call", canister_id=canister_id, index=index)
                 conductor.reached[Capacity.CALL_DEADLINE] += 1
 
@@ -83,6 +90,11 @@ def _is_over(conductor: Conductor, origin: CallOrigin) -> bool:
     """The deadline of a call lies before the second that it is now."""
     deadline, now = expiry.deadline_of(origin), conductor.instance.system_time
     return deadline is not None and deadline < now - now % NANOSECONDS_PER_SECOND
+
+
+def _is_to_be_told(conductor: Conductor, origin: CallOrigin) -> bool:
+    """The time of a call is over whose maker lives here; others are told by their own subnets."""
+    return _is_over(conductor, origin) and not is_of_another(conductor, origin)
 
 
 def _kept_too_long(conductor: Conductor) -> list[int]:

@@ -47,6 +47,8 @@ class Whereabouts:
     sender: CanisterId
     place: Place
     since: Nanoseconds
+    arrival: Count = 0
+    """The how manieth message it was that reached a receiver."""
 
 
 @define
@@ -96,6 +98,16 @@ class Traffic:
     """From which subnet, at which index, which message it was, and that which rejected it, which a signal carries."""
     answered_by_signal: list[tuple[SubnetId, Count, int]] = field(factory=list)
     """By which subnet, at which index of the stream to it, and the message that became of the signal."""
+    told: list[tuple[Count, int]] = field(factory=list)
+    """The numbers of calls whose makers were told that nothing is known of them, and by which messages."""
+    given_up: list[tuple[int, CanisterId, Count]] = field(factory=list)
+    """The messages of other subnets' calls that were dropped, with the makers and the numbers of the calls."""
+    shed: Count = 0
+    """How many of them for want of memory."""
+    late: Count = 0
+    """How many responses came for which nobody waited any more."""
+    refunds: Count = 0
+    """How many sums of cycles came back."""
     reached: Counter[Limit] = field(factory=Counter)
     """How often each limit was reached."""
 
@@ -128,6 +140,7 @@ class Conductor:
         self.books: dict[CanisterId, Book] = {}
         self.long_runs: dict[CanisterId, LongRun] = {}
         self.management = Turns(self._is_gone)
+        self._arrivals: Count = 0
         self.held: set[int] = set()
         """The messages that somebody has in hand: a long execution, the outside world, the next round."""
         self.postponed: list[int] = []
@@ -299,6 +312,9 @@ class Conductor:
         assert receiver is not None
         where, message = self.mail[message_id], self.instance.messages[message_id]
         where.place = Place.AT_ITS_RECEIVER
+        if not first:
+            self._arrivals += 1
+            where.arrival = self._arrivals
         if isinstance(message, CallMessage) and isinstance(message.origin, FromUser):
             about = self.instance.ingress[message.origin.request_id].effective_id
             self.turns_of(receiver).add(Source.USERS, about, message_id, first=first)

@@ -6,10 +6,11 @@ Source: facts on the round, execute_round E9 to E11 and batch A11.
 
 from reference_impl.rounds.production import priorities
 from reference_impl.rounds.production.blocks import Capacity
+from reference_impl.rounds.production.bounded_calls import give_up, is_of_another
 from reference_impl.rounds.production.conductor import Conductor
 from reference_impl.rounds.production.payments import pay_for_time
 from reference_impl.rounds.production.usage import best_effort_message_memory, is_best_effort
-from reference_impl.subnet.message_memory import size_of_call
+from reference_impl.subnet.message_memory import size_of_call, size_of_response
 from spec.state.canister import Stopping
 from spec.state.message import CallMessage, ResponseMessage, Unordered
 from spec.state.origin import FromCanister, FromUser
@@ -78,33 +79,52 @@ def _trim_histories(conductor: Conductor) -> None:
 
 def _shed(conductor: Conductor) -> None:
     """
-    Calls with bounded wait are rejected while messages of this kind take too much memory.
+    Calls with bounded wait are given up while messages of this kind take too much memory.
 
-    The canister that has most of them loses its largest call. Responses are kept until the deadline of their call.
+    The canister that has most of them loses its largest one. Own responses are kept until the deadline of their call;
+    calls of other subnets, and responses to them, are dropped.
     """
     most = conductor.instance.profile.capacities.best_effort_message_memory
     while best_effort_message_memory(conductor) > most:
-        message_id = _largest_call(conductor)
+        message_id = _largest_message(conductor)
         if message_id is None:
             return
-        code = int(RejectCode.SYS_TRANSIENT)
-        conductor.must_take("spontaneous_call_rejection", message_id=message_id, code=code)
+        if is_of_another(conductor, conductor.instance.messages.origin(message_id)):
+            give_up(conductor, message_id)
+            conductor.traffic.shed += 1
+        else:
+            code = int(RejectCode.SYS_TRANSIENT)
+            conductor.must_take("spontaneous_call_rejection", message_id=message_id, code=code)
         conductor.reached[Capacity.BEST_EFFORT_MEMORY] += 1
 
 
-def _largest_call(conductor: Conductor) -> int | None:
-    """Of canisters, calls and sizes that are equal, the larger id."""
-    calls: dict[CanisterId, list[tuple[ByteCount, int]]] = {}
+def _largest_message(conductor: Conductor) -> int | None:
+    """Of canisters that are equal the larger id, of messages the one that arrived last, or was made last."""
+    held: dict[CanisterId, list[tuple[ByteCount, bool, int, int]]] = {}
+    limits = conductor.instance.profile.limits
     for message_id, message in conductor.instance.messages.in_order():
-        if not isinstance(message, CallMessage) or not isinstance(message.origin, FromCanister):
+        if not isinstance(message, CallMessage | ResponseMessage) or not is_best_effort(message.origin):
             continue
-        if is_best_effort(message.origin) and not isinstance(message.queue, Unordered):
+        if message_id in conductor.held:
+            continue
+        assert isinstance(message.origin, FromCanister)
+        if isinstance(message, CallMessage) and not isinstance(message.queue, Unordered):
             holder = message.origin.maker if conductor.is_on_its_way(message_id) else message.callee
-            calls.setdefault(holder, []).append((size_of_call(conductor.instance.profile.limits, message), message_id))
-    if not calls:
+            held.setdefault(holder, []).append((size_of_call(limits, message), *_age(conductor, message_id)))
+        elif isinstance(message, ResponseMessage) and is_of_another(conductor, message.origin):
+            size = size_of_response(limits, message.response)
+            held.setdefault(message.origin.callee, []).append((size, *_age(conductor, message_id)))
+    if not held:
         return None
-    holder = max(calls, key=lambda one: (sum(size for size, _ in calls[one]), one))
-    return max(calls[holder])[1]
+    holder = max(held, key=lambda one: (sum(size for size, *_ in held[one]), one))
+    return max(held[holder])[-1]
+
+
+def _age(conductor: Conductor, message_id: int) -> tuple[bool, int, int]:
+    """Whether it has arrived; as the how manieth, or made as the how manieth; and its id."""
+    if conductor.is_on_its_way(message_id):
+        return False, message_id, message_id
+    return True, conductor.mail[message_id].arrival, message_id
 
 
 # Heap delta, checkpoints and paused executions

@@ -10,7 +10,15 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from reference_impl.messages import delivery
-from reference_impl.rounds.production.conductor import Conductor, Place, Whereabouts
+from reference_impl.rounds.production.bounded_calls import (
+    NOWHERE,
+    answer_late,
+    enter,
+    seconds_of,
+    send_refunds,
+    take_refund,
+)
+from reference_impl.rounds.production.conductor import Conductor, Place
 from reference_impl.rounds.production.usage import spare_message_memory
 from reference_impl.subnet.message_memory import is_guaranteed, response_room, size_of_call, size_of_response
 from reference_impl.subnet.network import SYSTEM
@@ -22,18 +30,15 @@ from reference_impl.subnet.streams import (
     Limit,
     NotTakenIn,
     Outgoing,
+    RefundLetter,
 )
 from spec.canister.environment import Caller
-from spec.canister.outcome import Callback, Closure
 from spec.state.canister import Running, Stopping
 from spec.state.message import Between, CallMessage, ResponseMessage
-from spec.state.origin import FromCanister, NoDeadline
+from spec.state.origin import Deadline, FromCanister, NoDeadline
 from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, SubnetId
-from spec.values.quantities import Count
+from spec.values.quantities import NANOSECONDS_PER_SECOND, Count
 from spec.values.rejects import RejectCode, RejectReason, system_reject
-
-NOWHERE = Callback(Closure(0, 0), Closure(0, 0))
-"""Stands for what a canister of another subnet does with the response."""
 
 ANSWERS = {
     NotTakenIn.CANISTER_NOT_FOUND: (RejectCode.DESTINATION_INVALID, RejectReason.CANISTER_NOT_FOUND),
@@ -57,10 +62,14 @@ def take_in(conductor: Conductor, deliveries: Mapping[SubnetId, Delivery]) -> No
     for subnet_id in sorted(deliveries):
         outgoing = correspondence.to(subnet_id)
         for letter in deliveries[subnet_id].letters:
-            if isinstance(letter, AnswerLetter):
-                _take_in_answer(conductor, subnet_id, outgoing, letter)
-            else:
-                _take_in_call(conductor, subnet_id, outgoing, letter)
+            match letter:
+                case AnswerLetter():
+                    _take_in_answer(conductor, subnet_id, outgoing, letter)
+                case CallLetter():
+                    _take_in_call(conductor, subnet_id, outgoing, letter)
+                case RefundLetter():
+                    take_refund(conductor, letter)
+                    outgoing.sign()
 
 
 def _read_signals(
@@ -75,37 +84,29 @@ def _read_signals(
         why = head.not_taken_in.get(index)
         if why is not None:
             assert isinstance(letter, CallLetter), "answers are always taken in"
-            code, reason = ANSWERS[why]
-            answer = ResponseMessage(
-                correspondence.calls.pop(letter.number), system_reject(code, reason), letter.cycles
+            reject = system_reject(*ANSWERS[why])
+            returned = AnswerLetter(
+                letter.sender, letter.receiver, letter.number, reject, letter.cycles, 0, letter.deadline
             )
-            message_id = _enter(conductor, letter.receiver, answer)
+            message_id = _answered(conductor, correspondence, returned)
             conductor.traffic.answered_by_signal.append((subnet_id, index, message_id))
     outgoing.not_taken_in = {one: why for one, why in outgoing.not_taken_in.items() if one >= head.begin}
 
 
-def _enter(conductor: Conductor, sender: CanisterId, message: CallMessage | ResponseMessage) -> int:
-    """A message is with its receiver."""
-    message_id = _new(conductor, sender, message)
+def _answered(conductor: Conductor, correspondence: Correspondence, letter: AnswerLetter) -> int:
+    """A response is with its receiver, or comes too late; the id that it has here."""
+    origin = correspondence.calls.pop(letter.number, None)
+    if origin is None:
+        return answer_late(conductor, letter.maker, letter.answerer, letter.response, letter.refund, letter.deadline)
+    message_id = enter(conductor, letter.answerer, ResponseMessage(origin, letter.response, letter.refund))
     conductor.arrive(message_id)
-    return message_id
-
-
-def _new(conductor: Conductor, sender: CanisterId, message: CallMessage | ResponseMessage) -> int:
-    instance = conductor.instance
-    assert instance.correspondence is not None
-    instance.correspondence.arrivals += 1
-    message_id = -instance.correspondence.arrivals
-    instance.messages.append_as(message_id, message)
-    conductor.mail[message_id] = Whereabouts(sender, Place.AT_ITS_RECEIVER, instance.system_time)
     return message_id
 
 
 def _take_in_answer(conductor: Conductor, subnet_id: SubnetId, outgoing: Outgoing, letter: AnswerLetter) -> None:
     correspondence = conductor.instance.correspondence
     assert correspondence is not None
-    origin = correspondence.calls.pop(letter.number)
-    message_id = _enter(conductor, letter.answerer, ResponseMessage(origin, letter.response, letter.refund))
+    message_id = _answered(conductor, correspondence, letter)
     conductor.traffic.taken_in.append((subnet_id, outgoing.signals_end, message_id))
     outgoing.sign()
 
@@ -114,7 +115,7 @@ def _take_in_call(conductor: Conductor, subnet_id: SubnetId, outgoing: Outgoing,
     origin = FromCanister(
         calling_context=CallContextId(letter.number),
         callback=NOWHERE,
-        deadline=NoDeadline(),
+        deadline=Deadline(letter.deadline * NANOSECONDS_PER_SECOND) if letter.deadline else NoDeadline(),
         caller_of_context=Caller(),
         callee=letter.receiver,
         maker=letter.sender,
@@ -129,7 +130,7 @@ def _take_in_call(conductor: Conductor, subnet_id: SubnetId, outgoing: Outgoing,
         queue=Between(letter.sender, letter.receiver),
     )
     why = _obstacle(conductor, call)
-    message_id = _new(conductor, letter.sender, call)
+    message_id = enter(conductor, letter.sender, call)
     if why is None or not _reject(conductor, message_id, why):
         conductor.arrive(message_id)
         conductor.traffic.taken_in.append((subnet_id, outgoing.signals_end, message_id))
@@ -151,6 +152,8 @@ def _obstacle(conductor: Conductor, call: CallMessage) -> NotTakenIn | None:
         is_stopping = isinstance(canister.status, Stopping)
         return NotTakenIn.CANISTER_STOPPING if is_stopping else NotTakenIn.CANISTER_STOPPED
     limits = conductor.instance.profile.limits
+    if not is_guaranteed(call.origin):
+        return None
     needed = max(response_room(limits), size_of_call(limits, call))
     return NotTakenIn.OUT_OF_MEMORY if needed > spare_message_memory(conductor) else None
 
@@ -184,6 +187,7 @@ def send(conductor: Conductor) -> None:
     correspondence = conductor.instance.correspondence
     if correspondence is None:
         return
+    send_refunds(conductor, correspondence)
     turns, refused = _leaving(conductor), _Refused()
     while turns:
         sender, queues = turns.popitem(last=False)
@@ -220,18 +224,19 @@ def _leaving(conductor: Conductor) -> OrderedDict[CanisterId, Queues]:
 def _limit(correspondence: Correspondence, outgoing: Outgoing, is_system: bool) -> Limit | None:
     """What keeps a stream from taking more."""
     bounds, count = correspondence.bounds, len(outgoing.letters)
+    messages = count - outgoing.refunds
     if count >= bounds.messages:
         return Limit.MESSAGES
     if outgoing.size >= bounds.bytes:
         return Limit.BYTES
-    return Limit.MESSAGES_TO_SYSTEM_SUBNET if is_system and count >= bounds.messages_to_system_subnet else None
+    return Limit.MESSAGES_TO_SYSTEM_SUBNET if is_system and messages >= bounds.messages_to_system_subnet else None
 
 
 class _Refused:
     """The calls that may not go."""
 
     def __init__(self) -> None:
-        self.calls: dict[Limit, list[int]] = {Limit.NO_ROUTE: [], Limit.BOUNDED_WAIT: [], Limit.TOO_LARGE: []}
+        self.calls: dict[Limit, list[int]] = {Limit.NO_ROUTE: [], Limit.TOO_LARGE: []}
 
     def answer(self, conductor: Conductor) -> None:
         """They are rejected, and their makers have the answers at once."""
@@ -263,9 +268,6 @@ def _go(
         if size > instance.profile.limits.inter_canister_payload:
             refused.calls[Limit.TOO_LARGE].append(message_id)
             return
-        if not is_guaranteed(message.origin):
-            refused.calls[Limit.BOUNDED_WAIT].append(message_id)
-            return
     assert destination is not None, "who made a call has a place"
     letter = _letter(conductor, correspondence, message)
     index: Count = correspondence.to(destination).post(letter)
@@ -286,6 +288,7 @@ def _letter(
             message.response,
             message.refunded_cycles,
             size_of_response(conductor.instance.profile.limits, message.response),
+            seconds_of(origin),
         )
     number = correspondence.next_number
     correspondence.next_number += 1
@@ -298,4 +301,5 @@ def _letter(
         message.argument,
         message.transferred_cycles,
         size_of_call(conductor.instance.profile.limits, message),
+        seconds_of(origin),
     )

@@ -34,12 +34,14 @@ class _Part:
     holder: CanisterId
     size: ByteCount
     is_guaranteed: bool
+    is_message: bool = False
+    """It is a message, and no room that is kept for one."""
 
 
 def _parts(conductor: Conductor) -> Iterator[_Part]:
-    """All message memory in use, part by part; what canisters of other subnets hold is theirs."""
+    """All message memory in use, part by part; the room that canisters of other subnets keep is theirs."""
     for part in _parts_of_all(conductor):
-        if not conductor.instance.is_elsewhere(part.holder):
+        if part.is_message or not conductor.instance.is_elsewhere(part.holder):
             yield part
 
 
@@ -48,7 +50,8 @@ def _parts_of_all(conductor: Conductor) -> Iterator[_Part]:
     kept = response_room(limits)
     if instance.correspondence is not None:
         for sent in instance.correspondence.calls.values():
-            yield _Part(sent.maker, kept, is_guaranteed(sent))
+            if is_guaranteed(sent):
+                yield _Part(sent.maker, kept, True)
     for origin in Capacities(instance).origins_in_progress():
         if isinstance(origin, FromCanister) and is_guaranteed(origin):
             yield _Part(origin.maker, kept, True)
@@ -66,10 +69,10 @@ def _parts_of_all(conductor: Conductor) -> Iterator[_Part]:
                 if arrived:
                     yield _Part(origin.callee, kept, True)
                 size = max(size - kept, 0)
-            yield _Part(origin.callee if arrived else origin.maker, size, guaranteed)
+            yield _Part(origin.callee if arrived else origin.maker, size, guaranteed, is_message=True)
         else:
             size = size_of_response(limits, message.response)
-            yield _Part(origin.maker if arrived else origin.callee, size, guaranteed)
+            yield _Part(origin.maker if arrived else origin.callee, size, guaranteed, is_message=True)
             if guaranteed and not arrived:
                 yield _Part(origin.maker, kept, True)
 

@@ -14,12 +14,12 @@ from spec.profile import Limits
 from spec.rules.modules import module_or_defect
 from spec.rules.resources import allocated_memory
 from spec.state.canister import Canister, Code, Stopping
-from spec.state.message import CallMessage, FuncMessage, ResponseMessage
+from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
 from spec.state.origin import CallOrigin, Expired, FromCanister, NoDeadline
 from spec.state.state import State
 from spec.values.identifiers import CanisterId
 from spec.values.quantities import ByteCount, Count, Percent
-from spec.values.rejects import Reply, Response
+from spec.values.rejects import Reject, RejectReason, Reply, Response
 
 # Canisters.
 
@@ -106,6 +106,17 @@ def size_of_response(limits: Limits, response: Response) -> ByteCount:
     return limits.response_record + payload
 
 
+def size_of(limits: Limits, message: Message) -> ByteCount:
+    """What a message takes in a queue or a stream."""
+    match message:
+        case CallMessage():
+            return size_of_request(limits, message)
+        case ResponseMessage():
+            return size_of_response(limits, message.response)
+        case FuncMessage():
+            return 0
+
+
 def memory_for_call(limits: Limits, call: CallMessage | MethodCall) -> ByteCount:
     """What a call with unbounded wait takes when it is made."""
     return larger(largest_response(limits), size_of_request(limits, call))
@@ -119,6 +130,12 @@ def is_guaranteed(origin: CallOrigin) -> bool:
 def is_best_effort(origin: CallOrigin) -> bool:
     """The call is one of a canister that waits with bound."""
     return isinstance(origin, FromCanister) and not isinstance(origin.deadline, NoDeadline)
+
+
+def is_untold(message: ResponseMessage) -> bool:
+    """Of a message that is away: its call was given up, and the maker is told only when the deadline has passed."""
+    reject = message.response
+    return is_guaranteed(message.origin) and isinstance(reject, Reject) and reject.reason is RejectReason.CALL_TIMED_OUT
 
 
 def guaranteed_message_memory(state: State, under_way: Collection[int] = (), away: Collection[int] = ()) -> ByteCount:
@@ -146,7 +163,7 @@ def guaranteed_message_memory(state: State, under_way: Collection[int] = (), awa
         if isinstance(message, CallMessage):
             taken += kept * makes + kept * has_arrived
             taken += less(size_of_request(limits, message), kept) * is_here
-        else:
+        elif is_here or not is_untold(message):
             taken += size_of_response(limits, message.response) * is_here + kept * (makes and not has_arrived)
     return taken
 
@@ -178,7 +195,8 @@ def message_memory_of(
         origin, is_under_way = message.origin, message_id in under_way
         makes, serves = origin.maker == canister_id, origin.callee == canister_id
         if message_id in away:
-            taken += kept * (makes and is_guaranteed(origin))
+            is_answer = isinstance(message, ResponseMessage) and is_untold(message)
+            taken += kept * (makes and is_guaranteed(origin) and not is_answer)
             continue
         if isinstance(message, CallMessage):
             size = size_of_request(limits, message)

@@ -103,6 +103,8 @@ def summary(progress: Progress, loop: Loop) -> Round:
         iterations=loop.iterations,
         management_instructions=progress.management_instructions,
         slices=progress.slices,
+        for_others=progress.for_others,
+        told=progress.told,
     )
 
 

@@ -6,13 +6,15 @@ Source: facts on the round, execute_round E9 to E11. Signatures get nothing here
 
 from attrs import evolve
 
-from spec.production.capacities.usage import best_effort_message_memory, is_best_effort, size_of_request
+from spec.production.capacities.usage import best_effort_message_memory, is_best_effort, size_of
+from spec.production.rounds.bounded_wait import dropped_for_another
+from spec.production.rounds.inputs import is_in_hand
 from spec.production.rounds.payments import resources_paid
 from spec.production.rounds.priority import order, with_new_priorities
 from spec.production.rounds.progress import Progress, followed, is_stopping, stop_times
 from spec.production.rounds.round_state import Place
 from spec.state.label import Label
-from spec.state.message import CallMessage, ResponseMessage, Unordered
+from spec.state.message import CallMessage, FuncMessage, ResponseMessage, Unordered
 from spec.state.origin import FromCanister, FromUser
 from spec.values.containers import Map
 from spec.values.identifiers import CanisterId, MessageId
@@ -71,35 +73,61 @@ def requests_forgotten(progress: Progress) -> Progress:
 
 def shed(progress: Progress) -> Progress:
     """
-    After calls with bounded wait were rejected because those take too much memory, the largest first.
+    After calls with bounded wait were given up because those take too much memory, the largest first.
 
-    They are taken from the canister whose messages of this kind take most. Production drops responses, too, which the
-    rules keep until the deadline of their call.
+    They are taken from the canister whose messages of this kind take most. Own calls are rejected; those of other
+    subnets, and responses to them, are dropped. Production drops the other responses, too, which the rules keep until
+    the deadline of their call.
     """
     most = progress.state.profile.capacities.best_effort_message_memory
     while best_effort_message_memory(progress.state, progress.away()) > most:
-        found = largest_best_effort_call(progress)
+        found = largest_best_effort_message(progress)
         if found is None:
             return progress
-        choices = {"message_id": found, "code": RejectCode.SYS_TRANSIENT}
-        progress = progress.take(Label("spontaneous_call_rejection", choices))
+        message = progress.state.messages[found]
+        assert not isinstance(message, FuncMessage)
+        if progress.is_of_another(message.origin):
+            progress = dropped_for_another(progress, found)
+        else:
+            choices = {"message_id": found, "code": RejectCode.SYS_TRANSIENT}
+            progress = progress.take(Label("spontaneous_call_rejection", choices))
     return progress
 
 
-def largest_best_effort_call(progress: Progress) -> MessageId | None:
-    """The largest call with bounded wait in the queues of the canister that has most; of equal ones the larger id."""
-    limits, under_way, away = progress.state.profile.limits, progress.under_way(), progress.away()
-    sizes: dict[CanisterId, dict[int, ByteCount]] = {}
+def largest_best_effort_message(progress: Progress) -> MessageId | None:
+    """
+    The largest message that can be given up of the canister that has most.
+
+    Of equal canisters it is that with the larger id; of equal messages the one that arrived last, or was made last.
+    """
+    under_way, away = progress.under_way(), progress.away()
+    held: dict[CanisterId, list[tuple[ByteCount, bool, int, int]]] = {}
     for message_id, message in progress.state.messages.entries:
-        if not isinstance(message, CallMessage) or not isinstance(message.origin, FromCanister) or message_id in away:
+        if isinstance(message, FuncMessage) or message_id in away or not is_best_effort(message.origin):
             continue
-        if is_best_effort(message.origin) and not isinstance(message.queue, Unordered):
-            holder = message.origin.maker if message_id in under_way else message.callee
-            sizes.setdefault(holder, {})[message_id] = size_of_request(limits, message)
-    if not sizes:
+        if is_in_hand(progress, MessageId(message_id)):
+            continue
+        holder = holder_of(progress, message, message_id in under_way)
+        if holder is not None:
+            waiting = progress.rounds.waiting[message_id]
+            age = (True, waiting.arrival) if waiting.place is Place.INPUT else (False, message_id)
+            size = size_of(progress.state.profile.limits, message)
+            held.setdefault(holder, []).append((size, *age, message_id))
+    if not held:
         return None
-    _, holder = max((sum(held.values()), one) for one, held in sizes.items())
-    return MessageId(max((size, message_id) for message_id, size in sizes[holder].items())[1])
+    _, most = max((sum(size for size, *_ in messages), one) for one, messages in held.items())
+    return MessageId(max(held[most])[-1])
+
+
+def holder_of(progress: Progress, message: CallMessage | ResponseMessage, is_under_way: bool) -> CanisterId | None:
+    """The canister in whose queues a message is that can be given up; None if it cannot."""
+    assert isinstance(message.origin, FromCanister)
+    match message:
+        case CallMessage():
+            is_here = not isinstance(message.queue, Unordered)
+            return (message.origin.maker if is_under_way else message.callee) if is_here else None
+        case ResponseMessage():
+            return message.origin.callee if progress.is_of_another(message.origin) else None
 
 
 def histories_trimmed(progress: Progress) -> Progress:

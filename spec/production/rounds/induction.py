@@ -14,17 +14,19 @@ from spec.machine import submission_label
 from spec.production.capacities.room import free_message_memory
 from spec.production.capacities.usage import is_guaranteed, largest_response
 from spec.production.choices import as_production, changes_settings_at_no_cost
-from spec.production.rounds.inputs import in_turn, inputs_of, is_in_hand, source_of
+from spec.production.rounds.bounded_wait import dropped, dropped_for_another, makers_told
+from spec.production.rounds.inputs import in_turn, inputs_of, is_in_hand
 from spec.production.rounds.management import canister_concerned
 from spec.production.rounds.payments import paid_later_or_now, set_aside
 from spec.production.rounds.progress import Progress, followed, receiver_of
-from spec.production.rounds.round_state import Ingress, Place, Rotation, Source, entry
+from spec.production.rounds.round_state import Ingress, Place, Rotation, Source
+from spec.production.rounds.turns import announced, with_turn
 from spec.rules.resources import liquid_balance
 from spec.rules.spontaneous.resources import admins_of
 from spec.state.canister import Stopping
 from spec.state.label import Label
-from spec.state.message import CallMessage, Message, ResponseMessage
-from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, FromUser
+from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
+from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
 from spec.state.request import Request
 from spec.transition import RequestStatusChanged
 from spec.values.checklist import defines
@@ -63,35 +65,58 @@ def with_admins(progress: Progress, admins: Map[SubnetId, List[Principal]]) -> P
 
 def is_over(progress: Progress, origin: CallOrigin) -> bool:
     """The deadline of a call has passed, in whole seconds; nobody was told so far."""
+    return isinstance(origin, FromCanister) and isinstance(origin.deadline, Deadline) and is_late(progress, origin)
+
+
+def is_late(progress: Progress, origin: CallOrigin) -> bool:
+    """The deadline of a call has passed, in whole seconds."""
     second = progress.state.system_time // NANOSECONDS_PER_SECOND * NANOSECONDS_PER_SECOND
-    return isinstance(origin, FromCanister) and isinstance(origin.deadline, Deadline) and origin.deadline.time < second
+    if not isinstance(origin, FromCanister) or isinstance(origin.deadline, NoDeadline):
+        return False
+    return origin.deadline.time < second
 
 
 def timed_out(progress: Progress) -> Progress:
     """
     After calls were given up on whose deadline has passed: messages first, then calls in progress, then stop calls.
 
-    A response that has reached its receiver is handled however late it is.
+    A response that has reached its receiver is handled however late it is. Of calls that other subnets make, messages
+    are dropped; those calls of own canisters come last that went to other subnets.
     """
     for message_id in held_up_too_long(progress):
         refusal = Label("spontaneous_call_rejection", {"message_id": message_id, "code": RejectCode.SYS_TRANSIENT})
         progress = progress.take(refusal)
     for message_id in late_messages(progress):
+        if progress.is_of_another(origin_of(progress, message_id)):
+            progress = dropped_for_another(progress, message_id)
+            continue
         progress = given_up(progress, Label("call_expiry_of_message", {"message_id": message_id}))
         if not is_in_hand(progress, message_id):
             progress = dropped(progress, message_id)
     for context_id, context in progress.state.call_contexts.items():
-        is_own = not progress.is_elsewhere(context.canister)
+        is_own = not progress.is_elsewhere(context.canister) and not progress.is_of_another(context.origin)
         if is_own and context.needs_to_respond and is_over(progress, context.origin):
             progress = given_up(progress, Label("call_expiry_of_call_context", {"context_id": context_id}))
     for canister_id in progress.canisters():
         status = progress.state.canisters[canister_id].status
         calls = status.stop_calls.items if isinstance(status, Stopping) else ()
         for index, call in enumerate(calls):
-            if is_over(progress, call.origin):
+            if is_over(progress, call.origin) and not progress.is_of_another(call.origin):
                 choices = {"canister_id": canister_id, "index": index}
                 progress = given_up(progress, Label("call_expiry_of_stop_call", choices))
-    return followed(progress)
+    return followed(makers_told(progress, due_elsewhere(progress)))
+
+
+def due_elsewhere(progress: Progress) -> tuple[FromCanister, ...]:
+    """The calls that went to other subnets whose deadline has passed."""
+    return tuple(one for one in progress.rounds.bounded if is_over(progress, one))
+
+
+def origin_of(progress: Progress, message_id: MessageId) -> CallOrigin:
+    """Where a call or response comes from."""
+    message = progress.state.messages[message_id]
+    assert not isinstance(message, FuncMessage)
+    return message.origin
 
 
 def given_up(progress: Progress, label: Label) -> Progress:
@@ -133,13 +158,20 @@ def late_messages(progress: Progress) -> list[MessageId]:
         for message_id, message in progress.state.messages.entries
         if isinstance(message, CallMessage | ResponseMessage)
         and progress.rounds.waiting[message_id].place is not Place.AWAY
-        and is_over(progress, message.origin)
+        and is_given_up(progress, MessageId(message_id), message.origin)
     ]
     return [
         MessageId(message_id)
         for message_id, message in sorted(late, key=rank)
         if isinstance(message, CallMessage) or progress.rounds.waiting[message_id].place is not Place.INPUT
     ]
+
+
+def is_given_up(progress: Progress, message_id: MessageId, origin: CallOrigin) -> bool:
+    """The time of a message is over, and whoever made the call was not told; or nobody here tells its maker."""
+    if progress.is_of_another(origin):
+        return is_late(progress, origin) and not is_in_hand(progress, message_id)
+    return is_over(progress, origin)
 
 
 # Delivery
@@ -175,11 +207,6 @@ def delivered(progress: Progress, places: tuple[Place, ...]) -> Progress:
     return followed(progress)
 
 
-def dropped(progress: Progress, message_id: MessageId) -> Progress:
-    """After a message of an expired call was dropped; its cycles come back, if there are any."""
-    return progress.take(as_production(progress.state, Label("drop_expired_message", {"message_id": message_id})))
-
-
 def has_to_stay(progress: Progress, message_id: MessageId, held_up: set[tuple[CanisterId, CanisterId]]) -> bool:
     """
     A call between canisters of the subnet for which no memory is left, or behind one.
@@ -206,34 +233,6 @@ def is_expired(message: Message) -> bool:
         and isinstance(message.origin, FromCanister)
         and isinstance(message.origin.deadline, Expired)
     )
-
-
-def announced(progress: Progress, receiver: CanisterId, message_id: MessageId) -> Progress:
-    """With the sender of a message at the end of the receiver's ring of senders, if it is not in it."""
-    message = progress.state.messages[message_id]
-    sender = progress.rounds.waiting[message_id].sender
-    if isinstance(message, CallMessage) and isinstance(message.origin, FromUser):
-        return progress
-    return with_turn(progress, receiver, source_of(progress, sender), sender)
-
-
-def with_turn(progress: Progress, receiver: Principal, source: Source, sender: Principal) -> Progress:
-    """With a sender at the end of the ring of a source of a receiver, if it is not in it."""
-    if receiver == MANAGEMENT_CANISTER:
-        turned = with_sender(progress.rounds.management, source.value, sender)
-        return evolve(progress, rounds=evolve(progress.rounds, management=turned))
-    if receiver not in progress.state.canisters:
-        return progress
-    canister_id = CanisterId(receiver)
-    record = progress.record(canister_id)
-    turned = with_sender(record.rotation, source.value, sender)
-    return progress.with_record(canister_id, evolve(record, rotation=turned))
-
-
-def with_sender(rotation: Rotation, name: str, sender: CanisterId) -> Rotation:
-    """The rotation in which a sender has a turn, the last one if it had none."""
-    ring = entry(rotation.rings, name, ())
-    return rotation if sender in ring else evolve(rotation, rings=rotation.rings.set(name, (*ring, sender)))
 
 
 # Requests

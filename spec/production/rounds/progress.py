@@ -6,11 +6,11 @@ from attrs import evolve, frozen
 
 from spec.machine import step
 from spec.production.capacities.room import Room, room_of
-from spec.production.rounds.round_state import LongExecution, Place, Record, RoundState, Waiting, entry
+from spec.production.rounds.round_state import ForAnother, LongExecution, Place, Record, RoundState, Waiting, entry
 from spec.state.canister import Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
-from spec.state.origin import Expired, FromCanister
+from spec.state.origin import CallOrigin, Expired, FromCanister
 from spec.state.request import Done, Received, Rejected, Replied
 from spec.state.state import State
 from spec.transition import Output, Step
@@ -42,6 +42,9 @@ class Progress:
     """The canisters that brought an execution to its end in this round."""
     room: Room | None = None
     """What is left on the core that executes."""
+    for_others: tuple[ForAnother, ...] = ()
+    told: tuple[MessageId, ...] = ()
+    """Both as in `Round`."""
 
     def tried(self, label: Label) -> Step | None:
         """What a label would do; None if it is not enabled."""
@@ -66,6 +69,12 @@ class Progress:
         """After a label, or the same if it is not enabled."""
         fired = self.tried(label)
         return self if fired is None else self.took(label, fired)
+
+    def take_for_another(self, label: Label) -> "Progress":
+        """After a label about a call between subnets whose other end does not hear of it."""
+        after = self.take(label)
+        made = tuple(map(MessageId, range(self.state.messages.next_id, after.state.messages.next_id)))
+        return evolve(after, for_others=(*self.for_others, ForAnother(len(self.labels), made)))
 
     # What is remembered
 
@@ -123,6 +132,10 @@ class Progress:
         """What goes to this canister leaves the subnet, or has no way to go."""
         topology = self.rounds.topology
         return topology is not None and topology.is_elsewhere(canister_id, self.state.subnet.subnet_id)
+
+    def is_of_another(self, origin: CallOrigin) -> bool:
+        """A canister of another subnet made the call."""
+        return isinstance(origin, FromCanister) and self.is_elsewhere(origin.maker)
 
     def is_own_request(self, request_id: RequestId) -> bool:
         """The request was sent to this subnet."""

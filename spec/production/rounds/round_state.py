@@ -8,6 +8,7 @@ from attrs import field, frozen
 from spec.production.streams.stream import Slice, Stream
 from spec.production.streams.topology import Topology
 from spec.state.label import Label
+from spec.state.origin import FromCanister
 from spec.state.request import Request
 from spec.transition import Output
 from spec.values.containers import List, Map
@@ -75,6 +76,21 @@ class Sent:
 
     message_id: MessageId
     size: ByteCount
+
+
+@frozen
+class SentRefund:
+    """Cycles in a stream that go back to a canister whose calls or responses were dropped."""
+
+    recipient: CanisterId
+    amount: Cycles
+    carriers: tuple[MessageId, ...]
+    """The messages in the state that have the cycles, until these arrive."""
+    size: ByteCount
+
+
+Posted = Sent | SentRefund
+"""What a stream holds."""
 
 
 @frozen
@@ -162,8 +178,12 @@ class RoundState:
     """How much memory has changed since the last checkpoint."""
     topology: Topology | None = None
     """The subnets of the registry; None if this one is alone, and all canisters are its own."""
-    streams: Map[SubnetId, Stream[Sent]] = field(factory=Map)
+    streams: Map[SubnetId, Stream[Posted]] = field(factory=Map)
     """Those to other subnets. Their messages are in the state, and away."""
+    bounded: tuple[FromCanister, ...] = ()
+    """The calls with bounded wait that left for other subnets, and whose makers have no answer."""
+    refunds: Map[CanisterId, tuple[MessageId, ...]] = field(factory=Map)
+    """Responses that were dropped, whose cycles wait for a stream, by the canisters elsewhere that get them."""
 
 
 @frozen
@@ -188,8 +208,18 @@ class Batch:
     """The value of the random tape (`spec.production.random_tape`). Checklist: `seed1.random-tape`."""
     subnet_admins: Map[SubnetId, List[Principal]] | None = None
     """Those of the registry; None if they are as before."""
-    slices: Map[SubnetId, Slice[Sent]] = field(factory=Map)
+    slices: Map[SubnetId, Slice[Posted]] = field(factory=Map)
     """What streams of other subnets have for this one, verified (`spec.production.streams.certified`)."""
+
+
+@frozen
+class ForAnother:
+    """A label about a call that another subnet made or executes, and which that subnet does not hear of."""
+
+    number: Count
+    """Which of the labels of the round it is."""
+    made: tuple[MessageId, ...]
+    """The messages that it brought into being."""
 
 
 @frozen
@@ -206,3 +236,7 @@ class Round:
     """What the management canister used."""
     slices: tuple[tuple[CanisterId, Instructions], ...]
     """The slices of long executions that did not end with them."""
+    for_others: tuple[ForAnother, ...] = ()
+    """Those of the labels that are about calls between subnets whose other end does not hear of them."""
+    told: tuple[MessageId, ...] = ()
+    """The responses by which canisters were told that the outcome of a call to another subnet is unknown."""

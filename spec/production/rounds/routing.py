@@ -1,32 +1,31 @@
 """
 The end of a round: what leaves the subnet is moved into streams, as far as there is room.
 
-Senders take turns, and the queues of a sender to its receivers take turns. A queue whose stream is full is left as it
-is for the round. Requests that have no way to go, or may not cross, are rejected afterwards. Production draws from the
-time who begins; here it is the canister with the least id, after the management canister. It also routes refunds of
-calls with bounded wait, first of all; here such calls do not cross, as in production before it let them.
+Refunds come first, the largest in front. Then senders take turns, and the queues of a sender to its receivers take
+turns. A queue whose stream is full is left as it is for the round. Requests that have no way to go, or may not cross,
+are rejected afterwards. Production draws from the time who begins; here it is the canister with the least id, after the
+management canister.
 
-Source: rs/messaging/src/routing/stream_builder.rs, `build_streams_impl`; rs/replicated_state/src/replicated_state.rs,
-`OutputIterator`.
+Source: rs/messaging/src/routing/stream_builder.rs, `build_streams_impl`, `route_refunds`;
+rs/replicated_state/src/replicated_state.rs, `OutputIterator`.
 """
 
 from collections import deque
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
-from spec.production.capacities.usage import size_of_request, size_of_response
-from spec.production.rounds.induction import announced
+from spec.production.capacities.usage import size_of
+from spec.production.rounds.bounded_wait import arrived, refunds_in_order, with_bounded
 from spec.production.rounds.progress import Progress, receiver_of
-from spec.production.rounds.round_state import Place, Sent, entry
-from spec.production.streams.stream import Stream, pushed
+from spec.production.rounds.round_state import Place, Posted, Sent, SentRefund, entry
+from spec.production.streams.stream import Stream, extended
 from spec.production.streams.topology import StreamLimits, Topology
-from spec.profile import Limits
 from spec.state.label import Label
-from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
-from spec.state.origin import FromCanister, NoDeadline
+from spec.state.message import CallMessage
 from spec.values.checklist import defines
+from spec.values.containers import Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, SubnetId
-from spec.values.quantities import ByteCount
+from spec.values.quantities import ByteCount, Count
 from spec.values.rejects import RejectCode
 
 Queues = deque[tuple[CanisterId, deque[MessageId]]]
@@ -38,16 +37,63 @@ class Refused:
     """The requests that are rejected instead of moved."""
 
     without_route: tuple[MessageId, ...] = ()
-    with_deadline: tuple[MessageId, ...] = ()
     too_large: tuple[MessageId, ...] = ()
 
 
-@frozen
+@define
+class Filling:
+    """A stream that is being filled: how much it holds by now, and what is new in it."""
+
+    messages: Count
+    refunds: Count
+    size: ByteCount
+    new: list[Posted] = field(factory=list)
+
+    @classmethod
+    def of(cls, stream: Stream[Posted]) -> "Filling":
+        """A stream to which nothing was added so far."""
+        return cls(
+            messages=len(stream.messages),
+            refunds=sum(isinstance(one, SentRefund) for one in stream.messages),
+            size=sum(one.size for one in stream.messages),
+        )
+
+    def add(self, posted: Posted) -> None:
+        """One more at the end."""
+        self.messages += 1
+        self.refunds += isinstance(posted, SentRefund)
+        self.size += posted.size
+        self.new.append(posted)
+
+
+@define
 class Routing:
     """Routing under way."""
 
     progress: Progress
+    topology: Topology
     refused: Refused = field(factory=Refused)
+    fillings: dict[SubnetId, Filling] = field(factory=dict)
+
+    def to(self, destination: SubnetId) -> Filling:
+        """The stream to a subnet."""
+        if destination not in self.fillings:
+            self.fillings[destination] = Filling.of(stream_to(self.progress, destination))
+        return self.fillings[destination]
+
+    def is_full(self, destination: SubnetId) -> bool:
+        """The stream to a subnet takes no more messages."""
+        filling, is_system = self.to(destination), self.topology.subnets[destination].is_system
+        return has_reached(self.topology.limits, filling, is_to_system=is_system)
+
+    def filled(self) -> Progress:
+        """After what is new was put into the streams."""
+        progress = self.progress
+        for destination, filling in self.fillings.items():
+            if filling.new:
+                stream = extended(stream_to(progress, destination), tuple(filling.new))
+                progress = with_stream(progress, destination, stream)
+        return progress
 
 
 @defines("seed1.xnet-queues")
@@ -56,23 +102,45 @@ def routed(progress: Progress) -> Progress:
     topology = progress.rounds.topology
     if topology is None:
         return progress
-    routing, senders = Routing(progress), waiting_by_sender(progress)
+    routing = Routing(progress, topology)
+    move_refunds(routing)
+    move_messages(routing)
+    return rejected(routing.filled(), routing.refused)
+
+
+def move_refunds(routing: Routing) -> None:
+    """Refunds are moved into streams that do not hold too many of them; the others wait."""
+    limits = routing.topology.limits
+    left: dict[CanisterId, tuple[MessageId, ...]] = {}
+    for refund in refunds_in_order(routing.progress, limits.refund_record):
+        destination = routing.topology.route(refund.recipient)
+        assert destination is not None, "who made a call has a place"
+        filling = routing.to(destination)
+        if filling.refunds < limits.refunds and not has_reached(limits, filling, is_to_system=False):
+            filling.add(refund)
+        else:
+            left[refund.recipient] = refund.carriers
+    routing.progress = evolve(routing.progress, rounds=evolve(routing.progress.rounds, refunds=Map.of(left.items())))
+
+
+def move_messages(routing: Routing) -> None:
+    """Messages are moved into streams as far as those take them."""
+    senders = waiting_by_sender(routing.progress)
     while senders:
         queues = senders.popleft()
         receiver, messages = queues[0]
-        destination = topology.route(receiver)
-        if destination is not None and is_full(routing.progress, topology, destination):
+        destination = routing.topology.route(receiver)
+        if destination is not None and routing.is_full(destination):
             queues.popleft()
             if queues:
                 senders.appendleft(queues)
             continue
-        routing = moved(routing, messages.popleft(), destination)
+        move(routing, messages.popleft(), destination)
         queues.rotate(-1)
         if not messages:
             queues.pop()
         if queues:
             senders.append(queues)
-    return rejected(routing)
 
 
 def waiting_by_sender(progress: Progress) -> deque[Queues]:
@@ -89,62 +157,41 @@ def waiting_by_sender(progress: Progress) -> deque[Queues]:
     return deque(deque(sorted(leaving[one].items())) for one in in_turn)
 
 
-def is_full(progress: Progress, topology: Topology, destination: SubnetId) -> bool:
-    """The stream to a subnet takes no more messages."""
-    stream = stream_to(progress, destination)
-    return has_reached(
-        topology.limits,
-        len(stream.messages),
-        sum(sent.size for sent in stream.messages),
-        is_to_system=topology.subnets[destination].is_system,
-    )
-
-
-def has_reached(limits: StreamLimits, messages: int, size: ByteCount, *, is_to_system: bool) -> bool:
-    """So many messages of this size in all are as many as a stream takes."""
+def has_reached(limits: StreamLimits, filling: Filling, *, is_to_system: bool) -> bool:
+    """A stream takes no more. Refunds do not count for what a system subnet gets: nobody there has to handle them."""
     return (
-        messages >= limits.messages
-        or size >= limits.bytes
-        or (is_to_system and messages >= limits.messages_to_system_subnet)
+        filling.messages >= limits.messages
+        or filling.size >= limits.bytes
+        or (is_to_system and filling.messages - filling.refunds >= limits.messages_to_system_subnet)
     )
 
 
-def size_of(limits: Limits, message: Message) -> ByteCount:
-    """What a message takes in a queue or a stream."""
-    match message:
-        case CallMessage():
-            return size_of_request(limits, message)
-        case ResponseMessage():
-            return size_of_response(limits, message.response)
-        case FuncMessage():
-            return 0
-
-
-def stream_to(progress: Progress, subnet_id: SubnetId) -> Stream[Sent]:
+def stream_to(progress: Progress, subnet_id: SubnetId) -> Stream[Posted]:
     """The stream to a subnet; an empty one at first."""
-    return entry(progress.rounds.streams, subnet_id, Stream[Sent]())
+    return entry(progress.rounds.streams, subnet_id, Stream[Posted]())
 
 
-def with_stream(progress: Progress, subnet_id: SubnetId, stream: Stream[Sent]) -> Progress:
+def with_stream(progress: Progress, subnet_id: SubnetId, stream: Stream[Posted]) -> Progress:
     """With another stream to a subnet."""
     return evolve(progress, rounds=evolve(progress.rounds, streams=progress.rounds.streams.set(subnet_id, stream)))
 
 
-def moved(routing: Routing, message_id: MessageId, destination: SubnetId | None) -> Routing:
-    """After a message was moved into its stream, or put aside to be rejected."""
+def move(routing: Routing, message_id: MessageId, destination: SubnetId | None) -> None:
+    """A message is moved into its stream, or put aside to be rejected."""
     progress, refused = routing.progress, routing.refused
     message = progress.state.messages[message_id]
     limits = progress.state.profile.limits
     if isinstance(message, CallMessage):
         if destination is None:
-            return evolve(routing, refused=evolve(refused, without_route=(*refused.without_route, message_id)))
+            routing.refused = evolve(refused, without_route=(*refused.without_route, message_id))
+            return
         if payload_size(message) > limits.inter_canister_payload:
-            return evolve(routing, refused=evolve(refused, too_large=(*refused.too_large, message_id)))
-        if not isinstance(message.origin, FromCanister) or not isinstance(message.origin.deadline, NoDeadline):
-            return evolve(routing, refused=evolve(refused, with_deadline=(*refused.with_deadline, message_id)))
+            routing.refused = evolve(refused, too_large=(*refused.too_large, message_id))
+            return
+        progress = with_bounded(progress, message.origin)
     assert destination is not None, "who made a call has a place"
-    stream = pushed(stream_to(progress, destination), Sent(message_id, size_of(limits, message)))
-    return Routing(with_stream(progress.placed(message_id, Place.AWAY), destination, stream), refused)
+    routing.to(destination).add(Sent(message_id, size_of(limits, message)))
+    routing.progress = progress.placed(message_id, Place.AWAY)
 
 
 def payload_size(call: CallMessage) -> ByteCount:
@@ -152,14 +199,10 @@ def payload_size(call: CallMessage) -> ByteCount:
     return len(call.method_name.encode()) + len(call.argument)
 
 
-def rejected(routing: Routing) -> Progress:
+def rejected(progress: Progress, refused: Refused) -> Progress:
     """After the requests that were put aside were rejected; their makers have the answers at once."""
-    progress, refused = routing.progress, routing.refused
     for message_id in refused.without_route:
         progress = answered(progress, Label("reject_call_to_missing_canister", {"message_id": message_id}))
-    for message_id in refused.with_deadline:
-        choices = {"message_id": message_id, "code": RejectCode.DESTINATION_INVALID}
-        progress = answered(progress, Label("spontaneous_call_rejection", choices))
     for message_id in refused.too_large:
         choices = {"message_id": message_id, "code": RejectCode.CANISTER_ERROR}
         progress = answered(progress, Label("spontaneous_call_rejection", choices))
@@ -170,10 +213,3 @@ def answered(progress: Progress, label: Label) -> Progress:
     """After a label that rejects a call of a canister of the subnet, which has the answer at once."""
     progress = progress.take(label)
     return arrived(progress, MessageId(progress.state.messages.next_id - 1))
-
-
-def arrived(progress: Progress, message_id: MessageId) -> Progress:
-    """With a message at its receiver, as the last one of its sender."""
-    receiver = receiver_of(progress.state, progress.state.messages[message_id])
-    assert receiver is not None
-    return announced(progress.placed(message_id, Place.INPUT), receiver, message_id)

@@ -95,9 +95,9 @@ class Slice(Generic[Item]):
 # What the sender does
 
 
-def pushed(stream: Stream[Item], item: Item) -> Stream[Item]:
-    """The stream with one more message at its end."""
-    return evolve(stream, messages=(*stream.messages, item))
+def extended(stream: Stream[Item], items: tuple[Item, ...]) -> Stream[Item]:
+    """The stream with more messages at its end."""
+    return evolve(stream, messages=stream.messages + items)
 
 
 def slice_from(stream: Stream[Item], first: Count, most: Count) -> Slice[Item]:

@@ -26,8 +26,15 @@ class StreamLimits:
     """Likewise, of a stream to a system subnet. Refunds do not count."""
     bytes: ByteCount = 10 * MEBIBYTE
     """A stream whose messages have so many bytes takes no more; the last one may be as large as it likes."""
+    refund_record: ByteCount = 64
+    """What a refund takes. Source: facts on limits, `refund_record`."""
     slice_messages: Count = 10_000
     """A slice that one block takes in holds so many messages at most. Ours: a block is bounded by its bytes alone."""
+
+    @property
+    def refunds(self) -> Count:
+        """A stream with so many refunds takes no more of them; they come before messages."""
+        return self.messages // 2
 
 
 @frozen

@@ -1,120 +1,36 @@
 """Several subnets: what leaves one in which order, what the other takes in or refuses, and what both forget."""
 
-from collections import Counter
-
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
-from spec.machine import run
 from spec.production.capacities.usage import largest_response
-from spec.production.network import Network, network_of, network_round, seen_from, slice_for, stream_between, wire_form
-from spec.production.rounds import Batch, execute_round
+from spec.production.network import wire_form
+from spec.production.rounds import execute_round
 from spec.production.rounds.round_state import Place
-from spec.production.rounds.tests.playing import asking, doing
+from spec.production.rounds.tests.playing import asking
 from spec.production.streams.stream import Refusal
-from spec.production.streams.topology import StreamLimits, SubnetInTopology, Topology
+from spec.production.streams.topology import StreamLimits
+from spec.production.tests.subnets import (
+    BEYOND,
+    HERE,
+    NOWHERE,
+    OTHER,
+    THERE,
+    THIRD,
+    Played,
+    answering,
+    calling,
+    home,
+    subnets,
+)
 from spec.rules.ingress.request_ids import request_id_of
-from spec.rules.tests.worlds import PROFILE, RICH, SUBNET, A, performed, returns, world
-from spec.state.canister import Stopped, Stopping, Subnet
-from spec.state.message import CallMessage, ResponseMessage
-from spec.state.network import CanisterRange
+from spec.rules.tests.worlds import PROFILE, RICH, SUBNET, A
+from spec.state.canister import Stopped, Stopping
+from spec.state.message import CallMessage
 from spec.state.request import Replied
 from spec.state.state import total_cycles
-from spec.values.containers import List, Map
-from spec.values.identifiers import Principal
+from spec.values.containers import List
 from spec.values.rejects import RejectCode, RejectReason, Reply
-
-SECOND = 10**9
-OTHER = Subnet(Principal(b"other"), 34)
-THIRD = Subnet(Principal(b"third"), 4)
-SUBNETS = (SUBNET, OTHER, THIRD)
-
-
-def numbered(number):
-    """A canister id. Each subnet has eight of them."""
-    return Principal(number.to_bytes(8, "big") + b"\x01\x01")
-
-
-HERE = [numbered(number) for number in range(4)]
-THERE = [numbered(8 + number) for number in range(4)]
-BEYOND = numbered(16)
-NOWHERE = numbered(99)
-
-
-def home(canister_id):
-    """The subnet that a canister is on."""
-    return SUBNETS[int.from_bytes(canister_id[:8], "big") // 8]
-
-
-@frozen
-class Played:
-    """Subnets after some rounds."""
-
-    network: Network
-
-    def round(self, subnet, *ingress, takes=10_000, senders=SUBNETS, **batch):
-        """After a round of a subnet, with what the others have for it; its labels lead to the same state."""
-        before = self.network.state.system_time
-        slices = {
-            one.subnet_id: slice_for(self.network, one.subnet_id, subnet.subnet_id, takes)
-            for one in senders
-            if one != subnet
-        }
-        given = Batch(before + SECOND, ingress, slices=Map.of(slices.items()), **batch)
-        network, done = network_round(self.network, subnet.subnet_id, given)
-        replayed = run(seen_from(self.network, subnet.subnet_id), done.labels)
-        assert (replayed.stopped, replayed.state) == (None, network.state)
-        return Played(network)
-
-    def stream(self, sender=SUBNET, receiver=OTHER):
-        return stream_between(self.network, sender.subnet_id, receiver.subnet_id)
-
-    def sent(self, sender=SUBNET, receiver=OTHER):
-        """Who calls whom in a stream."""
-        messages = [self.network.state.messages[one.message_id] for one in self.stream(sender, receiver).messages]
-        return [(message.origin.maker, message.origin.callee) for message in messages]
-
-    def places(self, subnet=SUBNET):
-        """How many messages are where for a subnet."""
-        return Counter(waiting.place for _, waiting in self.network.rounds[subnet.subnet_id].waiting.items())
-
-    def response(self, maker):
-        """The response that a canister waits for."""
-        (found,) = [
-            message
-            for message in self.network.state.messages
-            if isinstance(message, ResponseMessage) and message.origin.maker == maker
-        ]
-        return found.response
-
-
-def subnets(*canisters, limits=None, system=(), profile=PROFILE):
-    """Subnets with these canisters, each on that which its id belongs to."""
-    topology = Topology(
-        Map.of(
-            (
-                subnet.subnet_id,
-                SubnetInTopology((CanisterRange(numbered(8 * place), numbered(8 * place + 7)),), subnet in system),
-            )
-            for place, subnet in enumerate(SUBNETS)
-        ),
-        limits or StreamLimits(),
-    )
-    placed = [(one, evolve(canister, subnet=home(one))) for one, canister in canisters]
-    state = evolve(world(*placed), profile=profile)
-    return Played(network_of(state, SUBNETS, topology))
-
-
-def calling(canister_id, *callees, **changes):
-    """A canister that calls others when it is asked, and replies when it is answered."""
-    calls = List(tuple(evolve(performed(one), number=place, **changes) for place, one in enumerate(callees)))
-    return doing(canister_id, go=returns(new_calls=calls), callback=returns(response=Reply(b"done")))
-
-
-def answering(canister_id, **settings):
-    """A canister that replies."""
-    return doing(canister_id, go=returns(response=Reply(b"hello")), settings=settings)
-
 
 # What leaves
 
@@ -192,11 +108,6 @@ def test_a_call_with_more_bytes_than_may_cross_is_rejected():
     assert subnets(fits).round(SUBNET, asking(A)).sent() == [(A, THERE[0])]
     played = subnets(large).round(SUBNET, asking(A))
     assert (played.sent(), played.response(A).code) == ([], RejectCode.CANISTER_ERROR)
-
-
-def test_a_call_with_bounded_wait_does_not_cross():
-    played = subnets(calling(A, THERE[0], timeout=100)).round(SUBNET, asking(A))
-    assert (played.sent(), played.response(A).code) == ([], RejectCode.DESTINATION_INVALID)
 
 
 # What arrives
@@ -352,7 +263,7 @@ def test_the_wire_shows_a_call_and_its_answer():
     (sent,) = played.stream(OTHER, SUBNET).messages
     message = played.network.state.messages[sent.message_id]
     assert not isinstance(message, CallMessage)
-    shown = wire_form(message, 3)
+    shown = wire_form(played.network.state, sent, 3)
     assert (shown.originator, shown.respondent, shown.callback, shown.response) == (A, THERE[0], 3, Reply(b"hello"))
 
 

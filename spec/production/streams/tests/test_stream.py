@@ -11,8 +11,8 @@ from spec.production.streams.stream import (
     Stream,
     accepted,
     discarded,
+    extended,
     fault_of,
-    pushed,
     refused,
     slice_from,
     without_signals_before,
@@ -23,7 +23,7 @@ THREE = Stream(begin=5, messages=("five", "six", "seven"))
 
 
 def test_a_message_gets_the_index_at_the_end():
-    longer = pushed(THREE, "eight")
+    longer = extended(THREE, ("eight",))
     assert (THREE.end, longer.end) == (8, 9)
     assert slice_from(longer, 8, 10) == Slice(longer.header, 8, ("eight",))
 
