@@ -82,6 +82,8 @@ class Engine:
         self.instance.foresight = foresight
         self._answers = KeptAnswers() if keeps_answers else None
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="queries") if threads > 1 else None
+        self.residence = residence
+        """What bounds the memory that canisters take; None if nothing does."""
         self._scheduler = Scheduler(self.instance, foresight, residence)
 
     def submit(

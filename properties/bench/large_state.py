@@ -2,22 +2,25 @@
 `python -m properties.bench.large_state`: more canister state than memory, with right answers.
 
 Each canister fills its heap, every word of it, and copies it into stable memory. Then canisters are asked in a random
-order for the sum of all words of both memories, and change some. The sums are computed here too.
+order for the sum of all words of both memories, and change some. The sums are computed here too. With `--state-dir`
+another process fills them and keeps the state, and this one goes on from there.
 """
 
 import argparse
 import random
 import resource
+import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Final
 
 import wasmtime
 
 from properties.bench.rounds import NOW, Asking
+from reference_impl.durability.directory import Beginning, StateDirectory
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
-from reference_impl.rounds.residence import bounded
 from reference_impl.wasm.instances.kept_instances import KEPT
 from spec.profile import load_profile
 from spec.state.canister import Subnet
@@ -93,23 +96,29 @@ class Model:
 
 
 class LargeState:
-    """An engine with canisters, in little memory."""
+    """Canisters of an engine that has little memory for them."""
 
-    def __init__(self, canisters: Count, mebibytes: Count, memory: ByteCount) -> None:
-        """They take so much of this process's memory."""
-        self.residence = bounded(memory)
-        subnet = Subnet(self_authenticating_id(b"subnet"), 13)
-        engine = Engine(load_profile(), subnet, NOW, b"root key", explains=False, residence=self.residence)
+    def __init__(self, engine: Engine, mebibytes: Count) -> None:
+        """The heap and the stable memory of each have this size."""
         self._asking = Asking(engine)
+        self._mebibytes = mebibytes
         self._words = mebibytes * MEBIBYTE // WORD
         self._random = random.Random(1)
         self.models: dict[CanisterId, Model] = {}
-        code = module(mebibytes)
-        for canister_id in self._asking.created(canisters):
+
+    def fill(self, canisters: Count) -> None:
+        """So many canisters are made, and fill their memories."""
+        self._asking.created(canisters)
+        self.know()
+        code = module(self._mebibytes)
+        for canister_id, model in self.models.items():
             self._asking.install([canister_id], code)
-            model = Model(self._random.randrange(2**64), self._words)
             self._update(canister_id, "fill", model.first.to_bytes(WORD, "little"))
-            self.models[canister_id] = model
+
+    def know(self) -> None:
+        """The canisters that are there have filled their memories, and done nothing since."""
+        for canister_id in sorted(self._asking.engine.instance.canisters):
+            self.models[canister_id] = Model(self._random.randrange(2**64), self._words)
 
     def _update(self, canister_id: CanisterId, method: str, argument: Blob) -> None:
         self._asking.together([(canister_id, canister_id, method, argument)])
@@ -129,6 +138,12 @@ class LargeState:
                 assert getattr(told, "data", told) == expected.to_bytes(WORD, "little"), f"{method} tells {told}"
 
     @property
+    def evicted(self) -> Count:
+        """How often the pages of a canister went to a file."""
+        residence = self._asking.engine.residence
+        return 0 if residence is None else residence.evicted
+
+    @property
     def size(self) -> ByteCount:
         """The bytes of all pages that hold something."""
         states = [one.code.wasm_state for one in self._asking.engine.instance.canisters.values() if one.code]
@@ -141,6 +156,30 @@ def _resident() -> ByteCount:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+def beginning(memory: ByteCount) -> Beginning:
+    """What the engine begins with, whose canisters take so much of this process's memory."""
+    subnet = Subnet(self_authenticating_id(b"subnet"), 13)
+    return Beginning(load_profile(), subnet, b"root key", NOW, memory=memory)
+
+
+def keep(path: Path, canisters: Count, mebibytes: Count, memory: ByteCount) -> None:
+    """Fills canisters, and keeps them in a directory."""
+    directory = StateDirectory.opened(path, beginning(memory))
+    LargeState(directory.engine, mebibytes).fill(canisters)
+    filled = time.process_time()
+    directory.checkpoint()
+    print(f"the checkpoint took          {time.process_time() - filled:10.1f} s of processor time")
+    print(f"largest size while filling   {_resident() / MEBIBYTE:10.0f} MiB", flush=True)
+    directory.close()
+
+
+def _filled_elsewhere(path: Path) -> None:
+    """Another process does it: this one must not have had the state in its memory."""
+    subprocess.run([sys.executable, "-m", "properties.bench.large_state", *sys.argv[1:], "--fill-only"], check=True)
+    size = sum(one.stat().st_size for one in path.iterdir())
+    print(f"the directory holds          {size / MEBIBYTE:10.0f} MiB")
+
+
 def main() -> None:
     """Fills, asks, and tells the sizes."""
     parser = argparse.ArgumentParser(prog="python -m properties.bench.large_state", description=__doc__)
@@ -148,18 +187,34 @@ def main() -> None:
     parser.add_argument("--mebibytes", type=int, default=8, help="size of the heap of each, and of its stable memory")
     parser.add_argument("--memory", type=int, default=64, help="mebibytes for all of that (default: 64)")
     parser.add_argument("--asked", type=int, default=50, help="how often a canister is asked (default: 50)")
+    parser.add_argument("--state-dir", type=Path, metavar="DIR", help="keep the state there, and go on from it")
+    parser.add_argument("--fill-only", action="store_true", help="with --state-dir: end when the state is kept")
     given = parser.parse_args()
-    start, before = time.process_time(), _resident()
-    state = LargeState(given.canisters, given.mebibytes, given.memory * MEBIBYTE)
-    filled = time.process_time()
+    memory = given.memory * MEBIBYTE
+    if given.fill_only:
+        keep(given.state_dir, given.canisters, given.mebibytes, memory)
+        return
+    if given.state_dir is not None:
+        _filled_elsewhere(given.state_dir)
+    start, began, before = time.process_time(), time.perf_counter(), _resident()
+    if given.state_dir is None:
+        state = LargeState(beginning(memory).engine(), given.mebibytes)
+        state.fill(given.canisters)
+    else:
+        state = LargeState(StateDirectory.opened(given.state_dir, beginning(memory)).engine, given.mebibytes)
+        state.know()
+    filled, there = time.process_time(), time.perf_counter()
+    if given.state_dir is not None:
+        print(f"largest size at the start    {_resident() / MEBIBYTE:10.0f} MiB")
     state.ask(given.asked)
     asked = time.process_time()
     print(f"canister state               {state.size / MEBIBYTE:10.0f} MiB, every word of it written")
     print(f"allowed for it in memory     {given.memory:10.0f} MiB")
     print(f"largest resident size        {_resident() / MEBIBYTE:10.0f} MiB, of which {before / MEBIBYTE:.0f} before")
     print(f"idle instances hold          {KEPT.bytes / MEBIBYTE:10.0f} MiB")
-    print(f"canisters were evicted       {state.residence.evicted:10} times")
-    print(f"filling took                 {filled - start:10.1f} s of processor time")
+    print(f"canisters were evicted       {state.evicted:10} times")
+    what = "filling" if given.state_dir is None else "the start"
+    print(f"{what:<9} took               {filled - start:10.1f} s of processor time, {there - began:.1f} s by the wall")
     print(f"asking once took             {(asked - filled) / given.asked * 1000:10.0f} ms; all answers were right")
 
 

@@ -10,18 +10,29 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from struct import Struct
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 import cbor2
 from attrs import frozen
 
 from reference_impl.durability.faults import StateDirectoryFault, broken
 from reference_impl.durability.files import new_file, remove
-from reference_impl.durability.frames import FIRST, MAGIC, Torn, checksum_of, framed, frames_of
+from reference_impl.durability.frames import FIRST, MAGIC, Frame, Torn, checksum_of, framed, frames_of
 from spec.values.identifiers import Blob, Text
 from spec.values.quantities import ByteCount, Count
 
-Changes = Mapping[Blob, Blob | None]
+
+class Later(Protocol):
+    """The content of an entry that is read when it is written."""
+
+    def __len__(self) -> ByteCount:
+        """So long it is."""
+
+    def read(self) -> Blob:
+        """All of it."""
+
+
+Changes = Mapping[Blob, Blob | Later | None]
 """What is new, by key: None for what is there no longer."""
 
 NAME: Final = re.compile(r"checkpoint-([0-9]{10})-([0-9]{10})")
@@ -40,6 +51,22 @@ class CheckpointFile:
     first: Count
     last: Count
     size: ByteCount
+
+
+class Aside(Protocol):
+    """Keeps, of some entries, where they are."""
+
+    def takes(self, key: Blob) -> bool:
+        """It keeps where this entry is."""
+
+    def begin(self, path: Path) -> None:
+        """What comes next is in another file, which is newer."""
+
+    def note(self, key: Blob, frame: Frame, checksum_before: int, *, is_there: bool) -> None:
+        """An entry that it takes is at the end of a frame, or is there no longer."""
+
+    def end(self) -> None:
+        """There are no more files."""
 
 
 class Checkpoints:
@@ -73,15 +100,23 @@ class Checkpoints:
             else:
                 self._files.append(CheckpointFile(path, first, -minus_last, path.stat().st_size))
 
-    def read(self) -> dict[Blob, Blob]:
-        """The entries as the last checkpoint has them. Raises `StateDirectoryFault` if a file is damaged."""
+    def read(self, aside: Aside | None = None) -> dict[Blob, Blob]:
+        """
+        The entries as the last checkpoint has them, but for those of which somebody keeps where they are.
+
+        Raises `StateDirectoryFault` if a file is damaged.
+        """
         entries: dict[Blob, Blob] = {}
         for one in self._files:
-            for key, value in self._entries_of(one):
+            if aside is not None:
+                aside.begin(one.path)
+            for key, value in self._entries_of(one, aside):
                 if value is None:
                     entries.pop(key, None)
                 else:
                     entries[key] = value
+        if aside is not None:
+            aside.end()
         return entries
 
     def write(self, changes: Changes) -> None:
@@ -119,8 +154,8 @@ class Checkpoints:
                 seen.add(key)
                 yield key, value
 
-    def _entries_of(self, one: CheckpointFile) -> Iterator[tuple[Blob, Blob | None]]:
-        """The entries of a file, each of which is checked."""
+    def _entries_of(self, one: CheckpointFile, aside: Aside | None = None) -> Iterator[tuple[Blob, Blob | None]]:
+        """The entries of a file, each of which is checked; those that somebody sets aside are told to him alone."""
         frames = frames_of(one.path)
         place, count = len(MAGIC), 0
         try:
@@ -130,26 +165,32 @@ class Checkpoints:
                 raise broken(one.path, place, "this is not the file of this name")
             if head.get("identity") != self._identity:
                 raise broken(one.path, place, "this is a file of another state directory")
+            checksum = first.checksum
             for frame in frames:
                 if _is_end(frame.content, count):
                     if frame.end != one.size:
                         raise broken(one.path, frame.end, "the file goes on after its end")
                     return
                 place, count = frame.end, count + 1
+                before, checksum = checksum, frame.checksum
                 is_there, length = _HEAD.unpack_from(frame.content)
                 start = _HEAD.size + length
-                key, value = frame.content[_HEAD.size : start], frame.content[start:]
-                yield key, value if is_there else None
+                key = frame.content[_HEAD.size : start]
+                if aside is not None and aside.takes(key):
+                    aside.note(key, frame, before, is_there=bool(is_there))
+                else:
+                    yield key, frame.content[start:] if is_there else None
         except Torn as torn:
             raise broken(one.path, torn.place, str(torn)) from None
         raise broken(one.path, place, "the end of the file is missing")
 
 
-def _write_entries(writing: "_Writing", entries: Iterable[tuple[Blob, Blob | None]], *, is_all: bool) -> None:
+def _write_entries(writing: "_Writing", entries: Iterable[tuple[Blob, Blob | Later | None]], *, is_all: bool) -> None:
     """Of what is there no longer nothing need be said where all is said."""
     for key, value in entries:
         if value is not None or not is_all:
-            writing.add(_HEAD.pack(value is not None, len(key)) + key + (value or b""))
+            content = b"" if value is None else value if isinstance(value, bytes) else value.read()
+            writing.add(_HEAD.pack(value is not None, len(key)) + key + content)
             writing.entries += 1
 
 

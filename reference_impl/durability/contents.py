@@ -8,12 +8,14 @@ pages, of which those are looked at that executions have written since. So what 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from attrs import evolve, field, frozen
 from rpds import HashTrieMap
 
+from reference_impl.durability.checkpoints import Later
 from reference_impl.durability.kept_values import NoValue, decoded, encoded
+from reference_impl.durability.pages_on_disk import PAGE_NUMBER_SIZE, PagesOnDisk
 from reference_impl.engine import Engine
 from reference_impl.reads.state_tree import state_tree
 from reference_impl.subnet.canister_record import CanisterRecord
@@ -26,6 +28,7 @@ from reference_impl.trace.restoration import (
     under_way,
 )
 from reference_impl.wasm.instances.page_tracking import differences
+from reference_impl.wasm.instances.stored_pages import StoredPages
 from reference_impl.wasm.instances.written_pages import WRITTEN
 from spec.canister.wasm_state import WasmState
 from spec.state.canister import Code
@@ -33,8 +36,8 @@ from spec.state.request import KnownRequest
 from spec.state.snapshot import Snapshot
 from spec.values.containers import Map
 from spec.values.identifiers import Blob, CanisterId, RequestId
-from spec.values.memory import ZERO_PAGE, LinearMemory
-from spec.values.quantities import Count, Nanoseconds
+from spec.values.memory import LinearMemory
+from spec.values.quantities import OS_PAGE, ByteCount, Count, Nanoseconds
 
 ENGINE: Final = b"E"
 """The key of all that is one for the whole engine. The keys of the rest begin with a letter too."""
@@ -43,11 +46,8 @@ HEAP, STABLE = b"h", b"s"
 """The two memories of a canister or of a snapshot."""
 
 NO_MEMORY: Final = LinearMemory()
-PAGE_NUMBER_SIZE: Final = 4
-"""Bytes of the number of a page, at the end of its key."""
-
-Changes = dict[Blob, Blob | None]
-"""What is new, by key: None for what is there no longer."""
+Changes = dict[Blob, Blob | Later | None]
+"""What is new, by key: None for what is there no longer. Pages that are in files are read later."""
 Owner = Blob
 """The id of a canister or of a snapshot."""
 
@@ -110,6 +110,13 @@ class Contents:
         """How many canisters have a module or chunk, by its hash."""
         self._requests: dict[RequestId, KnownRequest] = {}
         self._changes: Changes = {}
+        self._looks_at_pages = True
+
+    def take_as_kept(self, engine: Engine) -> None:
+        """All is kept as it is. No page is looked at."""
+        self._looks_at_pages = False
+        self.changes(engine)
+        self._looks_at_pages = True
 
     def changes(self, engine: Engine) -> Changes:
         """The entries that have changed since they were last asked for; at first, all of them."""
@@ -174,20 +181,50 @@ class Contents:
         for prefix in now.keys() | before.keys():
             then = before.get(prefix, NO_MEMORY)
             memory = now.get(prefix, NO_MEMORY)
-            if then.contents is not memory.contents:
-                for number, page in _differing(then, memory):
+            if self._looks_at_pages and then.contents is not memory.contents:
+                for number in sorted(_differing(then, memory)):
                     key = prefix + number.to_bytes(PAGE_NUMBER_SIZE, "big")
-                    self._changes[key] = None if page is ZERO_PAGE else page
+                    self._changes[key] = _value(memory, number)
             WRITTEN.follow(memory)
 
 
-def _differing(then: LinearMemory, memory: LinearMemory) -> Iterable[tuple[int, Blob]]:
-    """The pages that are not the same as then. A page that was not written is the same object."""
-    numbers = WRITTEN.since(then, memory)
+@frozen(eq=False)
+class _PageLater:
+    """A page that is in a file, and is read when it is needed."""
+
+    memory: LinearMemory
+    number: int
+
+    def __len__(self) -> ByteCount:
+        return OS_PAGE
+
+    def read(self) -> Blob:
+        """The page."""
+        return self.memory.page(self.number)
+
+
+def _value(memory: LinearMemory, number: int) -> Blob | Later | None:
+    """The page with a number; None if there is none."""
+    contents: Any = memory.contents
+    if isinstance(contents, StoredPages) and contents.is_in_file(number):
+        return _PageLater(memory, number)
+    page: Blob | None = contents.get(number)
+    return page
+
+
+def _differing(then: LinearMemory, memory: LinearMemory) -> Iterable[int]:
+    """The numbers of pages that are not the same as then. A page that was not written is the same object."""
+    before: Any = then.contents
+    now: Any = memory.contents
+    numbers: Iterable[int] | None = WRITTEN.since(then, memory)
+    if isinstance(before, StoredPages) or isinstance(now, StoredPages):
+        # Reason: a page in a file is another object each time.
+        if numbers is None and isinstance(now, StoredPages):
+            numbers = now.differing_from(before)
+        return {*before, *now} if numbers is None else numbers
     if numbers is None:
-        return differences(then, memory)
-    before, now = then.contents, memory.contents
-    return [(number, memory.page(number)) for number in sorted(numbers) if before.get(number) is not now.get(number)]
+        return [number for number, _ in differences(then, memory)]
+    return [number for number in numbers if before.get(number) is not now.get(number)]
 
 
 class _Entry:
@@ -253,9 +290,18 @@ def _of_engine(engine: Engine) -> dict[str, Any]:
     }
 
 
-def bring_back(engine: Engine, entries: Mapping[Blob, Blob]) -> Contents:
+class PagesOfMemories(Protocol):
+    """The pages of memories that were kept."""
+
+    def pages(self, prefix: Blob) -> Any:
+        """The contents of a memory, by the beginning of the keys of its pages; None if it has none."""
+
+
+def bring_back(engine: Engine, entries: Mapping[Blob, Blob], pages: PagesOfMemories | None = None) -> Contents:
     """
     An engine without canisters becomes the one of which these entries were kept, and is followed from there on.
+
+    Pages may be elsewhere than in the entries.
 
     Raises `NoValue` or `ValueError` for entries of no engine, and if what is certified is not what it was.
     """
@@ -264,7 +310,7 @@ def bring_back(engine: Engine, entries: Mapping[Blob, Blob]) -> Contents:
     instance.system_time, instance.started_at, engine.rounds = told["time"], told["started_at"], told["rounds"]
     instance.subnet_admins = dict(told["admins"])
     kept_canisters = [decoded(value) for key, value in entries.items() if key[:1] == CANISTER]
-    whole = _Whole(entries, _memories(entries), told["time"])
+    whole = _Whole(entries, pages or _PagesOfEntries(entries), told["time"])
     in_order = sorted(kept_canisters, key=lambda one: one[0])
     bring_back_canisters(instance, (whole.canister(kept, at) for _, at, kept in in_order), instance.subnet)
     requests = ((RequestId(key[1:]), decoded(value)) for key, value in entries.items() if key[:1] == REQUEST)
@@ -272,18 +318,31 @@ def bring_back(engine: Engine, entries: Mapping[Blob, Blob]) -> Contents:
     if state_tree(instance).hash != told["root_hash"]:
         raise NoValue("what is certified is not what was certified when this was kept")
     contents = Contents({kept.canister_id: number for number, _, kept in in_order})
-    contents.changes(engine)
+    contents.take_as_kept(engine)
     return contents
 
 
-def _memories(entries: Mapping[Blob, Blob]) -> dict[Blob, dict[int, Blob]]:
-    """The pages of each memory, by the beginning of their keys."""
-    memories: dict[Blob, dict[int, Blob]] = {}
-    for key, value in entries.items():
-        if key[:1] == PAGE:
-            number = int.from_bytes(key[-PAGE_NUMBER_SIZE:], "big")
-            memories.setdefault(key[:-PAGE_NUMBER_SIZE], {})[number] = value
-    return memories
+class PagesAside(PagesOnDisk):
+    """The pages of all memories stay in the files of checkpoints."""
+
+    def takes(self, key: Blob) -> bool:
+        """The entry is a page."""
+        return key[:1] == PAGE
+
+
+class _PagesOfEntries:
+    """The pages of all memories are among the entries."""
+
+    def __init__(self, entries: Mapping[Blob, Blob]) -> None:
+        self._memories: dict[Blob, dict[int, Blob]] = {}
+        for key, value in entries.items():
+            if key[:1] == PAGE:
+                number = int.from_bytes(key[-PAGE_NUMBER_SIZE:], "big")
+                self._memories.setdefault(key[:-PAGE_NUMBER_SIZE], {})[number] = value
+
+    def pages(self, prefix: Blob) -> Any:
+        """The contents of a memory; None if it has none."""
+        return HashTrieMap(self._memories[prefix]) if prefix in self._memories else None
 
 
 @frozen
@@ -291,7 +350,7 @@ class _Whole:
     """Puts together what was kept apart."""
 
     entries: Mapping[Blob, Blob]
-    memories: Mapping[Blob, Mapping[int, Blob]]
+    pages: PagesOfMemories
     system_time: Nanoseconds
 
     def canister(self, kept: KeptCanister, is_at_system_time: bool) -> KeptCanister:
@@ -326,8 +385,8 @@ class _Whole:
         )
 
     def _memory(self, kind: Blob, owner: Owner, empty: LinearMemory) -> LinearMemory:
-        pages = self.memories.get(_page_prefix(kind, owner), {})
-        return LinearMemory(empty.wasm_pages, HashTrieMap(pages))
+        pages = self.pages.pages(_page_prefix(kind, owner))
+        return empty if pages is None else LinearMemory(empty.wasm_pages, pages)
 
     def _snapshot(self, snapshot_id: Blob, snapshot: Snapshot) -> Snapshot:
         return evolve(

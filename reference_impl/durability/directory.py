@@ -17,7 +17,7 @@ import cbor2
 from attrs import evolve, frozen
 
 from reference_impl.durability.checkpoints import Checkpoints
-from reference_impl.durability.contents import Contents, bring_back
+from reference_impl.durability.contents import Contents, PagesAside, bring_back
 from reference_impl.durability.faults import StateDirectoryFault, broken, naming
 from reference_impl.durability.files import FILE_OF_OWNER, UNFINISHED, make_directory, new_file, remove
 from reference_impl.durability.frames import FIRST, MAGIC, Torn, framed, frames_of
@@ -170,7 +170,10 @@ class StateDirectory:
     def _go_on(self) -> None:
         """The last checkpoint, and what came in since."""
         try:
-            self._contents = bring_back(self.engine, self.checkpoints.read())
+            residence = self.engine.residence
+            # Reason: where nothing bounds the memory, pages need not be read again.
+            aside = None if residence is None else PagesAside(residence.file)
+            self._contents = bring_back(self.engine, self.checkpoints.read(aside), aside)
         except (NoValue, ValueError, KeyError, TypeError) as problem:
             because = f"checkpoint {self.checkpoints.last} cannot be brought back: {problem}"
             raise StateDirectoryFault(f"{self.path}: {because}") from None

@@ -23,6 +23,7 @@ MAGIC: Final[Blob] = b"icspec state 1\n"
 _HEAD: Final = Struct("<II")
 """Length and checksum, before the content of a frame."""
 HEAD_SIZE: Final[ByteCount] = _HEAD.size
+_BUFFER: Final[ByteCount] = 1 << 20
 FIRST: Final = zlib.crc32(MAGIC)
 """The checksum before the first frame."""
 
@@ -52,6 +53,12 @@ def framed(content: Blob, before: int) -> Blob:
     return _HEAD.pack(len(content), checksum_of(content, before)) + content
 
 
+def head_of(head: Blob) -> tuple[ByteCount, int]:
+    """Length and checksum of a frame, from what stands before its content."""
+    length, checksum = _HEAD.unpack(head)
+    return length, checksum
+
+
 class Torn(Exception):
     """From a place on, a file does not go on with a frame that is whole and right."""
 
@@ -66,7 +73,7 @@ def frames_of(path: Path, after: Frame | None = None, checksum: int = FIRST) -> 
 
     Raises `StateDirectoryFault` for what is no such file, and `Torn`.
     """
-    with naming(path), path.open("rb") as file:
+    with naming(path), path.open("rb", buffering=_BUFFER) as file:
         size = os.fstat(file.fileno()).st_size
         begun = file.read(len(MAGIC))
         if begun != MAGIC:
@@ -82,7 +89,7 @@ def _next_frame(file: BinaryIO, place: int, size: ByteCount, before: int) -> Fra
     head = file.read(HEAD_SIZE)
     if len(head) < HEAD_SIZE:
         raise Torn(place, "the file ends within a piece")
-    length, checksum = _HEAD.unpack(head)
+    length, checksum = head_of(head)
     if length > size - place - HEAD_SIZE:
         raise Torn(place, "a piece is longer than the rest of the file")
     content = file.read(length)

@@ -55,7 +55,8 @@ class Residence:
     def __init__(self, most: ByteCount) -> None:
         """Pages take no more than this. Raises `MemoryError` if there can be no file for the others."""
         self._most = most
-        self._file = _page_file()
+        self.file = _page_file()
+        """Where pages are that are not in memory."""
         self._sizes: OrderedDict[CanisterId, ByteCount] = OrderedDict()
         """What each canister has in memory; what has been written to latest is last."""
         self.bytes: ByteCount = 0
@@ -95,7 +96,7 @@ class Residence:
         return evolve(state, wasm_memory=heap, stable_memory=stable_memory)
 
     def _memory(self, before: LinearMemory) -> LinearMemory:
-        now = stored(before, self._file)
+        now = stored(before, self.file)
         if now is not before:
             WRITTEN.note(before, now, ())
             KEPT.exchange(before, now)

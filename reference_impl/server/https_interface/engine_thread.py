@@ -104,6 +104,11 @@ class EngineThread(EngineOwner):
         while self._readings:
             waiting.append(self._readings.popleft())
         engine.at_once([one.answer_from for one in waiting])
+        for one in waiting:
+            problem = one.answer.exception()
+            if isinstance(problem, StateDirectoryFault):
+                # Reason: a page that is damaged is everybody's.
+                raise problem
 
     def _at_present(self, act: Callable[[Engine], Answered]) -> tuple[Answered, Count]:
         """What the engine answers, and how many inputs of the directory that rests on. On the thread."""

@@ -8,13 +8,14 @@ again when no memory has pages in it.
 
 import os
 import tempfile
+import weakref
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from attrs import define, evolve, field, frozen
 from rpds import HashTrieMap
@@ -27,12 +28,25 @@ PAGES_AT_ONCE: Final[Count] = 1024
 WORTH_COPYING: Final = 2
 """Where more than one in so many pages of the file's parts that a memory holds is of use to it, nothing is copied."""
 
+ELSEWHERE: Final = 1 << 48
+"""Places from here on are in files of others."""
+
 AS_STORED: Final = object()
 """Stands for a page that is as it is in the file."""
 
 
+class PagesElsewhere(Protocol):
+    """Pages in a file of somebody else, which never change. The file is there as long as this is."""
+
+    def __len__(self) -> int:
+        """How many pages there are."""
+
+    def read(self, place: Count, count: Count) -> bytes:
+        """Pages that follow each other, the first of which has this number in the file."""
+
+
 class PageFile:
-    """A file that only this process knows, and that goes with it."""
+    """A file that only this process knows, and that goes with it; and files of others, from which it reads as well."""
 
     def __init__(self, directory: Path | None = None) -> None:
         """In this directory, or where temporary files are. Raises `OSError`."""
@@ -43,6 +57,17 @@ class PageFile:
         self._released: deque[tuple[Count, Count]] = deque()
         """Those that came free since a part was taken last."""
         self._end: Count = 0
+        self._elsewhere: list[tuple[Count, weakref.ref[PagesElsewhere]]] = []
+        """Files of others, by their first place."""
+        self._end_elsewhere: Count = ELSEWHERE
+
+    def attach(self, pages: PagesElsewhere) -> Count:
+        """The place of the first page of a file of somebody else, which must be there as long as it is read."""
+        first = self._end_elsewhere
+        self._elsewhere.append((first, weakref.ref(pages)))
+        # Reason: no page follows the last one of another file.
+        self._end_elsewhere += len(pages) + 1
+        return first
 
     @property
     def pages(self) -> Count:
@@ -61,7 +86,12 @@ class PageFile:
         return part
 
     def read(self, place: Count, count: Count = 1) -> bytes:
-        """A page, or some that follow each other."""
+        """A page, or some that follow each other. Those of others may be damaged: then they raise what is theirs."""
+        if place >= ELSEWHERE:
+            first, known = self._elsewhere[bisect_right(self._elsewhere, place, key=lambda one: one[0]) - 1]
+            pages = known()
+            assert pages is not None, "whoever reads a file holds it"
+            return pages.read(place - first, count)
         content = os.pread(self._file.fileno(), count * OS_PAGE, place * OS_PAGE)
         assert len(content) == count * OS_PAGE, "what was written is there"
         return content
@@ -96,6 +126,14 @@ class PageFile:
         self._free.insert(index, (first, count))
 
 
+@frozen(eq=False)
+class PartElsewhere:
+    """Pages of a memory that are in a file of somebody else."""
+
+    pages: PagesElsewhere
+    count: Count
+
+
 class Part:
     """Pages that were written together. They are there as long as this is."""
 
@@ -119,7 +157,7 @@ class _Stored:
     """The numbers of pages, increasing."""
     places: "array[int]"
     """Where each is in the file."""
-    parts: tuple[Part, ...]
+    parts: tuple[Part | PartElsewhere, ...]
     """The parts of the file in which they are."""
 
     def place(self, number: int) -> int | None:
@@ -161,6 +199,10 @@ class StoredPages:
     def above(self) -> Count:
         """How many pages are in this process's memory."""
         return len(self._above)
+
+    def is_in_file(self, number: int) -> bool:
+        """The page is there, and not in this process's memory."""
+        return number not in self._above and self._stored.place(number) is not None
 
     def __len__(self) -> int:
         return self._count
@@ -264,6 +306,13 @@ def _all_written(file: PageFile, items: Iterable[tuple[int, bytes]]) -> StoredPa
     numbers = array("Q", (number for number, _ in in_order))
     places = array("Q", range(part.first, part.first + part.count))
     return StoredPages(_Stored(file, numbers, places, (part,)), count=len(in_order))
+
+
+def pages_elsewhere(
+    file: PageFile, numbers: "array[int]", places: "array[int]", parts: tuple[PartElsewhere, ...]
+) -> StoredPages:
+    """The pages of a memory that are in files of others: their numbers, increasing, and their places."""
+    return StoredPages(_Stored(file, numbers, places, parts), count=len(numbers))
 
 
 def in_memory(memory: LinearMemory) -> ByteCount:
