@@ -58,6 +58,7 @@ class Engine:
         threads: Count = 1,
         residence: Residence | None = None,
         keeps_answers: bool = False,
+        tells_newer_fields: bool = False,
     ) -> None:
         """
         Canisters given are there at the beginning, on this subnet or on others; `ValueError` if one has code.
@@ -65,7 +66,8 @@ class Engine:
         A network says which subnets there are, `subnet` among them; without one, that is the only subnet. An engine
         that explains nothing is faster: `explain` and `last_shown` have nothing to tell then. Canisters execute on so
         many threads, and a residence bounds what their memories take of this machine's; what comes of it does not
-        depend on that. Nor does it on whether answers to queries are kept.
+        depend on that. Nor does it on whether answers to queries are kept. Results of the management canister have
+        fields of later versions of the interface too if `tells_newer_fields` says so.
         """
         self.instance = SubnetInstance(
             profile,
@@ -77,6 +79,7 @@ class Engine:
             world=world,
             canisters=canisters,
             explains=explains,
+            tells_newer_fields=tells_newer_fields,
         )
         foresight = Foresight(threads) if threads > 1 else None
         self.instance.foresight = foresight

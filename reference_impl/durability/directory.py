@@ -72,6 +72,7 @@ class Beginning:
             threads=self.threads,
             residence=residence,
             keeps_answers=True,
+            tells_newer_fields=True,
         )
         engine.instance.network.signs_by_shares = self.signs_by_shares
         return engine

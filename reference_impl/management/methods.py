@@ -7,6 +7,7 @@ from typing import Any
 from reference_impl.management import chunk_store, information, outside_calls, snapshot_transfer, snapshots
 from reference_impl.management import settings as canister_settings
 from reference_impl.management.installation import GROWTHS, install_code
+from reference_impl.management.status import status_reply
 from reference_impl.management.uninstallation import forget_code, reject_open_calls, uninstall_change
 from reference_impl.management.verdicts import (
     Applies,
@@ -21,13 +22,13 @@ from reference_impl.management.verdicts import (
 )
 from reference_impl.messages.delivery import waiting_call
 from reference_impl.messages.requests import may_see_status
-from reference_impl.subnet.canister_record import CanisterRecord, change_size, globals_size
+from reference_impl.subnet.canister_record import CanisterRecord, change_size
 from reference_impl.subnet.ledger import liquid_balance
 from reference_impl.subnet.low_memory import look_at_hook
 from reference_impl.subnet.observations import NotTaken, Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from reference_impl.subnet.system_ids import is_system_assigned
-from spec.state.canister import Running, Settings, StopCall, Stopped, Stopping, simple_status
+from spec.state.canister import Running, Settings, StopCall, Stopped, Stopping
 from spec.state.history import Change, ControllersChange, Creation
 from spec.state.message import CallMessage, ResponseMessage
 from spec.values.containers import List
@@ -41,19 +42,15 @@ from spec.values.identifiers import (
 from spec.values.management import (
     EMPTY_RESULT,
     CanisterIdArguments,
-    CanisterStatusResult,
     CreateCanisterArguments,
-    MemoryMetrics,
     ProvisionalCreateArguments,
     ProvisionalTopUpArguments,
-    QueryStatistics,
     RawRandArguments,
     UninstallCodeArguments,
     UpdateSettingsArguments,
     decode_arguments,
     encode_blob_result,
     encode_canister_id_result,
-    encode_canister_status,
 )
 from spec.values.quantities import MAXIMUM_CYCLES, Cycles
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
@@ -231,45 +228,13 @@ def _can_afford(
     return liquid_balance(canister.balance - reserved, canister.reserved_balance + reserved, limit) >= 0
 
 
-def status_of(instance: SubnetInstance, canister: CanisterRecord) -> CanisterStatusResult:
-    """What `canister_status` tells of a canister."""
-    code, settings, usage = canister.code, canister.settings, canister.memory_usage()
-    metrics = MemoryMetrics(
-        wasm_memory_size=0 if code is None else heap_size(code.wasm_state),
-        stable_memory_size=0 if code is None else code.wasm_state.stable_memory.size,
-        global_memory_size=0 if code is None else globals_size(code.wasm_state),
-        wasm_binary_size=0 if code is None else len(code.installed.raw_module),
-        custom_sections_size=0 if code is None else code.installed.custom_sections_size,
-        canister_history_size=canister.history.size,
-        wasm_chunk_store_size=canister.chunk_store_size,
-        snapshots_size=canister.snapshots_size,
-    )
-    return CanisterStatusResult(
-        status=simple_status(canister.status),
-        ready_for_migration=False,  # No promise is made: the flag may be false at any time.
-        version=canister.version,
-        settings=settings.told(),
-        module_hash=None if code is None else code.installed.hash,
-        memory_size=usage,
-        memory_metrics=metrics,
-        cycles=canister.balance,
-        reserved_cycles=canister.reserved_balance,
-        idle_cycles_burned_per_day=instance.ledger_of(canister).idle_per_day(
-            settings.compute_allocation, settings.memory_allocation, usage
-        ),
-        query_stats=QueryStatistics(),
-    )
-
-
 def _canister_status(instance: SubnetInstance, call: ManagementCall, arguments: CanisterIdArguments) -> Verdict:
     canister = instance.canisters.get(arguments.canister_id)
     if canister is None:
         return rejection(RejectReason.CANISTER_NOT_FOUND)
     if call.caller != canister.canister_id and not may_see_status(instance, canister, call.caller):
         return rejection(RejectReason.NOT_AUTHORIZED)
-    return Applies(
-        "canister_status", lambda: finish(instance, call, encode_canister_status(status_of(instance, canister)))
-    )
+    return Applies("canister_status", lambda: finish(instance, call, status_reply(instance, canister)))
 
 
 def _uninstall_code(instance: SubnetInstance, call: ManagementCall, arguments: UninstallCodeArguments) -> Verdict:

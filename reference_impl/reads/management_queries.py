@@ -1,6 +1,6 @@
 """What the management canister tells to queries, of users and of composite query methods."""
 
-from reference_impl.management.methods import status_of
+from reference_impl.management.status import status_reply
 from reference_impl.messages.requests import admits, may_see_status
 from reference_impl.subnet.canister_record import LONGEST_LOG, CanisterRecord
 from reference_impl.subnet.subnet_instance import SubnetInstance
@@ -13,7 +13,6 @@ from spec.values.management import (
     CanisterLogRecord,
     CyclesConsumed,
     decode_arguments,
-    encode_canister_status,
     encode_result,
 )
 from spec.values.rejects import RejectReason, Reply
@@ -59,7 +58,7 @@ def _may_ask(instance: SubnetInstance, canister: CanisterRecord, asker: Principa
 
 def _tell(instance: SubnetInstance, canister: CanisterRecord, method: MethodName) -> Reply:
     if method == "canister_status":
-        return Reply(encode_canister_status(status_of(instance, canister)))
+        return Reply(status_reply(instance, canister))
     if method == "canister_metrics":
         return Reply(encode_result(method, CyclesConsumed(**canister.consumed)))
     records = [CanisterLogRecord(one.index, one.timestamp, one.content) for one in _young_logs(canister)]

@@ -5,7 +5,7 @@ from collections import deque
 from attrs import define, field, frozen
 
 from reference_impl.environments.kept_environment import KeptEnvironment
-from reference_impl.management.methods import status_of
+from reference_impl.management.status import status_reply
 from reference_impl.messages.message_execution import failure_of
 from reference_impl.messages.requests import stopped_reason
 from reference_impl.reads.kept_answers import KeptAnswers, Question
@@ -20,7 +20,6 @@ from spec.canister.outcome import MethodCall, Outcome, Trapped
 from spec.canister.wasm_state import WasmState
 from spec.state.canister import Running
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MethodName
-from spec.values.management import encode_canister_status
 from spec.values.quantities import Count, Instructions
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, Response, system_reject
 
@@ -138,7 +137,7 @@ class QueryRun:
     def _ask_management(self, call: MethodCall) -> Response:
         own_id = self.canister.canister_id
         if call.method_name == "canister_status" and canister_in(call.argument) == own_id:
-            return Reply(encode_canister_status(status_of(self.instance, self.canister)))
+            return Reply(status_reply(self.instance, self.canister))
         about = self.instance.canisters.get(canister_in(call.argument) or own_id)
         if call.method_name in TELLING and about is not None and not about.is_beside(self.canister):
             return error(RejectReason.DIFFERENT_SUBNETS)

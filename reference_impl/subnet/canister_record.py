@@ -255,9 +255,14 @@ class CanisterRecord:
                 self.next_log_index += 1
 
     @property
+    def logs_size(self) -> ByteCount:
+        """What the records of the log take."""
+        return _logs_size(self.logs)
+
+    @property
     def has_long_log(self) -> bool:
         """The log is longer than one is kept."""
-        return _logs_size(self.logs) > LONGEST_LOG
+        return self.logs_size > LONGEST_LOG
 
     @property
     def logs_that_fit(self) -> Count:

@@ -74,8 +74,11 @@ class SubnetInstance:
         world: OutsideWorld | None = None,
         canisters: Mapping[CanisterId, Canister] | None = None,
         explains: bool = True,
+        tells_newer_fields: bool = False,
     ) -> None:
         self.profile = profile
+        self.tells_newer_fields = tells_newer_fields
+        """Results of the management canister have fields of later versions of the interface too."""
         self.world: OutsideWorld = DeterministicWorld() if world is None else world
         self.subnet = subnet
         self.system_time = system_time

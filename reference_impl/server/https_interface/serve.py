@@ -161,6 +161,7 @@ def _of_several(given: Namespace, profile: Profile) -> EngineThread:
         threads=given.threads,
         residence=None if given.memory is None else bounded(given.memory),
         keeps_answers=True,
+        tells_newer_fields=True,
     )
     print("\n".join(told(network)), flush=True)
     return EngineThread(engine, time.time_ns)

@@ -67,6 +67,7 @@ class Simulation:
             world=self.outside,
             network=Network([one.hosted for one in self.subnets], root.public_key, root.secret),
             explains=False,
+            tells_newer_fields=True,
         )
         self.clock: Nanoseconds = begun
         """The time of the next round, if it is later than that of the last one."""

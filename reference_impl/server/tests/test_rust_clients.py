@@ -103,6 +103,8 @@ def test_pocket_ic_starts_creates_calls_upgrades_and_takes_snapshots_on_several_
         "passed": 60,
         "controllers": True,
         "outcalls": 0,
+        "hash_length": 32,
+        "log_limit": 4096,
         "exists": False,
         "root_key": 133,
     }

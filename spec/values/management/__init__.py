@@ -79,6 +79,7 @@ from spec.values.management.records import (
 from spec.values.management.results import (
     EMPTY_RESULT,
     RESULT_TYPES,
+    canister_status_value,
     decode_blob_result,
     decode_canister_id_result,
     decode_canister_status,
@@ -188,6 +189,7 @@ __all__ = [
     "VetkdKeyId",
     "VetkdPublicKeyArguments",
     "WasmMemoryPersistence",
+    "canister_status_value",
     "decode_arguments",
     "decode_blob_result",
     "decode_canister_id_result",

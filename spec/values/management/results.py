@@ -66,7 +66,12 @@ def encode_blob_result(blob: Blob) -> Blob:
 
 def encode_canister_status(result: CanisterStatusResult) -> Blob:
     """The reply of `canister_status`."""
-    values = {
+    return encode((CANISTER_STATUS_RESULT,), (canister_status_value(result),))
+
+
+def canister_status_value(result: CanisterStatusResult) -> dict[str, Any]:
+    """The record that `canister_status` replies, by the names of its fields."""
+    return {
         **asdict(result, recurse=False),
         "status": Case(result.status.name.lower()),
         "settings": definite_settings_value(result.settings),
@@ -74,7 +79,6 @@ def encode_canister_status(result: CanisterStatusResult) -> Blob:
         "memory_metrics": asdict(result.memory_metrics),
         "query_stats": asdict(result.query_stats),
     }
-    return encode((CANISTER_STATUS_RESULT,), (values,))
 
 
 def _decode_one(candid_type: CandidType, reply: Blob) -> CandidValue:

@@ -1,10 +1,11 @@
 """
-The command line `icp`, as its registry has it, reads, calls and manages a canister, with all that it verifies.
+The command line `icp`, as its registry has it, installs, reads, calls and manages a canister, with all that it verifies.
 
-It installs no code here: for that it wants `log_memory_store_size` and `log_memory_limit` in a canister's status, which
-version 0.66.0 of the interface specification does not have. So the canister has its code from elsewhere.
+It creates canisters through the cycles ledger alone, which only production has. So each canister comes from elsewhere,
+without code.
 """
 
+import hashlib
 import json
 import os
 import platform
@@ -21,8 +22,6 @@ from reference_impl.server.tests.installing import NPM, ROOT, installed
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, principal_from_text, principal_to_text
 from spec.values.management import (
-    InstallCodeArguments,
-    InstallMode,
     ProvisionalCreateArguments,
     SettingsArguments,
     decode_canister_id_result,
@@ -79,16 +78,21 @@ def icp(any_server, tmp_path_factory):
     return CommandLine(program, tmp_path_factory.mktemp("home"), any_server)
 
 
-@pytest.fixture(scope="module")
-def canister(icp, any_server, request):
-    """A counter that belongs to the identity of the program too."""
-    settings = SettingsArguments(controllers=List((icp.principal, USER.sender)))
+def created(icp):
+    """A canister without code that belongs to the identity of the program."""
+    settings = SettingsArguments(controllers=List((icp.principal,)))
     arguments = encode_arguments(ProvisionalCreateArguments(amount=10**14, settings=settings))
     method = "provisional_create_canister_with_cycles"
-    created = decode_canister_id_result(called(any_server, USER, MANAGEMENT_CANISTER, method, arguments))
-    install = encode_arguments(InstallCodeArguments(InstallMode(), created, MODULE.read_bytes(), b"DIDL\0\0"))
-    called(any_server, USER, created, "install_code", install)
-    return principal_to_text(created)
+    canister_id = decode_canister_id_result(called(icp.served, USER, MANAGEMENT_CANISTER, method, arguments))
+    return principal_to_text(canister_id)
+
+
+@pytest.fixture(scope="module")
+def canister(icp):
+    """A counter, which the program installed."""
+    named = created(icp)
+    icp.about("install", named, "--wasm", str(MODULE), "--args", "()")
+    return named
 
 
 def test_it_reaches_the_server_and_fetches_the_root_key(icp):
@@ -130,6 +134,69 @@ def test_it_believes_nothing_under_another_root_key(icp, canister):
     assert "reject code" not in icp.refused("call", canister, "read", "()", "--query", key=wrong)
 
 
-def test_what_it_does_not_do_here_is_for_want_of_fields_that_the_text_does_not_have(icp, canister):
-    for words in (("status", canister), ("settings", "show", canister)):
-        assert "log_memory_store_size" in icp.refused(*words)
+def status(icp, named):
+    return json.loads(icp.about("status", named, "--json"))
+
+
+def test_it_tells_the_status_and_changes_settings(icp):
+    named = created(icp)
+    empty = status(icp, named)
+    assert empty["status"] == "Running"
+    assert empty["module_hash"] is None
+    assert empty["cycles"] == "100_000_000_000_000"
+    assert empty["settings"]["controllers"] == [principal_to_text(icp.principal)]
+    assert empty["settings"]["log_memory_limit"] == "4_096"
+    icp.about("settings", "update", named, "--freezing-threshold", "7d", "--wasm-memory-limit", "1gib")
+    icp.about("settings", "update", named, "--log-visibility", "public", "--add-environment-variable", "COLOUR=blue")
+    icp.about("install", named, "--wasm", str(MODULE), "--args", "()")
+    told = status(icp, named)
+    assert told["module_hash"] == "0x" + hashlib.sha256(MODULE.read_bytes()).hexdigest()
+    assert told["settings"] == {
+        **empty["settings"],
+        "freezing_threshold": "604_800",
+        "wasm_memory_limit": "1_073_741_824",
+        "log_visibility": {"type": "Public"},
+        "environment_variables": [{"name": "COLOUR", "value": "blue"}],
+    }
+    assert "COLOUR" in icp.about("settings", "show", named)
+
+
+def test_it_upgrades_and_reinstalls_and_deletes_a_canister(icp):
+    named = created(icp)
+    install = ("install", named, "--wasm", str(MODULE), "--args", "()")
+    read = ("call", named, "read", "()", "--query")
+    icp.about(*install)
+    icp.about("call", named, "set", "(7)")
+    icp.about(*install, "--mode", "upgrade")
+    assert icp.about(*read).strip() == "(7 : nat)"
+    icp.about(*install, "--mode", "reinstall", "--yes")
+    assert icp.about(*read).strip() == "(0 : nat)"
+    icp.about("stop", named)
+    assert status(icp, named)["status"] == "Stopped"
+    icp.about("delete", named, "--no-recover-cycles")
+    assert named in icp.refused("status", named, "--json")
+
+
+def test_it_creates_downloads_restores_and_uploads_snapshots(icp, tmp_path):
+    named = created(icp)
+    read = ("call", named, "read", "()", "--query")
+    icp.about("install", named, "--wasm", str(MODULE), "--args", "()")
+    icp.about("call", named, "set", "(5)")
+    icp.about("stop", named)
+    taken = icp.about("snapshot", "create", named, "--quiet").strip()
+    assert taken in icp.about("snapshot", "list", named)
+    icp.about("snapshot", "download", named, taken, "--output", str(tmp_path / "snapshot"))
+    icp.about("start", named)
+    icp.about("call", named, "set", "(6)")
+    icp.about("stop", named)
+    icp.about("snapshot", "restore", named, taken)
+    icp.about("start", named)
+    assert icp.about(*read).strip() == "(5 : nat)"
+    other = created(icp)
+    icp.about("stop", other)
+    brought = icp.about("snapshot", "upload", other, "--input", str(tmp_path / "snapshot"), "--quiet").strip()
+    icp.about("snapshot", "restore", other, brought)
+    icp.about("start", other)
+    assert icp.about("call", other, "inc", "()").strip() == "(6 : nat)"
+    icp.about("snapshot", "delete", named, taken)
+    assert "No snapshots" in icp.about("snapshot", "list", named)

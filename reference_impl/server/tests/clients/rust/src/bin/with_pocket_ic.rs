@@ -1,7 +1,4 @@
 //! The client of PocketIC takes a server through its paces. It is told the executable and a module with a counter.
-//!
-//! It does not ask for `canister_status`: version 16.1.0 wants fields in the answer (`log_memory_store_size`,
-//! `log_memory_limit`) that version 0.66.0 of the interface specification does not have.
 
 use candid::{Decode, Encode, Nat, Principal};
 use pocket_ic::common::rest::BlobCompression;
@@ -69,6 +66,8 @@ fn main() {
 
     let controllers = pic.get_controllers(counter) == vec![nobody];
     let outcalls = pic.get_canister_http().len();
+    let status = pic.canister_status(counter, None).expect("a status");
+    let log_limit = u64::try_from(status.settings.log_memory_limit.0).expect("a small number");
 
     pic.stop_canister(other, None).expect("stopped");
     pic.delete_canister(other, None).expect("deleted");
@@ -92,6 +91,8 @@ fn main() {
             "passed": passed,
             "controllers": controllers,
             "outcalls": outcalls,
+            "hash_length": status.module_hash.map(|hash| hash.len()),
+            "log_limit": log_limit,
             "exists": pic.canister_exists(other),
             "root_key": pic.root_key().map(|key| key.len()),
         })
