@@ -110,9 +110,10 @@ def main(arguments: list[str]) -> int:
     settings = {"implementation": target.name, "black_box": str(given.black_box)}
     workers: Workers | None = None
     try:
+        workers = None if given.cluster is None else Cluster(given.cluster)
         corpus = Corpus(given.corpus, settings | ({} if given.seed is None else {"seed": given.seed}))
         with closing(corpus), ending_on_signals():
-            workers = Processes(given.workers or default_workers()) if given.cluster is None else Cluster(given.cluster)
+            workers = workers or Processes(given.workers or default_workers())
             return _run(given, corpus, vocabulary, target, workers)
     except (CorpusError, ClusterError) as problem:
         return complain("icspec fuzz", problem)
