@@ -1,51 +1,28 @@
 """
-Execution: instantiation of a module, and the loop that takes one step after another.
+Execution: instantiation of a module, and the loop that takes one piece of code after another.
 
 An instance is mutable and lives as long as one execution; nothing of it is kept but the values that it gives at the
 end. Prepared code is kept with the module, so that many instances of one module are cheap.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from spec.values.checklist import defines
 from spec.values.memory import LinearMemory
 from spec.values.quantities import Count, Instructions
 from spec.wasm.flat_code import (
-    BINARY_OF_LOCAL_AND_CONSTANT,
-    BINARY_OF_LOCALS,
-    BINARY_STEP,
-    BINARY_WITH_CONSTANT,
-    BINARY_WITH_LOCAL,
     BRANCH,
     BRANCH_IF,
-    BRANCH_IF_OR_CHARGE,
     BRANCH_TABLE,
     BRANCH_UNLESS,
     CALL,
     CALL_INDIRECT,
-    CALLS,
-    CHARGE,
-    CHECKED_CHARGE,
-    CONSTANT,
-    DROP,
-    DYNAMIC_CHARGE,
-    GLOBAL_GET,
-    GLOBAL_SET,
-    LOAD_AT_LOCAL,
-    LOAD_STEP,
-    LOCAL_GET,
-    LOCAL_SET,
-    LOCAL_TEE,
-    OF_VALUES,
-    ON_STORE_STEP,
+    GO_ON,
     RETURN,
-    RETURN_CALL,
-    SELECT,
-    STORE_STEP,
+    RETURN_CALL_INDIRECT,
     TAIL_CALLS,
-    UNARY_STEP,
     FlatCode,
-    Step,
     flat_code,
 )
 from spec.wasm.initial import InitialState, initial_memory, initial_state
@@ -58,6 +35,7 @@ from spec.wasm.store import (
     Store,
     Table,
 )
+from spec.wasm.straight_code import keep
 from spec.wasm.syntax import NULL, FunctionType, Module, ValueType
 from spec.wasm.traps import NotCallable
 from spec.wasm.traps import OutOfInstructions as OutOfInstructions
@@ -180,17 +158,16 @@ class Instance(Store):
         del stack[len(stack) - number :]
         stack.extend(self.host_function(function_index)(self, arguments))
 
-    def _entered(self, step: Step, stack: list[int], depth: Count) -> FlatCode | None:
+    def _entered(self, kind: int, first: Any, second: Any, stack: list[int], depth: Count) -> FlatCode | None:
         """The code that a call goes on with, at so many calls in progress; None if the host has answered."""
-        kind, first, second = step
-        if kind == CALL:
-            index = first
-        elif kind == CALL_INDIRECT:
+        if kind == CALL_INDIRECT:
             index = self.callee(second, stack.pop(), first)
-        else:
-            index = first if kind == RETURN_CALL else self.callee(first[1], stack.pop(), first[0])
+        elif kind == RETURN_CALL_INDIRECT:
+            index = self.callee(first[1], stack.pop(), first[0])
             if second is not None:
                 keep(stack, second)
+        else:
+            index = first
         if index < len(self.imported):
             self.call_host(index, stack)
             return None
@@ -200,150 +177,55 @@ class Instance(Store):
 
     def _run(self, function_index: int, arguments: Sequence[int]) -> list[int]:
         """
-        Calls a function of the module and takes steps until it returns.
+        Calls a function of the module and takes pieces of code until it returns.
 
-        The operands of all calls share one stack. A call in progress is the code, the piece of it and the steps of that
-        piece that are left, and the locals. Kinds of steps are asked for in the order of how often they come, first
-        whether a step only computes a value. What an instruction on numbers, memory, tables or segments does is a
-        function in its step, which `spec.wasm.flat_code` has put there.
+        The operands of all calls share one stack. A call in progress is the code, the piece of it that comes next, and
+        the locals. The ways in which control goes on are asked for in the order of how often they come.
         """
-        memory, global_values, imported = self.memory, self.globals, len(self.imported)
-        known, most_callers = self.code, self.maximum_call_depth - 1
+        imported, most_callers = len(self.imported), self.maximum_call_depth - 1
         stack: list[int] = []
-        push, pop = stack.append, stack.pop
-        callers: list[tuple[tuple[tuple[Step, ...], ...], int, Iterator[Step], list[int]]] = []
-        entered = self._code(function_index)
-        code, place, local_values = entered.pieces, 0, [*arguments, *entered.other_locals]
-        steps = iter(code[place])
+        callers: list[tuple[FlatCode, int, list[int]]] = []
+        code = self._code(function_index)
+        pieces, place, local_values = code.pieces, 0, [*arguments, *code.other_locals]
         while True:
-            for kind, first, second in steps:
-                if kind < OF_VALUES:
-                    if kind == BINARY_OF_LOCAL_AND_CONSTANT:
-                        index, right = second
-                        push(first(local_values[index], right))
-                    elif kind == LOCAL_GET:
-                        push(local_values[first])
-                    elif kind == BINARY_STEP:
-                        right = pop()
-                        stack[-1] = first(stack[-1], right)
-                    elif kind == BINARY_WITH_CONSTANT:
-                        stack[-1] = first(stack[-1], second)
-                    elif kind == LOAD_AT_LOCAL:
-                        index, offset = second
-                        push(first(memory, local_values[index] + offset))
-                    elif kind == BINARY_WITH_LOCAL:
-                        stack[-1] = first(stack[-1], local_values[second])
-                    elif kind == CONSTANT:
-                        push(first)
-                    elif kind == BINARY_OF_LOCALS:
-                        left, right = second
-                        push(first(local_values[left], local_values[right]))
-                    elif kind == LOAD_STEP:
-                        stack[-1] = first(memory, stack[-1] + second)
-                    elif kind == UNARY_STEP:
-                        stack[-1] = first(stack[-1])
-                    elif kind == GLOBAL_GET:
-                        push(global_values[first])
-                    else:
-                        assert kind == SELECT
-                        condition, otherwise = pop(), pop()
-                        if not condition:
-                            stack[-1] = otherwise
-                elif kind == LOCAL_TEE:
-                    local_values[first] = stack[-1]
-                elif kind == LOCAL_SET:
-                    local_values[first] = pop()
-                elif kind == STORE_STEP:
-                    value = pop()
-                    first(memory, pop() + second, value)
-                elif kind == BRANCH_IF_OR_CHARGE:
-                    if pop():
-                        place, shape = first
-                        if shape is not None:
-                            keep(stack, shape)
-                        steps = iter(code[place])
-                        break
-                    self.counter -= second
-                elif kind == CHECKED_CHARGE:
-                    self.counter -= first
-                    if self.counter < 0:
-                        raise OutOfInstructions
-                elif kind == RETURN:
-                    if second is not None:
-                        keep(stack, second)
-                    if not callers:
-                        return stack
-                    code, place, steps, local_values = callers.pop()
-                    break
-                elif kind == CALL and first >= imported and len(callers) < most_callers:
-                    # The most frequent call, which goes on as `_entered` says.
-                    entered = known.get(first) or self._code(first)
-                    callers.append((code, place, steps, local_values))
-                    code, place, number = entered.pieces, 0, len(stack) - entered.parameters
-                    local_values = [*stack[number:], *entered.other_locals]
-                    del stack[number:]
-                    steps = iter(code[place])
-                    break
-                elif kind == CHARGE:
-                    # `metering.after_segment`; from a counter that was checked it never comes near wrapping.
-                    self.counter -= first
-                elif kind == BRANCH_IF:
-                    if pop():
-                        place = first
-                        if second is not None:
-                            keep(stack, second)
-                        steps = iter(code[place])
-                        break
-                elif kind == GLOBAL_SET:
-                    global_values[first] = pop()
-                elif kind == BRANCH:
+            straight, kind, first, second = pieces[place]
+            given = (straight or code.composed(place))(self, stack, local_values)
+            if kind == BRANCH_UNLESS:
+                place = place + 1 if given else first
+            elif kind == BRANCH:
+                place = first
+            elif kind == BRANCH_IF:
+                if given:
                     place = first
                     if second is not None:
                         keep(stack, second)
-                    steps = iter(code[place])
-                    break
-                elif kind == BRANCH_UNLESS:
-                    if not pop():
-                        place = first
-                        steps = iter(code[place])
-                        break
-                elif kind in CALLS:
-                    called = self._entered((kind, first, second), stack, len(callers) + 1)
-                    if called is not None:
-                        if kind not in TAIL_CALLS:
-                            callers.append((code, place, steps, local_values))
-                        code, place, number = called.pieces, 0, len(stack) - called.parameters
-                        local_values = [*stack[number:], *called.other_locals]
-                        del stack[number:]
-                        steps = iter(code[place])
-                        break
-                    if kind in TAIL_CALLS:
-                        if not callers:
-                            return stack
-                        code, place, steps, local_values = callers.pop()
-                        break
-                elif kind == DROP:
-                    pop()
-                elif kind == BRANCH_TABLE:
-                    place, shape = first[min(pop(), len(first) - 1)]
-                    if shape is not None:
-                        keep(stack, shape)
-                    steps = iter(code[place])
-                    break
-                elif kind == ON_STORE_STEP:
-                    first(self, stack, second)
                 else:
-                    assert kind == DYNAMIC_CHARGE
-                    self.charge_dynamically(stack[-1])
-            else:
+                    place += 1
+            elif kind == GO_ON:
                 place += 1
-                steps = iter(code[place])
-
-
-def keep(stack: list[int], shape: tuple[int, int]) -> None:
-    """Drops what a branch or return leaves behind: of so many operands, all but so many from the top."""
-    looked_at, kept = shape
-    del stack[len(stack) - looked_at : len(stack) - kept]
+            elif kind == CALL and first >= imported and len(callers) < most_callers:
+                # The most frequent call, which goes on as `_entered` says.
+                callers.append((code, place + 1, local_values))
+                code = self.code.get(first) or self._code(first)
+                pieces, place, local_values = code.pieces, 0, code.take_locals(stack)
+            elif kind == RETURN:
+                if not callers:
+                    return stack
+                code, place, local_values = callers.pop()
+                pieces = code.pieces
+            elif kind == BRANCH_TABLE:
+                place, shape = first[min(given, len(first) - 1)]
+                if shape is not None:
+                    keep(stack, shape)
+            else:
+                entered = self._entered(kind, first, second, stack, len(callers) + 1)
+                if entered is None:
+                    place += 1
+                    continue
+                if kind not in TAIL_CALLS:
+                    callers.append((code, place + 1, local_values))
+                code = entered
+                pieces, place, local_values = code.pieces, 0, code.take_locals(stack)
 
 
 HostFunction = Callable[[Instance, Sequence[int]], Sequence[int]]

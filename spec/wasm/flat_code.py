@@ -1,15 +1,16 @@
 """
-Flat code: a body as a list of steps in which branches know where they go and segments are charged by steps of their
-own.
+Flat code: a body as a list of pieces in which branches know where they go.
 
-A step is a kind with two operands. Validation has fixed how many operands lie on the stack at every place, so a branch
-also knows how many values it drops and keeps. Code that control cannot reach is left out.
+A piece is straight code and how control goes on behind it. Segments are charged by steps of their own. Validation has
+fixed how many operands lie on the stack at every place, so a branch also knows how many values it drops and keeps. Code
+that control cannot reach is left out.
 """
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from spec.wasm.instructions_memory import LOAD, STORE
 from spec.wasm.instructions_store import ON_STORE
@@ -17,6 +18,28 @@ from spec.wasm.instructions_vector_memory import LOAD_LANE, STORE_LANE, VECTOR_L
 from spec.wasm.metering import CHARGED_BY_SIZE, Segment, charged_segments
 from spec.wasm.numerics import BINARY, UNARY
 from spec.wasm.numerics_vector import EXTRACT_LANE, REPLACE_LANE, shuffle
+from spec.wasm.straight_code import (
+    BINARY_STEP,
+    CHARGE,
+    CHECKED_CHARGE,
+    CONSTANT,
+    DROP,
+    DYNAMIC_CHARGE,
+    GLOBAL_GET,
+    GLOBAL_SET,
+    KEEP,
+    LOAD_STEP,
+    LOCAL_GET,
+    LOCAL_SET,
+    LOCAL_TEE,
+    ON_STORE_STEP,
+    SELECT,
+    STORE_STEP,
+    UNARY_STEP,
+    Step,
+    StraightCode,
+    compose,
+)
 from spec.wasm.syntax import NULL, Function, FunctionType, Immediates, Instruction, Module
 
 LOADS: Final = LOAD | VECTOR_LOAD
@@ -24,86 +47,30 @@ STORES: Final = STORE | VECTOR_STORE
 
 NAMING_LANES: Final = (Immediates.LANE, Immediates.SIXTEEN_LANES, Immediates.MEMORY_ARGUMENT_AND_LANE)
 
-# The kinds of steps, with the two operands of each. First those that only compute a value, from the stack, constants,
-# locals, globals and memory; in each part, those that are taken most often come first.
-BINARY_OF_LOCAL_AND_CONSTANT: Final = 0
-"""Function of the left and right operand; index of the local that is the left one, and the right operand's bits."""
-LOCAL_GET: Final = 1
-"""Index."""
-BINARY_STEP: Final = 2
-"""Function of the left and right operand."""
-BINARY_WITH_CONSTANT: Final = 3
-"""Function of the left and right operand; the right operand's bits."""
-LOAD_AT_LOCAL: Final = 4
-"""Function of memory and address; index of the local that is the address, and offset."""
-BINARY_WITH_LOCAL: Final = 5
-"""Function of the left and right operand; index of the local that is the right operand."""
-CONSTANT: Final = 6
-"""Bits."""
-BINARY_OF_LOCALS: Final = 7
-"""Function of the left and right operand; indices of the locals that are these."""
-LOAD_STEP: Final = 8
-"""Function of memory and address; offset."""
-UNARY_STEP: Final = 9
-"""Function of the operand."""
-GLOBAL_GET: Final = 10
-"""Index."""
-SELECT: Final = 11
-
-OF_VALUES: Final = 12
-"""The kinds of steps that only compute a value are below this one, and the others are not."""
-
-LOCAL_TEE: Final = 12
-"""Index."""
-LOCAL_SET: Final = 13
-"""Index."""
-STORE_STEP: Final = 14
-"""Function of memory, address and value; offset."""
-BRANCH_IF_OR_CHARGE: Final = 15
-"""
-Number of a piece and shape; the cost of the segment that begins behind the branch, whose charge is not followed by a
-check.
-"""
-CHECKED_CHARGE: Final = 16
-"""Segment whose charge is followed by a check: its cost."""
-RETURN: Final = 17
-"""None; shape."""
-CALL: Final = 18
-"""Index of a function."""
-CHARGE: Final = 19
-"""Segment whose charge is not followed by a check: its cost."""
-BRANCH_IF: Final = 20
-"""Number of a piece; shape."""
-GLOBAL_SET: Final = 21
-"""Index."""
-BRANCH: Final = 22
-"""Number of a piece; shape."""
-BRANCH_UNLESS: Final = 23
+# How control goes on behind a piece, with two operands. All kinds are above those of steps in `straight_code`; those
+# that are taken most often come first. Where a condition or an index is asked for, the straight code gives it.
+BRANCH_UNLESS: Final = 20
+"""Number of a piece. Asks for a condition."""
+BRANCH: Final = 21
 """Number of a piece."""
-CALL_INDIRECT: Final = 24
-"""Type; index of a table."""
-DROP: Final = 25
+BRANCH_IF: Final = 22
+"""Number of a piece; shape. Asks for a condition."""
+CALL: Final = 23
+"""Index of a function."""
+RETURN: Final = 24
+GO_ON: Final = 25
+"""To the next piece."""
 BRANCH_TABLE: Final = 26
-"""Pairs of the number of a piece and a shape, the default last."""
-ON_STORE_STEP: Final = 27
-"""Function of store, stack and instruction; the instruction."""
-DYNAMIC_CHARGE: Final = 28
-"""Charges as much as the operand on top of the stack says."""
-RETURN_CALL: Final = 29
-"""Index of a function; shape."""
-RETURN_CALL_INDIRECT: Final = 30
-"""Type and index of a table; shape."""
+"""Pairs of the number of a piece and a shape, the default last. Asks for an index."""
+CALL_INDIRECT: Final = 27
+"""Type; index of a table."""
+RETURN_CALL: Final = 28
+"""Index of a function. A piece that returns follows, for the case that the host has answered."""
+RETURN_CALL_INDIRECT: Final = 29
+"""Type and index of a table; shape. The same follows."""
 
-JOINED: Final = {
-    (CONSTANT, BINARY_STEP): BINARY_WITH_CONSTANT,
-    (LOCAL_GET, BINARY_STEP): BINARY_WITH_LOCAL,
-    (LOCAL_GET, BINARY_WITH_CONSTANT): BINARY_OF_LOCAL_AND_CONSTANT,
-    (LOCAL_GET, BINARY_WITH_LOCAL): BINARY_OF_LOCALS,
-    (LOCAL_GET, LOAD_STEP): LOAD_AT_LOCAL,
-    (BRANCH_IF, CHARGE): BRANCH_IF_OR_CHARGE,
-}
-"""What becomes of two steps, one after the other: together they are one step, as they stand together so often."""
-
+ASKING: Final = frozenset({BRANCH_UNLESS, BRANCH_IF, BRANCH_TABLE})
+"""Those that take an operand of which the straight code tells them."""
 TAIL_CALLS: Final = frozenset({RETURN_CALL, RETURN_CALL_INDIRECT})
 CALLS: Final = TAIL_CALLS | {CALL, CALL_INDIRECT}
 
@@ -113,29 +80,36 @@ What a branch does to the stack: how many values it looks at, and how many of th
 drops nothing.
 """
 
-Step = tuple[int, Any, Any]
+LONGEST_PIECE: Final = 200
+"""In steps: what is longer is cut, so that what is put together stays small."""
 
 
-@frozen
+@define
 class FlatCode:
     """A function ready to be executed."""
 
-    pieces: tuple[tuple[Step, ...], ...]
-    """The steps, cut where branches lead to. Behind a piece the next one comes, unless its last step goes elsewhere."""
+    pieces: list[tuple[StraightCode | None, int, Any, Any]]
+    """The straight code of each piece, None as long as it was never taken, and how control goes on behind it."""
+    steps: list[Sequence[Step]]
+    """What the straight code of each piece does."""
     parameters: int
     """The number of parameters."""
     other_locals: tuple[int, ...]
     """The values with which the other locals start: zero or null."""
 
+    def take_locals(self, stack: list[int]) -> list[int]:
+        """The locals of a call, whose arguments are taken from the stack."""
+        number = len(stack) - self.parameters
+        taken = [*stack[number:], *self.other_locals]
+        del stack[number:]
+        return taken
 
-def joined_steps(one: Step, other: Step) -> Step | None:
-    """The step that does what two do one after the other; None if there is none."""
-    kind = JOINED.get((one[0], other[0]))
-    if kind is None:
-        return None
-    if kind == BRANCH_IF_OR_CHARGE:
-        return kind, one[1:], other[1]
-    return kind, other[1], one[1] if other[0] == BINARY_STEP else (one[1], other[2])
+    def composed(self, place: int) -> StraightCode:
+        """The straight code of a piece, which is taken now for the first time."""
+        _, kind, first, second = self.pieces[place]
+        straight = compose(self.steps[place], kind in ASKING)
+        self.pieces[place] = straight, kind, first, second
+        return straight
 
 
 @define
@@ -185,7 +159,7 @@ class FlatCodeMaker:
         initial = [
             NULL if entry.is_reference else 0 for count, entry in self.function.local_groups for _ in range(count)
         ]
-        return FlatCode(self.resolved(), len(signature.parameters), tuple(initial))
+        return self.flat(len(signature.parameters), tuple(initial))
 
     def charges(self, instruction: Instruction, segment: Segment | None) -> None:
         """The charges due before an instruction: its own dynamic one first (D5), then that of the segment it starts."""
@@ -216,42 +190,46 @@ class FlatCodeMaker:
         self.blocks.append(block)
         return block
 
-    def join(self) -> None:
-        """Joins steps that stand together often, unless control may come between the two."""
-        labelled, before = set(self.addresses), self.steps
-        places: list[int] = []
-        is_labelled: list[bool] = []
-        self.steps = []
-        for place, step in enumerate(before):
-            self.steps.append(step)
-            is_labelled.append(place in labelled)
-            while len(self.steps) > 1 and not is_labelled[-1] and (joined := joined_steps(*self.steps[-2:])):
-                self.steps[-2:] = [joined]
-                is_labelled.pop()
-            places.append(len(self.steps) - 1)
-        places.append(len(self.steps))
-        self.addresses = [places[address] if address != -1 else -1 for address in self.addresses]
-
-    def resolved(self) -> tuple[tuple[Step, ...], ...]:
+    def flat(self, parameters: int, other_locals: tuple[int, ...]) -> FlatCode:
         """The steps in pieces, with numbers of pieces instead of labels."""
-        self.join()
-        starts = sorted({0, *self.addresses} - {-1})
-        numbers = {start: number for number, start in enumerate(starts)}
-        pieces = [numbers.get(address, -1) for address in self.addresses]
+        starts, numbers = self.cut()
+        pieces: list[tuple[StraightCode | None, int, Any, Any]] = []
+        straight: list[Sequence[Step]] = []
+        for start, end in pairwise([*starts, len(self.steps)]):
+            *before, (kind, first, second) = self.steps[start:end]
+            if kind < BRANCH_UNLESS:
+                before.append((kind, first, second))
+                kind, first, second = GO_ON, None, None
+            elif kind in (BRANCH, BRANCH_IF, BRANCH_UNLESS):
+                first = numbers[self.addresses[first]]
+            elif kind == BRANCH_TABLE:
+                first = tuple((numbers[self.addresses[label]], shape) for label, shape in first)
+            pieces.append((None, kind, first, second))
+            straight.append(before)
+        return FlatCode(pieces, straight, parameters, other_locals)
 
-        def resolve(step: Step) -> Step:
-            kind, first, second = step
+    def cut(self) -> tuple[list[int], dict[int, int]]:
+        """
+        Where pieces begin: where branches lead to, and behind steps that do not simply go on. The number of each by its
+        start.
+        """
+        starts = {0, *(self.addresses[label] for label in self.labels())}
+        length = 0
+        for place, (kind, _, _) in enumerate(self.steps):
+            length = 0 if place in starts else length + 1
+            if kind >= BRANCH_UNLESS or length == LONGEST_PIECE:
+                starts.add(place + 1)
+        starts.discard(len(self.steps))
+        ordered = sorted(starts)
+        return ordered, {start: number for number, start in enumerate(ordered)}
+
+    def labels(self) -> Iterator[int]:
+        """The numbers of the labels to which something branches."""
+        for kind, first, _ in self.steps:
             if kind in (BRANCH, BRANCH_IF, BRANCH_UNLESS):
-                return kind, pieces[first], second
-            if kind == BRANCH_IF_OR_CHARGE:
-                label, shape = first
-                return kind, (pieces[label], shape), second
-            if kind == BRANCH_TABLE:
-                return kind, tuple((pieces[label], shape) for label, shape in first), second
-            return step
-
-        steps = list(map(resolve, self.steps))
-        return tuple(tuple(steps[start:end]) for start, end in pairwise([*starts, len(steps)]))
+                yield first
+            elif kind == BRANCH_TABLE:
+                yield from (label for label, _ in first)
 
     def shape(self, kept: int, height: int) -> Shape:
         """What happens to the stack when values are kept and the rest above a height is dropped."""
@@ -399,13 +377,15 @@ class FlatCodeMaker:
         """Branches and calls."""
         match instruction.name:
             case "br":
-                self.leave(BRANCH, *self.target(instruction.index))
+                label, shape = self.target(instruction.index)
+                self.leave(BRANCH, label, shape)
             case "br_if":
                 self.height -= 1
                 self.step(BRANCH_IF, *self.target(instruction.index))
             case "br_table":
                 self.height -= 1
-                self.leave(BRANCH_TABLE, tuple(self.target(label) for label in instruction.labels), None)
+                self.step(BRANCH_TABLE, tuple(self.target(label) for label in instruction.labels))
+                self.is_reachable = False
             case "return":
                 self.leave(RETURN, None, self.shape(len(self.blocks[0].type.results), 0))
             case "call":
@@ -416,17 +396,21 @@ class FlatCodeMaker:
             case "return_call":
                 callee = self.module.function_type(instruction.index)
                 self.leave(RETURN_CALL, instruction.index, self.shape(len(callee.parameters), 0))
+                self.step(RETURN)
             case "return_call_indirect":
                 self.height -= 1
                 callee = self.module.types[instruction.index]
                 operand = (callee, instruction.second_index)
-                self.leave(RETURN_CALL_INDIRECT, operand, self.shape(len(callee.parameters), 0))
+                self.step(RETURN_CALL_INDIRECT, operand, self.shape(len(callee.parameters), 0))
+                self.leave(RETURN, None, None)
             case name:
                 raise AssertionError(f"no step for {name}")
 
     def leave(self, kind: int, first: object, shape: Shape) -> None:
-        """A step behind which control does not go on."""
-        self.step(kind, first, shape)
+        """Drops what is left behind; control does not go on."""
+        if shape is not None:
+            self.step(KEEP, shape)
+        self.step(kind, first)
         self.is_reachable = False
 
     def call(self, kind: int, callee: FunctionType, instruction: Instruction) -> None:

@@ -140,13 +140,11 @@ def _bitwise(width: int) -> dict[str, Binary]:
 
     def rotl(left: int, right: int) -> int:
         """Rotated left."""
-        places = right & distance
-        return ((left << places) | (left >> (width - places))) & mask
+        return ((left << (right & distance)) | (left >> (width - (right & distance)))) & mask
 
     def rotr(left: int, right: int) -> int:
         """Rotated right."""
-        places = right & distance
-        return ((left >> places) | (left << (width - places))) & mask
+        return ((left >> (right & distance)) | (left << (width - (right & distance)))) & mask
 
     return {"and": and_, "or": or_, "xor": xor, "shl": shl, "shr_s": shr_s, "shr_u": shr_u, "rotl": rotl, "rotr": rotr}
 
