@@ -24,6 +24,7 @@ from reference_impl.durability.frames import FIRST, MAGIC, Torn, framed, frames_
 from reference_impl.durability.inputs import Input, give, input_of, record_of
 from reference_impl.durability.journal import Journal, ReadJournal, create_journal, journal_path, read_journal
 from reference_impl.durability.journaled_engine import JournaledEngine
+from reference_impl.durability.kept_hash import CERTIFIED, HashedAside, KeptHash, certified, require_certified
 from reference_impl.durability.kept_values import NoValue
 from reference_impl.own_name import own_version
 from reference_impl.rounds.residence import bounded
@@ -106,6 +107,7 @@ class StateDirectory:
         self.engine: JournaledEngine
         self.checkpoints: Checkpoints
         self._contents: Contents
+        self._kept = KeptHash()
         self._journal: Journal
         self._identity: Blob
 
@@ -174,7 +176,13 @@ class StateDirectory:
             residence = self.engine.residence
             # Reason: where nothing bounds the memory, pages need not be read again.
             aside = None if residence is None else PagesAside(residence.file)
-            self._contents = bring_back(self.engine, self.checkpoints.read(aside), aside)
+            entries = self.checkpoints.read(None if aside is None else HashedAside(aside, self._kept))
+            hashed = entries.pop(CERTIFIED, None)
+            self._kept.take(entries)
+            if hashed is not None:
+                # Reason: versions before this hash wrote none.
+                require_certified(hashed, self._kept, self.engine.instance.network.root_key)
+            self._contents = bring_back(self.engine, entries, aside)
         except (NoValue, ValueError, KeyError, TypeError) as problem:
             because = f"checkpoint {self.checkpoints.last} cannot be brought back: {problem}"
             raise StateDirectoryFault(f"{self.path}: {because}") from None
@@ -216,7 +224,9 @@ class StateDirectory:
     def _write_checkpoint(self) -> None:
         number = self.checkpoints.last + 1
         create_journal(self.path, number, self._identity, own_version())
-        self.checkpoints.write(self._contents.changes(self.engine))
+        changes = self._contents.changes(self.engine)
+        self._kept.take(changes)
+        self.checkpoints.write({**changes, CERTIFIED: certified(self.engine.instance, self._kept)})
         self._journal = Journal(read_journal(journal_path(self.path, number), self._identity))
         self._steps_at_checkpoint = self.engine.steps
 

@@ -194,9 +194,11 @@ def users_send_no_cycles(stage: Stage) -> None:
     # Given
     canister = scripted(stage)
     # When
-    answer = stage.call(canister, program(reply(ic0.msg_cycles_available128())))
+    answer = stage.call(
+        canister, program(reply(concat(ic0.msg_cycles_available128(), bytes_of_u64(ic0.msg_cycles_available()))))
+    )
     # Then
-    stage.expect(answer, replies_with(amount(0)))
+    stage.expect(answer, replies_with(amount(0) + bytes(8)))
 
 
 @scenario(

@@ -29,6 +29,7 @@ from spec.values import management
 from spec.values.canister_terms import EnvironmentVariable
 from spec.values.containers import List, Map
 from spec.values.identifiers import MANAGEMENT_CANISTER, SnapshotId
+from spec.values.rejects import RejectCode
 
 ABOUT_A = management.CanisterIdArguments(A)
 SNAPSHOT = SnapshotId(b"of A")
@@ -350,6 +351,15 @@ def test_a_call_that_fails_has_the_error_of_production(rule, choices, state, nam
     error = error_of_refusal(refusal(state(), rule, message_id=0, **choices), has_admins=False)
     assert error is not None
     assert error.name == name
+
+
+@pytest.mark.checklist("prod.ee_canister_snapshots.list_canister_snapshot_fails_invalid_controller")
+def test_who_lists_snapshots_without_being_a_controller_is_told_who_may():
+    state = calling("list_canister_snapshots", caller=STRANGER, managed=canister(A))
+    error = error_of_refusal(refusal(state, "list_canister_snapshots", message_id=0), has_admins=False)
+    assert error is not None
+    assert error.code is RejectCode.CANISTER_ERROR
+    assert error.text.startswith("Only the controllers of the canister {canister_id} can control it.")
 
 
 @pytest.mark.checklist(

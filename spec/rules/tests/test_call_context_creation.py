@@ -4,8 +4,10 @@ import pytest
 from attrs import evolve
 
 from spec.canister.environment import Caller
+from spec.rules.resources import freezing_limit
 from spec.rules.tests.worlds import (
     NOW,
+    PROFILE,
     RICH,
     SET_ASIDE,
     A,
@@ -93,12 +95,24 @@ def test_a_call_starts_only_at_a_running_canister_with_code_and_cycles(callee, b
     "def.liquid-balance",
     "unspec.const.max-cycles-per-message",
     "prod.cam.test_consume_with_threshold",
+    "prod.cam.cycles_withdraw_for_execution",
 )
-def test_a_liquid_balance_of_just_what_is_set_aside_is_enough():
-    callee = canister(B, balance=SET_ASIDE, freezing_threshold=0)
-    state = world((B, callee), messages=(a_user_call(a_request(B)),))
-    fired = fire(state, "call_context_creation", message_id=0, context_id=1)
-    assert fired.state.canisters[B].balance == 0
+@pytest.mark.parametrize(
+    "settings",
+    [{"freezing_threshold": 0}, {"freezing_threshold": 10, "compute_allocation": 90, "memory_allocation": 2**32}],
+)
+def test_a_liquid_balance_of_just_what_is_set_aside_is_enough(settings):
+    limit = freezing_limit(PROFILE, canister(B, **settings))
+    assert limit == (0 if settings["freezing_threshold"] == 0 else 10 * (90 * 10_000_000 + 4 * 317_500))
+
+    def called(balance):
+        callee = canister(B, balance=balance, **settings)
+        return world((B, callee), messages=(a_user_call(a_request(B)),))
+
+    fired = fire(called(limit + SET_ASIDE), "call_context_creation", message_id=0, context_id=1)
+    assert fired.state.canisters[B].balance == limit
+    because = "the callee can set aside the cycles for the execution"
+    assert is_refused(called(limit + SET_ASIDE - 1), "call_context_creation", because, message_id=0, context_id=1)
 
 
 @pytest.mark.checklist("rule.call-context-creation.public-method", "inv.no-context-for-management")

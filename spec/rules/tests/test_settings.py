@@ -91,6 +91,7 @@ GIVEN = {
     "prod.canister_history.canister_history_tracking_env_vars_update_settings",
     "prod.canister_history.canister_history_no_change_during_update_settings",
     "prod.pocket_ic.test_update_canister_settings",
+    "prod.hypervisor.wasm_memory_limit_cannot_exceed_256_tb",
     "seed2.settings",
 )
 @pytest.mark.parametrize("name", GIVEN)

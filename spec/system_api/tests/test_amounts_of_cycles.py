@@ -1,5 +1,6 @@
 """Balances, burning, attaching and prices, to the last cycle."""
 
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
@@ -98,6 +99,14 @@ def test_nearly_all_of_the_liquid_balance_is_sent(go: Run, replied: Run) -> None
     outcome = go(NEW + ADD.format(liquid - rest) + PERFORM, balance=balance)
     assert [call.transferred_cycles for call in outcome.new_calls] == [liquid - rest]
     assert isinstance(go(NEW + ADD.format(liquid + 1) + PERFORM, balance=balance), Trapped)
+
+    def performs(cycles: int) -> bool:
+        return bool(go(NEW + ADD.format(cycles) + PERFORM, balance=balance).new_calls)
+
+    # As many as possible: all but what the call itself takes, and what keeps the canister from freezing meanwhile.
+    most = bisect_right(range(liquid), False, liquid - rest, key=lambda cycles: not performs(cycles)) - 1
+    assert performs(most) and not performs(most + 1)
+    assert balance - rest < most < liquid < most + rest
 
 
 # Burning.

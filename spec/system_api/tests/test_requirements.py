@@ -129,6 +129,13 @@ def test_a_module_that_fulfils_the_requirements_is_taken(raw: Raw, text: str) ->
         ('(func (export "canister_query go") (result i32) i32.const 0)', "has parameters or results"),
         ('(func (export "canister_other"))', "is not an entry point"),
         ('(func (export "canister_update"))', "is not an entry point"),
+        pytest.param(
+            '(func (export "canister_query"))',
+            "'canister_query' is not an entry point",
+            marks=pytest.mark.checklist(
+                "prod.validation.can_validate_valid_export_section_with_no_space_after_canister_query"
+            ),
+        ),
         ('(func (export "canister_update_go"))', "is not an entry point"),
         ('(func (export "canister_update a") (export "canister_query a"))', "more than once"),
         ('(func (export "canister_composite_query a") (export "canister_query a"))', "more than once"),
@@ -173,10 +180,21 @@ def test_custom_sections_are_public_or_private(raw: Raw) -> None:
 
 @pytest.mark.checklist("module.custom-section-conflict", "module.custom-section-prefix")
 @pytest.mark.parametrize(
-    "names", [["icp:public a", "icp:private a"], ["icp:public a", "icp:public a"], ["icp:other a"], ["icp:public"]]
+    ("names", "told"),
+    [
+        (["icp:public a", "icp:private a"], "there is more than one custom section 'a'"),
+        (["icp:public a", "icp:public a"], "there is more than one custom section 'a'"),
+        (["icp:other a"], "the custom section 'icp:other a' is neither public nor private"),
+        (["icp:public"], "the custom section 'icp:public' is neither public nor private"),
+        pytest.param(
+            ["icp:public custom1", "icp:dummy custom3"],
+            "the custom section 'icp:dummy custom3' is neither public nor private",
+            marks=pytest.mark.checklist("prod.validation.can_reject_module_with_invalid_custom_sections"),
+        ),
+    ],
 )
-def test_conflicting_or_unknown_sections_are_refused(raw: Raw, names: list[str]) -> None:
-    assert "custom section" in (defect(raw("(module)") + b"".join(map(section, names))) or "")
+def test_conflicting_or_unknown_sections_are_refused(raw: Raw, names: list[str], told: str) -> None:
+    assert told in (defect(raw("(module)") + b"".join(map(section, names))) or "")
 
 
 @pytest.mark.checklist(

@@ -29,7 +29,7 @@ from spec.rules.tests.worlds import (
     world,
 )
 from spec.state.canister import StopCall, Stopped, Stopping
-from spec.state.message import ResponseMessage
+from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import Deadline, Expired
 from spec.state.request import KnownRequest, Processing, Received, Rejected, Replied
 from spec.values import management
@@ -254,8 +254,13 @@ def test_a_call_to_a_canister_that_does_not_exist_is_rejected_and_the_caller_is_
     state = world(doing(A, go=returns(new_calls=List.of(performed(C))), callback=returns(response=Reply(b"told"))))
     played = Played(state).round(asking(A))
     assert played.status(asking(A).request) == Processing()
-    played = played.idle(3)
-    assert played.status(asking(A).request) == Replied(b"told")
+    ((call_id, call),) = played.state.messages.entries
+    assert isinstance(call, CallMessage) and call.callee == C
+    # It was left where it is by the iterations of the round, and put into the stream at its end.
+    assert played.rounds.waiting[call_id].place is Place.STREAM
+    played = played.round()
+    assert "reject_call_to_missing_canister" in played.rules()
+    assert played.idle(2).status(asking(A).request) == Replied(b"told")
 
 
 def test_messages_that_came_without_a_round_are_delivered_in_the_first_one():
