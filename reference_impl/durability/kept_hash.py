@@ -67,14 +67,15 @@ class KeptHash:
     def take_page(self, key: Blob, page: Blob | None) -> None:
         """A page is another one from now on, or is there no longer."""
         # Reason: the last byte of a key counts the pages of a part.
-        part, number = key[:-1], key[-1]
+        part, start = key[:-1], key[-1] * HASH_SIZE
         hashes = self._parts.setdefault(part, bytearray())
         self._changed.add(part)
-        start, end = number * HASH_SIZE, (number + 1) * HASH_SIZE
-        hashes.extend(bytes(max(0, end - len(hashes))))
-        hashes[start:end] = NO_PAGE if page is None else sha256(page).digest()
-        while hashes[-HASH_SIZE:] == NO_PAGE:
-            del hashes[-HASH_SIZE:]
+        if len(hashes) < start:
+            hashes.extend(bytes(start - len(hashes)))
+        hashes[start : start + HASH_SIZE] = NO_PAGE if page is None else sha256(page).digest()
+        if page is None:
+            while hashes[-HASH_SIZE:] == NO_PAGE:
+                del hashes[-HASH_SIZE:]
 
     def _set(self, key: Blob, content: Blob | None) -> None:
         tree = self._tree

@@ -1,9 +1,11 @@
 """What is answered to the behaviours that production's own tests assert."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from properties.coverage.checklist import CHECKLIST, read_checklist
 from properties.coverage.join import evidence_names
 from properties.coverage.production import (
     Answer,
@@ -13,6 +15,8 @@ from properties.coverage.production import (
     read_answers,
     read_behaviours,
 )
+
+ERRATA = Path(__file__).parents[3] / "docs" / "errata.md"
 
 
 def behaviour(id: str, *, area: str = "cycles", is_in_scope: bool = True) -> Behaviour:
@@ -28,6 +32,16 @@ def test_every_behaviour_that_is_named_exists_and_every_answer_is_needed():
 
 def test_answers_stand_in_the_order_of_their_ids():
     assert list(read_answers()) == sorted(read_answers())
+
+
+def test_what_differs_is_followed_by_where_the_text_or_the_errata_say_so():
+    sections = {row.anchor for row in read_checklist(CHECKLIST)}
+    sections |= {f"errata#{name}" for name in re.findall(r'<a id="([^"]+)">', ERRATA.read_text(encoding="utf-8"))}
+    for id, (answer, reason) in read_answers().items():
+        if answer is Answer.DIFFERS:
+            said, _, sources = reason.removesuffix(".").partition(". Source: ")
+            assert said
+            assert set(sources.split(", ")) <= sections, f"{id}: {sources}"
 
 
 def test_what_a_test_names_is_shown_and_the_rest_is_answered_or_open():

@@ -1,5 +1,6 @@
 """
-The command line `icp`, as its registry has it, installs, reads, calls and manages a canister, with all that it verifies.
+The command line `icp`, as its registry has it, installs, reads, calls and manages a canister,
+and verifies what it reads.
 
 It creates canisters through the cycles ledger alone, which only production has. So each canister comes from elsewhere,
 without code.
