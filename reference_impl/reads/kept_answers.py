@@ -3,9 +3,12 @@ Answers to queries that are kept, and told again as long as they would be the sa
 
 What a query method gives depends on who asks what, on the state, the settings and the code of its canister, and on what
 it has learned of what changes by itself: time, balances, version. Executions that are not replicated note what of that
-they were told. Methods that have asked for a certificate are run each time, and so are composite ones.
+they were told. A composite query depends on the same of every canister that it reaches, also where one does not answer:
+whether it is there, runs, has code, and is not frozen. Queries that have asked for a certificate, or the management
+canister, are run each time.
 """
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Mapping
 from threading import Lock
@@ -25,7 +28,7 @@ from spec.values.rejects import Reply, Response
 USUAL_BYTES: Final[ByteCount] = 64 << 20
 """What all answers together may take. Answers that were told longest ago go first."""
 FIXED_SIZE: Final[ByteCount] = 500
-"""What an answer takes beside the blobs of its query and of itself, about."""
+"""What an answer takes for each canister that it depends on, beside the blobs of its query and of itself, about."""
 
 BALANCE: Final = ("canister_cycle_balance", "canister_cycle_balance128", "canister_liquid_cycle_balance128")
 TOLD_BY: Final[Mapping[Text, tuple[Text, ...]]] = {
@@ -48,27 +51,85 @@ class Question:
     caller: Caller
 
 
+class Reads:
+    """What a query reads, while it runs."""
+
+    def __init__(self) -> None:
+        self.asked: dict[CanisterId, set[Text]] = {}
+        """By the canisters that it has reached, which need not be there: by which functions they learned something."""
+        self.may_change = False
+        """Something was read of which it is not known here when it changes."""
+
+    def reach(self, canister_id: CanisterId) -> None:
+        """A canister is asked."""
+        self.asked.setdefault(canister_id, set())
+
+    def learn(self, canister_id: CanisterId, seen: KeptEnvironment) -> None:
+        """An execution of a canister that was reached has ended, in an environment."""
+        if seen.asked is None or seen.asked & CERTIFICATE:
+            self.may_change = True
+        else:
+            self.asked[canister_id] |= seen.asked
+
+
+@frozen(eq=False)
+class _Read:
+    """All of a canister that an answer depends on."""
+
+    canister_id: CanisterId
+    standing: Standing | None
+    """None if there was no such canister."""
+    installed: InstalledModule | None = None
+    """None if it had no code."""
+    state: "weakref.ref[WasmState] | None" = None
+    """Reason for the reference: answers must not keep the pages of old states."""
+    is_frozen: bool = False
+    learned: Mapping[Text, int] = {}
+
+    @classmethod
+    def of(cls, instance: SubnetInstance, canister_id: CanisterId, asked: set[Text]) -> "_Read":
+        """What can be read now, by a query whose executions learned something by these functions."""
+        canister = instance.canisters.get(canister_id)
+        if canister is None:
+            return cls(canister_id, None)
+        code = canister.code
+        return cls(
+            canister_id,
+            instance.standing(canister),
+            None if code is None else code.installed,
+            None if code is None else weakref.ref(code.wasm_state),
+            instance.liquid(canister) < 0,
+            {name: _now(canister, name) for name, by in TOLD_BY.items() if not asked.isdisjoint(by)},
+        )
+
+    def holds(self, instance: SubnetInstance) -> bool:
+        """A query would read the same now."""
+        canister = instance.canisters.get(self.canister_id)
+        if canister is None or self.standing is None:
+            return canister is None and self.standing is None
+        if instance.standing(canister) is not self.standing or (instance.liquid(canister) < 0) is not self.is_frozen:
+            return False
+        code = canister.code
+        if code is None or self.state is None:
+            return code is None and self.state is None
+        return (
+            code.wasm_state is self.state()
+            and code.installed is self.installed
+            and all(_now(canister, name) == value for name, value in self.learned.items())
+        )
+
+
 @frozen(eq=False)
 class _Kept:
     """An answer, and all that it depends on beside the question."""
 
     response: Response
-    standing: Standing
-    installed: InstalledModule
-    state: WasmState
-    learned: Mapping[Text, int]
+    reads: tuple[_Read, ...]
     size: ByteCount
 
-    def holds(self, instance: SubnetInstance, canister: CanisterRecord) -> bool:
-        """The method would give the same now."""
-        code = canister.code
-        return (
-            code is not None
-            and code.wasm_state is self.state
-            and code.installed is self.installed
-            and instance.standing(canister) is self.standing
-            and all(_now(canister, name) == value for name, value in self.learned.items())
-        )
+    def holds(self, instance: SubnetInstance) -> bool:
+        """The query would give the same now."""
+        return all(one.holds(instance) for one in self.reads)
 
 
 def _now(canister: CanisterRecord, name: Text) -> int:
@@ -98,34 +159,31 @@ class KeptAnswers:
         """What the answers take, about."""
         return self._bytes
 
-    def find(self, instance: SubnetInstance, canister: CanisterRecord, question: Question) -> Response | None:
+    def find(self, instance: SubnetInstance, question: Question) -> Response | None:
         """The answer, if it is kept and holds."""
         with self._lock:
             kept = self._kept.get(question)
             if kept is None:
                 return None
-            if not kept.holds(instance, canister):
+            if not kept.holds(instance):
                 self._forget(question)
                 return None
             self._kept.move_to_end(question)
             self.told += 1
             return kept.response
 
-    def keep(
-        self, canister: CanisterRecord, question: Question, seen: KeptEnvironment, standing: Standing, told: Response
-    ) -> None:
-        """What a method has just told, in an environment of the canister as it stands."""
-        code, asked = canister.code, seen.asked
-        assert code is not None, "only canisters with code are asked"
-        if asked is None or asked & CERTIFICATE:
+    def keep(self, instance: SubnetInstance, question: Question, reads: Reads, told: Response) -> None:
+        """What a query has just told, which has read no more than this of the instance as it is."""
+        if reads.may_change:
             return
-        learned = {name: _now(canister, name) for name, by in TOLD_BY.items() if asked.intersection(by)}
-        size = FIXED_SIZE + len(question.argument) + len(told.data if isinstance(told, Reply) else told.message)
+        read = tuple(_Read.of(instance, one, asked) for one, asked in reads.asked.items())
+        size = FIXED_SIZE * len(read) + len(question.argument)
+        size += len(told.data if isinstance(told, Reply) else told.message)
         if size > self._most_bytes:
             return
         with self._lock:
             self._forget(question)
-            self._kept[question] = _Kept(told, standing, code.installed, code.wasm_state, learned, size)
+            self._kept[question] = _Kept(told, read, size)
             self._bytes += size
             while self._bytes > self._most_bytes:
                 self._forget(next(iter(self._kept)))

@@ -8,7 +8,7 @@ from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.management.status import status_reply
 from reference_impl.messages.message_execution import failure_of
 from reference_impl.messages.requests import stopped_reason
-from reference_impl.reads.kept_answers import KeptAnswers, Question
+from reference_impl.reads.kept_answers import KeptAnswers, Question, Reads
 from reference_impl.reads.management_queries import TELLING, canister_in
 from reference_impl.reads.management_queries import answer as answer_of_management
 from reference_impl.reads.query_certificates import certificate_for
@@ -46,6 +46,8 @@ class Target:
 
     canister_id: CanisterId
     certificate: Blob | None
+    reads: Reads | None
+    """What the query reads; None if nobody notes that."""
 
 
 @define
@@ -93,6 +95,8 @@ class QueryRun:
         return response or self.failure
 
     def _take_in(self, outcome: Outcome) -> Response | None:
+        if self.target.reads is not None and self.seen is not None:
+            self.target.reads.learn(self.canister.canister_id, self.seen)
         self.used += outcome.instructions_used
         self.budget.take(outcome.instructions_used)
         if isinstance(outcome, Trapped):
@@ -108,6 +112,8 @@ class QueryRun:
 
     def _make_call(self, module: CompositeQueries, call: MethodCall) -> Response | None:
         limits = self.instance.profile.limits
+        if self.target.reads is not None:
+            self.target.reads.reach(call.callee)
         if self.depth == limits.query_call_depth:
             return error(RejectReason.QUERY_CALLS_TOO_DEEP)
         callee = self.instance.canisters.get(call.callee)
@@ -135,6 +141,8 @@ class QueryRun:
         )
 
     def _ask_management(self, call: MethodCall) -> Response:
+        if self.target.reads is not None:
+            self.target.reads.may_change = True
         own_id = self.canister.canister_id
         if call.method_name == "canister_status" and canister_in(call.argument) == own_id:
             return Reply(status_reply(self.instance, self.canister))
@@ -175,15 +183,26 @@ def evaluate(
         return error(RejectReason.INSTRUCTION_LIMIT_EXCEEDED)
     if instance.liquid(canister) < 0:
         return system_reject(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
-    question = None
-    if answers is not None and method_name in module.query_methods:
-        question = Question(callee, method_name, argument, caller)
-        kept = answers.find(instance, canister, question)
-        if kept is not None:
-            return kept
-    asked = Target(callee, certificate_for(instance, canister)) if target is None else target
-    run = QueryRun(instance, budget, asked, depth, canister, caller, canister.code.wasm_state)
-    response = run.run(method_name, argument)
-    if question is not None and answers is not None and run.seen is not None:
-        answers.keep(canister, question, run.seen, instance.standing(canister), response)
+    if answers is not None:
+        return _kept_or_evaluated(instance, budget, canister, Question(callee, method_name, argument, caller), answers)
+    asked = Target(callee, certificate_for(instance, canister), None) if target is None else target
+    return QueryRun(instance, budget, asked, depth, canister, caller, canister.code.wasm_state).run(
+        method_name, argument
+    )
+
+
+def _kept_or_evaluated(
+    instance: SubnetInstance, budget: Budget, canister: CanisterRecord, question: Question, answers: KeptAnswers
+) -> Response:
+    """The answer to a user, whose question may be put to the canister: the one that is kept, or a new one."""
+    kept = answers.find(instance, question)
+    if kept is not None:
+        return kept
+    assert canister.code is not None, "only canisters with code are asked"
+    reads = Reads()
+    reads.reach(question.canister_id)
+    target = Target(question.canister_id, certificate_for(instance, canister), reads)
+    run = QueryRun(instance, budget, target, 0, canister, question.caller, canister.code.wasm_state)
+    response = run.run(question.method_name, question.argument)
+    answers.keep(instance, question, reads, response)
     return response

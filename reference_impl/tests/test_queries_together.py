@@ -1,7 +1,9 @@
 """Queries on several threads, and answers that are kept."""
 
+import gc
 import random
 import threading
+import weakref
 
 import pytest
 import wasmtime
@@ -14,7 +16,13 @@ from reference_impl.reads.queries import Query
 from reference_impl.subnet.observations import NotTaken
 from spec.values.containers import List
 from spec.values.identifiers import ANONYMOUS, self_authenticating_id
-from spec.values.management import CanisterIdArguments, SettingsArguments, UpdateSettingsArguments
+from spec.values.management import (
+    CanisterIdArguments,
+    SettingsArguments,
+    UninstallCodeArguments,
+    UpdateSettingsArguments,
+    encode_arguments,
+)
 from spec.values.rejects import Reply
 
 TEXT = """(module
@@ -35,9 +43,12 @@ TEXT = """(module
   (import "ic0" "certified_data_set" (func $certify (param i32 i32)))
   (import "ic0" "call_new" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32)))
   (import "ic0" "call_perform" (func $perform (result i32)))
+  (import "ic0" "call_data_append" (func $data (param i32 i32)))
+  (import "ic0" "msg_reject_code" (func $code (result i32)))
   (memory 1)
-  (table funcref (elem $answered $refused))
+  (table funcref (elem $answered $refused $passed $rejected $late))
   (data (i32.const 400) "work")
+  (data (i32.const 420) "canister_status")
   (func $tell (param i64)
     (i64.store (i32.const 100) (local.get 0)) (call $append (i32.const 100) (i32.const 16)) (call $reply))
   (func (export "canister_query plain") (call $tell (i64.load (i32.const 200))))
@@ -67,6 +78,29 @@ TEXT = """(module
     (drop (call $perform)))
   (func $answered (param i32) (call $tell (call $counter (i32.const 1))))
   (func $refused (param i32) (call $tell (i64.const -1)))
+  ;; The argument: a canister of ten bytes, the length of a method's name, the name, and what it is asked.
+  (func $ask_others (param $on_reply i32)
+    (call $argument (i32.const 1000) (i32.const 0) (call $size))
+    (call $call (i32.const 1000) (i32.const 10) (i32.const 1011) (i32.load8_u (i32.const 1010))
+      (local.get $on_reply) (i32.const 0) (i32.const 3) (i32.const 0))
+    (call $data (i32.add (i32.const 1011) (i32.load8_u (i32.const 1010)))
+      (i32.sub (call $size) (i32.add (i32.const 11) (i32.load8_u (i32.const 1010)))))
+    (drop (call $perform)))
+  (func (export "canister_composite_query via") (call $ask_others (i32.const 2)))
+  (func (export "canister_composite_query via_and_late") (call $ask_others (i32.const 4)))
+  ;; The argument is that of the management canister's method.
+  (func (export "canister_composite_query status")
+    (call $argument (i32.const 1000) (i32.const 0) (call $size))
+    (call $call (i32.const 0) (i32.const 0) (i32.const 420) (i32.const 15)
+      (i32.const 2) (i32.const 0) (i32.const 3) (i32.const 0))
+    (call $data (i32.const 1000) (call $size))
+    (drop (call $perform)))
+  (func $passed (param i32)
+    (call $argument (i32.const 500) (i32.const 0) (call $size))
+    (call $append (i32.const 500) (call $size)) (call $reply))
+  (func $rejected (param i32) (call $tell (i64.extend_i32_u (call $code))))
+  ;; The callback learns the time, the method does not.
+  (func $late (param i32) (call $tell (call $time)))
   (func (export "canister_update write")
     (i64.store (i32.const 200) (i64.add (i64.load (i32.const 200)) (i64.const 1))) (call $reply))
   (func (export "canister_update nothing") (call $reply)))"""
@@ -187,11 +221,180 @@ def test_who_asks_for_a_certificate_is_run_each_time():
     assert stage.told == 0
 
 
-def test_composite_queries_are_run_each_time():
+# COMPOSITE QUERIES
+
+
+def via(canister_id, method, argument=b""):
+    """The argument of `via`, by which the canister is asked something."""
+    return canister_id + bytes([len(method)]) + method.encode() + argument
+
+
+def written(stage, canister_id):
+    stage.do(stage.work.call(canister_id, "write", b""))
+
+
+def message_without_effect(stage, canister_id):
+    stage.do(stage.work.call(canister_id, "nothing", b""))
+
+
+def later(stage, canister_id):
+    for engine in stage.engines:
+        engine.advance(SECOND)
+
+
+def other_settings(stage, canister_id):
+    changed = UpdateSettingsArguments(canister_id, SettingsArguments(controllers=List.of(OTHER, ANONYMOUS)))
+    stage.do(stage.work.managed("update_settings", changed, canister_id))
+
+
+def frozen(stage, canister_id):
+    """Without a message: what the canister has is gone."""
+    for engine in stage.engines:
+        engine.instance.canisters[canister_id].balance = 0
+
+
+def stopped(stage, canister_id):
+    stage.do(stage.work.managed("stop_canister", CanisterIdArguments(canister_id), canister_id))
+
+
+def emptied(stage, canister_id):
+    stage.do(stage.work.managed("uninstall_code", UninstallCodeArguments(canister_id), canister_id))
+
+
+def deleted(stage, canister_id):
+    stopped(stage, canister_id)
+    stage.do(stage.work.managed("delete_canister", CanisterIdArguments(canister_id), canister_id))
+
+
+def nothing(stage, canister_id):
+    pass
+
+
+ROOT, CALLEE, THIRD = range(3)
+
+
+@pytest.mark.parametrize(
+    ("method", "happens", "to", "is_told_again"),
+    [
+        ("plain", nothing, CALLEE, True),
+        ("plain", written, CALLEE, False),
+        ("plain", written, ROOT, False),
+        ("plain", written, THIRD, True),
+        ("plain", message_without_effect, CALLEE, True),
+        ("plain", later, CALLEE, True),
+        ("time", later, CALLEE, False),
+        ("version", message_without_effect, CALLEE, False),
+        ("version", message_without_effect, ROOT, True),
+        ("balance", message_without_effect, CALLEE, False),
+        ("balance", message_without_effect, THIRD, True),
+        ("trap", later, CALLEE, False),
+        ("missing", written, CALLEE, False),
+        ("missing", nothing, CALLEE, True),
+        ("controls", other_settings, CALLEE, False),
+        ("controls", other_settings, THIRD, True),
+        ("plain", frozen, CALLEE, False),
+        ("plain", stopped, CALLEE, False),
+        ("plain", emptied, CALLEE, False),
+        ("plain", deleted, CALLEE, False),
+        ("plain", deleted, THIRD, True),
+        ("certified", nothing, CALLEE, False),
+    ],
+)
+def test_a_composite_query_is_answered_again_only_while_all_holds_that_it_read(method, happens, to, is_told_again):
+    stage = Stage(canisters=3, keeps_answers=True)
+    asked = via(stage.ids[CALLEE], method)
+    first = stage.ask("via", argument=asked)
+    happens(stage, stage.ids[to])
+    second = stage.ask("via", argument=asked)
+    assert stage.told == is_told_again
+    if is_told_again:
+        assert second == first
+    stage.ask("via", argument=asked)
+    assert stage.told == is_told_again + (method != "certified")
+
+
+@pytest.mark.parametrize("happens", [emptied, deleted, stopped, frozen])
+def test_that_a_canister_does_not_answer_holds_only_until_it_does(happens):
     stage = Stage(canisters=2, keeps_answers=True)
-    for _ in range(2):
-        assert isinstance(stage.ask("through", argument=stage.ids[1]), Reply)
+    asked = via(stage.ids[CALLEE], "plain")
+    balances = [engine.instance.canisters[stage.ids[CALLEE]].balance for engine in stage.engines]
+    happens(stage, stage.ids[CALLEE])
+    stage.ask("via", argument=asked)
+    stage.ask("via", argument=asked)
+    assert stage.told == 1
+    match happens.__name__:
+        case "emptied":
+            stage.do(stage.work.installed(stage.ids[CALLEE], MODULE))
+        case "stopped":
+            stage.do(stage.work.managed("start_canister", CanisterIdArguments(stage.ids[CALLEE]), stage.ids[CALLEE]))
+        case "frozen":
+            for engine, balance in zip(stage.engines, balances, strict=True):
+                engine.instance.canisters[stage.ids[CALLEE]].balance = balance
+        case "deleted":
+            assert stage.told == 1
+            return
+    assert isinstance(stage.ask("via", argument=asked), Reply)
+    assert stage.told == 1
+
+
+def test_what_a_callback_learns_counts_too():
+    stage = Stage(canisters=2, keeps_answers=True)
+    asked = via(stage.ids[CALLEE], "plain")
+    first = stage.ask("via_and_late", argument=asked)
+    assert stage.ask("via_and_late", argument=asked) == first
+    later(stage, stage.ids[ROOT])
+    assert stage.ask("via_and_late", argument=asked) != first
+    assert stage.told == 1
+
+
+def test_what_is_read_at_any_depth_counts():
+    stage = Stage(canisters=3, keeps_answers=True)
+    asked = via(stage.ids[CALLEE], "via", via(stage.ids[THIRD], "plain"))
+    first = stage.ask("via", argument=asked)
+    assert stage.ask("via", argument=asked) == first
+    written(stage, stage.ids[THIRD])
+    assert stage.ask("via", argument=asked) != first
+    assert stage.told == 1
+
+
+def test_what_the_management_canister_says_is_asked_each_time():
+    stage = Stage(canisters=2, keeps_answers=True)
+    own_id = stage.ids[ROOT]
+    asked = encode_arguments(CanisterIdArguments(own_id))
+    first = stage.ask("status", argument=asked)
+    assert len(first.data) > 100
+    for engine in stage.engines:
+        engine.instance.canisters[own_id].balance -= 10**6
+    assert stage.ask("status", argument=asked) != first
     assert stage.told == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_whatever_happens_composite_queries_are_answered_as_if_nothing_were_kept(seed):
+    stage, chosen = Stage(canisters=3, keeps_answers=True), random.Random(seed)
+    questions = []
+    for method in ("plain", "time", "version", "balance", "controls", "caller", "trap"):
+        asked = via(chosen.choice(stage.ids), method)
+        deeper = via(chosen.choice(stage.ids), "via", asked)
+        questions += [("via", asked), ("via", deeper), ("via_and_late", deeper)]
+    for _ in range(300):
+        if chosen.random() < 0.2:
+            happens = chosen.choice([written, written, later, message_without_effect, other_settings])
+            happens(stage, chosen.choice(stage.ids))
+        method, asked = chosen.choice(questions)
+        stage.ask(method, argument=asked)
+    assert stage.told > 15
+
+
+def test_answers_do_not_keep_old_states():
+    stage = Stage(canisters=2, keeps_answers=True)
+    stage.ask("via", argument=via(stage.ids[CALLEE], "plain"))
+    state = weakref.ref(stage.engines[1].instance.canisters[stage.ids[CALLEE]].code.wasm_state)
+    for number in range(3):
+        written(stage, stage.ids[number % 2])
+        written(stage, stage.ids[CALLEE])
+    gc.collect()
+    assert state() is None
 
 
 def test_a_stopped_canister_tells_nothing_that_is_kept():
