@@ -126,6 +126,7 @@ def fed(processes: list[Process], count: Count, kills: Count, random: Random) ->
     "seed1.intra-subnet-deterministic",
     "seed1.subnet-parallelism",
     "seed1.random-tape",
+    "seed1.deterministic-charging",
 )
 def test_four_replicas_agree_on_every_certified_state(processes: list[Process]) -> None:
     agreed = fed(processes, 14, 3, Random(3))

@@ -111,7 +111,7 @@ def test_a_call_is_a_request_to_the_callee_and_a_response_back():
 # Who talks to it.
 
 
-@pytest.mark.checklist("seed2.communication", "seed2.controllers-kinds")
+@pytest.mark.checklist("seed2.communication", "seed2.controllers-kinds", "seed2.system-apis")
 def test_users_and_canisters_call_a_canister_and_manage_it():
     stage = Stage()
     canister, other = scripted(stage), scripted(stage)

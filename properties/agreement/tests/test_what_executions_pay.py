@@ -168,6 +168,25 @@ def test_installing_a_module_with_addresses_of_64_bits_costs_what_the_same_with_
     assert cost("i64") == cost("i32") > 20_000_000
 
 
+@pytest.mark.checklist("prod.canister_manager.check_update_call_canister_in_wasm64_mode_is_charged_correctly")
+def test_an_update_on_a_module_with_wider_addresses_costs_more() -> None:
+    def spent(width: str) -> tuple[int, int]:
+        stage = Stage()
+        text = f"""(module (import "ic0" "msg_reply" (func $reply)) (memory {width} 1)
+          (func (export "canister_update go") (local i32)
+            (loop $again (br_if $again (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1))) (i32.const 1000))))
+            (call $reply)))"""
+        canister = stage.installed(bytes(wasmtime.wat2wasm(text)))
+        books = Books(stage, canister)
+        assert isinstance(stage.call(canister, "go", b""), Replied)
+        (executed,) = books.executions(canister)
+        return books.spent(canister), executed.instructions
+
+    (narrow, instructions), (wide, same) = spent("i32"), spent("i64")
+    assert instructions == same > 1_000
+    assert wide - narrow == instructions, "each instruction costs two cycles in place of one"
+
+
 def test_a_callback_on_a_module_with_wider_addresses_succeeds_whatever_it_costs() -> None:
     """What is set aside is fixed at the call; as in production no more than that is kept."""
     profile = load_profile()

@@ -59,6 +59,17 @@ def test_what_reserved_cycles_cover_of_the_freezing_threshold_is_free_in_the_bal
 # Attaching.
 
 
+@pytest.mark.checklist("prod.cam.withdraw_cycles_with_not_enough_balance_returns_error")
+def test_what_is_attached_leaves_the_freezing_threshold_in_the_balance(go: Run) -> None:
+    """Four GiB are used, and the threshold is thirty seconds."""
+    used = {"memory_usage_canister_history": 0, "memory_usage_chunk_store": 0, "memory_usage_snapshots": 0}
+    given = {"memory_usage_raw_module": 2**32 - 65_536, "freezing_threshold": 30, **used}
+    threshold = 30 * 4 * 317_500
+    assert isinstance(go(NEW + ADD.format(1_000), balance=threshold + 1_000, **given), Returned)
+    outcome = go(NEW + ADD.format(1_001), balance=threshold + 1_000, **given)
+    assert isinstance(outcome, Trapped)
+
+
 @pytest.mark.checklist("prod.system_api.test_discard_cycles_charge_by_new_call")
 def test_another_call_gives_back_what_was_attached_to_the_one_before(replied: Run) -> None:
     told = replied(

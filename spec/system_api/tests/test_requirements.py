@@ -144,6 +144,11 @@ def test_a_module_that_fulfils_the_requirements_is_taken(raw: Raw, text: str) ->
         ("(table 0 funcref) (elem (i32.const 0) 0) (func)", "cannot be instantiated"),
         ("(memory 1) (memory 1)", "more than one memory"),
         ("(memory i64 98305)", "starts with more than 98304 pages"),
+        pytest.param(
+            "(func " + " ".join(f'(export "canister_update {letter * 6_667}")' for letter in "abc") + ")",
+            "20001 bytes of method names; 20000 are allowed",
+            marks=pytest.mark.checklist("prod.validation.can_validate_too_large_sum_exported_function_name_lengths"),
+        ),
         ("(global (mut funcref) (ref.null func))", "holds a reference"),
         ('(global (export "f") funcref (ref.null func))', "holds a reference"),
     ],

@@ -116,6 +116,13 @@ def test_the_memory_grows_up_to_the_limit_of_the_embedder(make):
     assert [instance.memory.grow(pages) for pages in (1, 2, 1, 0, 1)] == [1, -1, 2, 3, -1]
 
 
+@pytest.mark.checklist("seed2.wasm-memory-limit")
+def test_a_memory_with_addresses_of_32_bits_ends_at_4_gib_whoever_embeds_it(make):
+    memory = make(COUNTER, maximum_memory_pages=2**20).memory
+    assert memory.maximum_pages * 65_536 == 4 * 2**30
+    assert [memory.grow(65_536), memory.grow(2**20), memory.size] == [-1, -1, 65_536]
+
+
 def test_a_machine_without_room_within_the_limit_is_told_and_is_no_outcome(make):
     instance = make(COUNTER, maximum_memory_pages=2**44)
     instance.memory.maximum_pages = 2**44
