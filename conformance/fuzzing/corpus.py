@@ -17,6 +17,7 @@ from attrs import frozen
 from conformance.fuzzing.drawing import Drawn
 from conformance.fuzzing.expressions import as_json, from_json
 from conformance.fuzzing.tasks import Outcome
+from conformance.judging.verdicts import Pass
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
@@ -30,6 +31,7 @@ CREATE TABLE IF NOT EXISTS scenarios (
 CREATE TABLE IF NOT EXISTS rules (name TEXT PRIMARY KEY, first INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS paths (name TEXT PRIMARY KEY, first INTEGER NOT NULL, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS kept_paths (number INTEGER NOT NULL, name TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS kept_paths_by_name ON kept_paths (name);
 CREATE TABLE IF NOT EXISTS failures (
     cause TEXT PRIMARY KEY, number INTEGER NOT NULL, times INTEGER NOT NULL, drawn TEXT NOT NULL, why TEXT NOT NULL,
     allowed TEXT NOT NULL, is_shrunk INTEGER NOT NULL
@@ -139,12 +141,16 @@ class Corpus:
                 if cursor.rowcount == 0:
                     is_new = True
                     cursor.execute("INSERT INTO paths VALUES (?, ?, 1)", [path, number])
-            if is_new and not outcome.cause:
+            # Reason: one that fails is told by itself, and what is like one that the judge gives up is given up, too.
+            if outcome.verdict == Pass.name and any(self._is_kept_nowhere(cursor, path) for path in outcome.paths):
                 cursor.execute("UPDATE scenarios SET is_kept = 1 WHERE number = ?", [number])
                 cursor.executemany("INSERT INTO kept_paths VALUES (?, ?)", [(number, path) for path in outcome.paths])
             if outcome.cause:
                 self._fail(cursor, outcome)
             return is_new
+
+    def _is_kept_nowhere(self, cursor: sqlite3.Cursor, path: Text) -> bool:
+        return cursor.execute("SELECT 1 FROM kept_paths WHERE name = ? LIMIT 1", [path]).fetchone() is None
 
     def _fail(self, cursor: sqlite3.Cursor, outcome: Outcome) -> None:
         cursor.execute("UPDATE failures SET times = times + 1 WHERE cause = ?", [outcome.cause])

@@ -6,6 +6,7 @@ from typing import Final
 
 from conformance.fuzzing.expressions import Value
 from conformance.fuzzing.fixed_arguments import FIXED
+from spec.transition import RULES
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
@@ -33,7 +34,6 @@ COMMON: Final[Mapping[Text, Count]] = {
     "load_canister_snapshot": 2,
     "upload_chunk": 2,
     "canister_info": 2,
-    "no_such_method": 0,
 }
 """How common methods are; all others have 1."""
 
@@ -68,8 +68,8 @@ class Managing:
         if chance.random() < 0.05:
             raw = chance.choice((b"", b"DIDL\x00\x00"))
             return chance.choice(("install_code", "canister_status", "update_settings")), {"raw": raw}
-        names = list(self._options)
         is_steered = chance.random() < STEERED
+        names = [name for name in self._options if name in RULES or not is_steered]
         weights = [1 / (1 + self._times.get(name, 0)) if is_steered else COMMON.get(name, 1) for name in names]
         (name,) = chance.choices(names, weights)
         return name, self._options[name]()

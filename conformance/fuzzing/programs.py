@@ -99,6 +99,7 @@ class Programs:
             kinds = [self.answer]
         if depth > 0:
             kinds += [lambda: self.calling(depth - 1)] * 3 + [lambda: self.managing(depth - 1)]
+            kinds += [self.calling_twice]
             kinds += [lambda: call("when", self.integer(), self.action(depth - 1), self.action(depth - 1))]
         return self._chance.choice(kinds)()
 
@@ -204,8 +205,15 @@ class Programs:
 
     def calling(self, depth: Count) -> Call:
         """Calls a method, with cycles, callbacks and a deadline."""
-        callee = b"\x00\x01\x02" if self._chance.random() < 0.05 else self.callee()
+        callee = b"\x00\x01\x02" if self._chance.random() < 0.1 else self.callee()
         return self._calling(callee, self._chance.choice(METHODS), self.program(depth), depth)
+
+    def calling_twice(self) -> Call:
+        """Calls a canister two times, which have to happen in this order."""
+        callee = self.callee()
+        programs = (call("program", call("append_to_slot", 0, each), self.answer()) for each in (b"first", b"then"))
+        relayed = {"on_reply": call("RELAY_REPLY"), "on_reject": call("RELAY_REJECT")}
+        return call("sequence", *(call("call", callee, "update", program, **relayed) for program in programs))
 
     def managing(self, depth: Count) -> Call:
         """Calls the management canister."""
@@ -223,9 +231,10 @@ class Programs:
 
     def _calling(self, callee: Value, method_name: Text, argument: Value, depth: Count) -> Call:
         chance = self._chance
-        options: dict[Text, Value] = {"cycles": chance.choice((0, 0, *CYCLES))}
+        options: dict[Text, Value] = {"cycles": chance.choice((0, 10**9, 10**10, *CYCLES))}
         for name, usual in (("on_reply", "RELAY_REPLY"), ("on_reject", "RELAY_REJECT")):
-            options[name] = chance.choice((call(usual), call(usual), self.program(0), self.program(max(0, depth - 1))))
+            handles = chance.choice((None, None, 0, max(0, depth - 1)))
+            options[name] = call(usual) if handles is None else self.program(handles)
         if chance.random() < 0.3:
             options["on_cleanup"] = self.program(0)
         if chance.random() < 0.3:

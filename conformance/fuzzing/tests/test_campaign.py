@@ -2,21 +2,25 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from conformance.commands.fuzz import duration, main
 from conformance.fuzzing.campaign import Campaign, Steering, run
 from conformance.fuzzing.corpus import Corpus, CorpusError
-from conformance.fuzzing.drawing import SMALL, Drawn, Vocabulary
+from conformance.fuzzing.drawing import SMALL, Drawing, Drawn, Vocabulary
 from conformance.fuzzing.expressions import call
+from conformance.fuzzing.managing import Managing
 from conformance.fuzzing.paths import Paths
 from conformance.fuzzing.tasks import Outcome, Task
 from conformance.fuzzing.workers import Processes
@@ -99,6 +103,27 @@ def test_scenarios_with_rare_paths_are_taken_up_more_often(tmp_path: Path) -> No
             corpus.take_in(outcome_of(number, ("frequent", "rare") if number == 9 else ("frequent",)), 1.0)
         weights = {number: rarity for number, _, rarity in corpus.kept()}
         assert weights == {0: pytest.approx(1 / 10), 9: pytest.approx(1 + 1 / 10)}
+
+
+def test_what_the_judge_gives_up_is_not_taken_up_again(tmp_path: Path) -> None:
+    """The first that passes with the same path is, though the path is known by then."""
+    with closing(corpus_at(tmp_path / "corpus")) as corpus:
+        for number, verdict in enumerate(("inconclusive", "pass", "pass")):
+            corpus.hand_out(number, Drawn((), SMALL))
+            corpus.take_in(evolve(outcome_of(number, ("slow",)), verdict=verdict), 1.0)
+        assert [number for number, _, _ in corpus.kept()] == [1]
+        assert corpus.counts().paths == 1
+
+
+def test_what_was_taken_least_is_drawn_most() -> None:
+    """Methods whose rules were never taken, and transitions of such rules."""
+    seen = {name: 10_000 for name in RULES if name != "canister_metadata"}
+    methods = Counter(Managing(random.Random(seed), seen).drawn()[0] for seed in range(400))
+    assert methods["canister_metadata"] > 100
+    vocabulary = Vocabulary((SMALL,), explains=True, schedules=True, has_generated_modules=False)
+    acts = (Drawing(random.Random(seed), vocabulary, seen).act(SMALL) for seed in range(400))
+    firsts = Counter(act.arguments[0] for act in acts if act.name == "take")
+    assert firsts.most_common(1)[0][0] == "canister_metadata"
 
 
 def test_a_corpus_is_of_one_implementation(tmp_path: Path) -> None:
