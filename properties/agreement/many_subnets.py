@@ -40,7 +40,7 @@ from spec.state.message import Between, CallMessage, FuncMessage, Message, Respo
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
 from spec.state.state import State
 from spec.values.containers import List, Map, Queue
-from spec.values.identifiers import CallContextId, MessageId, SubnetId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, MessageId, SubnetId
 from spec.values.quantities import Count
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
@@ -48,6 +48,9 @@ EVENTS: Final = (
     "messages that were taken in",
     "calls that were not taken in",
     "calls with bounded wait that were taken in",
+    "calls to the management canister that were taken in",
+    "such calls with bounded wait",
+    "such calls whose time was over",
     "makers that were told that nothing is known",
     "makers that were told of calls given up before",
     "calls given up by the subnet of the callee",
@@ -136,7 +139,10 @@ class ManyLockstep:
             self.crossed["messages that were taken in"] += 1
             message = self._before.messages[names[local]]
             is_bounded = isinstance(message, CallMessage) and is_best_effort(message.origin)
+            is_management = isinstance(message, CallMessage) and message.callee == MANAGEMENT_CANISTER
             self.crossed["calls with bounded wait that were taken in"] += is_bounded
+            self.crossed["calls to the management canister that were taken in"] += is_management
+            self.crossed["such calls with bounded wait"] += is_management and is_bounded
         for by, index, local in traffic.answered_by_signal:
             names[local] = self._signals[by, subnet_id, index]
         for sender, index, call, local in traffic.not_taken_in:
@@ -173,6 +179,7 @@ class ManyLockstep:
             if given_up in made:
                 self._untold[owner.subnet_id, number] = made[given_up]
         self.crossed["makers that were told that nothing is known"] += len(traffic.told)
+        self.crossed["such calls whose time was over"] += traffic.management_given_up
         self.crossed["given up for want of memory"] += traffic.shed
         self.crossed["responses that came too late"] += traffic.late
         self.crossed["refunds that were taken in"] += traffic.refunds
@@ -222,11 +229,15 @@ class ManyLockstep:
             root_key=instance.root_key,
             verify=verify_bls_signature,
         )
+
+        def as_shown(posted: Posted) -> StreamMessage:
+            return wire_form(self.network.state, posted, sender=sender, receiver=receiver)
+
         header = evolve(
             slice_.header,
             reject_signals=tuple(RejectSignal(one.index, one.reason) for one in slice_.header.reject_signals),
         )
-        expected = Slice(header, slice_.first, tuple(wire_form(self.network.state, one) for one in slice_.messages))
+        expected = Slice(header, slice_.first, tuple(map(as_shown, slice_.messages)))
         found = None if shown is None else evolve(shown, messages=tuple(map(_unnumbered, shown.messages)))
         if expected != found:
             raise Disagreement(f"round {self.rounds + 1}, slice: {expected}, but the reference {found}")
@@ -339,14 +350,15 @@ class ManyLockstep:
     def _message(self, sender: SubnetId, receiver: SubnetId, letter: CallLetter | AnswerLetter) -> Message:
         if isinstance(letter, AnswerLetter):
             return ResponseMessage(self._sent[receiver, letter.number], letter.response, letter.refund)
+        callee = MANAGEMENT_CANISTER if letter.receiver == receiver else letter.receiver
         return CallMessage(
             origin=self._sent[sender, letter.number],
             caller=Caller(letter.sender),
-            callee=letter.receiver,
+            callee=callee,
             method_name=letter.method_name,
             argument=letter.argument,
             transferred_cycles=letter.cycles,
-            queue=Between(letter.sender, letter.receiver),
+            queue=Between(letter.sender, callee),
         )
 
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from attrs import evolve, frozen
 
@@ -41,7 +41,7 @@ LARGEST: Final[ByteCount] = 1_200
 MODULE: Final = load("scripted_tasks")
 
 TASTE: Final = Taste(
-    programs=0.92, bounded=0.45, to_management=0.05, calls=200, outcalls=0, snapshots=0, creations=0, stops=3
+    programs=0.92, bounded=0.45, to_management=0.2, spins=20, calls=200, outcalls=0, snapshots=0, creations=0, stops=3
 )
 """Programs that call, and canisters that stop."""
 
@@ -90,6 +90,8 @@ def profile(random: Random) -> Profile:
         checkpoint_interval=random.choice((5, 60)),
         # Reason: where little is executed in a round, calls wait at their callees until their time is over.
         round_instructions=INSTALLATION + random.choice((1_000_000, 40_000)),
+        # Reason: one chunk takes all instructions for management in a round, so that calls wait for later rounds.
+        management_share=random.choice((world.rounds.management_share, 10_000)),
     )
     return evolve(world, name="little room in streams", capacities=capacities, rounds=rounds)
 
@@ -131,9 +133,10 @@ def stage_of(world_profile: Profile, hosted: HostedSubnet, number: Count) -> Sta
     ids = [numbered_id(number * RANGE + one) for one in range(CANISTERS)]
     for canister_id in ids:
         stage.installed(MODULE, specified_id=canister_id)
+    callers = [numbered_id(one * RANGE + place) for one in range(len(SIZES)) for place in range(CANISTERS)]
     for canister_id in ids:
         settings = management.SettingsArguments(
-            controllers=List(tuple(sorted((ALICE, *ids)))),
+            controllers=List(tuple(sorted((ALICE, *callers)))),
             freezing_threshold=0,
             minimum_incoming_canister_call_cycles=0,
         )
@@ -192,4 +195,18 @@ class SubnetBlocks(Blocks):
         return s.call(self._random.choice(self._everybody), "update", argument, on_reply=b"", if_refused=s.NOTHING)
 
     def _call_to_management(self, ids: Sequence[CanisterId]) -> tuple[CanisterId, MethodName, Blob]:
-        return MANAGEMENT_CANISTER, "raw_rand", management.encode_arguments(management.RawRandArguments())
+        about = self._random.choice(self._everybody)
+        only: Any = management.CanisterIdArguments(about)
+        method, arguments = self._random.choice(
+            (
+                ("raw_rand", management.RawRandArguments()),
+                ("canister_status", only),
+                ("deposit_cycles", only),
+                ("start_canister", only),
+                ("start_canister", only),
+                ("stop_canister", only),
+                *[("upload_chunk", management.UploadChunkArguments(about, self._random.randbytes(8)))] * 3,
+                ("update_settings", management.UpdateSettingsArguments(about, self._settings(ids))),
+            )
+        )
+        return MANAGEMENT_CANISTER, method, management.encode_arguments(arguments)

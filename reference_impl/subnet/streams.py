@@ -46,6 +46,8 @@ class Limit(IntEnum):
     CANISTER_STOPPING = 8
     OUT_OF_MEMORY = 9
     SLICE = 10
+    MANAGEMENT_CALL = 11
+    """A canister asks one management canister elsewhere at a time."""
 
 
 @frozen
@@ -176,6 +178,8 @@ class Correspondence:
         self.next_number: Count = 0
         self.arrivals: Count = 0
         """How many letters became messages here."""
+        self.asking: set[CanisterId] = set()
+        """The canisters that wait for the answer of a management canister elsewhere."""
         self.refunds: Counter[CanisterId] = Counter()
         """Cycles of what was dropped that wait for a stream, by the canisters elsewhere that get them."""
 

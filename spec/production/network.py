@@ -21,7 +21,7 @@ from spec.state.origin import FromCanister, NoDeadline
 from spec.state.state import State
 from spec.values.checklist import defines
 from spec.values.containers import Map
-from spec.values.identifiers import SubnetId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, SubnetId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Seconds
 
 
@@ -77,8 +77,20 @@ def slice_for(network: Network, sender: SubnetId, receiver: SubnetId, most: Coun
 # What the wire shows
 
 
-def wire_form(state: State, posted: Posted, callback: Count = 0) -> StreamMessage:
-    """What the wire shows of a message; the number of the callback is the sender's subnet's own affair."""
+def wire_form(
+    state: State,
+    posted: Posted,
+    callback: Count = 0,
+    *,
+    sender: SubnetId | None = None,
+    receiver: SubnetId | None = None,
+) -> StreamMessage:
+    """
+    What the wire shows of a message between two subnets.
+
+    The number of the callback is the affair of the subnet of the maker. The subnets stand for their management
+    canisters, and need not be given for other messages.
+    """
     if isinstance(posted, SentRefund):
         return AnonymousRefund(posted.recipient, posted.amount)
     message = state.messages[posted.message_id]
@@ -86,7 +98,7 @@ def wire_form(state: State, posted: Posted, callback: Count = 0) -> StreamMessag
     origin = message.origin
     if isinstance(message, CallMessage):
         return StreamRequest(
-            message.callee,
+            shown(message.callee, receiver),
             origin.maker,
             callback,
             message.transferred_cycles,
@@ -95,8 +107,18 @@ def wire_form(state: State, posted: Posted, callback: Count = 0) -> StreamMessag
             deadline_of(origin),
         )
     return StreamResponse(
-        origin.maker, origin.callee, callback, message.refunded_cycles, message.response, deadline_of(origin)
+        origin.maker,
+        shown(origin.callee, sender),
+        callback,
+        message.refunded_cycles,
+        message.response,
+        deadline_of(origin),
     )
+
+
+def shown(canister_id: CanisterId, subnet_id: SubnetId | None) -> CanisterId:
+    """How the wire names a canister, which may be the management canister of a subnet."""
+    return CanisterId(subnet_id) if canister_id == MANAGEMENT_CANISTER and subnet_id is not None else canister_id
 
 
 def deadline_of(origin: FromCanister) -> Seconds:

@@ -6,7 +6,7 @@ import pytest
 
 from properties.agreement.lockstep import Disagreement
 from properties.agreement.many_subnets import play_subnets
-from reference_impl.rounds.production import bounded_calls, letters
+from reference_impl.rounds.production import bounded_calls, conductor, letters, management
 from reference_impl.subnet.streams import Correspondence, Limit, Outgoing
 from spec.values.rejects import RejectReason
 
@@ -29,6 +29,7 @@ def test_they_agree_on_rounds_of_three_subnets_and_on_every_slice_between_them()
     assert tally.crossed["calls that were not taken in"] > 5
     assert tally.crossed["makers that were told that nothing is known"] > 5
     assert tally.crossed["responses that came too late"] > 0
+    assert tally.crossed["calls to the management canister that were taken in"] > 0
 
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -91,6 +92,18 @@ def late_answers_keep_their_cycles(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(letters, "answer_late", lambda *given: answer_late(*given[:4], 0, given[5]))
 
 
+def management_calls_stay_at_home(patch: pytest.MonkeyPatch) -> None:
+    """The own management canister answers for canisters of other subnets."""
+    for module in (conductor, letters):
+        patch.setattr(module, "address_of_call", lambda _, call: call.callee)
+
+
+def management_calls_do_not_wait_for_each_other(patch: pytest.MonkeyPatch) -> None:
+    """A canister asks management canisters of several subnets at a time."""
+    patch.setattr(letters, "_may_leave", lambda *_: True)
+    patch.setattr(management, "_asks_elsewhere", lambda *_: False)
+
+
 @pytest.mark.parametrize(
     "plant",
     [
@@ -103,6 +116,8 @@ def late_answers_keep_their_cycles(patch: pytest.MonkeyPatch) -> None:
         makers_are_told_late,
         refunds_are_lost,
         late_answers_keep_their_cycles,
+        management_calls_stay_at_home,
+        management_calls_do_not_wait_for_each_other,
     ],
 )
 def test_a_planted_mistake_in_the_streams_of_the_reference_is_found(

@@ -7,11 +7,11 @@ Source: facts on the round, batch A1 to A8 and execute_round E1.
 from collections.abc import Mapping
 
 from reference_impl.messages import expiry, requests
+from reference_impl.rounds.production.addresses import canister_about
 from reference_impl.rounds.production.blocks import BlockRequest, Capacity
-from reference_impl.rounds.production.bounded_calls import give_up, is_of_another, tell_makers
+from reference_impl.rounds.production.bounded_calls import give_up, has_to_be_answered, is_of_another, tell_makers
 from reference_impl.rounds.production.conductor import Conductor, Place
 from reference_impl.rounds.production.mailing import drop
-from reference_impl.rounds.production.management import canister_about
 from reference_impl.rounds.production.payments import pay, set_aside
 from reference_impl.rounds.production.turns import Source
 from reference_impl.subnet.ingress_history import request_id_of
@@ -58,7 +58,7 @@ def time_out(conductor: Conductor) -> None:
         conductor.reached[Capacity.REQUEST_LIFETIME] += 1
     for message_id in _late(conductor):
         if is_of_another(conductor, conductor.instance.messages.origin(message_id)):
-            if message_id not in conductor.held:
+            if message_id not in conductor.held and not has_to_be_answered(conductor, message_id):
                 give_up(conductor, message_id)
                 conductor.reached[Capacity.CALL_DEADLINE] += 1
             continue

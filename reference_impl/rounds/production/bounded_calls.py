@@ -9,6 +9,7 @@ that each canister elsewhere gets back. What still comes for a number that was g
 from attrs import evolve
 
 from reference_impl.messages import expiry
+from reference_impl.rounds.production.addresses import is_management_call
 from reference_impl.rounds.production.conductor import Conductor, Place, Whereabouts
 from reference_impl.rounds.production.mailing import drop
 from reference_impl.subnet.streams import Correspondence, Limit, RefundLetter
@@ -16,7 +17,7 @@ from spec.canister.environment import Caller
 from spec.canister.outcome import Callback, Closure
 from spec.state.message import CallMessage, ResponseMessage
 from spec.state.origin import CallOrigin, Expired, FromCanister, NoDeadline
-from spec.values.identifiers import CallContextId, CanisterId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Cycles, Seconds
 from spec.values.rejects import RejectCode, RejectReason, Response, system_reject
 
@@ -107,10 +108,26 @@ def take_refund(conductor: Conductor, letter: RefundLetter) -> None:
 # As the callee's subnet
 
 
+def has_to_be_answered(conductor: Conductor, message_id: int) -> bool:
+    """The message is the answer of the management canister to another subnet, which waits for it."""
+    message = conductor.instance.messages[message_id]
+    if not isinstance(message, ResponseMessage) or not is_of_another(conductor, message.origin):
+        return False
+    return isinstance(message.origin, FromCanister) and message.origin.callee == MANAGEMENT_CANISTER
+
+
 def give_up(conductor: Conductor, message_id: int) -> None:
-    """A call of another subnet, or the response to one, is dropped; its cycles are to go back."""
+    """
+    A call of another subnet, or the response to one, is dropped; its cycles are to go back.
+
+    A call to the management canister is rejected instead.
+    """
     correspondence = conductor.instance.correspondence
     assert correspondence is not None
+    if is_management_call(conductor.instance.messages[message_id]):
+        conductor.must_take("spontaneous_call_rejection", message_id=message_id, code=int(RejectCode.SYS_TRANSIENT))
+        conductor.traffic.management_given_up += 1
+        return
     message = conductor.instance.messages.remove(message_id)
     assert isinstance(message, CallMessage | ResponseMessage) and isinstance(message.origin, FromCanister)
     cycles = message.transferred_cycles if isinstance(message, CallMessage) else message.refunded_cycles

@@ -10,6 +10,7 @@ from enum import Enum
 from attrs import define, field
 
 from reference_impl.rounds import transitions
+from reference_impl.rounds.production.addresses import address_of_call
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.turns import Item, Source, Turns
 from reference_impl.subnet.canister_record import CanisterRecord
@@ -104,6 +105,8 @@ class Traffic:
     """The messages of other subnets' calls that were dropped, with the makers and the numbers of the calls."""
     shed: Count = 0
     """How many of them for want of memory."""
+    management_given_up: Count = 0
+    """How many calls of other subnets to the management canister were rejected instead of dropped."""
     late: Count = 0
     """How many responses came for which nobody waited any more."""
     refunds: Count = 0
@@ -290,7 +293,8 @@ class Conductor:
         if rule in AT_ONCE or rule == "call_expiry_of_stop_call":
             return Whereabouts(sender, Place.AT_ITS_RECEIVER, now)
         receiver = self.receiver(message_id)
-        if receiver is not None and self.instance.is_elsewhere(receiver):
+        address = address_of_call(self.instance, message) if isinstance(message, CallMessage) else receiver
+        if address is not None and self.instance.is_elsewhere(address):
             return Whereabouts(sender, Place.LEAVING, now)
         is_local = sender in canisters and receiver in canisters
         return Whereabouts(sender, Place.AT_ITS_MAKER if is_local else Place.IN_A_STREAM, now)

@@ -6,7 +6,7 @@ Source: facts on the round, execute_round E9 to E11 and batch A11.
 
 from reference_impl.rounds.production import priorities
 from reference_impl.rounds.production.blocks import Capacity
-from reference_impl.rounds.production.bounded_calls import give_up, is_of_another
+from reference_impl.rounds.production.bounded_calls import give_up, has_to_be_answered, is_of_another
 from reference_impl.rounds.production.conductor import Conductor
 from reference_impl.rounds.production.payments import pay_for_time
 from reference_impl.rounds.production.usage import best_effort_message_memory, is_best_effort
@@ -105,7 +105,7 @@ def _largest_message(conductor: Conductor) -> int | None:
     for message_id, message in conductor.instance.messages.in_order():
         if not isinstance(message, CallMessage | ResponseMessage) or not is_best_effort(message.origin):
             continue
-        if message_id in conductor.held:
+        if message_id in conductor.held or has_to_be_answered(conductor, message_id):
             continue
         assert isinstance(message.origin, FromCanister)
         if isinstance(message, CallMessage) and not isinstance(message.queue, Unordered):

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 
 from reference_impl.messages import delivery
+from reference_impl.rounds.production.addresses import address_of_call
 from reference_impl.rounds.production.bounded_calls import (
     NOWHERE,
     answer_late,
@@ -36,7 +37,7 @@ from spec.canister.environment import Caller
 from spec.state.canister import Running, Stopping
 from spec.state.message import Between, CallMessage, ResponseMessage
 from spec.state.origin import Deadline, FromCanister, NoDeadline
-from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, SubnetId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, CanisterId, Principal, SubnetId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Count
 from spec.values.rejects import RejectCode, RejectReason, system_reject
 
@@ -95,10 +96,14 @@ def _read_signals(
 
 def _answered(conductor: Conductor, correspondence: Correspondence, letter: AnswerLetter) -> int:
     """A response is with its receiver, or comes too late; the id that it has here."""
+    answerer = letter.answerer
+    if answerer in conductor.instance.network:
+        answerer = MANAGEMENT_CANISTER
+        correspondence.asking.discard(letter.maker)
     origin = correspondence.calls.pop(letter.number, None)
     if origin is None:
-        return answer_late(conductor, letter.maker, letter.answerer, letter.response, letter.refund, letter.deadline)
-    message_id = enter(conductor, letter.answerer, ResponseMessage(origin, letter.response, letter.refund))
+        return answer_late(conductor, letter.maker, answerer, letter.response, letter.refund, letter.deadline)
+    message_id = enter(conductor, answerer, ResponseMessage(origin, letter.response, letter.refund))
     conductor.arrive(message_id)
     return message_id
 
@@ -112,22 +117,24 @@ def _take_in_answer(conductor: Conductor, subnet_id: SubnetId, outgoing: Outgoin
 
 
 def _take_in_call(conductor: Conductor, subnet_id: SubnetId, outgoing: Outgoing, letter: CallLetter) -> None:
+    is_for_management = letter.receiver == conductor.instance.subnet.subnet_id
+    receiver = MANAGEMENT_CANISTER if is_for_management else letter.receiver
     origin = FromCanister(
         calling_context=CallContextId(letter.number),
         callback=NOWHERE,
         deadline=Deadline(letter.deadline * NANOSECONDS_PER_SECOND) if letter.deadline else NoDeadline(),
         caller_of_context=Caller(),
-        callee=letter.receiver,
+        callee=receiver,
         maker=letter.sender,
     )
     call = CallMessage(
         origin=origin,
         caller=Caller(letter.sender),
-        callee=letter.receiver,
+        callee=receiver,
         method_name=letter.method_name,
         argument=letter.argument,
         transferred_cycles=letter.cycles,
-        queue=Between(letter.sender, letter.receiver),
+        queue=Between(letter.sender, receiver),
     )
     why = _obstacle(conductor, call)
     message_id = enter(conductor, letter.sender, call)
@@ -178,8 +185,8 @@ def _reject(conductor: Conductor, message_id: int, why: NotTakenIn) -> bool:
 
 # What goes
 
-Queues = OrderedDict[CanisterId, list[int]]
-"""What waits to leave a sender, by receivers, the one whose turn it is first."""
+Queues = OrderedDict[Principal, list[int]]
+"""What waits to leave a sender, by addresses, the one whose turn it is first."""
 
 
 def send(conductor: Conductor) -> None:
@@ -192,9 +199,11 @@ def send(conductor: Conductor) -> None:
     while turns:
         sender, queues = turns.popitem(last=False)
         receiver, waiting = queues.popitem(last=False)
-        owner = conductor.instance.network.owner_of(receiver)
+        owner = conductor.instance.network.reached_by(receiver)
         is_system = owner is not None and owner.kind == SYSTEM
         limit = None if owner is None else _limit(correspondence, correspondence.to(owner.subnet_id), is_system)
+        if limit is None and not _may_leave(conductor, correspondence, waiting[0]):
+            limit = Limit.MANAGEMENT_CALL
         if limit is not None:
             conductor.traffic.reached[limit] += 1
             if queues:
@@ -210,11 +219,13 @@ def send(conductor: Conductor) -> None:
 
 
 def _leaving(conductor: Conductor) -> OrderedDict[CanisterId, Queues]:
-    found: dict[CanisterId, dict[CanisterId, list[int]]] = {}
-    for message_id, _ in conductor.instance.messages.in_order():
+    found: dict[CanisterId, dict[Principal, list[int]]] = {}
+    for message_id, message in conductor.instance.messages.in_order():
         where = conductor.mail[message_id]
         if where.place is Place.LEAVING:
-            receiver = conductor.receiver(message_id)
+            receiver: Principal | None = conductor.receiver(message_id)
+            if isinstance(message, CallMessage):
+                receiver = address_of_call(conductor.instance, message)
             assert receiver is not None
             found.setdefault(where.sender, {}).setdefault(receiver, []).append(message_id)
     senders = sorted(found, key=lambda one: (one != MANAGEMENT_CANISTER, one))
@@ -230,6 +241,14 @@ def _limit(correspondence: Correspondence, outgoing: Outgoing, is_system: bool) 
     if outgoing.size >= bounds.bytes:
         return Limit.BYTES
     return Limit.MESSAGES_TO_SYSTEM_SUBNET if is_system and messages >= bounds.messages_to_system_subnet else None
+
+
+def _may_leave(conductor: Conductor, correspondence: Correspondence, message_id: int) -> bool:
+    """Calls of a canister to management canisters go one after another."""
+    message = conductor.instance.messages[message_id]
+    if not isinstance(message, CallMessage) or message.callee != MANAGEMENT_CANISTER:
+        return True
+    return message.caller.principal not in correspondence.asking and conductor.instance.messages.is_eligible(message_id)
 
 
 class _Refused:
@@ -280,10 +299,11 @@ def _letter(
 ) -> CallLetter | AnswerLetter:
     origin = message.origin
     assert isinstance(origin, FromCanister)
+    own = conductor.instance.subnet.subnet_id
     if isinstance(message, ResponseMessage):
         return AnswerLetter(
             origin.maker,
-            origin.callee,
+            CanisterId(own) if origin.callee == MANAGEMENT_CANISTER else origin.callee,
             origin.calling_context,
             message.response,
             message.refunded_cycles,
@@ -293,9 +313,11 @@ def _letter(
     number = correspondence.next_number
     correspondence.next_number += 1
     correspondence.calls[number] = origin
+    if message.callee == MANAGEMENT_CANISTER:
+        correspondence.asking.add(origin.maker)
     return CallLetter(
         origin.maker,
-        message.callee,
+        CanisterId(address_of_call(conductor.instance, message)),
         number,
         message.method_name,
         message.argument,

@@ -11,6 +11,7 @@ from reference_impl.management import methods as management
 from reference_impl.management.outside_calls import QUESTIONS
 from reference_impl.management.verdicts import HooksFailed
 from reference_impl.rounds import transitions
+from reference_impl.rounds.production.addresses import canister_about
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.conductor import Conductor, LongRun
 from reference_impl.rounds.production.executions import Memories, Trial
@@ -45,15 +46,6 @@ DISTURBING: Final = (
 """Methods that wait for an aborted execution of the canister to end."""
 
 
-def canister_about(method_name: MethodName, argument: Blob) -> CanisterId | None:
-    """The canister that a management call names."""
-    arguments = decode_arguments(method_name, argument) if method_name in management.METHODS else None
-    if isinstance(arguments, InstallChunkedCodeArguments):
-        return arguments.target_canister
-    found: CanisterId | None = getattr(arguments, "canister_id", None)
-    return found
-
-
 def handle_management_calls(conductor: Conductor) -> None:
     """Calls are executed as long as one can be; an installation that is paused ends it for this iteration."""
     while (item := conductor.management.take(lambda one: _can_execute(conductor, one))) is not None:
@@ -71,7 +63,7 @@ def _can_execute(conductor: Conductor, item: Item) -> bool:
     if isinstance(item, int):
         message = instance.messages[item]
         assert isinstance(message, CallMessage)
-        if not instance.messages.is_eligible(item):
+        if not instance.messages.is_eligible(item) or _asks_elsewhere(conductor, message):
             return False
         method, argument = message.method_name, message.argument
         if method in QUESTIONS and isinstance(message.queue, Unordered):
@@ -90,6 +82,12 @@ def _can_execute(conductor: Conductor, item: Item) -> bool:
         conductor.reached[Capacity.ONE_INSTALLATION] += 1
         return False
     return True
+
+
+def _asks_elsewhere(conductor: Conductor, message: CallMessage) -> bool:
+    """Whoever makes the call waits for the answer of another subnet's management canister."""
+    correspondence = conductor.instance.correspondence
+    return correspondence is not None and message.caller.principal in correspondence.asking
 
 
 def _would_disturb(conductor: Conductor, method: MethodName, about: CanisterId | None) -> bool:

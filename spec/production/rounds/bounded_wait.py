@@ -25,7 +25,7 @@ from spec.state.canister import Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, ResponseMessage
 from spec.state.origin import CallOrigin, Deadline, Expired, FromCanister, NoDeadline
-from spec.values.identifiers import MessageId
+from spec.values.identifiers import MANAGEMENT_CANISTER, MessageId
 from spec.values.quantities import ByteCount, Cycles
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
@@ -132,9 +132,16 @@ def without_bounded(progress: Progress, origin: CallOrigin) -> Progress:
 
 
 def answer_arrived(progress: Progress, message_id: MessageId) -> Progress:
-    """After a response of another subnet has reached its maker; a late one is dropped."""
+    """
+    After a response of another subnet has reached its maker; a late one is dropped.
+
+    One of the management canister there lets the next call to a management canister go.
+    """
     message = progress.state.messages[message_id]
     assert isinstance(message, ResponseMessage) and isinstance(message.origin, FromCanister)
+    if message.origin.callee == MANAGEMENT_CANISTER:
+        asking = progress.rounds.asking - {message.origin.maker}
+        progress = evolve(progress, rounds=evolve(progress.rounds, asking=asking))
     if isinstance(message.origin.deadline, Expired):
         return dropped(progress, message_id)
     return arrived(without_bounded(progress, message.origin), message_id)
@@ -148,6 +155,27 @@ def arrived(progress: Progress, message_id: MessageId) -> Progress:
 
 
 # The subnet of the callee
+
+
+def is_answered_in_any_case(progress: Progress, message_id: MessageId) -> bool:
+    """The message is a response of the management canister to another subnet, where later calls wait for it."""
+    message = progress.state.messages[message_id]
+    if not isinstance(message, ResponseMessage) or not isinstance(message.origin, FromCanister):
+        return False
+    return message.origin.callee == MANAGEMENT_CANISTER and progress.is_of_another(message.origin)
+
+
+def given_up_for_another(progress: Progress, message_id: MessageId) -> Progress:
+    """
+    After a call of another subnet, or a response to one, was given up.
+
+    It is dropped; but a call to the management canister is rejected, since later ones of its maker wait for the answer.
+    """
+    message = progress.state.messages[message_id]
+    if isinstance(message, CallMessage) and message.callee == MANAGEMENT_CANISTER:
+        choices = {"message_id": message_id, "code": RejectCode.SYS_TRANSIENT}
+        return progress.take(Label("spontaneous_call_rejection", choices))
+    return dropped_for_another(progress, message_id)
 
 
 def dropped_for_another(progress: Progress, message_id: MessageId) -> Progress:

@@ -7,7 +7,7 @@ Source: facts on the round, execute_round E9 to E11. Signatures get nothing here
 from attrs import evolve
 
 from spec.production.capacities.usage import best_effort_message_memory, is_best_effort, size_of
-from spec.production.rounds.bounded_wait import dropped_for_another
+from spec.production.rounds.bounded_wait import given_up_for_another, is_answered_in_any_case
 from spec.production.rounds.inputs import is_in_hand
 from spec.production.rounds.payments import resources_paid
 from spec.production.rounds.priority import order, with_new_priorities
@@ -87,7 +87,7 @@ def shed(progress: Progress) -> Progress:
         message = progress.state.messages[found]
         assert not isinstance(message, FuncMessage)
         if progress.is_of_another(message.origin):
-            progress = dropped_for_another(progress, found)
+            progress = given_up_for_another(progress, found)
         else:
             choices = {"message_id": found, "code": RejectCode.SYS_TRANSIENT}
             progress = progress.take(Label("spontaneous_call_rejection", choices))
@@ -105,7 +105,7 @@ def largest_best_effort_message(progress: Progress) -> MessageId | None:
     for message_id, message in progress.state.messages.entries:
         if isinstance(message, FuncMessage) or message_id in away or not is_best_effort(message.origin):
             continue
-        if is_in_hand(progress, MessageId(message_id)):
+        if is_in_hand(progress, MessageId(message_id)) or is_answered_in_any_case(progress, MessageId(message_id)):
             continue
         holder = holder_of(progress, message, message_id in under_way)
         if holder is not None:

@@ -3,8 +3,8 @@ The beginning of a round: time, what has timed out, what is delivered, and the r
 
 Source: facts on the round, batch A1 to A8 and execute_round E1. Three steps of it have no counterpart in the rules: the
 topology but for subnet admins, splits of a subnet, and query statistics. What a canister sends to another subnet goes
-through streams (`routing`, `stream_induction`); without a topology, and to the management canister, it is delivered in
-the next round.
+through streams (`routing`, `stream_induction`); without a topology, and to the management canister of its own subnet,
+it is delivered in the next round.
 """
 
 from attrs import evolve
@@ -14,13 +14,13 @@ from spec.machine import submission_label
 from spec.production.capacities.room import free_message_memory
 from spec.production.capacities.usage import is_guaranteed, largest_response
 from spec.production.choices import as_production, changes_settings_at_no_cost
-from spec.production.rounds.bounded_wait import dropped, dropped_for_another, makers_told
+from spec.production.rounds.bounded_wait import dropped, given_up_for_another, is_answered_in_any_case, makers_told
 from spec.production.rounds.inputs import in_turn, inputs_of, is_in_hand
-from spec.production.rounds.management import canister_concerned
 from spec.production.rounds.payments import paid_later_or_now, set_aside
 from spec.production.rounds.progress import Progress, followed, receiver_of
 from spec.production.rounds.round_state import Ingress, Place, Rotation, Source
 from spec.production.rounds.turns import announced, with_turn
+from spec.production.streams.addresses import canister_concerned
 from spec.rules.resources import liquid_balance
 from spec.rules.spontaneous.resources import admins_of
 from spec.state.canister import Stopping
@@ -88,7 +88,7 @@ def timed_out(progress: Progress) -> Progress:
         progress = progress.take(refusal)
     for message_id in late_messages(progress):
         if progress.is_of_another(origin_of(progress, message_id)):
-            progress = dropped_for_another(progress, message_id)
+            progress = given_up_for_another(progress, message_id)
             continue
         progress = given_up(progress, Label("call_expiry_of_message", {"message_id": message_id}))
         if not is_in_hand(progress, message_id):
@@ -170,7 +170,8 @@ def late_messages(progress: Progress) -> list[MessageId]:
 def is_given_up(progress: Progress, message_id: MessageId, origin: CallOrigin) -> bool:
     """The time of a message is over, and whoever made the call was not told; or nobody here tells its maker."""
     if progress.is_of_another(origin):
-        return is_late(progress, origin) and not is_in_hand(progress, message_id)
+        is_kept = is_in_hand(progress, message_id) or is_answered_in_any_case(progress, message_id)
+        return is_late(progress, origin) and not is_kept
     return is_over(progress, origin)
 
 

@@ -20,6 +20,7 @@ from spec.production.rounds.inputs import OUTSIDE_METHODS, Item, choose, inputs_
 from spec.production.rounds.payments import paid
 from spec.production.rounds.progress import Progress, changed_memory, followed
 from spec.production.rounds.round_state import Beginning, LongExecution
+from spec.production.streams.addresses import canister_concerned
 from spec.rules.management.rejection import METHODS, first_reject, some_choices
 from spec.rules.resources import liquid_balance, management_cost
 from spec.state.label import Label
@@ -29,7 +30,7 @@ from spec.state.state import State
 from spec.transition import BurnReason, Rule, Step
 from spec.values import management
 from spec.values.checklist import defines
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, MethodName, SnapshotId
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, SnapshotId
 from spec.values.quantities import OS_PAGE, ByteCount, Count, Instructions
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -74,13 +75,6 @@ OUTSIDE_RULES: Final = frozenset(("outside_call_failure", *OUTSIDE_METHODS))
 """The rules whose labels come from outside. Each method has one rule, of its own name."""
 
 
-def canister_concerned(method_name: MethodName, argument: Blob) -> CanisterId | None:
-    """The canister that a management call is about, if its argument names one."""
-    arguments = management.decode_arguments(method_name, argument) if method_name in METHODS else None
-    found = getattr(arguments, "target_canister", None) or getattr(arguments, "canister_id", None)
-    return None if found is None else CanisterId(found)
-
-
 def budget_left(progress: Progress) -> int:
     """How many management instructions are left in the round; the last call may take more than there is."""
     rounds = progress.state.profile.rounds
@@ -110,7 +104,7 @@ def is_executable(progress: Progress, item: Item) -> bool:
     progress, message_id = started(progress, item)
     call = progress.state.messages[message_id]
     assert isinstance(call, CallMessage)
-    if may_not_touch(progress, call):
+    if may_not_touch(progress, call) or call.caller.principal in progress.rounds.asking:
         return False
     if call.method_name in EXPENSIVE and budget_left(progress) <= 0:
         return False

@@ -7,6 +7,7 @@ from attrs import evolve, frozen
 from spec.machine import step
 from spec.production.capacities.room import Room, room_of
 from spec.production.rounds.round_state import ForAnother, LongExecution, Place, Record, RoundState, Waiting, entry
+from spec.production.streams.addresses import subnet_concerned
 from spec.state.canister import Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, Message, ResponseMessage
@@ -133,6 +134,14 @@ class Progress:
         topology = self.rounds.topology
         return topology is not None and topology.is_elsewhere(canister_id, self.state.subnet.subnet_id)
 
+    def address(self, message: Message) -> Principal | None:
+        """Where a message goes that came into being here; None for the answer to a user."""
+        topology, receiver = self.rounds.topology, receiver_of(self.state, message)
+        if topology is None or not isinstance(message, CallMessage) or receiver != MANAGEMENT_CANISTER:
+            return receiver
+        concerned = subnet_concerned(topology, message)
+        return receiver if concerned in (None, self.state.subnet.subnet_id) else concerned
+
     def is_of_another(self, origin: CallOrigin) -> bool:
         """A canister of another subnet made the call."""
         return isinstance(origin, FromCanister) and self.is_elsewhere(origin.maker)
@@ -155,9 +164,10 @@ def on_its_way(progress: Progress, label: Label, message_id: MessageId) -> Waiti
     sender = sender_of(message)
     if label.rule in EXPIRIES or label.rule == "initiate_call":
         return Waiting(sender, Place.INPUT, after.system_time)
-    receiver = receiver_of(after, message)
-    if receiver is not None and progress.is_elsewhere(receiver):
+    address = progress.address(message)
+    if address is not None and progress.is_elsewhere(address):
         return Waiting(sender, Place.LEAVING, after.system_time)
+    receiver = receiver_of(after, message)
     is_local = sender in after.canisters and receiver is not None and receiver in after.canisters
     place = Place.OUTPUT if is_local and not progress.is_elsewhere(sender) else Place.STREAM
     return Waiting(sender, place, after.system_time)

@@ -182,6 +182,8 @@ class RoundState:
     """Those to other subnets. Their messages are in the state, and away."""
     bounded: tuple[FromCanister, ...] = ()
     """The calls with bounded wait that left for other subnets, and whose makers have no answer."""
+    asking: frozenset[CanisterId] = frozenset()
+    """The canisters with an unanswered call to the management canister of another subnet."""
     refunds: Map[CanisterId, tuple[MessageId, ...]] = field(factory=Map)
     """Responses that were dropped, whose cycles wait for a stream, by the canisters elsewhere that get them."""
 

@@ -16,20 +16,21 @@ from attrs import define, evolve, field, frozen
 
 from spec.production.capacities.usage import size_of
 from spec.production.rounds.bounded_wait import arrived, refunds_in_order, with_bounded
-from spec.production.rounds.progress import Progress, receiver_of
+from spec.production.rounds.progress import Progress
 from spec.production.rounds.round_state import Place, Posted, Sent, SentRefund, entry
 from spec.production.streams.stream import Stream, extended
 from spec.production.streams.topology import StreamLimits, Topology
+from spec.rules.conditions import is_eligible
 from spec.state.label import Label
 from spec.state.message import CallMessage
 from spec.values.checklist import defines
 from spec.values.containers import Map
-from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, SubnetId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, MessageId, Principal, SubnetId
 from spec.values.quantities import ByteCount, Count
 from spec.values.rejects import RejectCode
 
-Queues = deque[tuple[CanisterId, deque[MessageId]]]
-"""The queues of a sender, each with its receiver, the one whose turn it is first."""
+Queues = deque[tuple[Principal, deque[MessageId]]]
+"""The queues of a sender, each with the address of its messages, the one whose turn it is first."""
 
 
 @frozen
@@ -128,9 +129,10 @@ def move_messages(routing: Routing) -> None:
     senders = waiting_by_sender(routing.progress)
     while senders:
         queues = senders.popleft()
-        receiver, messages = queues[0]
-        destination = routing.topology.route(receiver)
-        if destination is not None and routing.is_full(destination):
+        address, messages = queues[0]
+        destination = routing.topology.route(address)
+        has_to_wait = not may_leave(routing.progress, messages[0])
+        if destination is not None and (routing.is_full(destination) or has_to_wait):
             queues.popleft()
             if queues:
                 senders.appendleft(queues)
@@ -145,14 +147,14 @@ def move_messages(routing: Routing) -> None:
 
 def waiting_by_sender(progress: Progress) -> deque[Queues]:
     """What waits to leave: the management canister's first, then that of the canisters in the order of their ids."""
-    leaving: dict[CanisterId, dict[CanisterId, deque[MessageId]]] = {}
+    leaving: dict[CanisterId, dict[Principal, deque[MessageId]]] = {}
     for number, _ in progress.state.messages.entries:
         message_id = MessageId(number)
         waiting = progress.rounds.waiting[message_id]
         if waiting.place is Place.LEAVING:
-            receiver = receiver_of(progress.state, progress.state.messages[message_id])
-            assert receiver is not None, "only what has a receiver leaves"
-            leaving.setdefault(waiting.sender, {}).setdefault(receiver, deque()).append(message_id)
+            address = progress.address(progress.state.messages[message_id])
+            assert address is not None, "only what has a receiver leaves"
+            leaving.setdefault(waiting.sender, {}).setdefault(address, deque()).append(message_id)
     in_turn = sorted(leaving, key=lambda one: (one != MANAGEMENT_CANISTER, one))
     return deque(deque(sorted(leaving[one].items())) for one in in_turn)
 
@@ -188,10 +190,32 @@ def move(routing: Routing, message_id: MessageId, destination: SubnetId | None) 
         if payload_size(message) > limits.inter_canister_payload:
             routing.refused = evolve(refused, too_large=(*refused.too_large, message_id))
             return
-        progress = with_bounded(progress, message.origin)
+        progress = asked(with_bounded(progress, message.origin), message)
     assert destination is not None, "who made a call has a place"
     routing.to(destination).add(Sent(message_id, size_of(limits, message)))
     routing.progress = progress.placed(message_id, Place.AWAY)
+
+
+def may_leave(progress: Progress, message_id: MessageId) -> bool:
+    """
+    A call to a management canister leaves when its maker has no older one that waits or is unanswered.
+
+    The text keeps all calls of a canister to the management canister in their order, on whichever subnet they are
+    executed; production does so on each subnet alone.
+    """
+    message = progress.state.messages[message_id]
+    if not isinstance(message, CallMessage) or message.callee != MANAGEMENT_CANISTER:
+        return True
+    is_next = is_eligible(progress.state, message_id, message.queue)
+    return is_next and message.caller.principal not in progress.rounds.asking
+
+
+def asked(progress: Progress, call: CallMessage) -> Progress:
+    """After a call leaves; its maker asks no other management canister until it is answered."""
+    if call.callee != MANAGEMENT_CANISTER:
+        return progress
+    asking = progress.rounds.asking | {CanisterId(call.caller.principal)}
+    return evolve(progress, rounds=evolve(progress.rounds, asking=asking))
 
 
 def payload_size(call: CallMessage) -> ByteCount:

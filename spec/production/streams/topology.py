@@ -54,7 +54,9 @@ class Topology:
     limits: StreamLimits = field(factory=StreamLimits)
 
     def route(self, canister_id: Principal) -> SubnetId | None:
-        """The subnet that a canister id belongs to; None if it belongs to none."""
+        """The subnet that a canister id belongs to, or that has this id itself; None if there is none."""
+        if canister_id in self.subnets:
+            return SubnetId(canister_id)
         for subnet_id, subnet in self.subnets.items():
             if any(one.first <= canister_id <= one.last for one in subnet.ranges):
                 return subnet_id
