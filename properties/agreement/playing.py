@@ -48,10 +48,14 @@ def nothing_told(_: Tally) -> None:
     """Nobody is told how far it is."""
 
 
-def play_world(seed: int, rounds: Count) -> RoundLockstep:
-    """The world of a seed after so many rounds. Raises `Disagreement`, which tells the seed."""
+def play_world(seed: int, rounds: Count, threads: Count = 1) -> RoundLockstep:
+    """
+    The world of a seed after so many rounds, with an engine on so many threads.
+
+    Raises `Disagreement`, which tells the seed.
+    """
     random, taste = Random(seed), list(TASTES.values())[seed % len(TASTES)]
-    world = RoundLockstep(begun(profile(random, taste)).lockstep)
+    world = RoundLockstep(begun(profile(random, taste)).lockstep, threads)
     blocks = Blocks(random, taste)
     try:
         for _ in range(rounds):

@@ -68,7 +68,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m properties.agreement.replicas", description=__doc__)
     parser.add_argument("directory", type=Path)
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the world (0)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="for rounds of different subnets (1)")
+    parser.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="for rounds of subnets and for canisters (1)"
+    )
     parser.add_argument(
         "--first-node", type=int, default=0, metavar="N", help="whose share of the tape comes first (0)"
     )
@@ -82,7 +84,7 @@ def main() -> None:
     world = world_of(given.seed)
     for instance in world.instances:
         instance.network.signs_by_shares = given.by_shares
-    subnets = ManySubnets(world.instances, world.bounds)
+    subnets = ManySubnets(world.instances, world.bounds, given.threads)
     settings = Settings(given.threads, given.first_node)
     replica = Replica(given.directory, subnets, b"replica %d" % given.seed, settings)
     tell(replica, subnets, given.node)

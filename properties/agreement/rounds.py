@@ -19,6 +19,7 @@ from spec.machine import canonical_label
 from spec.production.rounds import Batch, Round, RoundState, execute_round
 from spec.state.label import Label
 from spec.state.state import State
+from spec.values.quantities import Count
 
 SHOWN_BEFORE = 12
 """How many labels before the first different one are told."""
@@ -38,12 +39,16 @@ class Told:
 class RoundLockstep:
     """A specification state and an engine that have had the same blocks."""
 
-    def __init__(self, beginning: Lockstep) -> None:
-        """Rounds begin where the lockstep is, in which nothing may be under way."""
+    def __init__(self, beginning: Lockstep, threads: Count = 1) -> None:
+        """
+        Rounds begin where the lockstep is, in which nothing may be under way.
+
+        In the engine canisters execute on so many threads.
+        """
         self.state: State = beginning.state
         self.engine = beginning.engine
         self._specified = RoundState()
-        self._production = ProductionRounds(self.engine.instance)
+        self._production = ProductionRounds(self.engine.instance, threads)
         self.reached: Counter[Capacity] = Counter()
         """How often each capacity was reached."""
         self.fired: Counter[str] = Counter()

@@ -15,7 +15,13 @@ from conformance.canisters.library import load
 from properties.agreement.modules import SELF, USER, running_canister
 from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, repeated
 from properties.bench.messages import AIMS, least_in_turns, measured
-from properties.bench.rounds import checkpoints, idle, queries_on_two_threads, rounds_on_two_threads
+from properties.bench.rounds import (
+    checkpoints,
+    idle,
+    queries_on_two_threads,
+    rounds_of_production_on_two_threads,
+    rounds_on_two_threads,
+)
 from reference_impl.wasm.instances import wasmtime_engine as engine
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.layout.fast_functions import COUNTER_START, NESTED_CALLS, ONE_SLICE
@@ -152,6 +158,7 @@ def on_threads() -> None:
     """What rounds and queries gain from threads."""
     for name, run, aim in (
         ("rounds in which eight canisters compute", rounds_on_two_threads, "1.8"),
+        ("rounds of production in which eight canisters compute", rounds_of_production_on_two_threads, "1.8"),
         ("queries that compute, of eight canisters", queries_on_two_threads, "1.6"),
     ):
         gained = run()

@@ -14,7 +14,9 @@ from reference_impl.durability.contents import Contents
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_tree import state_tree
+from reference_impl.rounds.production import Block, BlockRequest, ProductionRounds
 from reference_impl.subnet.canister_record import empty_canister
+from reference_impl.subnet.ingress_history import request_id_of
 from reference_impl.subnet.observations import Accepted
 from spec.profile import load_profile
 from spec.state.canister import Empty, Subnet
@@ -132,6 +134,25 @@ class Working(Asking):
         self.together((one, one, method, b"") for one in self.canister_ids)
 
 
+class Producing(Working):
+    """The same with the rounds of production, as soon as the canisters have their code."""
+
+    def __init__(self, canisters: Count, threads: Count = 1) -> None:
+        super().__init__(canisters)
+        self._rounds = ProductionRounds(self.engine.instance, threads)
+
+    def in_a_round(self, method: MethodName) -> None:
+        """All canisters that have code are called in one round."""
+        time = self.engine.instance.system_time + NANOSECONDS_PER_SECOND
+        requests = [
+            Request(next(self._numbers).to_bytes(8, "big"), time + MINUTE, USER, one, method, b"")
+            for one in self.canister_ids
+        ]
+        self._rounds.execute(Block(time, tuple(BlockRequest(one, one.canister_id, None) for one in requests)))
+        statuses = [self.engine.request_status(request_id_of(one)) for one in requests]
+        assert all(isinstance(one, Replied) for one in statuses), statuses[:3]
+
+
 def idle(canisters: Count) -> dict[str, float]:
     """Seconds of rounds with a few active canisters, of a step of time, and of certifying, beside so many idle ones."""
     working = Working(ACTIVE)
@@ -179,6 +200,12 @@ def rounds_on_two_threads() -> OnTwoThreads:
     """Rounds in which several canisters compute."""
     alone, together = Working(COMPUTING), Working(COMPUTING, threads=2)
     return _on_two_threads(lambda: alone.all_call("compute"), lambda: together.all_call("compute"))
+
+
+def rounds_of_production_on_two_threads() -> OnTwoThreads:
+    """Rounds of production in which several canisters compute."""
+    alone, together = Producing(COMPUTING), Producing(COMPUTING, threads=2)
+    return _on_two_threads(lambda: alone.in_a_round("compute"), lambda: together.in_a_round("compute"))
 
 
 def queries_on_two_threads() -> OnTwoThreads:

@@ -50,14 +50,17 @@ class Certified:
 class ManySubnets:
     """The subnets of a network. All must be in the network of each instance, and nothing may be under way."""
 
-    def __init__(self, instances: Iterable[SubnetInstance], bounds: StreamBounds | None = None) -> None:
+    def __init__(
+        self, instances: Iterable[SubnetInstance], bounds: StreamBounds | None = None, threads: Count = 1
+    ) -> None:
+        """On so many threads canisters of a subnet execute; it makes no difference to what they do."""
         self.instances = {one.subnet.subnet_id: one for one in instances}
         for instance in self.instances.values():
             instance.correspondence = Correspondence(bounds or StreamBounds())
         for one, instance in self.instances.items():
             for other in self.instances.keys() - {one}:
                 _of(instance).to(other)
-        self._rounds = {one: ProductionRounds(instance) for one, instance in self.instances.items()}
+        self._rounds = {one: ProductionRounds(instance, threads) for one, instance in self.instances.items()}
         self.certified: dict[SubnetId, Certified] = {}
         """The state of each subnet after its latest round."""
         for subnet_id in self.instances:

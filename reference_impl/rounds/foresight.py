@@ -45,6 +45,8 @@ class Turn:
     """Does it, in an instance that holds nothing but the canister."""
     responses: tuple[int, ...] = ()
     """The messages that it gets beside the calls that wait for it."""
+    requests: tuple[RequestId, ...] = ()
+    """The requests to it that are not started."""
 
 
 @frozen
@@ -231,6 +233,8 @@ def _likeness(instance: SubnetInstance, turn: Turn) -> SubnetInstance:
     like.messages = instance.messages.only(canister_id, turn.responses)
     like.reject_texts = dict(instance.reject_texts)
     like.ingress = _NobodyAsks()
+    for request_id in turn.requests:
+        like.ingress.remember(request_id, instance.ingress[request_id])
     like.recorder = Recorder(explains=False)
     like.memory_in_use = Counter(instance.memory_in_use)
     return like

@@ -4,12 +4,15 @@ An instance between and within rounds: where its messages are, what is remembere
 Everything that changes the instance goes through `take`, so whatever a transition brings into being is noted at once.
 """
 
+import copy
 from collections import Counter
+from collections.abc import Iterable
 from enum import Enum
 
 from attrs import define, field
 
 from reference_impl.rounds import transitions
+from reference_impl.rounds.foresight import Foresight
 from reference_impl.rounds.production.addresses import address_of_call
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.turns import Item, Source, Turns
@@ -155,11 +158,30 @@ class Conductor:
         """Changes of settings that nobody has paid for when they came."""
         self.heap_delta: ByteCount = 0
         """Memory that has changed since the last checkpoint."""
+        self.foresight: Foresight | None = None
+        """With it canisters go ahead on several threads."""
         self.notes = Notes()
         self.traffic = Traffic()
         self.executed: Instructions = 0
         """By all code so far; only differences matter."""
         self.reached: Counter[Capacity] = Counter()
+
+    def like(self, canister_id: CanisterId, message_ids: Iterable[int]) -> "Conductor":
+        """
+        What is remembered of one canister and some messages, for an instance that holds nothing else.
+
+        What is in it may change; the instance is to be set.
+        """
+        like = copy.copy(self)
+        like.mail = {one: copy.copy(self.mail[one]) for one in message_ids}
+        like.books = {canister_id: copy.copy(self.book(canister_id))}
+        like.books[canister_id].turns = like.books[canister_id].turns.like(like._is_gone)
+        like.long_runs = {one: copy.copy(run) for one, run in self.long_runs.items() if one == canister_id}
+        like.management = Turns(like._is_gone)
+        like.held, like.postponed, like.pay_later = set(self.held), [], set()
+        like.waiting, like.answered = dict(self.waiting), {}
+        like.notes, like.traffic, like.reached = Notes(was_long=self.notes.was_long), Traffic(), Counter()
+        return like
 
     # Canisters
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from attrs import define, field
 
+from reference_impl.rounds.production.ahead import Ahead
 from reference_impl.rounds.production.blocks import Capacity
 from reference_impl.rounds.production.conductor import Conductor, Place
 from reference_impl.rounds.production.executions import HEARTBEAT, TIMER, Core, Turn, due_behind_hook, has_work
@@ -130,16 +131,21 @@ class Loop:
         rounds = conductor.instance.profile.rounds
         room = RoomOnCore.now(conductor)
         limits: list[int] = []
-        for number, canister_ids in enumerate(on_cores(conductor, long, new, self.ranking.cores_for_long)):
+        on_each = on_cores(conductor, long, new, self.ranking.cores_for_long)
+        ahead = Ahead(conductor, on_each, Core(self.limit, room), self.queued)
+        for number, canister_ids in enumerate(on_each):
             if self.iterations == 0:
                 conductor.notes.full.update(canister_ids[:1])
             core = Core(self.limit, room.copied())
-            for canister_id in canister_ids:
+            for place, canister_id in enumerate(canister_ids):
+                if core.may_begin(conductor):
+                    ahead.look(number, place)
                 Turn(conductor, core, canister_id, self.queued.get(canister_id, [])).run()
             self.executed[number] += core.executed
             limits.append(core.limit)
             conductor.reached[Capacity.ROUND] += core.limit <= 0
             conductor.reached[Capacity.HEAP_DELTA_OF_ITERATION] += core.heap_delta >= rounds.heap_delta_in_iteration
+        ahead.forget()
         spent = self.limit - min(limits)
         self.limit -= spent + rounds.finalization_overhead * len(conductor.canisters())
         self.iterations += 1

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 
 from reference_impl.management.outside_calls import QUESTIONS
+from reference_impl.rounds.foresight import Foresight
 from reference_impl.rounds.production import beginning, ending, letters, priorities
 from reference_impl.rounds.production.blocks import Block, RoundDone
 from reference_impl.rounds.production.conductor import Conductor, Notes, Place, Traffic
@@ -14,6 +15,7 @@ from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.label import Label
 from spec.state.request import Rejected, Replied
 from spec.values.identifiers import Blob
+from spec.values.quantities import Count
 
 OUTSIDE = frozenset((*QUESTIONS, "outside_call_failure"))
 """The transitions of the outside world: an answer to each method, of the same name, and a failure."""
@@ -26,8 +28,12 @@ class ProductionRounds:
     The instance must be one in which nothing is under way; from then on nothing but rounds may change it.
     """
 
-    def __init__(self, instance: SubnetInstance) -> None:
-        """Raises `ValueError` if messages or requests are under way."""
+    def __init__(self, instance: SubnetInstance, threads: Count = 1) -> None:
+        """
+        With several threads canisters execute at the same time; what rounds do is the same with any number.
+
+        Raises `ValueError` if messages or requests are under way.
+        """
         if not instance.messages.is_empty or instance.ingress.received():
             raise ValueError("rounds begin with an instance in which nothing is under way")
         self._conductor = Conductor(instance)
@@ -37,6 +43,8 @@ class ProductionRounds:
             if isinstance(known.status, Replied | Rejected)
         }
         self._conductor.forget_gone()
+        if threads > 1:
+            instance.foresight = self._conductor.foresight = Foresight(threads)
 
     @property
     def traffic(self) -> Traffic:

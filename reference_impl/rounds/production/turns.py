@@ -75,6 +75,14 @@ class Turns:
                 return None
         return None
 
+    def like(self, is_gone: Callable[[Item], bool]) -> "Turns":
+        """The same inputs in the same order, which go their own way from here."""
+        alike = Turns(is_gone)
+        alike._source = self._source
+        alike._rings = {source: ring.copy() for source, ring in self._rings.items()}
+        alike._queues = {key: queue.copy() for key, queue in self._queues.items()}
+        return alike
+
     def forget_turns(self) -> None:
         """Sources begin anew. There must be no input."""
         self._source = Source.SAME_SUBNET
