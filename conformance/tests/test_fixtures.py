@@ -32,7 +32,12 @@ from conformance.tests.planted.bugs import (
     LosesACycleOnRefund,
     RejectsEverything,
 )
-from conformance.tests.planted.ordering import CountsCanistersOtherwise, NamesSnapshotsOtherwise, ShufflesBySeed
+from conformance.tests.planted.ordering import (
+    BeatsHearts,
+    CountsCanistersOtherwise,
+    NamesSnapshotsOtherwise,
+    ShufflesBySeed,
+)
 from conformance.tests.planted.prices import HasOtherPrices
 from conformance.tests.planted.rejecting import RejectsAsFatal, SaysItInItsOwnWords
 from conformance.tests.planted.renaming import EFFECTS, RenamesWrongly
@@ -265,6 +270,14 @@ def test_what_is_not_as_production_is_told(fixtures: Fixtures) -> None:
     """Though the text admits it."""
     assert run(fixtures, RejectsAsFatal, "management_rejects/unknown_method").as_production is False
     assert run(fixtures, BlackBox, "management_rejects/unknown_method").as_production is True
+
+
+def test_when_heartbeats_run_is_no_departure_from_production() -> None:
+    """A canister's version tells of them, and fixtures know of none; so the judge says what is as in production."""
+    case = run_filled("expiry/low_memory_unpaid", BeatsHearts())
+    assert isinstance(case.verdict, Pass)
+    assert "judged by the specification itself" in case.note
+    assert case.as_production is True
 
 
 def test_a_trace_does_not_apply_to_whoever_takes_no_schedules(fixtures: Fixtures) -> None:
