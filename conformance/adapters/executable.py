@@ -32,9 +32,9 @@ def is_url(text: Text) -> bool:
     return text.startswith("http://")
 
 
-def speaking_for(url: Text, interface: Text = "pocketic") -> tuple[Text, ...]:
-    """The command that speaks the protocol for a server of an interface."""
-    return (sys.executable, "-m", ADAPTERS[interface], url)
+def speaking_for(url: Text, interface: Text, profiles: tuple[Text, ...] = ()) -> tuple[Text, ...]:
+    """The command that speaks the protocol for a server of an interface, which is said to follow these profiles."""
+    return (sys.executable, "-m", ADAPTERS[interface], url, *profiles)
 
 
 @contextmanager

@@ -13,11 +13,11 @@ has come further.
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from secrets import randbelow
+from secrets import randbelow, token_bytes
 from typing import Any, Final
 
 import cbor2
-from attrs import define
+from attrs import define, evolve
 
 from conformance.adapters.contents import ACCEPTED, CBOR, OK, content_of, refused, reject_in, value_at
 from conformance.adapters.reasons import reason_of
@@ -67,21 +67,29 @@ from spec.values.identifiers import (
     self_authenticating_id,
 )
 from spec.values.leb128 import from_groups
-from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Nanoseconds
+from spec.values.quantities import NANOSECONDS_PER_SECOND, ByteCount, Count, Nanoseconds
 from spec.values.request_id import hash_of_map, request_id_of
 
 PROFILE: Final = "production"
 EXPIRY: Final[Nanoseconds] = 240 * NANOSECONDS_PER_SECOND
 MOST_BEHIND: Final[Nanoseconds] = 300 * NANOSECONDS_PER_SECOND
 """So old a certificate or an answer may be, by the newest that was seen. Source: certification, what clients do."""
-LONGEST_WAIT: Final[Nanoseconds] = 2 * NANOSECONDS_PER_SECOND
+LONGEST_WAIT: Final[Nanoseconds] = 10 * NANOSECONDS_PER_SECOND
 """Time passes by itself, and nobody waits for longer than this."""
+SHORTEST_SECONDS: Final = 0.005
 POLLING_SECONDS: Final = 0.1
+"""A request that has no answer is asked for again after the shortest pause, then after longer ones, up to this."""
+LONGEST_SECONDS: Final = 1.0
+"""After the last answer no server gets longer than this for what is left to do."""
 PATIENCE_SECONDS: Final = 5.0
 """If no request comes further for so long, nothing is left to do."""
 ENDED: Final = (Replied, Rejected, Done, UnknownRequest, Refused)
 NOT_FOUND: Final = 404
 SIGNED: Final = b"\x0aic-request"
+LONGEST_NONCE: Final[ByteCount] = 32
+"""Source: https-interface, request: call."""
+OWN_SIZE: Final[ByteCount] = 8
+"""What tells requests of one scenario from those of others has so many bytes."""
 RESERVED: Final[Count] = 1 << 18
 """Ids that scenarios name stand for one among so many at the end of the subnet's ranges."""
 
@@ -102,12 +110,15 @@ class Known:
 class Https:
     """One server, and the subnet on which it creates canisters."""
 
-    def __init__(self, url: Text) -> None:
-        self._url = url
+    def __init__(self, url: Text, profiles: tuple[Text, ...] = ()) -> None:
+        """`profiles` are those that it is said to follow to the last cycle: it does not say so itself."""
+        self._url, self._profiles = url, profiles
         self._rest = Rest(url)
         self._known: Known | None = None
-        self._renaming = Renaming()
+        self._renaming, self._own = Renaming(), b""
         self._is_asynchronous = True
+        self._pace = POLLING_SECONDS
+        """So long the last answers took."""
         self._nodes: dict[Principal, Certificate] = {}
         self._sent: dict[RequestId, tuple[Principal, Principal]] = {}
         self._open: dict[RequestId, Answer] = {}
@@ -133,7 +144,7 @@ class Https:
             name=self._url,
             version=", ".join(filter(None, versions)),
             interface_specification=INTERFACE_SPECIFICATION,
-            profiles=(),
+            profiles=self._profiles,
             capabilities=frozenset(),
             instance=InstanceKind.LIVE,
         )
@@ -154,7 +165,7 @@ class Https:
             raise BrokeProtocol("read_state: the certificate shows no nodes of the subnet")
         if size != subnet_size:
             raise Unsupported(f"the subnet has {size} nodes, and not {subnet_size}")
-        self._renaming = Renaming(stands=_near(self._current.last))
+        self._renaming, self._own = Renaming(stands=_near(self._current.last)), token_bytes(OWN_SIZE)
         return Instance(self._current.subnet_id, self._current.root_key, self._current.now)
 
     def submit(
@@ -163,7 +174,7 @@ class Https:
         """Hands in a call, at the asynchronous endpoint if there is one."""
         if request.sender_info is not None:
             raise Unsupported("nobody can sign for a canister what it says of a sender")
-        content = content_of("call", request)
+        content = content_of("call", self._of_this_instance(request))
         effective = self._effective(effective_id)
         answered = self._called(endpoint, effective, content)
         if answered.status == OK:
@@ -230,13 +241,9 @@ class Https:
         """Waits until every request has its answer, or none has come further for a while."""
         if nanoseconds > LONGEST_WAIT:
             raise Unsupported(f"time passes by itself, and nobody waits for {nanoseconds // NANOSECONDS_PER_SECOND} s")
-        time.sleep(max(nanoseconds / NANOSECONDS_PER_SECOND, POLLING_SECONDS))
-        until = time.monotonic() + PATIENCE_SECONDS
-        while rounds and self._open and time.monotonic() < until:
-            if self._asked_again():
-                until = time.monotonic() + PATIENCE_SECONDS
-            if self._open:
-                time.sleep(POLLING_SECONDS)
+        time.sleep(nanoseconds / NANOSECONDS_PER_SECOND)
+        if rounds:
+            self._wait_for_answers()
         return Advanced(rounds, is_quiescent=True, system_time=self._told_time())
 
     def stop(self) -> None:
@@ -274,6 +281,17 @@ class Https:
             self._known.last = LAST
         return self._known
 
+    def _of_this_instance(self, request: Request) -> Request:
+        """
+        The request as no other scenario makes it.
+
+        On an instance that lasts, scenarios that are judged at the same time begin at the same time and number their
+        requests alike; two that are equal are one for the server.
+        """
+        if not 0 < len(request.nonce) <= LONGEST_NONCE - len(self._own):
+            return request
+        return evolve(request, nonce=request.nonce + self._own)
+
     def _effective(self, effective_id: Principal) -> Principal:
         """No certificate of a subnet with a delegation is for the management canister: one of its own stands for it."""
         is_for_none = effective_id == MANAGEMENT_CANISTER and not self._current.is_root
@@ -282,6 +300,24 @@ class Https:
     def _told_time(self) -> Nanoseconds:
         self._read(ANONYMOUS, self._effective(MANAGEMENT_CANISTER), [(b"time",)])
         return self._current.now
+
+    def _wait_for_answers(self) -> None:
+        """
+        Waits until every request has its answer, or none has come further for a while; then for as long once more.
+
+        What happens after the last answer is not told, so the system gets as much time for it as for the answers.
+        """
+        began = last = time.monotonic()
+        pause, has_open = SHORTEST_SECONDS, bool(self._open)
+        while self._open and time.monotonic() < last + PATIENCE_SECONDS:
+            if self._asked_again():
+                last, pause = time.monotonic(), SHORTEST_SECONDS
+            if self._open:
+                time.sleep(pause)
+                pause = min(2 * pause, POLLING_SECONDS)
+        if has_open:
+            self._pace = min(max(last - began, SHORTEST_SECONDS), LONGEST_SECONDS)
+        time.sleep(self._pace)
 
     def _asked_again(self) -> bool:
         """Whether a request has come further."""
@@ -402,4 +438,4 @@ def _nodes_in(certificate: Certificate, subnet_id: SubnetId) -> Count:
 
 
 if __name__ == "__main__":
-    serve(Renamed(Https(sys.argv[1])), sys.stdin.buffer, sys.stdout.buffer)
+    serve(Renamed(Https(sys.argv[1], tuple(sys.argv[2:]))), sys.stdin.buffer, sys.stdout.buffer)

@@ -86,8 +86,9 @@ class Made:
 class PocketIc:
     """One server of PocketIC, with one instance at a time."""
 
-    def __init__(self, url: Text) -> None:
-        self._url = url
+    def __init__(self, url: Text, profiles: tuple[Text, ...] = ()) -> None:
+        """`profiles` are those that it is said to follow to the last cycle: it does not say so itself."""
+        self._url, self._profiles = url, profiles
         self._rest = Rest(url)
         self._made: Made | None = None
         self._sent: dict[RequestId, tuple[Principal, Principal]] = {}
@@ -116,7 +117,7 @@ class PocketIc:
             name=f"PocketIC at {self._url}",
             version=answered.server,
             interface_specification=INTERFACE_SPECIFICATION,
-            profiles=(),
+            profiles=self._profiles,
             capabilities=frozenset(),
             instance=InstanceKind.LIVE,
         )
@@ -330,4 +331,4 @@ def _code(name: Text) -> int:
 
 
 if __name__ == "__main__":
-    serve(Renamed(PocketIc(sys.argv[1])), sys.stdin.buffer, sys.stdout.buffer)
+    serve(Renamed(PocketIc(sys.argv[1], tuple(sys.argv[2:]))), sys.stdin.buffer, sys.stdout.buffer)

@@ -52,6 +52,7 @@ from conformance.reporting.terminal import (
 )
 from conformance.running.case import Case, Manner
 from conformance.running.processes import Target, cases_without_handshake, nothing_known
+from conformance.running.run import PRODUCTION
 from conformance.running.workers import default_workers, ending_on_signals, workers_for
 from conformance.suite.loading import all_scenarios, selected
 from conformance.suite.looking import Looking
@@ -104,6 +105,12 @@ def _parser() -> VerbParser:
         metavar="URL",
         help="judge a server of the HTTPS interface instead; what it cannot control or show is not applicable",
     )
+    parser.add_argument(
+        "--claim-production",
+        action="store_true",
+        help="with --http or --pocketic: the server follows the profile production to the last cycle, which it cannot "
+        "say itself; costs are compared exactly, and it is told what is as production",
+    )
     parser.add_argument("--only", type=regular_expression, metavar="REGEX", help="scenarios whose id or title matches")
     parser.add_argument("--workers", type=positive, metavar="N", help="how many at a time; by default one a core")
     parser.add_argument(
@@ -155,6 +162,10 @@ def main(arguments: list[str]) -> int:
     judged = [each for each in ("http", "pocketic", "implementation") if getattr(given, each) is not None]
     if len(judged) > 1:
         return _complain(f"--{judged[0]} and --{judged[1]} are two implementations")
+    if given.claim_production and judged not in (["http"], ["pocketic"]):
+        return _complain(
+            "--claim-production is for --http and --pocketic; others say in describe which profiles they follow"
+        )
     scenarios = selected(all_scenarios(), given.only)
     if not scenarios:
         return _complain(f"no scenario matches {given.only!r}")
@@ -163,6 +174,7 @@ def main(arguments: list[str]) -> int:
             print(f"{chosen.id}: {chosen.title}")
         return 0
     written = {f"--{kind}": getattr(given, kind) for kind in REPORTS} | {"--log": given.log}
+    claimed = (PRODUCTION,) if given.claim_production else ()
     read = {"--expected-failures": given.expected_failures, "--profile": Path(given.profile)}
     try:
         expected = ExpectedFailures()
@@ -171,12 +183,14 @@ def main(arguments: list[str]) -> int:
         with opened(written, read) as files:
             if given.http is not None:
                 require_answer(given.http, STATUS)
-                return _judge(given, target_of(given, speaking_for(given.http, "http")), scenarios, expected, files)
+                command = speaking_for(given.http, "http", claimed)
+                return _judge(given, target_of(given, command), scenarios, expected, files)
             if given.pocketic is None:
                 target = target_of(given, given.implementation or bundled_implementation(given.profile))
                 return _judge(given, target, scenarios, expected, files)
             with server_at(given.pocketic) as url:
-                return _judge(given, target_of(given, speaking_for(url)), scenarios, expected, files)
+                command = speaking_for(url, "pocketic", claimed)
+                return _judge(given, target_of(given, command), scenarios, expected, files)
     except CannotStart as problem:
         return _complain(str(problem))
     except (ExpectedFailuresError, OutputFileError) as problem:
@@ -198,6 +212,7 @@ def target_of(given: argparse.Namespace, command: tuple[str, ...]) -> Target:
         profile=given.profile,
         engine=given.engine,
         interface=given.interface,
+        is_shared=given.http is not None,
         looking=Looking(given.look),
         tells_all=any(getattr(given, kind) is not None for kind in REPORTS),
     )
@@ -254,6 +269,8 @@ def repeating_command(given: argparse.Namespace) -> tuple[str, ...]:
         words += ["--pocketic", given.pocketic]
     if given.http is not None:
         words += ["--http", given.http]
+    if given.claim_production:
+        words.append("--claim-production")
     if given.implementation is not None:
         words += ["--implementation", shlex.join(given.implementation)]
     if given.profile != "production":

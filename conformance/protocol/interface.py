@@ -361,3 +361,5 @@ class Needs:
     """The instance must not move by itself."""
     exact_costs: bool = False
     """The implementation follows the scenario's profile to the last cycle."""
+    own_subnet: bool = False
+    """What others hold on the subnet would change what is seen: there must be nothing."""

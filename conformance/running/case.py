@@ -24,6 +24,8 @@ class Manner:
     """Ignore what the implementation can explain."""
     profile: Text = "production"
     """The name of a bundled profile, or a file. For scenarios that do not need one of their own."""
+    is_shared: bool = False
+    """The instance lasts, so its subnet holds also what others made, who were there before."""
     looking: Looking = Looking.AT_THE_END
     """When the judge looks by itself at what can be observed."""
     tells_all: bool = True

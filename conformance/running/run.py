@@ -49,6 +49,8 @@ def missing_need(chosen: Scenario, description: Description, manner: Manner, pro
         return f"the implementation does not offer {capability.value!r}"
     if needs.deterministic and description.instance is not InstanceKind.DETERMINISTIC:
         return "the implementation moves by itself"
+    if needs.own_subnet and manner.is_shared:
+        return "the subnet holds what others made, on which it hangs what is reserved"
     if (needs.exact_costs or chosen.profile is not None) and profile not in description.profiles:
         return f"the implementation does not follow the profile {profile!r} to the last cycle"
     return None
@@ -61,7 +63,7 @@ def terms_of(chosen: Scenario, description: Description, manner: Manner, profile
         subnet_size=chosen.subnet_size,
         subnet_admins=chosen.subnet_admins,
         environment=manner.environment,
-        costs_are_exact=profile.name in description.profiles,
+        costs_are_exact=profile.name in description.profiles and description.instance is InstanceKind.DETERMINISTIC,
         is_live=description.instance is InstanceKind.LIVE,
         missing=description.missing,
         elsewhere=chosen.elsewhere,

@@ -13,7 +13,7 @@ from conformance.adapters.renaming import NAMED, Renamed
 from conformance.adapters.tests.between import servers_between
 from conformance.commands.conform import main
 from conformance.judging.engines import judges_itself
-from conformance.judging.verdicts import Fail, NotApplicable, Pass
+from conformance.judging.verdicts import AsProduction, Fail, NotApplicable, Pass
 from conformance.protocol.interface import Accepted, Replied, Unsupported
 from conformance.protocol.users import WHO_SIGN, key_pair, key_pair_of
 from conformance.running.run import judge
@@ -44,6 +44,7 @@ RIGHT = {
     "is_slow": ANSWERS,
     "does_not_say_that_it_is_cbor": STATE,
     "has_no_asynchronous_calls": REJECT,
+    "refuses_with_other_codes": REFUSED,
 }
 """Servers that answer as rightly as the one behind them, and a scenario for each."""
 FAULTS = {
@@ -138,14 +139,25 @@ def test_a_server_that_answers_wrongly_fails(between, fault):
     assert isinstance(told, Fail), told
 
 
+def test_codes_of_refusals_are_open_but_production_has_its_own(server, between):
+    """No rule says with which code a call is refused that is not taken in; so it is told, and no failure."""
+    found = {}
+    for name, url in (("right", server), ("other", between("refuses_with_other_codes"))):
+        found[name] = judge(SCENARIOS[REFUSED], Renamed(Https(url, ("production",))))
+    assert {case.verdict for case in found.values()} == {Pass()}
+    assert found["right"].as_production is AsProduction.YES
+    assert found["other"].as_production is AsProduction.NO
+    assert any("SYS_TRANSIENT" in each for each in found["other"].departures), found["other"].departures
+
+
 def test_what_cannot_be_controlled_or_shown_is_not_applicable(server):
     reasons = {}
-    for scenario in ("requests/expired_request", "requests/vouched_for", "lifecycle/admins_manage"):
+    for scenario in ("expiry/late_cycles", "requests/vouched_for", "lifecycle/admins_manage"):
         told = verdict(server, scenario)
         assert isinstance(told, NotApplicable), told
         reasons[scenario] = told.why
     assert reasons == {
-        "requests/expired_request": "time passes by itself, and nobody waits for 10 s",
+        "expiry/late_cycles": "time passes by itself, and nobody waits for 20 s",
         "requests/vouched_for": "nobody can sign for a canister what it says of a sender",
         "lifecycle/admins_manage": "nobody can say who administers the subnet",
     }
@@ -197,10 +209,42 @@ def test_a_server_of_this_project_is_not_judged_by_its_own_engine(server):
 
 
 def test_the_command_judges_a_server_and_tells_the_reasons(server, capfd):
-    assert main(["--http", server, "--only", f"{REJECT}|requests/expired_request", "--workers", "1"]) == 0
+    assert main(["--http", server, "--only", f"{REJECT}|expiry/late_cycles", "--workers", "1"]) == 0
     written = capfd.readouterr().out
     assert "1 pass, 0 fail, 0 inconclusive, 1 not applicable" in written
     assert "time passes by itself" in written
+
+
+def test_of_a_server_of_which_it_is_claimed_it_is_told_what_is_as_production(server, capfd):
+    several = f"{REJECT}|modules/too_many_methods|reserved_cycles/more"
+    assert main(["--http", server, "--only", several, "--workers", "1", "--claim-production"]) == 0
+    written = capfd.readouterr().out
+    assert "2 pass, 0 fail, 0 inconclusive, 1 not applicable; as production: 2 yes, 0 no, 1 not claimed" in written
+    assert "the subnet holds what others made" in written
+
+
+def test_whoever_describes_itself_claims_for_itself(capfd):
+    assert main(["--implementation", "mine", "--claim-production"]) == 2
+    assert "--claim-production is for --http and --pocketic" in capfd.readouterr().err
+
+
+def test_requests_of_scenarios_that_begin_together_are_not_taken_for_the_same(server):
+    """Both number their requests alike, and may begin at the same time."""
+    first, second = Renamed(Https(server)), Renamed(Https(server))
+    now = max(each.reset("production", 13, 0, ()).system_time for each in (first, second))
+    method = "provisional_create_canister_with_cycles"
+    wanted = encode_arguments(ProvisionalCreateArguments(amount=1))
+    expiry = now + 200 * NANOSECONDS_PER_SECOND
+    request = Request(b"1", expiry, user("alice"), MANAGEMENT_CANISTER, method, wanted)
+    made = []
+    for each in (first, second):
+        taken = each.submit(request, MANAGEMENT_CANISTER)
+        assert taken == each.submit(request, MANAGEMENT_CANISTER)
+        each.advance(20, 0)
+        seen = each.answer(taken.request_id)
+        assert isinstance(seen, Replied)
+        made.append(decode_canister_id_result(seen.data))
+    assert made[0] != made[1]
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ const delayed = (answer) => new Promise((done) => setTimeout(() => done(answer),
 // A name of a field in CBOR, put in place of another of the same length.
 const renamed = (from, to) => inBody((body) => Buffer.from(body.toString("latin1").replace(from, to), "latin1"));
 
-function codeInvented(body) {
+// The code of a reject, put in place of the one that is told.
+const coded = (code) => (body) => {
   const place = body.indexOf("reject_code");
   if (place < 0) return body;
   const changed = Buffer.from(body);
-  changed[place + "reject_code".length] = 9;
+  changed[place + "reject_code".length] = code;
   return changed;
-}
+};
 
 // The first answers are right: those from which a client learns who is there.
 const later = (change) => (answer) => {
@@ -46,6 +47,7 @@ const ways = {
   is_slow: [/./, delayed],
   does_not_say_that_it_is_cbor: [/\/api\//, inBody((body) => (body[0] === 0xd9 ? body.subarray(3) : body))],
   has_no_asynchronous_calls: [/v2\/canister\/[^/]*\/call$/, empty(404), "without asking"],
+  refuses_with_other_codes: [/call$/, inBody(coded(2))],
 
   // Wrong ones.
   tells_another_root_key: [/status$/, inBody((body) => lastByteChanged(body, "root_key"))],
@@ -59,7 +61,7 @@ const ways = {
   signs_no_answers: [/query$/, renamed("signatures", "signaturas")],
   answers_the_query_before: [/query$/, previous],
   refuses_queries: [/query$/, empty(400), "without asking"],
-  invents_codes_of_refusals: [/call$/, inBody(codeInvented)],
+  invents_codes_of_refusals: [/call$/, inBody(coded(9))],
   loses_calls: [/call$/, empty(202), "without asking"],
   takes_all_calls: [/call$/, (answer) => ({ ...answer, status: 202, body: Buffer.alloc(0) }), "whatever is answered"],
   refuses_calls: [/call$/, empty(400), "without asking"],

@@ -25,8 +25,11 @@ from spec.values.identifiers import CanisterId, Text
 from spec.values.quantities import Cycles
 
 COVERS = ("inv.cycles.reserved-one-way", "setting.reserved-cycles-limit")
-OF_THE_PROFILE = Needs(exact_costs=True)
-"""Whether anything is reserved, and how much, is for an implementation to say that has prices of its own."""
+OF_THE_PROFILE = Needs(exact_costs=True, own_subnet=True)
+"""
+Whether anything is reserved, and how much, is for an implementation to say that has prices of its own; it hangs on all
+that the subnet holds.
+"""
 
 LARGE = 10**12
 """A memory for which cycles are reserved, in bytes."""

@@ -31,6 +31,9 @@ INVALID = fails(RejectReason.INVALID_SETTINGS)
 UPDATING = ("rule.mgmt.update-settings.conditions", "mgmt.update-settings")
 
 
+RESERVING = Needs(exact_costs=True, own_subnet=True)
+"""What is reserved hangs on all that the subnet holds."""
+
 OWN_FIGURES = Needs(exact_costs=True)
 """How many environment variables there may be, and how long they are, the text leaves to the implementation."""
 
@@ -216,7 +219,7 @@ _refused(
 @scenario(
     "Reserving memory above the threshold of the subnet's usage reserves cycles, which do not come back",
     covers=("unspec.fn.cycles-to-reserve", "inv.cycles.reserved-one-way"),
-    needs=Needs(exact_costs=True),
+    needs=RESERVING,
 )
 def reserving(stage: Stage) -> None:
     # Given
@@ -233,7 +236,7 @@ def reserving(stage: Stage) -> None:
 @scenario(
     "Memory is not reserved if that needs more cycles than may be reserved",
     covers=("error.reserved-limit-memory-allocation", "inv.cycles.reserved-limit"),
-    needs=Needs(exact_costs=True),
+    needs=RESERVING,
 )
 def above_reserved_limit(stage: Stage) -> None:
     # Given
@@ -248,7 +251,7 @@ def above_reserved_limit(stage: Stage) -> None:
 @scenario(
     "The limit of reserved cycles cannot be set below what is reserved",
     covers=("error.reserved-limit-too-low", "setting.reserved-cycles-limit"),
-    needs=Needs(exact_costs=True),
+    needs=RESERVING,
 )
 def limit_below_reserved(stage: Stage) -> None:
     # Given

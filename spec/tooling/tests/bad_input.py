@@ -51,6 +51,9 @@ LONG = "9" * 5_000
 CASES: dict[str, list[tuple[list[str], str]]] = {
     "conform": [
         (["--no-such-option"], "--no-such-option"),
+        (["--claim-production"], "--claim-production is for --http and --pocketic"),
+        (["--engine", "none"], "--engine"),
+        (["--engine", "fast", "--only", "^requests/own_reject$"], "this engine is a part of what it would judge"),
         (["extra"], "extra"),
         (["--implementation"], "--implementation"),
         (["--implementation", ""], "empty"),
