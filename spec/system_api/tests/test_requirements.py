@@ -202,6 +202,27 @@ def test_conflicting_or_unknown_sections_are_refused(raw: Raw, names: list[str],
     assert told in (defect(raw("(module)") + b"".join(map(section, names))) or "")
 
 
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        pytest.param(
+            {"custom_sections": 1},
+            "2 custom sections; 1 are allowed",
+            marks=pytest.mark.checklist("prod.validation.can_reject_module_with_too_many_custom_sections"),
+        ),
+        pytest.param(
+            {"custom_sections_size": 14},
+            "34 bytes of custom sections; 14 are allowed",
+            marks=pytest.mark.checklist("prod.validation.can_reject_module_with_custom_sections_too_big"),
+        ),
+    ],
+)
+def test_too_much_in_custom_sections_is_told_in_numbers(raw: Raw, limits: dict[str, int], told: str) -> None:
+    """Names count without their beginnings, and other sections not at all."""
+    two = section("icp:private custom1", bytes(10)) + section("icp:public custom2", bytes(10)) + section("other")
+    assert told in (defect(raw("(module)") + two, **limits) or "taken")
+
+
 @pytest.mark.checklist(
     "module.limit.functions",
     "module.limit.globals",
