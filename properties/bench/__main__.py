@@ -219,8 +219,9 @@ SYSTEM_CALLS: Final = (
     SystemCall("stable64_read", _READ, "i64 0 5 1024", "1 KiB; aim 25 ns"),
     SystemCall("stable64_write", _READ, "i64 5 0 1", "1 byte"),
     SystemCall("stable64_write", _READ, "i64 5 0 1024", "1 KiB"),
-    SystemCall("global_timer_set", "(param i64) (result i64)", "i64 0", "by the host", is_hosted=True),
-    SystemCall("certified_data_set", "(param i32 i32)", "i32 0 32", "by the host", is_hosted=True),
+    SystemCall("global_timer_set", "(param i64) (result i64)", "i64 0", ""),
+    SystemCall("certified_data_set", "(param i32 i32)", "i32 0 32", ""),
+    SystemCall("is_controller", "(param i32 i32) (result i32)", "i32 0 10", "by the host", is_hosted=True),
 )
 CALLING: Final = (
     '(import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))'

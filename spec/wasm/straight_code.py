@@ -11,7 +11,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from operator import and_, or_, xor
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ KEEP: Final = 16
 Step = tuple[int, Any, Any]
 """A kind with two operands."""
 
+_MOST_TEXTS: Final = 10_000
+"""How many texts are kept with what they mean: pieces of modules are often alike."""
 _LONGEST: Final = 150
 """A longer expression gets a name, so that expressions do not nest too deep for Python."""
 
@@ -239,7 +241,7 @@ class Composer:
         return composed
 
 
-@cache
+@lru_cache(_MOST_TEXTS)
 def _compiled(text: str) -> Any:
     return compile(text, "<straight code>", "exec")
 

@@ -6,6 +6,8 @@ from typing import Final
 from reference_impl.wasm.layout.fast_functions import (
     ARGUMENT,
     CELLS,
+    CERTIFIED,
+    CERTIFIED_SIZE,
     FAST,
     FLAGS,
     LONG_BLOB,
@@ -15,6 +17,8 @@ from reference_impl.wasm.layout.fast_functions import (
     REPLY_LENGTH,
     REPLY_ROOM,
     SHORT_BLOBS,
+    TIMER,
+    TIMER_SET,
 )
 from spec.values.quantities import MAXIMUM_CYCLES, Cycles
 
@@ -48,6 +52,15 @@ class SystemMemory:
             return b""
         self.cells[REPLY_LENGTH] = 0
         return ctypes.string_at(self.base + REPLY, length)
+
+    def new_certified_data(self) -> bytes | None:
+        """What the module has set as certified data; None if it has not, or the host has done so since."""
+        size = self.cells[CERTIFIED_SIZE]
+        return ctypes.string_at(self.base + CERTIFIED, size - 1) if size else None
+
+    def new_global_timer(self) -> int | None:
+        """What the execution has set the global timer to."""
+        return self.cells[TIMER] if self.cells[TIMER_SET] else None
 
     def leave_room(self, room: int) -> None:
         """Says how many bytes the reply may still take."""

@@ -22,7 +22,9 @@ CELLS: Final = 128
 """Numbers of 64 bits that functions give or use."""
 SHORT_BLOBS: Final = 640
 SHORT_BLOB: Final[ByteCount] = 32
-"""Places for principals."""
+"""Places for principals, and for what is to be certified."""
+CERTIFIED: Final = SHORT_BLOBS + 3 * SHORT_BLOB
+"""What the module has set as certified data."""
 ARGUMENT: Final[ByteCount] = WASM_PAGE
 REPLY: Final[ByteCount] = 2 * WASM_PAGE
 LONG_BLOB: Final[ByteCount] = WASM_PAGE
@@ -58,7 +60,11 @@ PARAMETERS: Final = 41
 MOST_PARAMETERS: Final = 8
 COUNTER_LEFT: Final = PARAMETERS + MOST_PARAMETERS
 """How many instructions are left when the function that was begun returns."""
-NUMBER_OF_CELLS: Final = COUNTER_LEFT + 1
+TIMER, TIMER_SET = COUNTER_LEFT + 1, COUNTER_LEFT + 2
+"""The global timer as it is now, and whether the execution has set it."""
+CERTIFIED_SIZE, CERTIFIED_MOST = TIMER_SET + 1, TIMER_SET + 2
+"""One more than the bytes of the certified data that the module has set last, 0 if it has not; how many it may set."""
+NUMBER_OF_CELLS: Final = CERTIFIED_MOST + 1
 
 
 # WHAT THE FUNCTIONS DO
@@ -109,6 +115,16 @@ class SmallAmount:
 
 
 @frozen
+class SetsTimer:
+    """Sets the global timer, and gives what it was."""
+
+
+@frozen
+class Certifies:
+    """Sets the certified data."""
+
+
+@frozen
 class Hosted:
     """Charges, then calls the host with the parameters in cells."""
 
@@ -134,12 +150,12 @@ class StableWrite:
 
 
 Stable = StableSize | StableGrow | StableRead | StableWrite
-Kind = Number | Copy | Append | Replies | Counter | Amount | SmallAmount | Hosted | Stable
+Kind = Number | Copy | Append | Replies | Counter | Amount | SmallAmount | SetsTimer | Certifies | Hosted | Stable
 
 _HOSTED: Final = (
     "msg_caller_info_data_copy msg_caller_info_signer_copy msg_reject_msg_size msg_reject_msg_copy "
     "msg_reject msg_method_name_copy accept_message msg_cycles_accept msg_cycles_accept128 cycles_burn128 "
-    "canister_liquid_cycle_balance128 root_key_copy is_controller global_timer_set certified_data_set "
+    "canister_liquid_cycle_balance128 root_key_copy is_controller "
     "data_certificate_size data_certificate_copy env_var_name_size env_var_name_copy env_var_name_exists "
     "env_var_value_size env_var_value_copy call_new call_on_cleanup call_data_append call_with_best_effort_response "
     "call_cycles_add call_cycles_add128 call_perform cost_call cost_create_canister cost_http_request "
@@ -177,6 +193,8 @@ FAST: Final[dict[str, Kind]] = {
     "msg_cycles_available128": Amount(AVAILABLE),
     "msg_cycles_refunded": SmallAmount(REFUNDED),
     "msg_cycles_refunded128": Amount(REFUNDED),
+    "global_timer_set": SetsTimer(),
+    "certified_data_set": Certifies(),
     "stable_size": StableSize(),
     "stable_grow": StableGrow(),
     "stable_read": StableRead(),

@@ -8,6 +8,9 @@ from attrs import frozen
 from reference_impl.wasm.layout.encoding import Reader, sections
 from reference_impl.wasm.layout.fast_functions import (
     AVAILABLE,
+    CERTIFIED,
+    CERTIFIED_MOST,
+    CERTIFIED_SIZE,
     CHARGED,
     COUNTER_START,
     CYCLES_KNOWN,
@@ -21,13 +24,17 @@ from reference_impl.wasm.layout.fast_functions import (
     REPLY_LENGTH,
     REPLY_ROOM,
     RESULT,
+    TIMER,
+    TIMER_SET,
     Amount,
     Append,
+    Certifies,
     Copy,
     Counter,
     Hosted,
     Number,
     Replies,
+    SetsTimer,
     SmallAmount,
     StableGrow,
     StableRead,
@@ -80,6 +87,10 @@ def _plain_way(name: str, text: FunctionText, imported: int) -> str:
             return _amount(number, text)
         case SmallAmount(number):
             return _small_amount(number, text)
+        case SetsTimer():
+            return _set_timer(text)
+        case Certifies():
+            return _certify(text)
         case Hosted():
             return _hosted(text, imported)
         case StableSize():
@@ -167,6 +178,26 @@ def _small_amount(number: int, text: FunctionText) -> str:
     fits_64_bits = f"(i64.eqz {cell(number + 1)})"
     condition = both(text.is_plain, cell_32(CYCLES_KNOWN), fits_64_bits, text.affordable(text.fixed_cost))
     return f"(if {condition} (then {text.charge(text.fixed_cost)} (return {cell(number)})))"
+
+
+def _set_timer(text: FunctionText) -> str:
+    return f"""(local $before i64) (local.set $before {cell(TIMER)})
+        (if {both(text.is_plain, text.affordable(text.fixed_cost))} (then
+          {text.charge(text.fixed_cost)}
+          {set_cell(TIMER, text.wide(0))} {set_cell(TIMER_SET, "(i64.const 1)")}
+          (return (local.get $before))))"""
+
+
+def _certify(text: FunctionText) -> str:
+    size = "(local.get $size)"
+    cost = text.cost_of_parameters()
+    fits_in = f"(i64.le_u {size} {cell(CERTIFIED_MOST)})"
+    return f"""(local $size i64) (local.set $size {text.wide(1)})
+        (if {both(text.is_plain, fits_in, text.in_heap(0, size), text.affordable(cost))} (then
+          {text.charge(cost)}
+          (memory.copy {SYSTEM} {HEAP} (i32.const {CERTIFIED}) {text.address(0)} {text.narrow(1)})
+          {set_cell(CERTIFIED_SIZE, f"(i64.add {size} (i64.const 1))")}
+          (return)))"""
 
 
 def _hosted(text: FunctionText, imported: int) -> str:

@@ -208,19 +208,26 @@ def _tell_room(room: Room, begun: Begun, size: ByteCount) -> None:
 
 def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: Instructions) -> Returned:
     instance, state, execution = begun.instance, begun.state, begun.execution
+    system = instance.system
     now = _state_after(instance, state, changed, size) if begun.given.context.keeps_changes else state
     if execution is None:
-        # The host was not needed, so all that can have been done is that the module replied by itself.
-        system = instance.system
-        response = Reply(system.take_reply()) if system.cells[REPLIED] else None
-        return Returned(now, used, response=response, growths=begun.given.growths_before)
+        # The host was not needed: whatever was done, the module has done it by itself.
+        return Returned(
+            new_state=now,
+            instructions_used=used,
+            new_certified_data=system.new_certified_data(),
+            new_global_timer=system.new_global_timer(),
+            response=Reply(system.take_reply()) if system.cells[REPLIED] else None,
+            growths=begun.given.growths_before,
+        )
     execution.drop_call()
+    certified = system.new_certified_data()
     return Returned(
         new_state=now,
         instructions_used=used,
         new_calls=List(tuple(execution.performed)),
-        new_certified_data=execution.new_certified_data,
-        new_global_timer=execution.new_global_timer,
+        new_certified_data=execution.new_certified_data if certified is None else certified,
+        new_global_timer=system.new_global_timer(),
         response=execution.response,
         cycles_accepted=execution.accepted,
         cycles_burned=execution.burned,

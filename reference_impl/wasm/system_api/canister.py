@@ -1,6 +1,6 @@
 """System API: the canister itself, its subnet, time, certified data, environment variables, and debugging aids."""
 
-from reference_impl.wasm.layout.fast_functions import HEAP_SIZE
+from reference_impl.wasm.layout.fast_functions import CERTIFIED_SIZE, HEAP_SIZE, TIMER, TIMER_SET
 from reference_impl.wasm.layout.system_functions import ALL_BUT_START, EVERYWHERE, Logging, per_byte, system_function
 from reference_impl.wasm.system_api.execution import Ended, Execution
 from spec.canister.environment import EnvironmentVariable
@@ -57,9 +57,9 @@ def time(execution: Execution) -> int:
 @system_function("l", "l", "I G U Ry Rt C T")
 def global_timer_set(execution: Execution, timestamp: int) -> int:
     """Sets the timer; gives the one set before."""
-    before = execution.new_global_timer
-    execution.new_global_timer = timestamp
-    return execution.environment.global_timer if before is None else before
+    cells = execution.cells
+    before, cells[TIMER], cells[TIMER_SET] = cells[TIMER], timestamp, 1
+    return before
 
 
 @system_function("i", "l", EVERYWHERE, fixed_cost=200)
@@ -101,6 +101,7 @@ def certified_data_set(execution: Execution, source: int, size: int) -> None:
     """Sets the certified data; a trap if it is too long."""
     execution.trap_unless(size <= execution.environment.profile.limits.certified_data)
     execution.new_certified_data = execution.read(source, size)
+    execution.cells[CERTIFIED_SIZE] = 0
 
 
 @system_function("", "i", ALL_BUT_START)

@@ -20,7 +20,7 @@ from spec.canister.outcome import Closure, Growth, LogEntry, MethodCall, SystemR
 from spec.canister.wasm_state import WasmState
 from spec.values.identifiers import Blob, CanisterId, MethodName
 from spec.values.memory import LinearMemory
-from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Count, Cycles, Instructions, Nanoseconds, Seconds
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Count, Cycles, Instructions, Seconds
 from spec.values.rejects import Reply, Response
 
 LOWEST: Final = -(2**63)
@@ -113,7 +113,7 @@ class Execution:
     room_for_performed: ByteCount = 0
     """The memory in queues that performed calls hold."""
     new_certified_data: Blob | None = None
-    new_global_timer: Nanoseconds | None = None
+    """What the host has set; what the module has set afterwards is in its memory."""
     has_accepted_message: bool = False
     logs: list[LogEntry] = field(factory=list)
     log_records: deque[ByteCount] = field(factory=deque)

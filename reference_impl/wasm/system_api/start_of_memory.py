@@ -12,6 +12,7 @@ from reference_impl.wasm.layout.fast_functions import (
     CALL_COUNTER_START,
     CALLER_SIZE,
     CELLS,
+    CERTIFIED_MOST,
     COUNTER_START,
     CYCLES_KNOWN,
     DEADLINE,
@@ -38,6 +39,7 @@ from reference_impl.wasm.layout.fast_functions import (
     STATUS,
     SUBNET_SIZE,
     TIME,
+    TIMER,
     VERSION,
 )
 from reference_impl.wasm.layout.system_functions import SYSTEM_API
@@ -80,6 +82,7 @@ def _usual_start(self_id: CanisterId, given: Given) -> bytes:
     cells[SUBNET_SIZE] = len(environment.subnet_id)
     cells[ENVIRONMENT_VARIABLES] = len(environment.environment_variables)
     cells[ROOT_KEY_SIZE] = len(environment.root_key)
+    cells[CERTIFIED_MOST] = min(limits.certified_data, SHORT_BLOB)
     cells[NESTED_CALLS] = limits.call_stack_depth - 1
     start = (_flags(given).ljust(CELLS, b"\0") + _CELLS.pack(*cells)).ljust(SHORT_BLOBS, b"\0")
     blobs = (b"", self_id, environment.subnet_id)
@@ -104,6 +107,7 @@ def fill_system_memory(memory: SystemMemory, self_id: CanisterId, given: Given) 
     cells[CALLER_SIZE] = len(caller.principal)
     cells[VERSION] = environment.canister_version & _MASK
     cells[TIME] = environment.time & _MASK
+    cells[TIMER] = environment.global_timer & _MASK
     cells[BALANCE], cells[BALANCE + 1] = halves(environment.balance)
     if given.available or given.refunded:
         cells[AVAILABLE], cells[AVAILABLE + 1] = halves(given.available)
