@@ -4,6 +4,8 @@ Finds the 4 KiB pages of a heap that an execution has changed, and takes changes
 Where the kernel can tell which pages were written, the heap is a private mapping of a file in memory that holds the
 heap before the execution. A page that is written becomes a private copy; the kernel lists these, so the cost does not
 grow with the heap. Elsewhere all pages are compared.
+
+A heap that was stored in a file of this process and comes back is mapped from there, so it costs what is touched.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Final, Protocol
@@ -18,7 +21,7 @@ from typing import Any, Final, Protocol
 from reference_impl.wasm.instances.stored_pages import StoredPages
 from spec.values.checklist import defines
 from spec.values.memory import ZERO_PAGE, LinearMemory
-from spec.values.quantities import OS_PAGE, ByteCount
+from spec.values.quantities import OS_PAGE, ByteCount, Count
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 _compare: Final = _libc.memcmp
@@ -160,6 +163,11 @@ def _pages_not_zero(base: int, first: int, last: int) -> Iterator[int]:
 
 # BY PRIVATE COPIES
 
+TAKEN_OVER: Final[Count] = 16
+"""So many pages leave the file in which a heap is stored when one of them changes."""
+MOST_PARTS: Final[Count] = 300
+"""If a heap is mapped in more parts, a whole part leaves that file."""
+_MAP_FIXED: Final = 0x10
 _SCAN: Final = 3 << 30 | 96 << 16 | ord("f") << 8 | 16
 """The request PAGEMAP_SCAN. Source: Linux, include/uapi/linux/fs.h."""
 _IN_FILE, _PRESENT, _SWAPPED = 1 << 2, 1 << 3, 1 << 4
@@ -247,6 +255,12 @@ def _kernel_lists_copies() -> bool:
         return False
 
 
+def map_privately(address: int, file: int, place: int, size: ByteCount) -> bool:
+    """From now on memory is what is at a place of a file, until it is written to. False if that cannot be."""
+    flags = mmap.MAP_PRIVATE | _MAP_FIXED
+    return bool(_map(address, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, file, place) == address)
+
+
 class PrivateCopies:
     """The memory is a private mapping of a file that holds the heap that was loaded."""
 
@@ -259,6 +273,10 @@ class PrivateCopies:
         self._copies: list[tuple[int, int]] = []
         """The ranges of pages that may be private copies."""
         self._file = os.memfd_create("heap", os.MFD_CLOEXEC)
+        self._stored: StoredPages | None = None
+        """The heap of which parts are mapped from the file in which it is stored."""
+        self._of_stored: list[tuple[int, int]] = []
+        """These parts: ranges of pages, in order."""
 
     @property
     def has_copies(self) -> bool:
@@ -270,10 +288,48 @@ class PrivateCopies:
             os.close(self._file)
 
     def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
-        """Writes the pages in which the two differ into the file."""
+        """
+        Writes the pages in which the two differ into the file.
+
+        Where nothing was before, long parts of a heap that is stored in a file are mapped from there.
+        """
         self._extend(base, heap.size)
-        for number, content in to_be_loaded(before, heap):
+        contents: Any = heap.contents
+        if isinstance(contents, StoredPages) and not before.contents and not self._of_stored:
+            self._stored = contents
+            content_to_write = contents.mapped_by(self._map_stored)
+        else:
+            content_to_write = to_be_loaded(before, heap)
+        for number, content in content_to_write:
+            if self._of_stored:
+                for place in range(number, number + len(content) // OS_PAGE):
+                    self._take_over(place)
             os.pwrite(self._file, content, number * OS_PAGE)
+
+    def _map_stored(self, file: int, place: int, number: int, count: int) -> bool:
+        """Maps a part of the heap from where it is stored. False if that cannot be."""
+        if not map_privately(self._base + number * OS_PAGE, file, place, count * OS_PAGE):
+            return False
+        self._of_stored.append((number, number + count))
+        return True
+
+    def _take_over(self, number: int) -> None:
+        """A page that is about to change, and those about it, are as they are in memory in the own file from now on."""
+        index = bisect_right(self._of_stored, number, key=lambda one: one[0]) - 1
+        if index < 0 or number >= self._of_stored[index][1]:
+            return
+        first, last = self._of_stored[index]
+        start = max(first, number - number % TAKEN_OVER)
+        end = min(last, start - start % TAKEN_OVER + TAKEN_OVER)
+        if len(self._of_stored) > MOST_PARTS:
+            start, end = first, last
+        address, size = self._base + start * OS_PAGE, (end - start) * OS_PAGE
+        os.pwrite(self._file, ctypes.string_at(address, size), start * OS_PAGE)
+        if not map_privately(address, self._file, start * OS_PAGE, size):
+            raise OSError(ctypes.get_errno(), "the heap cannot be mapped")
+        self._of_stored[index : index + 1] = [one for one in ((first, start), (end, last)) if one[0] < one[1]]
+        if not self._of_stored:
+            self._stored = None
 
     def _extend(self, base: int, size: ByteCount) -> None:
         """Maps the file over more of the memory."""
@@ -284,9 +340,7 @@ class PrivateCopies:
             return
         os.ftruncate(self._file, size)
         start, length = base + self._mapped, size - self._mapped
-        flags = mmap.MAP_PRIVATE | _MAP_FIXED
-        mapped = _map(start, length, mmap.PROT_READ | mmap.PROT_WRITE, flags, self._file, self._mapped)
-        if mapped != start:
+        if not map_privately(start, self._file, self._mapped, length):
             raise OSError(ctypes.get_errno(), "the heap cannot be mapped")
         self._mapped = size
 
@@ -309,6 +363,8 @@ class PrivateCopies:
             self._process = 0
             return
         for number, page in changed.items():
+            if self._of_stored:
+                self._take_over(number)
             os.pwrite(self._file, page, number * OS_PAGE)
         self._drop_copies(base)
         self._extend(base, size)
@@ -326,6 +382,3 @@ class PrivateCopies:
     def is_usable(self) -> bool:
         """A copy of the process shares the file with the original."""
         return self._process == _process[0]
-
-
-_MAP_FIXED: Final = 0x10

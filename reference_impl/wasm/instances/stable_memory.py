@@ -2,9 +2,10 @@
 
 import ctypes
 import mmap
-from typing import Final
+from typing import Any, Final
 
-from reference_impl.wasm.instances.page_tracking import advise, to_be_loaded
+from reference_impl.wasm.instances.page_tracking import advise, map_privately, to_be_loaded
+from reference_impl.wasm.instances.stored_pages import StoredPages
 from reference_impl.wasm.instances.system_memory import SystemMemory
 from reference_impl.wasm.instances.written_pages import WRITTEN
 from reference_impl.wasm.layout.fast_functions import (
@@ -48,6 +49,11 @@ class StableMemory:
         self._loaded = LinearMemory()
         self._before = self._loaded
         self._is_loaded = True
+        self._mapped: StoredPages | None = None
+        """
+        What is mapped in parts from the file in which it is stored. It stays until something else is, which is when
+        nothing of it is left.
+        """
         self._written: list[int] = []
         """Pages that this execution has written, beside those in the journal."""
         if _NO_HUGE_PAGES is not None:
@@ -75,11 +81,21 @@ class StableMemory:
         """Replaces what the memory held by what this execution starts with."""
         if self._is_loaded:
             return
-        for number, content in to_be_loaded(self._loaded, self._before):
+        contents: Any = self._before.contents
+        if isinstance(contents, StoredPages) and not self._loaded.contents:
+            self._mapped = contents
+            pages = contents.mapped_by(self._map_stored)
+        else:
+            pages = to_be_loaded(self._loaded, self._before)
+        for number, content in pages:
             ctypes.memmove(self._base + number * OS_PAGE, content, len(content))
         self._loaded = self._before
         self._is_loaded = True
         self._system.allow(NEED_CONTENTS, True)
+
+    def _map_stored(self, file: int, place: int, number: int, count: int) -> bool:
+        """Maps a part from where it is stored. False if that cannot be."""
+        return map_privately(self._base + number * OS_PAGE, file, place, count * OS_PAGE)
 
     @property
     def wasm_pages(self) -> Count:

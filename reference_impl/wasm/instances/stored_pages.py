@@ -12,7 +12,7 @@ import weakref
 from array import array
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Protocol
@@ -25,6 +25,10 @@ from spec.values.quantities import OS_PAGE, ByteCount, Count
 
 PAGES_AT_ONCE: Final[Count] = 1024
 """So many pages are read or written with one call of the operating system at most."""
+LONG_RUN: Final[Count] = 16
+"""Runs of fewer pages are rather copied than mapped."""
+MOST_RUNS: Final[Count] = 256
+"""Of one memory no more are mapped: the kernel has a table of all mappings of a process."""
 WORTH_COPYING: Final = 2
 """Where more than one in so many pages of the file's parts that a memory holds is of use to it, nothing is copied."""
 
@@ -73,6 +77,11 @@ class PageFile:
     def pages(self) -> Count:
         """How many pages are in use."""
         return self._end - sum(count for _, count in (*self._free, *self._released))
+
+    @property
+    def descriptor(self) -> int:
+        """That of the file of this process, whose pages can be mapped."""
+        return self._file.fileno()
 
     def write(self, pages: list[bytes]) -> "Part":
         """Pages are written, one after the other. Raises `OSError`."""
@@ -287,6 +296,23 @@ class StoredPages:
         """All pages; those together that follow each other in memory and in the file. What is over them comes last."""
         for number, place, count in self._stored.runs():
             yield number, self._stored.file.read(place, count)
+        for number, page in self._above.items():
+            yield number, ZERO_PAGE if page is None else page
+
+    def mapped_by(self, map_run: Callable[[int, int, int, Count], bool]) -> Iterator[tuple[int, bytes]]:
+        """
+        All pages, but for those that somebody could map: he gets file, place in bytes, number of the first and count.
+
+        Only long runs are offered, and not too many. What is mapped stays as long as this does.
+        """
+        offered = 0
+        for number, place, count in self._stored.runs():
+            file = self._stored.file
+            if count >= LONG_RUN and place < ELSEWHERE and offered < MOST_RUNS:
+                offered += 1
+                if map_run(file.descriptor, place * OS_PAGE, number, count):
+                    continue
+            yield number, file.read(place, count)
         for number, page in self._above.items():
             yield number, ZERO_PAGE if page is None else page
 
