@@ -58,6 +58,8 @@ class Flavour:
     """The most in one function."""
     bulk: bool = True
     tail_calls: bool = False
+    starts: bool = True
+    """A function may run when the module is installed, for as long as an installation may take."""
 
     def configuration(self) -> dict[Text, Any]:
         """For `wasm-tools smith --config`."""
@@ -83,6 +85,7 @@ class Flavour:
             "allow-floats": self.floats,
             "tail-call-enabled": self.tail_calls,
             "disallow-traps": not self.traps,
+            "allow-start-export": self.starts,
             "generate-custom-sections": False,
         }
         return {**NOT_ALLOWED, **chosen}
@@ -156,7 +159,10 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 def _files(flavour: Flavour) -> tuple[Path, Path]:
     """The configuration, and a module with the exports that all generated modules have."""
     folder = Path(_folder().name)
-    configuration, exports = folder / f"{flavour.name}.json", folder / "exports.wasm"
+    configuration, exports = (
+        folder / f"{flavour.name}{'' if flavour.starts else ', no start'}.json",
+        folder / "exports.wasm",
+    )
     configuration.write_text(json.dumps(flavour.configuration()), encoding="utf-8")
     functions = "".join(f'(func (export "canister_update {name}"))' for name in METHODS)
     exports.write_bytes(bytes(wasmtime.wat2wasm(f"(module {functions})")))

