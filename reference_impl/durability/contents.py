@@ -312,7 +312,7 @@ def bring_back(engine: Engine, entries: Mapping[Blob, Blob], pages: PagesOfMemor
     kept_canisters = [decoded(value) for key, value in entries.items() if key[:1] == CANISTER]
     whole = _Whole(entries, pages or _PagesOfEntries(entries), told["time"])
     in_order = sorted(kept_canisters, key=lambda one: one[0])
-    bring_back_canisters(instance, (whole.canister(kept, at) for _, at, kept in in_order), instance.subnet)
+    bring_back_canisters(instance, (whole.canister(kept, at) for _, at, kept in in_order))
     requests = ((RequestId(key[1:]), decoded(value)) for key, value in entries.items() if key[:1] == REQUEST)
     resume(instance, evolve(told["under_way"], requests=tuple(requests)))
     if state_tree(instance).hash != told["root_hash"]:

@@ -28,6 +28,7 @@ from reference_impl.durability.kept_hash import CERTIFIED, HashedAside, KeptHash
 from reference_impl.durability.kept_values import NoValue
 from reference_impl.own_name import own_version
 from reference_impl.rounds.residence import bounded
+from reference_impl.subnet.network import Network
 from spec.profile import Profile
 from spec.state.canister import Subnet
 from spec.values.checklist import defines
@@ -43,6 +44,7 @@ CHECKPOINT_STEPS: Final[Count] = 500
 LONGEST_JOURNAL: Final[ByteCount] = 256 << 20
 """A journal that is longer is followed by a checkpoint, however few rounds there were."""
 IDENTITY_SIZE: Final = 16
+SUBNETS: Final = "number of subnets"
 
 
 @frozen
@@ -60,6 +62,8 @@ class Beginning:
     """What canisters may take of this machine's memory, if that is bounded; it may be another amount each time."""
     signs_by_shares: bool = False
     """Certificates are signed by shares of nodes; it may be otherwise each time."""
+    network: Network | None = None
+    """All subnets that there are, `subnet` among them; None if it is the only one."""
 
     def engine(self) -> JournaledEngine:
         """The engine without canisters. Raises `MemoryError` where there can be no file for pages."""
@@ -74,6 +78,7 @@ class Beginning:
             residence=residence,
             keeps_answers=True,
             tells_newer_fields=True,
+            network=self.network,
         )
         engine.instance.network.signs_by_shares = self.signs_by_shares
         return engine
@@ -85,6 +90,7 @@ class Beginning:
             "limits and prices": repr(self.profile),
             "subnet": self.subnet.subnet_id,
             "nodes": self.subnet.subnet_size,
+            SUBNETS: 1 if self.network is None else len(self.network),
             "root key": self.root_key,
         }
 
@@ -279,7 +285,8 @@ def _read_description(path: Path, beginning: Beginning) -> tuple[Blob, Nanosecon
         raise broken(path, torn.place, str(torn)) from None
     if len(frames) != 1:
         raise broken(path, frames[1].place if frames else len(MAGIC), "the file is not as it was written")
-    told = cbor2.loads(frames[0].content)
+    # Reason: when this was not told there was one always.
+    told = {SUBNETS: 1, **cbor2.loads(frames[0].content)}
     for name, wanted in beginning.described().items():
         if told.get(name) != wanted:
             is_short = isinstance(wanted, int) or name == "profile"

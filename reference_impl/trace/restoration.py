@@ -113,10 +113,14 @@ def _turns(instance: SubnetInstance) -> Turns:
     )
 
 
-def bring_back_canisters(instance: SubnetInstance, kept: Iterable[KeptCanister], subnet: Subnet) -> None:
-    """Canisters come back, to a subnet. Raises `ValueError` if one has code that cannot be loaded."""
+def bring_back_canisters(instance: SubnetInstance, kept: Iterable[KeptCanister], subnet: Subnet | None = None) -> None:
+    """
+    Canisters come back, to the subnet given, or each to the one on which it was.
+
+    Raises `ValueError` if one has code that cannot be loaded.
+    """
     for one in kept:
-        instance.add_canister(_record(instance, one, subnet))
+        instance.add_canister(_record(instance, one, one.canister.subnet if subnet is None else subnet))
 
 
 def _record(instance: SubnetInstance, kept: KeptCanister, subnet: Subnet) -> CanisterRecord:

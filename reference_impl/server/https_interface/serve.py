@@ -11,8 +11,6 @@ from typing import Final
 from reference_impl.certification.signing import OTHER, ROOT, ROOT_KEY
 from reference_impl.durability.directory import CHECKPOINT_STEPS, Beginning, StateDirectory
 from reference_impl.durability.faults import StateDirectoryFault
-from reference_impl.engine import Engine
-from reference_impl.rounds.residence import bounded
 from reference_impl.server.https_interface.application import Application
 from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.engine_thread import EngineThread
@@ -132,39 +130,20 @@ def parser() -> VerbParser:
 
 def engine_thread(given: Namespace, profile: Profile) -> EngineThread:
     """An instance at the present time, without canisters or as it was kept. Raises `StateDirectoryFault`."""
-    if given.subnets > 1:
-        return _of_several(given, profile)
+    if given.subnets > 1 and given.delegated:
+        raise ValueError("--subnets and --delegated do not go together")
+    network = network_with(given.subnets, given.nodes) if given.subnets > 1 else None
+    # Reason: canisters for which nothing is said are created on the root subnet.
     subnet = Subnet((OTHER if given.delegated else ROOT).subnet_id, given.nodes)
-    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), given.threads, given.memory, given.by_shares)
+    how = (given.threads, given.memory, given.by_shares)
+    beginning = Beginning(profile, subnet, ROOT_KEY, time.time_ns(), *how, network)
+    if network is not None:
+        print("\n".join(told(network)), flush=True)
     if given.state_dir is None:
         return EngineThread(beginning.engine(), time.time_ns)
     steps, keeps_history = given.checkpoint_rounds, given.keep_history
     kept = StateDirectory.opened(given.state_dir, beginning, checkpoint_steps=steps, keeps_history=keeps_history)
     return EngineThread(kept.engine, time.time_ns, kept)
-
-
-def _of_several(given: Namespace, profile: Profile) -> EngineThread:
-    """An instance of several subnets. Canisters for which nothing is said are created on the root subnet."""
-    if given.delegated or given.state_dir is not None:
-        other = "--delegated" if given.delegated else "--state-dir"
-        raise ValueError(f"--subnets and {other} do not go together")
-    network = network_with(given.subnets, given.nodes)
-    network.signs_by_shares = given.by_shares
-    root = network[ROOT.subnet_id].subnet
-    engine = Engine(
-        profile,
-        root,
-        time.time_ns(),
-        ROOT_KEY,
-        network=network,
-        explains=False,
-        threads=given.threads,
-        residence=None if given.memory is None else bounded(given.memory),
-        keeps_answers=True,
-        tells_newer_fields=True,
-    )
-    print("\n".join(told(network)), flush=True)
-    return EngineThread(engine, time.time_ns)
 
 
 def serve(engine: EngineThread, opened: socket.socket) -> None:

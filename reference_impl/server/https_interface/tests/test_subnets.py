@@ -134,7 +134,6 @@ def test_the_command_serves_several_and_says_which_ids_each_has(tmp_path):
     ("arguments", "words"),
     [
         (["--subnets", "2", "--delegated"], "--subnets and --delegated do not go together"),
-        (["--subnets", "2", "--state-dir", "none"], "--subnets and --state-dir do not go together"),
     ],
 )
 def test_what_does_not_go_together_is_told_in_one_line(arguments, words, capsys):
