@@ -26,6 +26,7 @@ from reference_impl.server.http_gateway.exchange import (
     piece_of,
     response_of,
 )
+from reference_impl.server.http_gateway.ranges import Part, is_beginning, put_together, request_for_rest
 from reference_impl.server.http_gateway.targets import LOCAL, NoCanister, PageTarget, page_target
 from reference_impl.server.http_gateway.verification import NotCertified, Trust, certified
 from reference_impl.server.https_interface.answers import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, Answer
@@ -93,6 +94,26 @@ class Pages:
 
     async def page(self, request: PageRequest, target: PageTarget) -> PageResponse:
         """What the canister answers, whole. Raises `Failed`, `NoResponse` and `NotCertified`."""
+        first = await self._answered(request, target)
+        if not is_beginning(request, first):
+            return first
+        here = Part.of(first)
+        if here.start:
+            raise NoResponse("the first part of its page is not the beginning")
+        bodies = [first.body]
+        while here.end < here.total:
+            if len(bodies) > MOST_PIECES or here.total > LARGEST_BODY:
+                raise NoResponse("its body does not end")
+            more = await self._answered(request_for_rest(request, here.end), target)
+            there = Part.of(more)
+            if (there.start, there.total) != (here.end, here.total):
+                raise NoResponse("the parts of its page do not follow each other")
+            bodies.append(more.body)
+            here = there
+        return put_together(first, bodies)
+
+    async def _answered(self, request: PageRequest, target: PageTarget) -> PageResponse:
+        """One answer, whose certificate is checked unless it needs none."""
         first = response_of(await self._queried(target.canister_id, QUERY, request.argument()))
         if first.is_upgraded:
             first = response_of(await self._updated(target.canister_id, request.update_argument()))
