@@ -186,6 +186,11 @@ class Stage(Acting):
         """The implementation follows the profile to the last cycle; else its prices, and its limits, are its own."""
         return self._terms.costs_are_exact
 
+    @property
+    def knows_the_time(self) -> bool:
+        """The clock moves only when the scenario moves it."""
+        return not self._terms.is_live
+
     def _must(self, seen: Seen) -> Blob:
         if isinstance(seen, Replied):
             return seen.data
