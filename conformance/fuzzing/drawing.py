@@ -75,24 +75,27 @@ class Drawing:
         """`times`: how often each rule was taken in the campaign. What leads to others is drawn more often."""
         self._chance = chance
         self._times = times
+        self._is_black_box = False
+        """What is being drawn is judged by what users see alone."""
         self._vocabulary = vocabulary
 
     def new(self) -> Drawn:
         """A scenario that has nothing of others."""
         profile = self._chance.choice(self._vocabulary.profiles or (None,))
+        black_box = self._is_black_box = not self._vocabulary.explains or self._chance.random() < 0.15
         begun = [self.creation(profile) for _ in range(self._chance.choice((1, 2, 2, 3)))]
         acts = [self.act(profile) for _ in range(self._chance.choice((3, 6, 10, 15)))]
-        black_box = not self._vocabulary.explains or self._chance.random() < 0.15
         # Reason: orders of calls under way are tried one by one for a black box, so it gets fewer at a time.
         return Drawn((*begun, *(resting(acts, 2) if black_box else acts)), profile, black_box)
 
     def changed(self, drawn: Drawn, others: Sequence[Drawn]) -> Drawn:
         """A scenario that is known, with something changed."""
         course = drawn.course
+        self._is_black_box = drawn.black_box
         for _ in range(self._chance.choice((1, 1, 2, 3))):
             kinds = (self._inserted, self._inserted, self._left_out, self._redrawn, self._doubled, self._exchanged)
             course = self._chance.choice(kinds)(course, drawn.profile)
-        fitting = [each for each in others if each.profile == drawn.profile]
+        fitting = [each for each in others if (each.profile, each.black_box) == (drawn.profile, drawn.black_box)]
         if fitting and self._chance.random() < 0.2:
             other = self._chance.choice(fitting).course
             course = course[: self._chance.randrange(1, len(course) + 1)] + other[self._chance.randrange(len(other)) :]
@@ -126,7 +129,13 @@ class Drawing:
         return call("create", module, begun, cycles)
 
     def _programs(self, profile: Text | None) -> Programs:
-        return Programs(self._chance, may_be_endless=profile == SMALL, times=self._times)
+        # Reason: the length of an answer from outside that no user sees is charged; a black box does not tell it.
+        return Programs(
+            self._chance,
+            may_be_endless=profile == SMALL,
+            times=self._times,
+            reaches_beyond=not self._is_black_box,
+        )
 
     def _may_be_generated(self, profile: Text | None) -> bool:
         return self._vocabulary.has_generated_modules and profile == SMALL

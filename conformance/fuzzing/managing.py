@@ -41,7 +41,8 @@ COMMON: Final[Mapping[Text, Count]] = {
 class Managing:
     """Draws calls of the management canister."""
 
-    def __init__(self, chance: random.Random, times: Mapping[Text, Count]) -> None:
+    def __init__(self, chance: random.Random, times: Mapping[Text, Count], *, reaches_beyond: bool = True) -> None:
+        """`reaches_beyond`: methods are drawn, too, whose answers come from outside the subnet."""
         self._chance = chance
         self._times = times
         self._options: dict[Text, Callable[[], Options]] = {
@@ -58,7 +59,7 @@ class Managing:
             "install_chunked_code": lambda: {"mode": chance.choice(("install", "reinstall", "upgrade"))},
             "canister_info": lambda: {"changes": chance.choice((None, 0, 3, 20))},
             "canister_metadata": lambda: {"section": chance.choice(("candid:service", "none"))},
-            **dict.fromkeys(FIXED, dict),
+            **dict.fromkeys(FIXED if reaches_beyond else (), dict),
             **dict.fromkeys(PLAIN, dict),
         }
 

@@ -79,11 +79,20 @@ class Programs:
     """Draws programs."""
 
     def __init__(
-        self, chance: random.Random, *, may_be_endless: bool, times: Mapping[Text, Count] = NOTHING_TAKEN
+        self,
+        chance: random.Random,
+        *,
+        may_be_endless: bool,
+        times: Mapping[Text, Count] = NOTHING_TAKEN,
+        reaches_beyond: bool = True,
     ) -> None:
-        """`times`: how often each rule was taken. What was seen least is drawn more often."""
+        """
+        `times`: how often each rule was taken. What was seen least is drawn more often.
+
+        `reaches_beyond`: the outside world is asked, too.
+        """
         self._chance = chance
-        self._managing = Managing(chance, times)
+        self._managing = Managing(chance, times, reaches_beyond=reaches_beyond)
         self._may_be_endless = may_be_endless
 
     def program(self, depth: Count = 2) -> Call:

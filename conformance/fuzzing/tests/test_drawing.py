@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 
 import pytest
 from attrs import evolve
@@ -12,6 +13,7 @@ from conformance.fuzzing.changing import smaller
 from conformance.fuzzing.corpus import drawn_as_json, drawn_from_json
 from conformance.fuzzing.drawing import SMALL, Drawing, Drawn, Vocabulary
 from conformance.fuzzing.expressions import CONSTANTS, call, evaluated, function_named, names_in
+from conformance.fuzzing.fixed_arguments import FIXED
 from conformance.fuzzing.programs import Programs
 from conformance.protocol.interface import Replied
 from spec.values.candid import BLOB, Record, encode
@@ -45,6 +47,20 @@ def test_programs_can_be_evaluated() -> None:
     for seed in range(60):
         made = Programs(random.Random(seed), may_be_endless=True).program(3)
         assert isinstance(evaluated(made, own), bytes)
+
+
+def test_the_canisters_of_a_black_box_do_not_ask_the_outside_world() -> None:
+    """Nobody sees how long the answers are, which is charged for. Others ask."""
+    asking: dict[bool, set[str]] = {True: set(), False: set()}
+    for seed in range(80):
+        drawing = Drawing(random.Random(seed), ALL)
+        new = drawing.new()
+        changed = drawing.changed(new, [drawn(seed + 1)])
+        for each in (new, changed):
+            asked = re.findall(r"name='(?:argument_of|manage)', arguments=\('(\w+)'", repr(each.course))
+            asking[each.black_box] |= FIXED.keys() & set(asked)
+    assert asking[True] == set()
+    assert asking[False] == set(FIXED)
 
 
 class Answers:
