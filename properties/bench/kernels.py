@@ -97,6 +97,10 @@ def large(functions: int) -> str:
     return f'(module (memory 2) {" ".join(bodies)} (func (export "canister_update go")))'
 
 
+BEATING: Final = '(module (func (export "canister_heartbeat")))'
+"""Does nothing, at each time."""
+
+
 def messages(callee: bytes) -> str:
     """Methods that do as little as messages can: reply, write a page, ask the host, call another canister."""
     written = "".join(f"\\{byte:02x}" for byte in callee)
