@@ -99,7 +99,10 @@ class Engine:
         if endpoint is Endpoint.SUBNET:
             rule = "submit_subnet_request"
         elif content_of(request).canister_id != MANAGEMENT_CANISTER:
-            rule = "submit_request"
+            taken = requests.submit_request(self.instance, request, effective_id)
+            if self.instance.recorder.explains and isinstance(taken, Accepted):
+                self.instance.recorder.close("submit_request", choices)
+            return taken
         else:
             rule = "submit_management_request"
             if requests.changes_frozen_canister(self.instance, request):
@@ -126,8 +129,8 @@ class Engine:
 
     def request_status(self, request_id: RequestId) -> RequestStatus | None:
         """How far a request is; None if it is not known."""
-        known = self.instance.ingress
-        return known[request_id].status if request_id in known else None
+        known = self.instance.ingress.get(request_id)
+        return None if known is None else known.status
 
     def advance(self, nanoseconds: Nanoseconds) -> None:
         """

@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
+from attrs import frozen
+
 from reference_impl.environments.room import Room
 from spec.canister.environment import Environment
 from spec.values.identifiers import Blob, Text
-from spec.values.quantities import CanisterVersion, Cycles, Instructions, Nanoseconds
+from spec.values.quantities import ByteCount, CanisterVersion, Cycles, Instructions, Nanoseconds
 
 _PLACES: Final[Any] = Environment
 _set_limit = _PLACES.instruction_limit.__set__
@@ -18,6 +20,16 @@ _set_context_instructions = _PLACES.call_context_instructions.__set__
 _set_certificate = _PLACES.certificate.__set__
 
 
+@frozen
+class CallPrices:
+    """What calls take from the balance besides the transferred cycles, as far as their size does not matter."""
+
+    fee: Cycles
+    """For transmitting an empty request; burned at once."""
+    reserve: Cycles
+    """Set aside for the longest response and the most expensive callback."""
+
+
 class KeptEnvironment(Environment):
     """
     What a canister sees as long as its settings, its status, its module and the sizes of what it has stay.
@@ -25,13 +37,17 @@ class KeptEnvironment(Environment):
     The rest is brought up to date before each execution, so it holds until the next one of the canister begins.
     """
 
-    __slots__ = ("asked", "room", "starts")
+    __slots__ = ("asked", "freezing_limits", "prices", "room", "starts")
     __setattr__ = object.__setattr__
 
     room: Room | None
     """The room for what the execution asks for, if that is not to be told beforehand."""
-    starts: dict[tuple[Text, bool, bool], Blob]
+    starts: dict[tuple[Text, Instructions, bool, bool], Blob]
     """What modules share with the host when an execution begins, as far as it stays as long as this does."""
+    prices: dict[bool, CallPrices]
+    """What calls take, by whether the memory of the module has 64-bit addresses, once found out."""
+    freezing_limits: dict[tuple[ByteCount, ByteCount], Cycles]
+    """Some, by the size of memories and globals and by that of messages in queues."""
 
     asked: set[Text] | None
     """
@@ -42,6 +58,8 @@ class KeptEnvironment(Environment):
         super().__init__(*values, **more)
         self.room = None
         self.starts = {}
+        self.prices = {}
+        self.freezing_limits = {}
         self.asked = None if self.replicated else set()
 
     def bring_up_to_date(

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 
 from attrs import evolve
 
-from reference_impl.messages.pending_function import message_limit
-from reference_impl.messages.requests import stopped_reason
+from reference_impl.messages.pending_function import PendingFunction, about_to_run, method_start
+from reference_impl.messages.requests import UNORDERED, stopped_reason
 from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.observations import NotTaken
@@ -14,13 +14,12 @@ from spec.state.canister import HookStatus, Running
 from spec.state.message import (
     CallbackInvocation,
     CallMessage,
-    FuncMessage,
     PublicMethod,
+    QueueName,
     ResponseMessage,
-    Unordered,
 )
 from spec.state.origin import Deadline, Expired, FromCanister
-from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CallContextId, MethodName
 from spec.values.quantities import Cycles
 from spec.values.rejects import Reject, RejectCode, RejectReason, system_reject
 
@@ -51,17 +50,17 @@ def answer_call(instance: SubnetInstance, message_id: int, code: RejectCode, rea
 def cost_of_start(instance: SubnetInstance, canister: CanisterRecord, method_name: str | None) -> Cycles:
     """What is set aside before a method, or a system task if None, of a canister with code runs."""
     assert canister.code is not None
-    limit = instance.profile.limits.message_instructions
     if method_name is not None:
-        limit = message_limit(instance, canister.code, method_name)
-    return instance.price_of_execution(canister, limit)
+        return method_start(instance, canister, method_name).price
+    return instance.price_of_execution(canister, instance.profile.limits.message_instructions)
 
 
 def brings_too_few_cycles(canister: CanisterRecord, message: CallMessage) -> bool:
     """The call of another canister brings fewer cycles than the canister demands."""
     minimum = canister.settings.minimum_incoming_canister_call_cycles
-    is_from_other = isinstance(message.origin, FromCanister) and message.caller.principal != message.callee
-    return is_from_other and message.transferred_cycles < minimum
+    if message.transferred_cycles >= minimum:
+        return False
+    return isinstance(message.origin, FromCanister) and message.caller.principal != message.callee
 
 
 def code_fault(message: CallMessage, code: int) -> NotTaken | None:
@@ -173,9 +172,21 @@ def applicable_rejection(instance: SubnetInstance, message_id: int) -> str | Non
     """The first rejection that fits an eligible call to a canister; None if the call may start."""
     message = instance.messages[message_id]
     assert isinstance(message, CallMessage)
+    return rejection_of(instance, message)
+
+
+def rejection_of(instance: SubnetInstance, message: CallMessage) -> str | None:
+    """The same of a call in hand."""
     canister = instance.canisters.get(message.callee)
     if canister is None:
         return "reject_call_to_missing_canister"
+    return rejection_by(instance, canister, message.method_name, brings_too_few_cycles(canister, message))
+
+
+def rejection_by(
+    instance: SubnetInstance, canister: CanisterRecord, method_name: MethodName, has_too_few_cycles: bool = False
+) -> str | None:
+    """The first rejection that fits a call to a canister, which may bring fewer cycles than that demands."""
     if canister.code is None:
         return "reject_call_to_empty_canister"
     if not isinstance(canister.status, Running):
@@ -183,9 +194,9 @@ def applicable_rejection(instance: SubnetInstance, message_id: int) -> str | Non
     liquid = instance.liquid(canister)
     if liquid < 0:
         return "reject_call_to_frozen_canister"
-    if brings_too_few_cycles(canister, message):
+    if has_too_few_cycles:
         return "reject_call_with_insufficient_cycles"
-    if liquid < cost_of_start(instance, canister, message.method_name):
+    if liquid < method_start(instance, canister, method_name).price:
         return "reject_call_to_canister_out_of_cycles"
     return None
 
@@ -215,30 +226,39 @@ def call_context_creation(instance: SubnetInstance, message_id: int, context_id:
     canister = instance.canisters[message.callee]
     if canister.low_memory_hook is HookStatus.READY:
         return NotTaken("the low-memory hook runs first")
-    open_call(instance, message_id, context_id)
+    instance.messages.start(message_id, begin_call(instance, message, context_id).message())
     return None
 
 
-def open_call(instance: SubnetInstance, message_id: int, context_id: CallContextId) -> None:
-    """Opens a call context for a call that may be taken; the function that handles it is pending then."""
-    message = instance.messages[message_id]
-    assert isinstance(message, CallMessage)
-    canister = instance.canisters[message.callee]
-    set_aside = cost_of_start(instance, canister, message.method_name)
+def begin_call(instance: SubnetInstance, message: CallMessage, context_id: CallContextId) -> PendingFunction:
+    """Opens a call context for a call that may be taken; the result is the function that handles it."""
+    return begin_method(
+        instance,
+        instance.canisters[message.callee],
+        context_id,
+        OpenContext(
+            message.callee, message.origin, message.caller, needs_to_respond=True, cycles=message.transferred_cycles
+        ),
+        PublicMethod(message.method_name, message.argument),
+        message.queue,
+    )
+
+
+def begin_method(
+    instance: SubnetInstance,
+    canister: CanisterRecord,
+    context_id: CallContextId,
+    context: OpenContext,
+    method: PublicMethod,
+    queue: QueueName,
+) -> PendingFunction:
+    """Opens a context for a call that may be taken; the result is the method that handles it."""
+    code = canister.code
+    assert code is not None, "a canister without code takes no call"
+    set_aside = method_start(instance, canister, method.method_name).price
     canister.balance -= set_aside
-    context = OpenContext(
-        message.callee, message.origin, message.caller, needs_to_respond=True, cycles=message.transferred_cycles
-    )
     instance.contexts.open(context_id, context)
-    function = FuncMessage(
-        call_context=context_id,
-        caller=message.caller,
-        receiver=message.callee,
-        entry_point=PublicMethod(message.method_name, message.argument),
-        queue=message.queue,
-        reserved_cycles=set_aside,
-    )
-    instance.messages.start(message_id, function)
+    return about_to_run(instance, canister, code, context_id, context, method, context.caller, queue, set_aside)
 
 
 def _response_to_canister(instance: SubnetInstance, message_id: int) -> tuple[ResponseMessage, FromCanister] | None:
@@ -256,6 +276,17 @@ def callback_invocation(
 
     What the system says where it rejects may be said in other words, if some are given.
     """
+    begun = begin_callback(instance, message_id, reject_message)
+    if isinstance(begun, NotTaken):
+        return begun
+    instance.messages.start(message_id, begun.message())
+    return None
+
+
+def begin_callback(
+    instance: SubnetInstance, message_id: int, reject_message: str | None = None
+) -> PendingFunction | NotTaken:
+    """Hands a response to the canister that made the call; the result is its callback."""
     found = _response_to_canister(instance, message_id)
     if found is None or instance.contexts[found[1].calling_context].deleted:
         return NotTaken("the message is not a response to a call context that is alive")
@@ -265,21 +296,27 @@ def callback_invocation(
         if not isinstance(response, Reject) or response.reason is RejectReason.EXPLICIT:
             return NotTaken("no reject of the system is handed over, which other words could stand for")
         response = evolve(response, message=reject_message)
-    context = instance.contexts[origin.calling_context]
+    context_id = origin.calling_context
+    context = instance.contexts[context_id]
     canister = instance.canisters[context.canister]
-    instance.credit(canister, message.refunded_cycles)
-    instance.contexts.call_answered(origin.calling_context)
+    code = canister.code
+    assert code is not None, "a context that is alive belongs to code"
+    if message.refunded_cycles:
+        instance.credit(canister, message.refunded_cycles)
+    instance.contexts.call_answered(context_id)
     canister.open_calls[origin.callee] -= 1
-    function = FuncMessage(
-        call_context=origin.calling_context,
-        caller=context.caller,
-        receiver=context.canister,
-        entry_point=CallbackInvocation(origin.callback, response, message.refunded_cycles),
-        queue=Unordered(),
-        reserved_cycles=origin.callback.reserved_cycles,
+    entry_point = CallbackInvocation(origin.callback, response, message.refunded_cycles)
+    return about_to_run(
+        instance,
+        canister,
+        code,
+        context_id,
+        context,
+        entry_point,
+        context.caller,
+        UNORDERED,
+        origin.callback.reserved_cycles,
     )
-    instance.messages.start(message_id, function)
-    return None
 
 
 def is_for_deleted_context(instance: SubnetInstance, message_id: int) -> bool:

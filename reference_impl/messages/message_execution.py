@@ -7,25 +7,22 @@ The module is a pure function, so an execution that fails leaves nothing to undo
 from attrs import define
 
 from reference_impl.environments.room import Left
-from reference_impl.messages.choices import Choices
+from reference_impl.messages.choices import NO_CHOICES, Choices
 from reference_impl.messages.own_choices import run_in_room
 from reference_impl.messages.pending_function import PendingFunction, pending_function
 from reference_impl.subnet.call_contexts import OpenContext
-from reference_impl.subnet.canister_record import CanisterRecord
 from reference_impl.subnet.capacities import Capacities
 from reference_impl.subnet.ledger import liquid_balance
-from reference_impl.subnet.low_memory import look_at_hook
+from reference_impl.subnet.low_memory import has_enough_heap, look_at_hook
 from reference_impl.subnet.observations import Purpose
 from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
 from reference_impl.wasm.system_api.canister import OUTSIDE
 from spec.canister.environment import Caller
 from spec.canister.outcome import MethodCall, Outcome, Returned, Trapped, TrapReason
-from spec.canister.wasm_state import WasmState
 from spec.state.call_context import FailedExecution
 from spec.state.message import (
     Between,
     CallMessage,
-    FuncMessage,
     ResponseMessage,
 )
 from spec.state.origin import CallDeadline, Deadline, FromCanister, NoDeadline
@@ -65,6 +62,8 @@ class _Payments:
     """What the canister takes afterwards."""
 
 
+NO_DEADLINE = NoDeadline()
+
 TRAP_REASONS = {
     TrapReason.TRAPPED: RejectReason.CANISTER_TRAPPED,
     TrapReason.OUT_OF_INSTRUCTIONS: RejectReason.INSTRUCTION_LIMIT_EXCEEDED,
@@ -81,33 +80,56 @@ def failure_of(trapped: Trapped) -> FailedExecution:
 
 def execute_pending(instance: SubnetInstance, given: Choices | None, left: Left | None = None) -> Choices | None:
     """
-    Runs the pending function, of which there must be one, and commits or rolls back.
+    Runs the function that is pending as a message, of which there must be one, and commits or rolls back.
 
-    Gives the choices: those given, None if they do not fit; without any, the engine's own,
-    with what is `left` of the subnet's capacities, if that is not all that is free.
+    Gives the choices: those given, None if they do not fit, and then it is still pending; without any, the engine's
+    own, with what is `left` of the subnet's capacities, if that is not all that is free.
     """
-    function = pending_function(instance)
+    choices = execute(pending_function(instance), given, left)
+    if choices is not None:
+        instance.messages.remove_pending()
+    return choices
+
+
+def execute_straight(function: PendingFunction) -> Choices:
+    """
+    Runs a function in hand whose place among the messages was made empty, with the engine's own choices.
+
+    Where this machine cannot run it, it is pending at its place.
+    """
+    messages = function.instance.messages
+    try:
+        choices = execute(function, None)
+    except BaseException:
+        messages.park(function.message())
+        raise
+    assert choices is not None, "the engine's own choices fit"
+    messages.remove_pending()
+    return choices
+
+
+def execute(function: PendingFunction, given: Choices | None, left: Left | None = None) -> Choices | None:
+    """Runs a function, and commits or rolls back; None, and nothing has changed, if the choices given do not fit."""
     outcome, choices = _run(function, given, left)
     used = _charge(function, outcome)
     result = _check(function, outcome, used)
     entries = choices.left_by_failure(outcome) if isinstance(result, FailedExecution) else outcome.logs
-    if not choices.fit(entries):
+    if choices is not NO_CHOICES and not choices.fit(entries):
         return None
-    canister, context = function.canister, function.context
-    instance.messages.remove_pending()
+    instance, canister, context = function.instance, function.canister, function.context
     context.instructions_used += outcome.instructions_used
-    failure = _failure(outcome, result)
-    if failure is not None:
-        context.last_failure = failure
-    match result:
-        case FailedExecution():
-            _roll_back(instance, canister, function.message, used)
-        case _Payments():
-            assert isinstance(outcome, Returned)
-            _commit(function, outcome, result)
-            if outcome.new_calls:
-                _send_calls(function, outcome.new_calls, choices.deadlines_in_seconds)
-            _respond(instance, context, outcome)
+    failure: FailedExecution | None = None
+    if isinstance(result, FailedExecution):
+        failure = context.last_failure = result
+        _roll_back(function, used)
+    else:
+        assert isinstance(outcome, Returned)
+        if outcome.cleaned_up_after is not None:
+            failure = context.last_failure = failure_of(outcome.cleaned_up_after)
+        _commit(function, outcome, result)
+        if outcome.new_calls.items:
+            _send_calls(function, outcome.new_calls, choices.deadlines_in_seconds)
+        _respond(instance, context, outcome)
     if entries:
         canister.add_logs(entries, choices.system_records)
     instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
@@ -129,20 +151,11 @@ def _charge(function: PendingFunction, outcome: Outcome) -> Cycles:
     """What the execution costs. Where there is no function, nothing was executed."""
     if isinstance(outcome, Trapped) and outcome.reason is TrapReason.NO_SUCH_METHOD:
         return function.response_fee
-    instance, canister, used = function.instance, function.canister, outcome.instructions_used
-    ledger, is_64_bit = instance.ledger_of(canister), function.code.installed.module.has_64_bit_memory
+    used, is_64_bit = outcome.instructions_used, function.code.installed.module.has_64_bit_memory
+    ledger = (function.canister.standing or function.instance.standing(function.canister)).ledger
     if function.is_callback:
-        return ledger.callback_charge(function.message.reserved_cycles, used, is_64_bit) + function.response_fee
+        return ledger.callback_charge(function.reserved_cycles, used, is_64_bit) + function.response_fee
     return ledger.execution_charge(function.limit, used, is_64_bit)
-
-
-def _failure(outcome: Outcome, result: "_Payments | FailedExecution") -> FailedExecution | None:
-    """Why what was executed first is dropped: all of it, or a callback whose cleanup then returned."""
-    if isinstance(result, FailedExecution):
-        return result
-    if isinstance(outcome, Returned) and outcome.cleaned_up_after is not None:
-        return failure_of(outcome.cleaned_up_after)
-    return None
 
 
 def _failed(reason: RejectReason) -> FailedExecution:
@@ -154,9 +167,9 @@ def _check(function: PendingFunction, outcome: Outcome, used: Cycles) -> _Paymen
     if isinstance(outcome, Trapped):
         return failure_of(outcome)
     instance, canister, context = function.instance, function.canister, function.context
-    if outcome.new_calls and not all(_tells_own_version(call, canister.version) for call in outcome.new_calls):
+    if outcome.new_calls.items and not all(_tells_own_version(call, canister.version) for call in outcome.new_calls):
         return _failed(RejectReason.INVALID_ARGUMENT)
-    if used > function.message.reserved_cycles:
+    if used > function.reserved_cycles:
         return _failed(RejectReason.CANISTER_OUT_OF_CYCLES)
     if outcome.cycles_accepted > context.available_cycles:
         return _failed(RejectReason.CANISTER_TRAPPED)
@@ -177,25 +190,21 @@ def _check(function: PendingFunction, outcome: Outcome, used: Cycles) -> _Paymen
 
 
 def _payments(function: PendingFunction, outcome: Returned, used: Cycles) -> _Payments:
-    canister = function.canister
-    set_aside = fees = 0
+    instance, canister = function.instance, function.canister
+    set_aside = fees = reserved = 0
     for call in outcome.new_calls.items:
         set_aside += call.callback.reserved_cycles + call.transferred_cycles
         fees += call.fee
-    usage = _memory_usage(function.instance, canister, outcome.new_state)
-    reserved = function.instance.reservation(canister, canister.settings.memory_allocation, usage)
-    had = canister.balance + outcome.cycles_accepted + function.message.reserved_cycles
+    usage = (canister.standing or instance.standing(canister)).memory_usage
+    if outcome.new_state is not function.code.wasm_state:
+        usage = canister.memory_usage(outcome.new_state)
+    counted, allocation = canister.counted_on_subnet, canister.settings.memory_allocation
+    if usage > counted or allocation > counted:
+        reserved = instance.reservation(canister, allocation, usage)
+    had = canister.balance + outcome.cycles_accepted + function.reserved_cycles
     left = had - outcome.cycles_lost - used - set_aside - fees - outcome.cycles_burned - reserved
-    beyond = max(0, left - MAXIMUM_CYCLES)
+    beyond = left - MAXIMUM_CYCLES if left > MAXIMUM_CYCLES else 0
     return _Payments(used, fees, outcome.cycles_burned, reserved, outcome.cycles_lost + beyond, left - beyond, usage)
-
-
-def _memory_usage(instance: SubnetInstance, canister: CanisterRecord, new_state: WasmState) -> ByteCount:
-    """What the canister takes with a state that may be the one it has."""
-    assert canister.code is not None
-    if new_state is canister.code.wasm_state:
-        return instance.standing(canister).memory_usage
-    return canister.memory_usage(new_state)
 
 
 def _tells_own_version(call: MethodCall, version: CanisterVersion) -> bool:
@@ -216,15 +225,16 @@ def _tells_own_version(call: MethodCall, version: CanisterVersion) -> bool:
             return True
 
 
-def _roll_back(instance: SubnetInstance, canister: CanisterRecord, message: FuncMessage, used: Cycles) -> None:
-    charged = min(used, message.reserved_cycles)
-    instance.credit(canister, message.reserved_cycles - charged)
-    instance.burn(canister, charged, Purpose.EXECUTION)
+def _roll_back(function: PendingFunction, used: Cycles) -> None:
+    charged = min(used, function.reserved_cycles)
+    function.instance.credit(function.canister, function.reserved_cycles - charged)
+    function.instance.burn(function.canister, charged, Purpose.EXECUTION)
 
 
 def _commit(function: PendingFunction, outcome: Returned, payments: _Payments) -> None:
     instance, canister, code = function.instance, function.canister, function.code
-    takes_as_much = payments.memory_usage == instance.standing(canister).memory_usage
+    standing = canister.standing or instance.standing(canister)
+    takes_as_much = payments.memory_usage == standing.memory_usage
     if outcome.new_state is not code.wasm_state:
         code.wasm_state = outcome.new_state
         instance.written[canister.canister_id] = None
@@ -237,11 +247,14 @@ def _commit(function: PendingFunction, outcome: Returned, payments: _Payments) -
         canister.global_timer = outcome.new_global_timer
     if not takes_as_much:
         instance.recount_memory(canister)
-    look_at_hook(instance, canister)
+    if not has_enough_heap(instance, canister):
+        look_at_hook(instance, canister)
     instance.burn(canister, payments.used, Purpose.EXECUTION)
-    if payments.fees_of_calls or payments.requested or payments.lost:
+    if payments.fees_of_calls:
         instance.burn(canister, payments.fees_of_calls, Purpose.TRANSMISSION)
+    if payments.requested:
         instance.burn(canister, payments.requested, Purpose.REQUESTED)
+    if payments.lost:
         instance.recorder.burned(payments.lost, Purpose.LOST)
 
 
@@ -255,29 +268,35 @@ def _respond(instance: SubnetInstance, context: OpenContext, outcome: Returned) 
 
 
 def _send_calls(function: PendingFunction, calls: List[MethodCall], deadlines_in_seconds: bool) -> None:
-    instance, canister, context, message = function.instance, function.canister, function.context, function.message
+    instance, canister, context, context_id = (
+        function.instance,
+        function.canister,
+        function.context,
+        function.context_id,
+    )
+    own, caller = canister.canister_id, Caller(canister.canister_id)
     now = canister.time
     if deadlines_in_seconds:
         now -= now % NANOSECONDS_PER_SECOND
     for call in calls:
-        deadline, maker = _deadline(now, call), canister.canister_id
-        origin = FromCanister(message.call_context, call.callback, deadline, context.caller, call.callee, maker)
-        instance.contexts.call_made(message.call_context)
+        deadline = _deadline(now, call)
+        origin = FromCanister(context_id, call.callback, deadline, context.caller, call.callee, own)
+        instance.contexts.call_made(context_id)
         canister.open_calls[call.callee] += 1
         instance.messages.append(
             CallMessage(
                 origin=origin,
-                caller=Caller(canister.canister_id),
+                caller=caller,
                 callee=call.callee,
                 method_name=call.method_name,
                 argument=call.argument,
                 transferred_cycles=call.transferred_cycles,
-                queue=Between(canister.canister_id, call.callee),
+                queue=Between(own, call.callee),
             )
         )
 
 
 def _deadline(now: Nanoseconds, call: MethodCall) -> CallDeadline:
     if call.timeout is None:
-        return NoDeadline()
+        return NO_DEADLINE
     return Deadline(now + call.timeout * NANOSECONDS_PER_SECOND)

@@ -10,7 +10,7 @@ from reference_impl.subnet.canister_record import LOG_RECORD_SIZE
 from spec.canister.outcome import LogEntry, Outcome, Returned, SystemRecord, TrapCause
 from spec.profile import Limits
 from spec.values.identifiers import Blob
-from spec.values.quantities import ByteCount, Count
+from spec.values.quantities import WASM_PAGE, ByteCount, Count
 
 DESCRIPTIONS: Final[Mapping[TrapCause, str]] = {
     TrapCause.STACK_OVERFLOW: "stack overflow",
@@ -54,6 +54,8 @@ def run_in_room(function: PendingFunction, left: Left, unreadable: Blob) -> tupl
     refused: tuple[Count, ...] = ()
     number = 0
     outcome, room, fits = _attempt(function, left, refused)
+    if fits and not (room.lacks or outcome.logs or _waits_with_bound(outcome)):
+        return outcome, NO_CHOICES
     while not fits:
         # Whether a growth has room is told by what is there in the end if all later ones are refused.
         if not _attempt(function, left, _AndLater((*refused, number + 1)))[2]:
@@ -70,10 +72,10 @@ def _attempt(function: PendingFunction, left: Left, refused_growths: tuple[Count
     """What an execution gives where these growths are refused, and whether there is room for all others."""
     canister, state = function.canister, function.code.wasm_state
     room = Room(function.instance.profile.limits.open_calls, canister.open_calls, left)
-    environment = function.environment(refused_growths=refused_growths)
+    environment = function.environment((), refused_growths)
     environment.room = room
     outcome = function.outcome(environment)
-    grown = room.memory_at_end - state.wasm_memory.size - state.stable_memory.size
+    grown = room.memory_at_end - WASM_PAGE * (state.wasm_memory.wasm_pages + state.stable_memory.wasm_pages)
     return outcome, room, grown <= 0 or _may_grow(function, left, grown)
 
 
@@ -82,6 +84,12 @@ def _may_grow(function: PendingFunction, left: Left, grown: ByteCount) -> bool:
     canister = function.canister
     usage, allocation = function.instance.standing(canister).memory_usage, canister.settings.memory_allocation
     return max(usage + grown, allocation) <= max(usage, allocation) + left.memory(function.is_callback)
+
+
+def _waits_with_bound(outcome: Outcome) -> bool:
+    """The execution made a call with a time-out."""
+    calls = outcome.new_calls.items if isinstance(outcome, Returned) else ()
+    return bool(calls) and any(call.timeout is not None for call in calls)
 
 
 def longest_record(limits: Limits) -> ByteCount:
@@ -97,9 +105,9 @@ def own_choices(
     longest: ByteCount,
 ) -> Choices:
     """The choices for an execution, after it. A record has at most so many bytes as an empty log has room for."""
-    if isinstance(outcome, Returned) and not (refused_calls or refused_growths or outcome.new_calls or outcome.logs):
+    waits_with_bound = _waits_with_bound(outcome)
+    if not (waits_with_bound or refused_calls or refused_growths or outcome.logs):
         return NO_CHOICES
-    waits_with_bound = isinstance(outcome, Returned) and any(call.timeout is not None for call in outcome.new_calls)
     return Choices(
         refused_calls=refused_calls,
         refused_growths=refused_growths,
@@ -110,6 +118,8 @@ def own_choices(
 
 def records_of(entries: tuple[LogEntry, ...], unreadable: Blob, longest: ByteCount) -> tuple[Blob | None, ...]:
     """What production writes at the places where the system may write, up to the last one where it does."""
+    if not entries:
+        return ()
     written = (record_of(entry, unreadable) for entry in entries if isinstance(entry, SystemRecord))
     records = tuple(None if record is None else record[:longest] for record in written)
     while records and records[-1] is None:

@@ -6,31 +6,41 @@ from attrs import define
 
 from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.subnet.call_contexts import OpenContext
-from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode
+from reference_impl.subnet.canister_record import CanisterRecord, InstalledCode, MethodStart
 from reference_impl.subnet.subnet_instance import SubnetInstance
-from spec.canister.environment import Environment
+from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Outcome, Returned, Trapped
 from spec.state.message import (
     CallbackInvocation,
+    EntryPoint,
     FuncMessage,
     GlobalTimer,
     Heartbeat,
     OnLowWasmMemory,
     PublicMethod,
+    QueueName,
 )
+from spec.values.identifiers import CallContextId, MethodName
 from spec.values.quantities import ByteCount, Count, Cycles, Instructions
 
 
-def message_limit(instance: SubnetInstance, code: InstalledCode, method_name: str) -> Instructions:
-    """How many instructions a public method may use: those of a query if it is only a query."""
-    limits = instance.profile.limits
-    return limits.query_instructions if is_query(code, method_name) else limits.message_instructions
+def method_start(instance: SubnetInstance, canister: CanisterRecord, name: MethodName) -> MethodStart:
+    """How a public method of a canister with code starts; a query that is no update has the limit of queries."""
+    standing = canister.standing or instance.standing(canister)
+    known = standing.methods.get(name)
+    return _found_start(instance, canister, name) if known is None else known
 
 
-def is_query(code: InstalledCode, method_name: str) -> bool:
-    """The method is a query and no update."""
-    module = code.installed.module
-    return method_name in module.query_methods and method_name not in module.update_methods
+def _found_start(instance: SubnetInstance, canister: CanisterRecord, name: MethodName) -> MethodStart:
+    assert canister.code is not None
+    limits, module = instance.profile.limits, canister.code.installed.module
+    is_update = name in module.update_methods
+    is_query = not is_update and name in module.query_methods
+    limit = limits.query_instructions if is_query else limits.message_instructions
+    start = MethodStart(is_query, limit, instance.price_of_execution(canister, limit))
+    if is_update or is_query:
+        instance.standing(canister).methods[name] = start
+    return start
 
 
 def _without_effects(outcome: Outcome, code: InstalledCode) -> Outcome:
@@ -74,8 +84,13 @@ class PendingFunction:
     instance: SubnetInstance
     canister: CanisterRecord
     code: InstalledCode
+    context_id: CallContextId
     context: OpenContext
-    message: FuncMessage
+    entry_point: EntryPoint
+    caller: Caller
+    queue: QueueName
+    reserved_cycles: Cycles
+    """What was set aside for it."""
     limit: Instructions
     wasm_memory_limit: ByteCount = 0
     """How large the heap may be afterwards; 0 if that is not limited."""
@@ -85,6 +100,12 @@ class PendingFunction:
     response_fee: Cycles = 0
     """What handling the response costs, beside running code."""
 
+    def message(self) -> FuncMessage:
+        """The function as a message, for where it does not run straight away."""
+        return FuncMessage(
+            self.context_id, self.caller, self.canister.canister_id, self.entry_point, self.queue, self.reserved_cycles
+        )
+
     def environment(
         self,
         refused_calls: tuple[Count, ...] = (),
@@ -92,6 +113,8 @@ class PendingFunction:
         trapping_growths: tuple[Count, ...] = (),
     ) -> KeptEnvironment:
         """What it sees, where the system refuses something."""
+        if not (refused_calls or refused_growths or trapping_growths):
+            return self.instance.usual_environment(self.canister, self.limit, self.context.instructions_used)
         return self.instance.environment(
             self.canister,
             self.limit,
@@ -108,18 +131,19 @@ class PendingFunction:
 
     def run(self, environment: Environment) -> Outcome:
         """What it gives. Nothing is changed by that."""
-        code, context, message = self.code, self.context, self.message
+        code, context, entry_point = self.code, self.context, self.entry_point
         module, state = code.installed.module, code.wasm_state
-        match message.entry_point:
-            case PublicMethod(name, argument) if self.is_query:
-                outcome = module.query(name, state, argument, message.caller, environment, context.available_cycles)
+        match entry_point:
+            case PublicMethod() if self.is_query:
+                name, argument = entry_point.method_name, entry_point.argument
+                outcome = module.query(name, state, argument, self.caller, environment, context.available_cycles)
                 return _without_effects(outcome, code)
-            case PublicMethod(name, argument):
+            case PublicMethod():
                 return module.update(
-                    name,
+                    entry_point.method_name,
                     state,
-                    argument,
-                    message.caller,
+                    entry_point.argument,
+                    self.caller,
                     context.deadline(),
                     environment,
                     context.available_cycles,
@@ -131,7 +155,7 @@ class PendingFunction:
                     response,
                     refunded_cycles,
                     state,
-                    message.caller,
+                    self.caller,
                     context.deadline(),
                     environment,
                     context.available_cycles,
@@ -148,22 +172,56 @@ class PendingFunction:
 
 
 def pending_function(instance: SubnetInstance) -> PendingFunction:
-    """The function that is pending, of which there must be one."""
+    """The function that is pending, of which there must be one, as a message."""
     message_id = instance.messages.pending_function
     assert message_id is not None, "a function is pending"
     message = instance.messages[message_id]
     assert isinstance(message, FuncMessage)
-    canister, context = instance.canisters[message.receiver], instance.contexts[message.call_context]
-    code = canister.code
-    assert code is not None, "only canisters with code have functions to run"
+    canister = instance.canisters[message.receiver]
+    assert canister.code is not None, "only canisters with code have functions to run"
+    return about_to_run(
+        instance,
+        canister,
+        canister.code,
+        message.call_context,
+        instance.contexts[message.call_context],
+        message.entry_point,
+        message.caller,
+        message.queue,
+        message.reserved_cycles,
+    )
+
+
+def about_to_run(
+    instance: SubnetInstance,
+    canister: CanisterRecord,
+    code: InstalledCode,
+    context_id: CallContextId,
+    context: OpenContext,
+    entry_point: EntryPoint,
+    caller: Caller,
+    queue: QueueName,
+    reserved_cycles: Cycles,
+) -> PendingFunction:
+    """The function by which a canister with code goes on, with its limits and fees."""
     limits = instance.profile.limits
-    function = PendingFunction(instance, canister, code, context, message, limits.message_instructions)
-    match message.entry_point:
-        case PublicMethod(name) if is_query(code, name):
-            function.limit, function.is_query = limits.query_instructions, True
-        case PublicMethod():
+    function = PendingFunction(
+        instance,
+        canister,
+        code,
+        context_id,
+        context,
+        entry_point,
+        caller,
+        queue,
+        reserved_cycles,
+        limits.message_instructions,
+    )
+    if isinstance(entry_point, PublicMethod):
+        function.is_query, function.limit, _ = method_start(instance, canister, entry_point.method_name)
+        if not function.is_query:
             function.wasm_memory_limit = canister.settings.wasm_memory_limit
-        case CallbackInvocation(response=response):
-            function.is_callback = True
-            function.response_fee = instance.ledger_of(canister).response(response)
+    elif isinstance(entry_point, CallbackInvocation):
+        function.is_callback = True
+        function.response_fee = instance.ledger_of(canister).response(entry_point.response)
     return function

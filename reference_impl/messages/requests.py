@@ -1,5 +1,6 @@
 """Requests of users: taking them in, starting them, answering them, forgetting them."""
 
+from functools import lru_cache
 from typing import Final
 
 from reference_impl.authentication.requests import refusal_of
@@ -18,7 +19,7 @@ from spec.values.management import MANAGEMENT_METHODS, InstallChunkedCodeArgumen
 from spec.values.quantities import ByteCount, Count
 from spec.values.rejects import Reject, RejectCode, RejectReason, Reply, system_reject
 
-PROCESSING, UNORDERED, ACCEPTED = Processing(), Unordered(), Inspected(accepts=True)
+PROCESSING, UNORDERED = Processing(), Unordered()
 
 FOR_CONTROLLERS = frozenset(
     {
@@ -58,8 +59,12 @@ FROZEN = refused(RejectCode.SYS_TRANSIENT, RejectReason.CANISTER_FROZEN)
 def caller_of(request: Request) -> Caller:
     """The caller that a canister sees: the sender, and what a canister signature says of it."""
     if request.sender_info is None:
-        return Caller(request.sender)
+        return _plain_caller(request.sender)
     return Caller(request.sender, request.sender_info.info, request.sender_info.signer)
+
+
+_plain_caller = lru_cache(maxsize=1 << 12)(Caller)
+"""Callers of whom nothing but their principal is told are the same object each time."""
 
 
 def admits(visibility: Visibility, canister: CanisterRecord, viewer: Principal) -> bool:
@@ -79,10 +84,12 @@ def may_see_status(instance: SubnetInstance, canister: CanisterRecord, viewer: P
 
 
 def _common_refusal(instance: SubnetInstance, submission: Submission, request_id: RequestId) -> NotTaken | None:
-    fault = refusal_of(submission, request_id, instance.system_time, instance.root_key)
-    if fault is not None:
-        return NotTaken(fault)
     request = content_of(submission)
+    if request is not submission or request.sender_info is not None:
+        # Reason: there is nothing to be looked at in others.
+        fault = refusal_of(submission, request_id, instance.system_time, instance.root_key)
+        if fault is not None:
+            return NotTaken(fault)
     if len(request.nonce) > instance.profile.limits.nonce:
         return NotTaken("the nonce is too long")
     if request_id in instance.ingress:
@@ -94,7 +101,8 @@ def _common_refusal(instance: SubnetInstance, submission: Submission, request_id
 
 def _take_in(instance: SubnetInstance, request_id: RequestId, request: Request, effective_id: Principal) -> Accepted:
     instance.ingress.receive(request_id, request, effective_id)
-    instance.recorder.status(request_id, RECEIVED)
+    if instance.recorder.explains:
+        instance.recorder.status(request_id, RECEIVED)
     return Accepted(request_id)
 
 
@@ -102,8 +110,8 @@ def submit_request(
     instance: SubnetInstance,
     request: Submission,
     effective_id: Principal,
-    refused_growths: tuple[Count, ...],
-    trapping_growths: tuple[Count, ...],
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
 ) -> Accepted | NotTaken:
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
     submission, request = request, content_of(request)
@@ -121,11 +129,13 @@ def submit_request(
     refusal = _refusal_of_canister(instance, canister)
     if refusal is not None:
         return refusal
-    inspected = _inspected(instance, canister, request, refused_growths, trapping_growths)
-    if inspected.traps:
-        return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED)
-    if not inspected.accepts:
-        return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
+    assert canister.code is not None
+    if canister.code.installed.module.has_inspect_message:
+        inspected = _inspected(instance, canister, request, refused_growths, trapping_growths)
+        if inspected.traps:
+            return refused(RejectCode.CANISTER_ERROR, RejectReason.CANISTER_TRAPPED)
+        if not inspected.accepts:
+            return refused(RejectCode.CANISTER_REJECT, RejectReason.NOT_AUTHORIZED)
     return _take_in(instance, request_id, request, effective_id)
 
 
@@ -154,8 +164,6 @@ def _inspected(
     trapping_growths: tuple[Count, ...],
 ) -> Inspected:
     assert canister.code is not None
-    if not canister.code.installed.module.has_inspect_message:
-        return ACCEPTED
     limit = instance.profile.limits.inspect_message_instructions
     return canister.code.installed.module.inspect_message(
         request.method_name,
@@ -299,26 +307,32 @@ def initiate_call(instance: SubnetInstance, request_id: RequestId) -> NotTaken |
 
 def start(instance: SubnetInstance, request_id: RequestId) -> None:
     """Starts a request that waits and has not expired."""
-    request = instance.ingress[request_id].request
-    instance.messages.prepend(
+    request = note_start(instance, request_id)
+    instance.messages.prepend_call(
         CallMessage(
-            origin=FromUser(request_id),
-            caller=caller_of(request),
-            callee=request.canister_id,
-            method_name=request.method_name,
-            argument=request.argument,
-            transferred_cycles=0,
-            queue=UNORDERED,
+            FromUser(request_id),
+            caller_of(request),
+            request.canister_id,
+            request.method_name,
+            request.argument,
+            0,
+            UNORDERED,
         )
     )
-    instance.ingress.change(request_id, PROCESSING)
-    instance.recorder.status(request_id, PROCESSING)
+
+
+def note_start(instance: SubnetInstance, request_id: RequestId) -> Request:
+    """The request, which is the result, is under way."""
+    if instance.recorder.explains:
+        instance.recorder.status(request_id, PROCESSING)
+    return instance.ingress.change(request_id, PROCESSING).request
 
 
 def _answer(instance: SubnetInstance, request_id: RequestId, response: Reply | Reject) -> None:
     status = Replied(response.data) if isinstance(response, Reply) else Rejected(response)
     instance.ingress.change(request_id, status)
-    instance.recorder.status(request_id, status)
+    if instance.recorder.explains:
+        instance.recorder.status(request_id, status)
 
 
 def respond_to_user(instance: SubnetInstance, message_id: int) -> NotTaken | None:
@@ -332,10 +346,9 @@ def respond_to_user(instance: SubnetInstance, message_id: int) -> NotTaken | Non
 
 def answer_user(instance: SubnetInstance, message_id: int) -> None:
     """Takes a response to a user as the answer to the request."""
-    message = instance.messages.remove(message_id)
-    assert isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser)
+    request_id, message = instance.messages.take_user_response(message_id)
     assert message.refunded_cycles == 0, "users send no cycles"
-    _answer(instance, message.origin.request_id, message.response)
+    _answer(instance, request_id, message.response)
 
 
 def request_done(instance: SubnetInstance, request_id: RequestId) -> NotTaken | None:

@@ -27,9 +27,9 @@ from reference_impl.subnet.observations import Recorder
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.canister.environment import Environment
 from spec.canister.outcome import Outcome
-from spec.state.request import RequestStatus
+from spec.state.request import KnownRequest, Processing, Request, RequestStatus
 from spec.values.checklist import defines
-from spec.values.identifiers import CanisterId, RequestId
+from spec.values.identifiers import CanisterId, Principal, RequestId
 from spec.values.quantities import ByteCount, Count, Instructions
 
 WORTH_A_THREAD: Final[Instructions] = 1_000_000
@@ -75,9 +75,9 @@ class _Questioned(Room):
 
 def _told(function: PendingFunction) -> tuple[object, ...]:
     """All that an execution is told, beside the state on which it runs and its environment."""
-    context, message = function.context, function.message
+    context = function.context
     given = context.available_cycles, context.needs_to_respond, context.deadline()
-    return message.entry_point, message.caller, function.is_query, *given
+    return function.entry_point, function.caller, function.is_query, *given
 
 
 @frozen(eq=False)
@@ -214,11 +214,16 @@ def _go_ahead(turn: Turn, likeness: SubnetInstance) -> deque[_Done]:
     return ahead.done
 
 
+_UNKNOWN: Final = KnownRequest(Request(b"", 0, Principal(b""), CanisterId(b""), "", b""), Processing(), Principal(b""))
+"""A request of which nothing is known."""
+
+
 class _NobodyAsks(IngressHistory):
     """In a likeness nobody asks what becomes of requests."""
 
-    def change(self, request_id: RequestId, status: RequestStatus) -> None:
+    def change(self, request_id: RequestId, status: RequestStatus) -> KnownRequest:
         """Is not noted."""
+        return _UNKNOWN
 
 
 def _likeness(instance: SubnetInstance, turn: Turn) -> SubnetInstance:

@@ -7,19 +7,22 @@ Whatever needs no choice (answers to users, contexts that starve or go away, can
 once.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 from reference_impl.messages import delivery, expiry, requests, tasks
+from reference_impl.messages.pending_function import PendingFunction
 from reference_impl.rounds import transitions
 from reference_impl.rounds.foresight import Foresight, Turn
 from reference_impl.rounds.residence import Residence
+from reference_impl.subnet.call_contexts import OpenContext
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from spec.state.canister import HookStatus, Stopping
-from spec.state.origin import FromCanister
+from spec.state.message import CallMessage, PublicMethod
+from spec.state.origin import FromCanister, FromUser
 from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, RequestId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Nanoseconds
 from spec.values.rejects import RejectCode
@@ -139,19 +142,66 @@ class Scheduler:
         instance = self._instance
         self.finish_pending()
         self._settle()
-        for request_id in instance.ingress.received():
+        received = instance.ingress.received()
+        if not (len(received) == 1 and self._take_request_at_once(received[0])):
+            self._take_all_that_waits(received)
+        self._settle()
+        if self._residence is not None:
+            self._make_room()
+        self.rounds += 1
+
+    def _take_request_at_once(self, request_id: RequestId) -> bool:
+        """
+        A request that is all there is to do is taken at once: its call is never a message. False if it is not so.
+
+        What is done, and in which order, is what a round does with a call that a user made and that may start.
+        """
+        instance = self._instance
+        if instance.with_tasks or instance.hooks_due or self._foresight is not None or not instance.messages.is_empty:
+            return False
+        request = instance.ingress[request_id].request
+        canister = instance.canisters.get(request.canister_id)
+        if canister is None or instance.system_time > request.ingress_expiry:
+            return False
+        if delivery.rejection_by(instance, canister, request.method_name) is not None:
+            return False
+        requests.note_start(instance, request_id)
+        message_id, context_id = instance.messages.start_oldest(), instance.contexts.next_id
+        explains = instance.recorder.explains
+        if explains:
+            instance.recorder.close("initiate_call", {"request_id": request_id})
+        origin, caller = FromUser(request_id), requests.caller_of(request)
+        context = OpenContext(request.canister_id, origin, caller, needs_to_respond=True, cycles=0)
+        method = PublicMethod(request.method_name, request.argument)
+        function = delivery.begin_method(instance, canister, context_id, context, method, requests.UNORDERED)
+        if explains:
+            instance.recorder.close("call_context_creation", {"message_id": message_id, "context_id": context_id})
+        self._execute_straight(function)
+        return True
+
+    def _take_all_that_waits(self, received: list[RequestId]) -> None:
+        instance = self._instance
+        for request_id in received:
             self._start_request(request_id)
         self._handle_management_calls()
-        with self._looking_ahead(self._turns_with_responses):
+        if self._foresight is None or not instance.messages.waiting_responses:
             self._deliver_responses()
-        in_order = self._turns({*instance.messages.receivers(), *instance.with_tasks})
-        with self._looking_ahead(lambda: [Turn(one, partial(_go_through_turn, one)) for one in in_order]):
-            for canister_id in in_order:
-                self._take_turn(canister_id)
+        else:
+            with self._ahead(self._foresight, self._turns_with_responses()):
+                self._deliver_responses()
+        waiting = instance.messages.receivers()
+        in_order = self._turns(sorted({*waiting, *instance.with_tasks}) if instance.with_tasks else waiting)
+        if self._foresight is None or not in_order:
+            self._take_turns(in_order)
+        else:
+            with self._ahead(self._foresight, [Turn(one, partial(_go_through_turn, one)) for one in in_order]):
+                self._take_turns(in_order)
+
+    def _take_turns(self, in_order: list[CanisterId]) -> None:
+        for canister_id in in_order:
+            self._take_turn(canister_id)
+            if self._residence is not None:
                 self._make_room()
-        self._settle()
-        self._make_room()
-        self.rounds += 1
 
     def _make_room(self) -> None:
         """Pages of memories go to a file if there are too many."""
@@ -159,16 +209,13 @@ class Scheduler:
             self._residence.look(self._instance)
 
     @contextmanager
-    def _looking_ahead(self, turns: Callable[[], list[Turn]]) -> Iterator[None]:
-        """What canisters are about to do is done ahead on other threads, if there are any."""
-        if self._foresight is None:
-            yield
-            return
-        self._foresight.look_ahead(self._instance, turns())
+    def _ahead(self, foresight: Foresight, turns: list[Turn]) -> Iterator[None]:
+        """What canisters are about to do is done ahead on other threads."""
+        foresight.look_ahead(self._instance, turns)
         try:
             yield
         finally:
-            self._foresight.forget()
+            foresight.forget()
 
     def _turns_with_responses(self) -> list[Turn]:
         """The responses that wait, by the canisters that get them."""
@@ -181,18 +228,20 @@ class Scheduler:
         return [Turn(one, _deliver_all, tuple(ids)) for one, ids in by_receiver.items()]
 
     def _take_turn(self, canister_id: CanisterId) -> None:
-        self._run_tasks(canister_id)
-        for _ in range(min(self._instance.messages.waiting_calls(canister_id), CALLS_PER_TURN)):
+        if canister_id in self._instance.with_tasks:
+            self._run_tasks(canister_id)
+        waiting = self._instance.messages.waiting_calls(canister_id)
+        for _ in range(waiting if waiting < CALLS_PER_TURN else CALLS_PER_TURN):
             self._handle_call(canister_id)
 
     def _deliver_responses(self) -> None:
         for _ in range(self._instance.messages.waiting_responses):
             self._deliver_response()
 
-    def _turns(self, canister_ids: Iterable[CanisterId]) -> list[CanisterId]:
-        in_order = sorted(canister_ids)
+    def _turns(self, in_order: list[CanisterId]) -> list[CanisterId]:
+        """The canisters, of which another one is the first in each round."""
         first = self.rounds % len(in_order) if in_order else 0
-        return in_order[first:] + in_order[:first]
+        return in_order[first:] + in_order[:first] if first else in_order
 
     def _start_request(self, request_id: RequestId) -> None:
         instance = self._instance
@@ -200,7 +249,8 @@ class Scheduler:
             self._take("request_rejection", request_id=request_id, code=RejectCode.SYS_TRANSIENT)
         else:
             requests.start(instance, request_id)
-            instance.recorder.close("initiate_call", {"request_id": request_id})
+            if instance.recorder.explains:
+                instance.recorder.close("initiate_call", {"request_id": request_id})
 
     def _handle_management_calls(self) -> None:
         while (message_id := self._instance.messages.next_call(MANAGEMENT_CANISTER)) is not None:
@@ -211,6 +261,12 @@ class Scheduler:
 
     def _execute(self) -> None:
         self._run_pending()
+        self._settle()
+
+    def _execute_straight(self, function: PendingFunction) -> None:
+        """Runs a function in hand, which stands at no place among the messages."""
+        transitions.take_straight(function)
+        self._trim_logs()
         self._settle()
 
     def _run_pending(self) -> None:
@@ -237,10 +293,18 @@ class Scheduler:
             self._take("callback_of_deleted_context", message_id=message_id)
             self._settle()
         else:
-            told = instance.reject_texts.pop(message_id, None)
+            self._call_back(message_id)
+
+    def _call_back(self, message_id: int) -> None:
+        instance = self._instance
+        told = instance.reject_texts.pop(message_id, None) if instance.reject_texts else None
+        function = delivery.begin_callback(instance, message_id, told)
+        assert not isinstance(function, NotTaken), function
+        instance.messages.start(message_id)
+        if instance.recorder.explains:
             text = {} if told is None else {"reject_message": told}
-            self._take("callback_invocation", message_id=message_id, **text)
-            self._execute()
+            instance.recorder.close("callback_invocation", {"message_id": message_id, **text})
+        self._execute_straight(function)
 
     def _due_tasks(self, canister_id: CanisterId) -> list[str]:
         """The tasks of a canister that are due, by the name of the transition that starts each."""
@@ -254,8 +318,6 @@ class Scheduler:
         return due
 
     def _run_tasks(self, canister_id: CanisterId) -> None:
-        if canister_id not in self._instance.with_tasks:
-            return
         canister = self._instance.canisters[canister_id]
         for task in self._due_tasks(canister_id):
             if task not in self._due_tasks(canister_id):
@@ -270,7 +332,9 @@ class Scheduler:
         message_id = instance.messages.next_call(canister_id)
         if message_id is None:
             return
-        rejection = delivery.applicable_rejection(instance, message_id)
+        message = instance.messages[message_id]
+        assert isinstance(message, CallMessage), "only calls wait for canisters"
+        rejection = delivery.rejection_of(instance, message)
         if rejection is not None:
             self._take(rejection, message_id=message_id)
             self._settle()
@@ -278,13 +342,17 @@ class Scheduler:
         if canister_id in instance.hooks_due:
             return  # Its low-memory hook goes first, and cannot run now.
         context_id = instance.contexts.next_id
-        delivery.open_call(instance, message_id, context_id)
-        instance.recorder.close("call_context_creation", {"message_id": message_id, "context_id": context_id})
-        self._execute()
+        function = delivery.begin_call(instance, message, context_id)
+        instance.messages.start(message_id)
+        if instance.recorder.explains:
+            instance.recorder.close("call_context_creation", {"message_id": message_id, "context_id": context_id})
+        self._execute_straight(function)
 
     def _settle(self) -> None:
         """Takes what follows without any choice: what runs no code, and low-memory hooks."""
-        self._settle_without_code()
+        instance = self._instance
+        if instance.contexts.unreferenced or instance.messages.user_responses or instance.stopping:
+            self._settle_without_code()
         while self._instance.hooks_due and (due := self._hooks_that_run()):
             context_id = self._instance.contexts.next_id
             self._take("on_low_wasm_memory_context_creation", canister_id=due[0], context_id=context_id)
@@ -298,14 +366,16 @@ class Scheduler:
             if contexts[context_id].needs_to_respond:
                 self._take("call_context_starvation", context_id=context_id)
             contexts.remove(context_id)
-            instance.recorder.close("call_context_removal", {"context_id": context_id})
+            if instance.recorder.explains:
+                instance.recorder.close("call_context_removal", {"context_id": context_id})
         for canister_id in list(instance.stopping):
             if self._has_stopped(canister_id):
                 self._take("stop_completion", canister_id=canister_id)
         while messages.user_responses:
             message_id = next(iter(messages.user_responses))
             requests.answer_user(instance, message_id)
-            instance.recorder.close("respond_to_user", {"message_id": message_id})
+            if instance.recorder.explains:
+                instance.recorder.close("respond_to_user", {"message_id": message_id})
 
 
 def _go_through_turn(canister_id: CanisterId, likeness: SubnetInstance) -> None:

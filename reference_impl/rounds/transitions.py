@@ -12,8 +12,9 @@ from reference_impl.management.installation import GROWTHS
 from reference_impl.management.verdicts import Applies, DoesNotFit, HooksFailed, Leaves, ManagementCall, WorldFailed
 from reference_impl.messages import delivery, expiry, requests, tasks
 from reference_impl.messages.choices import Choices
-from reference_impl.messages.message_execution import execute_pending
+from reference_impl.messages.message_execution import execute_pending, execute_straight
 from reference_impl.messages.own_choices import longest_record, records_of
+from reference_impl.messages.pending_function import PendingFunction
 from reference_impl.rounds import renaming, spontaneous
 from reference_impl.subnet.observations import Accepted, NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
@@ -241,9 +242,22 @@ def take_execution(instance: SubnetInstance, left: Left | None = None) -> None:
     choices = execute_pending(instance, None, left)
     assert choices is not None, "the engine's own choices fit"
     if instance.recorder.explains:
-        made = asdict(choices, recurse=False)
-        other = {name: value for name, value in made.items() if value != EXECUTION_CHOICES[name]}
-        instance.recorder.close("message_execution", {"message_id": message_id, **other})
+        _close_execution(instance, message_id, choices)
+
+
+def take_straight(function: PendingFunction) -> None:
+    """Runs a function in hand whose place among the messages is empty, with the engine's own choices."""
+    instance = function.instance
+    message_id = instance.messages.pending_function
+    choices = execute_straight(function)
+    if instance.recorder.explains:
+        _close_execution(instance, message_id, choices)
+
+
+def _close_execution(instance: SubnetInstance, message_id: int | None, choices: Choices) -> None:
+    made = asdict(choices, recurse=False)
+    other = {name: value for name, value in made.items() if value != EXECUTION_CHOICES[name]}
+    instance.recorder.close("message_execution", {"message_id": message_id, **other})
 
 
 def take_management_call(instance: SubnetInstance, message_id: int) -> None:

@@ -96,21 +96,29 @@ class CallContexts:
         """A context comes to be."""
         assert context_id not in self._contexts
         self._contexts[context_id] = context
-        self._by_canister.setdefault(context.canister, {})[context_id] = None
+        of_canister = self._by_canister.get(context.canister)
+        if of_canister is None:
+            self._by_canister[context.canister] = {context_id: None}
+        else:
+            of_canister[context_id] = None
         self.unreferenced[context_id] = None
-        self.guaranteed += _keeps_room(context)
-        self.next_id = CallContextId(max(self.next_id, context_id + 1))
+        if isinstance(context.origin, FromCanister):
+            self.guaranteed += _keeps_room(context)
+        if context_id >= self.next_id:
+            self.next_id = CallContextId(context_id + 1)
 
     def close(self, context: OpenContext) -> None:
         """A response was given in a context or is no longer possible."""
-        self.guaranteed -= _keeps_room(context)
+        if isinstance(context.origin, FromCanister):
+            self.guaranteed -= _keeps_room(context)
         context.needs_to_respond = False
         context.available_cycles = 0
 
     def remove(self, context_id: CallContextId) -> None:
         """A context goes away that owes nothing any more."""
         context = self._contexts.pop(context_id)
-        self.guaranteed -= _keeps_room(context)
+        if context.needs_to_respond:
+            self.guaranteed -= _keeps_room(context)
         canister = context.canister
         self.unreferenced.pop(context_id, None)
         of_canister = self._by_canister[canister]

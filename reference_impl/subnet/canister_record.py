@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
+from typing import NamedTuple
 
 from attrs import field, frozen, mutable
 
@@ -28,8 +29,8 @@ from spec.state.canister import (
 from spec.state.history import CanisterHistory, Change, ControllersChange, Creation
 from spec.state.snapshot import Snapshot
 from spec.values.containers import List, Map
-from spec.values.identifiers import Blob, CanisterId, Principal, SnapshotId, Text
-from spec.values.quantities import ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds
+from spec.values.identifiers import Blob, CanisterId, MethodName, Principal, SnapshotId, Text
+from spec.values.quantities import WASM_PAGE, ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds
 
 LONGEST_LOG: ByteCount = 4096
 """So much of a log is told at most. Source: management-canister, fetch_canister_logs."""
@@ -86,7 +87,8 @@ def globals_size(wasm_state: WasmState) -> ByteCount:
 
 def wasm_state_size(wasm_state: WasmState) -> ByteCount:
     """What heap, stable memory and globals take."""
-    return wasm_state.wasm_memory.size + wasm_state.stable_memory.size + globals_size(wasm_state)
+    pages = wasm_state.wasm_memory.wasm_pages + wasm_state.stable_memory.wasm_pages
+    return pages * WASM_PAGE + GLOBAL_SIZE * (len(wasm_state.globals) + 1)
 
 
 def snapshot_size(snapshot: Snapshot) -> ByteCount:
@@ -130,6 +132,17 @@ class History:
         return CanisterHistory(self.total, List(tuple(self.changes)))
 
 
+class MethodStart(NamedTuple):
+    """How a public method starts."""
+
+    is_query: bool
+    """It keeps no changes: it is a query and no update."""
+    limit: Instructions
+    """How many instructions it may use."""
+    price: Cycles
+    """What is set aside before."""
+
+
 @frozen
 class Standing:
     """
@@ -142,10 +155,14 @@ class Standing:
     """The prices of its subnet."""
     memory_usage: ByteCount
     freezing_limit: Cycles
+    largest_easy_heap: ByteCount
+    """How large the heap may be before the canister is low on memory."""
     environments: dict[int, KeptEnvironment] = field(factory=dict)
     """What its executions see: by the number of their thread if they are not replicated, otherwise by zero."""
     prices: dict[Instructions, Cycles] = field(factory=dict)
     """What executions cost, by how many instructions they are given."""
+    methods: dict[MethodName, MethodStart] = field(factory=dict)
+    """How the methods start that the module has, as far as they were called."""
 
 
 @mutable

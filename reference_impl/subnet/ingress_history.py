@@ -4,12 +4,13 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from operator import itemgetter
 from typing import Final
 
-from spec.state.request import KnownRequest, Received, Request, RequestStatus
-from spec.values.identifiers import Blob, Principal, RequestId, Text
+from spec.state.request import KnownRequest, Received, Request, RequestStatus, SenderInfo
+from spec.values.identifiers import CanisterId, Principal, RequestId, Text
 from spec.values.leb128 import encode_unsigned
-from spec.values.quantities import Count
+from spec.values.quantities import Count, Nanoseconds
 from spec.values.request_id import hash_of_map
 
 _FIELDS: Final = (
@@ -22,45 +23,54 @@ _FIELDS: Final = (
     "nonce",
     "sender_info",
 )
-_IN_ORDER: Final = sorted((hashlib.sha256(name.encode()).digest(), place) for place, name in enumerate(_FIELDS))
-"""The hashed names of the fields, in the order in which a request id takes them."""
+_NAMES: Final = [hashlib.sha256(name.encode()).digest() for name in _FIELDS]
+_in_order: Final = itemgetter(*sorted(range(len(_FIELDS)), key=_NAMES.__getitem__))
+"""Brings the fields into the order in which a request id takes them: that of their hashed names."""
+_TYPE, _EXPIRY, _SENDER, _CANISTER, _METHOD, _ARGUMENT, _NONCE, _INFO = _NAMES
+_sha256: Final = hashlib.sha256
+_NO_ARGUMENT: Final = _ARGUMENT + _sha256(b"").digest()
+_MANY: Final = 1 << 12
+
+# What is the same in many requests, each with its name.
 
 
-def _hash(value: Blob) -> bytes:
-    return hashlib.sha256(value).digest()
+@lru_cache(maxsize=_MANY)
+def _type_part(kind: Text) -> bytes:
+    return _TYPE + _sha256(kind.encode()).digest()
 
 
-_HASH_OF_NOTHING: Final = _hash(b"")
-
-# What is the same in many requests.
-_hash_of_blob: Final = lru_cache(maxsize=1 << 12)(_hash)
-
-
-@lru_cache(maxsize=1 << 12)
-def _hash_of_text(value: Text) -> bytes:
-    return _hash(value.encode())
+@lru_cache(maxsize=_MANY)
+def _expiry_part(expiry: Nanoseconds) -> bytes:
+    return _EXPIRY + _sha256(encode_unsigned(expiry)).digest()
 
 
-@lru_cache(maxsize=1 << 12)
-def _hash_of_number(value: int) -> bytes:
-    return _hash(encode_unsigned(value))
+@lru_cache(maxsize=_MANY)
+def _callee_part(canister_id: CanisterId, method_name: Text) -> tuple[bytes, bytes]:
+    return _CANISTER + _sha256(canister_id).digest(), _METHOD + _sha256(method_name.encode()).digest()
+
+
+@lru_cache(maxsize=_MANY)
+def _sender_part(sender: Principal) -> bytes:
+    return _SENDER + _sha256(sender).digest()
 
 
 def request_id_of(request: Request, kind: Text = "call") -> RequestId:
     """The representation-independent hash of the content of a call or query. Source: https-interface, request id."""
-    info = request.sender_info
-    hashed = (
-        _hash_of_text(kind),
-        _hash_of_number(request.ingress_expiry),
-        _hash_of_blob(request.sender),
-        _hash_of_blob(request.canister_id),
-        _hash_of_text(request.method_name),
-        _hash(request.argument) if request.argument else _HASH_OF_NOTHING,
-        _hash(request.nonce) if request.nonce else None,
-        None if info is None else hash_of_map({"info": info.info, "signer": info.signer, "sig": info.signature}),
+    info, argument, nonce = request.sender_info, request.argument, request.nonce
+    fields = (
+        _type_part(kind),
+        _expiry_part(request.ingress_expiry),
+        _sender_part(request.sender),
+        *_callee_part(request.canister_id, request.method_name),
+        _ARGUMENT + _sha256(argument).digest() if argument else _NO_ARGUMENT,
+        _NONCE + _sha256(nonce).digest() if nonce else b"",
+        b"" if info is None else _info_part(info),
     )
-    there = [name + value for name, place in _IN_ORDER if (value := hashed[place]) is not None]
-    return RequestId(_hash(b"".join(there)))
+    return RequestId(_sha256(b"".join(_in_order(fields))).digest())
+
+
+def _info_part(info: SenderInfo) -> bytes:
+    return _INFO + hash_of_map({"info": info.info, "signer": info.signer, "sig": info.signature})
 
 
 RECEIVED: Final = Received()
@@ -110,7 +120,8 @@ class IngressHistory:
         """A request comes in."""
         self._calls[request_id] = KnownRequest(request, RECEIVED, effective_id)
         self._received[request_id] = None
-        self._has_changed(request_id)
+        if self._changed is not None:
+            self._changed[request_id] = None
 
     def remember(self, request_id: RequestId, known: KnownRequest) -> None:
         """A request that came in before, as it was kept."""
@@ -119,12 +130,15 @@ class IngressHistory:
         if isinstance(known.status, Received):
             self._received[request_id] = None
 
-    def change(self, request_id: RequestId, status: RequestStatus) -> None:
-        """A request gets another status."""
+    def change(self, request_id: RequestId, status: RequestStatus) -> KnownRequest:
+        """A request, which is the result, gets another status."""
         known = self._calls[request_id]
-        self._calls[request_id] = KnownRequest(known.request, status, known.effective_id)
-        self._received.pop(request_id, None)
-        self._has_changed(request_id)
+        changed = self._calls[request_id] = KnownRequest(known.request, status, known.effective_id)
+        if isinstance(known.status, Received):
+            del self._received[request_id]
+        if self._changed is not None:
+            self._changed[request_id] = None
+        return changed
 
     def forget(self, request_id: RequestId) -> None:
         """A request is no longer known."""

@@ -53,9 +53,12 @@ class Ledger:
 
     def execution_charge(self, limit: Instructions, used: Instructions, is_64_bit: bool) -> Cycles:
         """What an execution costs in the end: what was set aside for the limit, less the refund for what is left."""
-        set_aside = self.execution(limit, is_64_bit)
+        # Reason: this is what every execution asks, so the sums of `execution` are written out.
+        fees, nodes = self._fees, self._nodes
+        ten = fees.ten_instructions_wasm64 if is_64_bit else fees.ten_instructions_wasm32
+        set_aside = (fees.update_message_execution + ten * limit // 10) * nodes // fees.reference_subnet_size
         left = max(limit - used, 0)
-        return set_aside - min(self._scale(self._instruction_fee(left, is_64_bit)), set_aside)
+        return set_aside - min(ten * left // 10 * nodes // fees.reference_subnet_size, set_aside)
 
     def callback_charge(self, set_aside: Cycles, used: Instructions, is_64_bit: bool) -> Cycles:
         """

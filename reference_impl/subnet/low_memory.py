@@ -1,10 +1,11 @@
 """When the low-memory hook of a canister is due."""
 
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size
+from reference_impl.subnet.subnet_instance import SubnetInstance, heap_size, largest_easy_heap
 from spec.canister.module import CanisterModule
 from spec.canister.wasm_state import WasmState
 from spec.state.canister import HookStatus
+from spec.values.quantities import WASM_PAGE
 
 
 def is_low_on_memory(
@@ -15,9 +16,15 @@ def is_low_on_memory(
 
     Without a limit the heap ends where the module's kind of memory does.
     """
-    limits, settings = instance.profile.limits, canister.settings
-    largest = limits.wasm_memory_64 if module.has_64_bit_memory else limits.wasm_memory_32
-    return (settings.wasm_memory_limit or largest) < heap_size(wasm_state) + settings.wasm_memory_threshold
+    return heap_size(wasm_state) > largest_easy_heap(instance.profile, canister.settings, module.has_64_bit_memory)
+
+
+def has_enough_heap(instance: SubnetInstance, canister: CanisterRecord) -> bool:
+    """The status of the hook of a canister with code is that of one which is not low on memory, and it is not."""
+    assert canister.code is not None
+    size = canister.code.wasm_state.wasm_memory.wasm_pages * WASM_PAGE
+    is_usual = canister.low_memory_hook is HookStatus.CONDITION_NOT_SATISFIED
+    return is_usual and size <= (canister.standing or instance.standing(canister)).largest_easy_heap
 
 
 def look_at_hook(instance: SubnetInstance, canister: CanisterRecord) -> None:

@@ -16,14 +16,24 @@ from spec.values.rejects import Reject
 class Purpose(Enum):
     """Why cycles entered or left the system."""
 
-    EXECUTION = "execution"
-    TRANSMISSION = "transmission"
-    CREATION = "creation"
-    REQUESTED = "requested"
+    EXECUTION = "execution", "instructions"
+    TRANSMISSION = "transmission", "request_and_response_transmission"
+    CREATION = "creation", "canister_creation"
+    REQUESTED = "requested", "burned_cycles"
     SERVICES = "services"
-    RESOURCES = "resources"
+    RESOURCES = "resources", "memory"
     LOST = "lost"
     PROVISIONAL = "provisional"
+
+    use: Text | None
+    """The field of `canister_metrics` that counts what a canister was charged for it."""
+
+    def __new__(cls, name: Text, use: Text | None = None) -> "Purpose":
+        """A purpose with its name as its value."""
+        purpose = object.__new__(cls)
+        purpose._value_ = name
+        purpose.use = use
+        return purpose
 
 
 @frozen

@@ -12,7 +12,7 @@ from reference_impl.subnet.message_memory import guaranteed_room
 from spec.profile import Limits
 from spec.state.message import Between, CallMessage, FuncMessage, Message, ResponseMessage, Unordered
 from spec.state.origin import CallOrigin, Deadline, FromCanister, FromUser
-from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId
+from spec.values.identifiers import MANAGEMENT_CANISTER, CanisterId, RequestId
 from spec.values.quantities import ByteCount
 
 Ids = OrderedDict[int, None]
@@ -77,8 +77,11 @@ class MessageQueues:
 
     def append(self, message: Message) -> int:
         """The message enters as the youngest one; the result is its id."""
+        message_id = self.next_id
+        self.next_id = message_id + 1
         self._next_position += 1
-        return self._enter(message, self._next_position)
+        self._place(message_id, message, self._next_position)
+        return message_id
 
     def append_as(self, message_id: int, message: CallMessage | ResponseMessage) -> None:
         """The message enters as the youngest one, with an id that is not one of those given in order."""
@@ -90,48 +93,60 @@ class MessageQueues:
         """The message enters as the oldest one; the result is its id."""
         self._first_position -= 1
         assert not isinstance(message, CallMessage) or isinstance(message.queue, Unordered), "order is kept"
-        return self._enter(message, self._first_position)
-
-    def _enter(self, message: Message, position: int) -> int:
         message_id = self.next_id
-        self.next_id += 1
-        self._place(message_id, message, position)
+        self.next_id = message_id + 1
+        self._place(message_id, message, self._first_position)
         return message_id
 
     def _place(self, message_id: int, message: Message, position: int) -> None:
         self._positions[message_id] = position
-        self._put(message_id, message)
-        match message:
-            case CallMessage():
-                self._enter_inbox(message_id, message)
-            case FuncMessage():
-                self.pending_function = message_id
-            case ResponseMessage():
-                self._responses_like(message)[message_id] = None
+        self._messages[message_id] = message
+        if isinstance(message, FuncMessage):
+            self.pending_function = message_id
+            return
+        if isinstance(message, CallMessage):
+            self._enter_inbox(message_id, message)
+        elif isinstance(message.origin, FromUser):
+            self.user_responses[message_id] = None
+            return
+        else:
+            self._responses[message_id] = None
+        if isinstance(message.origin, FromCanister):
+            self.guaranteed_memory += guaranteed_room(self._limits, message)
 
     def _put(self, message_id: int, message: Message) -> None:
         self._messages[message_id] = message
         self.guaranteed_memory += guaranteed_room(self._limits, message)
 
     def _take(self, message_id: int) -> Message:
+        """The message leaves its place among those that are next, and the room that it takes."""
         message = self._messages.pop(message_id)
-        self.guaranteed_memory -= guaranteed_room(self._limits, message)
+        if isinstance(message, FuncMessage):
+            self.pending_function = None
+            return message
+        if isinstance(message, CallMessage):
+            self._leave_inbox(message_id, message)
+        elif isinstance(message.origin, FromUser):
+            del self.user_responses[message_id]
+            return message
+        else:
+            del self._responses[message_id]
+        if isinstance(message.origin, FromCanister):
+            self.guaranteed_memory -= guaranteed_room(self._limits, message)
         return message
 
     def _enter_inbox(self, message_id: int, message: CallMessage) -> None:
         inbox = self._inboxes.get(message.callee)
         if inbox is None:
             inbox = self._inboxes[message.callee] = Inbox()
-        match message.queue:
-            case Between(sender=sender):
-                ids = inbox.by_sender.get(sender)
-                if ids is None:
-                    ids = inbox.by_sender[sender] = OrderedDict()
-                inbox.turns.setdefault(sender, None)
-            case Unordered():
-                ids = inbox.ingress
-                inbox.turns.setdefault(None, None)
-        ids[message_id] = None
+        if isinstance(message.queue, Unordered):
+            inbox.ingress[message_id] = inbox.turns[None] = None
+            return
+        sender = message.queue.sender
+        ids = inbox.by_sender.get(sender)
+        if ids is None:
+            ids = inbox.by_sender[sender] = OrderedDict()
+        ids[message_id] = inbox.turns[sender] = None
 
     def send_away(self, message_id: int) -> None:
         """A call that holds up no other leaves the subnet. Nothing but an answer can come of it."""
@@ -150,12 +165,11 @@ class MessageQueues:
             self._away.remove(message_id)
             return
         inbox = self._inboxes[message.callee]
-        match message.queue:
-            case Between():
-                sender: CanisterId | None = message.queue.sender
-                ids = inbox.by_sender[message.queue.sender]
-            case Unordered():
-                sender, ids = None, inbox.ingress
+        sender: CanisterId | None = None
+        ids = inbox.ingress
+        if isinstance(message.queue, Between):
+            sender = message.queue.sender
+            ids = inbox.by_sender[message.queue.sender]
         del ids[message_id]
         if not ids:
             del inbox.turns[sender]
@@ -208,36 +222,68 @@ class MessageQueues:
         """Takes a message out."""
         message = self._take(message_id)
         del self._positions[message_id]
-        self._forget_place(message_id, message)
         return message
 
-    def remove_pending(self) -> None:
-        """Takes the function out that is pending."""
-        assert self.pending_function is not None
-        del self._messages[self.pending_function], self._positions[self.pending_function]
-        self.pending_function = None
+    def prepend_call(self, call: CallMessage) -> None:
+        """A call of a user enters as the oldest message."""
+        message_id = self.next_id
+        self.next_id = message_id + 1
+        self._first_position -= 1
+        self._positions[message_id] = self._first_position
+        self._messages[message_id] = call
+        inbox = self._inboxes.get(call.callee)
+        if inbox is None:
+            inbox = self._inboxes[call.callee] = Inbox()
+        inbox.ingress[message_id] = inbox.turns[None] = None
 
-    def _forget_place(self, message_id: int, message: Message) -> None:
-        match message:
-            case CallMessage():
-                self._leave_inbox(message_id, message)
-            case FuncMessage():
-                self.pending_function = None
-            case ResponseMessage():
-                del self._responses_like(message)[message_id]
+    def take_user_response(self, message_id: int) -> tuple[RequestId, ResponseMessage]:
+        """Takes out a response to a user; it comes with the id of the request."""
+        message = self._messages.pop(message_id)
+        del self._positions[message_id], self.user_responses[message_id]
+        assert isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser)
+        return message.origin.request_id, message
 
-    def start(self, message_id: int, function: FuncMessage) -> None:
-        """Replaces a call or a response, at its place, by the function that handles it."""
+    def start(self, message_id: int, function: FuncMessage | None = None) -> None:
+        """
+        Replaces a call or a response, at its place, by the function that handles it, which is pending then.
+
+        Without a function the place stays empty: whoever runs it straight away has it in hand, and ends with
+        `remove_pending`, or with `park` where it cannot be run now.
+        """
         assert self.pending_function is None, "a function is handled before the next one starts"
-        self._forget_place(message_id, self._take(message_id))
-        self._put(message_id, function)
+        self._take(message_id)
         self.pending_function = message_id
+        if function is not None:
+            self._messages[message_id] = function
+
+    def start_oldest(self) -> int:
+        """An empty place in front of all messages is that of a function in hand; the result is its id."""
+        assert self.pending_function is None, "a function is handled before the next one starts"
+        message_id = self.next_id
+        self.next_id = message_id + 1
+        self._first_position -= 1
+        self._positions[message_id] = self._first_position
+        self.pending_function = message_id
+        return message_id
+
+    def park(self, function: FuncMessage) -> None:
+        """The function that is pending stands at its place."""
+        assert self.pending_function is not None, "a function is pending"
+        self._messages[self.pending_function] = function
+
+    def remove_pending(self) -> None:
+        """The function that is pending, at its place or in somebody's hand, is done."""
+        message_id = self.pending_function
+        assert message_id is not None
+        self._messages.pop(message_id, None)
+        del self._positions[message_id]
+        self.pending_function = None
 
     def replace(self, message_id: int, message: CallMessage | ResponseMessage) -> None:
         """Another call or response stands at the place of the one with this id. A call keeps its receiver."""
         if self._messages[message_id] == message:
             return
-        self._forget_place(message_id, self._take(message_id))
+        self._take(message_id)
         self._put(message_id, message)
         match message:
             case CallMessage():
@@ -268,8 +314,10 @@ class MessageQueues:
         inbox = self._inboxes.get(receiver)
         if inbox is None:
             return None
-        sender = next(iter(inbox.turns))
-        inbox.turns.move_to_end(sender)
+        turns = inbox.turns
+        sender = next(iter(turns))
+        if len(turns) > 1:
+            turns.move_to_end(sender)
         return next(iter(inbox.ingress if sender is None else inbox.by_sender[sender]))
 
     def eligible_calls(self, receiver: CanisterId) -> list[int]:
@@ -292,12 +340,18 @@ class MessageQueues:
 
     def receivers(self) -> list[CanisterId]:
         """The canisters for which calls wait, in increasing order, without the management canister."""
-        return sorted(receiver for receiver in self._inboxes if receiver != MANAGEMENT_CANISTER)
+        found = sorted(self._inboxes)
+        if MANAGEMENT_CANISTER in self._inboxes:
+            found.remove(CanisterId(MANAGEMENT_CANISTER))
+        return found
 
     def waiting_calls(self, receiver: CanisterId) -> int:
         """How many calls wait for a receiver."""
         inbox = self._inboxes.get(receiver)
-        return 0 if inbox is None else len(inbox.ingress) + sum(map(len, inbox.by_sender.values()))
+        if inbox is None:
+            return 0
+        from_users = len(inbox.ingress)
+        return from_users + sum(map(len, inbox.by_sender.values())) if inbox.by_sender else from_users
 
     @property
     def waiting_responses(self) -> int:

@@ -16,7 +16,7 @@ from reference_impl.subnet.canister_record import (
     empty_canister,
 )
 from reference_impl.subnet.ingress_history import IngressHistory
-from reference_impl.subnet.ledger import Ledger, liquid_balance
+from reference_impl.subnet.ledger import Ledger
 from reference_impl.subnet.message_memory import is_guaranteed
 from reference_impl.subnet.network import Network, number_of, numbered_id
 from reference_impl.subnet.observations import Purpose, Recorder
@@ -27,21 +27,12 @@ from spec.canister.module import CanisterModule, MalformedModule
 from spec.canister.outcome import Outcome
 from spec.canister.wasm_state import WasmState
 from spec.profile import Profile
-from spec.state.canister import Canister, CanisterStatus, HookStatus, Stopping, Subnet, simple_status
+from spec.state.canister import Canister, CanisterStatus, HookStatus, Settings, Stopping, Subnet, simple_status
 from spec.state.message import CallMessage
 from spec.state.origin import FromUser
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, Principal, SnapshotId, SubnetId, Text
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, CanisterVersion, Count, Cycles, Instructions, Nanoseconds
-
-USES: dict[Purpose, Text] = {
-    Purpose.EXECUTION: "instructions",
-    Purpose.TRANSMISSION: "request_and_response_transmission",
-    Purpose.CREATION: "canister_creation",
-    Purpose.REQUESTED: "burned_cycles",
-    Purpose.RESOURCES: "memory",
-}
-"""The field of `canister_metrics` that counts what a canister was charged for a purpose."""
 
 Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
 """Turns the bytes of a module into the module."""
@@ -138,7 +129,13 @@ class SubnetInstance:
         """What follows from what a canister is and has; found out at first use after a change."""
         if canister.standing is None:
             ledger, usage = self.ledger_on(canister.subnet), canister.memory_usage()
-            canister.standing = Standing(ledger, usage, _freezing_limit(ledger, canister, usage))
+            is_64_bit = canister.code is not None and canister.code.installed.module.has_64_bit_memory
+            canister.standing = Standing(
+                ledger,
+                usage,
+                _freezing_limit(ledger, canister, usage),
+                largest_easy_heap(self.profile, canister.settings, is_64_bit),
+            )
         return canister.standing
 
     def has_changed(self, canister: CanisterRecord) -> None:
@@ -265,7 +262,7 @@ class SubnetInstance:
     def burn(self, canister: CanisterRecord, cycles: Cycles, purpose: Purpose, use: Text | None = None) -> None:
         """Notes cycles that a canister was charged and that left the system. The balance is left to the caller."""
         self.recorder.burned(cycles, purpose)
-        counted = USES.get(purpose) if use is None else use
+        counted = purpose.use if use is None else use
         if counted is not None:
             canister.consumed[counted] = canister.consumed.get(counted, 0) + cycles
 
@@ -321,19 +318,21 @@ class SubnetInstance:
 
     def freezing_limit(self, canister: CanisterRecord, usage: ByteCount | None = None) -> Cycles:
         """The freezing limit of a canister, with its memory usage now or the one given."""
-        standing = self.standing(canister)
+        standing = canister.standing or self.standing(canister)
         if usage is None or usage == standing.memory_usage:
             return standing.freezing_limit
         return _freezing_limit(standing.ledger, canister, usage)
 
     def liquid(self, canister: CanisterRecord) -> Cycles:
         """The liquid balance of a canister."""
-        return liquid_balance(canister.balance, canister.reserved_balance, self.standing(canister).freezing_limit)
+        standing = canister.standing or self.standing(canister)
+        locked = standing.freezing_limit - canister.reserved_balance
+        return canister.balance - locked if locked > 0 else canister.balance
 
     def price_of_execution(self, canister: CanisterRecord, limit: Instructions) -> Cycles:
         """What is set aside before code of the canister, which must have some, runs with this limit."""
         assert canister.code is not None
-        standing = self.standing(canister)
+        standing = canister.standing or self.standing(canister)
         price = standing.prices.get(limit)
         if price is None:
             price = standing.prices[limit] = standing.ledger.execution(
@@ -369,7 +368,8 @@ class SubnetInstance:
                 canister, replicated, installing, history_size, refused_calls, refused_growths, trapping_growths
             )
         else:
-            kept, user = self.standing(canister).environments, 0 if replicated else get_ident()
+            standing = canister.standing or self.standing(canister)
+            kept, user = standing.environments, 0 if replicated else get_ident()
             found = kept.get(user)
             environment = found or kept.setdefault(user, self._new_environment(canister, replicated))
         environment.bring_up_to_date(
@@ -381,6 +381,26 @@ class SubnetInstance:
             canister.version if version is None else version,
             context_instructions,
             certificate,
+        )
+        return environment
+
+    def usual_environment(
+        self, canister: CanisterRecord, limit: Instructions, context_instructions: Instructions
+    ) -> KeptEnvironment:
+        """What a replicated execution of the canister can read now, where nothing is refused; it holds as long."""
+        standing = canister.standing or self.standing(canister)
+        environment = standing.environments.get(0)
+        if environment is None:
+            environment = standing.environments[0] = self._new_environment(canister, True)
+        environment.bring_up_to_date(
+            limit,
+            canister.time,
+            canister.global_timer,
+            canister.balance,
+            canister.reserved_balance,
+            canister.version,
+            context_instructions,
+            None,
         )
         return environment
 
@@ -432,6 +452,12 @@ def _freezing_limit(ledger: Ledger, canister: CanisterRecord, usage: ByteCount) 
     return ledger.freezing_limit(
         settings.compute_allocation, settings.memory_allocation, usage, settings.freezing_threshold
     )
+
+
+def largest_easy_heap(profile: Profile, settings: Settings, is_64_bit: bool) -> ByteCount:
+    """How large a heap may be before less than the threshold of the settings is left."""
+    largest = profile.limits.wasm_memory_64 if is_64_bit else profile.limits.wasm_memory_32
+    return (settings.wasm_memory_limit or largest) - settings.wasm_memory_threshold
 
 
 def _guaranteed_stop_calls(status: CanisterStatus) -> Count:

@@ -6,6 +6,8 @@ from attrs import evolve
 from conformance.canisters.library import load
 from properties.agreement.lockstep import Disagreement
 from properties.agreement.stage import Stage
+from reference_impl.environments.kept_environment import CallPrices
+from reference_impl.messages.pending_function import method_start
 from spec.state.request import Done
 
 MODULE = load("scripted")
@@ -30,8 +32,24 @@ def other_usage(canister):
 
 
 def other_price(canister):
-    (limit,) = canister.standing.prices
-    canister.standing.prices[limit] += 1
+    canister.standing.prices[10**6] += 1
+
+
+def other_method(canister):
+    (name,) = canister.standing.methods
+    canister.standing.methods[name] = canister.standing.methods[name]._replace(price=0)
+
+
+def other_easy_heap(canister):
+    object.__setattr__(canister.standing, "largest_easy_heap", 0)
+
+
+def other_price_of_calls(canister):
+    canister.standing.environments[0].prices[False] = CallPrices(1, 2)
+
+
+def other_limit_of_executions(canister):
+    canister.standing.environments[0].freezing_limits[0, 0] = 1
 
 
 @pytest.mark.parametrize(
@@ -41,6 +59,10 @@ def other_price(canister):
         (one_more_chunk, "memory usage"),
         (other_usage, "memory usage"),
         (other_price, "prices of executions"),
+        (other_method, "how methods start"),
+        (other_easy_heap, "largest easy heap"),
+        (other_price_of_calls, "prices of calls"),
+        (other_limit_of_executions, "freezing limits of executions"),
     ],
 )
 def test_what_changes_without_being_told_is_found(stage, change, found):
@@ -48,6 +70,7 @@ def test_what_changes_without_being_told_is_found(stage, change, found):
     instance = stage.lockstep.engine.instance
     canister = instance.canisters[canister_id]
     instance.price_of_execution(canister, 10**6)
+    method_start(instance, canister, "update")
     stage.lockstep.compare_states()
     change(canister)
     # The state itself is made to agree, so that only what is kept is left to differ.

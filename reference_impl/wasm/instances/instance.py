@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import wasmtime
 from attrs import evolve, field, frozen
+from rpds import HashTrieMap
 from wasmtime import _ffi as ffi
 
 from reference_impl.wasm.instances import wasmtime_engine
@@ -36,7 +37,7 @@ from reference_impl.wasm.rewriting.instrument import (
 )
 from reference_impl.wasm.rewriting.requirements import is_old_motoko
 from spec.values.checklist import defines
-from spec.values.memory import LinearMemory
+from spec.values.memory import ZERO_PAGE, LinearMemory
 from spec.values.quantities import WASM_PAGE, ByteCount, Count
 
 _memory_data: Final = wasmtime_engine.native("wasmtime_memory_data", ctypes.c_void_p, 2)
@@ -82,6 +83,8 @@ class CompiledModule:
 
     entries: dict[str, Entry] = field(init=False)
     """Where executions may begin, by the name of the exported function."""
+    closures: Count = field(init=False)
+    """How many places the table has at whose functions executions may begin."""
     is_old_motoko: bool = field(init=False)
     """It needs pages to be upgraded: see `takes_pages_for_upgrades`."""
 
@@ -101,10 +104,11 @@ class CompiledModule:
 
     def closure_entry(self, function: int, argument: int) -> Entry | None:
         """A function of the table with one argument; None if there is no such place in a table."""
-        tables = self.parsed.tables
-        if not has_closures(self.parsed) or function >= tables[0].limits.minimum:
-            return None
-        return Entry(BEGIN_CLOSURE, (function, argument))
+        return Entry(BEGIN_CLOSURE, (function, argument)) if function < self.closures else None
+
+    @closures.default
+    def _closures(self) -> Count:
+        return self.parsed.tables[0].limits.minimum if has_closures(self.parsed) else 0
 
     @exported_functions.default
     def _exported_functions(self) -> dict[str, int]:
@@ -152,19 +156,22 @@ class CompiledModule:
 
     def take_instance(self, heap: LinearMemory, stable_memory: LinearMemory = NO_MEMORY) -> "WasmtimeInstance":
         """An instance that no other execution uses, if possible one that holds these memories already."""
+        idle = self.idle
         with self.lock:
+            for place in range(len(idle) - 1, -1, -1):
+                if idle[place].heap is heap and idle[place].holds(heap, stable_memory):
+                    # It goes on counting as kept: it is about to be the latest again.
+                    return idle.pop(place)
             chosen = self._chosen(heap, stable_memory)
             if chosen is not None:
-                self.idle.remove(chosen)
+                idle.remove(chosen)
         if chosen is None:
             return WasmtimeInstance(self)
         KEPT.take(chosen)
         return chosen
 
     def _chosen(self, heap: LinearMemory, stable_memory: LinearMemory) -> "WasmtimeInstance | None":
-        """The idle instance to be taken; None if a new one is to be made."""
-        if self.idle and self.idle[-1].holds(heap, stable_memory):
-            return self.idle[-1]
+        """The idle instance to be taken where none holds both; None if a new one is to be made."""
         # Memories cannot shrink.
         fitting = [one for one in self.idle if one.heap.wasm_pages <= heap.wasm_pages and one.is_usable()]
         holding = [one for one in fitting if one.heap.contents is heap.contents]
@@ -181,19 +188,32 @@ class CompiledModule:
     def give_back(self, instance: "WasmtimeInstance") -> None:
         """Keeps an instance for reuse."""
         if not instance.is_usable():
+            KEPT.take(instance)
             return
+        idle = self.idle
         with self.lock:
-            self.idle.append(instance)
-            if len(self.idle) > self._most_idle:
-                KEPT.take(self.idle.pop(0))
-        for one in KEPT.put(instance):
-            one.compiled.drop(one)
+            idle.append(instance)
+            if len(idle) > 1 and len(idle) > self._most_idle:
+                KEPT.take(idle.pop(0))
+        if not KEPT.is_latest(instance):
+            for one in KEPT.put(instance):
+                one.compiled.drop(one)
 
     def drop(self, instance: "WasmtimeInstance") -> None:
         """An instance is not kept any more, if nobody has taken it meanwhile."""
         with self.lock:
             if instance in self.idle:
                 self.idle.remove(instance)
+
+
+def with_pages(contents: "HashTrieMap[int, bytes]", changed: dict[int, bytes]) -> "HashTrieMap[int, bytes]":
+    """The contents of a memory in which some pages hold other bytes."""
+    for number, page in changed.items():
+        if page != ZERO_PAGE:
+            contents = contents.insert(number, page)
+        elif number in contents:
+            contents = contents.remove(number)
+    return contents
 
 
 class WasmtimeInstance:
@@ -233,7 +253,12 @@ class WasmtimeInstance:
         if compiled.instrumented.is_exact and parsed.memory:
             self._answer_growths()
         self.heap = LinearMemory(parsed.memory.minimum if parsed.memory else 0)
+        self._globals: tuple[int, ...] | None = None if self._persistent else ()
+        """What the persistent globals hold; None while that is not known."""
         self._view = memoryview(b"")
+        self._size_at_base: ByteCount = 0
+        self._known_base = 0
+        """Where the heap is as long as it has this size, above zero."""
         self._pages = page_tracking()
 
     def _answer_growths(self) -> None:
@@ -272,6 +297,12 @@ class WasmtimeInstance:
             return 0
         return int(_memory_data_size(*self._memory_addresses))
 
+    def _base_at(self, size: ByteCount) -> int:
+        """Where the heap is, whose size now the caller knows: it moves only when it grows."""
+        if size != self._size_at_base or not size:
+            self._known_base, self._size_at_base = self._base(), size
+        return self._known_base
+
     def address(self, place: int) -> int:
         """Where a place in the heap is in this process, until the heap grows."""
         return self._base() + place
@@ -279,9 +310,13 @@ class WasmtimeInstance:
     def view(self, size: ByteCount) -> memoryview:
         """The bytes of the heap, whose size now the caller knows."""
         if len(self._view) != size:
-            # The heap moves only when it grows.
-            self._view = memoryview((ctypes.c_ubyte * size).from_address(self._base())).cast("B")
+            self._view = memoryview((ctypes.c_ubyte * size).from_address(self._base_at(size))).cast("B")
         return self._view
+
+    def has(self, heap: LinearMemory, globals_before: tuple[int, ...]) -> bool:
+        """The instance holds the state of a canister already. From now on it may hold another one."""
+        held, self._globals = self._globals, None if self._persistent else ()
+        return self.heap is heap and held == globals_before
 
     def load(self, heap: LinearMemory, globals_before: tuple[int, ...]) -> bool:
         """Puts the state of a canister into the instance. False if the heap does not fit the module's memory."""
@@ -310,26 +345,30 @@ class WasmtimeInstance:
             ffi.wasmtime_error_delete(error)
         return not error
 
-    def globals_now(self) -> tuple[int, ...]:
-        """The bit patterns of the persistent globals."""
-        return tuple(cell.get() for cell, _ in self._persistent)
+    def keep_globals(self) -> tuple[int, ...]:
+        """The bit patterns of the persistent globals, which stay until the next execution."""
+        if self._persistent:
+            self._globals = tuple([cell.get() for cell, _ in self._persistent])
+        return self._globals or ()
 
-    def changed_pages(self, size: ByteCount) -> dict[int, bytes]:
-        """The 4 KiB pages of the heap, which has this size now, that differ from what was loaded."""
+    def size_and_changes(self) -> tuple[ByteCount, dict[int, bytes]]:
+        """The size of the heap now, and its 4 KiB pages that differ from what was loaded."""
         if self._memory is None:
-            return {}
-        return self._pages.changed(self._base(), size, self.heap)
+            return 0, {}
+        size: ByteCount = _memory_data_size(*self._memory_addresses)
+        base = self._known_base if size == self._size_at_base else self._base_at(size)
+        return size, self._pages.changed(base, size, self.heap)
 
     @defines("seed1.memory-management-responsibility")
     def keep(self, changed: dict[int, bytes], size: ByteCount) -> LinearMemory:
         """Takes the changes over into the heap that counts as loaded, which has this size now."""
-        if not changed and size == self.heap.size and not self._pages.has_copies:
+        if not changed and size == self.heap.wasm_pages * WASM_PAGE and not self._pages.has_copies:
             return self.heap
         if self._memory is not None:
-            self._pages.keep(self._base(), size, changed)
+            self._pages.keep(self._base_at(size), size, changed)
         if changed or size != self.heap.size:
             before = self.heap
-            self.heap = before.with_pages(size // WASM_PAGE, changed.items())
+            self.heap = LinearMemory(size // WASM_PAGE, with_pages(before.contents, changed))
             WRITTEN.note(before, self.heap, changed)
         return self.heap
 
@@ -357,7 +396,12 @@ class WasmtimeInstance:
 
     def holds(self, heap: LinearMemory, stable_memory: LinearMemory) -> bool:
         """The instance can serve an execution on these memories, and holds them already."""
-        return self.heap is heap and self.holds_stable(stable_memory) and self.is_usable()
+        stable = self.stable
+        return (
+            self.heap is heap
+            and self._pages.is_usable()
+            and (stable is None or stable.holds(stable_memory) and stable.is_usable())
+        )
 
     def holds_stable(self, stable_memory: LinearMemory) -> bool:
         """No stable memory need be loaded."""
@@ -367,7 +411,6 @@ class WasmtimeInstance:
         """The instance can serve another execution."""
         return self._pages.is_usable() and (self.stable is None or self.stable.is_usable())
 
-    @property
     def counter_left(self) -> int:
         """How many instructions were left when the function returned; below 0 where it was charged more than it had."""
         left = self.system.cells[COUNTER_LEFT]
@@ -380,12 +423,11 @@ class WasmtimeInstance:
 
     def begin(self, entry: Entry) -> wasmtime_engine.End:
         """Runs a function with what the system memory was filled with. Raises what a host function has raised."""
-        function = self._begun.get(entry.export)
+        export, parameters = entry
+        function = self._begun.get(export)
         if function is None:
-            function = self._begun[entry.export] = wasmtime_engine.KeptFunction(
-                self.store, self._function(entry.export)
-            )
-        return function.call(entry.parameters)
+            function = self._begun[export] = wasmtime_engine.KeptFunction(self.store, self._function(export))
+        return function.call(parameters)
 
     def _function(self, name: str) -> wasmtime.Func:
         function = self._exports[name]

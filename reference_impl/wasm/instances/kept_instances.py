@@ -16,7 +16,7 @@ USUAL_BYTES: Final[ByteCount] = 4 << 30
 
 
 class KeptInstances:
-    """The idle instances of all modules, oldest first."""
+    """The idle instances of all modules, oldest first. One that serves memories that it holds stays among them."""
 
     def __init__(self) -> None:
         self.most_instances: Count = USUAL_INSTANCES
@@ -25,6 +25,8 @@ class KeptInstances:
         self._lock = Lock()
         self._sizes: OrderedDict[WasmtimeInstance, ByteCount] = OrderedDict()
         self._bytes: ByteCount = 0
+        self._latest: tuple[WasmtimeInstance, ByteCount] | None = None
+        """What was put last and has not been taken or gone since, with its size then."""
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -38,6 +40,7 @@ class KeptInstances:
         """An instance is idle from now on; those that are not kept for its sake."""
         size = OS_PAGE * instance.pages
         with self._lock:
+            self._latest = instance, size
             self._bytes += size - self._sizes.pop(instance, 0)
             self._sizes[instance] = size
             gone = []
@@ -46,6 +49,11 @@ class KeptInstances:
                 self._bytes -= freed
                 gone.append(oldest)
         return gone
+
+    def is_latest(self, instance: "WasmtimeInstance") -> bool:
+        """The instance was put last and not taken since, and it is as large: putting it again changes nothing."""
+        latest = self._latest
+        return latest is not None and latest[0] is instance and latest[1] == OS_PAGE * instance.pages
 
     def exchange(self, before: LinearMemory, now: LinearMemory) -> None:
         """Instances that hold a memory hold an equal one from now on."""
@@ -56,6 +64,7 @@ class KeptInstances:
     def take(self, instance: "WasmtimeInstance") -> None:
         """An instance is idle no more."""
         with self._lock:
+            self._latest = None
             self._bytes -= self._sizes.pop(instance, 0)
 
 

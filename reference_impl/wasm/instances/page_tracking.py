@@ -211,6 +211,8 @@ class _Scanner:
 
     def __init__(self) -> None:
         self._found = (ctypes.c_uint64 * (3 * _REGIONS))()
+        self._range = 0, 0
+        """Where the latest walk began and ended."""
         self._arguments = _ScanArguments(
             size=ctypes.sizeof(_ScanArguments),
             vec=ctypes.addressof(self._found),
@@ -222,11 +224,15 @@ class _Scanner:
 
     def private_ranges(self, base: int, size: ByteCount) -> list[tuple[int, int]]:
         """The ranges of page numbers, relative to the base. Raises `OSError` where the kernel does not tell."""
-        arguments, found, ranges = self._arguments, self._found, []
+        arguments, found = self._arguments, self._found
         start, end = base, base + size
+        ranges: list[tuple[int, int]] = []
         while start < end:
-            arguments.start, arguments.end = start, end
+            if self._range != (start, end):
+                arguments.start, arguments.end = self._range = start, end
             count = fcntl.ioctl(_page_map(_process[0]), _SCAN, arguments)
+            if not count and not ranges:
+                return ranges
             for index in range(count):
                 ranges.append(((found[3 * index] - base) // OS_PAGE, (found[3 * index + 1] - base) // OS_PAGE))
             if arguments.walk_end <= start:
@@ -261,8 +267,17 @@ def map_privately(address: int, file: int, place: int, size: ByteCount) -> bool:
     return bool(_map(address, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, file, place) == address)
 
 
+MOST_COPIES: Final[Count] = 16
+"""So many pages may stay private copies although they count as loaded: each is compared after each execution."""
+
+
 class PrivateCopies:
-    """The memory is a private mapping of a file that holds the heap that was loaded."""
+    """
+    The memory is a private mapping of a file that holds the heap that was loaded.
+
+    A few pages in which the file lags behind may stay private copies: those are compared with what counts as loaded, as
+    all copies are, so a page that every execution writes is not written to the file each time.
+    """
 
     def __init__(self) -> None:
         self._process = _process[0]
@@ -272,6 +287,10 @@ class PrivateCopies:
         """How much of the memory is a mapping of the file. Behind it nothing but zeroes were loaded."""
         self._copies: list[tuple[int, int]] = []
         """The ranges of pages that may be private copies."""
+        self._number_of_copies: Count = 0
+        """How many pages are in these."""
+        self._behind: Changed = {}
+        """What counts as loaded and is not in the file yet; all of it is in private copies."""
         self._file = os.memfd_create("heap", os.MFD_CLOEXEC)
         self._stored: StoredPages | None = None
         """The heap of which parts are mapped from the file in which it is stored."""
@@ -280,8 +299,8 @@ class PrivateCopies:
 
     @property
     def has_copies(self) -> bool:
-        """There may be private copies of pages, of which none has changed."""
-        return bool(self._copies)
+        """There are more private copies of pages than may stay."""
+        return self._number_of_copies > MOST_COPIES
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
@@ -293,6 +312,7 @@ class PrivateCopies:
 
         Where nothing was before, long parts of a heap that is stored in a file are mapped from there.
         """
+        self._catch_up(base)
         self._extend(base, heap.size)
         contents: Any = heap.contents
         if isinstance(contents, StoredPages) and not before.contents and not self._of_stored:
@@ -346,10 +366,15 @@ class PrivateCopies:
 
     def changed(self, base: int, size: ByteCount, heap: LinearMemory) -> Changed:
         """Looks at the private copies only; of a memory that has moved, at all pages."""
-        has_moved = bool(self._mapped) and base != self._base
+        has_moved = base != self._base and bool(self._mapped)
         self._copies = [(0, size // OS_PAGE)] if has_moved else self._scanner.private_ranges(base, size)
-        contents, changed = heap.contents, {}
+        changed: Changed = {}
+        self._number_of_copies = 0
+        if not self._copies:
+            return changed
+        contents = heap.contents
         for first, last in self._copies:
+            self._number_of_copies += last - first
             for number in range(first, last):
                 address = base + number * OS_PAGE
                 if _compare(contents.get(number, ZERO_PAGE), address, OS_PAGE):
@@ -357,27 +382,32 @@ class PrivateCopies:
         return changed
 
     def keep(self, base: int, size: ByteCount, changed: Changed) -> None:
-        """Writes the changes into the file, so that the private copies can go."""
+        """Few copies stay; otherwise the changes are written into the file, so that the private copies can go."""
         if self._mapped and base != self._base:
             # Another memory has taken the place of the mapping, so everything is new.
             self._process = 0
             return
-        for number, page in changed.items():
-            if self._of_stored:
-                self._take_over(number)
-            os.pwrite(self._file, page, number * OS_PAGE)
-        self._drop_copies(base)
-        self._extend(base, size)
+        self._behind.update(changed)
+        if self._number_of_copies > MOST_COPIES or size > self._mapped:
+            self._catch_up(base)
+            self._extend(base, size)
 
     def undo(self, base: int, changed: Changed, heap: LinearMemory) -> None:
         """Lets the private copies go, which brings the pages of the file back."""
-        self._drop_copies(base)
+        self._catch_up(base)
 
-    def _drop_copies(self, base: int) -> None:
+    def _catch_up(self, base: int) -> None:
+        """The file holds all that counts as loaded, and there are no private copies."""
         for first, last in self._copies:
             if advise(base + first * OS_PAGE, (last - first) * OS_PAGE, mmap.MADV_DONTNEED):
                 raise OSError(ctypes.get_errno(), "private copies of pages cannot be dropped")
-        self._copies = []
+        self._copies, self._number_of_copies = [], 0
+        # Reason: taking a page over brings those about it into the file as they are, so copies have to be gone.
+        for number, page in self._behind.items():
+            if self._of_stored:
+                self._take_over(number)
+            os.pwrite(self._file, page, number * OS_PAGE)
+        self._behind = {}
 
     def is_usable(self) -> bool:
         """A copy of the process shares the file with the original."""

@@ -5,6 +5,8 @@ from typing import Final
 
 from reference_impl.wasm.layout.fast_functions import (
     ARGUMENT,
+    ARGUMENT_SIZE,
+    CALLER_SIZE,
     CELLS,
     CERTIFIED,
     CERTIFIED_SIZE,
@@ -38,12 +40,15 @@ class SystemMemory:
         """The cells, by number; they hold unsigned numbers."""
 
     def fill(self, start: bytes, caller: bytes, argument: bytes) -> None:
-        """Puts in what executions start with, the caller, and the argument if there is room."""
-        view = self._bytes
+        """Puts in what executions start with, the caller, and the argument if there is room; with both sizes."""
+        view, cells, size = self._bytes, self.cells, len(caller)
         view[: len(start)] = start
-        view[SHORT_BLOBS : SHORT_BLOBS + len(caller)] = caller
-        if argument and len(argument) <= LONG_BLOB:
-            view[ARGUMENT : ARGUMENT + len(argument)] = argument
+        view[SHORT_BLOBS : SHORT_BLOBS + size] = caller
+        cells[CALLER_SIZE] = size
+        if argument:
+            size = cells[ARGUMENT_SIZE] = len(argument)
+            if size <= LONG_BLOB:
+                view[ARGUMENT : ARGUMENT + size] = argument
 
     def take_reply(self) -> bytes:
         """What has been appended to the reply inside the module; the host has it from now on."""

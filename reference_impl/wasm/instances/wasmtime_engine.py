@@ -297,8 +297,9 @@ class KeptFunction:
 
     def call(self, parameters: Sequence[int]) -> End:
         """Calls it with parameters of the right types. Raises what a host function has raised."""
-        for index, parameter in enumerate(parameters):
-            self._slots[2 * index] = parameter
+        if parameters:
+            for index, parameter in enumerate(parameters):
+                self._slots[2 * index] = parameter
         error = _call_unchecked(*self._addresses)
         if error or self._trap:
             return self._ended(error)

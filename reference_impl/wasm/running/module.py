@@ -196,6 +196,9 @@ class WasmtimeModule:
         needs_to_respond: bool = True,
     ) -> Outcome:
         """Runs `canister_update NAME`."""
+        entry = self.compiled.entries.get(f"canister_update {method_name}")
+        if entry is None:
+            return Trapped(0, TrapReason.NO_SUCH_METHOD)
         given = Given(
             Context.UPDATE,
             environment,
@@ -206,7 +209,7 @@ class WasmtimeModule:
             available=available_cycles,
             needs_to_respond=needs_to_respond,
         )
-        return self._execute(f"canister_update {method_name}", wasm_state, given)
+        return self.finished(entry, wasm_state, given).outcome
 
     def query(
         self,
@@ -251,21 +254,21 @@ class WasmtimeModule:
         """Runs the reply or reject closure, and the cleanup closure if that traps."""
         limit = environment.instruction_limit
         reserve = limit * environment.profile.limits.cleanup_reserve // 100
+        context, called = Context.REPLY_CALLBACK, callback.on_reply
+        if isinstance(response, Reject):
+            context, called = Context.REJECT_CALLBACK, callback.on_reject
         given = Given(
-            Context.REPLY_CALLBACK,
+            context,
             environment,
             limit - reserve,
+            argument=response.data if isinstance(response, Reply) else b"",
             caller=caller,
+            reject=response if isinstance(response, Reject) else None,
             deadline=deadline,
             available=available_cycles,
             refunded=refunded_cycles,
             needs_to_respond=needs_to_respond,
         )
-        match response:
-            case Reply(data):
-                called, given = callback.on_reply, evolve(given, argument=data)
-            case Reject():
-                called, given = callback.on_reject, evolve(given, context=Context.REJECT_CALLBACK, reject=response)
         outcome = self._run_closure(called, wasm_state, given)
         if isinstance(outcome, Trapped) and callback.on_cleanup is not None:
             given = evolve(given, context=Context.CLEANUP, limit=limit)
@@ -360,7 +363,7 @@ class WasmtimeModule:
         if entry is None:
             logs = (SystemRecord(),) if given.context.is_replicated else ()
             return Trapped(0, TrapReason.TRAPPED, "", logs, given.growths_before)
-        return self._run(entry, wasm_state, given)
+        return self.finished(entry, wasm_state, given).outcome
 
     def _system_task(self, export: Text, wasm_state: WasmState, environment: Environment) -> Outcome:
         given = Given(Context.SYSTEM_TASK, environment, environment.instruction_limit, caller=SYSTEM)

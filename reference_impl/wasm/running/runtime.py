@@ -1,14 +1,13 @@
 """Runs one function of a module on a canister's state."""
 
 import contextlib
-from typing import Final
-
-from attrs import define
+from typing import Final, NamedTuple
 
 from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.environments.room import Room
 from reference_impl.wasm.instances import wasmtime_engine
 from reference_impl.wasm.instances.instance import CompiledModule, Entry, WasmtimeInstance
+from reference_impl.wasm.instances.kept_instances import KEPT
 from reference_impl.wasm.instances.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.layout.fast_functions import REPLIED
 from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES
@@ -20,7 +19,7 @@ from reference_impl.wasm.system_api.functions import ACTIVE, Begun, in_progress,
 from reference_impl.wasm.system_api.given import Given
 from reference_impl.wasm.system_api.stable import most_pages_accessed
 from reference_impl.wasm.system_api.start_of_memory import fill_system_memory
-from spec.canister.outcome import Returned, TrapCause, Trapped, TrapReason
+from spec.canister.outcome import MethodCall, Returned, TrapCause, Trapped, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.containers import List
 from spec.values.quantities import WASM_PAGE, ByteCount, Instructions
@@ -29,6 +28,8 @@ from spec.values.rejects import Reply
 PAGE_CHARGE_32: Final[Instructions] = 1000
 PAGE_CHARGE_64: Final[Instructions] = 4000
 """For each 4 KiB page of the heap that has changed. Source: facts on instruction weights, older page rule."""
+
+NO_CALLS: Final[List[MethodCall]] = List()
 
 ENDS_IN_MODULE: Final = {RUN_OUT: TrapReason.OUT_OF_INSTRUCTIONS, OVERRUN: TrapReason.SLICE_OVERRUN}
 """What the module says of its end."""
@@ -44,8 +45,7 @@ CAUSES: Final = {
 """What a trap of the engine is called in the log; a wrong signature is a mistake of the module's maker."""
 
 
-@define(eq=False)
-class Finished:
+class Finished(NamedTuple):
     """What came of an execution, and how its instructions divide up."""
 
     outcome: Returned | Trapped
@@ -82,9 +82,14 @@ class _CountUnknown(Exception):
 
 def _in_some_room(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
     """Tries the usual room for stable memory first, if that holds what is there."""
-    if compiled.has_room_for(state.stable_memory):
+    if state.stable_memory.wasm_pages <= compiled.room_for_stable_memory or compiled.has_room_for(state.stable_memory):
         try:
-            return _on_some_stack(compiled, state, entry, given)
+            if not compiled.with_large_stack:
+                try:
+                    return _attempt(compiled, state, entry, given)
+                except _StackOverflow:
+                    pass
+            return _on_large_stack(compiled, state, entry, given)
         except StableMemoryOutgrown:
             pass
     wanted = max(state.stable_memory.wasm_pages, given.environment.profile.limits.stable_memory // WASM_PAGE)
@@ -104,7 +109,11 @@ def _on_some_stack(compiled: CompiledModule, state: WasmState, entry: Entry, giv
             return _attempt(compiled, state, entry, given)
         except _StackOverflow:
             pass
-    # Deep calls of large functions. What overflowed once may do so again.
+    return _on_large_stack(compiled, state, entry, given)
+
+
+def _on_large_stack(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
+    """For deep calls of large functions. What overflowed once may do so again."""
     large = compiled.for_large_stack(linker(wasmtime_engine.large_stack_engine(), compiled.parsed.has_64_bit_memory))
     try:
         return wasmtime_engine.on_large_stack(lambda: _attempt(large, state, entry, given))
@@ -118,7 +127,7 @@ class _StackOverflow(Exception):
 
 def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
     instance = compiled.take_instance(state.wasm_memory, state.stable_memory)
-    if not instance.load(state.wasm_memory, state.globals):
+    if not instance.has(state.wasm_memory, state.globals) and not instance.load(state.wasm_memory, state.globals):
         return Finished(Trapped(0, TrapReason.TRAPPED), 0, 0, False)
     fill_system_memory(instance.system, state.self_id, given)
     if instance.stable is not None:
@@ -136,12 +145,16 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
                 end = _end(instance, ending)
         except Ended as ended:
             end = ended
-        size = instance.memory_size
-        changed = instance.changed_pages(size)
+        size, changed = instance.size_and_changes()
         if end is not None and end.cause is not TrapCause.ASKED_FOR:
             in_progress().log_of_system(None, end.cause)
         if compiled.is_old_motoko:
             end = _end_of_old_motoko(begun, end, size)
+    except _CountUnknown:
+        raise
+    except BaseException:
+        KEPT.take(instance)
+        raise
     finally:
         ACTIVE.begun = outer
     return _finished(begun, end, changed, size)
@@ -156,7 +169,7 @@ def _end(instance: WasmtimeInstance, ending: wasmtime_engine.End) -> Ended:
     if ending is wasmtime_engine.End.STACK_OVERFLOW:
         raise _StackOverflow
     if ending is not wasmtime_engine.End.UNREACHABLE and not instance.compiled.instrumented.is_exact:
-        _put_back(instance, instance.changed_pages(instance.memory_size), keeps_changes=False)
+        _put_back(instance, instance.size_and_changes()[1], keeps_changes=False)
         raise _CountUnknown
     if instance.end in ENDS_IN_MODULE:
         return Ended(ENDS_IN_MODULE[instance.end])
@@ -179,7 +192,7 @@ def _finished(begun: Begun, end: Ended | None, changed: dict[int, bytes], size: 
     if execution is not None:
         execution.take_over()
     compiled, stable, keeps_changes = instance.compiled, instance.stable, given.context.keeps_changes
-    executed = given.limit - (instance.counter_left if end is None else instance.counter.get())
+    executed = given.limit - (instance.counter_left() if end is None else instance.counter.get())
     page_charge = 0
     if stable is not None:
         page_charge = PAGE_CHARGE * stable.pages_written
@@ -187,7 +200,9 @@ def _finished(begun: Begun, end: Ended | None, changed: dict[int, bytes], size: 
     # Also after a trap; not after a run out of instructions, and not where changes are dropped anyway.
     if changed and keeps_changes and not (end is not None and end.reason is TrapReason.OUT_OF_INSTRUCTIONS):
         page_charge += len(changed) * (PAGE_CHARGE_64 if compiled.parsed.has_64_bit_memory else PAGE_CHARGE_32)
-    used = min(given.limit, executed + page_charge)
+    used = executed + page_charge
+    if used > given.limit:
+        used = given.limit
     environment = given.environment
     if isinstance(environment, KeptEnvironment) and environment.room is not None:
         _tell_room(environment.room, begun, size)
@@ -202,8 +217,9 @@ def _tell_room(room: Room, begun: Begun, size: ByteCount) -> None:
     execution, stable = begun.execution, begun.instance.stable
     if execution is not None and execution.calls_without_slot:
         room.refused = tuple(execution.calls_without_slot)
-    memory = size + (begun.state.stable_memory.size if stable is None else stable.size)
-    room.memory_at_end = max(room.memory_at_end, memory)
+    memory = size + (begun.state.stable_memory.wasm_pages if stable is None else stable.wasm_pages) * WASM_PAGE
+    if memory > room.memory_at_end:
+        room.memory_at_end = memory
 
 
 def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: Instructions) -> Returned:
@@ -213,8 +229,9 @@ def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: In
     if execution is None:
         # The host was not needed: whatever was done, the module has done it by itself.
         return Returned(
-            new_state=now,
-            instructions_used=used,
+            now,
+            used,
+            NO_CALLS,
             new_certified_data=system.new_certified_data(),
             new_global_timer=system.new_global_timer(),
             response=Reply(system.take_reply()) if system.cells[REPLIED] else None,
@@ -225,7 +242,7 @@ def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: In
     return Returned(
         new_state=now,
         instructions_used=used,
-        new_calls=List(tuple(execution.performed)),
+        new_calls=List(tuple(execution.performed)) if execution.performed else NO_CALLS,
         new_certified_data=execution.new_certified_data if certified is None else certified,
         new_global_timer=system.new_global_timer(),
         response=execution.response,
@@ -234,7 +251,7 @@ def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: In
         cycles_lost=execution.overflow,
         logs=tuple(execution.logs),
         growths=execution.growths_tried,
-        tried_growths=execution.growths_told(),
+        tried_growths=execution.growths_told() if execution.growths_under_way else (),
         calls_tried=execution.calls_tried,
     )
 
@@ -249,7 +266,7 @@ def _trapped(begun: Begun, end: Ended, used: Instructions) -> Trapped:
         message=end.message,
         logs=tuple(execution.logs),
         growths=execution.growths_tried,
-        tried_growths=execution.growths_told(),
+        tried_growths=execution.growths_told() if execution.growths_under_way else (),
         calls_tried=execution.calls_tried,
         made_calls=tuple(execution.performed),
     )
@@ -259,7 +276,7 @@ def _state_after(instance: WasmtimeInstance, state: WasmState, changed: dict[int
     """The state with the changes, which count as loaded from now on; the same object if there are none."""
     stable_memory = state.stable_memory if instance.stable is None else instance.stable.keep()
     heap = instance.keep(changed, size)
-    globals_now = instance.globals_now()
+    globals_now = instance.keep_globals()
     if heap is state.wasm_memory and stable_memory is state.stable_memory and globals_now == state.globals:
         return state
     return WasmState(state.self_id, heap, stable_memory, globals_now)
@@ -271,3 +288,5 @@ def _put_back(instance: WasmtimeInstance, changed: dict[int, bytes], keeps_chang
     # Growing cannot be undone, nor can dropping a data segment.
     if not compiled.instrumented.drops_data and (keeps_changes or instance.undo(changed)):
         compiled.give_back(instance)
+    else:
+        KEPT.take(instance)

@@ -2,25 +2,17 @@
 
 from typing import Final
 
-from attrs import frozen
-
+from reference_impl.environments.kept_environment import CallPrices, KeptEnvironment
 from spec.canister.environment import Environment
-from spec.values.quantities import SECONDS_PER_DAY, ByteCount, Cycles, Instructions
+from spec.values.quantities import SECONDS_PER_DAY, ByteCount, Count, Cycles, Instructions
 
 GIB: Final[ByteCount] = 2**30
 
 BYTES_PER_GLOBAL: Final[ByteCount] = 32
 """What every persistent global counts as memory, and the hidden counter too. Source: facts on limits."""
 
-
-@frozen
-class CallPrices:
-    """What calls take from the balance besides the transferred cycles, as far as their size does not matter."""
-
-    fee: Cycles
-    """For transmitting an empty request; burned at once."""
-    reserve: Cycles
-    """Set aside for the longest response and the most expensive callback."""
+MOST_LIMITS: Final[Count] = 64
+"""So many freezing limits are kept with an environment, each for other sizes."""
 
 
 def scale(amount: Cycles, environment: Environment) -> Cycles:
@@ -37,6 +29,15 @@ def execution_cost(instructions: Instructions, is_64_bit: bool, environment: Env
 
 def call_prices(is_64_bit: bool, environment: Environment) -> CallPrices:
     """What every call takes."""
+    if not isinstance(environment, KeptEnvironment):
+        return _call_prices(is_64_bit, environment)
+    prices = environment.prices.get(is_64_bit)
+    if prices is None:
+        prices = environment.prices[is_64_bit] = _call_prices(is_64_bit, environment)
+    return prices
+
+
+def _call_prices(is_64_bit: bool, environment: Environment) -> CallPrices:
     fees, limits = environment.profile.fees, environment.profile.limits
     transmission = scale(fees.call_byte * limits.inter_canister_payload, environment)
     callback = execution_cost(limits.message_instructions, is_64_bit, environment)
@@ -62,6 +63,22 @@ def room_for_call(payload: ByteCount, is_best_effort: bool, environment: Environ
     return max(longest_response, payload + limits.request_record)
 
 
+def freezing_limit(wasm_state_size: ByteCount, messages_size: ByteCount, environment: Environment) -> Cycles:
+    """
+    What an idle canister burns in its freezing threshold, if memories, globals and messages in queues have these sizes.
+    """
+    if not isinstance(environment, KeptEnvironment):
+        return _burn_in_freezing_threshold(daily_burn(wasm_state_size, environment), messages_size, environment)
+    sizes = wasm_state_size, messages_size
+    limit = environment.freezing_limits.get(sizes)
+    if limit is None:
+        if len(environment.freezing_limits) >= MOST_LIMITS:
+            environment.freezing_limits.clear()
+        limit = _burn_in_freezing_threshold(daily_burn(wasm_state_size, environment), messages_size, environment)
+        environment.freezing_limits[sizes] = limit
+    return limit
+
+
 def daily_burn(wasm_state_size: ByteCount, environment: Environment) -> Cycles:
     """What a canister burns in a day if idle, if its memories and globals have a certain size, without its messages."""
     usage = (
@@ -79,7 +96,7 @@ def daily_burn(wasm_state_size: ByteCount, environment: Environment) -> Cycles:
     return memory + scale(base, environment) + scale(allocation, environment)
 
 
-def burn_in_freezing_threshold(daily: Cycles, messages_size: ByteCount, environment: Environment) -> Cycles:
+def _burn_in_freezing_threshold(daily: Cycles, messages_size: ByteCount, environment: Environment) -> Cycles:
     """
     What an idle canister burns in its freezing threshold, if it burns so much in a day without its messages in queues,
     which have a certain size. Memory allocations are not for messages.

@@ -19,7 +19,6 @@ from spec.canister.environment import Caller, Environment
 from spec.canister.outcome import Closure, Growth, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
 from spec.canister.wasm_state import WasmState
 from spec.values.identifiers import Blob, CanisterId, MethodName
-from spec.values.memory import LinearMemory
 from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Count, Cycles, Instructions, Seconds
 from spec.values.rejects import Reply, Response
 
@@ -64,33 +63,13 @@ class CallUnderConstruction:
         return self.name_size + len(self.argument)
 
 
-@define(eq=False)
 class Execution:
     """
     The state of one execution, made when it first needs the host. Source: abstract-behavior, the execution state.
+
+    What is written below with a value is what it begins with.
     """
 
-    given: Given
-    self_id: CanisterId
-    instance: WasmtimeInstance
-    cells: memoryview
-    """The cells of the system memory."""
-    stable_before: LinearMemory
-    globals_size: ByteCount
-    """What the persistent globals count as memory."""
-    context: Context
-    environment: Environment
-    limit: Instructions
-    argument: Blob
-    caller: Caller
-    available: Cycles
-    """What may still be accepted of the cycles of the call."""
-    growths_tried: Count
-    """How often a memory was to grow. Code that is not exact does not ask for the heap, and is not counted."""
-
-    one_slice: Instructions
-    """How much a slice of the execution holds."""
-    reply_data: bytearray = field(factory=bytearray)
     response: Response | None = None
     accepted: Cycles = 0
     burned: Cycles = 0
@@ -99,15 +78,8 @@ class Execution:
     overflow: Cycles = 0
     """What would have made an amount of cycles too large for 128 bits, and is gone."""
     call: CallUnderConstruction | None = None
-    performed: list[MethodCall] = field(factory=list)
     calls_tried: Count = 0
     """How often a call was to be performed."""
-    growths_under_way: list[tuple[ByteCount, Count, Cycles]] = field(factory=list)
-    """Of each growth that is told: the size of memories before, the calls tried before, and the balance."""
-    calls_without_slot: list[Count] = field(factory=list)
-    """The numbers of those that failed for this reason alone."""
-    performed_to: dict[CanisterId, Count] = field(factory=dict)
-    """How many calls were performed, by callee."""
     message_memory: ByteCount = 0
     """The memory that performed calls with unbounded wait take of the subnet's."""
     room_for_performed: ByteCount = 0
@@ -115,34 +87,43 @@ class Execution:
     new_certified_data: Blob | None = None
     """What the host has set; what the module has set afterwards is in its memory."""
     has_accepted_message: bool = False
-    logs: list[LogEntry] = field(factory=list)
-    log_records: deque[ByteCount] = field(factory=deque)
     log_size: ByteCount = 0
     """What the records that the log still holds take."""
-    daily_burns: dict[ByteCount, Cycles] = field(factory=dict)
-    """What is burned in a day without messages, as far as computed, by the size of memories and globals."""
-    call_prices: costs.CallPrices | None = None
-    """What every call takes, once computed."""
 
-    @classmethod
-    def begun(cls, instance: WasmtimeInstance, state: WasmState, given: Given) -> "Execution":
+    def __init__(self, instance: WasmtimeInstance, state: WasmState, given: Given) -> None:
         """The execution of a function that an instance has begun on a state."""
-        return cls(
-            given,
-            state.self_id,
-            instance,
-            instance.system.cells,
-            state.stable_memory,
-            costs.BYTES_PER_GLOBAL * (len(state.globals) + 1),
-            given.context,
-            given.environment,
-            given.limit,
-            given.argument,
-            given.caller,
-            given.available,
-            given.growths_before,
-            given.one_slice,
-        )
+        self.given = given
+        self.self_id: CanisterId = state.self_id
+        self.instance = instance
+        self.cells = instance.system.cells
+        """The cells of the system memory."""
+        self.stable_before = state.stable_memory
+        self.globals_size: ByteCount = costs.BYTES_PER_GLOBAL * (len(state.globals) + 1)
+        """What the persistent globals count as memory."""
+        self.context: Context = given.context
+        self.environment: Environment = given.environment
+        self.limit: Instructions = given.limit
+        self.argument: Blob = given.argument
+        self.caller: Caller = given.caller
+        self.available: Cycles = given.available
+        """What may still be accepted of the cycles of the call."""
+        self.growths_tried: Count = given.growths_before
+        """How often a memory was to grow. Code that is not exact does not ask for the heap, and is not counted."""
+        self.reply_data = bytearray()
+        self.performed: list[MethodCall] = []
+        self.calls_without_slot: list[Count] = []
+        """The numbers of those that failed for this reason alone."""
+        self.performed_to: dict[CanisterId, Count] = {}
+        """How many calls were performed, by callee."""
+        self.logs: list[LogEntry] = []
+        self.log_records: deque[ByteCount] = deque()
+        self.growths_under_way: list[tuple[ByteCount, Count, Cycles]] = []
+        """Of each growth that is told: the size of memories before, the calls tried before, and the balance."""
+
+    @property
+    def one_slice(self) -> Instructions:
+        """How much a slice of the execution holds."""
+        return self.given.one_slice
 
     @property
     def is_64_bit(self) -> bool:
@@ -319,19 +300,14 @@ class Execution:
     def liquid_balance(self, messages_size: ByteCount = 0) -> Cycles:
         """What may be spent now without freezing the canister, with messages of this size; 0 if it is frozen."""
         environment, size = self.environment, self.cells[HEAP_SIZE] + self.stable_size + self.globals_size
-        daily = self.daily_burns.get(size)
-        if daily is None:
-            daily = self.daily_burns[size] = costs.daily_burn(size, environment)
-        limit = costs.burn_in_freezing_threshold(daily, messages_size, environment)
+        limit = costs.freezing_limit(size, messages_size, environment)
         needed = max(0, limit - environment.reserved_balance)
         return max(0, self.balance() - needed)
 
     def call_price(self, payload: ByteCount) -> tuple[Cycles, Cycles]:
         """What calling with so many bytes of method name and argument takes: the fee, and what is set aside."""
-        prices = self.call_prices
-        if prices is None:
-            prices = self.call_prices = costs.call_prices(self.is_64_bit, self.environment)
         environment = self.environment
+        prices = costs.call_prices(self.is_64_bit, environment)
         return prices.fee + costs.scale(environment.profile.fees.call_byte * payload, environment), prices.reserve
 
     def accept_cycles(self, most: Cycles) -> Cycles:

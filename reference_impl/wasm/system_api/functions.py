@@ -17,7 +17,7 @@ from reference_impl.wasm.instances.wasmtime_engine import (
     host_parameters,
     raised_in_host,
 )
-from reference_impl.wasm.layout.fast_functions import CHARGED, CYCLES_KNOWN, HEAP_SIZE, PARAMETERS, RESULT
+from reference_impl.wasm.layout.fast_functions import CHARGED, CYCLES_KNOWN, HEAP_SIZE, PARAMETERS, REPLIED, RESULT
 from reference_impl.wasm.layout.system_functions import SYSTEM_API, Implementation, SystemFunction
 from reference_impl.wasm.system_api import call as system_api_call
 from reference_impl.wasm.system_api import canister as system_api_canister
@@ -98,8 +98,9 @@ def in_progress() -> Execution:
     assert begun is not None
     execution = begun.execution
     if execution is None:
-        execution = begun.execution = Execution.begun(begun.instance, begun.state, begun.given)
-    execution.take_over()
+        execution = begun.execution = Execution(begun.instance, begun.state, begun.given)
+    if execution.cells[REPLIED]:
+        execution.take_over()
     return execution
 
 

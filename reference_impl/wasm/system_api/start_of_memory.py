@@ -6,11 +6,9 @@ from typing import Final
 from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.wasm.instances.system_memory import SystemMemory, halves
 from reference_impl.wasm.layout.fast_functions import (
-    ARGUMENT_SIZE,
     AVAILABLE,
     BALANCE,
     CALL_COUNTER_START,
-    CALLER_SIZE,
     CELLS,
     CERTIFIED_MOST,
     COUNTER_START,
@@ -45,9 +43,12 @@ from reference_impl.wasm.layout.fast_functions import (
 from reference_impl.wasm.layout.system_functions import SYSTEM_API
 from reference_impl.wasm.system_api.given import Given
 from spec.values.identifiers import CanisterId
+from spec.values.quantities import MAXIMUM_CYCLES
 
 _CELLS: Final = struct.Struct(f"<{NUMBER_OF_CELLS}Q")
 _MASK: Final = 2**64 - 1
+MOST_STARTS: Final = 32
+"""So many are kept for one environment: a cleanup gets what is left of its callback's limit, which is any number."""
 
 
 def _flags(given: Given) -> bytes:
@@ -70,9 +71,11 @@ def _flags(given: Given) -> bytes:
 
 
 def _usual_start(self_id: CanisterId, given: Given) -> bytes:
-    """What stays the same as long as the environment does, in a context; the caller's place is empty."""
+    """What stays the same as long as environment, context and limit do; the caller's place is empty."""
     environment, limits = given.environment, given.environment.profile.limits
     cells = [0] * NUMBER_OF_CELLS
+    cells[COUNTER_START] = cells[CALL_COUNTER_START] = given.limit & _MASK
+    cells[ONE_SLICE] = given.one_slice & _MASK
     cells[REPLY_ROOM] = min(LONG_BLOB, given.largest_response)
     cells[STATUS] = environment.status.value
     cells[REPLICATED] = given.context.is_replicated
@@ -91,24 +94,25 @@ def _usual_start(self_id: CanisterId, given: Given) -> bytes:
 
 def fill_system_memory(memory: SystemMemory, self_id: CanisterId, given: Given) -> None:
     """Puts in what an execution begins with."""
-    environment, context, argument, limit = given.environment, given.context, given.argument, given.limit
-    caller = given.caller
+    environment, argument, limit, caller = given.environment, given.argument, given.limit, given.caller
     kept = environment.starts if isinstance(environment, KeptEnvironment) else {}
-    kind = context.letters, given.needs_to_respond, len(argument) > LONG_BLOB
+    kind = given.context.letters, limit, given.needs_to_respond, len(argument) > LONG_BLOB
     start = kept.get(kind)
     if start is None:
+        if len(kept) >= MOST_STARTS:
+            kept.clear()
         start = kept[kind] = _usual_start(self_id, given)
     memory.fill(start, caller.principal, argument)
     cells = memory.cells
-    cells[COUNTER_START] = limit & _MASK
-    cells[CALL_COUNTER_START] = (limit + environment.call_context_instructions) & _MASK
-    cells[ONE_SLICE] = given.one_slice & _MASK
-    cells[ARGUMENT_SIZE] = len(argument)
-    cells[CALLER_SIZE] = len(caller.principal)
+    if environment.call_context_instructions:
+        cells[CALL_COUNTER_START] = (limit + environment.call_context_instructions) & _MASK
     cells[VERSION] = environment.canister_version & _MASK
     cells[TIME] = environment.time & _MASK
     cells[TIMER] = environment.global_timer & _MASK
-    cells[BALANCE], cells[BALANCE + 1] = halves(environment.balance)
+    balance = environment.balance
+    if balance > MAXIMUM_CYCLES:
+        balance = MAXIMUM_CYCLES
+    cells[BALANCE], cells[BALANCE + 1] = balance & _MASK, balance >> 64
     if given.available or given.refunded:
         cells[AVAILABLE], cells[AVAILABLE + 1] = halves(given.available)
         cells[REFUNDED], cells[REFUNDED + 1] = halves(given.refunded)

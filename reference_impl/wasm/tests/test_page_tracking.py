@@ -85,6 +85,37 @@ def test_random_executions_leave_what_they_wrote(way: Callable[[], PageTracking]
 
 
 @needs_kernel
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_random_executions_leave_what_they_wrote_however_many_copies_may_stay(most, monkeypatch) -> None:
+    monkeypatch.setattr(page_tracking, "MOST_COPIES", most)
+    test_random_executions_leave_what_they_wrote(PrivateCopies, most)
+
+
+@needs_kernel
+def test_a_page_that_is_written_again_and_again_goes_to_the_file_once(monkeypatch) -> None:
+    written: list[int] = []
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, page, place: written.append(place) or write(file, page, place))
+    memory, tracking, heap = Memory(), PrivateCopies(), LinearMemory()
+    first = heap.with_pages(2, [(1, b"a" * OS_PAGE)])
+    tracking.load(memory.base, heap, first)
+    heap, size = first, first.size
+    written.clear()
+    for turn in range(5):
+        memory.write(OS_PAGE, bytes([turn]))
+        changed = tracking.changed(memory.base, size, heap)
+        tracking.keep(memory.base, size, changed)
+        heap = heap.with_pages(2, changed.items())
+    assert written == []
+    memory.write(OS_PAGE, b"spoiled")
+    tracking.undo(memory.base, tracking.changed(memory.base, size, heap), heap)
+    assert written == [OS_PAGE]
+    assert memory.read(size) == heap.to_bytes()
+    tracking.load(memory.base, heap, first)
+    assert memory.read(size) == first.to_bytes()
+
+
+@needs_kernel
 def test_a_copy_of_the_process_does_not_touch_the_heaps_of_the_original() -> None:
     tracking = PrivateCopies()
     assert tracking.is_usable()

@@ -191,12 +191,6 @@ def test_a_performed_call_is_recorded_with_its_price(update, environment) -> Non
     assert numbers(outcome, 100, 120, 140, 160) == [balance - 500, 0, balance - 500 - price, price]
 
 
-def freezing_limit(wasm_state_size: int, messages_size: int, environment) -> int:
-    """What a canister must keep."""
-    daily = costs.daily_burn(wasm_state_size, environment)
-    return costs.burn_in_freezing_threshold(daily, messages_size, environment)
-
-
 def test_a_call_that_would_freeze_the_canister_is_not_performed_and_gives_its_cycles_back(update, environment) -> None:
     body = (
         NEW
@@ -205,7 +199,7 @@ def test_a_call_that_would_freeze_the_canister_is_not_performed_and_gives_its_cy
     )
     text = go("new add perform balance", body)
     price = 260_000 + 6_000 + 1000 * 2_097_152 + 5_000_000 + 40_000_000_000
-    needed = price + 500 + freezing_limit(65536 + 32, 2_097_152 + 144, environment)
+    needed = price + 500 + costs.freezing_limit(65536 + 32, 2_097_152 + 144, environment)
     enough = update(text, balance=needed)
     assert (numbers(enough, 120), len(enough.new_calls)) == ([0], 1)
     short = update(text, balance=needed - 1)
@@ -215,12 +209,12 @@ def test_a_call_that_would_freeze_the_canister_is_not_performed_and_gives_its_cy
 def test_the_freezing_limit_follows_the_formula(environment) -> None:
     usage = 65536 + 1000 + 100
     per_day = usage * 317_500 * 86400 // 2**30
-    assert freezing_limit(65536, 0, environment) == per_day * 2_592_000 // 86400
+    assert costs.freezing_limit(65536, 0, environment) == per_day * 2_592_000 // 86400
     allocated = evolve(environment, compute_allocation=2, subnet_size=34, memory_allocation=2**30)
     per_day = 317_500 * 86400 * 34 // 13 + 10_000_000 * 86400 * 2 * 34 // 13
-    assert freezing_limit(65536, 0, allocated) == per_day * 2_592_000 // 86400
+    assert costs.freezing_limit(65536, 0, allocated) == per_day * 2_592_000 // 86400
     per_day += 317_500 * 86400 // 1024 * 34 // 13
-    assert freezing_limit(65536, 2**20, allocated) == per_day * 2_592_000 // 86400
+    assert costs.freezing_limit(65536, 2**20, allocated) == per_day * 2_592_000 // 86400
 
 
 @pytest.mark.checklist("error.insufficient-cycles-message-memory")
@@ -234,16 +228,16 @@ def test_calls_hold_room_in_queues_for_the_longer_of_request_and_response(enviro
 def test_the_room_of_performed_calls_counts_for_the_next_only(update, environment) -> None:
     price = 260_000 + 6_000 + 1000 * 2_097_152 + 5_000_000 + 40_000_000_000
     room = 2_097_296 + 182
-    needed = 2 * price + freezing_limit(65536 + 32, room, environment)
+    needed = 2 * price + costs.freezing_limit(65536 + 32, room, environment)
     body = f"(drop (call $perform)) {NEW} (call $timeout (i32.const 1)) (i32.store (i32.const 120) (call $perform))"
     text = go("new timeout perform liquid", NEW + body + "(call $liquid (i32.const 140))")
-    messages = needed - 2 * price - freezing_limit(65536 + 32, 0, environment)
+    messages = needed - 2 * price - costs.freezing_limit(65536 + 32, 0, environment)
     assert numbers(update(text, balance=needed), 120, 140) == [0, messages]
     assert numbers(update(text, balance=needed - 1), 120, 140) == [2, messages + price - 1]
 
 
 def test_cycles_above_the_freezing_limit_can_be_spent_and_no_others(update, environment) -> None:
-    limit = freezing_limit(65536 + 32, 0, environment)
+    limit = costs.freezing_limit(65536 + 32, 0, environment)
     text = go(
         "liquid burn balance",
         """(call $liquid (i32.const 100)) (call $burn (i64.const 1) (i64.const 0) (i32.const 120))
