@@ -73,8 +73,8 @@ class Candidate:
     """The system let a memory not grow, or took no call, though nothing obliged it to."""
     has_drifted: bool = False
     """A version was raised though nothing changed the canister."""
-    has_heard: bool = False
-    """Code heard a reject of the system, whose text may be any."""
+    heard: frozenset[Text] = frozenset()
+    """The usual texts of the rejects of the system that code heard, in place of which there may be any."""
     has_just_heard: bool = False
     """It did so since the last thing was seen."""
     hears_marks: bool = False
@@ -101,13 +101,13 @@ class Candidate:
         A black box does not say what it chose about an execution, so nothing that the label chooses departs, nor what
         it wrote to a log.
         """
-        hears = text_heard(self.state, label) is not None
+        text = text_heard(self.state, label)
         is_told = label.rule != "message_execution"
         return evolve(
             self,
             state=fired.state,
-            has_heard=self.has_heard or hears,
-            has_just_heard=self.has_just_heard or hears,
+            heard=self.heard if text is None else self.heard | {text},
+            has_just_heard=self.has_just_heard or text is not None,
             failures=failures_after(self.failures, self.state, label, fired),
             last_executed=tuple(output for output in fired.outputs if isinstance(output, Executed)),
             departures=(*self.departures, *(departures_of_label(self.state, label, fired, LOGGED) if is_told else ())),

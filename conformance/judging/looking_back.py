@@ -6,18 +6,22 @@ may keep the version that it had, and tell it much later. So if nothing explains
 be a version, all that was seen is judged again, and versions may have risen to that number at any earlier time.
 Checklist: `unspec.spont.version`.
 
-Likewise heartbeats may run in every round, but most systems explain themselves with few of them.
+Likewise heartbeats may run in every round, but most systems explain themselves with few of them. And what the system
+says where it rejects may show only where code tells it later, or where it has counted its bytes or paid for them.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from attrs import evolve
+
 from conformance.judging.answers_told import AnswersTold
 from conformance.judging.drift import FAR, versions_told
+from conformance.judging.hindsight import NONE, Hindsight
 from conformance.judging.judge import FiredRules, Terms
-from conformance.judging.moves import FEW_HEARTBEATS, MOST_HEARTBEATS
+from conformance.judging.moves import MOST_HEARTBEATS
 from conformance.judging.searching import Search
-from conformance.judging.verdicts import Fail, Judged
+from conformance.judging.verdicts import Fail, Judged, Verdict
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -43,6 +47,9 @@ MOST_STEPS_AGAIN: Final[Count] = 5_000
 MOST_VERSIONS: Final[Count] = 16
 """So many numbers of an answer are tried as versions: the lowest."""
 
+MOST_SAYINGS: Final[Count] = 4
+"""So many ways are tried to explain something by what the system says where it rejects."""
+
 Seen = Callable[[Search], None]
 """Tells a judge of something that was done and seen."""
 
@@ -55,8 +62,7 @@ class LookingBack:
         self._search = Search(terms, instance)
         self._past: list[Seen] = []
         self._answers = AnswersTold()
-        self._told_later: tuple[CanisterVersion, ...] = ()
-        self._most_heartbeats = FEW_HEARTBEATS
+        self._hindsight = NONE
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         self._take_in(lambda search: search.submitted(request, label, seen))
@@ -85,42 +91,53 @@ class LookingBack:
         try:
             seen(self._search)
         except Judged as judged:
-            if not isinstance(judged.verdict, Fail):
-                raise
             told = versions_told(each.data for each in answers if isinstance(each, Replied))
-            possible = self._possible(before, told)
-            ways = [(possible, self._most_heartbeats)] if possible else []
-            if self._search.following.has_stopped_hearts and self._most_heartbeats < MOST_HEARTBEATS:
-                ways.append((self._told_later, MOST_HEARTBEATS))
-            for versions, heartbeats in ways:
-                again = self._judged_again(versions, heartbeats)
-                if again is not None:
-                    self._search, self._told_later, self._most_heartbeats = again, versions, heartbeats
+            for hindsight in self._other_hindsights(judged.verdict, before, told):
+                if self._judges_again(hindsight):
                     return
             raise
+
+    def _other_hindsights(
+        self, verdict: Verdict, before: State, told: Iterable[CanisterVersion]
+    ) -> Iterator[Hindsight]:
+        """What may have been so earlier, if it was not as was thought."""
+        for sayings in self._search.sayings_told[:MOST_SAYINGS]:
+            yield evolve(self._hindsight, sayings=sayings)
+        if not isinstance(verdict, Fail):
+            return
+        versions = self._possible(before, told)
+        if versions:
+            yield evolve(self._hindsight, versions=versions)
+        if self._search.following.has_stopped_hearts and self._hindsight.most_heartbeats < MOST_HEARTBEATS:
+            yield evolve(self._hindsight, most_heartbeats=MOST_HEARTBEATS)
 
     def _possible(self, state: State, numbers: Iterable[CanisterVersion]) -> tuple[CanisterVersion, ...]:
         """All that may be versions of canisters told only now or before; none if no number is new."""
         highest = max((canister.version for _, canister in state.canisters.items()), default=0)
-        new = [number for number in numbers if 0 < number <= highest + FAR and number not in self._told_later]
-        return (*self._told_later, *sorted(new)[:MOST_VERSIONS]) if new else ()
+        new = [number for number in numbers if 0 < number <= highest + FAR and number not in self._hindsight.versions]
+        return (*self._hindsight.versions, *sorted(new)[:MOST_VERSIONS]) if new else ()
 
-    def _judged_again(self, versions: tuple[CanisterVersion, ...], heartbeats: Count) -> Search | None:
-        """
-        A judge that has taken in all that was seen, where versions rose to these and hearts beat so often at most.
+    def _judges_again(self, hindsight: Hindsight) -> bool:
+        """All that was seen is explained where this was so; this judge goes on from there."""
+        again, explains_all = self._told_all(hindsight)
+        if explains_all:
+            again.following.most_steps = self._terms.steps
+            self._search, self._hindsight = again, hindsight
+            return True
+        further = again.sayings_told[:MOST_SAYINGS]
+        return any(self._judges_again(evolve(hindsight, sayings=sayings)) for sayings in further)
 
-        None if it cannot.
-        """
-        again = Search(self._terms, self._instance, versions, heartbeats)
+    def _told_all(self, hindsight: Hindsight) -> tuple[Search, bool]:
+        """A judge that was told all that was seen, as far as it explains it, and whether that is all."""
+        again = Search(self._terms, self._instance, hindsight)
         again.following.most_steps = MOST_STEPS_AGAIN
         again.field_names = self._search.field_names
         try:
             for seen in self._past:
                 seen(again)
         except Judged:
-            return None
-        again.following.most_steps = self._terms.steps
-        return again
+            return again, False
+        return again, True
 
     # What is known
 

@@ -1,7 +1,7 @@
 """Whether the answer to a query may be given in a state."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice, product
 from typing import Final
@@ -15,7 +15,16 @@ from conformance.judging.moves import Silence
 from conformance.judging.patterns import agrees, is_of_the_system
 from conformance.judging.reading import USUAL, LeftOpen, OpenCodes, evaluated, metrics_told, query_in
 from conformance.judging.refusals import MOST_TRIED, Numbers, refusals, trapping_after
-from conformance.judging.words import LEFT_OPEN, always, depends_on_words, marked, texts_told, words_for_marks
+from conformance.judging.words import (
+    LEFT_OPEN,
+    always,
+    bytes_more,
+    depends_on_words,
+    longer,
+    marked,
+    texts_told,
+    words_for_marks,
+)
 from conformance.protocol.interface import Query, QueryAnswer, Refused, Rejected, Replied
 from spec.reads.answers import QueryRefused, QueryResponse, Wording, as_usual, usual_code
 from spec.reads.management_query import managed_by_query
@@ -201,7 +210,7 @@ def agrees_in_other_words(
     """
     The answer may be given because what the system says where it rejects calls of queries is its own choice.
 
-    Raises `Silence` if the answer depends on that, and does not show what was said.
+    Raises `Silence` if the answer depends on that, and shows neither what was said nor how long it was.
     """
 
     def given(wording: Wording) -> QueryAnswer:
@@ -214,7 +223,11 @@ def agrees_in_other_words(
         return True
     if any(agrees(given(always(text)), seen) for text in texts_told(seen)):
         return True
-    if depends_on_words([usual], [with_marks], {usual: seen, with_marks: seen}):
+    answers: Mapping[Hashable, QueryAnswer] = {usual: seen, with_marks: seen}
+    told = [int(more) for *_, more in bytes_more([usual], [with_marks], answers) if more.denominator == 1]
+    if any(agrees(given(longer(more)), seen) for more in told):
+        return True
+    if depends_on_words([usual], [with_marks], answers):
         raise Silence(LEFT_OPEN)
     return False
 

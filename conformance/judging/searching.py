@@ -25,6 +25,7 @@ from conformance.judging.drift import (
     with_version_told,
 )
 from conformance.judging.following import Following
+from conformance.judging.hindsight import NONE, Hindsight
 from conformance.judging.judge import (
     FiredRules,
     Terms,
@@ -58,9 +59,9 @@ from conformance.judging.verdicts import fail, silent
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.judging.words import (
     LEFT_OPEN,
+    Sayings,
     always,
     depends_on_words,
-    marked,
 )
 from conformance.protocol.interface import (
     Accepted,
@@ -78,7 +79,6 @@ from conformance.protocol.interface import (
     UnknownRequest,
     Values,
 )
-from spec.reads.answers import as_usual
 from spec.rules.management.answers import ANSWERS
 from spec.state.canonical import canonical_form
 from spec.state.label import Label
@@ -86,7 +86,7 @@ from spec.state.request import Request
 from spec.state.state import State
 from spec.transition import Step
 from spec.values.identifiers import Blob, Principal, RequestId, Text
-from spec.values.quantities import CanisterVersion, Count
+from spec.values.quantities import CanisterVersion
 
 CHOOSING: Final = frozenset({"raw_rand", *ANSWERS})
 """Rules with values that the system chooses, which a canister may keep to itself."""
@@ -102,15 +102,16 @@ class Search:
         self,
         terms: Terms,
         instance: Instance,
-        told_later: tuple[CanisterVersion, ...] = (),
-        most_heartbeats: Count = FEW_HEARTBEATS,
+        hindsight: Hindsight = NONE,
     ) -> None:
         self.field_names = dict(MANAGEMENT_NAMES)
         self._terms = terms
-        self.following = Following(terms, most_heartbeats)
+        self.following = Following(terms, hindsight.most_heartbeats)
         """Its budget is that of all that is judged."""
-        self._told_later = told_later
-        """Versions that are told only later than canisters had them."""
+        self._told_later = hindsight.versions
+        self._sayings = hindsight.sayings
+        self.sayings_told: tuple[Sayings, ...] = ()
+        """What code may have heard, as far as what was seen last tells it, if what is known does not explain it."""
         self._began = instance.system_time if terms.is_live else None
         self._candidates = Candidates(iter([Candidate(first_state(terms, instance))]))
         self._states = 0
@@ -206,7 +207,8 @@ class Search:
         passes: dict[tuple[CanisterVersion, ...], set[Hashable]] = {
             versions: set() for versions in ((), told, (*told, *self._told_later))
         }
-        marks = evolve(bindings, wordings=(marked,))
+        bindings = evolve(bindings, wordings=(self._sayings.stand_in,))
+        marks = evolve(bindings, wordings=(self._sayings.marked,))
         before = self._candidates
         latest = self.likely_state.system_time
         if advanced.system_time < latest:
@@ -235,13 +237,15 @@ class Search:
             if is_shown and are_marked:
                 return
             told_with_marks = Others() if are_marked else others
+            if are_marked:
+                others.marked_now.append(told_with_marks)
             marking = evolve(later, hears_marks=True)
             for rested in self._shown_at_rest(marking, answers, marks, versions, visited_with_marks, told_with_marks):
                 if not are_marked:
                     yield rested
             words = () if is_shown else told_with_marks.words()
             if words:
-                said = evolve(bindings, wordings=(as_usual, *map(always, words)))
+                said = evolve(bindings, wordings=(self._sayings.stand_in, *map(always, words)))
                 yield from self._shown_at_rest(later, answers, said, versions, set(), Others())
 
         def what() -> Text:
@@ -351,6 +355,7 @@ class Search:
         # Without states with marks, what was said earlier was shown.
         with_marks = others.marked.keys() | (set() if before.have_marks() else others.before_hearing)
         if others.has_heard and depends_on_words(others.usual, with_marks, others.seen):
+            self.sayings_told = tuple(dict.fromkeys(others.sayings(self._sayings)))
             raise silent(LEFT_OPEN)
         allowed = tuple(dict.fromkeys(words() for words in others.usual.values()))
         more = len(allowed) - SHOWN_ALTERNATIVES

@@ -2,15 +2,16 @@
 What the system says where it rejects, as far as code that hears it shows it.
 
 The text of such a reject may be any. A judge who is not told it lets code hear a mark in its place: where an answer has
-the mark, the implementation's own text may stand. Checklist: `unspec.value.reject-messages`.
+the mark, the implementation's own text may stand. How long a text is shows in what code counts or pays: then all that
+was seen is judged again with texts of that length. Checklist: `unspec.value.reject-messages`.
 """
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve, frozen
 
 from conformance.protocol.interface import Answer, QueryAnswer, Rejected, Replied
 from spec.reads.answers import Wording
@@ -19,6 +20,7 @@ from spec.state.label import Label
 from spec.state.message import ResponseMessage
 from spec.state.state import State
 from spec.values.candid import CandidValue, Case, Message, Some, read_as_sent
+from spec.values.containers import Map
 from spec.values.identifiers import Blob, Text
 from spec.values.quantities import ByteCount
 from spec.values.rejects import Reject, RejectReason
@@ -66,6 +68,51 @@ def marked(text: Text) -> Text:
     return MARK + "~" * (len(text.encode()) + 1 - len(MARK.encode()))
 
 
+def longer(more: int) -> Wording:
+    """It says what is usual, made longer by so many bytes, or shorter."""
+    return lambda text: _of_length(text, max(0, len(text.encode()) + more))
+
+
+@frozen
+class Sayings:
+    """What the system says in place of usual texts, as far as what was seen shows it."""
+
+    texts: Map[Text, Text] = Map()
+    """The implementation's own, by the usual ones."""
+    more: Map[Text, int] = Map()
+    """How many more bytes they have, by the usual ones. Fewer, if it is negative."""
+
+    def with_text(self, heard: Iterable[Text], words: Collection[Text]) -> "Iterator[Sayings]":
+        """These, and one more, if there is one of which it is not known, and these words are all that it says."""
+        unknown = {text for text in heard if text not in self.texts}
+        if len(unknown) == len(words) == 1:
+            yield evolve(self, texts=self.texts.set(*unknown, *words))
+
+    def with_more(self, heard: Iterable[Text], more: Fraction) -> "Iterator[Sayings]":
+        """These, and so many bytes for each of which nothing is known, if there is one, and a text can be so long."""
+        unknown = [text for text in heard if text not in self.texts and text not in self.more]
+        lengths = [len(text.encode()) + more for text in unknown]
+        if unknown and more.denominator == 1 and all(0 <= each <= LONGEST for each in lengths):
+            yield evolve(self, more=Map.of([*self.more.items(), *((text, int(more)) for text in unknown)]))
+
+    def stand_in(self, text: Text) -> Text:
+        """What is said, or else something of the length that is known, or else the usual text."""
+        if text in self.texts:
+            return self.texts[text]
+        return longer(self.more[text])(text) if text in self.more else text
+
+    def marked(self, text: Text) -> Text:
+        """What is said; if it is not known, a mark as long as it is, or one byte longer than the usual text."""
+        if text in self.texts:
+            return self.texts[text]
+        return marked(longer(self.more[text] - 1)(text)) if text in self.more else marked(text)
+
+
+def _of_length(text: Text, length: ByteCount) -> Text:
+    """The text, made longer or cut to so many bytes."""
+    return text.encode()[:length].decode(errors="ignore") + "~" * max(0, length - len(text.encode()))
+
+
 def always(text: Text) -> Wording:
     """It says this, whatever happens."""
     return lambda _: text
@@ -97,12 +144,35 @@ def depends_on_words(
     """
     ours, others = set(usual) - set(with_marks), set(with_marks) - set(usual)
     for key in ours | others:
-        pairs = [(key, each) for each in others if is_about_the_same(key, each)] if key in ours else []
-        pairs += [(each, key) for each in ours if is_about_the_same(each, key)] if key in others else []
+        pairs = _pairs(key, ours, others)
         explained = [Comparison.of(answer_in(one), answer_in(other), seen.get(key)) for one, other in pairs]
-        if all(each is None for each in explained) or any(explained):
+        if all(each is None for each in explained) or any(each is not None and each.fits for each in explained):
             return True
     return False
+
+
+def bytes_more(
+    usual: Iterable[Hashable], with_marks: Iterable[Hashable], seen: Mapping[Hashable, Answer | QueryAnswer]
+) -> Iterator[tuple[Hashable, Hashable, Fraction]]:
+    """
+    How many more bytes than the usual ones the texts have that explain what was seen, for each that was heard.
+
+    With what would have been allowed with the usual texts, and with marks. Only what was counted or paid for tells.
+    """
+    ours, others = set(usual) - set(with_marks), set(with_marks) - set(usual)
+    for key in ours | others:
+        for one, other in _pairs(key, ours, others):
+            comparison = Comparison.of(answer_in(one), answer_in(other), seen.get(key))
+            if comparison is not None and comparison.fits:
+                yield from ((one, other, more) for more in comparison.bytes_more)
+
+
+def _pairs(key: Hashable, ours: set[Hashable], others: set[Hashable]) -> Iterator[tuple[Hashable, Hashable]]:
+    """What would have been allowed with the usual texts, and with marks, about the same; one of them is this key."""
+    if key in ours:
+        yield from ((key, each) for each in others if is_about_the_same(key, each))
+    if key in others:
+        yield from ((each, key) for each in ours if is_about_the_same(each, key))
 
 
 def is_about_the_same(key: Hashable, other: Hashable) -> bool:
@@ -130,16 +200,18 @@ class Comparison:
 
     bytes_more: set[Fraction] = Factory(set)
     """How many more bytes the texts have than the usual ones, for each that was heard, as far as is told."""
+    fits: bool = False
+    """What was seen is explained by another text."""
 
     @classmethod
-    def of(cls, usual: Any, with_marks: Any, seen: Any) -> bool | None:
-        """What was seen is explained by another text; None if the answers differ in another way than by words."""
+    def of(cls, usual: Any, with_marks: Any, seen: Any) -> "Comparison | None":
+        """The comparison of these; None if the answers differ in another way than by words."""
         comparison = cls()
         try:
-            fits = comparison._answers(usual, with_marks, seen)
+            comparison.fits = comparison._answers(usual, with_marks, seen) and len(comparison.bytes_more) <= 1
         except NotUnderstood:
             return None
-        return fits and len(comparison.bytes_more) <= 1
+        return comparison
 
     def _answers(self, usual: Any, with_marks: Any, seen: Any) -> bool:
         if words_for_marks(with_marks, usual) is not None:

@@ -40,6 +40,8 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (rejecting.SaysItInItsOwnWords, "requests/unknown_method"),
     (wording.SaysSomethingElse, "calls/words_of_the_system"),
     (wording.SaysSomethingElse, "composite/words_of_the_system"),
+    (wording.SaysHalf, "calls/words_of_the_system"),
+    (wording.SaysHalf, "lifecycle/fee_is_missing"),
     (wording.SaysNothing, "calls/words_of_the_system"),
     (wording.SaysNothing, "composite/words_of_the_system"),
     (wording.TellsWhatItSays, "calls/words_of_the_system"),

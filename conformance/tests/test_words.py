@@ -1,10 +1,12 @@
 """What the system says where it rejects may be anything, also where code makes something of it."""
 
+from fractions import Fraction
+
 import pytest
 
 from conformance.canisters import ic0
 from conformance.canisters.scripted import bytes_of_u32, call, length, program, reply, set_slot, slot
-from conformance.judging.words import LEFT_OPEN, depends_on_words, marked, texts_told, words_for_marks
+from conformance.judging.words import Sayings, bytes_more, depends_on_words, marked, texts_told, words_for_marks
 from conformance.protocol.interface import Rejected, Replied, SeenReject
 from conformance.running.case import Case, Manner
 from conformance.running.run import run_scenario
@@ -12,7 +14,13 @@ from conformance.suite.scenario import Scenario
 from conformance.suite.scenarios.preparations import scripted, stop
 from conformance.suite.stage import Stage
 from conformance.tests.planted.bugs import BlackBox, LosesACycleOnRefund
-from conformance.tests.planted.wording import ChangesWhatCanistersHear, SaysNothing, SaysSomethingElse, TellsWhatItSays
+from conformance.tests.planted.wording import (
+    ChangesWhatCanistersHear,
+    SaysHalf,
+    SaysNothing,
+    SaysSomethingElse,
+    TellsWhatItSays,
+)
 from spec.values.candid import Primitive, Record, encode
 from spec.values.rejects import RejectCode, RejectReason
 
@@ -61,15 +69,25 @@ def number(value: int) -> Replied:
     return Replied(value.to_bytes(16, "little"))
 
 
+def pays_for_two_texts(stage: Stage) -> None:
+    """A canister tells how long two texts are, and what it has left after both."""
+    caller, callee = scripted(stage), scripted(stage)
+    telling = program(reply(bytes_of_u32(length(ic0.msg_reject_msg()))))
+    stage.call(caller, program(call(callee, "nothing", program(reply()), on_reject=telling)))
+    stop(stage, callee)
+    stage.call(caller, program(call(callee, "update", program(reply()), on_reject=telling)))
+    stage.query(caller, program(reply(ic0.canister_cycle_balance128())))
+
+
 TELLING = [tells_the_length, tells_the_length_in_a_query, tells_it_later]
 
 
-@pytest.mark.parametrize("script", TELLING)
-@pytest.mark.parametrize("different", [SaysSomethingElse, SaysNothing])
-def test_who_makes_something_of_the_text_gets_no_verdict(different: type[BlackBox], script: object) -> None:
-    """What a black box said is not known."""
+@pytest.mark.parametrize("script", [*TELLING, pays_for_two_texts])
+@pytest.mark.parametrize("different", [SaysSomethingElse, SaysNothing, SaysHalf])
+def test_who_counts_the_text_is_judged_by_how_long_it_is(different: type[BlackBox], script: object) -> None:
+    """All that was seen is explained by texts of some length, each of its own."""
     case = judged(different(), script)
-    assert case.verdict.name == "inconclusive" and LEFT_OPEN in case.verdict.why
+    assert case.verdict.name == "pass", case.verdict.why
 
 
 @pytest.mark.parametrize(
@@ -160,3 +178,44 @@ def test_what_depends_on_words_in_another_way_may_be_due_to_them() -> None:
     usual, with_marks = Replied(bytes(range(32))), Replied(bytes(range(1, 33)))
     assert depends_on_words([usual], [with_marks], {usual: Replied(bytes(32)), with_marks: Replied(bytes(32))})
     assert not depends_on_words([usual], [usual], {usual: with_marks})
+
+
+def test_a_text_has_as_many_bytes_as_were_paid_for() -> None:
+    """What code hears in its place, with a mark or without."""
+    (told,) = Sayings().with_more(["no canister"], Fraction(-4))
+    assert told.stand_in("no canister") == "no cani" and told.stand_in("stopped") == "stopped"
+    assert len(told.marked("no canister").encode()) == 7
+    assert told.marked("stopped") == marked("stopped")
+    (more,) = told.with_more(["no canister", "stopped"], Fraction(3))
+    assert more.stand_in("stopped") == "stopped~~~" and more.stand_in("no canister") == "no cani"
+    (known,) = more.with_text(["stopped"], {"it rests"})
+    assert known.stand_in("stopped") == known.marked("stopped") == "it rests"
+
+
+@pytest.mark.parametrize(
+    ("texts", "more"),
+    [
+        (["stopped"], Fraction(-8)),
+        (["stopped"], Fraction(8_186)),
+        (["stopped"], Fraction(1, 2)),
+        (["no canister"], Fraction(2)),
+        ([], Fraction(1)),
+    ],
+)
+def test_amounts_that_no_length_explains_tell_nothing(texts: list[str], more: Fraction) -> None:
+    """No text is shorter than nothing, or longer than there may be, or has half a byte, or two lengths."""
+    (known,) = Sayings().with_more(["no canister"], Fraction(0))
+    assert list(known.with_more(texts, more)) == []
+
+
+@pytest.mark.parametrize(("texts", "words"), [(["one", "two"], {"eins"}), (["one"], {"eins", "zwei"}), ([], {"eins"})])
+def test_words_that_may_be_said_in_place_of_several_texts_tell_nothing(texts: list[str], words: set[str]) -> None:
+    """Nor do several in place of one."""
+    assert list(Sayings().with_text(texts, words)) == []
+
+
+def test_bytes_are_told_where_numbers_differ() -> None:
+    """By what one byte makes of them."""
+    usual, with_marks, seen = number(1_000), number(1_007), number(1_056)
+    assert set(bytes_more([usual], [with_marks], {usual: seen, with_marks: seen})) == {(usual, with_marks, Fraction(8))}
+    assert list(bytes_more([usual], [usual], {usual: seen})) == []

@@ -240,7 +240,7 @@ class _Explaining:
                 yield place
                 continue
             candidate = place.candidate
-            self._heard = self._heard or candidate.has_heard
+            self._heard = self._heard or bool(candidate.heard)
             key = (canonical_form(candidate.state), candidate.rejections, candidate.beaten, place.ids, place.unnamed)
             if key in visited:
                 continue

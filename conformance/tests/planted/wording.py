@@ -57,6 +57,13 @@ class SaysNothing(SaysSomethingElse):
         return ""
 
 
+class SaysHalf(SaysSomethingElse):
+    """Each text is half as long."""
+
+    def words(self, said: str) -> str:
+        return said[::2]
+
+
 class TellsWhatItSays(SaysSomethingElse):
     """It says other things, and explains which."""
 
