@@ -21,7 +21,8 @@ from conformance.judging.hindsight import NONE, Hindsight
 from conformance.judging.judge import FiredRules, Terms
 from conformance.judging.moves import MOST_HEARTBEATS
 from conformance.judging.searching import Search
-from conformance.judging.verdicts import Fail, Judged, Verdict
+from conformance.judging.verdicts import Fail, Judged, Verdict, silent
+from conformance.judging.words import LEFT_OPEN, Sayings
 from conformance.protocol.interface import (
     Accepted,
     Advanced,
@@ -47,7 +48,7 @@ MOST_STEPS_AGAIN: Final[Count] = 5_000
 MOST_VERSIONS: Final[Count] = 16
 """So many numbers of an answer are tried as versions: the lowest."""
 
-MOST_SAYINGS: Final[Count] = 4
+MOST_SAYINGS: Final[Count] = 8
 """So many ways are tried to explain something by what the system says where it rejects."""
 
 Seen = Callable[[Search], None]
@@ -63,6 +64,8 @@ class LookingBack:
         self._past: list[Seen] = []
         self._answers = AnswersTold()
         self._hindsight = NONE
+        self._untried: list[Sayings] = []
+        """What the system may have said in place of what is taken for it now."""
 
     def submitted(self, request: Request, label: Label, seen: Accepted | Refused) -> None:
         self._take_in(lambda search: search.submitted(request, label, seen))
@@ -92,24 +95,26 @@ class LookingBack:
             seen(self._search)
         except Judged as judged:
             told = versions_told(each.data for each in answers if isinstance(each, Replied))
-            for hindsight in self._other_hindsights(judged.verdict, before, told):
-                if self._judges_again(hindsight):
-                    return
+            if any(map(self._judges_again, self._other_hindsights(judged.verdict, before, told))):
+                return
+            if isinstance(judged.verdict, Fail) and self._hindsight.sayings != NONE.sayings:
+                raise silent(LEFT_OPEN) from judged  # What is taken for it may not be what the system said.
             raise
 
     def _other_hindsights(
         self, verdict: Verdict, before: State, told: Iterable[CanisterVersion]
     ) -> Iterator[Hindsight]:
         """What may have been so earlier, if it was not as was thought."""
-        for sayings in self._search.sayings_told[:MOST_SAYINGS]:
-            yield evolve(self._hindsight, sayings=sayings)
-        if not isinstance(verdict, Fail):
-            return
-        versions = self._possible(before, told)
-        if versions:
-            yield evolve(self._hindsight, versions=versions)
-        if self._search.following.has_stopped_hearts and self._hindsight.most_heartbeats < MOST_HEARTBEATS:
-            yield evolve(self._hindsight, most_heartbeats=MOST_HEARTBEATS)
+        if isinstance(verdict, Fail):
+            versions = self._possible(before, told)
+            if versions:
+                yield evolve(self._hindsight, versions=versions)
+            if self._search.following.has_stopped_hearts and self._hindsight.most_heartbeats < MOST_HEARTBEATS:
+                yield evolve(self._hindsight, most_heartbeats=MOST_HEARTBEATS)
+        self._untried += self._search.sayings_told
+        for _ in range(MOST_SAYINGS):
+            if self._untried:
+                yield evolve(self._hindsight, sayings=self._untried.pop())
 
     def _possible(self, state: State, numbers: Iterable[CanisterVersion]) -> tuple[CanisterVersion, ...]:
         """All that may be versions of canisters told only now or before; none if no number is new."""
@@ -123,9 +128,9 @@ class LookingBack:
         if explains_all:
             again.following.most_steps = self._terms.steps
             self._search, self._hindsight = again, hindsight
-            return True
-        further = again.sayings_told[:MOST_SAYINGS]
-        return any(self._judges_again(evolve(hindsight, sayings=sayings)) for sayings in further)
+        else:
+            self._untried += again.sayings_told
+        return explains_all
 
     def _told_all(self, hindsight: Hindsight) -> tuple[Search, bool]:
         """A judge that was told all that was seen, as far as it explains it, and whether that is all."""
