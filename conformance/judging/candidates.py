@@ -8,6 +8,7 @@ from conformance.judging.lazily import Lazily
 from conformance.judging.logs import NONE_FAILED, Failures, failures_after
 from conformance.judging.moves import LOGGED
 from conformance.judging.patterns import agrees_by_leave
+from conformance.judging.unseen import answer_for_all
 from conformance.judging.words import text_heard
 from conformance.protocol.interface import Seen
 from spec.commutation import has_bound
@@ -75,6 +76,8 @@ class Candidate:
     """A version was raised though nothing changed the canister."""
     heard: frozenset[Text] = frozenset()
     """The usual texts of the rejects of the system that code heard, in place of which there may be any."""
+    answers_for_all: frozenset[Blob] = frozenset()
+    """What code was answered from outside the subnet, where it stands for other answers, longer or shorter."""
     has_just_heard: bool = False
     """It did so since the last thing was seen."""
     hears_marks: bool = False
@@ -102,11 +105,13 @@ class Candidate:
         it wrote to a log.
         """
         text = text_heard(self.state, label)
+        answer = answer_for_all(self.state, label, fired)
         is_told = label.rule != "message_execution"
         return evolve(
             self,
             state=fired.state,
             heard=self.heard if text is None else self.heard | {text},
+            answers_for_all=self.answers_for_all if answer is None else self.answers_for_all | {answer},
             has_just_heard=self.has_just_heard or text is not None,
             failures=failures_after(self.failures, self.state, label, fired),
             last_executed=tuple(output for output in fired.outputs if isinstance(output, Executed)),

@@ -4,9 +4,10 @@ from collections.abc import Callable, Hashable, Iterator
 from itertools import chain
 
 from conformance.judging.candidates import Candidate
+from conformance.judging.unseen import differ_in_amounts
 from conformance.judging.words import Sayings, answer_in, bytes_more, texts_told, words_for_marks
 from conformance.protocol.interface import Answer, QueryAnswer
-from spec.values.identifiers import Text
+from spec.values.identifiers import Blob, Text
 
 Words = Callable[[], Text]
 """What is told if a scenario fails: it takes long to put into words, and is not needed otherwise."""
@@ -24,6 +25,8 @@ class Others:
         self.marked_now: list[Others] = []
         """The same where code hears marks only since the last thing was seen."""
         self.seen: dict[Hashable, Answer | QueryAnswer] = {}
+        self.after_answers: dict[Hashable, frozenset[Blob]] = {}
+        """What code was answered from outside that stands for all answers, in a state that would have shown this."""
         self.has_heard = False
         """There is a state in which code has heard a text of the system."""
         self.heard: dict[Hashable, frozenset[Text]] = {}
@@ -35,6 +38,7 @@ class Others:
         """A candidate would have shown something else."""
         self.hear(candidate)
         self.heard[key] = candidate.heard
+        self.after_answers[key] = candidate.answers_for_all
         if not candidate.hears_marks:
             self.usual[key] = words
             if not candidate.has_just_heard:
@@ -54,6 +58,13 @@ class Others:
         found = [words_for_marks(answer_in(key), self.seen[key]) for key in self.marked if key in self.seen]
         told = [texts_told(each) for each in self.seen.values()]
         return tuple(dict.fromkeys(chain.from_iterable([*(each or () for each in found), *told])))
+
+    def depend_on_answers(self, was_shown: Callable[[Blob], bool]) -> bool:
+        """What was seen differs by amounts alone from what follows from answers of which some were not shown."""
+        return any(
+            not all(map(was_shown, answers)) and differ_in_amounts(answer_in(key), self.seen.get(key))
+            for key, answers in self.after_answers.items()
+        )
 
     def sayings(self, known: Sayings) -> Iterator[Sayings]:
         """What the system may have said all the time, as far as what was seen shows more than is known."""

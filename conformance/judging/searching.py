@@ -55,6 +55,7 @@ from conformance.judging.patterns import agrees, departures_of
 from conformance.judging.querying import Leeway, judged, may_have_taken_too_long
 from conformance.judging.reading import values_agree, values_in
 from conformance.judging.refusals import chooses_growths
+from conformance.judging.unseen import LEFT_OPEN as UNSEEN
 from conformance.judging.verdicts import fail, silent
 from conformance.judging.wording import shown, shown_id, shown_other, shown_status, shown_values
 from conformance.judging.words import (
@@ -357,6 +358,8 @@ class Search:
         if others.has_heard and depends_on_words(others.usual, with_marks, others.seen):
             self.sayings_told = tuple(dict.fromkeys(others.sayings(self._sayings)))
             raise silent(LEFT_OPEN)
+        if others.depend_on_answers(self.knows):
+            raise silent(UNSEEN)
         allowed = tuple(dict.fromkeys(words() for words in others.usual.values()))
         more = len(allowed) - SHOWN_ALTERNATIVES
         listed = allowed[:SHOWN_ALTERNATIVES] + ((f"and {more} more",) if more > 0 else ())
