@@ -2,6 +2,7 @@
 
 import io
 import json
+import shlex
 import sys
 from xml.etree import ElementTree
 
@@ -107,7 +108,7 @@ def test_what_the_system_may_refuse_is_considered_by_either(name: str) -> None:
 
 def test_an_engine_that_is_part_of_what_it_would_judge_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
     """By itself, as a command that is named, and as a server."""
-    server = f"{sys.executable} -m spec.tooling.command_line stdio"
+    server = shlex.join([sys.executable, "-m", "spec.tooling.command_line", "stdio"])
     for implementation in ((), ("--implementation", server)):
         assert main(["--engine", "fast", "--only", "requests/own_reject", "--workers", "1", *implementation]) == 2
         assert "this engine is a part of what it would judge" in capfd.readouterr().err

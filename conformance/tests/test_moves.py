@@ -17,7 +17,7 @@ LATE = 1_000 * 10**9 + 5
 @pytest.fixture(autouse=True)
 def fake_modules(monkeypatch: pytest.MonkeyPatch) -> None:
     """Code is a Python object."""
-    monkeypatch.setattr(spec.rules.modules, "parse_module", lambda raw_module, _profile: FAKES[raw_module])
+    monkeypatch.setattr(spec.rules.modules, "module_by_engine", lambda raw_module, _profile: FAKES[raw_module])
 
 
 def with_slots(most, calls):

@@ -219,11 +219,11 @@ _UNKNOWN: Final = KnownRequest(Request(b"", 0, Principal(b""), CanisterId(b""), 
 
 
 class _NobodyAsks(IngressHistory):
-    """In a likeness nobody asks what becomes of requests."""
+    """In a likeness nobody asks what becomes of requests but those that it is about to start."""
 
     def change(self, request_id: RequestId, status: RequestStatus) -> KnownRequest:
-        """Is not noted."""
-        return _UNKNOWN
+        """Of other requests nothing is noted."""
+        return super().change(request_id, status) if request_id in self else _UNKNOWN
 
 
 def _likeness(instance: SubnetInstance, turn: Turn) -> SubnetInstance:

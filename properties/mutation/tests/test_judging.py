@@ -19,7 +19,7 @@ MUTANTS = [
         "reference_impl/messages/message_execution.py",
         "_check",
         "negated comparison",
-        "    if used <= function.message.reserved_cycles:",
+        "    if used <= function.reserved_cycles:",
     ],
     # Positions of messages have gaps: the order is the same.
     ["reference_impl/subnet/queues.py", "MessageQueues.append", "one more", "        self._next_position += (1 + 1)"],

@@ -145,6 +145,7 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
                 end = _end(instance, ending)
         except Ended as ended:
             end = ended
+        left = instance.counter_left() if end is None else instance.counter.get()
         size, changed = instance.size_and_changes()
         if end is not None and end.cause is not TrapCause.ASKED_FOR:
             in_progress().log_of_system(None, end.cause)
@@ -157,7 +158,7 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
         raise
     finally:
         ACTIVE.begun = outer
-    return _finished(begun, end, changed, size)
+    return _finished(begun, end, changed, size, left)
 
 
 def _may_grow() -> bool:
@@ -186,13 +187,15 @@ def _end_of_old_motoko(begun: Begun, end: Ended | None, size: ByteCount) -> Ende
     return Ended()
 
 
-def _finished(begun: Begun, end: Ended | None, changed: dict[int, bytes], size: ByteCount) -> Finished:
-    """What came of it. The instance is left to other executions."""
+def _finished(
+    begun: Begun, end: Ended | None, changed: dict[int, bytes], size: ByteCount, left: Instructions
+) -> Finished:
+    """What came of it, with so many instructions left. The instance is left to other executions."""
     instance, given, execution = begun.instance, begun.given, begun.execution
     if execution is not None:
         execution.take_over()
     compiled, stable, keeps_changes = instance.compiled, instance.stable, given.context.keeps_changes
-    executed = given.limit - (instance.counter_left() if end is None else instance.counter.get())
+    executed = given.limit - left
     page_charge = 0
     if stable is not None:
         page_charge = PAGE_CHARGE * stable.pages_written
