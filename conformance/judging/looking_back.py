@@ -42,7 +42,7 @@ from spec.state.state import State
 from spec.values.identifiers import Blob, Principal, RequestId, Text
 from spec.values.quantities import CanisterVersion, Count
 
-MOST_STEPS_AGAIN: Final[Count] = 5_000
+MOST_STEPS_AGAIN: Final[Count] = 20_000
 """How many steps of the specification are tried when all is judged again."""
 
 MOST_VERSIONS: Final[Count] = 16

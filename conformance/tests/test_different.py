@@ -133,6 +133,7 @@ DIFFERENT: list[tuple[type[BlackBox], str]] = [
     (drifting.ExplainsRaisedVersions, "information/changes"),
     (drifting.RaisesVersionsWithMessages, "information/change_by_canister"),
     (drifting.RaisesVersionsAllTheTime, "installation/install_runs_init"),
+    (drifting.RaisesVersionsAllTheTime, "asked_in_states/frozen"),
     (drifting.RaisesVersionsAllTheTime, "asked_everywhere/version_in_pre_upgrade"),
     (drifting.RaisesVersionsWithEverything, "installation/install_runs_init"),
     (drifting.TrimsHistories, "information/changes"),

@@ -124,6 +124,8 @@ class _Ahead:
 
     def __init__(self) -> None:
         self.done: deque[_Done] = deque()
+        self.failed = False
+        """It could not go through the turn; what fails here is done again, and fails there for all to see."""
 
     def run(self, function: PendingFunction, environment: KeptEnvironment) -> Outcome:
         """Runs the function."""
@@ -144,13 +146,15 @@ class Foresight:
 
     def __init__(self, threads: Count) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="canisters")
-        self._under_way: dict[CanisterId, Future[deque[_Done]]] = {}
+        self._under_way: dict[CanisterId, Future[_Ahead]] = {}
         self._is_worth: dict[CanisterId, bool] = {}
         """Whether the latest execution of a canister was long enough."""
         self.used: Count = 0
         """How many executions were done ahead and taken over."""
         self.mistaken: Count = 0
         """How often a canister went another way than it went ahead."""
+        self.failed: Count = 0
+        """How often a canister could not go ahead."""
 
     def run(self, function: PendingFunction, environment: KeptEnvironment) -> Outcome:
         """What the function gives; it is run unless that was done ahead."""
@@ -167,10 +171,11 @@ class Foresight:
         under_way = self._under_way.get(canister_id)
         if under_way is None:
             return None
-        done = under_way.result()
+        done = under_way.result().done
         if not done or not done[0].stands_for(function, environment):
             # What comes later is not the same either.
             self.mistaken += bool(done)
+            self.failed += under_way.result().failed
             del self._under_way[canister_id]
             return None
         first = done.popleft()
@@ -195,7 +200,7 @@ class Foresight:
             one.cancel()
         for one in under_way.values():
             if not one.cancelled():
-                one.result()
+                self.failed += one.result().failed
 
 
 def _has_code(instance: SubnetInstance, turn: Turn) -> bool:
@@ -203,15 +208,13 @@ def _has_code(instance: SubnetInstance, turn: Turn) -> bool:
     return canister is not None and canister.code is not None
 
 
-def _go_ahead(turn: Turn, likeness: SubnetInstance) -> deque[_Done]:
-    ahead = _Ahead()
-    likeness.foresight = ahead
+def _go_ahead(turn: Turn, likeness: SubnetInstance) -> _Ahead:
+    ahead = likeness.foresight = _Ahead()
     try:
         turn.go_through(likeness)
     except Exception:
-        # What fails here is done again when it is its turn, and fails there for all to see.
-        return ahead.done
-    return ahead.done
+        ahead.failed = True
+    return ahead
 
 
 _UNKNOWN: Final = KnownRequest(Request(b"", 0, Principal(b""), CanisterId(b""), "", b""), Processing(), Principal(b""))

@@ -16,7 +16,7 @@ from reference_impl.subnet.canister_record import (
     empty_canister,
 )
 from reference_impl.subnet.ingress_history import IngressHistory
-from reference_impl.subnet.ledger import Ledger
+from reference_impl.subnet.ledger import Ledger, liquid_balance
 from reference_impl.subnet.message_memory import is_guaranteed
 from reference_impl.subnet.network import Network, number_of, numbered_id
 from reference_impl.subnet.observations import Purpose, Recorder
@@ -326,8 +326,7 @@ class SubnetInstance:
     def liquid(self, canister: CanisterRecord) -> Cycles:
         """The liquid balance of a canister."""
         standing = canister.standing or self.standing(canister)
-        locked = standing.freezing_limit - canister.reserved_balance
-        return canister.balance - locked if locked > 0 else canister.balance
+        return liquid_balance(canister.balance, canister.reserved_balance, standing.freezing_limit)
 
     def price_of_execution(self, canister: CanisterRecord, limit: Instructions) -> Cycles:
         """What is set aside before code of the canister, which must have some, runs with this limit."""

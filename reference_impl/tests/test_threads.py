@@ -45,6 +45,7 @@ def test_random_work_gives_the_same_with_one_thread_with_two_and_with_four(seed)
     assert states[2] == states[0]
     used = [engine.instance.foresight.used for engine in engines[1:]]
     assert used[0] == used[1] > 100
+    assert [engine.instance.foresight.failed for engine in engines[1:]] == [0, 0]
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -24,7 +24,7 @@ def test_rounds_on_several_threads_take_the_labels_of_the_specification(seed: in
     found = world.engine.instance.foresight
     assert isinstance(found, Foresight)
     print(f"world {seed}, {threads} threads: {found.used} taken over, {found.mistaken} mistaken")
-    assert found.used > 20
+    assert found.used > 20 and found.failed == 0
 
 
 def test_however_few_go_ahead_together_the_labels_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

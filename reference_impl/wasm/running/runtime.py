@@ -83,15 +83,8 @@ class _CountUnknown(Exception):
 def _in_some_room(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
     """Tries the usual room for stable memory first, if that holds what is there."""
     if state.stable_memory.wasm_pages <= compiled.room_for_stable_memory or compiled.has_room_for(state.stable_memory):
-        try:
-            if not compiled.with_large_stack:
-                try:
-                    return _attempt(compiled, state, entry, given)
-                except _StackOverflow:
-                    pass
-            return _on_large_stack(compiled, state, entry, given)
-        except StableMemoryOutgrown:
-            pass
+        with contextlib.suppress(StableMemoryOutgrown):
+            return _on_some_stack(compiled, state, entry, given)
     wanted = max(state.stable_memory.wasm_pages, given.environment.profile.limits.stable_memory // WASM_PAGE)
     larger = compiled.for_large_stable_memory(min(wanted, MOST_STABLE_PAGES))
     if larger.has_room_for(state.stable_memory):
