@@ -308,7 +308,7 @@ def initiate_call(instance: SubnetInstance, request_id: RequestId) -> NotTaken |
 def start(instance: SubnetInstance, request_id: RequestId) -> None:
     """Starts a request that waits and has not expired."""
     request = note_start(instance, request_id)
-    instance.messages.prepend_call(
+    instance.messages.prepend(
         CallMessage(
             FromUser(request_id),
             caller_of(request),

@@ -224,22 +224,9 @@ class MessageQueues:
         del self._positions[message_id]
         return message
 
-    def prepend_call(self, call: CallMessage) -> None:
-        """A call of a user enters as the oldest message."""
-        message_id = self.next_id
-        self.next_id = message_id + 1
-        self._first_position -= 1
-        self._positions[message_id] = self._first_position
-        self._messages[message_id] = call
-        inbox = self._inboxes.get(call.callee)
-        if inbox is None:
-            inbox = self._inboxes[call.callee] = Inbox()
-        inbox.ingress[message_id] = inbox.turns[None] = None
-
     def take_user_response(self, message_id: int) -> tuple[RequestId, ResponseMessage]:
         """Takes out a response to a user; it comes with the id of the request."""
-        message = self._messages.pop(message_id)
-        del self._positions[message_id], self.user_responses[message_id]
+        message = self.remove(message_id)
         assert isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser)
         return message.origin.request_id, message
 
