@@ -1,9 +1,10 @@
-"""A website, served."""
+"""A website, served, and a browser."""
 
 import pytest
 from attrs import frozen
 
 from reference_impl.certification.signing import OTHER
+from reference_impl.server.http_gateway.tests.browsing import Browser
 from reference_impl.server.https_interface.tests.in_process import SUBNET_ID, Answered, Instance
 from reference_impl.server.tests.installing import ROOT
 from spec.values.identifiers import Principal, principal_to_text
@@ -25,6 +26,12 @@ class Website:
         sent = [(b"host", host.encode())]
         sent += [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
         return self.instance.request(method, path, body, sent)
+
+
+@pytest.fixture
+def browser(tmp_path):
+    """That of this machine."""
+    return Browser.found(tmp_path / "profile")
 
 
 @pytest.fixture(scope="module", params=["root", "delegated"])

@@ -33,12 +33,12 @@ def called(served: Served, user: User, about: Principal, method: str, argument: 
     return Instance.reply(Answered(status, {}, body))
 
 
-def installed_over_http(served: Served, module: bytes) -> Principal:
+def installed_over_http(served: Served, module: bytes, argument: bytes = b"") -> Principal:
     """A new canister with code."""
     user = User.of(1)
     method = "provisional_create_canister_with_cycles"
     arguments = encode_arguments(ProvisionalCreateArguments(amount=10**14))
     canister_id = decode_canister_id_result(called(served, user, MANAGEMENT_CANISTER, method, arguments))
-    install = encode_arguments(InstallCodeArguments(InstallMode(), canister_id, module, b""))
+    install = encode_arguments(InstallCodeArguments(InstallMode(), canister_id, module, argument))
     assert called(served, user, canister_id, "install_code", install) == b"DIDL\0\0"
     return canister_id

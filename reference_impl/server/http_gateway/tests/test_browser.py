@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,19 +11,8 @@ from reference_impl.server.http_gateway.tests.setting_up import installed_over_h
 from reference_impl.server.tests.served import SERVE, Served
 from spec.values.identifiers import principal_to_text
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-SECONDS = 120
 SCREENSHOT = "SCREENSHOT_OF_THE_WEBSITE"
 """The variable that names a file in which the picture of the page is kept."""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser without a window."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip(f"there is no browser: none of {', '.join(NAMES)}")
-    return [found, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
 
 
 @pytest.fixture(scope="module")
@@ -35,33 +23,22 @@ def address(tmp_path_factory):
         yield f"http://{named}.localhost:{served.port}"
 
 
-def ran(browser, folder, *arguments):
-    """What the browser wrote."""
-    profile = f"--user-data-dir={folder}"
-    whole = [*browser, profile, "--virtual-time-budget=20000", *arguments]
-    told = subprocess.run(whole, capture_output=True, text=True, timeout=SECONDS)
-    assert told.returncode == 0, told.stderr[-2000:]
-    return told.stdout
-
-
-def test_a_certified_page_opens_with_its_style_and_its_script(browser, address, tmp_path):
-    document = ran(browser, tmp_path, "--dump-dom", f"{address}/")
+def test_a_certified_page_opens_with_its_style_and_its_script(browser, address):
+    document = browser.document(f"{address}/")
     assert "<h1>Served by a canister</h1>" in document
     assert "The script of the canister ran. Counted: 1 POST." in document
 
 
-def test_an_answer_that_is_not_certified_does_not_open(browser, address, tmp_path):
-    document = ran(browser, tmp_path, "--dump-dom", f"{address}/forged")
+def test_an_answer_that_is_not_certified_does_not_open(browser, address):
+    document = browser.document(f"{address}/forged")
     assert "something else" not in document
     assert "The answer of the canister is not passed on" in document
-    assert "something else" in ran(
-        browser, tmp_path, "--dump-dom", f"{address.replace('.localhost', '.raw.localhost')}/forged"
-    )
+    assert "something else" in browser.document(f"{address.replace('.localhost', '.raw.localhost')}/forged")
 
 
 def test_the_page_can_be_looked_at(browser, address, tmp_path):
     picture = tmp_path / "page.png"
-    ran(browser, tmp_path / "profile", f"--screenshot={picture}", "--window-size=800,400", f"{address}/")
+    browser.picture(f"{address}/", picture)
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
     if SCREENSHOT in os.environ:
         shutil.copy(picture, Path(os.environ[SCREENSHOT]))

@@ -2,7 +2,8 @@
 Clients of PocketIC, as their registries have them, with the tests that come with them.
 
 Their packages are installed once, into `.venv/clients`; where that cannot be done, the tests are skipped. The tests of
-PicJS are in its repository alone: the variable PIC_JS_REPOSITORY names a copy of it, without which they are skipped.
+PicJS and of node-motoko, the compiler of Motoko for Node, are in their repositories alone: the variables
+PIC_JS_REPOSITORY and NODE_MOTOKO_REPOSITORY name copies of them, without which they are skipped.
 """
 
 import json
@@ -21,7 +22,8 @@ EXECUTABLE = Path(sys.executable).with_name("pocket-ic")
 HERE = Path(__file__).parent / "clients"
 MODULE = ROOT / "conformance" / "canisters" / "motoko" / "counter.wasm"
 RUNNING_SECONDS = 500
-REPOSITORY = "PIC_JS_REPOSITORY"
+PIC_JS = "PIC_JS_REPOSITORY"
+NODE_MOTOKO = "NODE_MOTOKO_REPOSITORY"
 SOURCE = "pocket_ic-3.1.2"
 DOWNLOAD = ("bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:", "pocket-ic==3.1.2")
 INSTALL = ("npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-package-lock")
@@ -104,28 +106,40 @@ def test_pic_js_starts_creates_installs_calls_upgrades_and_goes_live_with_an_age
     }
 
 
+def copy_of(repository, variable):
+    """The folder that a variable names, with the repository."""
+    if variable not in os.environ:
+        pytest.skip(f"{variable} names no copy of github.com/{repository}")
+    if shutil.which("npm") is None:
+        pytest.skip("there is no npm")
+    return Path(os.environ[variable])
+
+
+def start_by(file):
+    """Makes the file that clients start: they find the server in that place alone."""
+    file.write_text(f'#!/bin/sh\nexec "{EXECUTABLE}" "$@"\n')
+    file.chmod(0o700)
+
+
 @pytest.fixture(scope="session")
 def pic_js_suite():
     """A folder with the tests and examples of PicJS, whose canisters are compiled, and all that they need."""
-    if REPOSITORY not in os.environ:
-        pytest.skip(f"{REPOSITORY} names no copy of github.com/dfinity/pic-js")
-    if shutil.which("npm") is None:
-        pytest.skip("there is no npm")
-    repository = Path(os.environ[REPOSITORY])
+    repository = copy_of("dfinity/pic-js", PIC_JS)
     folder = installed("pic_js_suite", (HERE / "pic_js_suite" / "package.json",), INSTALL)
     for name in ("packages/pic", "examples"):
         shutil.copytree(repository / name, folder / name, dirs_exist_ok=True)
     shutil.copy(repository / "tsconfig.json", folder)
     shutil.copy(HERE / "pic_js_suite" / "build_examples.mjs", folder)
-    starter = folder / "packages" / "pic" / "pocket-ic"
-    starter.write_text(f'#!/bin/sh\nexec "{EXECUTABLE}" "$@"\n')
-    starter.chmod(0o700)
+    start_by(folder / "packages" / "pic" / "pocket-ic")
     return folder
 
 
 def passed(told):
-    """How many tests passed, as the last line about tests tells it."""
-    return int(re.findall(r"Tests:?\s+(\d+) passed", told)[-1])
+    """How many tests passed, as the last line about tests tells it; all that there are."""
+    (line,) = re.findall(r"^ *Tests:? .*$", told, re.MULTILINE)
+    count = int(re.search(r"(\d+) passed", line)[1])
+    assert not re.search(r"failed|skipped|todo", line), line
+    return count
 
 
 def test_the_tests_of_pic_js_pass(pic_js_suite):
@@ -142,3 +156,20 @@ def test_the_tests_of_the_motoko_examples_of_pic_js_pass(pic_js_suite):
     config = "./examples/counter/tests/vitest.config.ts"
     counts["counter"] = passed(ran("npx", "vitest", "run", "-c", config, folder=pic_js_suite))
     assert counts == {"clock": 8, "google_search": 1, "multicanister": 2, "counter": 14}
+
+
+@pytest.fixture(scope="session")
+def node_motoko():
+    """A folder with the tests of node-motoko, and all that they need."""
+    repository = copy_of("caffeinelabs/node-motoko", NODE_MOTOKO)
+    folder = installed("node_motoko", (repository / "package.json", repository / "package-lock.json"), NPM)
+    shutil.copytree(repository, folder, ignore=shutil.ignore_patterns("node_modules", ".git"), dirs_exist_ok=True)
+    shutil.copy(HERE / "node_motoko" / "patient.cjs", folder)
+    start_by(folder / "node_modules" / "@dfinity" / "pic" / "pocket-ic")
+    return folder
+
+
+def test_the_tests_of_node_motoko_pass_one_of_which_compiles_installs_and_calls_a_canister(node_motoko):
+    told = ran("npx", "jest", "--verbose", "--setupFilesAfterEnv", "./patient.cjs", folder=node_motoko)
+    assert re.search(r"✓ run test file", told)
+    assert passed(told) == 40
