@@ -13,10 +13,18 @@ from pathlib import Path
 
 import pytest
 
+from reference_impl.server.https_interface.tests.in_process import User
+from reference_impl.server.https_interface.tests.signing_canister import SigningCanister
 from reference_impl.server.tests.installing import NEW_ENVIRONMENT, NPM, PIP, ROOT, installed
+from reference_impl.server.tests.served import SERVE, Served
+from spec.values.identifiers import principal_to_text
 
 HERE = Path(__file__).parent / "clients"
 MODULE = ROOT / "conformance" / "canisters" / "motoko" / "counter.wasm"
+PAIR = MODULE.with_name("pair.wasm")
+PROGRAMS = ("setting_up.mjs", "agent.mjs", "two_subnets.mjs", "delegated_by_canister.mjs")
+FIRSTS = ("rwlgt-iiaaa-aaaaa-aaaaa-cai", "5v3p4-iyaaa-aaaaa-qaaaa-cai")
+"""A canister id of each of two subnets."""
 RUNNING_SECONDS = 240
 
 
@@ -26,7 +34,8 @@ def javascript():
     if shutil.which("npm") is None:
         pytest.skip("there is no npm")
     folder = installed("javascript", (HERE / "package.json", HERE / "package-lock.json"), NPM)
-    shutil.copy(HERE / "agent.mjs", folder)
+    for name in PROGRAMS:
+        shutil.copy(HERE / name, folder)
     return folder
 
 
@@ -49,7 +58,9 @@ def outcome(*command, folder=None):
 
 @pytest.mark.checklist("http.endpoint.status", "cert.use.call-response", "http.verify.delegation-chain")
 @pytest.mark.parametrize("agent", ["core", "dfinity"])
-def test_an_agent_in_javascript_creates_installs_calls_reads_upgrades_and_delegates(any_server, javascript, agent):
+def test_an_agent_in_javascript_creates_installs_calls_reads_upgrades_restores_and_delegates(
+    any_server, javascript, agent
+):
     told = outcome("node", "agent.mjs", agent, any_server.url, MODULE, folder=javascript)
     assert told == {
         "increased": 1,
@@ -62,6 +73,10 @@ def test_an_agent_in_javascript_creates_installs_calls_reads_upgrades_and_delega
         "has_candid": True,
         "has_time": True,
         "node_keys": 13,
+        "read_after_loading": 1,
+        "snapshot_is_listed": True,
+        "trap_reject": 5,
+        "logged": ["[TRAP]"],
         "query_reject": 5,
         "update_reject": 5,
         "nobody_reject": 3,
@@ -71,6 +86,28 @@ def test_an_agent_in_javascript_creates_installs_calls_reads_upgrades_and_delega
         "expired_fails": True,
         "wrong_root_key_fails": True,
     }
+
+
+@pytest.mark.parametrize("agent", ["core", "dfinity"])
+def test_an_agent_in_javascript_is_a_user_whose_key_is_that_of_a_canister(any_server, javascript, agent):
+    signer, session = SigningCanister.installed(any_server), User.of(8)
+    chain = signer.delegation_to(session)
+    told = outcome("node", PROGRAMS[3], agent, any_server.url, MODULE, chain, "8", folder=javascript)
+    user = principal_to_text(signer.user)
+    assert told == {
+        "principal": user,
+        "controllers": [user],
+        "increased": 1,
+        "read": 1,
+        "another_session_fails": True,
+    }
+
+
+@pytest.mark.parametrize("agent", ["core", "dfinity"])
+def test_an_agent_in_javascript_uses_canisters_of_two_subnets_that_send_each_other_cycles(tmp_path, javascript, agent):
+    with Served.begun(tmp_path, SERVE, "--subnets", "2") as served:
+        told = outcome("node", PROGRAMS[2], agent, served.url, PAIR, *FIRSTS, folder=javascript)
+    assert told == {"accepted": 400, "refunded": 600, "received": 400, "kept": 0, "subnets": 2, "nodes": 26}
 
 
 def test_icp_py_core_creates_installs_calls_and_reads_with_everything_verified(any_server, python):

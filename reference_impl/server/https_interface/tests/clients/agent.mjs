@@ -1,59 +1,20 @@
 // Takes the HTTPS interface through its paces with an agent in JavaScript, and prints what came of it as JSON.
 // usage: node agent.mjs core|dfinity URL MODULE
-import { readFileSync } from 'node:fs';
+import {
+  Actor, CanisterStatus, HttpAgent, IDL, Principal, connect, counter, failure, hex, host, identities, installed, managed,
+  module, noArguments, rejectCode,
+} from './setting_up.mjs';
 
-const [, , flavour, host, modulePath] = process.argv;
-const packages = flavour === 'core' ? '@icp-sdk/core' : '@dfinity';
-const { Actor, CanisterStatus, HttpAgent } = await import(`${packages}/agent`);
-const { IDL } = await import(`${packages}/candid`);
-const { DelegationChain, DelegationIdentity, ECDSAKeyIdentity, Ed25519KeyIdentity } = await import(`${packages}/identity`);
-const { Principal } = await import(`${packages}/principal`);
-
-const blob = IDL.Vec(IDL.Nat8);
-const id = IDL.Record({ canister_id: IDL.Principal });
-const chunk = IDL.Record({ hash: blob });
-const mode = IDL.Variant({
-  install: IDL.Null,
-  upgrade: IDL.Opt(IDL.Record({ wasm_memory_persistence: IDL.Opt(IDL.Variant({ keep: IDL.Null, replace: IDL.Null })) })),
-});
-const code = { mode, arg: blob };
-const management = () => IDL.Service({
-  provisional_create_canister_with_cycles: IDL.Func([IDL.Record({ amount: IDL.Opt(IDL.Nat) })], [id], []),
-  install_code: IDL.Func([IDL.Record({ ...code, canister_id: IDL.Principal, wasm_module: blob })], [], []),
-  upload_chunk: IDL.Func([IDL.Record({ canister_id: IDL.Principal, chunk: blob })], [chunk], []),
-  install_chunked_code: IDL.Func(
-    [IDL.Record({ ...code, target_canister: IDL.Principal, chunk_hashes_list: IDL.Vec(chunk), wasm_module_hash: blob })],
-    [], [],
-  ),
-  canister_status: IDL.Func([id], [IDL.Record({ module_hash: IDL.Opt(blob) })], []),
-});
-const counter = () => IDL.Service({
-  inc: IDL.Func([], [IDL.Nat], []),
-  set: IDL.Func([IDL.Nat], [], []),
-  read: IDL.Func([], [IDL.Nat], ['query']),
-  read_forgotten: IDL.Func([], [IDL.Nat], ['query']),
-  missing: IDL.Func([], [], ['query']),
-  missing_update: IDL.Func([], [], []),
-});
-const hex = (bytes) => Buffer.from(bytes).toString('hex');
-const failure = (promise) => promise.then(() => null, (error) => error);
-const rejectCode = (error) => error?.code?.rejectCode ?? error?.cause?.code?.rejectCode ?? String(error);
-
-const connect = (identity) => HttpAgent.create({ host, identity, shouldFetchRootKey: true, retryTimes: 0 });
+const { DelegationChain, DelegationIdentity, ECDSAKeyIdentity, Ed25519KeyIdentity } = identities;
 const user = Ed25519KeyIdentity.generate(new Uint8Array(32).fill(7));
 const agent = await connect(user);
-const ic = Actor.createActor(management, { agent, canisterId: 'aaaaa-aa' });
-const module = readFileSync(modulePath);
-const noArguments = IDL.encode([], []);
+const ic = managed(agent);
 const keep = { upgrade: [{ wasm_memory_persistence: [{ keep: null }] }] };
 const outcome = {};
 
 // Created, installed in one message, asked.
-// The effective id says which subnet creates the canister. Of a subnet with a delegation it must be one of its own.
-const anywhere = { effectiveCanisterId: Principal.fromText('rwlgt-iiaaa-aaaaa-aaaaa-cai') };
-const { canister_id } = await ic.provisional_create_canister_with_cycles.withOptions(anywhere)({ amount: [10n ** 14n] });
+const canister_id = await installed(ic);
 const about = { effectiveCanisterId: canister_id };
-await ic.install_code.withOptions(about)({ mode: { install: null }, canister_id, wasm_module: module, arg: noArguments });
 const actor = Actor.createActor(counter, { agent, canisterId: canister_id });
 outcome.increased = Number(await actor.inc());
 outcome.read = Number(await actor.read());
@@ -82,6 +43,18 @@ outcome.certified_hash_is_right = read.get('module_hash') === hex(digest);
 outcome.has_candid = read.get('candid').includes('read_forgotten');
 outcome.has_time = Math.abs(Number(read.get('time')) - Date.now()) < 60_000;
 outcome.node_keys = read.get('subnet').nodeKeys.size;
+
+// A snapshot brings back what was; what a trap said is in the log.
+const taken = await ic.take_canister_snapshot.withOptions(about)({ canister_id });
+await actor.set(9n);
+await ic.load_canister_snapshot.withOptions(about)({ canister_id, snapshot_id: taken.id });
+outcome.read_after_loading = Number(await actor.read());
+const listed = await ic.list_canister_snapshots.withOptions(about)({ canister_id });
+outcome.snapshot_is_listed = listed.map((one) => hex(one.id)).join() === hex(taken.id);
+const misled = Actor.createActor(() => IDL.Service({ set: IDL.Func([IDL.Text], [], []) }), { agent, canisterId: canister_id });
+outcome.trap_reject = rejectCode(await failure(misled.set('a text')));
+const { canister_log_records } = await ic.fetch_canister_logs.withOptions(about)({ canister_id });
+outcome.logged = canister_log_records.map((one) => Buffer.from(one.content).toString().split(':')[0]);
 
 // Refused: a query and an update of a method that is not there, a canister that is not there.
 outcome.query_reject = rejectCode(await failure(actor.missing()));
