@@ -8,6 +8,7 @@ from attrs import frozen
 
 from reference_impl.certification.node_keys import Node
 from reference_impl.certification.signing import SELF_DESCRIBED
+from reference_impl.server.errors import message_of, number_of
 from spec.values.checklist import defines
 from spec.values.identifiers import Blob, RequestId, Text
 from spec.values.quantities import Nanoseconds
@@ -63,8 +64,16 @@ def certified_call(certificate: Blob) -> Answer:
 
 def refused_call(reject: Reject, *, with_status: bool) -> Answer:
     """The call was not taken in, and here is why. Answers of the asynchronous endpoint have no field `status`."""
-    fields: dict[Text, object] = {"reject_code": int(reject.code), "reject_message": reject.message}
+    fields = _rejected(reject)
     return cbor({"status": "non_replicated_rejection", **fields} if with_status else fields)
+
+
+def _rejected(reject: Reject) -> dict[Text, HashedValue]:
+    return {
+        "reject_code": int(reject.code),
+        "reject_message": message_of(reject),
+        "error_code": number_of(reject),
+    }
 
 
 def answered_query(response: Response, request_id: RequestId, now: Nanoseconds, node: Node) -> Answer:
@@ -73,8 +82,8 @@ def answered_query(response: Response, request_id: RequestId, now: Nanoseconds, 
     match response:
         case Reply(data=data):
             fields = {"status": "replied", "reply": {"arg": data}}
-        case Reject(code=code, message=message):
-            fields = {"status": "rejected", "reject_code": int(code), "reject_message": message}
+        case Reject() as reject:
+            fields = {"status": "rejected", **_rejected(reject)}
     signature = node.signature_of({**fields, "timestamp": now, "request_id": request_id})
     signed = {"timestamp": now, "signature": signature, "identity": node.node_id}
     return cbor({**fields, "signatures": [signed]})

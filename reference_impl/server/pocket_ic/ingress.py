@@ -5,7 +5,7 @@ from typing import Final
 from attrs import frozen
 
 from reference_impl.reads.queries import Query
-from reference_impl.server.pocket_ic.errors import told
+from reference_impl.server.errors import told
 from reference_impl.server.pocket_ic.fields import (
     Fields,
     Forbidden,

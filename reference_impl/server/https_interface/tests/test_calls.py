@@ -122,7 +122,9 @@ def test_a_call_to_a_canister_that_is_not_there_is_rejected_before_it_is_taken_i
     assert (fields["status"], fields["reject_code"]) == ("non_replicated_rejection", 3)
     asynchronous = instance.call(USER, nobody, "inc", version="v2")
     assert asynchronous.status == 200
-    assert asynchronous.fields.keys() == {"reject_code", "reject_message"}
+    assert asynchronous.fields.keys() == {"reject_code", "reject_message", "error_code"}
+    assert fields["error_code"] == asynchronous.fields["error_code"] == "IC0301"
+    assert fields["reject_message"].startswith("IC0301: ")
 
 
 @pytest.mark.checklist("http.endpoint.call-v4-canister", "http.lifecycle.submit-checks")

@@ -2,26 +2,22 @@
 The command line `icp`, as its registry has it, installs, reads, calls and manages a canister,
 and verifies what it reads.
 
-It creates canisters through the cycles ledger alone, which only production has. So each canister comes from elsewhere,
-without code.
+It creates canisters of such a subnet through the cycles ledger alone, which only production has. So each canister comes
+from elsewhere, without code.
 """
 
 import hashlib
 import json
-import os
-import platform
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from reference_impl.server.http_gateway.tests.setting_up import called
+from reference_impl.server.https_interface.tests.icp_command_line import CommandLine
 from reference_impl.server.https_interface.tests.in_process import User
-from reference_impl.server.tests.installing import NPM, ROOT, installed
+from reference_impl.server.tests.installing import ROOT
 from spec.values.containers import List
-from spec.values.identifiers import MANAGEMENT_CANISTER, principal_from_text, principal_to_text
+from spec.values.identifiers import MANAGEMENT_CANISTER, principal_to_text
 from spec.values.management import (
     ProvisionalCreateArguments,
     SettingsArguments,
@@ -29,54 +25,17 @@ from spec.values.management import (
     encode_arguments,
 )
 
-HERE = Path(__file__).parent / "clients" / "icp"
 MODULE = ROOT / "conformance" / "canisters" / "motoko" / "counter.wasm"
-PROGRAM = Path("node_modules/@icp-sdk/icp-cli-linux-x64/bin/icp")
-RUNNING_SECONDS = 120
+LONGER = 2 << 20
+"""More bytes than a message may have."""
 USER = User.of(1)
-
-
-class CommandLine:
-    """The program, with an identity of its own, at a server."""
-
-    def __init__(self, program, home, served):
-        self.program, self.home, self.served = program, home, served
-        self.told("settings", "telemetry", "false")
-        self.told("settings", "update-check", "disabled")
-        self.told("identity", "new", "alice", "--storage", "plaintext")
-        self.principal = principal_from_text(self.told("identity", "principal", "--identity", "alice").strip())
-
-    def ran(self, *words):
-        environment = {**os.environ, "ICP_HOME": str(self.home), "NO_COLOR": "1", "DO_NOT_TRACK": "1"}
-        return subprocess.run(
-            [str(self.program), *words], env=environment, capture_output=True, text=True, timeout=RUNNING_SECONDS
-        )
-
-    def told(self, *words):
-        ran = self.ran(*words)
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
-
-    def about(self, *words):
-        """What a command tells of a canister of the server."""
-        return self.told("canister", *words, "-n", self.served.url, "-k", "fetch", "--identity", "alice")
-
-    def refused(self, *words, key="fetch"):
-        """Why a command does not succeed."""
-        ran = self.ran("canister", *words, "-n", self.served.url, "-k", key, "--identity", "alice")
-        assert ran.returncode != 0, ran.stdout
-        return ran.stderr
 
 
 @pytest.fixture(scope="module")
 def icp(any_server, tmp_path_factory):
-    if shutil.which("npm") is None:
-        pytest.skip("there is no npm")
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        pytest.skip("the package is for Linux on x86-64")
-    program = installed("icp", (HERE / "package.json", HERE / "package-lock.json"), NPM) / PROGRAM
-    program.chmod(0o755)
-    return CommandLine(program, tmp_path_factory.mktemp("home"), any_server)
+    made = CommandLine.installed(tmp_path_factory.mktemp("home"), any_server.url)
+    made.served = any_server
+    return made
 
 
 def created(icp):
@@ -97,7 +56,7 @@ def canister(icp):
 
 
 def test_it_reaches_the_server_and_fetches_the_root_key(icp):
-    told = json.loads(icp.told("network", "ping", icp.served.url))
+    told = json.loads(icp.told("network", "ping", icp.url))
     assert told["replica_health_status"] == "healthy"
     assert len(told["root_key"]) == 133
 
@@ -124,13 +83,32 @@ def test_it_stops_and_starts_the_canister_and_reads_its_log_and_snapshots(icp, c
     assert icp.about("call", canister, "read", "()", "--query").strip().endswith(": nat)")
 
 
+def test_it_installs_a_module_that_is_too_large_for_a_message_in_chunks(icp, tmp_path):
+    named = created(icp)
+    custom = b"\7padding" + bytes(LONGER)
+    size = b"".join(bytes((len(custom) >> shift & 0x7F | 0x80,)) for shift in (0, 7, 14)) + bytes((len(custom) >> 21,))
+    module = MODULE.read_bytes() + b"\0" + size + custom
+    (tmp_path / "large.wasm").write_bytes(module)
+    icp.about("install", named, "--wasm", str(tmp_path / "large.wasm"), "--args", "()")
+    assert status(icp, named)["module_hash"] == "0x" + hashlib.sha256(module).hexdigest()
+    assert icp.about("call", named, "inc", "()").strip() == "(1 : nat)"
+
+
+def test_it_reads_in_the_log_why_a_call_trapped(icp):
+    named = created(icp)
+    icp.about("install", named, "--wasm", str(MODULE), "--args", "()")
+    a_text = b"DIDL\0\1\x71\1x".hex()
+    assert "CanisterError" in icp.refused("call", named, "set", a_text, "--args-format", "hex")
+    assert "[TRAP]" in icp.about("logs", named)
+
+
 def test_rejects_of_queries_and_calls_are_told_with_their_codes(icp, canister):
     for how in ((), ("--query",)):
         assert "reject code CanisterError" in icp.refused("call", canister, "missing", "()", *how)
 
 
 def test_it_believes_nothing_under_another_root_key(icp, canister):
-    key = json.loads(icp.told("network", "ping", icp.served.url))["root_key"]
+    key = json.loads(icp.told("network", "ping", icp.url))["root_key"]
     wrong = bytes([*key[:-1], key[-1] ^ 1]).hex()
     assert "reject code" not in icp.refused("call", canister, "read", "()", "--query", key=wrong)
 

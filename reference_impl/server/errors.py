@@ -1,14 +1,13 @@
 """
-How rejects are told: codes by their names, and the names and numbers of production's errors.
+How rejects are told to clients: the names and numbers of production's errors, and codes by their names.
 
 Clients know these names alone, so nothing else is told. Sources: `rs/types/error_types/src/lib.rs` in dfinity/ic, and
 `packages/pocket-ic/src/lib.rs` there, `ErrorCode` and `RejectCode`.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from reference_impl.server.pocket_ic.fields import Json
 from spec.values.identifiers import Text
 from spec.values.rejects import Reject, RejectCode, RejectReason
 
@@ -114,17 +113,21 @@ def name_of(reject: Reject) -> Text:
     return next(named, OTHERS[reject.code])
 
 
-def message_of(reject: Reject, name: Text) -> Text:
+def number_of(reject: Reject) -> Text:
+    """The error that stands for a reject, as its number is written."""
+    return f"IC{NUMBERS[name_of(reject)]:04}"
+
+
+def message_of(reject: Reject) -> Text:
     """A canister's own message as it is; one of the system with the number of the error before it."""
-    return reject.message if reject.reason is RejectReason.EXPLICIT else f"IC{NUMBERS[name]:04}: {reject.message}"
+    return reject.message if reject.reason is RejectReason.EXPLICIT else f"{number_of(reject)}: {reject.message}"
 
 
-def told(reject: Reject, *, is_certified: bool) -> Json:
-    """A reject as the answer of an operation."""
-    name = name_of(reject)
+def told(reject: Reject, *, is_certified: bool) -> dict[Text, Any]:
+    """A reject as the answer of an operation of PocketIC."""
     return {
         "reject_code": CODE_NAMES[reject.code],
-        "reject_message": message_of(reject, name),
-        "error_code": name,
+        "reject_message": message_of(reject),
+        "error_code": name_of(reject),
         "certified": is_certified,
     }
