@@ -1,8 +1,12 @@
 """Whether what the engine keeps of canisters, requests and the memory for messages is what it would find out anew."""
 
+from typing import Final
+from weakref import WeakKeyDictionary
+
 from attrs import fields
 
 from properties.agreement.difference import difference
+from reference_impl.durability.contents import Contents
 from reference_impl.environments.kept_environment import CallPrices, KeptEnvironment
 from reference_impl.messages.pending_function import method_start
 from reference_impl.reads.state_tree import overlooked
@@ -15,12 +19,20 @@ from spec.canister.environment import Environment
 from spec.values.identifiers import Text
 from spec.values.quantities import ByteCount, Cycles
 
+_followed: Final[WeakKeyDictionary[SubnetInstance, Contents]] = WeakKeyDictionary()
+"""By instance, what a directory would keep of it."""
+
 
 def stale(instance: SubnetInstance) -> Text | None:
     """The first difference between what is kept and what would be found out now; None if there is none."""
     changed = overlooked(instance)
     if changed is not None:
         return f"the state tree has something old of {changed.hex()}"
+    contents = _followed.setdefault(instance, Contents())
+    contents.changes_of_parts(instance)
+    changed = contents.overlooked(instance)
+    if changed is not None:
+        return f"a checkpoint would have something old of {changed.hex()}"
     differences = (_difference(instance, canister) for canister in instance.canisters.values())
     return _difference_of_messages(instance) or next((found for found in differences if found is not None), None)
 

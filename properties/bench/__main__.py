@@ -17,6 +17,7 @@ from properties.bench.kernels import EMPTY, KERNELS, large, one_page, placed, re
 from properties.bench.messages import AIMS, PUBLISHED, least_in_turns, measured
 from properties.bench.rounds import (
     checkpoints,
+    checkpoints_beside_idle,
     idle,
     queries_on_two_threads,
     rounds_of_production_on_two_threads,
@@ -173,7 +174,8 @@ def on_threads() -> None:
 def beside_idle_canisters() -> None:
     """What idle canisters cost."""
     print("beside idle canisters, 1,000 and 100,000")
-    few, many = idle(1_000), idle(100_000)
+    beside = "a checkpoint after ten messages"
+    few, many = (idle(canisters) | {beside: checkpoints_beside_idle(canisters)} for canisters in (1_000, 100_000))
     for name, seconds in few.items():
         row(name, f"{seconds * 1e3:.2f} and {many[name] * 1e3:.2f} ms", f"{many[name] / seconds:.2f} x; aim 1.5 x")
 

@@ -4,13 +4,17 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from itertools import count
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Final
 
 import wasmtime
 from attrs import evolve, frozen
 
+from reference_impl.certification.signing import ROOT_KEY
 from reference_impl.durability.contents import Contents
+from reference_impl.durability.directory import Beginning, StateDirectory
 from reference_impl.engine import Engine
 from reference_impl.reads.queries import Query
 from reference_impl.reads.state_tree import state_tree
@@ -49,6 +53,8 @@ TURNS: Final[Count] = 30_000_000
 """Of the loop that each goes through."""
 REPEATED: Final = 7
 ACTIVE: Final[Count] = 10
+NEVER: Final[Count] = 2**62
+"""So many steps are not between two checkpoints, of which each is asked for."""
 FIRST_IDLE: Final[Count] = 1_000
 """The number of the first idle canister."""
 
@@ -117,11 +123,19 @@ class Asking:
 class Working(Asking):
     """An engine with canisters that compute."""
 
-    def __init__(self, canisters: Count, threads: Count = 1) -> None:
+    def __init__(self, canisters: Count, threads: Count = 1, engine: Engine | None = None) -> None:
+        """On a new engine, if none is given."""
         subnet = Subnet(self_authenticating_id(b"subnet"), 13)
-        super().__init__(Engine(load_profile(), subnet, NOW, b"root key", explains=False, threads=threads))
+        super().__init__(engine or Engine(load_profile(), subnet, NOW, b"root key", explains=False, threads=threads))
         self.canister_ids = self.created(canisters)
         self.install(self.canister_ids, bytes(wasmtime.wat2wasm(WORKER)))
+
+    def add_idle(self, canisters: Count) -> None:
+        """So many canisters are there that do nothing."""
+        instance = self.engine.instance
+        like = evolve(instance.canisters[self.canister_ids[0]].frozen(), code=Empty())
+        for number in range(FIRST_IDLE, FIRST_IDLE + canisters):
+            instance.add_canister(empty_canister(numbered_canister_id(number), like))
 
     def all_query(self, method: MethodName) -> None:
         """All canisters that have code are queried."""
@@ -157,9 +171,7 @@ def idle(canisters: Count) -> dict[str, float]:
     """Seconds of rounds with a few active canisters, of a step of time, and of certifying, beside so many idle ones."""
     working = Working(ACTIVE)
     instance = working.engine.instance
-    like = evolve(instance.canisters[working.canister_ids[0]].frozen(), code=Empty())
-    for number in range(FIRST_IDLE, FIRST_IDLE + canisters):
-        instance.add_canister(empty_canister(numbered_canister_id(number), like))
+    working.add_idle(canisters)
     working.all_call("empty")
     state_tree(instance)
     return {
@@ -237,6 +249,28 @@ def _times_of_threads() -> dict[int, float]:
 def checkpoints() -> dict[Count, float]:
     """Seconds that telling what has changed takes after a page was written, by the mebibytes that a canister holds."""
     return {mebibytes: _checkpoint(mebibytes) for mebibytes in (1, 64)}
+
+
+def checkpoints_beside_idle(canisters: Count) -> float:
+    """Seconds that a checkpoint takes after ten messages to ten canisters, beside so many that do nothing."""
+    beginning = Beginning(load_profile(), Subnet(self_authenticating_id(ROOT_KEY), 13), ROOT_KEY, NOW)
+    with TemporaryDirectory() as path:
+        directory = StateDirectory.opened(Path(path), beginning, checkpoint_steps=NEVER)
+        working = Working(ACTIVE, engine=directory.engine)
+        working.add_idle(canisters)
+        working.engine.advance(NANOSECONDS_PER_SECOND)
+        directory.checkpoint()
+
+        def checkpoint() -> float:
+            working.all_call("certify")
+            start = time.process_time()
+            directory.checkpoint()
+            return time.process_time() - start
+
+        # Reason: some of them take in the files of those before, so the least would not say what they cost.
+        seconds = median(checkpoint() for _ in range(REPEATED * 3))
+        directory.close()
+    return seconds
 
 
 def _checkpoint(mebibytes: Count) -> float:

@@ -2,7 +2,8 @@
 What a state directory keeps of an engine, as entries by key: what has changed since they were last asked for.
 
 Modules and chunks are kept once, by their hashes, however many canisters have them. Memories are kept by their 4 KiB
-pages, of which those are looked at that executions have written since. So what is asked for costs what has changed.
+pages, of which those are looked at that executions have written since. The instance notes which canisters and requests
+may have changed, and only those are looked at. So what is asked for costs what has changed.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from reference_impl.durability.pages_on_disk import PAGE_NUMBER_SIZE, PagesOnDis
 from reference_impl.engine import Engine
 from reference_impl.reads.state_tree import state_tree
 from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.ingress_history import Asker
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.trace.restoration import (
     KeptCanister,
@@ -86,10 +88,22 @@ def _seen(record: CanisterRecord, instance: SubnetInstance) -> tuple[object, ...
     )
 
 
+def _is_apart(instance: SubnetInstance) -> bool:
+    """For canisters without a time of their own it is not as late as for the system."""
+    return instance.clock.time != instance.system_time
+
+
+def _with_other_time(instance: SubnetInstance) -> set[CanisterId]:
+    """The canisters with a time of their own that is not the system's."""
+    time, canisters = instance.system_time, instance.canisters
+    return {one for one in instance.with_own_time if canisters[one].time != time}
+
+
 @frozen
 class _Known:
     """A canister when it was last looked at."""
 
+    record: CanisterRecord
     seen: tuple[object, ...]
     contents: frozenset[Blob] = frozenset()
     """The hashes of its modules and chunks."""
@@ -98,7 +112,7 @@ class _Known:
 
 
 class Contents:
-    """Follows one engine."""
+    """Follows one engine, as only one may."""
 
     def __init__(self, numbers: Mapping[CanisterId, Count] | None = None) -> None:
         """Canisters that were brought back have numbers already."""
@@ -110,7 +124,11 @@ class Contents:
         """How many canisters have a module or chunk, by its hash."""
         self._requests: dict[RequestId, KnownRequest] = {}
         self._changes: Changes = {}
+        self._has_looked = False
         self._looks_at_pages = True
+        self._with_other_time: set[CanisterId] = set()
+        """The canisters for which it was not as late as for the system."""
+        self._was_apart = False
 
     def take_as_kept(self, engine: Engine) -> None:
         """All is kept as it is. No page is looked at."""
@@ -120,24 +138,57 @@ class Contents:
 
     def changes(self, engine: Engine) -> Changes:
         """The entries that have changed since they were last asked for; at first, all of them."""
-        instance = engine.instance
-        self._changes = {ENGINE: encoded(_of_engine(engine))}
-        for canister_id in self._canisters.keys() - instance.canisters.keys():
-            self._forget(canister_id)
-        for canister_id, record in instance.canisters.items():
-            self._follow(canister_id, record, instance)
+        return {ENGINE: encoded(_of_engine(engine)), **self.changes_of_parts(engine.instance)}
+
+    def changes_of_parts(self, instance: SubnetInstance) -> Changes:
+        """Those of canisters and requests."""
+        for canister_id in self._to_look_at(instance):
+            record = instance.canisters.get(canister_id)
+            if record is not None:
+                self._follow(canister_id, record, instance)
+            elif canister_id in self._canisters:
+                self._forget(canister_id)
         self._follow_requests(instance)
+        self._has_looked = True
         changes, self._changes = self._changes, {}
         return changes
 
+    def overlooked(self, instance: SubnetInstance) -> Blob | None:
+        """
+        The id of a canister or request that is not as it was last looked at; None if there is none.
+
+        When the instance has not changed since there is none, unless it did not note something.
+        """
+        canisters = {one: _seen(record, instance) for one, record in instance.canisters.items()}
+        kept = {one: known.seen for one, known in self._canisters.items()}
+        requests = dict(instance.ingress.items())
+        different = (one for one in canisters.keys() | kept.keys() if canisters.get(one) != kept.get(one))
+        others = (
+            one for one in requests.keys() | self._requests.keys() if requests.get(one) != self._requests.get(one)
+        )
+        return next(different, None) or next(others, None)
+
+    def _to_look_at(self, instance: SubnetInstance) -> Iterable[CanisterId]:
+        """The canisters whose entries may be others now; those that are new are in their order."""
+        noted, instance.to_keep = instance.to_keep, {}
+        with_other_time, was_apart = self._with_other_time, self._was_apart
+        self._with_other_time, self._was_apart = _with_other_time(instance), _is_apart(instance)
+        if not self._has_looked or was_apart or self._was_apart:
+            return [*(self._canisters.keys() - instance.canisters.keys()), *instance.canisters]
+        return [*noted, *((with_other_time | self._with_other_time) - noted.keys())]
+
     def _follow_requests(self, instance: SubnetInstance) -> None:
-        now = dict(instance.ingress.items())
-        for request_id, known in now.items():
-            if self._requests.get(request_id) is not known:
-                self._changes[REQUEST + request_id] = encoded(known)
-        for request_id in self._requests.keys() - now.keys():
-            self._changes[REQUEST + request_id] = None
-        self._requests = now
+        changed = instance.ingress.changed(Asker.KEEPING)
+        if changed is None or not self._has_looked:
+            changed = {**self._requests, **dict(instance.ingress.items())}
+        for request_id in changed:
+            now, before = instance.ingress.get(request_id), self._requests.get(request_id)
+            if now is not None and now is not before:
+                self._requests[request_id] = now
+                self._changes[REQUEST + request_id] = encoded(now)
+            elif now is None and before is not None:
+                del self._requests[request_id]
+                self._changes[REQUEST + request_id] = None
 
     def _forget(self, canister_id: CanisterId) -> None:
         known = self._canisters.pop(canister_id)
@@ -149,15 +200,18 @@ class Contents:
     def _follow(self, canister_id: CanisterId, record: CanisterRecord, instance: SubnetInstance) -> None:
         seen = _seen(record, instance)
         before = self._canisters.get(canister_id)
-        if before is not None and before.seen == seen:
+        if before is not None and before.record is record and before.seen == seen:
             return
+        if before is not None and before.record is not record:
+            # Reason: another canister has taken its id, and comes after those that were there then.
+            del self._numbers[canister_id]
         entry = _Entry(kept_canister(record))
         is_at_system_time = record.time == instance.system_time
         told = [self._number_of(canister_id), is_at_system_time, entry.without_contents()]
         self._changes[CANISTER + canister_id] = encoded(told)
         self._hold(entry.contents, frozenset() if before is None else before.contents)
         self._follow_memories(entry.memories, {} if before is None else before.memories)
-        self._canisters[canister_id] = _Known(seen, frozenset(entry.contents), entry.memories)
+        self._canisters[canister_id] = _Known(record, seen, frozenset(entry.contents), entry.memories)
 
     def _number_of(self, canister_id: CanisterId) -> Count:
         if canister_id not in self._numbers:
@@ -285,7 +339,7 @@ def _of_engine(engine: Engine) -> dict[str, Any]:
         "started_at": instance.started_at,
         "rounds": engine.rounds,
         "admins": [[subnet_id, admins] for subnet_id, admins in instance.subnet_admins.items()],
-        "under_way": evolve(under_way(instance), requests=()),
+        "under_way": under_way(instance),
         "root_hash": state_tree(instance).hash,
     }
 

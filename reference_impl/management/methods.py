@@ -302,6 +302,7 @@ def _stop_canister(instance: SubnetInstance, call: ManagementCall, arguments: Ca
 
 def _stop_again(instance: SubnetInstance, canister: CanisterRecord, call: ManagementCall) -> None:
     canister.version += 1
+    instance.to_keep[canister.canister_id] = None
     finish(instance, call)
 
 

@@ -204,6 +204,8 @@ def about_to_run(
     reserved_cycles: Cycles,
 ) -> PendingFunction:
     """The function by which a canister with code goes on, with its limits and fees."""
+    # Reason: its cycles and open calls may be others already.
+    instance.to_keep[canister.canister_id] = None
     limits = instance.profile.limits
     function = PendingFunction(
         instance,

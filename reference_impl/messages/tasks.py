@@ -51,6 +51,7 @@ def _begin(
             pass
     set_aside = cost_of_start(instance, canister, None)
     canister.balance -= set_aside
+    instance.to_keep[canister_id] = None
     caller = Caller(MANAGEMENT_CANISTER)
     instance.contexts.open(
         context_id, OpenContext(canister_id, FromSystemTask(), caller, needs_to_respond=False, cycles=0)

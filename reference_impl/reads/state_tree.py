@@ -13,6 +13,7 @@ from reference_impl.certification.node_keys import node
 from reference_impl.certification.signing import SELF_DESCRIBED, Delegation, Signer, certificate_of, signer_of
 from reference_impl.reads.state_reads import canister_leaves, request_leaves
 from reference_impl.subnet.canister_record import CanisterRecord
+from reference_impl.subnet.ingress_history import Asker
 from reference_impl.subnet.network import HostedSubnet
 from reference_impl.subnet.streams import Correspondence, Outgoing, encoded_head, encoded_letter, index_label
 from reference_impl.subnet.subnet_instance import SubnetInstance
@@ -197,7 +198,7 @@ class StateTree:
         """The tree of the instance as it is now."""
         canisters: Iterable[CanisterId] | None = instance.to_certify
         instance.to_certify = {}
-        requests = instance.ingress.changed()
+        requests = instance.ingress.changed(Asker.STATE_TREE)
         if not self._has_looked:
             canisters = requests = None
         self._has_looked = True

@@ -236,7 +236,7 @@ def _likeness(instance: SubnetInstance, turn: Turn) -> SubnetInstance:
     like.canisters = {canister_id: _record_like(instance.canisters[canister_id])}
     like.with_tasks = {one: None for one in instance.with_tasks if one == canister_id}
     like.hooks_due = {one: None for one in instance.hooks_due if one == canister_id}
-    like.stopping, like.written, like.to_certify = {}, {}, {}
+    like.stopping, like.written, like.to_certify, like.to_keep = {}, {}, {}, {}
     like.contexts = _contexts_like(instance.contexts, canister_id)
     like.messages = instance.messages.only(canister_id, turn.responses)
     like.reject_texts = dict(instance.reject_texts)

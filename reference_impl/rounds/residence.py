@@ -71,6 +71,8 @@ class Residence:
             self._set_size(canister_id, _size(instance.canisters.get(canister_id)))
         while self.bytes > self._most:
             canister_id = next(iter(self._sizes))
+            # Reason: whoever keeps it holds the pages that are in memory until he looks.
+            instance.to_keep[canister_id] = None
             try:
                 self._store(instance.canisters[canister_id])
             except OSError as problem:

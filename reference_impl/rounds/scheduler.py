@@ -326,6 +326,7 @@ class Scheduler:
             self._execute()
             if task == "heartbeat_context_creation":
                 canister.heartbeat_at = canister.time
+                self._instance.to_keep[canister_id] = None
 
     def _handle_call(self, canister_id: CanisterId) -> None:
         instance = self._instance

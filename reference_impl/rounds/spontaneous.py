@@ -77,6 +77,7 @@ def canister_version_increment(
     if canister is None or version <= canister.version:
         return NotTaken("there is no such canister, or its version does not grow")
     canister.version = version
+    instance.to_keep[canister_id] = None
     return None
 
 
@@ -100,6 +101,7 @@ def canister_log_trimming(instance: SubnetInstance, canister_id: CanisterId, kep
     if not canister.has_long_log or not 0 <= kept < len(canister.logs):
         return NotTaken("the log is not too long, or nothing is forgotten")
     canister.keep_logs(kept)
+    instance.to_keep[canister_id] = None
     return None
 
 

@@ -112,6 +112,7 @@ def _rejected(
     management.reject_management_call(instance, call, evolve(reject, code=RejectCode(code)))
     if logged is not None:
         logged.canister.add_logs(entries, system_records)
+        instance.to_keep[logged.canister.canister_id] = None
     return None
 
 

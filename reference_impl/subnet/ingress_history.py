@@ -3,6 +3,7 @@
 import hashlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from functools import lru_cache
 from operator import itemgetter
 from typing import Final
@@ -78,6 +79,14 @@ MOST_NOTED: Final[Count] = 1 << 12
 """Of so many more requests than twice those that are known it is noted at most that they changed."""
 
 
+class Asker(Enum):
+    """Who is told which requests have changed."""
+
+    STATE_TREE = auto()
+    KEEPING = auto()
+    """Whoever keeps the engine in a directory."""
+
+
 class IngressHistory:
     """All requests that are known, and those that are not started yet in the order of their arrival."""
 
@@ -85,6 +94,8 @@ class IngressHistory:
         self._calls: dict[RequestId, KnownRequest] = {}
         self._received: OrderedDict[RequestId, None] = OrderedDict()
         self._changed: dict[RequestId, None] | None = None
+        self._not_told: dict[Asker, dict[RequestId, None] | None] = {}
+        """By who asks: what was noted before another one asked; None if that is too much to be noted."""
 
     def __contains__(self, request_id: RequestId) -> bool:
         return request_id in self._calls
@@ -103,14 +114,30 @@ class IngressHistory:
     def __len__(self) -> int:
         return len(self._calls)
 
-    def changed(self) -> Iterable[RequestId] | None:
+    def changed(self, asker: Asker) -> Iterable[RequestId] | None:
         """
         The requests that came, changed or went since somebody last asked; None if any may have.
 
-        Only one may ask. Until he does nothing is noted, and nothing any more if he has not asked for long.
+        Until anybody does nothing is noted, and nothing any more if nobody has asked for long.
         """
-        changed, self._changed = self._changed, {}
-        return changed
+        newest, self._changed = self._changed, {}
+        for one, noted in self._not_told.items():
+            self._not_told[one] = self._bounded(noted, newest)
+        told = self._not_told.get(asker)
+        self._not_told[asker] = {}
+        return told
+
+    def _bounded(
+        self, noted: dict[RequestId, None] | None, newest: dict[RequestId, None] | None
+    ) -> dict[RequestId, None] | None:
+        """All that was noted; None if it is too much, or if something was not noted."""
+        if noted is None or newest is None:
+            return None
+        noted.update(newest)
+        return None if self._is_too_much(noted) else noted
+
+    def _is_too_much(self, noted: dict[RequestId, None]) -> bool:
+        return len(noted) > MOST_NOTED + 2 * len(self._calls)
 
     def _has_changed(self, request_id: RequestId) -> None:
         if self._changed is not None:
@@ -144,7 +171,7 @@ class IngressHistory:
         """A request is no longer known."""
         del self._calls[request_id]
         self._has_changed(request_id)
-        if self._changed is not None and len(self._changed) > MOST_NOTED + 2 * len(self._calls):
+        if self._changed is not None and self._is_too_much(self._changed):
             self._changed = None
 
     def received(self) -> list[RequestId]:

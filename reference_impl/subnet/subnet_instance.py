@@ -86,6 +86,12 @@ class SubnetInstance:
         """The canisters whose memories may have changed since somebody who follows them looked."""
         self.to_certify: dict[CanisterId, None] = {}
         """The canisters of which something that is certified may have changed since the state tree was last made."""
+        self.to_keep: dict[CanisterId, None] = {}
+        """
+        The canisters of which anything but the shared clock may have changed since somebody who keeps them looked.
+
+        Those that came since then are in the order in which they came.
+        """
         self.canisters_on: Counter[SubnetId] = Counter()
         """How many canisters each subnet has."""
         self.stopping: dict[CanisterId, None] = {}
@@ -143,11 +149,13 @@ class SubnetInstance:
         canister.standing = None
         self.written[canister.canister_id] = None
         self.to_certify[canister.canister_id] = None
+        self.to_keep[canister.canister_id] = None
 
     def certifies(self, canister: CanisterRecord, certified_data: Blob) -> None:
         """The canister gets other certified data."""
         canister.certified_data = certified_data
         self.to_certify[canister.canister_id] = None
+        self.to_keep[canister.canister_id] = None
 
     def ledger_on(self, subnet: Subnet) -> Ledger:
         """The prices on a subnet."""
@@ -201,6 +209,8 @@ class SubnetInstance:
     def add_canister(self, canister: CanisterRecord) -> None:
         """A canister is there from now on, with its code and its hook."""
         self.canisters[canister.canister_id] = canister
+        # Reason: its id may have been another canister's.
+        self.to_keep.pop(canister.canister_id, None)
         self.canisters_on[canister.subnet.subnet_id] += 1
         self.with_own_time[canister.canister_id] = None
         self.set_code(canister, canister.code)
@@ -211,6 +221,7 @@ class SubnetInstance:
         """The canister gets a time of its own."""
         canister.time = time
         self.with_own_time[canister.canister_id] = None
+        self.to_keep[canister.canister_id] = None
 
     def move_on(self, time: Nanoseconds) -> None:
         """It gets as late as this for the system, and for all canisters for which it is not later."""
@@ -247,6 +258,7 @@ class SubnetInstance:
         if canister.low_memory_hook is status and status is not HookStatus.READY:
             return
         canister.low_memory_hook = status
+        self.to_keep[canister.canister_id] = None
         if status is HookStatus.READY:
             self.hooks_due[canister.canister_id] = None
         else:
@@ -262,6 +274,7 @@ class SubnetInstance:
     def burn(self, canister: CanisterRecord, cycles: Cycles, purpose: Purpose, use: Text | None = None) -> None:
         """Notes cycles that a canister was charged and that left the system. The balance is left to the caller."""
         self.recorder.burned(cycles, purpose)
+        self.to_keep[canister.canister_id] = None
         counted = purpose.use if use is None else use
         if counted is not None:
             canister.consumed[counted] = canister.consumed.get(counted, 0) + cycles
@@ -270,6 +283,7 @@ class SubnetInstance:
         """Adds cycles to the balance of a canister. What 128 bits cannot hold leaves the system."""
         kept = min(cycles, MAXIMUM_CYCLES - canister.balance)
         canister.balance += kept
+        self.to_keep[canister.canister_id] = None
         self.recorder.burned(cycles - kept, Purpose.LOST)
 
     def lose(self, cycles: Cycles) -> None:

@@ -7,7 +7,7 @@ from reference_impl.certification import hash_trees
 from reference_impl.engine import Engine
 from reference_impl.reads.state_tree import StateTree, state_tree
 from reference_impl.subnet.canister_record import CanisterRecord
-from reference_impl.subnet.ingress_history import MOST_NOTED, IngressHistory
+from reference_impl.subnet.ingress_history import MOST_NOTED, Asker, IngressHistory
 from spec.profile import load_profile
 from spec.state.canister import Settings, Subnet
 from spec.state.request import Done, Replied, Request
@@ -130,10 +130,33 @@ def test_what_changes_while_nobody_looks_is_found_when_somebody_does(instance):
 def test_requests_that_nobody_asks_for_are_not_noted_without_bound():
     history = IngressHistory()
     history.receive(request_id(0), a_request(0), Principal(b"\x04"))
-    assert history.changed() is None
+    assert history.changed(Asker.STATE_TREE) is None
     for number in range(1, MOST_NOTED + 10):
         history.receive(request_id(number), a_request(number), Principal(b"\x04"))
         history.change(request_id(number), Done())
         history.forget(request_id(number))
-    assert history.changed() is None
-    assert dict.fromkeys(history.changed()) == {}
+    assert history.changed(Asker.STATE_TREE) is None
+    assert dict.fromkeys(history.changed(Asker.STATE_TREE)) == {}
+
+
+def test_each_who_asks_is_told_what_has_changed_since_he_asked_last():
+    history = IngressHistory()
+    for one in Asker:
+        assert history.changed(one) is None
+    for number in range(3):
+        history.receive(request_id(number), a_request(number), Principal(b"\x04"))
+        assert list(history.changed(Asker.STATE_TREE)) == [request_id(number)]
+    assert list(history.changed(Asker.KEEPING)) == [request_id(number) for number in range(3)]
+    assert list(history.changed(Asker.KEEPING)) == list(history.changed(Asker.STATE_TREE)) == []
+
+
+def test_who_has_not_asked_for_long_is_told_that_all_may_have_changed_while_another_one_asked():
+    history = IngressHistory()
+    for one in Asker:
+        history.changed(one)
+    for number in range(MOST_NOTED + 10):
+        history.receive(request_id(number), a_request(number), Principal(b"\x04"))
+        history.forget(request_id(number))
+        assert list(history.changed(Asker.STATE_TREE)) == [request_id(number)]
+    assert history.changed(Asker.KEEPING) is None
+    assert list(history.changed(Asker.KEEPING)) == []

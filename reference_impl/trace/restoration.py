@@ -81,10 +81,10 @@ def kept_canister(record: CanisterRecord) -> KeptCanister:
 
 
 def under_way(instance: SubnetInstance) -> UnderWay:
-    """What is under way now. No function may be about to run."""
+    """What is under way now, without the requests, which may be many. No function may be about to run."""
     assert instance.messages.pending_function is None, "an instance is kept between rounds"
     return UnderWay(
-        tuple(instance.ingress.items()),
+        (),
         tuple(
             (one, instance.contexts[one].frozen(), instance.contexts[one].unanswered_calls) for one in instance.contexts
         ),

@@ -1,11 +1,16 @@
 """What is kept of an engine: it goes on as if nothing had happened, and only what changed is kept again."""
 
 import pytest
+from attrs import evolve
 
-from reference_impl.durability.contents import CONTENT, HEAP, PAGE, Contents, bring_back
+from reference_impl.durability.contents import CANISTER, CONTENT, HEAP, PAGE, Contents, bring_back
 from reference_impl.durability.inputs import give, input_of, record_of
 from reference_impl.durability.kept_values import NoValue
 from reference_impl.durability.tests.working import BEGINNING, START, WORKER, Work, argument, certified, offer
+from reference_impl.subnet.canister_record import empty_canister
+from spec.state.canister import Empty
+from spec.state.label import Label
+from spec.values.identifiers import numbered_canister_id
 from spec.values.management import CanisterIdArguments, TakeSnapshotArguments
 from spec.values.quantities import OS_PAGE
 
@@ -45,6 +50,66 @@ def test_an_engine_goes_on_from_what_was_kept_as_if_nothing_had_happened(seed):
     assert undisturbed.drain(50) == engine.drain(50)
     assert engine.abstract() == undisturbed.abstract()
     assert certified(engine) == certified(undisturbed)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_changes_is_looked_at(seed):
+    engine, contents = BEGINNING.engine(), Contents()
+    work, kept = Work(seed, engine), 0
+    for given in work.inputs(150):
+        offer(engine, given)
+        kept += sum(key[:1] == CANISTER for key in contents.changes(engine))
+        assert contents.overlooked(engine.instance) is None
+    assert kept > 50
+
+
+def test_when_time_moves_on_for_the_system_alone_canisters_are_kept_again(working):
+    engine, _, canisters = working
+    engine.advance(5)
+    contents = Contents()
+    entries = whole(contents.changes(engine))
+    for rule, choices in (
+        ("system_time_progress", {"time": engine.instance.system_time + 7}),
+        ("canister_time_progress", {"canister_id": canisters[0], "time": engine.instance.system_time + 20}),
+    ):
+        assert engine.take(Label(rule, choices)) is None
+        entries = applied(entries, contents.changes(engine))
+        again, _ = brought_back(entries)
+        assert again.abstract() == engine.abstract()
+    engine.advance(9)
+    entries = applied(entries, contents.changes(engine))
+    again, _ = brought_back(entries)
+    assert again.abstract() == engine.abstract()
+    assert contents.overlooked(engine.instance) is None
+
+
+def test_canisters_that_do_nothing_are_not_looked_at(working, monkeypatch):
+    engine, work, (first, _) = working
+    engine.advance(5)
+    contents = Contents()
+    contents.changes(engine)
+    done(engine, work.call(first, "write", argument(128, 7)))
+    looked_at = []
+    monkeypatch.setattr(
+        "reference_impl.durability.contents._seen", lambda record, _: looked_at.append(record.canister_id)
+    )
+    contents.changes(engine)
+    assert looked_at == [first]
+
+
+def test_a_canister_that_takes_the_id_of_another_one_comes_after_those_that_are_there(working):
+    engine, _, (first, second) = working
+    contents = Contents()
+    entries = whole(contents.changes(engine))
+    instance = engine.instance
+    replaced, moving = instance.canisters[first], instance.canisters[second]
+    instance.delete_canister(replaced)
+    del instance.deleted_canisters[first]
+    third = empty_canister(numbered_canister_id(77), evolve(moving.frozen(), code=Empty()))
+    instance.add_canister(third)
+    instance.add_canister(empty_canister(first, evolve(replaced.frozen(), code=Empty())))
+    again, _ = brought_back(applied(entries, contents.changes(engine)))
+    assert list(again.instance.canisters) == list(instance.canisters) == [second, third.canister_id, first]
 
 
 @pytest.fixture

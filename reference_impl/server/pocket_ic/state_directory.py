@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.durability.files import make_directory, new_file
@@ -63,7 +63,9 @@ def write(simulation: Simulation, directory: Path) -> None:
         make_directory(directory)
         for subnet in simulation.subnets:
             _write_subnet(simulation, subnet, directory / subnet.seed.hex())
-        _write_file(directory / UNDER_WAY, encoded(_fields_of(under_way(simulation.instance))))
+        requests = tuple(simulation.instance.ingress.items())
+        going_on = evolve(under_way(simulation.instance), requests=requests)
+        _write_file(directory / UNDER_WAY, encoded(_fields_of(going_on)))
         _write_file(directory / TOPOLOGY, json.dumps(_description(simulation), indent=2).encode())
     except StateDirectoryFault as problem:
         raise Refused(f"The state directory {directory} cannot be written: {problem}") from None
