@@ -4,6 +4,7 @@ from typing import Final
 
 from attrs import frozen
 
+from reference_impl.reads.management_queries import TELLING, canister_in
 from reference_impl.reads.queries import Query
 from reference_impl.server.errors import told
 from reference_impl.server.pocket_ic.fields import (
@@ -132,6 +133,8 @@ def _about(asked: Asked) -> CanisterId | None:
     """The canister that a call of the management canister concerns, if its argument names one."""
     if not is_management(asked.canister_id):
         return None
+    if asked.method_name in TELLING:
+        return canister_in(asked.argument)
     match decode_arguments(asked.method_name, asked.argument):
         case InstallChunkedCodeArguments(target_canister=canister_id):
             return canister_id

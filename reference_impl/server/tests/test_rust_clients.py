@@ -22,6 +22,7 @@ EXECUTABLE = Path(sys.executable).with_name("pocket-ic")
 PROGRAMS = ("with_ic_agent.rs", "with_pocket_ic.rs")
 FETCH = ("cargo", "fetch", "--locked", "--quiet")
 BUILD = ("cargo", "build", "--locked", "--offline", "--quiet", "--target-dir", "target")
+FIRST = "rwlgt-iiaaa-aaaaa-aaaaa-cai"
 BUILDING_SECONDS = 1200
 RUNNING_SECONDS = 300
 
@@ -56,25 +57,29 @@ def told(*command):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "effective_id"),
+    ("arguments", "effective_ids"),
     [
-        ((), "aaaaa-aa"),
-        (("--delegated",), "rwlgt-iiaaa-aaaaa-aaaaa-cai"),
-        (("--subnets", "2"), "5v3p4-iyaaa-aaaaa-qaaaa-cai"),
+        ((), ("aaaaa-aa",)),
+        (("--delegated",), (FIRST,)),
+        (("--subnets", "2"), ("5v3p4-iyaaa-aaaaa-qaaaa-cai", FIRST)),
     ],
-    ids=["root", "delegated", "second"],
+    ids=["root", "delegated", "both"],
 )
-def test_ic_agent_creates_installs_calls_reads_upgrades_and_delegates_with_everything_verified(
-    programs, tmp_path, arguments, effective_id
+def test_ic_agent_creates_installs_calls_reads_upgrades_restores_and_delegates_with_everything_verified(
+    programs, tmp_path, arguments, effective_ids
 ):
     with Served.begun(tmp_path, SERVE, *arguments) as served:
-        seen = told(programs / "with_ic_agent", served.url, MODULE, effective_id)
+        seen = told(programs / "with_ic_agent", served.url, MODULE, *effective_ids)
     assert seen == {
         "increased": 1,
         "read": 1,
         "reject": "certified CanisterError",
         "query_reject": "uncertified CanisterError",
         "read_after_upgrade": 1,
+        "read_after_loading": 1,
+        "trap": "certified CanisterError",
+        "logged": ["[TRAP]"],
+        "elsewhere": [1, True] if len(effective_ids) > 1 else None,
         "hash_length": 32,
         "controllers": True,
         "has_candid": True,
@@ -99,6 +104,7 @@ def test_pocket_ic_starts_creates_calls_upgrades_and_takes_snapshots_on_several_
         "kept": 2,
         "loaded": 2,
         "snapshots": 1,
+        "logged": [True],
         "stable": [1, 2, 3, 0],
         "passed": 60,
         "controllers": True,

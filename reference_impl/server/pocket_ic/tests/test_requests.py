@@ -2,6 +2,7 @@
 
 import pytest
 
+from reference_impl.reads.management_queries import TELLING
 from reference_impl.server.pocket_ic.tests.in_process import blob, text
 from reference_impl.server.pocket_ic.tests.modules import COUNTER, caller_of
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, principal_from_text, self_authenticating_id
@@ -92,6 +93,15 @@ def test_canisters_that_are_not_ready_are_told_by_the_name_of_the_error(instance
     missing = Principal(instance.create_canister()[:7] + b"\x99\1\1")
     assert instance.query(missing, "get")["Err"]["error_code"] == "CanisterNotFound"
     assert instance.submit(missing, "inc")["Err"]["error_code"] == "CanisterNotFound"
+
+
+@pytest.mark.parametrize("method", TELLING)
+def test_the_management_canister_is_queried_about_a_canister_wherever_the_client_sends_it(instance, method):
+    counter = instance.created_with(COUNTER)
+    subnet = instance.post("read/get_subnet", {"canister_id": text(counter)})["subnet_id"]
+    arguments = encode_arguments(CanisterIdArguments(counter))
+    for effective in ("None", {"CanisterId": text(counter)}, {"SubnetId": subnet}):
+        assert "Ok" in instance.query(MANAGEMENT_CANISTER, method, arguments, effective=effective)
 
 
 def test_an_id_that_is_taken_is_refused(client):

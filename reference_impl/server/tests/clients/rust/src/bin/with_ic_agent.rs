@@ -1,5 +1,5 @@
 //! The agent takes a served instance through its paces, with all that it verifies. It is told the address, a module with a
-//! counter, and an effective canister id for what is created.
+//! counter, an effective canister id for what is created, and perhaps one of another subnet.
 
 use candid::{CandidType, Decode, Deserialize, Encode, Nat, Principal};
 use ic_agent::agent::AgentError;
@@ -65,6 +65,27 @@ struct ChunkedInstallation {
     arg: Vec<u8>,
 }
 
+#[derive(CandidType, Deserialize)]
+struct Snapshot {
+    id: Vec<u8>,
+}
+
+#[derive(CandidType)]
+struct Loading {
+    canister_id: Principal,
+    snapshot_id: Vec<u8>,
+}
+
+#[derive(CandidType, Deserialize)]
+struct LogRecord {
+    content: Vec<u8>,
+}
+
+#[derive(CandidType, Deserialize)]
+struct Log {
+    canister_log_records: Vec<LogRecord>,
+}
+
 struct Of<'a> {
     agent: &'a Agent,
     canister: Principal,
@@ -78,6 +99,27 @@ impl Of<'_> {
 
     async fn update(&self, method: &str) -> Result<Vec<u8>, AgentError> {
         self.agent.update(&self.canister, method).with_arg(Encode!().unwrap()).call_and_wait().await
+    }
+
+    async fn created(agent: &Agent, effective: Principal) -> Principal {
+        let creating = Of { agent, canister: effective };
+        let argument = Encode!(&Creation { amount: Some(Nat::from(100_000_000_000_000u64)) }).unwrap();
+        let created = creating.manage("provisional_create_canister_with_cycles", argument).await.expect("created");
+        Decode!(&created, About).unwrap().canister_id
+    }
+
+    async fn install(&self, module: &[u8]) {
+        let (mode, wasm_module, arg) = (Mode::install, module.to_vec(), Encode!().unwrap());
+        let installation = Installation { mode, canister_id: self.canister, wasm_module, arg };
+        self.manage("install_code", Encode!(&installation).unwrap()).await.expect("installed");
+    }
+
+    async fn log(&self) -> Vec<String> {
+        let argument = Encode!(&About { canister_id: self.canister }).unwrap();
+        let asked = self.agent.query(&Principal::management_canister(), "fetch_canister_logs").with_arg(argument);
+        let told = asked.with_effective_canister_id(self.canister).call_with_verification().await.expect("the log");
+        let log = Decode!(&told, Log).unwrap().canister_log_records;
+        log.into_iter().map(|one| String::from_utf8_lossy(&one.content).split(':').next().unwrap().to_string()).collect()
     }
 
     async fn read(&self) -> u64 {
@@ -116,14 +158,9 @@ async fn main() {
     let effective = Principal::from_text(&given[3]).expect("an id");
 
     let user = agent(url, BasicIdentity::from_raw_key(&[1; 32])).await;
-    let creating = Of { agent: &user, canister: effective };
-    let argument = Encode!(&Creation { amount: Some(Nat::from(100_000_000_000_000u64)) }).unwrap();
-    let created = creating.manage("provisional_create_canister_with_cycles", argument).await.expect("created");
-    let canister = Decode!(&created, About).unwrap().canister_id;
+    let canister = Of::created(&user, effective).await;
     let counter = Of { agent: &user, canister };
-
-    let installation = |mode| Installation { mode, canister_id: canister, wasm_module: module.clone(), arg: Encode!().unwrap() };
-    counter.manage("install_code", Encode!(&installation(Mode::install)).unwrap()).await.expect("installed");
+    counter.install(&module).await;
     let increased = number(counter.update("inc").await.expect("inc"));
     let read = counter.read().await;
     let reject = code_of(counter.update("missing").await.expect_err("no such method"));
@@ -149,9 +186,29 @@ async fn main() {
     counter.manage("install_chunked_code", Encode!(&upgrade).unwrap()).await.expect("upgraded");
     let read_after_upgrade = counter.read().await;
 
+    let about = Encode!(&About { canister_id: canister }).unwrap();
+    let taken = counter.manage("take_canister_snapshot", about).await.expect("a snapshot");
+    counter.update("inc").await.expect("inc");
+    let loading = Loading { canister_id: canister, snapshot_id: Decode!(&taken, Snapshot).unwrap().id };
+    counter.manage("load_canister_snapshot", Encode!(&loading).unwrap()).await.expect("loaded");
+    let read_after_loading = counter.read().await;
+    let misled = user.update(&canister, "set").with_arg(Encode!(&"a text").unwrap()).call_and_wait().await;
+    let trap = code_of(misled.expect_err("no number"));
+    let logged = counter.log().await;
+
     let controllers = user.read_state_canister_controllers(canister).await.expect("controllers");
     let has_candid = user.read_state_canister_metadata(canister, "candid:service").await.is_ok();
     let subnet = user.get_subnet_by_canister(&canister).await.expect("the subnet");
+
+    let mut elsewhere = None;
+    if let Some(another) = given.get(4) {
+        let there = Of::created(&user, Principal::from_text(another).expect("an id")).await;
+        let far = Of { agent: &user, canister: there };
+        far.install(&module).await;
+        far.update("inc").await.expect("inc");
+        let its = user.get_subnet_by_canister(&there).await.expect("the other subnet");
+        elsewhere = Some((far.read().await, its.id() != subnet.id()));
+    }
 
     let session = Secp256k1Identity::from_private_key(secret(2));
     let root = BasicIdentity::from_raw_key(&[1; 32]);
@@ -180,6 +237,10 @@ async fn main() {
             "reject": reject,
             "query_reject": query_reject,
             "read_after_upgrade": read_after_upgrade,
+            "read_after_loading": read_after_loading,
+            "trap": trap,
+            "logged": logged,
+            "elsewhere": elsewhere,
             "hash_length": hash.len(),
             "controllers": controllers == vec![user.get_principal().unwrap()],
             "has_candid": has_candid,

@@ -54,6 +54,10 @@ fn main() {
     let loaded = number(pic.query_call(counter, nobody, "read", nothing.clone()).expect("read"));
     let snapshots = pic.list_canister_snapshots(counter, None).expect("the list").len();
 
+    pic.update_call(counter, nobody, "set", Encode!(&"a text").unwrap()).expect_err("no number");
+    let log = pic.fetch_canister_logs(counter, nobody).expect("the log");
+    let logged: Vec<_> = log.iter().map(|one| String::from_utf8_lossy(&one.content).contains("[TRAP]")).collect();
+
     let third = pic.create_canister();
     pic.install_canister(third, module, nothing.clone(), None);
     pic.set_stable_memory(third, vec![1, 2, 3], BlobCompression::NoCompression);
@@ -87,6 +91,7 @@ fn main() {
             "kept": kept,
             "loaded": loaded,
             "snapshots": snapshots,
+            "logged": logged,
             "stable": stable,
             "passed": passed,
             "controllers": controllers,
