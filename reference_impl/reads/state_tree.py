@@ -56,14 +56,16 @@ def signing(instance: SubnetInstance, subnet_id: SubnetId | None = None) -> tupl
     is_named = subnet_id is not None and subnet_id in network
     hosted = network[subnet_id if is_named and subnet_id is not None else instance.subnet.subnet_id]
     assert hosted.secret is not None and network.root_secret is not None, "only what can be signed is asked for"
-    signer = signer_of(hosted.secret, hosted.subnet.subnet_size if network.signs_by_shares else None)
+    by_shares = network.signs_by_shares
+    signer = signer_of(hosted.secret, hosted.subnet.subnet_size if by_shares else None)
     if hosted.public_key == network.root_key:
         return signer, None
-    return signer, _delegation(network.root_secret, hosted, instance.started_at)
+    root = signer_of(network.root_secret, network.root_nodes if by_shares else None)
+    return signer, _delegation(root, hosted, instance.started_at)
 
 
 @lru_cache(maxsize=64)
-def _delegation(root_secret: Blob, hosted: HostedSubnet, time: Nanoseconds) -> Delegation:
+def _delegation(root: Signer, hosted: HostedSubnet, time: Nanoseconds) -> Delegation:
     """What the root subnet said at this time of another subnet."""
     subnet: dict[Blob, Content] = {
         b"public_key": hosted.public_key,
@@ -77,7 +79,7 @@ def _delegation(root_secret: Blob, hosted: HostedSubnet, time: Nanoseconds) -> D
             b"time": unsigned(time),
         }
     )
-    return Delegation(hosted.subnet_id, certificate_of(tree, [()], signer_of(root_secret)))
+    return Delegation(hosted.subnet_id, certificate_of(tree, [()], root))
 
 
 def metrics(instance: SubnetInstance, subnet_id: SubnetId) -> Blob:

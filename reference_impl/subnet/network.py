@@ -42,6 +42,9 @@ def numbered_range(first: Count, last: Count) -> CanisterRange:
 ALL_NUMBERS: Final = numbered_range(0, LAST_NUMBER)
 """Every id that subnets assign."""
 
+ROOT_NODES: Final[Count] = 40
+"""So many nodes a root subnet has that is none of those that the instance runs, as production's in PocketIC."""
+
 
 @frozen
 class HostedSubnet:
@@ -90,7 +93,11 @@ class Network:
         self.root_secret = root_secret
         """What the root key is made from; None if nobody here can sign with it."""
         self.signs_by_shares = False
-        """Shares of nodes make the signatures of subnets, which are the same as those made by their whole secrets."""
+        """
+        Shares of nodes make the signatures of subnets, which are the same as those made by their whole secrets.
+
+        Those of the root subnet on its delegations are among them.
+        """
 
     def __iter__(self) -> Iterator[HostedSubnet]:
         return iter(self._subnets.values())
@@ -103,6 +110,11 @@ class Network:
 
     def __getitem__(self, subnet_id: Principal) -> HostedSubnet:
         return self._subnets[SubnetId(subnet_id)]
+
+    @property
+    def root_nodes(self) -> Count:
+        """How many nodes the root subnet has."""
+        return next((one.subnet.subnet_size for one in self if one.public_key == self.root_key), ROOT_NODES)
 
     def add(self, hosted: HostedSubnet) -> None:
         """One more subnet."""

@@ -4,13 +4,15 @@ from itertools import combinations
 
 import pytest
 
+from reference_impl.certification import signing as signing_module
 from reference_impl.certification import threshold
 from reference_impl.certification.hash_trees import tree_of
-from reference_impl.certification.signing import OTHER_SECRET, ROOT_KEY, ROOT_SECRET, certificate_of, signer_of
+from reference_impl.certification.signing import OTHER, OTHER_SECRET, ROOT_KEY, ROOT_SECRET, certificate_of, signer_of
 from reference_impl.certification.threshold import Committee, combined
 from reference_impl.durability.directory import Beginning
 from reference_impl.reads.state_tree import signing, state_tree
 from reference_impl.server.https_interface.serve import engine_thread, parser
+from reference_impl.server.https_interface.subnets import network_with
 from spec.certification.bls_signatures import verify_bls_signature
 from spec.certification.certificate import decode_certificate, verify_certificate
 from spec.profile import load_profile
@@ -78,3 +80,32 @@ def test_a_server_signs_by_shares_if_it_is_told_to(subnets):
     not_told = engine_thread(parser().parse_args(["--subnets", subnets]), load_profile())
     signers = [signing(one._engine.instance)[0] for one in (told, not_told)]
     assert [one.committee is not None and len(one.committee.shares) for one in signers] == [13, False]
+
+
+def test_delegations_of_a_root_subnet_that_is_elsewhere_are_signed_by_shares_of_its_nodes(
+    combinations_made, monkeypatch
+):
+    subnet = Subnet(OTHER.subnet_id, 7)
+    instance = Beginning(load_profile(), subnet, ROOT_KEY, NOW - 1).engine().instance
+    by_whole_keys = certificate_of(state_tree(instance), [(b"time",)], *signing(instance))
+    assert combinations_made == []
+    # Reason: who signs by a whole key hashes to the curve there.
+    monkeypatch.setattr(signing_module, "G1Point", None)
+    instance.network.signs_by_shares = True
+    by_shares = certificate_of(state_tree(instance), [(b"time",)], *signing(instance))
+    assert sorted(combinations_made) == [5, 27]
+    assert by_shares == by_whole_keys
+    assert verify_certificate(decode_certificate(by_shares), ROOT_KEY, verify_bls_signature)
+
+
+def test_delegations_of_a_root_subnet_that_is_here_are_signed_by_shares_of_as_many_nodes_as_it_has(
+    combinations_made, monkeypatch
+):
+    monkeypatch.setattr(signing_module, "G1Point", None)
+    network = network_with(3, 4)
+    root, other, _ = network
+    beginning = Beginning(load_profile(), root.subnet, ROOT_KEY, NOW - 2, signs_by_shares=True, network=network)
+    instance = beginning.engine().instance
+    made = certificate_of(state_tree(instance), [(b"time",)], *signing(instance, other.subnet_id))
+    assert combinations_made == [3, 3]
+    assert verify_certificate(decode_certificate(made), ROOT_KEY, verify_bls_signature)

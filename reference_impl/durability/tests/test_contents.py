@@ -83,6 +83,35 @@ def test_when_time_moves_on_for_the_system_alone_canisters_are_kept_again(workin
     assert contents.overlooked(engine.instance) is None
 
 
+def test_what_changes_without_an_execution_is_looked_at(working):
+    engine, work, (first, _) = working
+    engine.advance(5)
+    contents, record = Contents(), engine.instance.canisters[first]
+    stop = work.managed("stop_canister", CanisterIdArguments(first), first)
+    changes = [
+        lambda: engine.take(Label("canister_version_increment", {"canister_id": first, "version": 100})),
+        lambda: engine.take(Label("payment_from_main_balance", {"canister_id": first, "balance": record.balance - 1})),
+        lambda: done(engine, stop),
+        # One that has stopped gets another version when it is to stop again.
+        lambda: done(engine, work.managed("stop_canister", CanisterIdArguments(first), first)),
+        lambda: engine.take(Label("canister_time_progress", {"canister_id": first, "time": record.time + 1})),
+    ]
+    for change in changes:
+        contents.changes(engine)
+        assert change() is None
+        assert CANISTER + first in contents.changes(engine)
+        assert contents.overlooked(engine.instance) is None
+
+
+def test_records_of_a_log_that_go_are_looked_at(working):
+    engine, _, (first, _) = working
+    contents, record = Contents(), engine.instance.canisters[first]
+    record.add_logs([b"a record of a log" * 20] * 20)
+    contents.changes(engine)
+    assert engine.take(Label("canister_log_trimming", {"canister_id": first, "kept": 3})) is None
+    assert CANISTER + first in contents.changes(engine)
+
+
 def test_canisters_that_do_nothing_are_not_looked_at(working, monkeypatch):
     engine, work, (first, _) = working
     engine.advance(5)

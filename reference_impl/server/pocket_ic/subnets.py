@@ -14,7 +14,7 @@ from attrs import frozen
 
 from reference_impl.certification.signing import signer_of
 from reference_impl.server.pocket_ic.fields import Json, base64_of
-from reference_impl.subnet.network import APPLICATION, SYSTEM, HostedSubnet, numbered_range
+from reference_impl.subnet.network import APPLICATION, ROOT_NODES, SYSTEM, HostedSubnet, numbered_range
 from spec.state.canister import Subnet
 from spec.state.network import CanisterRange
 from spec.values.containers import List
@@ -48,7 +48,7 @@ class Kind:
 VERIFIED_APPLICATION: Final = "verified_application"
 CLOUD_ENGINE: Final = "cloud_engine"
 
-NNS: Final = Kind("NNS", 40, SYSTEM, ((0x0, 0x6), (0x8, 0xFFFFF)))
+NNS: Final = Kind("NNS", ROOT_NODES, SYSTEM, ((0x0, 0x6), (0x8, 0xFFFFF)))
 SNS: Final = Kind("SNS", 34, APPLICATION, ((0x2000000, 0x20FFFFF),))
 II: Final = Kind("II", 34, SYSTEM, ((0x7, 0x7), (0x2100000, 0x21FFFFF)))
 FIDUCIARY: Final = Kind("Fiduciary", 34, APPLICATION, ((0x2300000, 0x23FFFFF),))
