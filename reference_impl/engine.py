@@ -8,6 +8,7 @@ from typing import TypeVar
 from reference_impl.certification.signing import network_of
 from reference_impl.messages import requests
 from reference_impl.reads import queries
+from reference_impl.reads.committed_states import CommittedStates
 from reference_impl.reads.kept_answers import KeptAnswers
 from reference_impl.reads.queries import Query
 from reference_impl.rounds import transitions
@@ -87,6 +88,8 @@ class Engine:
         self._readers = ThreadPoolExecutor(threads, thread_name_prefix="queries") if threads > 1 else None
         self.residence = residence
         """What bounds the memory that canisters take; None if nothing does."""
+        self.threads = threads
+        """On so many canisters execute, and on so many others queries are answered."""
         self._scheduler = Scheduler(self.instance, foresight, residence)
 
     def submit(
@@ -112,9 +115,17 @@ class Engine:
         return outcome
 
     @defines("seed1.query-single-node", "seed1.query-scaling")
-    def query(self, query: Query, effective_id: Principal) -> Response | NotTaken:
-        """Evaluates a query on the state as it is. Threads may do so at the same time, as long as that stays."""
-        return queries.answer_query(self.instance, query, effective_id, self._answers)
+    def query(self, query: Query, effective_id: Principal, state: SubnetInstance | None = None) -> Response | NotTaken:
+        """
+        Evaluates a query on a committed state, or on the state as it is if none is given.
+
+        Threads may do so at the same time: on the state as it is, as long as that stays.
+        """
+        return queries.answer_query(self.instance if state is None else state, query, effective_id, self._answers)
+
+    def keep_committed_states(self) -> CommittedStates:
+        """From now on there is, beside the state that changes, the one that was committed last, for other threads."""
+        return CommittedStates(self.instance)
 
     @defines("seed1.query-concurrent-threads")
     def query_together(self, asked: Iterable[tuple[Query, Principal]]) -> list[Response | NotTaken]:

@@ -2,7 +2,9 @@
 `python -m properties.bench.over_http`: what requests cost over HTTP, against the engine alone and an empty application.
 
 Both are processes of their own on the same server of HTTP; each is asked by the same clients, in turns. Processor time
-of the server is what is compared, since other programs disturb any clock on the wall; latencies are told beside it.
+of the server is what is compared, since other programs disturb any clock on the wall; latencies are told beside it, and
+how many cores were used. Then short and long queries are asked of a server with one thread, of one with two, and of two
+servers at once, which is the most that processes beside each other could give.
 """
 
 import asyncio
@@ -52,6 +54,10 @@ REQUESTS: Final[Count] = 320
 """So many of each kind are asked in a turn, by all clients together."""
 TURNS: Final[Count] = 2
 """The turn with the least processor time counts."""
+COMPUTING: Final[Count] = 64
+"""So many queries that compute are asked in a turn."""
+LOOPS: Final[Count] = 20_000_000
+"""So often each of them goes round a loop."""
 STARTING_SECONDS: Final = 60.0
 ANSWER_SIZE: Final = 250
 """Bytes that the empty application answers: about as many as an answer to a query has."""
@@ -158,6 +164,11 @@ class Measured:
     late: float
     """The same for 99 of 100."""
 
+    @property
+    def cores(self) -> float:
+        """How many the server kept busy."""
+        return self.processor_seconds / self.seconds
+
 
 async def _asked(port: int, path: Text, bodies: Sequence[Blob]) -> list[float]:
     """Asks on one connection, one after the other; how long each answer took."""
@@ -179,26 +190,30 @@ async def _asked(port: int, path: Text, bodies: Sequence[Blob]) -> list[float]:
     return took
 
 
-def measured(server: Server, path: Text, bodies: Sequence[Blob]) -> Measured:
-    """All clients ask at once."""
+def measured(servers: Sequence[Server], path: Text, bodies: Sequence[Blob]) -> Measured:
+    """All clients ask at once, each another server than the one before it."""
 
     async def all_at_once() -> list[list[float]]:
-        return await asyncio.gather(*(_asked(server.port, path, bodies[at::CLIENTS]) for at in range(CLIENTS)))
+        ports = [servers[at % len(servers)].port for at in range(CLIENTS)]
+        return await asyncio.gather(*(_asked(port, path, bodies[at::CLIENTS]) for at, port in enumerate(ports)))
 
-    before, began = server.processor_seconds, time.perf_counter()
+    before, began = _used(servers), time.perf_counter()
     took = sorted(each for one in asyncio.run(all_at_once()) for each in one)
-    seconds, used = time.perf_counter() - began, server.processor_seconds - before
+    seconds, used = time.perf_counter() - began, _used(servers) - before
     number = len(bodies)
     return Measured(used / number, seconds / number, took[number // 2], took[number * 99 // 100])
 
 
-def made_ready(server: Server, sender: Sender) -> CanisterId:
+def _used(servers: Sequence[Server]) -> float:
+    return sum(one.processor_seconds for one in servers)
+
+
+def made_ready(server: Server, sender: Sender, code: Blob) -> CanisterId:
     """A canister with code on a server."""
     creation = encode_arguments(ProvisionalCreateArguments(10**16))
     created = _replied(server, sender, MANAGEMENT_CANISTER, "provisional_create_canister_with_cycles", creation)
     canister_id = decode_canister_id_result(created)
     assert canister_id is not None
-    code = bytes(wasmtime.wat2wasm(messages(b"")))
     install = encode_arguments(InstallCodeArguments(InstallMode(), canister_id, code))
     _replied(server, sender, canister_id, "install_code", install)
     return canister_id
@@ -227,20 +242,58 @@ KINDS: Final = {
 """By their words: the kind of request, the version of the interface, the method."""
 
 
+def _serve(threads: Count) -> list[Text]:
+    return [sys.executable, "-m", "spec.tooling.command_line", "serve", "--threads", str(threads), "--port-file"]
+
+
 def figures() -> Iterator[tuple[Text, Measured, Measured]]:
     """For each kind of request, the instance and the empty application."""
-    serve = [sys.executable, "-m", "spec.tooling.command_line", "serve", "--port-file"]
     nothing = [sys.executable, "-m", "properties.bench.over_http", "--empty"]
-    with served(serve) as instance, served(nothing) as empty:
+    with served(_serve(1)) as instance, served(nothing) as empty:
         sender = Sender()
-        canister_id = made_ready(instance, sender)
+        canister_id = made_ready(instance, sender, bytes(wasmtime.wat2wasm(messages(b""))))
         for words, (kind, version, method) in KINDS.items():
             path = f"/api/{version}/canister/{principal_to_text(canister_id)}/{kind}"
             turns = []
             for _ in range(TURNS):
                 bodies = [sender.envelope(kind, canister_id, method) for _ in range(REQUESTS)]
-                turns.append((measured(instance, path, bodies), measured(empty, path, bodies)))
+                turns.append((measured([instance], path, bodies), measured([empty], path, bodies)))
             yield words, _least([one for one, _ in turns]), _least([other for _, other in turns])
+
+
+LOOPING: Final = f"""(module
+  (import "ic0" "msg_reply" (func $reply))
+  (func (export "canister_query look") (call $reply))
+  (func (export "canister_query compute")
+    (local $left i32)
+    (local.set $left (i32.const {LOOPS}))
+    (loop $again
+      (local.set $left (i32.sub (local.get $left) (i32.const 1)))
+      (br_if $again (local.get $left)))
+    (call $reply)))"""
+"""A canister that is asked short and long queries."""
+LENGTHS: Final = {"short queries": ("look", REQUESTS), "queries that compute": ("compute", COMPUTING)}
+
+
+def cores() -> Iterator[tuple[Text, list[Measured]]]:
+    """For each length of queries: one server with one thread, one with two, and two servers with one thread each."""
+    with served(_serve(1)) as first, served(_serve(1)) as second, served(_serve(2)) as threaded:
+        sender, code = Sender(), bytes(wasmtime.wat2wasm(LOOPING))
+        canister_ids = {made_ready(one, sender, code) for one in (first, second, threaded)}
+        (canister_id,) = canister_ids
+        path = f"/api/v3/canister/{principal_to_text(canister_id)}/query"
+        for words, (method, number) in LENGTHS.items():
+            turns: list[list[Measured]] = [[], [], []]
+            for _ in range(TURNS):
+                for servers, taken in zip(([first], [threaded], [first, second]), turns, strict=True):
+                    # Reason: an answer that is kept would be told again.
+                    arguments = [next(sender.numbers).to_bytes(8, "big") for _ in range(number)]
+                    taken.append(
+                        measured(
+                            servers, path, [sender.envelope("query", canister_id, method, one) for one in arguments]
+                        )
+                    )
+            yield words, [min(taken, key=lambda one: one.seconds) for taken in turns]
 
 
 def _least(turns: Sequence[Measured]) -> Measured:
@@ -259,19 +312,31 @@ def main() -> None:
         f"{CLIENTS} clients at once: processor time of the server for a request, against the engine alone and an empty"
     )
     print("application; latencies at 50 and 99 %, against those of the empty application; rates by the wall")
-    print(f"  {'':<36}{'over HTTP':>12}{'engine':>9}{'empty':>9}{'50 %':>9}{'99 %':>9}{'a second':>10}")
+    print(f"  {'':<36}{'over HTTP':>12}{'engine':>9}{'empty':>9}{'50 %':>9}{'99 %':>9}{'a second':>10}{'cores':>7}")
     for words, here, empty in figures():
         engine = alone["queries" if words == "queries" else "updates"]
         used = here.processor_seconds
         print(
             f"  {words:<36}{used * 1e6:>9.0f} us{used / engine:>7.1f} x{used / empty.processor_seconds:>7.1f} x"
-            f"{here.middle / empty.middle:>7.1f} x{here.late / empty.late:>7.1f} x{1 / here.seconds:>10.0f}"
+            f"{here.middle / empty.middle:>7.1f} x{here.late / empty.late:>7.1f} x"
+            f"{1 / here.seconds:>10.0f}{here.cores:>7.2f}"
         )
         print(
             f"  {'  the empty application':<36}{empty.processor_seconds * 1e6:>9.0f} us{'':>18}"
-            f"{empty.middle * 1e3:>6.1f} ms{empty.late * 1e3:>6.1f} ms{1 / empty.seconds:>10.0f}",
+            f"{empty.middle * 1e3:>6.1f} ms{empty.late * 1e3:>6.1f} ms{1 / empty.seconds:>10.0f}{empty.cores:>7.2f}",
             flush=True,
         )
+        print(
+            f"  {'  the latencies of the instance':<36}{'':>30}{here.middle * 1e3:>6.1f} ms{here.late * 1e3:>6.1f} ms"
+        )
+    print("queries a second by the wall, latencies at 50 and 99 %, cores that the servers kept busy")
+    for words, measurements in cores():
+        for how, one in zip(("one thread", "two threads", "two servers"), measurements, strict=True):
+            print(
+                f"  {words + ', ' + how:<36}{1 / one.seconds:>9.0f}{measurements[0].seconds / one.seconds:>9.2f} x"
+                f"{one.middle * 1e3:>9.1f} ms{one.late * 1e3:>9.1f} ms{one.cores:>7.2f}",
+                flush=True,
+            )
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ class _Read:
             None if code is None else code.installed,
             None if code is None else weakref.ref(code.wasm_state),
             instance.liquid(canister) < 0,
-            {name: _now(canister, name) for name, by in TOLD_BY.items() if not asked.isdisjoint(by)},
+            {name: _now(instance, canister, name) for name, by in TOLD_BY.items() if not asked.isdisjoint(by)},
         )
 
     def holds(self, instance: SubnetInstance) -> bool:
@@ -115,7 +115,7 @@ class _Read:
         return (
             code.wasm_state is self.state()
             and code.installed is self.installed
-            and all(_now(canister, name) == value for name, value in self.learned.items())
+            and all(_now(instance, canister, name) == value for name, value in self.learned.items())
         )
 
 
@@ -132,10 +132,10 @@ class _Kept:
         return all(one.holds(instance) for one in self.reads)
 
 
-def _now(canister: CanisterRecord, name: Text) -> int:
+def _now(instance: SubnetInstance, canister: CanisterRecord, name: Text) -> int:
     """What changes by itself, as it is now."""
     values = {
-        "time": canister.time,
+        "time": instance.time_of(canister),
         "canister_version": canister.version,
         "balance": canister.balance,
         "reserved_balance": canister.reserved_balance,

@@ -259,9 +259,19 @@ _following: Final = Lock()
 
 
 def state_tree(instance: SubnetInstance) -> Branches:
-    """The tree of an instance as it is now. Several threads may ask as long as it does not change."""
+    """
+    The tree of an instance as it is now. Several threads may ask as long as it does not change.
+
+    Committed states of one instance are asked for theirs in their order; a tree that was made is kept with its state.
+    """
+    asked = instance if instance.committing is None else instance.committing.commit()
     with _following:
-        return _follower(instance).current(instance)
+        if asked.committed_from is None:
+            return _follower(asked).current(asked)
+        if asked.kept_tree is None:
+            asked.kept_tree = _follower(asked.committed_from).current(asked)
+        tree: Branches = asked.kept_tree
+        return tree
 
 
 def _follower(instance: SubnetInstance) -> StateTree:
@@ -272,7 +282,6 @@ def _follower(instance: SubnetInstance) -> StateTree:
 
 def overlooked(instance: SubnetInstance) -> Blob | None:
     """The id of a canister or request of which the state tree has something old; None if there is none."""
+    state_tree(instance)
     with _following:
-        follower = _follower(instance)
-        follower.current(instance)
-        return follower.overlooked(instance)
+        return _follower(instance).overlooked(instance)

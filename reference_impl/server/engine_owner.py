@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final, TypeVar
 
 from reference_impl.engine import Engine
-from reference_impl.server.https_interface.handling import has_ended
+from reference_impl.server.readable import Readable, has_ended
 from spec.state.label import Label
 from spec.state.request import Done, Rejected, Replied
 from spec.values.identifiers import RequestId, Text
@@ -39,9 +39,9 @@ class EngineOwner(ABC):
     async def ask(self, act: Callable[[Engine], Answered]) -> Answered:
         """What the engine answers."""
 
-    async def read(self, act: Callable[[Engine], Answered]) -> Answered:
-        """What the engine answers to somebody who changes nothing; others may read at the same time."""
-        return await self.ask(act)
+    async def read(self, act: Callable[[Readable], Answered]) -> Answered:
+        """What somebody reads who changes nothing; others may read at the same time."""
+        return await self.ask(lambda engine: act(Readable.of(engine)))
 
     async def end_of(self, request_id: RequestId, take: Callable[[Engine], Answered], seconds: float) -> Answered:
         """Hands in a request, and waits until it has ended, for so long at most; what taking it in gave."""
@@ -75,7 +75,7 @@ class EngineOwner(ABC):
 
     def _ended(self, engine: Engine) -> list[RequestId]:
         """The requests that have ended and that somebody waits for. On the thread."""
-        return [one for one in list(self._waiting) if has_ended(engine, one)]
+        return [one for one in list(self._waiting) if has_ended(engine.instance, one)]
 
     def _tell(self, ended: Iterable[RequestId]) -> None:
         """Those who wait for these requests go on. In the event loop."""

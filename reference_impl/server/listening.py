@@ -2,21 +2,26 @@
 
 import errno
 import logging
+import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Final, Literal
 
 import uvicorn
 
 from reference_impl.own_name import server_header
 from reference_impl.server.asgi import HttpApplication
+from reference_impl.server.bounded_heads import BoundedHeads
 from spec.values.identifiers import Text
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 MOST_WAITING: Final = 2048
 """Connections that may wait to be accepted."""
 KEEP_ALIVE_SECONDS: Final = 75
+MOST_FILES: Final = 1 << 16
+"""Of no more use is made."""
 GRACE_SECONDS: Final = 15
 """So long a server that is told to stop waits for the requests that it has begun to answer."""
 
@@ -49,6 +54,7 @@ def configuration(
     """How an application is served."""
     return uvicorn.Config(
         application,
+        http=BoundedHeads,
         log_config=None,
         access_log=False,
         proxy_headers=False,
@@ -61,8 +67,18 @@ def configuration(
     )
 
 
+def allow_many_connections() -> None:
+    """As many connections and memories as the operating system lets this process have: each is a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def server_of(application: HttpApplication) -> uvicorn.Server:
     """The server of this process, which ends at Ctrl-C or SIGTERM, before it begins too."""
+    allow_many_connections()
     server = uvicorn.Server(configuration(application))
 
     def end(*_: object) -> None:

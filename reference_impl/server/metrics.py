@@ -11,9 +11,9 @@ from attrs import frozen
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
-from reference_impl.engine import Engine
 from reference_impl.server.asgi import API
 from reference_impl.server.https_interface.answers import OK, Answer
+from reference_impl.server.readable import Readable
 from spec.values.identifiers import Text
 from spec.values.quantities import ByteCount, Count, Cycles
 
@@ -41,9 +41,9 @@ class Holding:
     seconds_since_epoch: float
 
     @classmethod
-    def of(cls, engine: Engine) -> "Holding":
-        """What an engine holds now. On its thread."""
-        instance = engine.instance
+    def of(cls, state: Readable) -> "Holding":
+        """What is held now."""
+        instance = state.instance
         return cls(
             canisters=len(instance.canisters),
             memory=sum(one.memory_usage() for one in instance.canisters.values()),

@@ -4,9 +4,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from attrs import field, frozen, mutable
+from attrs import field, fields, frozen, mutable
 
 from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.subnet.ledger import Ledger
@@ -127,6 +127,12 @@ class History:
         self.changes = self.changes[len(self.changes) - kept :]
         self.size = sum(map(change_size, self.changes))
 
+    def copied(self) -> "History":
+        """The same, which goes on apart from this."""
+        copied = History()
+        copied.changes, copied.total, copied.size = list(self.changes), self.total, self.size
+        return copied
+
     def frozen(self) -> CanisterHistory:
         """The same as a value of the specification."""
         return CanisterHistory(self.total, List(tuple(self.changes)))
@@ -221,6 +227,11 @@ class CanisterRecord:
     def time(self, time: Nanoseconds) -> None:
         self._time = time
 
+    @property
+    def follows_clock(self) -> bool:
+        """It is as late for it as the shared clock says."""
+        return self._time is None
+
     def follow(self, clock: SharedClock) -> None:
         """From now on it is as late for the canister as the shared clock says."""
         self._time, self._clock = None, clock
@@ -296,6 +307,19 @@ class CanisterRecord:
         """Forgets all but so many of the youngest records."""
         self.logs = self.logs[len(self.logs) - kept :]
 
+    def copied(self) -> "CanisterRecord":
+        """The same canister. What changes in one of them does not change in the other."""
+        like = CanisterRecord.__new__(CanisterRecord)
+        for take, put in _PLACES:
+            put(like, take(self))
+        code = self.code
+        like.code = None if code is None else InstalledCode(code.installed, code.wasm_state)
+        like.history = self.history.copied()
+        like.chunk_store, like.snapshots = dict(self.chunk_store), dict(self.snapshots)
+        like.open_calls, like.consumed = Counter(self.open_calls), dict(self.consumed)
+        like.logs, like.stop_calls_since = list(self.logs), list(self.stop_calls_since)
+        return like
+
     def _frozen_code(self) -> CanisterCode:
         if self.code is None:
             return Empty()
@@ -323,6 +347,12 @@ class CanisterRecord:
             next_log_index=self.next_log_index,
             snapshots=Map.of(self.snapshots.items()),
         )
+
+
+_PLACES: Final = [
+    (place.__get__, place.__set__) for place in (getattr(CanisterRecord, one.name) for one in fields(CanisterRecord))
+]
+"""Where the fields of a record are. Reason: records are copied often, and this is the quickest way."""
 
 
 def _logs_size(records: list[LogRecord]) -> ByteCount:

@@ -38,6 +38,14 @@ Loader = Callable[[Blob, Profile], CanisterModule | MalformedModule]
 """Turns the bytes of a module into the module."""
 
 
+class Committing(Protocol):
+    """Keeps the state that was committed last, beside the one that changes."""
+
+    def commit(self) -> "SubnetInstance":
+        """The state as it is now, which stays so."""
+        ...
+
+
 class Running(Protocol):
     """Runs functions that are pending."""
 
@@ -120,6 +128,12 @@ class SubnetInstance:
         """What the canisters use, or have allocated, of each subnet's memory, in bytes."""
         self.foresight: Running | None = None
         """Whether functions that are pending were run ahead; None if none ever is."""
+        self.committing: Committing | None = None
+        """Who keeps committed states of it; None if nobody does."""
+        self.committed_from: SubnetInstance | None = None
+        """The instance that goes on changing, where this one is a committed state of it."""
+        self.kept_tree: Any = None
+        """The state tree of a committed state, once somebody has asked for it."""
         self.correspondence: Correspondence | None = None
         """With other subnets; None if canisters reach none."""
         self._loader = loader
@@ -216,6 +230,10 @@ class SubnetInstance:
         self.set_code(canister, canister.code)
         self.set_hook(canister, canister.low_memory_hook)
         self.recount_memory(canister)
+
+    def time_of(self, canister: CanisterRecord) -> Nanoseconds:
+        """What time it is for a canister. A committed state has a clock of its own, which stands."""
+        return self.clock.time if canister.follows_clock else canister.time
 
     def set_time(self, canister: CanisterRecord, time: Nanoseconds) -> None:
         """The canister gets a time of its own."""
@@ -387,7 +405,7 @@ class SubnetInstance:
             environment = found or kept.setdefault(user, self._new_environment(canister, replicated))
         environment.bring_up_to_date(
             instruction_limit,
-            canister.time,
+            self.time_of(canister),
             canister.global_timer if global_timer is None else global_timer,
             canister.balance - taken,
             canister.reserved_balance,

@@ -30,6 +30,7 @@ from reference_impl.server.http_gateway.ranges import Part, is_beginning, put_to
 from reference_impl.server.http_gateway.targets import LOCAL, NoCanister, PageTarget, page_target
 from reference_impl.server.http_gateway.verification import NotCertified, Trust, certified
 from reference_impl.server.https_interface.answers import BAD_GATEWAY, BAD_REQUEST, NOT_FOUND, Answer
+from reference_impl.server.readable import Readable
 from reference_impl.subnet.ingress_history import request_id_of
 from reference_impl.subnet.observations import NotTaken
 from spec.state.request import Rejected, Replied, Request
@@ -121,7 +122,7 @@ class Pages:
         whole = await self._whole(first, target.canister_id)
         if target.is_raw:
             return whole
-        trust = await self.engine.ask(lambda engine: trust_for(engine, target.canister_id))
+        trust = await self.engine.read(lambda state: trust_for(state, target.canister_id))
         return await asyncio.to_thread(certified, request, whole, trust)
 
     async def _whole(self, response: PageResponse, canister_id: CanisterId) -> PageResponse:
@@ -145,18 +146,17 @@ class Pages:
     # Calls
 
     async def _queried(self, canister_id: CanisterId, method_name: MethodName, argument: Blob) -> Blob:
-        def asked(engine: Engine) -> Reply | Reject | NotTaken:
-            expiry = engine.instance.system_time + EXPIRY
-            query = Query(b"", expiry, ANONYMOUS, canister_id, method_name, argument)
-            return engine.query(query, canister_id)
+        def asked(state: Readable) -> Reply | Reject | NotTaken:
+            query = Query(b"", state.now + EXPIRY, ANONYMOUS, canister_id, method_name, argument)
+            return state.query(query, canister_id)
 
-        response = await self.engine.ask(asked)
+        response = await self.engine.read(asked)
         if isinstance(response, Reply):
             return response.data
         raise Failed(_refusal(response))
 
     async def _updated(self, canister_id: CanisterId, argument: Blob) -> Blob:
-        now = await self.engine.ask(lambda engine: engine.instance.system_time)
+        now = await self.engine.read(lambda state: state.now)
         nonce = secrets.token_bytes(16)
         request = Request(nonce, now + EXPIRY, ANONYMOUS, canister_id, UPDATE, argument)
         request_id = request_id_of(request)
@@ -168,8 +168,8 @@ class Pages:
         refusal = await self.engine.end_of(request_id, take, self.patience_seconds)
         if refusal is not None:
             raise Failed(refusal)
-        status = await self.engine.ask(lambda engine: engine.request_status(request_id))
-        match status:
+        known = await self.engine.read(lambda state: state.instance.ingress.get(request_id))
+        match None if known is None else known.status:
             case Replied(data=data):
                 return data
             case Rejected(reject=reject):
@@ -177,9 +177,9 @@ class Pages:
         raise Failed(told(GATEWAY_TIMEOUT, "The canister has not answered in time."))
 
 
-def trust_for(engine: Engine, canister_id: CanisterId) -> Trust:
+def trust_for(state: Readable, canister_id: CanisterId) -> Trust:
     """What certificates of a canister are checked against now."""
-    instance = engine.instance
+    instance = state.instance
     path = (b"canister", canister_id, b"metadata", SUPPORTED_VERSIONS.encode())
     canister = instance.canisters.get(canister_id)
     code = None if canister is None else canister.code
@@ -188,7 +188,7 @@ def trust_for(engine: Engine, canister_id: CanisterId) -> Trust:
         supported = code.installed.module.public_custom_sections[SUPPORTED_VERSIONS]
     is_new = b"%d" % NEWEST_VERSION in (one.strip() for one in supported.split(b","))
     may_be_legacy = not is_new and may_read(instance, ANONYMOUS, canister_id, path)
-    return Trust(canister_id, instance.root_key, instance.system_time, may_be_legacy)
+    return Trust(canister_id, instance.root_key, state.now, may_be_legacy)
 
 
 def request_in(scope: Scope, body: Blob) -> PageRequest:

@@ -91,7 +91,7 @@ class Application(HttpApplication):
     async def _figures(self, method: Text) -> Answer:
         if method not in ("GET", "HEAD"):
             return error(METHOD_NOT_ALLOWED, "This path takes GET requests.")
-        return self._metrics.shown(await self._engine.ask(Holding.of))
+        return self._metrics.shown(await self._engine.read(Holding.of))
 
 
 def type_refusal(scope: Scope) -> Answer | None:

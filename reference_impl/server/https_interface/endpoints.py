@@ -83,7 +83,7 @@ class Endpoints:
     async def get(self, path: Text) -> Answer:
         """The answer to a request without a body."""
         if path == STATUS:
-            return await self._engine.ask(handling.status)
+            return await self._engine.read(handling.status)
         found = target_of(path)
         return found if isinstance(found, Answer) else error(METHOD_NOT_ALLOWED, "This path takes POST requests.")
 
@@ -105,11 +105,11 @@ class Endpoints:
                 case "query":
                     submission = submission_of(body, Kind.QUERY, needs_proof=self._needs_proof)
                     where = (target.effective_id, target.endpoint)
-                    return await self._engine.read(lambda engine: handling.answer_query(engine, submission, *where))
+                    return await self._engine.read(lambda state: handling.answer_query(state, submission, *where))
                 case _:
                     read = state_read_of(body, needs_proof=self._needs_proof)
                     place = handling.Place(target.effective_id, target.endpoint, target.version == "v2")
-                    return await self._engine.ask(lambda engine: handling.answer_state_read(engine, read, place))
+                    return await self._engine.read(lambda state: handling.answer_state_read(state, read, place))
         except Malformed as problem:
             return error(BAD_REQUEST, f"Malformed request: {problem}")
 
@@ -126,9 +126,5 @@ class Endpoints:
         refusal = await self._engine.end_of(request_id, take, self._patience_seconds)
         if refusal is not None:
             return refusal
-        certificate = await self._engine.ask(
-            lambda engine: (
-                handling.certificate_of_call(engine, request_id) if handling.has_ended(engine, request_id) else None
-            )
-        )
+        certificate = await self._engine.read(lambda state: handling.certificate_of_call(state, request_id))
         return IN_PROGRESS if certificate is None else certified_call(certificate)

@@ -1,25 +1,25 @@
 """
 An engine on a thread of its own, whose time follows a clock and whose rounds run when there is something to do.
 
-Between two rounds others have their turn, so that a query waits for one round at most. Where the engine is kept in a
-state directory, answers wait until all that they rest on is there; if that cannot be, there are no answers any more.
+After everything that is done on the thread the state is committed. Whoever only reads does so in the state that was
+committed last, on other threads, and waits for no round; calls are taken in between two rounds. Where the engine is
+kept in a state directory, answers wait until all that they rest on is there; if that cannot be, there are no answers
+any more.
 """
 
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from typing import Any, Final
-
-from attrs import frozen
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 from reference_impl.durability.acknowledging import Acknowledging
 from reference_impl.durability.directory import StateDirectory
 from reference_impl.durability.faults import StateDirectoryFault
 from reference_impl.engine import Engine
 from reference_impl.server.engine_owner import Answered, Clock, EngineOwner, Forgetting
+from reference_impl.server.readable import Readable
 from spec.values.identifiers import RequestId
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Nanoseconds
 
@@ -28,21 +28,6 @@ TICK: Final[Nanoseconds] = NANOSECONDS_PER_SECOND // 10
 IDLE_SECONDS: Final = 0.1
 """So long nothing is done if there was nothing to do."""
 log = logging.getLogger("icspec.serve")
-
-
-@frozen(eq=False)
-class _Reading:
-    """Something that changes nothing."""
-
-    act: Callable[[Engine], Any]
-    answer: Future[Any]
-
-    def answer_from(self, engine: Engine) -> None:
-        """Does it. What is wrong is told to him who asked, and to nobody else."""
-        try:
-            self.answer.set_result(self.act(engine))
-        except Exception as problem:
-            self.answer.set_exception(problem)
 
 
 class EngineThread(EngineOwner):
@@ -63,8 +48,10 @@ class EngineThread(EngineOwner):
         self._forgetting = Forgetting(engine)
         self._progress: asyncio.Task[None] | None = None
         self._is_stopping = False
-        self._readings: deque[_Reading] = deque()
-        """Those that wait for the thread, which has them done at once."""
+        self._under_way: Count = 0
+        """How much is to be done on the thread, with what is being done."""
+        self._readers = ThreadPoolExecutor(engine.threads, thread_name_prefix="readers")
+        self._committed = engine.keep_committed_states()
 
     def start(self) -> None:
         """From now on rounds run by themselves. Needs a running event loop."""
@@ -76,6 +63,7 @@ class EngineThread(EngineOwner):
         self.wake()
         if self._progress is not None:
             await self._progress
+        self._readers.shutdown(wait=True)
         if self._kept is not None:
             await self._on_thread(self._close)
         self._thread.shutdown(wait=True)
@@ -83,32 +71,54 @@ class EngineThread(EngineOwner):
     async def ask(self, act: Callable[[Engine], Answered]) -> Answered:
         """What the engine answers, at the time that it is now. Raises `StateDirectoryFault`."""
         answered, noted = await self._on_thread(lambda: self._at_present(act))
-        if self._acknowledging is not None:
-            try:
-                await self._acknowledging.wait(noted)
-            except StateDirectoryFault as fault:
-                self._fail(fault)
-                raise
+        await self._are_kept(noted)
         return answered
 
-    async def read(self, act: Callable[[Engine], Answered]) -> Answered:
-        """What the engine answers; all that wait to read do so at once, on as many threads as the engine has."""
-        answer: Future[Answered] = Future()
-        self._readings.append(_Reading(act, answer))
-        await self.ask(self._answer_readings)
-        return answer.result()
+    async def read(self, act: Callable[[Readable], Answered]) -> Answered:
+        """
+        What somebody reads in the state that was committed last. Raises `StateDirectoryFault`.
 
-    def _answer_readings(self, engine: Engine) -> None:
-        """All that waits is answered, so that whoever comes here next for his answer has it already."""
-        waiting = []
-        while self._readings:
-            waiting.append(self._readings.popleft())
-        engine.at_once([one.answer_from for one in waiting])
-        for one in waiting:
-            problem = one.answer.exception()
-            if isinstance(problem, StateDirectoryFault):
-                # Reason: a page that is damaged is everybody's.
-                raise problem
+        While nothing is done on the thread, that is a state of the time that it is now.
+        """
+        if not self._under_way and self._is_late():
+            await self.ask(lambda _: None)
+        answered, noted = await asyncio.get_running_loop().run_in_executor(self._readers, self._read, act)
+        await self._are_kept(noted)
+        return answered
+
+    def _read(self, act: Callable[[Readable], Answered]) -> tuple[Answered, Count]:
+        """What is read, and how many inputs of the directory that rests on. On a thread of readers."""
+        if self.fault is not None:
+            raise self.fault
+        try:
+            with self._committed.reading() as state:
+                # Reason: the state rests on no more than what was noted until now.
+                noted = self._noted
+                return act(Readable(state, max(self._clock(), state.system_time), self._engine)), noted
+        except StateDirectoryFault as fault:
+            # Reason: a page that is damaged is everybody's.
+            self._fail(fault)
+            raise
+
+    async def _on_thread(self, act: Callable[[], Answered]) -> Answered:
+        self._under_way += 1
+        try:
+            return await super()._on_thread(act)
+        finally:
+            self._under_way -= 1
+
+    async def _are_kept(self, noted: Count) -> None:
+        """Until so many inputs are in the directory, if there is one."""
+        if self._acknowledging is None:
+            return
+        try:
+            await self._acknowledging.wait(noted)
+        except StateDirectoryFault as fault:
+            self._fail(fault)
+            raise
+
+    def _is_late(self) -> bool:
+        return self._clock() - self._engine.instance.system_time >= TICK
 
     def _at_present(self, act: Callable[[Engine], Answered]) -> tuple[Answered, Count]:
         """What the engine answers, and how many inputs of the directory that rests on. On the thread."""
@@ -116,10 +126,17 @@ class EngineThread(EngineOwner):
             raise self.fault
         try:
             self._catch_up()
-            return act(self._engine), 0 if self._kept is None else self._kept.noted
+            try:
+                return act(self._engine), self._noted
+            finally:
+                self._committed.commit()
         except StateDirectoryFault as fault:
             self._fail(fault)
             raise
+
+    @property
+    def _noted(self) -> Count:
+        return 0 if self._kept is None else self._kept.noted
 
     def _fail(self, fault: StateDirectoryFault) -> None:
         if self.fault is None:
@@ -173,3 +190,4 @@ class EngineThread(EngineOwner):
         passed = self._clock() - self._engine.instance.system_time
         if passed >= TICK:
             self._engine.advance(passed)
+            self._committed.commit()

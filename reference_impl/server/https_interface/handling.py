@@ -1,8 +1,8 @@
 """
 What each kind of request does to an engine, and what it is answered. Source: https-interface; abstract-behavior.
 
-Everything here runs on the engine's thread. A request that is at fault gets an error of HTTP; a call that is not taken
-in for a reason with a reject code is told both.
+Calls are taken in on the engine's thread; what only reads may run on any. A request that is at fault gets an error of
+HTTP; a call that is not taken in for a reason with a reject code is told both.
 """
 
 from collections.abc import Iterable
@@ -30,11 +30,12 @@ from reference_impl.server.https_interface.answers import (
     refused_call,
 )
 from reference_impl.server.https_interface.envelopes import StateRead
+from reference_impl.server.readable import Readable, has_ended
 from reference_impl.subnet.ingress_history import request_id_of
 from reference_impl.subnet.network import HostedSubnet
 from reference_impl.subnet.observations import NotTaken
 from reference_impl.subnet.subnet_instance import SubnetInstance
-from spec.state.request import Done, Endpoint, Rejected, Replied, Request, SignedRequest, Submission, content_of
+from spec.state.request import Endpoint, Request, SignedRequest, Submission, content_of
 from spec.values.identifiers import (
     ANONYMOUS,
     MANAGEMENT_CANISTER,
@@ -66,11 +67,11 @@ class Call:
         return request_id_of(content_of(self.submission))
 
 
-def status(engine: Engine) -> Answer:
+def status(state: Readable) -> Answer:
     """What anybody is told of this instance."""
     return cbor(
         {
-            "root_key": engine.instance.root_key,
+            "root_key": state.instance.root_key,
             "impl_version": own_version(),
             "replica_health_status": "healthy",
         }
@@ -80,9 +81,10 @@ def status(engine: Engine) -> Answer:
 def take_call(engine: Engine, call: Call) -> Answer | None:
     """Takes a call in, or one that is known already again; None if it is known then, and else why it is not."""
     content = content_of(call.submission)
-    fault = _expiry_fault(engine.instance, content.ingress_expiry)
+    now = engine.instance.system_time
+    fault = _expiry_fault(now, content.ingress_expiry)
     fault = fault or _misdirected(engine.instance, call.effective_id, call.endpoint)
-    fault = fault or _authentication_fault(engine.instance, call.submission, Kind.CALL)
+    fault = fault or _authentication_fault(now, engine.instance.root_key, call.submission, Kind.CALL)
     if fault is not None:
         return fault
     known = engine.instance.ingress.get(call.request_id)
@@ -97,23 +99,20 @@ def take_call(engine: Engine, call: Call) -> Answer | None:
     return refused_call(outcome.reject, with_status=call.is_synchronous)
 
 
-def has_ended(engine: Engine, request_id: RequestId) -> bool:
-    """The status of the call is terminal."""
-    return isinstance(engine.request_status(request_id), Replied | Rejected | Done)
+def certificate_of_call(state: Readable, request_id: RequestId) -> Blob | None:
+    """A certificate of how the call ended; None if it has not."""
+    if not has_ended(state.instance, request_id):
+        return None
+    effective_id = state.instance.ingress[request_id].effective_id
+    return _certificate(state.instance, effective_id, [(b"request_status", request_id)])
 
 
-def certificate_of_call(engine: Engine, request_id: RequestId) -> Blob:
-    """A certificate of how the call ended."""
-    effective_id = engine.instance.ingress[request_id].effective_id
-    return _certificate(engine.instance, effective_id, [(b"request_status", request_id)])
-
-
-def answer_query(engine: Engine, submission: Submission, effective_id: Principal, endpoint: Endpoint) -> Answer:
+def answer_query(state: Readable, submission: Submission, effective_id: Principal, endpoint: Endpoint) -> Answer:
     """Evaluates a query, and signs the answer."""
-    instance, content = engine.instance, content_of(submission)
-    fault = None if content.sender == ANONYMOUS else _expiry_fault(instance, content.ingress_expiry)
+    instance, content = state.instance, content_of(submission)
+    fault = None if content.sender == ANONYMOUS else _expiry_fault(state.now, content.ingress_expiry)
     fault = fault or _misdirected(instance, effective_id, endpoint)
-    fault = fault or _authentication_fault(instance, submission, Kind.QUERY)
+    fault = fault or _authentication_fault(state.now, instance.root_key, submission, Kind.QUERY)
     if fault is not None:
         return fault
     if isinstance(submission, SignedRequest) and not admits(submission.delegations, _target(content)):
@@ -130,13 +129,13 @@ def answer_query(engine: Engine, submission: Submission, effective_id: Principal
     if endpoint is Endpoint.SUBNET:
         response = answer_subnet_query(instance, query, effective_id)
     else:
-        response = engine.query(query, effective_id)
+        response = state.query(query, effective_id)
     if isinstance(response, NotTaken):
         if response.reject is None:
             return error(BAD_REQUEST, f"Invalid query: {response.because}")
         response = response.reject
     request_id = request_id_of(content, Kind.QUERY.value)
-    return answered_query(response, request_id, instance.system_time, _answering_node(instance, effective_id))
+    return answered_query(response, request_id, state.now, _answering_node(instance, effective_id))
 
 
 def _answering_node(instance: SubnetInstance, effective_id: Principal) -> Node:
@@ -167,15 +166,13 @@ class Place:
     """As the deprecated endpoints do: under `/subnet` the ranges of every subnet may be asked for."""
 
 
-def answer_state_read(engine: Engine, read: StateRead, place: Place) -> Answer:
+def answer_state_read(state: Readable, read: StateRead, place: Place) -> Answer:
     """A certificate of all that is at the paths, if the sender may read them."""
-    instance = engine.instance
-    fault = None if read.sender == ANONYMOUS else _expiry_fault(instance, read.ingress_expiry)
+    instance = state.instance
+    fault = None if read.sender == ANONYMOUS else _expiry_fault(state.now, read.ingress_expiry)
     fault = fault or _misdirected(instance, place.effective_id, place.endpoint)
     if fault is None and read.proof is not None:
-        because = fault_of(
-            read.proof, read.sender, _id_of(read), Kind.READ_STATE, instance.system_time, instance.root_key
-        )
+        because = fault_of(read.proof, read.sender, _id_of(read), Kind.READ_STATE, state.now, instance.root_key)
         fault = None if because is None else error(BAD_REQUEST, f"Invalid signature: {because}")
     if fault is None and len(read.nonce) > instance.profile.limits.nonce:
         fault = error(BAD_REQUEST, "Invalid request: the nonce is too long")
@@ -231,8 +228,7 @@ def _certificate(instance: SubnetInstance, effective_id: Principal, paths: Itera
     return certificate_of(state_tree(instance), [*paths, (b"time",)], *signers)
 
 
-def _expiry_fault(instance: SubnetInstance, expiry: Nanoseconds) -> Answer | None:
-    now = instance.system_time
+def _expiry_fault(now: Nanoseconds, expiry: Nanoseconds) -> Answer | None:
     if now <= expiry <= now + FURTHEST_EXPIRY:
         return None
     # Clients in JavaScript look for the first words of this text, and then ask for the time.
@@ -252,7 +248,7 @@ def _misdirected(instance: SubnetInstance, effective_id: Principal, endpoint: En
     return error(BAD_REQUEST, "Invalid effective id: it is in the canister ranges of no subnet")
 
 
-def _authentication_fault(instance: SubnetInstance, submission: Submission, kind: Kind) -> Answer | None:
+def _authentication_fault(now: Nanoseconds, root_key: Blob, submission: Submission, kind: Kind) -> Answer | None:
     request_id = request_id_of(content_of(submission), kind.value)
-    because = refusal_of(submission, request_id, instance.system_time, instance.root_key, kind)
+    because = refusal_of(submission, request_id, now, root_key, kind)
     return None if because is None else error(BAD_REQUEST, f"Invalid signature: {because}")

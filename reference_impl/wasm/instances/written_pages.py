@@ -44,7 +44,10 @@ class WrittenPages:
     def since(self, followed: LinearMemory, memory: LinearMemory) -> set[int] | None:
         """The pages that may differ; None if any may, since it is not known how one memory became the other."""
         known = self._known.get(id(memory))
-        return known[1].numbers if known is not None and known[1].followed() is followed else None
+        if known is None or known[1].followed() is not followed:
+            return None
+        # Reason: queries on other threads go on adding to it, also those of pages that they have not kept.
+        return known[1].numbers.copy()
 
     def _know(self, memory: LinearMemory, since: _Since) -> None:
         place = id(memory)
