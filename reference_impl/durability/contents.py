@@ -103,7 +103,7 @@ def _with_other_time(instance: SubnetInstance) -> set[CanisterId]:
 class _Known:
     """A canister when it was last looked at."""
 
-    record: CanisterRecord
+    identity: object
     seen: tuple[object, ...]
     contents: frozenset[Blob] = frozenset()
     """The hashes of its modules and chunks."""
@@ -200,9 +200,9 @@ class Contents:
     def _follow(self, canister_id: CanisterId, record: CanisterRecord, instance: SubnetInstance) -> None:
         seen = _seen(record, instance)
         before = self._canisters.get(canister_id)
-        if before is not None and before.record is record and before.seen == seen:
+        if before is not None and before.identity is record.identity and before.seen == seen:
             return
-        if before is not None and before.record is not record:
+        if before is not None and before.identity is not record.identity:
             # Reason: another canister has taken its id, and comes after those that were there then.
             del self._numbers[canister_id]
         entry = _Entry(kept_canister(record))
@@ -211,7 +211,7 @@ class Contents:
         self._changes[CANISTER + canister_id] = encoded(told)
         self._hold(entry.contents, frozenset() if before is None else before.contents)
         self._follow_memories(entry.memories, {} if before is None else before.memories)
-        self._canisters[canister_id] = _Known(record, seen, frozenset(entry.contents), entry.memories)
+        self._canisters[canister_id] = _Known(record.identity, seen, frozenset(entry.contents), entry.memories)
 
     def _number_of(self, canister_id: CanisterId) -> Count:
         if canister_id not in self._numbers:

@@ -17,7 +17,7 @@ from rpds import HashTrieMap
 
 from reference_impl.reads.state_tree import state_tree
 from reference_impl.subnet.canister_record import CanisterRecord, SharedClock
-from reference_impl.subnet.ingress_history import IngressHistory
+from reference_impl.subnet.ingress_history import Asker, IngressHistory
 from reference_impl.subnet.subnet_instance import SubnetInstance
 from reference_impl.subnet.watched_canisters import WatchedCanisters
 from spec.state.request import KnownRequest
@@ -52,8 +52,8 @@ class CommittedRequests:
     def __len__(self) -> int:
         return len(self.known)
 
-    def changed(self) -> Iterable[RequestId] | None:
-        """What the state tree must look at. It asks once."""
+    def changed(self, _: Asker) -> Iterable[RequestId] | None:
+        """What the state tree, which alone asks, must look at. It asks once."""
         return self.not_certified
 
 
@@ -70,7 +70,7 @@ class CommittedStates:
         self._canisters = WatchedCanisters(instance.canisters)
         instance.canisters = self._canisters
         self._ingress: IngressHistory = instance.ingress
-        self._ingress.changed()
+        self._ingress.changed(Asker.COMMITTED)
         self._lock = Lock()
         self._readers: Counter[SubnetInstance] = Counter()
         self.commits: Count = 0
@@ -85,7 +85,7 @@ class CommittedStates:
     def commit(self) -> SubnetInstance:
         """The state as it is now, which those read from now on who begin to. On the thread that changes it."""
         latest = self._latest
-        touched, requests = self._canisters.touched, self._ingress.changed()
+        touched, requests = self._canisters.touched, self._ingress.changed(Asker.COMMITTED)
         if not touched and requests is not None and not requests and self._is_as_late_as(latest):
             return latest
         with self._lock:

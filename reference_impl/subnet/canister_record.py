@@ -217,6 +217,8 @@ class CanisterRecord:
     standing: Standing | None = field(default=None, repr=False)
     """None if it is to be found out anew."""
     _clock: SharedClock = field(factory=SharedClock, repr=False)
+    identity: object = field(factory=object, repr=False, eq=False)
+    """Copies of the record have the same one; another canister that gets the id has another one."""
 
     @property
     def time(self) -> Nanoseconds:

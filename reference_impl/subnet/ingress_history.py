@@ -83,6 +83,8 @@ class Asker(Enum):
     """Who is told which requests have changed."""
 
     STATE_TREE = auto()
+    COMMITTED = auto()
+    """Whoever keeps the state that was committed last."""
     KEEPING = auto()
     """Whoever keeps the engine in a directory."""
 
