@@ -252,7 +252,7 @@ def system_calls() -> None:
         seconds = _in_turns(one.imports, one.call, TURNS if one.is_hosted else TURNS * 10)
         row(one.name, f"{seconds * 1e9:.1f} ns", f"{seconds / copying:.1f} x; {one.note}".removesuffix("; "))
     calling = _in_turns(CALLING, CALL, CALLS)
-    row("call_new and call_perform", f"{calling * 1e6:.1f} us", f"{calling / copying:.0f} x; by the host; aim 5 us")
+    row("call_new and call_perform", f"{calling * 1e6:.1f} us", f"{calling / copying:.0f} x; aim 5 us")
 
 
 def _in_turns(imports: str, body: str, turns: int) -> float:

@@ -1,5 +1,6 @@
 """An environment that a canister keeps from one execution to the next."""
 
+from collections.abc import Hashable
 from typing import Any, Final
 
 from attrs import frozen
@@ -42,8 +43,11 @@ class KeptEnvironment(Environment):
 
     room: Room | None
     """The room for what the execution asks for, if that is not to be told beforehand."""
-    starts: dict[tuple[Text, Instructions, bool, bool], Blob]
-    """What modules share with the host when an execution begins, as far as it stays as long as this does."""
+    starts: dict[Hashable, tuple[Blob, Cycles]]
+    """
+    What modules share with the host when an execution begins, as far as it stays as long as this does, and the balance
+    that they may not spend, by what else it depends on.
+    """
     prices: dict[bool, CallPrices]
     """What calls take, by whether the memory of the module has 64-bit addresses, once found out."""
     freezing_limits: dict[tuple[ByteCount, ByteCount], Cycles]

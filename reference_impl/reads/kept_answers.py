@@ -30,7 +30,12 @@ USUAL_BYTES: Final[ByteCount] = 64 << 20
 FIXED_SIZE: Final[ByteCount] = 500
 """What an answer takes for each canister that it depends on, beside the blobs of its query and of itself, about."""
 
-BALANCE: Final = ("canister_cycle_balance", "canister_cycle_balance128", "canister_liquid_cycle_balance128")
+BALANCE: Final = (
+    "canister_cycle_balance",
+    "canister_cycle_balance128",
+    "canister_liquid_cycle_balance128",
+    "call_perform",
+)
 TOLD_BY: Final[Mapping[Text, tuple[Text, ...]]] = {
     "time": ("time",),
     "canister_version": ("canister_version",),

@@ -17,7 +17,7 @@ from reference_impl.wasm.instances.page_tracking import page_tracking
 from reference_impl.wasm.instances.stable_memory import StableMemory
 from reference_impl.wasm.instances.system_memory import SystemMemory
 from reference_impl.wasm.instances.written_pages import WRITTEN
-from reference_impl.wasm.layout.fast_functions import COUNTER_LEFT
+from reference_impl.wasm.layout.fast_functions import COUNTER_LEFT, SPENDING
 from reference_impl.wasm.layout.parsed_module import VALUE_SIZES, ParsedModule
 from reference_impl.wasm.rewriting.added_memories import USUAL_STABLE_PAGES, with_stable_pages
 from reference_impl.wasm.rewriting.code_rewriting import Bounds
@@ -85,12 +85,18 @@ class CompiledModule:
     """Where executions may begin, by the name of the exported function."""
     closures: Count = field(init=False)
     """How many places the table has at whose functions executions may begin."""
+    spends: bool = field(init=False)
+    """It imports functions by which it may call or burn cycles."""
     is_old_motoko: bool = field(init=False)
     """It needs pages to be upgraded: see `takes_pages_for_upgrades`."""
 
     @entries.default
     def _entries(self) -> dict[str, Entry]:
         return {name: Entry(begin_export(index)) for name, index in self.exported_functions.items()}
+
+    @spends.default
+    def _spends(self) -> bool:
+        return any(one.name in SPENDING for one in self.parsed.imports)
 
     @is_old_motoko.default
     def _is_old_motoko(self) -> bool:

@@ -1,12 +1,16 @@
 """The host's side of the memory that system functions inside a module use."""
 
 import ctypes
+import struct
 from typing import Final
 
 from reference_impl.wasm.layout.fast_functions import (
     ARGUMENT,
     ARGUMENT_SIZE,
+    CALLEE,
     CALLER_SIZE,
+    CALLS,
+    CALLS_SIZE,
     CELLS,
     CERTIFIED,
     CERTIFIED_SIZE,
@@ -14,7 +18,10 @@ from reference_impl.wasm.layout.fast_functions import (
     FLAGS,
     LONG_BLOB,
     NUMBER_OF_CELLS,
+    PAYLOAD,
     PLACES,
+    RECORD,
+    RECORD_NUMBERS,
     REPLY,
     REPLY_LENGTH,
     REPLY_ROOM,
@@ -22,9 +29,11 @@ from reference_impl.wasm.layout.fast_functions import (
     TIMER,
     TIMER_SET,
 )
+from spec.values.identifiers import Blob
 from spec.values.quantities import MAXIMUM_CYCLES, Cycles
 
 _MASK: Final = 2**64 - 1
+_NUMBERS: Final = struct.Struct(f"<{RECORD_NUMBERS}Q")
 
 
 class SystemMemory:
@@ -33,6 +42,7 @@ class SystemMemory:
     def __init__(self, base: int) -> None:
         self.base = base
         self._bytes = memoryview((ctypes.c_uint8 * (ARGUMENT + LONG_BLOB)).from_address(base)).cast("B")
+        self._calls = memoryview((ctypes.c_uint8 * CALLS_SIZE).from_address(base + CALLS)).cast("B")
         self._flags = self._bytes[FLAGS : FLAGS + len(FAST)]
         cells = (ctypes.c_uint64 * NUMBER_OF_CELLS).from_address(base + CELLS)
         # A view of native numbers is the quickest way to memory.
@@ -66,6 +76,20 @@ class SystemMemory:
     def new_global_timer(self) -> int | None:
         """What the execution has set the global timer to."""
         return self.cells[TIMER] if self.cells[TIMER_SET] else None
+
+    def call_record(self, place: int) -> tuple[tuple[int, ...], Blob]:
+        """The record of a call: its numbers, and the rest: the callee, the name of the method, and the argument."""
+        calls = self._calls
+        numbers = _NUMBERS.unpack_from(calls, place)
+        return numbers, calls[place + CALLEE : place + RECORD + numbers[PAYLOAD]].tobytes()
+
+    def amount(self, cell: int) -> Cycles:
+        """The amount of cycles in a cell and the next."""
+        return self.cells[cell] | self.cells[cell + 1] << 64
+
+    def set_amount(self, cell: int, amount: Cycles) -> None:
+        """Puts an amount of cycles into a cell and the next."""
+        self.cells[cell], self.cells[cell + 1] = amount & _MASK, amount >> 64
 
     def leave_room(self, room: int) -> None:
         """Says how many bytes the reply may still take."""

@@ -13,7 +13,6 @@ from reference_impl.wasm.layout.fast_functions import (
     CERTIFIED_SIZE,
     CHARGED,
     COUNTER_START,
-    CYCLES_KNOWN,
     FAST,
     FLAGS,
     HEAP_SIZE,
@@ -26,16 +25,26 @@ from reference_impl.wasm.layout.fast_functions import (
     RESULT,
     TIMER,
     TIMER_SET,
+    AcceptsCycles,
     Amount,
     Append,
+    AppendsToCall,
+    AttachesCycles,
+    BeginsCall,
+    BurnsCycles,
+    Calling,
     Certifies,
     Copy,
     Counter,
     Hosted,
     Number,
+    PerformsCall,
     Replies,
+    SetsCleanup,
+    SetsTimeout,
     SetsTimer,
     SmallAmount,
+    Stable,
     StableGrow,
     StableRead,
     StableSize,
@@ -43,7 +52,7 @@ from reference_impl.wasm.layout.fast_functions import (
 )
 from reference_impl.wasm.layout.parsed_module import CODE
 from reference_impl.wasm.layout.system_functions import SYSTEM_API
-from reference_impl.wasm.rewriting import fast_stable_code
+from reference_impl.wasm.rewriting import fast_call_code, fast_cycles_code, fast_stable_code
 from reference_impl.wasm.rewriting.fast_text import HEAP, SYSTEM, FunctionText, both, cell, cell_32, fits, set_cell
 
 
@@ -93,6 +102,27 @@ def _plain_way(name: str, text: FunctionText, imported: int) -> str:
             return _certify(text)
         case Hosted():
             return _hosted(text, imported)
+        case AcceptsCycles():
+            return fast_cycles_code.accept(text)
+        case BurnsCycles():
+            return fast_cycles_code.burn(text)
+        case StableSize() | StableGrow() | StableRead() | StableWrite() as stable:
+            return _stable(stable, text)
+        case (
+            BeginsCall()
+            | SetsCleanup()
+            | AppendsToCall()
+            | SetsTimeout()
+            | AttachesCycles()
+            | PerformsCall() as calling
+        ):
+            return _calling(calling, text)
+        case unknown:
+            assert_never(unknown)
+
+
+def _stable(kind: Stable, text: FunctionText) -> str:
+    match kind:
         case StableSize():
             return fast_stable_code.size(text)
         case StableGrow():
@@ -101,6 +131,24 @@ def _plain_way(name: str, text: FunctionText, imported: int) -> str:
             return fast_stable_code.read(text)
         case StableWrite():
             return fast_stable_code.write(text)
+        case unknown:
+            assert_never(unknown)
+
+
+def _calling(kind: Calling, text: FunctionText) -> str:
+    match kind:
+        case BeginsCall():
+            return fast_call_code.begin(text)
+        case SetsCleanup():
+            return fast_call_code.set_cleanup(text)
+        case AppendsToCall():
+            return fast_call_code.append(text)
+        case SetsTimeout():
+            return fast_call_code.set_timeout(text)
+        case AttachesCycles():
+            return fast_call_code.attach(text)
+        case PerformsCall():
+            return fast_call_code.perform(text)
         case unknown:
             assert_never(unknown)
 
@@ -164,9 +212,7 @@ def _count(text: FunctionText) -> str:
 
 
 def _amount(number: int, text: FunctionText) -> str:
-    condition = both(
-        text.is_plain, cell_32(CYCLES_KNOWN), text.in_heap(0, "(i64.const 16)"), text.affordable(text.fixed_cost)
-    )
+    condition = both(text.is_plain, text.in_heap(0, "(i64.const 16)"), text.affordable(text.fixed_cost))
     return f"""(if {condition} (then
         {text.charge(text.fixed_cost)}
         (i64.store {HEAP} align=1 {text.address(0)} {cell(number)})
@@ -176,7 +222,7 @@ def _amount(number: int, text: FunctionText) -> str:
 
 def _small_amount(number: int, text: FunctionText) -> str:
     fits_64_bits = f"(i64.eqz {cell(number + 1)})"
-    condition = both(text.is_plain, cell_32(CYCLES_KNOWN), fits_64_bits, text.affordable(text.fixed_cost))
+    condition = both(text.is_plain, fits_64_bits, text.affordable(text.fixed_cost))
     return f"(if {condition} (then {text.charge(text.fixed_cost)} (return {cell(number)})))"
 
 

@@ -3,13 +3,23 @@
 import contextlib
 from typing import Final, NamedTuple
 
+from attrs import evolve
+
 from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.environments.room import Room
 from reference_impl.wasm.instances import wasmtime_engine
 from reference_impl.wasm.instances.instance import CompiledModule, Entry, WasmtimeInstance
 from reference_impl.wasm.instances.kept_instances import KEPT
 from reference_impl.wasm.instances.stable_memory import StableMemoryOutgrown
-from reference_impl.wasm.layout.fast_functions import REPLIED
+from reference_impl.wasm.layout.fast_functions import (
+    ACCEPTED,
+    BURNED,
+    CALL_STATE,
+    CALLS_MADE,
+    CALLS_TRIED,
+    NO_CALL,
+    REPLIED,
+)
 from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES
 from reference_impl.wasm.rewriting.counting_code import OVERRUN, RUN_OUT, TOO_DEEP
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
@@ -17,6 +27,7 @@ from reference_impl.wasm.rewriting.requirements import takes_pages_for_upgrades
 from reference_impl.wasm.system_api.execution import Ended
 from reference_impl.wasm.system_api.functions import ACTIVE, Begun, in_progress, linker
 from reference_impl.wasm.system_api.given import Given
+from reference_impl.wasm.system_api.performed_calls import CallNotTaken, PerformedCalls
 from reference_impl.wasm.system_api.stable import most_pages_accessed
 from reference_impl.wasm.system_api.start_of_memory import fill_system_memory
 from spec.canister.outcome import MethodCall, Returned, TrapCause, Trapped, TrapReason
@@ -66,8 +77,17 @@ def execute(compiled: CompiledModule, state: WasmState, entry: Entry, given: Giv
 
     Everything that an execution does stays in its instance and its `Execution`. So a first attempt in quick code that
     traps where the counter is not known is dropped whole, and the same is executed again in exact code. Where the
-    system refuses growths or each is to be told, only exact code asks for each.
+    system refuses growths or each is to be told, only exact code asks for each. Where the subnet has no room for a call
+    that the module has performed, the same is executed again, and the host decides about calls.
     """
+    try:
+        return _in_some_code(compiled, state, entry, given)
+    except CallNotTaken:
+        return _in_some_code(compiled, state, entry, evolve(given, host_performs=True))
+
+
+def _in_some_code(compiled: CompiledModule, state: WasmState, entry: Entry, given: Given) -> Finished:
+    """Tries quick code first, if that will do."""
     if given.limit <= LARGEST_QUICK_LIMIT and not given.asks_for_growths:
         try:
             return _in_some_room(compiled, state, entry, given)
@@ -122,7 +142,7 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
     instance = compiled.take_instance(state.wasm_memory, state.stable_memory)
     if not instance.has(state.wasm_memory, state.globals) and not instance.load(state.wasm_memory, state.globals):
         return Finished(Trapped(0, TrapReason.TRAPPED), 0, 0, False)
-    fill_system_memory(instance.system, state.self_id, given)
+    fill_system_memory(instance, state, given)
     if instance.stable is not None:
         limits = given.environment.profile.limits
         largest = limits.stable_memory // WASM_PAGE
@@ -144,14 +164,32 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
             in_progress().log_of_system(None, end.cause)
         if compiled.is_old_motoko:
             end = _end_of_old_motoko(begun, end, size)
+        calls = _calls_performed(begun)
     except _CountUnknown:
+        raise
+    except CallNotTaken:
+        _put_back(instance, instance.size_and_changes()[1], keeps_changes=False)
         raise
     except BaseException:
         KEPT.take(instance)
         raise
     finally:
         ACTIVE.begun = outer
-    return _finished(begun, end, changed, size, left)
+    return _finished(begun, end, changed, size, left, calls)
+
+
+def _calls_performed(begun: Begun) -> PerformedCalls | None:
+    """The calls, if there may be any; one under construction is for an `Execution` to drop. Raises `CallNotTaken`."""
+    cells = begun.instance.system.cells
+    if begun.execution is None and cells[CALL_STATE] == NO_CALL:
+        if not cells[CALLS_MADE]:
+            return None
+        calls = PerformedCalls()
+        calls.take_over(begun.instance.system, begun.given.environment)
+        return calls
+    execution = in_progress()
+    execution.take_calls()
+    return execution.performed
 
 
 def _may_grow() -> bool:
@@ -181,7 +219,12 @@ def _end_of_old_motoko(begun: Begun, end: Ended | None, size: ByteCount) -> Ende
 
 
 def _finished(
-    begun: Begun, end: Ended | None, changed: dict[int, bytes], size: ByteCount, left: Instructions
+    begun: Begun,
+    end: Ended | None,
+    changed: dict[int, bytes],
+    size: ByteCount,
+    left: Instructions,
+    calls: PerformedCalls | None,
 ) -> Finished:
     """What came of it, with so many instructions left. The instance is left to other executions."""
     instance, given, execution = begun.instance, begun.given, begun.execution
@@ -200,50 +243,59 @@ def _finished(
     if used > given.limit:
         used = given.limit
     environment = given.environment
-    if isinstance(environment, KeptEnvironment) and environment.room is not None:
-        _tell_room(environment.room, begun, size)
-    outcome = _returned(begun, changed, size, used) if end is None else _trapped(begun, end, used)
+    if isinstance(environment, KeptEnvironment):
+        if environment.room is not None:
+            _tell_room(environment.room, begun, size, calls)
+        if environment.asked is not None and instance.system.cells[CALLS_TRIED]:
+            environment.asked.add("call_perform")
+    outcome = _returned(begun, changed, size, used, calls) if end is None else _trapped(begun, end, used, calls)
     has_accepted = end is None and execution is not None and execution.has_accepted_message
     _put_back(instance, changed, end is None and keeps_changes)
     return Finished(outcome, executed, page_charge, has_accepted)
 
 
-def _tell_room(room: Room, begun: Begun, size: ByteCount) -> None:
+def _tell_room(room: Room, begun: Begun, size: ByteCount, calls: PerformedCalls | None) -> None:
     """What came of the room for what an execution asked for."""
-    execution, stable = begun.execution, begun.instance.stable
-    if execution is not None and execution.calls_without_slot:
-        room.refused = tuple(execution.calls_without_slot)
+    stable = begun.instance.stable
+    if calls is not None and calls.without_slot:
+        room.refused = tuple(calls.without_slot)
     memory = size + (begun.state.stable_memory.wasm_pages if stable is None else stable.wasm_pages) * WASM_PAGE
     if memory > room.memory_at_end:
         room.memory_at_end = memory
 
 
-def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: Instructions) -> Returned:
+def _returned(
+    begun: Begun, changed: dict[int, bytes], size: ByteCount, used: Instructions, calls: PerformedCalls | None
+) -> Returned:
     instance, state, execution = begun.instance, begun.state, begun.execution
     system = instance.system
     now = _state_after(instance, state, changed, size) if begun.given.context.keeps_changes else state
+    new_calls = List(tuple(calls.calls)) if calls is not None and calls.calls else NO_CALLS
     if execution is None:
         # The host was not needed: whatever was done, the module has done it by itself.
         return Returned(
             now,
             used,
-            NO_CALLS,
-            new_certified_data=system.new_certified_data(),
-            new_global_timer=system.new_global_timer(),
-            response=Reply(system.take_reply()) if system.cells[REPLIED] else None,
+            new_calls,
+            system.new_certified_data(),
+            system.new_global_timer(),
+            Reply(system.take_reply()) if system.cells[REPLIED] else None,
+            system.amount(ACCEPTED),
+            system.amount(BURNED),
             growths=begun.given.growths_before,
+            calls_tried=system.cells[CALLS_TRIED],
         )
     execution.drop_call()
     certified = system.new_certified_data()
     return Returned(
         new_state=now,
         instructions_used=used,
-        new_calls=List(tuple(execution.performed)) if execution.performed else NO_CALLS,
+        new_calls=new_calls,
         new_certified_data=execution.new_certified_data if certified is None else certified,
         new_global_timer=system.new_global_timer(),
         response=execution.response,
-        cycles_accepted=execution.accepted,
-        cycles_burned=execution.burned,
+        cycles_accepted=system.amount(ACCEPTED),
+        cycles_burned=system.amount(BURNED),
         cycles_lost=execution.overflow,
         logs=tuple(execution.logs),
         growths=execution.growths_tried,
@@ -252,10 +304,13 @@ def _returned(begun: Begun, changed: dict[int, bytes], size: ByteCount, used: In
     )
 
 
-def _trapped(begun: Begun, end: Ended, used: Instructions) -> Trapped:
+def _trapped(begun: Begun, end: Ended, used: Instructions, calls: PerformedCalls | None) -> Trapped:
     execution = begun.execution
+    made = tuple(calls.calls) if calls is not None else ()
+    tried = begun.instance.system.cells[CALLS_TRIED]
     if execution is None:
-        return Trapped(used, end.reason, end.message, (), begun.given.growths_before)
+        growths = begun.given.growths_before
+        return Trapped(used, end.reason, end.message, (), growths, calls_tried=tried, made_calls=made)
     return Trapped(
         instructions_used=used,
         reason=end.reason,
@@ -263,8 +318,8 @@ def _trapped(begun: Begun, end: Ended, used: Instructions) -> Trapped:
         logs=tuple(execution.logs),
         growths=execution.growths_tried,
         tried_growths=execution.growths_told() if execution.growths_under_way else (),
-        calls_tried=execution.calls_tried,
-        made_calls=tuple(execution.performed),
+        calls_tried=tried,
+        made_calls=made,
     )
 
 

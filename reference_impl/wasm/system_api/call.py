@@ -1,8 +1,10 @@
-"""System API: calls to other canisters."""
+"""System API: calls to other canisters, where the module cannot do by itself what is asked."""
 
+from reference_impl.wasm.layout.fast_functions import CALLS_TRIED, ROOM_TAKEN
 from reference_impl.wasm.layout.system_functions import per_byte, system_function
 from reference_impl.wasm.system_api import costs
-from reference_impl.wasm.system_api.execution import CallUnderConstruction, Ended, Execution
+from reference_impl.wasm.system_api.execution import Ended, Execution
+from reference_impl.wasm.system_api.performed_calls import REPLACED, CallUnderConstruction
 from spec.canister.outcome import Callback, Closure, MethodCall
 from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH, Principal
 
@@ -15,6 +17,7 @@ CALL_NOT_PERFORMED = 2
 
 
 def _call(execution: Execution) -> CallUnderConstruction:
+    execution.take_calls()
     if execution.call is None:
         raise Ended
     return execution.call
@@ -36,21 +39,20 @@ def call_new(
     reject_function: int,
     reject_argument: int,
 ) -> None:
-    """
-    Starts a call; one under construction is dropped and its cycles come back.
-
-    Bytes of the method name that are not UTF-8 are replaced: such a method does not exist.
-    """
+    """Starts a call; one under construction is dropped and its cycles come back."""
+    execution.take_calls()
     execution.drop_call()
     limits = execution.environment.profile.limits
     longest_name = min(limits.exported_method_names, limits.local_request_payload)
     execution.trap_unless(callee_size <= MAXIMUM_PRINCIPAL_LENGTH and name_size <= longest_name)
-    execution.call = CallUnderConstruction(
-        callee=Principal(execution.read(callee_source, callee_size)),
-        method_name=execution.read(name_source, name_size).decode(errors="replace"),
-        name_size=name_size,
-        on_reply=Closure(reply_function, reply_argument),
-        on_reject=Closure(reject_function, reject_argument),
+    execution.set_call(
+        CallUnderConstruction(
+            callee=Principal(execution.read(callee_source, callee_size)),
+            method_name=execution.read(name_source, name_size).decode(errors=REPLACED),
+            name_size=name_size,
+            on_reply=Closure(reply_function, reply_argument),
+            on_reject=Closure(reject_function, reject_argument),
+        )
     )
 
 
@@ -103,19 +105,21 @@ def call_perform(execution: Execution) -> int:
     does not refuse it; or drops it.
     """
     call = _call(execution)
-    number, execution.calls_tried = execution.calls_tried, execution.calls_tried + 1
+    cells, environment = execution.cells, execution.environment
+    number = cells[CALLS_TRIED]
+    cells[CALLS_TRIED] += 1
     payload = call.payload
     fee, reserve = execution.call_price(payload)
-    room = costs.room_for_call(payload, call.timeout is not None, execution.environment)
-    cannot_pay = fee + reserve > execution.liquid_balance(execution.room_for_performed + room)
-    if cannot_pay or execution.is_refused(number, call.callee, 0 if call.timeout is not None else room):
+    room = costs.room_for_call(payload, call.timeout is not None, environment)
+    cannot_pay = fee + reserve > execution.liquid_balance(cells[ROOM_TAKEN] + room)
+    memory = 0 if call.timeout is not None else room
+    if cannot_pay or execution.performed.is_refused(number, call.callee, memory, environment):
         execution.drop_call()
         return CALL_NOT_PERFORMED
-    execution.call = None
-    execution.spent += call.cycles + fee + reserve
-    execution.room_for_performed += room
-    execution.performed_to[call.callee] = execution.performed_to.get(call.callee, 0) + 1
-    execution.performed.append(
+    execution.set_call(None)
+    cells[ROOM_TAKEN] += room
+    execution.spend(fee + reserve)
+    execution.performed.add(
         MethodCall(
             callee=call.callee,
             method_name=call.method_name,
@@ -125,6 +129,7 @@ def call_perform(execution: Execution) -> int:
             fee=fee,
             timeout=call.timeout,
             number=number,
-        )
+        ),
+        room,
     )
     return CALL_PERFORMED

@@ -4,12 +4,16 @@ from typing import Final
 
 from reference_impl.environments.kept_environment import CallPrices, KeptEnvironment
 from spec.canister.environment import Environment
+from spec.canister.wasm_state import WasmState
 from spec.values.quantities import SECONDS_PER_DAY, ByteCount, Count, Cycles, Instructions
 
 GIB: Final[ByteCount] = 2**30
 
 BYTES_PER_GLOBAL: Final[ByteCount] = 32
 """What every persistent global counts as memory, and the hidden counter too. Source: facts on limits."""
+
+SOME_CALLS: Final[Count] = 16
+"""For the room of so many calls it is told beforehand what may be spent."""
 
 MOST_LIMITS: Final[Count] = 64
 """So many freezing limits are kept with an environment, each for other sizes."""
@@ -58,9 +62,29 @@ def room_for_call(payload: ByteCount, is_best_effort: bool, environment: Environ
     The response of a best-effort call may be dropped, so only others hold room for the longest one; the request lies
     in the same room.
     """
+    longest = 0 if is_best_effort else longest_response(environment)
+    return max(longest, payload + environment.profile.limits.request_record)
+
+
+def longest_response(environment: Environment) -> ByteCount:
+    """The memory in queues that is held for a response."""
     limits = environment.profile.limits
-    longest_response = 0 if is_best_effort else limits.inter_canister_payload + limits.response_record
-    return max(longest_response, payload + limits.request_record)
+    return limits.inter_canister_payload + limits.response_record
+
+
+def globals_size(state: WasmState) -> ByteCount:
+    """What the persistent globals count as memory."""
+    return BYTES_PER_GLOBAL * (len(state.globals) + 1)
+
+
+def room_for_some_calls(environment: Environment) -> ByteCount:
+    """The memory in queues that the module may take for calls before it asks the host again."""
+    return SOME_CALLS * room_for_call(0, False, environment)
+
+
+def not_to_be_spent(wasm_state_size: ByteCount, messages_size: ByteCount, environment: Environment) -> Cycles:
+    """The balance below which the canister would be frozen."""
+    return max(0, freezing_limit(wasm_state_size, messages_size, environment) - environment.reserved_balance)
 
 
 def freezing_limit(wasm_state_size: ByteCount, messages_size: ByteCount, environment: Environment) -> Cycles:

@@ -69,9 +69,7 @@ def msg_cycles_accept128(execution: Execution, most_high: int, most_low: int, de
 @system_function("llP", "", "I G U RQ Ry Rt C T")
 def cycles_burn128(execution: Execution, amount_high: int, amount_low: int, destination: int) -> None:
     """Burns cycles, but no more than may be spent; writes how many."""
-    amount = min(amount_high << 64 | amount_low, execution.liquid_balance())
-    execution.burned += amount
-    execution.write_cycles(destination, amount)
+    execution.write_cycles(destination, execution.burn_cycles(amount_high << 64 | amount_low))
 
 
 @system_function("", "l", ALL_BUT_START, only_32_bit=True)

@@ -3,23 +3,40 @@
 from collections import deque
 from typing import Final
 
-from attrs import define, field
-
-from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.instances.stable_memory import StableMemory
-from reference_impl.wasm.instances.system_memory import halves
-from reference_impl.wasm.layout.fast_functions import AVAILABLE, BALANCE, CYCLES_KNOWN, HEAP_SIZE, LOG_SPACE, REPLIED
+from reference_impl.wasm.layout.fast_functions import (
+    ACCEPTED,
+    AVAILABLE,
+    BALANCE,
+    BURNED,
+    CALL_IN_HOST,
+    CALL_IN_MODULE,
+    CALL_PLACE,
+    CALL_STATE,
+    CALLS_TRIED,
+    HEAP_SIZE,
+    HEAP_SPENDING,
+    LOG_SPACE,
+    NO_CALL,
+    REPLIED,
+    ROOM_MOST,
+    ROOM_TAKEN,
+    SPENDABLE,
+    STABLE_PAGES,
+    STABLE_SPENDING,
+)
 from reference_impl.wasm.layout.system_functions import LOG_SENT, LOG_STORED, Context
 from reference_impl.wasm.rewriting.charge_code import is_overrun
 from reference_impl.wasm.rewriting.fast_stable_code import PAGE_CHARGE
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api.given import Given
+from reference_impl.wasm.system_api.performed_calls import CallUnderConstruction, PerformedCalls, under_construction
 from spec.canister.environment import Caller, Environment
-from spec.canister.outcome import Closure, Growth, LogEntry, MethodCall, SystemRecord, TrapCause, TrapReason
+from spec.canister.outcome import Growth, LogEntry, SystemRecord, TrapCause, TrapReason
 from spec.canister.wasm_state import WasmState
-from spec.values.identifiers import Blob, CanisterId, MethodName
-from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Count, Cycles, Instructions, Seconds
+from spec.values.identifiers import Blob, CanisterId
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Count, Cycles, Instructions
 from spec.values.rejects import Reply, Response
 
 LOWEST: Final = -(2**63)
@@ -43,26 +60,6 @@ class Ended(Exception):
         """What a record in the log calls the trap; None if none is made."""
 
 
-@define
-class CallUnderConstruction:
-    """What `ic0.call_new` has started."""
-
-    callee: CanisterId
-    method_name: MethodName
-    name_size: ByteCount
-    on_reply: Closure
-    on_reject: Closure
-    on_cleanup: Closure | None = None
-    argument: bytearray = field(factory=bytearray)
-    cycles: Cycles = 0
-    timeout: Seconds | None = None
-
-    @property
-    def payload(self) -> ByteCount:
-        """The bytes of method name and argument."""
-        return self.name_size + len(self.argument)
-
-
 class Execution:
     """
     The state of one execution, made when it first needs the host. Source: abstract-behavior, the execution state.
@@ -71,19 +68,10 @@ class Execution:
     """
 
     response: Response | None = None
-    accepted: Cycles = 0
-    burned: Cycles = 0
-    spent: Cycles = 0
-    """What performed calls have taken: transferred cycles, fees and reserves."""
     overflow: Cycles = 0
     """What would have made an amount of cycles too large for 128 bits, and is gone."""
     call: CallUnderConstruction | None = None
-    calls_tried: Count = 0
-    """How often a call was to be performed."""
-    message_memory: ByteCount = 0
-    """The memory that performed calls with unbounded wait take of the subnet's."""
-    room_for_performed: ByteCount = 0
-    """The memory in queues that performed calls hold."""
+    """Unless the module has it."""
     new_certified_data: Blob | None = None
     """What the host has set; what the module has set afterwards is in its memory."""
     has_accepted_message: bool = False
@@ -98,23 +86,16 @@ class Execution:
         self.cells = instance.system.cells
         """The cells of the system memory."""
         self.stable_before = state.stable_memory
-        self.globals_size: ByteCount = costs.BYTES_PER_GLOBAL * (len(state.globals) + 1)
-        """What the persistent globals count as memory."""
+        self.globals_size: ByteCount = costs.globals_size(state)
         self.context: Context = given.context
         self.environment: Environment = given.environment
         self.limit: Instructions = given.limit
         self.argument: Blob = given.argument
         self.caller: Caller = given.caller
-        self.available: Cycles = given.available
-        """What may still be accepted of the cycles of the call."""
         self.growths_tried: Count = given.growths_before
         """How often a memory was to grow. Code that is not exact does not ask for the heap, and is not counted."""
         self.reply_data = bytearray()
-        self.performed: list[MethodCall] = []
-        self.calls_without_slot: list[Count] = []
-        """The numbers of those that failed for this reason alone."""
-        self.performed_to: dict[CanisterId, Count] = {}
-        """How many calls were performed, by callee."""
+        self.performed = PerformedCalls()
         self.logs: list[LogEntry] = []
         self.log_records: deque[ByteCount] = deque()
         self.growths_under_way: list[tuple[ByteCount, Count, Cycles]] = []
@@ -140,20 +121,23 @@ class Execution:
         """The call is not answered yet, and whoever executes owes the answer."""
         return self.given.needs_to_respond and self.response is None
 
-    def is_refused(self, number: Count, callee: CanisterId, memory: ByteCount) -> bool:
-        """The system does not take a call that could be paid for, and that takes so much memory of messages."""
-        environment = self.environment
-        room = environment.room if isinstance(environment, KeptEnvironment) else None
-        if room is None:
-            return number in environment.refused_calls
-        taken = self.message_memory + memory if memory else 0
-        lack = room.lack(callee, self.performed_to.get(callee, 0), len(self.performed), taken)
-        if lack is None:
-            self.message_memory += memory
-        else:
-            self.calls_without_slot.append(number)
-            room.lacks += (lack,)
-        return lack is not None
+    @property
+    def calls_tried(self) -> Count:
+        """How often a call was to be performed."""
+        return self.cells[CALLS_TRIED]
+
+    def take_calls(self) -> None:
+        """Takes over what the module has done about calls by itself. Raises `CallNotTaken`."""
+        cells, system = self.cells, self.instance.system
+        if cells[CALL_STATE] == CALL_IN_MODULE:
+            self.call = under_construction(*system.call_record(cells[CALL_PLACE]))
+            cells[CALL_STATE] = CALL_IN_HOST
+        self.performed.take_over(system, self.environment)
+
+    def set_call(self, call: CallUnderConstruction | None) -> None:
+        """The host begins a call, or there is none any more."""
+        self.call = call
+        self.cells[CALL_STATE] = NO_CALL if call is None else CALL_IN_HOST
 
     def may_grow(self) -> bool:
         """The system lets the memory grow that is to grow now, if there is room."""
@@ -287,22 +271,24 @@ class Execution:
     def respond(self, response: Response) -> None:
         """Responds; cycles not accepted go back."""
         self.response = response
-        self.available = 0
+        self.instance.system.set_amount(AVAILABLE, 0)
         self.instance.system.close_reply()
 
     # CYCLES
 
     def balance(self) -> Cycles:
         """The balance now. Source: canister-interface, canister_cycle_balance128."""
-        attached = self.call.cycles if self.call else 0
-        return self.environment.balance + self.accepted - self.overflow - self.burned - self.spent - attached
+        return self.instance.system.amount(BALANCE)
+
+    @property
+    def available(self) -> Cycles:
+        """What may still be accepted of the cycles of the call."""
+        return self.instance.system.amount(AVAILABLE)
 
     def liquid_balance(self, messages_size: ByteCount = 0) -> Cycles:
         """What may be spent now without freezing the canister, with messages of this size; 0 if it is frozen."""
         environment, size = self.environment, self.cells[HEAP_SIZE] + self.stable_size + self.globals_size
-        limit = costs.freezing_limit(size, messages_size, environment)
-        needed = max(0, limit - environment.reserved_balance)
-        return max(0, self.balance() - needed)
+        return max(0, self.balance() - costs.not_to_be_spent(size, messages_size, environment))
 
     def call_price(self, payload: ByteCount) -> tuple[Cycles, Cycles]:
         """What calling with so many bytes of method name and argument takes: the fee, and what is set aside."""
@@ -312,34 +298,47 @@ class Execution:
 
     def accept_cycles(self, most: Cycles) -> Cycles:
         """Moves cycles from the call to the balance, as many as are there."""
-        amount = min(most, self.available)
-        self._spill(amount, onto=self.balance())
-        self.available -= amount
-        self.accepted += amount
+        system, available = self.instance.system, self.available
+        amount = min(most, available)
+        system.set_amount(AVAILABLE, available - amount)
+        system.set_amount(ACCEPTED, system.amount(ACCEPTED) + amount)
+        self.gain(amount)
+        return amount
+
+    def gain(self, amount: Cycles) -> None:
+        """Adds to the balance what it has room for; the rest is gone."""
+        balance = self.balance()
+        gained = min(amount, MAXIMUM_CYCLES - balance)
+        self.overflow += amount - gained
+        self.instance.system.set_amount(BALANCE, balance + gained)
+
+    def spend(self, amount: Cycles) -> None:
+        """Takes from the balance what may be spent, and tells the module what may be spent from now on."""
+        system, cells = self.instance.system, self.cells
+        system.set_amount(BALANCE, self.balance() - amount)
+        cells[HEAP_SPENDING], cells[STABLE_SPENDING] = cells[HEAP_SIZE], cells[STABLE_PAGES]
+        cells[ROOM_MOST] = cells[ROOM_TAKEN] + costs.room_for_some_calls(self.environment)
+        system.set_amount(SPENDABLE, self.liquid_balance(cells[ROOM_MOST]))
+
+    def burn_cycles(self, most: Cycles) -> Cycles:
+        """Burns cycles, but no more than may be spent."""
+        system, amount = self.instance.system, min(most, self.liquid_balance())
+        system.set_amount(BURNED, system.amount(BURNED) + amount)
+        self.spend(amount)
         return amount
 
     def attach_cycles(self, call: CallUnderConstruction, amount: Cycles) -> None:
         """Moves cycles from the balance onto a call."""
-        self._spill(amount, onto=call.cycles)
-        call.cycles = min(call.cycles + amount, MAXIMUM_CYCLES)
+        attached = min(amount, MAXIMUM_CYCLES - call.cycles)
+        self.overflow += amount - attached
+        call.cycles += attached
+        self.spend(amount)
 
     def drop_call(self) -> None:
         """Gives up the call under construction, if there is one; the balance gets its cycles back."""
         if self.call is not None:
-            self._spill(self.call.cycles, onto=self.balance())
-            self.call = None
-
-    def _spill(self, amount: Cycles, onto: Cycles) -> None:
-        room = MAXIMUM_CYCLES - onto
-        if amount > room:
-            self.overflow += amount - room
-
-    def show_cycles(self) -> None:
-        """Tells the functions inside the module how many cycles there are now."""
-        cells = self.cells
-        cells[CYCLES_KNOWN] = 1
-        cells[BALANCE], cells[BALANCE + 1] = halves(self.balance())
-        cells[AVAILABLE], cells[AVAILABLE + 1] = halves(self.available)
+            self.gain(self.call.cycles)
+            self.set_call(None)
 
     # LOG
 

@@ -17,7 +17,7 @@ from reference_impl.wasm.instances.wasmtime_engine import (
     host_parameters,
     raised_in_host,
 )
-from reference_impl.wasm.layout.fast_functions import CHARGED, CYCLES_KNOWN, HEAP_SIZE, PARAMETERS, REPLIED, RESULT
+from reference_impl.wasm.layout.fast_functions import CHARGED, HEAP_SIZE, PARAMETERS, REPLIED, RESULT
 from reference_impl.wasm.layout.system_functions import SYSTEM_API, Implementation, SystemFunction
 from reference_impl.wasm.system_api import call as system_api_call
 from reference_impl.wasm.system_api import canister as system_api_canister
@@ -37,21 +37,6 @@ FAMILIES: Final = (
 )
 """The modules that fill the table."""
 
-MOVING_CYCLES: Final = frozenset(
-    {
-        "call_new",
-        "call_cycles_add",
-        "call_cycles_add128",
-        "call_perform",
-        "msg_cycles_accept",
-        "msg_cycles_accept128",
-        "cycles_burn128",
-        "msg_reply",
-        "msg_reject",
-    }
-)
-"""Functions that change the balance or what may still be accepted."""
-
 TELLING: Final = frozenset(
     {
         "time",
@@ -65,11 +50,6 @@ TELLING: Final = frozenset(
     }
 )
 """Functions by which code learns what changes by itself. The module does none of them itself where that is noted."""
-
-TELLING_CYCLES: Final = frozenset(
-    {"canister_cycle_balance", "canister_cycle_balance128", "msg_cycles_available", "msg_cycles_available128"}
-)
-"""Functions that the module does itself unless cycles have moved since it was told how many there are."""
 
 
 @define(eq=False)
@@ -117,10 +97,6 @@ def linker(engine: wasmtime.Engine, is_64_bit: bool) -> wasmtime.Linker:
 def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> None:
     parameters, result = function.parameters.replace("P", pointer), function.result.replace("P", pointer)
     run = function.implementation
-    if function.name in MOVING_CYCLES:
-        run = _moving_cycles(run)
-    elif function.name in TELLING_CYCLES:
-        run = _telling_cycles(run)
     if function.name in TELLING:
         run = _noting(function.name, run)
     from_values = _from_values(function, run, parameters, result)
@@ -143,27 +119,11 @@ def _define(target: wasmtime.Linker, function: SystemFunction, pointer: str) -> 
     define_host_function(target, function.name, parameters, result, callback)
 
 
-def _moving_cycles(implementation: Implementation) -> Implementation:
-    def run(execution: Execution, *parameters: int) -> int | None:
-        execution.cells[CYCLES_KNOWN] = 0
-        return implementation(execution, *parameters)
-
-    return run
-
-
 def _noting(name: str, implementation: Implementation) -> Implementation:
     def run(execution: Execution, *parameters: int) -> int | None:
         environment = execution.environment
         if isinstance(environment, KeptEnvironment) and environment.asked is not None:
             environment.asked.add(name)
-        return implementation(execution, *parameters)
-
-    return run
-
-
-def _telling_cycles(implementation: Implementation) -> Implementation:
-    def run(execution: Execution, *parameters: int) -> int | None:
-        execution.show_cycles()
         return implementation(execution, *parameters)
 
     return run

@@ -33,6 +33,9 @@ class Given:
     tells_growths: bool = False
     """Each growth that is tried is told in the outcome."""
 
+    host_performs: bool = False
+    """The host decides about each call that is to be performed."""
+
     @property
     def asks_for_growths(self) -> bool:
         """The host is asked for each growth of a memory: the system may refuse it, or it is to be told."""

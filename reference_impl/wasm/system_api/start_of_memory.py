@@ -1,49 +1,67 @@
 """What the functions inside a module find in the system memory when an execution begins."""
 
 import struct
+from collections.abc import Hashable
 from typing import Final
 
 from reference_impl.environments.kept_environment import KeptEnvironment
-from reference_impl.wasm.instances.system_memory import SystemMemory, halves
+from reference_impl.wasm.instances.instance import WasmtimeInstance
+from reference_impl.wasm.instances.system_memory import halves
 from reference_impl.wasm.layout.fast_functions import (
     AVAILABLE,
     BALANCE,
     CALL_COUNTER_START,
+    CALL_FEE,
+    CALL_RESERVE,
     CELLS,
     CERTIFIED_MOST,
     COUNTER_START,
-    CYCLES_KNOWN,
     DEADLINE,
     ENVIRONMENT_VARIABLES,
+    FEE_OF_BYTES,
+    FEE_PARTS,
     HAS_CERTIFICATE,
+    HEAP_SPENDING,
     LOG_CAPACITY,
     LOG_SPACE,
     LONG_BLOB,
+    LONGEST_RESPONSE,
     METHOD_NAME_SIZE,
+    NAME_MOST,
     NESTED_CALLS,
     NUMBER_OF_CELLS,
     ONE_SLICE,
+    PAYLOAD_MOST,
     PLACES,
     REFUNDED,
     REJECT_CODE,
     REPLICATED,
     REPLY_ROOM,
+    REQUEST_RECORD,
+    ROOM_MOST,
     ROOT_KEY_SIZE,
     SELF_SIZE,
     SHORT_BLOB,
     SHORT_BLOBS,
     SIGNER_DATA_SIZE,
     SIGNER_SIZE,
+    SPENDABLE,
+    SPENDING,
+    STABLE_SPENDING,
     STATUS,
     SUBNET_SIZE,
     TIME,
+    TIMEOUT_MOST,
     TIMER,
     VERSION,
 )
 from reference_impl.wasm.layout.system_functions import SYSTEM_API
+from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api.given import Given
-from spec.values.identifiers import CanisterId
-from spec.values.quantities import MAXIMUM_CYCLES
+from spec.canister.environment import Environment
+from spec.canister.wasm_state import WasmState
+from spec.profile import Limits
+from spec.values.quantities import MAXIMUM_CYCLES, Cycles
 
 _CELLS: Final = struct.Struct(f"<{NUMBER_OF_CELLS}Q")
 _MASK: Final = 2**64 - 1
@@ -51,8 +69,8 @@ MOST_STARTS: Final = 32
 """So many are kept for one environment: a cleanup gets what is left of its callback's limit, which is any number."""
 
 
-def _flags(given: Given) -> bytes:
-    """Which functions may be called from a context, and leave nothing to the host."""
+def _flags(given: Given, spends: bool) -> bytes:
+    """Which functions may be called from a context, and leave nothing to the host; `spends` says that of calls."""
     environment = given.environment
     notes = isinstance(environment, KeptEnvironment) and environment.asked is not None
     hosted = {
@@ -66,12 +84,52 @@ def _flags(given: Given) -> bytes:
         "msg_arg_data_copy": len(given.argument) > LONG_BLOB,
         "stable_grow": given.asks_for_growths,
         "stable64_grow": given.asks_for_growths,
+        "call_perform": given.host_performs or bool(environment.refused_calls),
     }
+    if not spends:
+        hosted |= dict.fromkeys(SPENDING, True)
     return bytes(given.context in SYSTEM_API[name].contexts and not hosted.get(name, False) for name in PLACES)
 
 
-def _usual_start(self_id: CanisterId, given: Given) -> bytes:
-    """What stays the same as long as environment, context and limit do; the caller's place is empty."""
+_FAR_FROM_TOO_LARGE: Final = 2**40
+"""Amounts below this may be multiplied by sizes and added in 64 bits."""
+
+
+def _longest_name(limits: Limits) -> int:
+    return min(limits.exported_method_names, limits.local_request_payload)
+
+
+def _set_spending(cells: list[int], instance: WasmtimeInstance, state: WasmState, given: Given) -> bool:
+    """What calls take, and for which sizes of memories it is told what may be spent; False if that is too much."""
+    environment, limits = given.environment, given.environment.profile.limits
+    prices = costs.call_prices(instance.compiled.parsed.has_64_bit_memory, environment)
+    fees = environment.profile.fees
+    cells[HEAP_SPENDING] = state.wasm_memory.size
+    cells[STABLE_SPENDING] = 0 if instance.stable is None else state.stable_memory.wasm_pages
+    cells[ROOM_MOST] = costs.room_for_some_calls(environment)
+    cells[NAME_MOST], cells[PAYLOAD_MOST] = _longest_name(limits), limits.local_request_payload
+    cells[TIMEOUT_MOST] = limits.call_timeout
+    cells[CALL_FEE], cells[CALL_RESERVE] = prices.fee & _MASK, prices.reserve & _MASK
+    cells[FEE_OF_BYTES] = fees.call_byte * environment.subnet_size & _MASK
+    cells[FEE_PARTS] = fees.reference_subnet_size
+    cells[LONGEST_RESPONSE] = costs.longest_response(environment)
+    cells[REQUEST_RECORD] = limits.request_record
+    return max(cells[FEE_OF_BYTES], prices.fee >> 20, prices.reserve >> 20, *cells[NAME_MOST : TIMEOUT_MOST + 1]) < (
+        _FAR_FROM_TOO_LARGE
+    )
+
+
+def _not_to_be_spent(state: WasmState, environment: Environment) -> Cycles:
+    """The balance below which the canister would be frozen, with room for some calls."""
+    size = state.wasm_memory.size + state.stable_memory.size + costs.globals_size(state)
+    return costs.not_to_be_spent(size, costs.room_for_some_calls(environment), environment)
+
+
+def _usual_start(instance: WasmtimeInstance, state: WasmState, given: Given) -> tuple[bytes, Cycles]:
+    """
+    What stays the same as long as environment, context and limit do, and the sizes of memories if the module may spend;
+    the caller's place is empty. And what may not be spent.
+    """
     environment, limits = given.environment, given.environment.profile.limits
     cells = [0] * NUMBER_OF_CELLS
     cells[COUNTER_START] = cells[CALL_COUNTER_START] = given.limit & _MASK
@@ -79,29 +137,37 @@ def _usual_start(self_id: CanisterId, given: Given) -> bytes:
     cells[REPLY_ROOM] = min(LONG_BLOB, given.largest_response)
     cells[STATUS] = environment.status.value
     cells[REPLICATED] = given.context.is_replicated
-    cells[CYCLES_KNOWN] = 1
     cells[LOG_SPACE] = cells[LOG_CAPACITY] = limits.log_capacity
-    cells[SELF_SIZE] = len(self_id)
+    cells[SELF_SIZE] = len(state.self_id)
     cells[SUBNET_SIZE] = len(environment.subnet_id)
     cells[ENVIRONMENT_VARIABLES] = len(environment.environment_variables)
     cells[ROOT_KEY_SIZE] = len(environment.root_key)
     cells[CERTIFIED_MOST] = min(limits.certified_data, SHORT_BLOB)
     cells[NESTED_CALLS] = limits.call_stack_depth - 1
-    start = (_flags(given).ljust(CELLS, b"\0") + _CELLS.pack(*cells)).ljust(SHORT_BLOBS, b"\0")
-    blobs = (b"", self_id, environment.subnet_id)
-    return start + b"".join(blob.ljust(SHORT_BLOB, b"\0") for blob in blobs)
+    spends, kept_back = instance.compiled.spends, 0
+    if spends:
+        spends = _set_spending(cells, instance, state, given)
+        kept_back = _not_to_be_spent(state, environment)
+    start = (_flags(given, spends).ljust(CELLS, b"\0") + _CELLS.pack(*cells)).ljust(SHORT_BLOBS, b"\0")
+    blobs = (b"", state.self_id, environment.subnet_id)
+    return start + b"".join(blob.ljust(SHORT_BLOB, b"\0") for blob in blobs), kept_back
 
 
-def fill_system_memory(memory: SystemMemory, self_id: CanisterId, given: Given) -> None:
+def fill_system_memory(instance: WasmtimeInstance, state: WasmState, given: Given) -> None:
     """Puts in what an execution begins with."""
+    memory, spends = instance.system, instance.compiled.spends
     environment, argument, limit, caller = given.environment, given.argument, given.limit, given.caller
     kept = environment.starts if isinstance(environment, KeptEnvironment) else {}
-    kind = given.context.letters, limit, given.needs_to_respond, len(argument) > LONG_BLOB
-    start = kept.get(kind)
-    if start is None:
+    kind: Hashable = given.context.letters, limit, given.needs_to_respond, len(argument) > LONG_BLOB
+    if spends:
+        sizes = state.wasm_memory.wasm_pages, state.stable_memory.wasm_pages, len(state.globals)
+        kind = kind, sizes, environment.reserved_balance, given.host_performs
+    usual = kept.get(kind)
+    if usual is None:
         if len(kept) >= MOST_STARTS:
             kept.clear()
-        start = kept[kind] = _usual_start(self_id, given)
+        usual = kept[kind] = _usual_start(instance, state, given)
+    start, kept_back = usual
     memory.fill(start, caller.principal, argument)
     cells = memory.cells
     if environment.call_context_instructions:
@@ -113,8 +179,11 @@ def fill_system_memory(memory: SystemMemory, self_id: CanisterId, given: Given) 
     if balance > MAXIMUM_CYCLES:
         balance = MAXIMUM_CYCLES
     cells[BALANCE], cells[BALANCE + 1] = balance & _MASK, balance >> 64
+    if spends and balance > kept_back:
+        balance -= kept_back
+        cells[SPENDABLE], cells[SPENDABLE + 1] = balance & _MASK, balance >> 64
     if given.available or given.refunded:
-        cells[AVAILABLE], cells[AVAILABLE + 1] = halves(given.available)
+        memory.set_amount(AVAILABLE, given.available)
         cells[REFUNDED], cells[REFUNDED + 1] = halves(given.refunded)
     if given.deadline:
         cells[DEADLINE] = given.deadline & _MASK
