@@ -207,26 +207,30 @@ class SystemCall:
     @property
     def call(self) -> str:
         """The call, as text."""
-        kind, *numbers = self.parameters.split() or [""]
-        call = f"(call $f {' '.join(f'({kind}.const {number})' for number in numbers)})"
+        kinds = self.signature.partition("(param ")[2].partition(")")[0].split()
+        given = (f"({kind}.const {number})" for kind, number in zip(kinds, self.parameters.split(), strict=True))
+        call = f"(call $f {' '.join(given)})"
         return f"(drop {call})" if "result" in self.signature else call
 
 
 _READ = "(param i64 i64 i64)"
 SYSTEM_CALLS: Final = (
     SystemCall("msg_arg_data_size", "(result i32)", "", "aim 10 ns"),
-    SystemCall("msg_arg_data_copy", "(param i32 i32 i32)", "i32 0 0 1024", "1 KiB; aim 25 ns"),
-    SystemCall("performance_counter", "(param i32) (result i64)", "i32 0", ""),
-    SystemCall("canister_cycle_balance128", "(param i32)", "i32 0", ""),
-    SystemCall("msg_reply_data_append", "(param i32 i32)", "i32 0 1", "1 byte"),
+    SystemCall("msg_arg_data_copy", "(param i32 i32 i32)", "0 0 1024", "1 KiB; aim 25 ns"),
+    SystemCall("performance_counter", "(param i32) (result i64)", "0", ""),
+    SystemCall("canister_cycle_balance128", "(param i32)", "0", ""),
+    SystemCall("msg_reply_data_append", "(param i32 i32)", "0 1", "1 byte"),
     SystemCall("stable64_size", "(result i64)", "", ""),
-    SystemCall("stable64_read", _READ, "i64 0 5 1", "1 byte; aim 15 ns"),
-    SystemCall("stable64_read", _READ, "i64 0 5 1024", "1 KiB; aim 25 ns"),
-    SystemCall("stable64_write", _READ, "i64 5 0 1", "1 byte"),
-    SystemCall("stable64_write", _READ, "i64 5 0 1024", "1 KiB"),
-    SystemCall("global_timer_set", "(param i64) (result i64)", "i64 0", ""),
-    SystemCall("certified_data_set", "(param i32 i32)", "i32 0 32", ""),
-    SystemCall("is_controller", "(param i32 i32) (result i32)", "i32 0 10", "by the host", is_hosted=True),
+    SystemCall("stable64_read", _READ, "0 5 1", "1 byte; aim 15 ns"),
+    SystemCall("stable64_read", _READ, "0 5 1024", "1 KiB; aim 25 ns"),
+    SystemCall("stable64_write", _READ, "5 0 1", "1 byte"),
+    SystemCall("stable64_write", _READ, "5 0 1024", "1 KiB"),
+    SystemCall("global_timer_set", "(param i64) (result i64)", "0", ""),
+    SystemCall("certified_data_set", "(param i32 i32)", "0 32", ""),
+    SystemCall("is_controller", "(param i32 i32) (result i32)", "0 10", ""),
+    SystemCall("msg_cycles_accept128", "(param i64 i64 i32)", "0 5 0", ""),
+    SystemCall("cycles_burn128", "(param i64 i64 i32)", "0 5 0", ""),
+    SystemCall("canister_liquid_cycle_balance128", "(param i32)", "0", "by the host", is_hosted=True),
 )
 CALLING: Final = (
     '(import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))'

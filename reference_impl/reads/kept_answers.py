@@ -42,7 +42,10 @@ TOLD_BY: Final[Mapping[Text, tuple[Text, ...]]] = {
     "balance": BALANCE,
     "reserved_balance": BALANCE,
 }
-"""What changes by itself, as environments call it, and the system functions by which code learns it."""
+"""
+What changes by itself, as environments call it, and the system functions by which code learns it: also that it has too
+little for a call that was not performed.
+"""
 CERTIFICATE: Final = frozenset({"data_certificate_present", "data_certificate_size", "data_certificate_copy"})
 
 

@@ -337,6 +337,22 @@ def test_that_a_canister_does_not_answer_holds_only_until_it_does(happens):
     assert stage.told == 1
 
 
+def test_that_nothing_was_left_for_a_call_holds_only_until_something_is():
+    stage = Stage(canisters=2, keeps_answers=True)
+    root = [engine.instance.canisters[stage.ids[ROOT]] for engine in stage.engines]
+    before = root[0].balance
+    for engine, canister in zip(stage.engines, root, strict=True):
+        canister.balance -= engine.instance.liquid(canister) - 1000
+    asked = via(stage.ids[CALLEE], "plain")
+    assert not isinstance(stage.ask("via", argument=asked), Reply)
+    stage.ask("via", argument=asked)
+    assert stage.told == 1
+    for canister in root:
+        canister.balance = before
+    assert isinstance(stage.ask("via", argument=asked), Reply)
+    assert stage.told == 1
+
+
 def test_what_a_callback_learns_counts_too():
     stage = Stage(canisters=2, keeps_answers=True)
     asked = via(stage.ids[CALLEE], "plain")

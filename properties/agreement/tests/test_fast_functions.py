@@ -9,13 +9,14 @@ import wasmtime
 from attrs import evolve
 
 from properties.agreement.modules import load_pair, running_canister
-from reference_impl.wasm.layout.fast_functions import FAST, LONG_BLOB
+from reference_impl.wasm.layout.fast_functions import FAST, LONG_BLOB, MOST_CONTROLLERS
 from reference_impl.wasm.layout.system_functions import SYSTEM_API, Context
 from spec.canister.environment import EnvironmentVariable
-from spec.canister.outcome import Returned, TrapReason
+from spec.canister.outcome import Callback, Closure, Returned, TrapReason
 from spec.profile import load_profile
 from spec.values.containers import List
-from spec.values.rejects import Reply
+from spec.values.identifiers import Principal
+from spec.values.rejects import Reject, RejectCode, Reply
 
 PROFILE = load_profile()
 ENVIRONMENT = evolve(
@@ -177,3 +178,69 @@ def test_a_call_through_the_table_is_the_same_as_a_direct_one() -> None:
     outcome = pair.update("go", pair.initial_state(), ENVIRONMENT, b"abc")
     assert isinstance(outcome, Returned)
     assert outcome.new_state.wasm_memory.read(0, 9) == b"\3\0\0\0\0\0\0\0\3"
+
+
+IS_CONTROLLER = """(module
+    (import "ic0" "is_controller" (func $is (param i32 i32) (result i32)))
+    (import "ic0" "msg_arg_data_size" (func $size (result i32)))
+    (import "ic0" "msg_arg_data_copy" (func $copy (param i32 i32 i32)))
+    (memory 1)
+    (func (export "canister_update go")
+      (call $copy (i32.const 100) (i32.const 0) (call $size))
+      (i32.store (i32.const 0) (i32.add (i32.const 1) (call $is (i32.const 100) (call $size))))))"""
+
+
+@pytest.mark.parametrize("number", [0, 1, 10, MOST_CONTROLLERS, MOST_CONTROLLERS + 1])
+def test_a_principal_is_a_controller_if_it_is_one_of_them_to_the_last_byte(number: int) -> None:
+    pair = load_pair(bytes(wasmtime.wat2wasm(IS_CONTROLLER)), PROFILE)
+    assert pair is not None
+    controllers = [Principal(bytes([place]) * (29 - place)) for place in range(number)]
+    environment = evolve(ENVIRONMENT, controllers=List.of(*controllers))
+    known = controllers[:2] + controllers[-1:]
+    others = [other for one in known for other in (one + b"\0", one[:-1], bytes(len(one)), b"\1" + one[1:])]
+    for principal in [*known, *others, b"", b"\0"]:
+        outcome = pair.update("go", pair.initial_state(), environment, principal)
+        if len(principal) > 29:
+            assert not isinstance(outcome, Returned)
+        else:
+            assert isinstance(outcome, Returned)
+            assert outcome.new_state.wasm_memory.read(0, 1) == bytes([1 + (principal in controllers)])
+
+
+REJECTED = """(module
+    (import "ic0" "msg_reject_msg_size" (func $size (result i32)))
+    (import "ic0" "msg_reject_msg_copy" (func $copy (param i32 i32 i32)))
+    (memory 3) (table funcref (elem $rejected))
+    (func $rejected (param $more i32)
+      (call $copy (i32.const 8) (i32.const 0) (call $size))
+      (i32.store (i32.const 0) (call $size))
+      (call $copy (i32.const 0) (i32.const 1) (i32.add (call $size) (local.get $more)))))"""
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, LONG_BLOB - 2, LONG_BLOB, LONG_BLOB + 1, 100_000])
+def test_the_message_of_a_reject_is_copied_whatever_its_size(size: int) -> None:
+    pair = load_pair(bytes(wasmtime.wat2wasm(REJECTED)), PROFILE)
+    assert pair is not None
+    reject = Reject(RejectCode.CANISTER_REJECT, ("\u00e9" * size).encode()[:size].decode(errors="ignore"))
+    for more in (0, -1, -2):
+        callback = Callback(Closure(0, 0), Closure(0, more % 2**32))
+        outcome = pair.callback(callback, reject, pair.initial_state(), ENVIRONMENT)
+        assert isinstance(outcome, Returned) == (
+            0 <= len(reject.message.encode()) + more < len(reject.message.encode())
+        )
+
+
+def test_a_call_costs_what_its_sizes_say_however_large_they_are() -> None:
+    text = """(module (import "ic0" "cost_call" (func $cost (param i64 i64 i32)))
+        (import "ic0" "cost_create_canister" (func $create (param i32))) (memory 1)
+        (func (export "canister_update go") %s (call $create (i32.const 8))))"""
+    sizes = (0, 1, 12, 2**22, 2**22 + 1, 2**40, 2**63, 2**64 - 1)
+    calls = "".join(
+        f"(call $cost (i64.const {name}) (i64.const {argument}) (i32.const {place * 160 + other * 16 + 32}))"
+        for place, name in enumerate(sizes)
+        for other, argument in enumerate(sizes)
+    )
+    pair = load_pair(bytes(wasmtime.wat2wasm(text % calls)), PROFILE)
+    assert pair is not None
+    for nodes in (1, 13, 34):
+        assert isinstance(pair.update("go", pair.initial_state(), evolve(ENVIRONMENT, subnet_size=nodes)), Returned)

@@ -29,8 +29,8 @@ from reference_impl.wasm.layout.fast_functions import (
     TIMER,
     TIMER_SET,
 )
-from spec.values.identifiers import Blob
-from spec.values.quantities import MAXIMUM_CYCLES, Cycles
+from spec.values.identifiers import Blob, Text
+from spec.values.quantities import MAXIMUM_CYCLES, ByteCount, Cycles
 
 _MASK: Final = 2**64 - 1
 _NUMBERS: Final = struct.Struct(f"<{RECORD_NUMBERS}Q")
@@ -59,6 +59,15 @@ class SystemMemory:
             size = cells[ARGUMENT_SIZE] = len(argument)
             if size <= LONG_BLOB:
                 view[ARGUMENT : ARGUMENT + size] = argument
+
+    def put(self, blob: Blob, place: int, room: ByteCount, copied_by: Text) -> ByteCount:
+        """Puts a blob where a function copies it from, which goes to the host if there is no room; gives its size."""
+        size = len(blob)
+        if size <= room:
+            self._bytes[place : place + size] = blob
+        else:
+            self._flags[PLACES[copied_by]] = 0
+        return size
 
     def take_reply(self) -> bytes:
         """What has been appended to the reply inside the module; the host has it from now on."""

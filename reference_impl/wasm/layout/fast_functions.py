@@ -26,7 +26,17 @@ SHORT_BLOB: Final[ByteCount] = 32
 """Places for principals, and for what is to be certified."""
 CERTIFIED: Final = SHORT_BLOBS + 3 * SHORT_BLOB
 """What the module has set as certified data."""
+ASKED_FOR: Final = CERTIFIED + SHORT_BLOB
+"""A principal of which it is asked whether it is a controller, written as those are."""
+CONTROLLERS: Final = ASKED_FOR + SHORT_BLOB
+"""Principals, zeroes up to their last byte, and that says how long they are."""
+MOST_CONTROLLERS: Final[Count] = 16
+"""Where there are more the host looks."""
+METHOD_NAME: Final = CONTROLLERS + MOST_CONTROLLERS * SHORT_BLOB
+MIDDLING_BLOB: Final[ByteCount] = 1024
+"""How much of a method's name there is room for."""
 ARGUMENT: Final[ByteCount] = WASM_PAGE
+"""The argument, or the message of a reject where it is handled."""
 REPLY: Final[ByteCount] = 2 * WASM_PAGE
 LONG_BLOB: Final[ByteCount] = WASM_PAGE
 """How much of the argument and of the reply under construction the system memory holds."""
@@ -94,7 +104,10 @@ aside for the callback.
 """
 LONGEST_RESPONSE, REQUEST_RECORD = CALL_RESERVE + 1, CALL_RESERVE + 2
 """The room in queues for a response that is waited for without bound, and what a request takes beside its bytes."""
-NUMBER_OF_CELLS: Final = REQUEST_RECORD + 1
+NUMBER_OF_CONTROLLERS, ACCEPTED_MESSAGE, REJECT_SIZE = range(REQUEST_RECORD + 1, REQUEST_RECORD + 4)
+"""The second says whether the message that is inspected was accepted, the third how long the message of a reject is."""
+COST_OF_CREATION: Final = REJECT_SIZE + 1
+NUMBER_OF_CELLS: Final = COST_OF_CREATION + 2
 assert NUMBER_OF_CELLS <= MOST_CELLS
 
 # THE RECORD OF A CALL
@@ -234,18 +247,33 @@ class BurnsCycles:
     """Burns cycles."""
 
 
+@frozen
+class LooksForController:
+    """Tells whether a principal is a controller."""
+
+
+@frozen
+class AcceptsMessage:
+    """Accepts the message that is inspected."""
+
+
+@frozen
+class CostOfCall:
+    """Writes what a call takes."""
+
+
 Calling = BeginsCall | SetsCleanup | AppendsToCall | SetsTimeout | AttachesCycles | PerformsCall
 Moving = AcceptsCycles | BurnsCycles
+Other = LooksForController | AcceptsMessage | CostOfCall
 Stable = StableSize | StableGrow | StableRead | StableWrite
 Giving = Number | Copy | Counter | Amount | SmallAmount
-Kind = Giving | Append | Replies | SetsTimer | Certifies | Hosted | Stable | Calling | Moving
+Kind = Giving | Append | Replies | SetsTimer | Certifies | Hosted | Stable | Calling | Moving | Other
 
 _HOSTED: Final = (
-    "msg_caller_info_data_copy msg_caller_info_signer_copy msg_reject_msg_size msg_reject_msg_copy "
-    "msg_reject msg_method_name_copy accept_message "
-    "canister_liquid_cycle_balance128 root_key_copy is_controller "
+    "msg_caller_info_data_copy msg_caller_info_signer_copy msg_reject "
+    "canister_liquid_cycle_balance128 root_key_copy "
     "data_certificate_size data_certificate_copy env_var_name_size env_var_name_copy env_var_name_exists "
-    "env_var_value_size env_var_value_copy cost_call cost_create_canister cost_http_request "
+    "env_var_value_size env_var_value_copy cost_http_request "
     "cost_sign_with_ecdsa cost_sign_with_schnorr cost_vetkd_derive_key debug_print trap"
 )
 """All functions that are left."""
@@ -292,6 +320,13 @@ FAST: Final[dict[str, Kind]] = {
     "msg_cycles_accept": AcceptsCycles(),
     "msg_cycles_accept128": AcceptsCycles(),
     "cycles_burn128": BurnsCycles(),
+    "is_controller": LooksForController(),
+    "accept_message": AcceptsMessage(),
+    "msg_method_name_copy": Copy(METHOD_NAME, METHOD_NAME_SIZE),
+    "msg_reject_msg_size": Number(REJECT_SIZE),
+    "msg_reject_msg_copy": Copy(ARGUMENT, REJECT_SIZE),
+    "cost_call": CostOfCall(),
+    "cost_create_canister": Amount(COST_OF_CREATION),
     "stable_size": StableSize(),
     "stable_grow": StableGrow(),
     "stable_read": StableRead(),
@@ -310,7 +345,7 @@ PLACES: Final = {name: place for place, name in enumerate(FAST)}
 NEED_CONTENTS: Final = tuple(name for name, kind in FAST.items() if isinstance(kind, StableRead | StableWrite))
 """The functions for which stable memory must have been loaded."""
 
-SPENDING: Final = frozenset(name for name, kind in FAST.items() if isinstance(kind, Calling | BurnsCycles))
+SPENDING: Final = frozenset(name for name, kind in FAST.items() if isinstance(kind, Calling | BurnsCycles | CostOfCall))
 """The functions that must know what may be spent, and what calls take."""
 
 

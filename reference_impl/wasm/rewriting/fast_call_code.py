@@ -51,6 +51,8 @@ from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH
 
 _PLACE: Final = "(local.get $place)"
 _FIND: Final = f"(local.set $place {cell_32(CALL_PLACE)})"
+_NOT_VERY_LARGE: Final = 2**22
+"""So many bytes, twice, have a fee of 64 bits."""
 _NOTHING, _ONE = "(i64.const 0)", "(i64.const 1)"
 
 
@@ -177,10 +179,25 @@ def attach(text: FunctionText) -> str:
           (return)))"""
 
 
+def _fee_of(payload: str) -> str:
+    """The fee for so many bytes, which are not very many."""
+    return f"(i64.add {cell(CALL_FEE)} (i64.div_u (i64.mul {payload} {cell(FEE_OF_BYTES)}) {cell(FEE_PARTS)}))"
+
+
+def cost(text: FunctionText) -> str:
+    """Writes what a call takes, if its sizes are not very large."""
+    sizes = [f"(i64.le_u {text.wide(parameter)} (i64.const {_NOT_VERY_LARGE}))" for parameter in (0, 1)]
+    conditions = both(text.is_plain, *sizes, text.in_heap(2, "(i64.const 16)"), text.affordable(text.fixed_cost))
+    fee = _fee_of(f"(i64.add {text.wide(0)} {text.wide(1)})")
+    return f"""(if {conditions} (then
+          {text.charge(text.fixed_cost)}
+          (i64.store {HEAP} align=1 {text.address(2)} (i64.add {fee} {cell(CALL_RESERVE)}))
+          (i64.store {HEAP} offset=8 align=1 {text.address(2)} {_NOTHING}) (return)))"""
+
+
 def perform(text: FunctionText) -> str:
     """Performs the call, if what it takes may be spent in any case."""
     payload, fee, price, room = "(local.get $payload)", "(local.get $fee)", "(local.get $price)", "(local.get $room)"
-    fee_of_bytes = f"(i64.div_u (i64.mul {payload} {cell(FEE_OF_BYTES)}) {cell(FEE_PARTS)})"
     waits = f"(select {_NOTHING} {cell(LONGEST_RESPONSE)} (i64.ne {_number(TIMEOUT)} {_NOTHING}))"
     conditions = both(
         text.is_plain,
@@ -194,7 +211,7 @@ def perform(text: FunctionText) -> str:
     return f"""(local $place i32) (local $payload i64) (local $fee i64) (local $price i64) (local $room i64)
         (local $waits i64) {_FIND}
         (local.set $payload {_number(PAYLOAD)})
-        (local.set $fee (i64.add {cell(CALL_FEE)} {fee_of_bytes}))
+        (local.set $fee {_fee_of(payload)})
         (local.set $price (i64.add {fee} {cell(CALL_RESERVE)}))
         (local.set $waits {waits})
         (local.set $room (i64.add {payload} {cell(REQUEST_RECORD)}))

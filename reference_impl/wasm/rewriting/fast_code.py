@@ -7,15 +7,19 @@ from attrs import frozen
 
 from reference_impl.wasm.layout.encoding import Reader, sections
 from reference_impl.wasm.layout.fast_functions import (
+    ACCEPTED_MESSAGE,
+    ASKED_FOR,
     AVAILABLE,
     CERTIFIED,
     CERTIFIED_MOST,
     CERTIFIED_SIZE,
     CHARGED,
+    CONTROLLERS,
     COUNTER_START,
     FAST,
     FLAGS,
     HEAP_SIZE,
+    NUMBER_OF_CONTROLLERS,
     PARAMETERS,
     PLACES,
     REPLIED,
@@ -23,9 +27,11 @@ from reference_impl.wasm.layout.fast_functions import (
     REPLY_LENGTH,
     REPLY_ROOM,
     RESULT,
+    SHORT_BLOB,
     TIMER,
     TIMER_SET,
     AcceptsCycles,
+    AcceptsMessage,
     Amount,
     Append,
     AppendsToCall,
@@ -35,8 +41,10 @@ from reference_impl.wasm.layout.fast_functions import (
     Calling,
     Certifies,
     Copy,
+    CostOfCall,
     Counter,
     Hosted,
+    LooksForController,
     Number,
     PerformsCall,
     Replies,
@@ -54,6 +62,7 @@ from reference_impl.wasm.layout.parsed_module import CODE
 from reference_impl.wasm.layout.system_functions import SYSTEM_API
 from reference_impl.wasm.rewriting import fast_call_code, fast_cycles_code, fast_stable_code
 from reference_impl.wasm.rewriting.fast_text import HEAP, SYSTEM, FunctionText, both, cell, cell_32, fits, set_cell
+from spec.values.identifiers import MAXIMUM_PRINCIPAL_LENGTH
 
 
 @frozen
@@ -106,6 +115,12 @@ def _plain_way(name: str, text: FunctionText, imported: int) -> str:
             return fast_cycles_code.accept(text)
         case BurnsCycles():
             return fast_cycles_code.burn(text)
+        case LooksForController():
+            return _look_for_controller(text)
+        case AcceptsMessage():
+            return _accept_message(text)
+        case CostOfCall():
+            return fast_call_code.cost(text)
         case StableSize() | StableGrow() | StableRead() | StableWrite() as stable:
             return _stable(stable, text)
         case (
@@ -244,6 +259,37 @@ def _certify(text: FunctionText) -> str:
           (memory.copy {SYSTEM} {HEAP} (i32.const {CERTIFIED}) {text.address(0)} {text.narrow(1)})
           {set_cell(CERTIFIED_SIZE, f"(i64.add {size} (i64.const 1))")}
           (return)))"""
+
+
+def _look_for_controller(text: FunctionText) -> str:
+    size = "(local.get $size)"
+    cost = text.cost_of_parameters()
+    is_short = f"(i64.le_u {size} (i64.const {MAXIMUM_PRINCIPAL_LENGTH}))"
+    zeroes = "".join(
+        f"(v128.store {SYSTEM} offset={ASKED_FOR + half} (i32.const 0) (v128.const i64x2 0 0))" for half in (0, 16)
+    )
+    differences = " ".join(
+        f"""(v128.xor (v128.load {SYSTEM} offset={CONTROLLERS + half} (local.get $place))
+                      (v128.load {SYSTEM} offset={ASKED_FOR + half} (i32.const 0)))"""
+        for half in (0, 16)
+    )
+    return f"""(local $size i64) (local $place i32) (local.set $size {text.wide(1)})
+        (if {both(text.is_plain, is_short, text.in_heap(0, size), text.affordable(cost))} (then
+          {text.charge(cost)} {zeroes}
+          (memory.copy {SYSTEM} {HEAP} (i32.const {ASKED_FOR}) {text.address(0)} {text.narrow(1)})
+          (i32.store8 {SYSTEM} offset={ASKED_FOR + SHORT_BLOB - 1} (i32.const 0) {text.narrow(1)})
+          (local.set $place (i32.mul {cell_32(NUMBER_OF_CONTROLLERS)} (i32.const {SHORT_BLOB})))
+          (loop $next
+            (if (i32.eqz (local.get $place)) (then (return (i32.const 0))))
+            (local.set $place (i32.sub (local.get $place) (i32.const {SHORT_BLOB})))
+            (br_if $next (v128.any_true (v128.or {differences}))))
+          (return (i32.const 1))))"""
+
+
+def _accept_message(text: FunctionText) -> str:
+    is_first = f"(i64.eqz {cell(ACCEPTED_MESSAGE)})"
+    return f"""(if {both(text.is_plain, is_first, text.affordable(text.fixed_cost))} (then
+        {text.charge(text.fixed_cost)} {set_cell(ACCEPTED_MESSAGE, "(i64.const 1)")} (return)))"""
 
 
 def _hosted(text: FunctionText, imported: int) -> str:

@@ -13,6 +13,7 @@ from reference_impl.wasm.instances.kept_instances import KEPT
 from reference_impl.wasm.instances.stable_memory import StableMemoryOutgrown
 from reference_impl.wasm.layout.fast_functions import (
     ACCEPTED,
+    ACCEPTED_MESSAGE,
     BURNED,
     CALL_STATE,
     CALLS_MADE,
@@ -246,10 +247,10 @@ def _finished(
     if isinstance(environment, KeptEnvironment):
         if environment.room is not None:
             _tell_room(environment.room, begun, size, calls)
-        if environment.asked is not None and instance.system.cells[CALLS_TRIED]:
+        if environment.asked is not None and instance.system.cells[CALLS_TRIED] > len(calls.calls if calls else ()):
             environment.asked.add("call_perform")
     outcome = _returned(begun, changed, size, used, calls) if end is None else _trapped(begun, end, used, calls)
-    has_accepted = end is None and execution is not None and execution.has_accepted_message
+    has_accepted = end is None and instance.system.cells[ACCEPTED_MESSAGE] == 1
     _put_back(instance, changed, end is None and keeps_changes)
     return Finished(outcome, executed, page_charge, has_accepted)
 

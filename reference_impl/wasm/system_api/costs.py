@@ -48,6 +48,11 @@ def _call_prices(is_64_bit: bool, environment: Environment) -> CallPrices:
     return CallPrices(scale(fees.call, environment), transmission + callback)
 
 
+def creation_price(environment: Environment) -> Cycles:
+    """What creating a canister on this subnet costs."""
+    return scale(environment.profile.fees.canister_creation, environment)
+
+
 def http_request_price(request_size: ByteCount, response_size: ByteCount, environment: Environment) -> Cycles:
     """What an HTTP outcall costs. It grows with the square of the subnet, so it is not scaled."""
     fees, nodes = environment.profile.fees, environment.subnet_size

@@ -99,8 +99,7 @@ def cost_call(execution: Execution, name_size: int, argument_size: int, destinat
 @system_function("P", "", EVERYWHERE)
 def cost_create_canister(execution: Execution, destination: int) -> None:
     """Writes what creating a canister on this subnet costs."""
-    price = costs.scale(execution.environment.profile.fees.canister_creation, execution.environment)
-    execution.write_cycles(destination, price)
+    execution.write_cycles(destination, costs.creation_price(execution.environment))
 
 
 @system_function("llP", "", EVERYWHERE)

@@ -74,7 +74,6 @@ class Execution:
     """Unless the module has it."""
     new_certified_data: Blob | None = None
     """What the host has set; what the module has set afterwards is in its memory."""
-    has_accepted_message: bool = False
     log_size: ByteCount = 0
     """What the records that the log still holds take."""
 

@@ -1,5 +1,6 @@
 """System API: the message, its caller, the response, and the inspection of messages."""
 
+from reference_impl.wasm.layout.fast_functions import ACCEPTED_MESSAGE
 from reference_impl.wasm.layout.system_functions import ALL_BUT_START, per_byte, system_function
 from reference_impl.wasm.system_api.execution import Ended, Execution
 from spec.values.rejects import Reject, RejectCode
@@ -132,5 +133,5 @@ def msg_method_name_copy(execution: Execution, destination: int, offset: int, si
 @system_function("", "", "F")
 def accept_message(execution: Execution) -> None:
     """Accepts the inspected message; a trap the second time."""
-    execution.trap_unless(not execution.has_accepted_message)
-    execution.has_accepted_message = True
+    execution.trap_unless(not execution.cells[ACCEPTED_MESSAGE])
+    execution.cells[ACCEPTED_MESSAGE] = 1

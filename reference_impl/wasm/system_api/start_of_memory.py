@@ -8,6 +8,7 @@ from reference_impl.environments.kept_environment import KeptEnvironment
 from reference_impl.wasm.instances.instance import WasmtimeInstance
 from reference_impl.wasm.instances.system_memory import halves
 from reference_impl.wasm.layout.fast_functions import (
+    ARGUMENT,
     AVAILABLE,
     BALANCE,
     CALL_COUNTER_START,
@@ -15,6 +16,7 @@ from reference_impl.wasm.layout.fast_functions import (
     CALL_RESERVE,
     CELLS,
     CERTIFIED_MOST,
+    COST_OF_CREATION,
     COUNTER_START,
     DEADLINE,
     ENVIRONMENT_VARIABLES,
@@ -26,15 +28,20 @@ from reference_impl.wasm.layout.fast_functions import (
     LOG_SPACE,
     LONG_BLOB,
     LONGEST_RESPONSE,
+    METHOD_NAME,
     METHOD_NAME_SIZE,
+    MIDDLING_BLOB,
+    MOST_CONTROLLERS,
     NAME_MOST,
     NESTED_CALLS,
     NUMBER_OF_CELLS,
+    NUMBER_OF_CONTROLLERS,
     ONE_SLICE,
     PAYLOAD_MOST,
     PLACES,
     REFUNDED,
     REJECT_CODE,
+    REJECT_SIZE,
     REPLICATED,
     REPLY_ROOM,
     REQUEST_RECORD,
@@ -82,6 +89,7 @@ def _flags(given: Given, spends: bool) -> bytes:
         "msg_reply_data_append": not given.needs_to_respond,
         "msg_reply": not given.needs_to_respond,
         "msg_arg_data_copy": len(given.argument) > LONG_BLOB,
+        "is_controller": len(environment.controllers.items) > MOST_CONTROLLERS,
         "stable_grow": given.asks_for_growths,
         "stable64_grow": given.asks_for_growths,
         "call_perform": given.host_performs or bool(environment.refused_calls),
@@ -144,12 +152,16 @@ def _usual_start(instance: WasmtimeInstance, state: WasmState, given: Given) -> 
     cells[ROOT_KEY_SIZE] = len(environment.root_key)
     cells[CERTIFIED_MOST] = min(limits.certified_data, SHORT_BLOB)
     cells[NESTED_CALLS] = limits.call_stack_depth - 1
+    cells[NUMBER_OF_CONTROLLERS] = min(len(environment.controllers.items), MOST_CONTROLLERS)
+    creation = costs.creation_price(environment)
+    cells[COST_OF_CREATION], cells[COST_OF_CREATION + 1] = halves(creation)
     spends, kept_back = instance.compiled.spends, 0
     if spends:
         spends = _set_spending(cells, instance, state, given)
         kept_back = _not_to_be_spent(state, environment)
     start = (_flags(given, spends).ljust(CELLS, b"\0") + _CELLS.pack(*cells)).ljust(SHORT_BLOBS, b"\0")
-    blobs = (b"", state.self_id, environment.subnet_id)
+    controllers = [one.ljust(SHORT_BLOB - 1, b"\0") + bytes([len(one)]) for one in environment.controllers.items]
+    blobs = (b"", state.self_id, environment.subnet_id, b"", b"", *controllers[:MOST_CONTROLLERS])
     return start + b"".join(blob.ljust(SHORT_BLOB, b"\0") for blob in blobs), kept_back
 
 
@@ -189,8 +201,10 @@ def fill_system_memory(instance: WasmtimeInstance, state: WasmState, given: Give
         cells[DEADLINE] = given.deadline & _MASK
     if given.reject is not None:
         cells[REJECT_CODE] = int(given.reject.code)
+        cells[REJECT_SIZE] = memory.put(given.reject.message.encode(), ARGUMENT, LONG_BLOB, "msg_reject_msg_copy")
     if given.method_name:
-        cells[METHOD_NAME_SIZE] = len(given.method_name.encode())
+        name = given.method_name.encode()
+        cells[METHOD_NAME_SIZE] = memory.put(name, METHOD_NAME, MIDDLING_BLOB, "msg_method_name_copy")
     if environment.certificate is not None:
         cells[HAS_CERTIFICATE] = 1
     if caller.info_signer or caller.info_data:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from reference_impl.wasm.layout.fast_functions import MIDDLING_BLOB
 from reference_impl.wasm.layout.system_functions import SYSTEM_API, Context
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api import functions as system_api
@@ -373,3 +374,27 @@ def test_an_inspection_accepts_once(load, environment) -> None:
     state = module.initial_state(Principal(b"self"))
     verdicts = [module.inspect_message(name, state, b"", Caller(), environment) for name in ("", "a", "bb")]
     assert verdicts == [Inspected(False), Inspected(True), Inspected(False, traps=True)]
+
+
+@pytest.mark.parametrize("size", [1, MIDDLING_BLOB, MIDDLING_BLOB + 1, 20_000])
+def test_an_inspection_reads_the_name_of_the_method_whatever_its_size(load, environment, size) -> None:
+    text = """(module (import "ic0" "accept_message" (func $accept))
+        (import "ic0" "msg_method_name_size" (func $size (result i32)))
+        (import "ic0" "msg_method_name_copy" (func $copy (param i32 i32 i32))) (memory 1)
+        (func (export "canister_inspect_message")
+          (call $copy (i32.const 0) (i32.const 0) (call $size))
+          (if (i32.eq (i32.load8_u (i32.sub (call $size) (i32.const 1))) (i32.const 122)) (then call $accept))
+          (call $copy (i32.const 0) (i32.const 1) (i32.sub (call $size) (i32.load8_u offset=30000 (i32.const 0))))))"""
+    module = load(text)
+    state = module.initial_state(Principal(b"self"))
+    verdicts = [
+        module.inspect_message("a" * (size - 1) + last, before, b"", Caller(), environment)
+        for last in "yz"
+        for before in (state, state_with(state, 30000, b"\1"))
+    ]
+    assert verdicts == [Inspected(False, traps=True), Inspected(False), Inspected(False, traps=True), Inspected(True)]
+
+
+def state_with(state: WasmState, place: int, content: bytes) -> WasmState:
+    """The state with some bytes in the heap."""
+    return evolve(state, wasm_memory=state.wasm_memory.with_bytes(place, content))
