@@ -112,12 +112,11 @@ def configuration_of(body: Json) -> Configuration:
 def _refuse_features(fields: Fields) -> None:
     features = fields.get("icp_features")
     if features is not None:
-        asked = fields_of(features, "icp_features")
-        for name in (*FEATURES, *asked):
-            if asked.get(name) is not None:
-                raise Refused(
-                    f"The feature {name} is not served: it needs system canisters whose modules are not installed here."
-                )
+        given = fields_of(features, "icp_features")
+        asked = [name for name in dict.fromkeys((*FEATURES, *given)) if given.get(name) is not None]
+        if asked:
+            are_not = f"The feature {asked[0]} is" if len(asked) == 1 else f"The features {', '.join(asked)} are"
+            raise Refused(f"{are_not} not served: system canisters are needed whose modules are not installed here.")
     for name in ("bitcoind_addr", "dogecoind_addr"):
         if fields.get(name):
             raise Refused(f"{name} is not served: there is no adapter to that network here.")

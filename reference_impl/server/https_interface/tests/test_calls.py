@@ -4,8 +4,13 @@ import asyncio
 
 import cbor2
 import pytest
+import wasmtime
+from attrs import evolve
 
+from reference_impl.certification.signing import OTHER as DELEGATED
 from reference_impl.certification.signing import ROOT_KEY
+from reference_impl.server.https_interface.application import Application
+from reference_impl.server.https_interface.endpoints import Endpoints
 from reference_impl.server.https_interface.tests.in_process import (
     CBOR,
     COUNTER,
@@ -19,12 +24,26 @@ from reference_impl.server.https_interface.tests.in_process import (
     User,
     shown_requests,
 )
-from spec.certification.scope import answers_call
+from spec.certification.hash_tree import Absent, lookup_path
+from spec.certification.scope import answers_call, is_of_subnet
 from spec.state.request import Request
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, principal_to_text, self_authenticating_id
-from spec.values.management import CanisterIdArguments, ProvisionalCreateArguments, encode_arguments
+from spec.values.management import (
+    CanisterIdArguments,
+    ProvisionalCreateArguments,
+    encode_arguments,
+)
 from spec.values.request_id import hash_of_map
 
+SLOW = bytes(
+    wasmtime.wat2wasm("""(module
+  (import "ic0" "msg_reply" (func $reply))
+  (func (export "canister_update count") (local $left i32)
+    (local.set $left (i32.const 300000000))
+    (loop $on (br_if $on (local.tee $left (i32.sub (local.get $left) (i32.const 1)))))
+    (call $reply)))""")
+)
+"""A canister that counts for about a second before it replies."""
 ONE = (1).to_bytes(4, "little")
 USER, OTHER = User.of(1), User.of(2)
 CREATE = "provisional_create_canister_with_cycles"
@@ -74,6 +93,8 @@ def test_the_certificate_of_a_rejected_call_has_code_and_message_and_no_reply(in
     told = answered.value(*below, b"reject_message")
     assert told == message if message is not None else told
     assert answered.value(*below, b"reply") is None
+    error_code = lookup_path((*below, b"error_code"), answered.certificate.tree)
+    assert error_code == Absent(), "there need be none, and that must be proved"
 
 
 @pytest.mark.checklist("http.endpoint.call-v2-canister", "http.status.202-meaning", "http.transport")
@@ -90,20 +111,15 @@ def test_an_asynchronous_call_is_taken_in_and_polled_for(instance):
     assert status == b"replied"
 
 
-@pytest.mark.checklist("http.endpoint.call-v4-canister", "http.lifecycle.statuses")
-def test_a_synchronous_call_that_does_not_end_in_time_is_answered_as_an_asynchronous_one():
-    instance = Instance.of(patience=0.0)
-    try:
-        arguments = (USER, MANAGEMENT_CANISTER, CREATE, CREATION)
-        answered = instance.call(*arguments)
-        assert (answered.status, answered.body) in ((202, b""), (200, answered.body))
-        named = request_id(instance, *arguments)
-        status = instance.read(USER, MANAGEMENT_CANISTER, (b"request_status", named)).value(
-            b"request_status", named, b"status"
-        )
-        assert status in (b"received", b"processing", b"replied")
-    finally:
-        instance.close()
+@pytest.mark.checklist("http.endpoint.call-v4-canister", "http.endpoint.call-v3-canister", "http.lifecycle.statuses")
+@pytest.mark.parametrize("version", ["v3", "v4"])
+def test_a_synchronous_call_that_does_not_end_in_time_is_answered_as_an_asynchronous_one(instance, version):
+    canister_id = instance.installed(USER, SLOW)
+    impatient = evolve(instance, application=Application(instance.thread, Endpoints(instance.thread, 0.02)))
+    answered = impatient.call(USER, canister_id, "count", version=version)
+    assert (answered.status, answered.body) == (202, b"")
+    path = (b"request_status", request_id(instance, USER, canister_id, "count"), b"status")
+    assert instance.read(USER, canister_id, path[:2]).value(*path) in (b"received", b"processing", b"replied")
 
 
 @pytest.mark.checklist("http.lifecycle.query-as-update", "seed1.update-certified")
@@ -199,11 +215,12 @@ def test_calls_at_another_canister_than_the_one_they_are_about_are_refused(insta
 
 
 @pytest.mark.checklist("http.endpoint.call-v4-subnet", "http.effective-id.subnet")
-def test_at_the_endpoint_of_the_subnet_admins_create_canisters_and_do_nothing_else():
-    instance = Instance.of(admins=(USER.sender,))
+@pytest.mark.parametrize("subnet_id", [SUBNET_ID, DELEGATED.subnet_id], ids=["root", "delegated"])
+def test_at_the_endpoint_of_the_subnet_admins_create_canisters_and_do_nothing_else(subnet_id):
+    instance = Instance.of(admins=(USER.sender,), subnet_id=subnet_id)
     try:
 
-        def call(user, method, argument, subnet=SUBNET_ID):
+        def call(user, method, argument, subnet=subnet_id):
             content = instance.content("call", canister_id=MANAGEMENT_CANISTER, method_name=method, arg=argument)
             return instance.post(f"/api/v4/subnet/{principal_to_text(subnet)}/call", user.envelope(content))
 
@@ -211,6 +228,8 @@ def test_at_the_endpoint_of_the_subnet_admins_create_canisters_and_do_nothing_el
         assert created.fields["status"] == "replied"
         (named,) = shown_requests(created.certificate)
         assert created.value(b"request_status", named, b"status") == b"replied"
+        assert (created.certificate.delegation is None) is (subnet_id == SUBNET_ID)
+        assert is_of_subnet(created.certificate, subnet_id)
         assert call(OTHER, CREATE, CREATION).fields["reject_code"] == 4
         assert call(USER, "raw_rand", b"DIDL\0\0").status == 400
         assert call(USER, CREATE, CREATION, self_authenticating_id(b"other")).status == 400

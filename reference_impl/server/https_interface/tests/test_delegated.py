@@ -23,7 +23,17 @@ def delegated():
     made.close()
 
 
-@pytest.mark.checklist("cert.delegation.check", "cert.delegation.key", "cert.use.call-response", "cert.use.read-state")
+@pytest.mark.checklist(
+    "cert.delegation.check",
+    "cert.delegation.key",
+    "cert.use.call-response",
+    "cert.use.read-state",
+    "http.endpoint.call-v4-canister",
+    "http.endpoint.read-state-v2-canister",
+    "http.endpoint.read-state-v3-canister",
+    "http.endpoint.read-state-v2-subnet",
+    "http.endpoint.read-state-v3-subnet",
+)
 def test_certificates_bear_the_delegation_of_the_root_subnet_and_are_for_canisters_of_the_subnet(delegated):
     canister_id = delegated.installed(USER, COUNTER)
     for answered in (
@@ -31,6 +41,7 @@ def test_certificates_bear_the_delegation_of_the_root_subnet_and_are_for_caniste
         delegated.read(USER, canister_id, (b"time",)),
         delegated.read(USER, canister_id, (b"time",), version="v2"),
         delegated.read(USER, OTHER.subnet_id, (b"time",), endpoint="subnet"),
+        delegated.read(USER, OTHER.subnet_id, (b"time",), endpoint="subnet", version="v2"),
     ):
         certificate = answered.certificate  # Verified with the root key.
         assert certificate.delegation.subnet_id == OTHER.subnet_id != ROOT.subnet_id == SUBNET_ID

@@ -26,11 +26,22 @@ from spec.certification.query_response import (
 )
 from spec.values.identifiers import MANAGEMENT_CANISTER, Principal, principal_to_text, self_authenticating_id
 from spec.values.leb128 import encode_unsigned
-from spec.values.management import CanisterIdArguments, encode_arguments
+from spec.values.management import (
+    CanisterIdArguments,
+    InstallCodeArguments,
+    InstallMode,
+    LoadSnapshotArguments,
+    ReinstallMode,
+    TakeSnapshotArguments,
+    UpgradeMode,
+    decode_result,
+    encode_arguments,
+)
 from spec.values.request_id import hash_of_map
 
 USER, OTHER = User.of(1), User.of(2)
 VERIFIERS = Verifiers(ROOT_KEY, verify_bls_signature, verify_plain_signature)
+CREATION_TIME, INSTALLATION_TIME = b"canister_creation_timestamp", b"last_install_timestamp"
 NOBODY = Principal(bytes(7) + b"\x09\x01\x01")
 
 
@@ -156,6 +167,38 @@ def test_what_is_certified_of_a_canister_can_be_read(instance, version):
     }
     answered = instance.read(USER, canister_id, *expected, version=version)
     assert {path: answered.value(*path) for path in expected} == expected
+
+
+@pytest.mark.checklist("http.path.canister.last-install-timestamp", "http.path.canister.creation-timestamp")
+def test_the_time_of_the_last_installation_is_that_at_which_the_code_last_changed(instance):
+    canister_id = instance.created(USER)
+    created, installed = ((b"canister", canister_id, name) for name in (CREATION_TIME, INSTALLATION_TIME))
+    assert lookup_path(installed, instance.read(USER, canister_id, installed).certificate.tree) == Absent()
+
+    def managed(method, arguments):
+        instance.clock[0] += MINUTE
+        return instance.reply(
+            instance.call(USER, MANAGEMENT_CANISTER, method, encode_arguments(arguments), about=canister_id)
+        )
+
+    def times():
+        answered = instance.read(USER, canister_id, created, installed)
+        return answered.value(*created), answered.value(*installed)
+
+    def minutes(number):
+        return encode_unsigned(START), encode_unsigned(START + number * MINUTE)
+
+    for number, mode in enumerate((InstallMode(), ReinstallMode(), UpgradeMode()), start=1):
+        managed("install_code", InstallCodeArguments(mode, canister_id, COUNTER, b""))
+        assert times() == minutes(number)
+    taken = decode_result(
+        "take_canister_snapshot", managed("take_canister_snapshot", TakeSnapshotArguments(canister_id))
+    )
+    assert times() == minutes(3)
+    managed("load_canister_snapshot", LoadSnapshotArguments(canister_id, taken.id))
+    assert times() == minutes(5)
+    managed("uninstall_code", CanisterIdArguments(canister_id))
+    assert lookup_path(installed, instance.read(USER, canister_id, installed).certificate.tree) == Absent()
 
 
 @pytest.mark.checklist("http.path.canister.metadata", "http.path.canister.certified-data")

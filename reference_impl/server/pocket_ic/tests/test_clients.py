@@ -86,7 +86,8 @@ def pic_js():
 
 
 def test_pic_js_starts_creates_installs_calls_upgrades_and_goes_live_with_an_agent_that_verifies(pic_js):
-    told = json.loads(ran("node", "with_pic_js.mjs", MODULE, folder=pic_js).splitlines()[-1])
+    written = ran("node", "with_pic_js.mjs", MODULE, folder=pic_js)
+    (told,) = (json.loads(line) for line in written.splitlines() if line.startswith("{"))
     assert told == {
         "subnets": ["Application", "Application", "NNS"],
         "isOnSubnet": True,
@@ -103,7 +104,9 @@ def test_pic_js_starts_creates_installs_calls_upgrades_and_goes_live_with_an_age
         "readLive": 3,
         "unknown": True,
         "rootKeyLength": 133,
+        "featureFails": True,
     }
+    assert "The feature ii is not served: system canisters are needed" in written
 
 
 def copy_of(repository, variable):

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from reference_impl.server.pocket_ic.configuration import GENESIS
+from reference_impl.server.pocket_ic.configuration import FEATURES, GENESIS
 from reference_impl.server.pocket_ic.tests.in_process import SPEC, configuration, text
 from reference_impl.server.pocket_ic.tests.modules import COUNTER
 from spec.values.identifiers import principal_from_text, principal_to_text
@@ -87,9 +87,12 @@ def test_an_instance_that_never_was_is_not_found(client, number):
     ("changes", "because"),
     [
         ({"subnet_config_set": {}}, "SubnetConfigSet must contain at least one subnet"),
-        ({"icp_features": {"ii": "DefaultConfig"}}, "The feature ii is not served"),
-        ({"icp_features": {"registry": None, "bitcoin": "DefaultConfig"}}, "The feature bitcoin is not served"),
+        (
+            {"icp_features": {"registry": None, "sns": "DefaultConfig", "ii": "DefaultConfig", "new": "DefaultConfig"}},
+            "The features sns, ii, new are not served: system canisters are needed",
+        ),
         ({"bitcoind_addr": ["127.0.0.1:18444"]}, "bitcoind_addr is not served"),
+        ({"dogecoind_addr": ["127.0.0.1:18444"]}, "dogecoind_addr is not served"),
         ({"mainnet_nns_subnet_id": True}, "mainnet_nns_subnet_id is not served"),
         (
             {"initial_time": {"Timestamp": {"nanos_since_epoch": GENESIS - 1}}},
@@ -110,6 +113,14 @@ def test_an_instance_that_never_was_is_not_found(client, number):
 def test_what_cannot_be_served_is_refused_by_name(client, changes, because):
     assert client.refusal({**configuration(application=1), **changes}).startswith(because)
     assert all(status == "Deleted" for status in client.get("/instances"))
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_each_feature_that_needs_system_canisters_is_refused_by_its_name(client, name):
+    asked = {**configuration(application=1), "icp_features": {name: "DefaultConfig"}}
+    assert client.refusal(asked) == (
+        f"The feature {name} is not served: system canisters are needed whose modules are not installed here."
+    )
 
 
 def test_features_that_are_not_wanted_and_members_that_nobody_knows_do_not_matter(client):

@@ -1,7 +1,7 @@
 // Takes an instance through its paces with PicJS, which starts the server, and prints what came of it as JSON.
 // usage: POCKET_IC_BIN=… node with_pic_js.mjs MODULE
 import { readFileSync } from 'node:fs';
-import { PocketIc, PocketIcServer, SubnetStateType, createIdentity } from '@dfinity/pic';
+import { IcpFeaturesConfig, PocketIc, PocketIcServer, SubnetStateType, createIdentity } from '@dfinity/pic';
 import { Actor, HttpAgent } from '@icp-sdk/core/agent';
 import { IDL } from '@icp-sdk/core/candid';
 import { Principal } from '@icp-sdk/core/principal';
@@ -58,6 +58,8 @@ outcome.unknown = (await failure(pic.queryCall({
   canisterId: Principal.fromText('rno2w-sqaaa-aaaaa-aaacq-cai'), method: 'read', sender,
 }))).includes('CanisterNotFound');
 outcome.rootKeyLength = (await pic.getPubKey((await pic.getNnsSubnet()).id)).length;
+const features = { ii: IcpFeaturesConfig.DefaultConfig };
+outcome.featureFails = (await failure(PocketIc.create(server.getUrl(), { application: [fresh], icpFeatures: features }))) !== null;
 await pic.tearDown();
 await server.stop();
 console.log(JSON.stringify(outcome));
