@@ -246,7 +246,7 @@ class StateDirectory:
 def _locked(path: Path) -> int:
     """The lock of a directory, which goes with the process that holds it. Raises `StateDirectoryFault`."""
     with naming(path / LOCK):
-        descriptor = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, FILE_OF_OWNER)
+        descriptor = os.open(path / LOCK, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_OF_OWNER)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

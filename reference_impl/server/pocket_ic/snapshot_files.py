@@ -5,12 +5,14 @@ Both go through the management canister, as the sender that the client names, so
 has `metadata.json`, `wasm_module.bin`, `wasm_memory.bin`, `stable_memory.bin`, and the chunks by their hashes.
 """
 
+import errno
 import json
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from reference_impl.durability.files import FILE_OF_OWNER, OWNER_ALONE, read_file
 from reference_impl.server.pocket_ic.fields import (
     Fields,
     Json,
@@ -23,6 +25,7 @@ from reference_impl.server.pocket_ic.fields import (
 )
 from reference_impl.server.pocket_ic.ingress import Asked, Effective, awaited, message_of, submit
 from reference_impl.server.pocket_ic.simulation import Simulation
+from reference_impl.subnet.canister_record import CHUNK_SIZE
 from spec.state.canister import HookStatus
 from spec.values.canister_terms import GlobalType
 from spec.values.containers import List
@@ -50,7 +53,7 @@ METADATA: Final = "metadata.json"
 CHUNKS: Final = "wasm_chunk_store"
 PIECE: Final[ByteCount] = 1 << 20
 """So much is read or brought with one call."""
-OWNER_ALONE: Final = 0o700
+LARGEST_METADATA: Final[ByteCount] = 16 << 20
 
 Part = Callable[[ByteCount, ByteCount | None], SnapshotPart]
 PARTS: Final[tuple[tuple[Text, Text, Part], ...]] = (
@@ -116,7 +119,7 @@ def download(simulation: Simulation, body: Json) -> Json:
 
 
 def _new_file(path: Path) -> Any:
-    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_OF_OWNER), "wb")
 
 
 def _told(metadata: SnapshotMetadata) -> Json:
@@ -142,13 +145,10 @@ def upload(simulation: Simulation, body: Json) -> Json:
         replaced = SnapshotId(blob_of(fields_of(replaced, "replace_snapshot"), "snapshot_id"))
     try:
         metadata = _metadata(directory, canister_id, replaced)
-        contents = {name: (directory / name).read_bytes() for name, _, _ in PARTS}
-        chunks = [one.read_bytes() for one in sorted((directory / CHUNKS).glob("*.bin"))]
+        contents = {name: _content(directory / name, getattr(metadata, size_name)) for name, size_name, _ in PARTS}
+        chunks = _chunks(directory / CHUNKS)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise Refused(f'InvalidCanisterSnapshotDirectory("{directory}: {problem}")') from None
-    for name, size_name, _ in PARTS:
-        if len(contents[name]) != getattr(metadata, size_name):
-            raise Refused(f'InvalidCanisterSnapshotDirectory("{name} has not the size that {METADATA} tells")')
     reply = _managed(simulation, sender, "upload_canister_snapshot_metadata", metadata)
     snapshot_id: SnapshotId = decode_result("upload_canister_snapshot_metadata", reply)
 
@@ -164,8 +164,21 @@ def upload(simulation: Simulation, body: Json) -> Json:
     return {"snapshot_id": base64_of(snapshot_id)}
 
 
+def _content(path: Path, size: ByteCount) -> Blob:
+    # Reason: what is of another size is not read at all.
+    if path.lstat().st_size != size and not path.is_symlink():
+        raise Refused(f'InvalidCanisterSnapshotDirectory("{path.name} has not the size that {METADATA} tells")')
+    return read_file(path, size)
+
+
+def _chunks(directory: Path) -> list[Blob]:
+    if directory.is_symlink():
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(directory))
+    return [read_file(one, CHUNK_SIZE) for one in sorted(directory.glob("*.bin"))]
+
+
 def _metadata(directory: Path, canister_id: CanisterId, replaced: SnapshotId | None) -> UploadSnapshotMetadataArguments:
-    told = json.loads((directory / METADATA).read_bytes())
+    told = json.loads(read_file(directory / METADATA, LARGEST_METADATA))
     hook = told["on_low_wasm_memory_hook_status"]
     return UploadSnapshotMetadataArguments(
         canister_id,

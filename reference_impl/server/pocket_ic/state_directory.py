@@ -12,7 +12,7 @@ from typing import Any, Final
 from attrs import evolve, fields, frozen
 
 from reference_impl.durability.faults import StateDirectoryFault
-from reference_impl.durability.files import make_directory, new_file
+from reference_impl.durability.files import make_directory, new_file, read_file
 from reference_impl.durability.kept_values import NoValue, decoded, encoded
 from reference_impl.server.pocket_ic.fields import Json, Refused
 from reference_impl.server.pocket_ic.simulation import Simulation
@@ -27,12 +27,15 @@ from reference_impl.trace.restoration import (
 )
 from spec.state.network import CanisterRange
 from spec.values.identifiers import Blob, CanisterId, Principal, Text
-from spec.values.quantities import Count, Nanoseconds
+from spec.values.quantities import ByteCount, Count, Nanoseconds
 
 TOPOLOGY: Final = "topology.json"
 CANISTERS: Final = "canisters.cbor"
 UNDER_WAY: Final = "under_way.cbor"
 FORMAT: Final = 1
+LARGEST_DESCRIPTION: Final[ByteCount] = 16 << 20
+LARGEST_FILE: Final[ByteCount] = 64 << 30
+"""More is no state of ours."""
 
 
 @frozen
@@ -72,7 +75,7 @@ def write(simulation: Simulation, directory: Path) -> None:
 
 
 def _write_subnet(simulation: Simulation, subnet: PocketSubnet, directory: Path) -> None:
-    make_directory(directory)
+    make_directory(directory, is_within=True)
     canisters = [
         _fields_of(kept_canister(one))
         for one in simulation.instance.canisters.values()
@@ -120,7 +123,7 @@ def read_instance(directory: Path, *, may_be_incomplete: bool = False) -> KeptIn
     try:
         if not directory.exists() or (directory.is_dir() and not any(directory.iterdir())):
             return None
-        told = json.loads((directory / TOPOLOGY).read_bytes())
+        told = json.loads(read_file(directory / TOPOLOGY, LARGEST_DESCRIPTION))
         if told["format"] != FORMAT:
             raise Refused(f"The state directory {directory} is of another version of this server.")
         subnets = tuple(read_subnet(directory / _seed(one).hex()) for one in told["subnets"])
@@ -145,7 +148,7 @@ def read_subnet(directory: Path) -> KeptSubnet:
 
 
 def _read_file(path: Path) -> dict[Text, Any]:
-    value = decoded(path.read_bytes())
+    value = decoded(read_file(path, LARGEST_FILE))
     if not isinstance(value, dict):
         raise NoValue(f"{path.name} holds no fields")
     return value
