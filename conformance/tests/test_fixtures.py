@@ -1,5 +1,6 @@
 """Fixtures: what the specification writes, and what others make of it."""
 
+import gzip
 import hashlib
 import json
 import os
@@ -7,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from attrs import evolve
 
 from conformance.commands import consume as command_consume
 from conformance.commands import fill as command_fill
+from conformance.commands.arguments import bundled_implementation
 from conformance.fixtures import writing
 from conformance.fixtures.consuming import Consumed, consumed
 from conformance.fixtures.filling import filled
 from conformance.fixtures.folding import Blobs
 from conformance.fixtures.reading import Fixtures, read_fixtures
 from conformance.judging.verdicts import Fail, NotApplicable, Pass
-from conformance.protocol.interface import Capability, Description, Query, QueryAnswer
+from conformance.protocol.interface import Capability, Description, Query, QueryAnswer, Scheduled
 from conformance.served.specification import SpecificationImplementation
 from conformance.suite.loading import all_scenarios
 from conformance.tests.planted.bugs import (
@@ -41,17 +43,24 @@ from conformance.tests.planted.ordering import (
 from conformance.tests.planted.prices import HasOtherPrices
 from conformance.tests.planted.rejecting import RejectsAsFatal, SaysItInItsOwnWords
 from conformance.tests.planted.renaming import EFFECTS, RenamesWrongly
+from spec.state.label import Label
+from spec.state.request import Received
+from spec.transition import Output, RequestStatusChanged
 from spec.values.identifiers import Principal
 
 ONLY = (
-    "^(calls/some_cycles_accepted|installation/upgrade_clears_heap|management_rejects/unknown_method"
-    "|snapshots/list_and_delete|spontaneous/heartbeat|traps/heap_is_rolled_back)$"
+    "^(asked_everywhere/inspect_message|calls/some_cycles_accepted|installation/upgrade_clears_heap"
+    "|management_rejects/unknown_method|snapshots/list_and_delete|spontaneous/heartbeat|traps/heap_is_rolled_back)$"
 )
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 NODE = shutil.which("node")
 CONSUMER = Path(command_consume.__file__).parents[1] / "fixtures" / "consumer" / "consume.mjs"
+INSPECTED = "asked_everywhere/inspect_message"
+FORMAT_FOLDERS = ("scenario", "trace")
 Main = Callable[[list[str]], int]
 SPECIFICATION = (sys.executable, "-m", "conformance.served.specification")
+REFERENCE = bundled_implementation()
+"""Its root key is another one than in the fixtures."""
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +101,11 @@ def files_of(directory: Path) -> dict[str, bytes]:
     return {str(path.relative_to(directory)): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
+def contents(path: Path) -> bytes:
+    """What a file holds, compressed or not."""
+    return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+
+
 # What is written
 
 
@@ -110,18 +124,47 @@ def test_the_same_bytes_are_written_under_every_hash_seed(tmp_path: Path) -> Non
 
 def test_the_index_has_every_file_with_its_digest_its_rules_its_needs_and_its_size(directory: Path) -> None:
     index = json.loads((directory / "index.json").read_text())
-    assert index["counts"] == {"scenario/1": 5, "trace/1": 6}
+    assert index["counts"] == {"scenario/1": 6, "trace/1": 7}
     assert "heartbeat_context_creation" in index["rules"]
     assert "raw_rand" in index["rules_without_fixture"]
     entries = [each for part in index["parts"] for each in json.loads((directory / part["path"]).read_text())["files"]]
     for entry in entries:
-        content = (directory / entry["path"]).read_bytes()
+        content = contents(directory / entry["path"])
         assert (entry["sha256"], entry["bytes"]) == (hashlib.sha256(content).hexdigest(), len(content))
         document = json.loads(content)
         assert (entry["rules"], entry["needs"]) == (document["rules"], document["needs"])
         assert all((directory / "blobs" / name).is_file() for name in entry["blobs"])
     (heartbeat,) = index["left_out"]
     assert (heartbeat["format"], heartbeat["id"]) == ("scenario/1", "spontaneous/heartbeat")
+
+
+def test_what_is_long_is_compressed_and_the_index_is_of_its_contents(own: Path) -> None:
+    """However well the zlib of a machine compresses, the index is the same."""
+    written = {str(path.relative_to(own)): path for path in own.rglob("*.json*") if path.parts[-3] in FORMAT_FOLDERS}
+    assert {name for name, path in written.items() if len(contents(path)) > 8_000} == {
+        name for name in written if name.endswith(".gz")
+    }
+    path = written[A_FIXTURE]
+    assert path.read_bytes()[4:8] == bytes(4), "it has no time"
+    otherwise = gzip.compress(contents(path), compresslevel=1, mtime=1)
+    assert otherwise != path.read_bytes()
+    path.write_bytes(otherwise)
+    (found,) = [each for each in read_fixtures(own).entries if each.path == A_FIXTURE]
+    assert read_fixtures(own).document(found)["id"] == "calls/some_cycles_accepted"
+
+
+def test_what_is_short_stands_there_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is consumed like the rest."""
+    monkeypatch.setattr(writing, "LONGEST_PLAIN", 60_000)
+    made = tmp_path / "made"
+    assert command_fill.main([str(made), "--only", "^requests/anonymous_calls$", "--workers", "1"]) == 0
+    fixtures = read_fixtures(made)
+    assert {each.path for each in fixtures.entries} == {
+        "scenario/requests/anonymous_calls.json",
+        "trace/requests/anonymous_calls.json",
+    }
+    for form in ("scenario/1", "trace/1"):
+        assert isinstance(run(fixtures, SpecificationImplementation, "requests/anonymous_calls", form).verdict, Pass)
 
 
 def test_no_file_is_larger_than_it_may_be(directory: Path) -> None:
@@ -131,7 +174,7 @@ def test_no_file_is_larger_than_it_may_be(directory: Path) -> None:
 
 @pytest.mark.parametrize(
     ("limit", "value", "why"),
-    [("LARGEST_FILE", 5_000, "and a file has at most 5,000"), ("LARGEST_TOTAL", 1_515_000, "would take more than")],
+    [("LARGEST_FILE", 500, "and a file has at most 500"), ("LARGEST_TOTAL", 1_515_000, "would take more than")],
 )
 def test_what_does_not_fit_is_left_out_with_the_reason(
     limit: str, value: int, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -167,9 +210,37 @@ def test_the_reference_and_the_specification_pass_all(
     report = tmp_path / "report.json"
     assert command_consume.main([str(directory), "--json", str(report), *implementation]) == 0
     cases = json.loads(report.read_text())["cases"]
-    assert [each["verdict"] for each in cases] == ["pass"] * 11
-    assert [each["note"] for each in cases] == [""] * 11
+    assert [each["verdict"] for each in cases] == ["pass"] * 13
+    assert [each["note"] for each in cases] == [""] * 13
     assert {each["as_production"] for each in cases if each["format"] == "scenario/1"} == {True}
+
+
+def test_a_request_that_names_the_instance_has_another_id_on_another_instance(fixtures: Fixtures) -> None:
+    """So the trace has a name for it, which is told when the request is submitted."""
+    (entry,) = [each for each in fixtures.entries if (each.id, each.format) == (INSPECTED, "trace/1")]
+    document = fixtures.document(entry)
+    assert document["names"] == {"request 1": 32, "root key": 133, "subnet": 29}
+    (called,) = [each for each in document["labels"] if each["choices"].get("request_id") == {"name": "request 1"}]
+    assert called["rule"] == "initiate_call"
+
+
+class NamesItsRequestsOtherwise(SpecificationImplementation):
+    """Of submitted requests it shows other ids than they have."""
+
+    capabilities = frozenset({Capability.SCHEDULE, Capability.STATE})
+
+    def schedule(self, labels: Sequence[Label]) -> Scheduled:
+        scheduled = super().schedule(labels)
+        return evolve(scheduled, outputs=tuple(tuple(map(self.otherwise, each)) for each in scheduled.outputs))
+
+    @staticmethod
+    def otherwise(output: Output) -> Output:
+        is_new = isinstance(output, RequestStatusChanged) and isinstance(output.status, Received)
+        return evolve(output, request_id=bytes(32)) if is_new else output
+
+
+def test_a_name_that_is_told_must_be_the_id_of_the_request(fixtures: Fixtures) -> None:
+    assert isinstance(run(fixtures, NamesItsRequestsOtherwise, INSPECTED, "trace/1").verdict, Fail)
 
 
 class ToldWhatToDo:
@@ -312,11 +383,12 @@ def test_a_consumer_in_another_language_passes_the_right_one_and_fails_a_wrong_o
         done = subprocess.run(given, capture_output=True, text=True, timeout=300)
         return done.returncode, done.stdout
 
-    assert consume(*SPECIFICATION) == (0, "11 pass, 0 fail, 0 not applicable\n")
+    assert consume(*SPECIFICATION) == (0, "13 pass, 0 fail, 0 not applicable\n")
+    assert consume(*REFERENCE) == (0, "13 pass, 0 fail, 0 not applicable\n")
     code, printed = consume(sys.executable, "-m", "conformance.tests.planted.bugs", "KeepsTheHeapOnUpgrade")
     assert code == 1
     assert "fail scenario/1 installation/upgrade_clears_heap: step " in printed
-    assert printed.endswith("4 pass, 1 fail, 6 not applicable\n")
+    assert printed.endswith("5 pass, 1 fail, 7 not applicable\n")
 
 
 # Bad input
@@ -336,21 +408,29 @@ def complaint_of(main: Main, arguments: list[str], capsys: pytest.CaptureFixture
 def changed(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
     """Changes a fixture, and the digests of it in the index."""
     root = next(each for each in path.parents if (each / "index.json").exists())
-    document = json.loads(path.read_text())
+    document = json.loads(contents(path))
     change(document)
-    path.write_text(json.dumps(document))
+    content = json.dumps(document).encode()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     index = json.loads((root / "index.json").read_text())
     part = root / index["parts"][0]["path"]
     files = json.loads(part.read_text())
     for entry in files["files"]:
         if entry["path"] == str(path.relative_to(root)):
-            entry["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            entry["sha256"], entry["bytes"] = hashlib.sha256(content).hexdigest(), len(content)
     part.write_text(json.dumps(files))
     index["parts"][0]["sha256"] = hashlib.sha256(part.read_bytes()).hexdigest()
     (root / "index.json").write_text(json.dumps(index))
 
 
-A_FIXTURE = "scenario/calls/some_cycles_accepted.json"
+A_FIXTURE = "scenario/calls/some_cycles_accepted.json.gz"
+
+
+def change_blob(own: Path) -> None:
+    """Every file of a blob is another one."""
+    for path in (own / "blobs").iterdir():
+        path.write_bytes(path.read_bytes() + b"\0")
+
 
 SPOILS = {
     "nothing there": (lambda own: shutil.rmtree(own), "there is no index.json"),
@@ -359,7 +439,7 @@ SPOILS = {
         lambda own: (own / "index.json").write_text('{"format": "index/2"}'),
         "its format is 'index/2', not index/1",
     ),
-    "a changed file": (lambda own: (own / A_FIXTURE).write_text("{}"), "its SHA-256 is not that of the index"),
+    "a changed file": (lambda own: change_blob(own), "its SHA-256 is not that of the index"),
     "a missing file": (lambda own: (own / A_FIXTURE).unlink(), "No such file"),
     "an unknown field": (
         lambda own: changed(own / A_FIXTURE, lambda each: each.update(more=1)),
@@ -370,6 +450,23 @@ SPOILS = {
         "steps.0",
     ),
     "no steps": (lambda own: changed(own / A_FIXTURE, lambda each: each.update(steps=[])), "steps"),
+    "no gzip": (lambda own: (own / A_FIXTURE).write_bytes(b"{}"), "it is not compressed by gzip"),
+    "half of a gzip": (
+        lambda own: (own / A_FIXTURE).write_bytes((own / A_FIXTURE).read_bytes()[:-9]),
+        "it is not one whole file of gzip",
+    ),
+    "a gzip and more": (
+        lambda own: (own / A_FIXTURE).write_bytes((own / A_FIXTURE).read_bytes() * 2),
+        "it is not one whole file of gzip",
+    ),
+    "a gzip of very much": (
+        lambda own: (own / A_FIXTURE).write_bytes(gzip.compress(bytes(10**8))),
+        "it holds more than the",
+    ),
+    "another gzip": (
+        lambda own: (own / A_FIXTURE).write_bytes(gzip.compress(b"{}")),
+        "its SHA-256 is not that of the index",
+    ),
     "a lost blob": (lambda own: shutil.rmtree(own / "blobs"), "No such file"),
 }
 
@@ -381,7 +478,7 @@ def test_fixtures_that_are_spoiled_are_told_in_one_line(
     """And nothing of them counts as passed."""
     spoil, complaint = SPOILS[name]
     spoil(own)
-    arguments = ["--only", "^calls/", "--format", "scenario/1", "--implementation", shlex.join(SPECIFICATION)]
+    arguments = ["--only", "^calls/", "--implementation", shlex.join(SPECIFICATION)]
     assert complaint in complaint_of(command_consume.main, [str(own), *arguments], capsys)
 
 
