@@ -1,6 +1,7 @@
 """Right traces are explained whatever is left out of them; wrong ones are refused at the first event that is wrong."""
 
 import json
+import sys
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,10 @@ import conformance.suite
 import conformance.validating.events
 from conformance.commands.run import main as run_command
 from conformance.commands.validate import main
+from conformance.protocol.stdio import StdioImplementation
+from conformance.running.case import Manner
+from conformance.running.run import run_scenario
+from conformance.suite.looking import Looking
 from conformance.validating.events import EVENTS, Trace, TraceError, trace_of
 from conformance.validating.explaining import Explained, NotExplained, Open, Undecided, explain
 from conformance.validating.tests.spoiling import (
@@ -234,6 +239,29 @@ def test_a_recorded_scenario_is_validated(tmp_path: Path, capsys: pytest.Capture
     assert "refused: no run of the specification explains" in capsys.readouterr().out
     assert main([str(tmp_path / "nothing")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("served", [(), ("--spec",)])
+def test_what_is_served_writes_a_trace_that_is_explained(served: tuple[str, ...], tmp_path: Path) -> None:
+    """`icspec stdio --trace`, whoever asks it; each reset begins the trace anew."""
+    written = tmp_path / "a trace.ndjson"
+    command = (sys.executable, "-m", "spec.tooling.command_line", "stdio", *served, "--trace", str(written))
+    implementation = StdioImplementation(command)
+    try:
+        for name in ("traps/heap_is_rolled_back", "calls/chain_of_calls"):
+            [scenario] = [each for each in told_by_events() if each.id == name]
+            case = run_scenario(scenario, implementation, implementation.describe(), Manner(looking=Looking.NEVER))
+            assert case.verdict.name == "pass", case
+    finally:
+        implementation.close()
+    lines = [json.loads(line) for line in written.read_text().splitlines()]
+    assert [line["event"] for line in lines].count("start") == 1
+    assert [line["event"] for line in lines].count("execution") == [line["event"] for line in chain()].count(
+        "execution"
+    )
+    assert explain(trace(lines)) == Explained()
+    execution = place_of(lines, "execution", last=True)
+    assert isinstance(explain(trace([*lines[:execution], *lines[execution + 1 :]])), NotExplained)
 
 
 def test_no_trace_begins_with_canisters_on_a_second_subnet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -171,6 +171,11 @@ CASES: dict[str, list[tuple[list[str], str]]] = {
         (["--spec", "--profile", "none"], "none"),
         (["--spec", "--profile", "broken.toml"], "broken.toml"),
         (["--colour", "red"], "--colour"),
+        (["--trace"], "--trace needs a file"),
+        (["--trace", "folder"], "folder: Is a directory"),
+        (["--trace", "one.ndjson", "--trace", "other.ndjson"], "given twice"),
+        (["--trace", "one.ndjson", "--no-such-option"], "--no-such-option"),
+        (["--spec", "--profile", "none", "--trace", "one.ndjson"], "none"),
     ],
     "count": [
         ([], "MODULE"),
