@@ -20,6 +20,9 @@ IDLE_SECONDS: Final = 600
 ENDING_SECONDS: Final = 20.0
 
 
+STATUS: Final = "/api/v2/status"
+"""Where every server of the HTTPS interface answers."""
+
 ADAPTERS: Final[Mapping[Text, Text]] = {
     "pocketic": "conformance.adapters.pocket_ic",
     "http": "conformance.adapters.https",

@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import IO, Final
 
-from conformance.adapters.executable import require_answer, server_at, speaking_for
+from conformance.adapters.executable import STATUS, require_answer, server_at, speaking_for
 from conformance.commands.arguments import (
     FAILED,
     add_profile,
@@ -68,9 +68,6 @@ EXAMPLE = """examples:
   icspec conform --implementation ./mine --engine fast  canisters are executed by the reference implementation
   icspec conform --implementation ./mine --expected-failures known.toml --log wire.ndjson
 """
-
-STATUS: Final = "/api/v2/status"
-"""Where every server of the HTTPS interface answers."""
 
 REPORTS: Final[Mapping[str, Callable[[Report, IO[str]], None]]] = {
     "json": write_json,

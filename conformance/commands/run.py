@@ -2,10 +2,11 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from conformance.adapters.executable import STATUS, require_answer, server_at, speaking_for
 from conformance.commands.arguments import (
     FAILED,
     add_profile,
@@ -72,6 +73,10 @@ def _parser() -> VerbParser:
     where.add_argument(
         "--implementation", type=command_words, metavar="CMD", help="instead of the reference implementation"
     )
+    where.add_argument(
+        "--pocketic", metavar="URL|BINARY", help="instead on PocketIC: a server that runs, or an executable"
+    )
+    where.add_argument("--http", metavar="URL", help="instead on a server of the HTTPS interface")
     where.add_argument("--spec-only", action="store_true", help="on the specification alone")
     where.add_argument(
         "--rounds", action="store_true", help="on the specification alone, by the rounds of production, and show them"
@@ -180,7 +185,12 @@ def main(arguments: list[str]) -> int:
         return complain("icspec run", problem)
     if not scenarios:
         return complain("icspec run", f"no scenario matches {given.only!r}")
-    manner = Manner(profile=given.profile, looking=Looking(given.look), black_box=given.black_box)
+    manner = Manner(
+        profile=given.profile,
+        looking=Looking(given.look),
+        black_box=given.black_box,
+        is_shared=given.http is not None,
+    )
     if given.rounds:
         return _exit_code(_play_by_rounds(chosen, manner) for chosen in scenarios)
     is_story = _is_story(given) and not given.trace
@@ -188,8 +198,32 @@ def main(arguments: list[str]) -> int:
         return _exit_code(_play(chosen, manner, None, is_story=is_story) for chosen in scenarios)
     if given.record is not None and len(scenarios) != 1:
         return complain("icspec run", f"--record writes the trace of one scenario, and these are {len(scenarios)}")
-    command = given.implementation or bundled_implementation(given.profile)
-    target = Target(command, manner, DEFAULT_TIME_LIMITS)
+    try:
+        with _command(given) as command:
+            return _play_all(scenarios, given, manner, command, is_story=is_story)
+    except CannotStart as problem:
+        return complain("icspec run", problem)
+
+
+@contextmanager
+def _command(given: argparse.Namespace) -> Iterator[tuple[str, ...]]:
+    """The command of the implementation. Raises `CannotStart` if that is a server, and there is none."""
+    if given.http is not None:
+        require_answer(given.http, STATUS)
+        yield speaking_for(given.http, "http")
+    elif given.pocketic is not None:
+        with server_at(given.pocketic) as url:
+            yield speaking_for(url, "pocketic")
+    else:
+        yield given.implementation or bundled_implementation(given.profile)
+
+
+def _play_all(
+    scenarios: list[Scenario], given: argparse.Namespace, manner: Manner, command: tuple[str, ...], *, is_story: bool
+) -> int:
+    """Plays scenarios on the specification and on the implementation behind a command."""
+    forgets = given.http is not None or given.pocketic is not None
+    target = Target(command, manner, DEFAULT_TIME_LIMITS, forgets=forgets)
     with ending_on_signals(), closing(Runner(target)) as runner:
         try:
             runner.describe()
