@@ -8,15 +8,21 @@ import argparse
 from collections import Counter
 from collections.abc import Callable, Sequence
 from random import Random
+from typing import Final
 
 from attrs import field, frozen
 
 from properties.agreement.blocks import ROUNDS_IN_WORLD, Blocks
-from properties.agreement.lockstep import Disagreement
+from properties.agreement.lockstep import Disagreement, Lockstep, brief
 from properties.agreement.rounds import RoundLockstep
 from properties.agreement.scarcity import TASTES, begun, profile
 from reference_impl.rounds.production import Capacity
+from spec.state.label import Label
+from spec.values.identifiers import Text
 from spec.values.quantities import Count
+
+LONGEST: Final[Count] = 300
+"""So many characters of a label are told."""
 
 
 @frozen
@@ -52,17 +58,30 @@ def play_world(seed: int, rounds: Count, threads: Count = 1) -> RoundLockstep:
     """
     The world of a seed after so many rounds, with an engine on so many threads.
 
-    Raises `Disagreement`, which tells the seed.
+    Raises `Disagreement`, which tells the seed, and the first label on which the engines differ if it is one label.
     """
     random, taste = Random(seed), list(TASTES.values())[seed % len(TASTES)]
-    world = RoundLockstep(begun(profile(random, taste)).lockstep, threads)
+    chosen = profile(random, taste)
+    world = RoundLockstep(begun(chosen).lockstep, threads)
     blocks = Blocks(random, taste)
     try:
         for _ in range(rounds):
             world.round(blocks.next(world.state))
     except Disagreement as found:
-        raise Disagreement(f"world {seed}, {found}") from None
+        raise Disagreement(f"world {seed}, {found}{_first_label(begun(chosen).lockstep, world.labels)}") from None
     return world
+
+
+def _first_label(lockstep: Lockstep, labels: Sequence[Label]) -> Text:
+    """Takes the labels of all rounds one by one, and tells the first on which the engines differ, as another line."""
+    for number, label in enumerate(labels, 1):
+        try:
+            lockstep.take(label)
+        except Disagreement as found:
+            what, _, _ = str(found).partition("\n")
+            which = f"the first label of {len(labels)} that differs is number {number}: {brief(label)[:LONGEST]}"
+            return f"\n{which}\n  {what}"
+    return ""
 
 
 def play(seeds: Sequence[int], rounds: Count = ROUNDS_IN_WORLD, told: Callable[[Tally], None] = nothing_told) -> Tally:

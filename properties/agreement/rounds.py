@@ -54,6 +54,8 @@ class RoundLockstep:
         self.fired: Counter[str] = Counter()
         """How often each rule was taken."""
         self.rounds = 0
+        self.labels: list[Label] = []
+        """Those that the specification took, of all rounds."""
 
     def round(self, batch: Batch) -> Round:
         """One round on both sides. Raises `Disagreement`."""
@@ -62,6 +64,7 @@ class RoundLockstep:
         self.rounds += 1
         self.reached.update(done.reached)
         self.fired.update(label.rule for label in specified.labels)
+        self.labels += specified.labels
         found = first_difference(specified, done) or difference(self.state, self.engine.abstract())
         if found is not None:
             raise Disagreement(f"round {self.rounds}: {found}")

@@ -1,15 +1,20 @@
 """Both engines decide alike what a round does, while every capacity of a subnet is reached."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from properties.agreement.lockstep import Disagreement
 from properties.agreement.playing import play
 from reference_impl.rounds.production import conductor, ending, mailing, management, priorities, usage
 from reference_impl.rounds.production.turns import Source
+from reference_impl.subnet.queues import MessageQueues
+from spec.state.message import ResponseMessage
 from spec.values.quantities import Count
+from spec.values.rejects import Reject
 
 QUICK = (0, 1, 2, 5, 21, 22)
 """Worlds in which every capacity is reached within 50 rounds each."""
@@ -83,6 +88,25 @@ def test_a_planted_mistake_in_the_rounds_of_the_reference_is_found(
     plant(monkeypatch)
     with pytest.raises(Disagreement, match="round"):
         play(FIRST, rounds=30)
+
+
+def test_the_first_label_that_differs_is_told_in_a_few_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that gets no response has its cycles refunded, but for one."""
+
+    def append(queues: MessageQueues, message: Any) -> Any:
+        if isinstance(message, ResponseMessage) and isinstance(message.response, Reject) and message.refunded_cycles:
+            message = evolve(message, refunded_cycles=message.refunded_cycles - 1)
+        return appended(queues, message)
+
+    appended = MessageQueues.append
+    monkeypatch.setattr(MessageQueues, "append", append)
+    with pytest.raises(Disagreement) as found:
+        play(range(7), rounds=25)
+    world, first, what = str(found.value).splitlines()
+    assert world.startswith("world ")
+    assert re.match(r"the first label of \d+ that differs is number \d+: \w+ \{", first), first
+    assert "refunded_cycles" in what
+    assert max(len(world), len(first), len(what)) < 700
 
 
 @pytest.mark.deep
