@@ -228,7 +228,7 @@ MIXED: Final[dict[str, tuple[Make, str]]] = {
     ),
     "loading a snapshot starts the canister": (
         lambda: AfterRules(_started, LOADING),
-        "kept_through/loaded_while_stopped",
+        "changes_that_count/loaded_while_stopped",
     ),
     "deleting a snapshot clears the chunks": (
         lambda: AfterRules(_put(chunk_store=Map()), "delete_canister_snapshot"),
@@ -240,11 +240,11 @@ MIXED: Final[dict[str, tuple[Make, str]]] = {
     ),
     "uploading a chunk drops the others": (
         lambda: AfterRules(_last_chunk_alone, "upload_chunk"),
-        "kept_through/upgraded_from_chunks",
+        "changes_that_count/upgraded_from_chunks",
     ),
     "uploading a chunk resets the certified data": (
         lambda: AfterRules(_put(certified_data=b""), "upload_chunk"),
-        "kept_through/upgraded_from_chunks",
+        "changes_that_count/upgraded_from_chunks",
     ),
     "reinstalling keeps the timer": (
         lambda: AfterRules(_as_before("global_timer"), "install_code"),
@@ -256,12 +256,12 @@ MIXED: Final[dict[str, tuple[Make, str]]] = {
     ),
     "upgrading a stopped canister starts it": (
         lambda: AfterRules(_started, "upgrade_code"),
-        "kept_through/upgraded_while_stopped",
+        "changes_that_count/upgraded_while_stopped",
     ),
     "upgrading clears the logs": (lambda: AfterRules(_put(logs=List()), "upgrade_code"), "kept_or_lost/upgrade"),
     "uninstalling keeps the timer": (
         lambda: AfterRules(_as_before("global_timer"), "uninstall_code"),
-        "kept_through/uninstalled_and_loaded",
+        "changes_that_count/uninstalled_and_loaded",
     ),
     "starting clears the timer": (lambda: AfterRules(_put(global_timer=0), "start_canister"), "kept_or_lost/stop"),
     "stopping clears the logs": (lambda: AfterRules(_put(logs=List()), "stop_running_canister"), "kept_or_lost/stop"),
@@ -303,15 +303,15 @@ MIXED: Final[dict[str, tuple[Make, str]]] = {
     ),
     "a callback keeps no certified data": (
         lambda: AfterExecution(_is_callback, _as_before("certified_data"), failed=False),
-        "kept_through/in_reply_callback",
+        "changes_that_count/in_reply_callback",
     ),
     "a callback keeps no global": (
         lambda: AfterExecution(_is_callback, _part_of_before("globals"), failed=False),
-        "kept_through/in_reply_callback",
+        "changes_that_count/in_reply_callback",
     ),
     "a callback does not set the timer": (
         lambda: AfterExecution(_is_callback, _as_before("global_timer"), failed=False),
-        "kept_through/in_reply_callback",
+        "changes_that_count/in_reply_callback",
     ),
     "a timer keeps no stable memory": (
         lambda: AfterExecution(_is_timer, _part_of_before("stable_memory"), failed=False),
