@@ -306,6 +306,7 @@ def test_nodes_of_another_subnet_may_be_asked_for_and_are_not_revealed():
     "rule.read-state.response",
     "http.read-state.prefix",
     "http.error-code",
+    "http.path.request-status.status",
     "http.path.request-status.error-code",
 )
 @pytest.mark.parametrize(

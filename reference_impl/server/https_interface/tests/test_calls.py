@@ -131,7 +131,9 @@ def test_a_query_method_can_be_called_and_a_composite_one_cannot(instance):
     assert answered.value(b"request_status", named, b"status") == b"rejected"
 
 
-@pytest.mark.checklist("http.endpoint.call-v4-canister", "http.reject-code.3", "http.cddl.requests")
+@pytest.mark.checklist(
+    "http.endpoint.call-v4-canister", "http.endpoint.call-v2-canister", "http.reject-code.3", "http.cddl.requests"
+)
 def test_a_call_to_a_canister_that_is_not_there_is_rejected_before_it_is_taken_in(instance):
     nobody = Principal(bytes(7) + b"\x09\x01\x01")
     fields = instance.call(USER, nobody, "inc").fields

@@ -110,11 +110,21 @@ def test_an_agent_in_javascript_uses_canisters_of_two_subnets_that_send_each_oth
     assert told == {"accepted": 400, "refunded": 600, "received": 400, "kept": 0, "subnets": 2, "nodes": 26}
 
 
-def test_icp_py_core_creates_installs_calls_and_reads_with_everything_verified(any_server, python):
-    told = outcome(python, HERE / "with_icp_py_core.py", any_server.url, MODULE)
+def test_icp_py_core_creates_installs_calls_reads_upgrades_restores_and_delegates_with_everything_verified(
+    any_server, python
+):
+    signer, session = SigningCanister.installed(any_server), User.of(8)
+    chain = signer.delegation_to(session)
+    told = outcome(python, HERE / "with_icp_py_core.py", any_server.url, MODULE, chain, "8")
     assert told == {
         "increased": 1,
         "read": 1,
+        "read_after_upgrade": 1,
+        "read_after_loading": 1,
+        "trapped": "ReplicaReject",
+        "logged": ["[TRAP]"],
+        "user": principal_to_text(signer.user),
+        "increased_by_session": 2,
         "query_refused": "ReplicaReject",
         "update_refused": "ReplicaReject",
         "module_hash": hashlib.sha256(MODULE.read_bytes()).hexdigest(),
