@@ -31,6 +31,8 @@ class BoundedHeads(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._is_after_head = False
         """The head is here, and the rest of the request is not."""
+        self._has_ended_request = False
+        """What came in last had the end of a request."""
         self._size: ByteCount = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -48,8 +50,10 @@ class BoundedHeads(HttpToolsProtocol):
         was_after_head = self._is_after_head
         if not was_after_head and self._timer is None:
             self._await_head()
+        self._has_ended_request = False
         super().data_received(data)
-        if was_after_head or self._is_after_head:
+        if was_after_head or self._is_after_head or self._has_ended_request:
+            # Reason: bodies are bounded elsewhere, and the next head has begun in this reading at the earliest.
             self._size = 0
             return
         self._size += len(data)
@@ -65,7 +69,7 @@ class BoundedHeads(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The whole request is here; the next one may begin whenever the client likes."""
         self._is_after_head = False
-        self._size = 0
+        self._has_ended_request = True
         super().on_message_complete()
 
     def _await_head(self) -> None:

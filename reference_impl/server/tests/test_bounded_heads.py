@@ -123,3 +123,13 @@ def test_a_large_body_is_no_large_head():
     head = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % (4 * LARGEST_HEAD)
     answered = told(head, bytes(4 * LARGEST_HEAD), until_closed=False)
     assert answered.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_whole_requests_with_large_bodies_may_come_in_one_piece(times):
+    body = bytes(LARGEST_HEAD + 1)
+    request = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+    last = GOOD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    answered = told(request * times + last)
+    assert answered.count(b"HTTP/1.1 200 ") == times + 1
+    assert b" 431 " not in answered

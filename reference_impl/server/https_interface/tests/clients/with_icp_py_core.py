@@ -89,7 +89,7 @@ def main(url, module, chain, seed):
 
     told = json.loads(chain)
     for one in told["delegations"]:
-        # Reason: agents in JavaScript write the number in hexadecimal digits alone, which this client takes for decimal.
+        # Reason: agents in JavaScript write the number in hexadecimal digits alone, and this client decimal ones so.
         one["delegation"]["expiration"] = "0x" + one["delegation"]["expiration"]
     delegated = DelegateIdentity(Identity(privkey=f"{int(seed):02x}" * 32), told)
     session = Agent(delegated, client, root_key=root_key, verify_query_signatures=True)
