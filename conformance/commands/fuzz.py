@@ -4,6 +4,7 @@ import argparse
 import json
 import re
 import shlex
+import sqlite3
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -117,6 +118,8 @@ def main(arguments: list[str]) -> int:
             return _run(given, corpus, vocabulary, target, workers)
     except (CorpusError, ClusterError) as problem:
         return complain("icspec fuzz", problem)
+    except sqlite3.Error as problem:
+        return complain("icspec fuzz", f"{given.corpus}: {problem}")
     except OSError as problem:
         return complain("icspec fuzz", f"{problem.filename}: {problem.strerror}")
     finally:
@@ -199,6 +202,10 @@ def _report(counts: Counts, corpus: Corpus) -> dict[str, object]:
         "counts": dict(counts.verdicts),
         "rules": counts.rules,
         "paths": counts.paths,
+        "over_time": [
+            {"time": when, "scenarios": scenarios, "rules": rules, "paths": paths, "failures": failures}
+            for when, scenarios, rules, paths, failures in corpus.over_time()
+        ],
         "failures": [
             {"number": each.number, "times": each.times, "why": each.why, "allowed": list(each.allowed)}
             for each in corpus.failures()

@@ -9,6 +9,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,8 @@ from conformance.judging.verdicts import Pass
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
 
-FORMAT: Final = "icspec fuzz 1"
+FORMAT: Final = "icspec fuzz 2"
+"""What is kept, and how paths are named. A corpus of another format is not gone on with."""
 
 TABLES: Final = """
 CREATE TABLE IF NOT EXISTS campaign (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -81,10 +83,18 @@ class Corpus:
             self._connection = sqlite3.connect(path, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._require_whole(path)
             self._connection.executescript(TABLES)
             self._require_same(path, {"format": FORMAT, **settings})
+            self._require_readable(path)
         except sqlite3.Error as problem:
             raise CorpusError(f"{path}: {problem}") from None
+
+    def _require_whole(self, path: Path) -> None:
+        """Raises `CorpusError` if the file is damaged."""
+        ((found,), *_) = self._connection.execute("PRAGMA quick_check(1)")
+        if found != "ok":
+            raise CorpusError(f"{path}: the file is damaged: {' '.join(str(found).split())}")
 
     def _require_same(self, path: Path, settings: Mapping[Text, Text]) -> None:
         known = dict(self._connection.execute("SELECT name, value FROM campaign"))
@@ -93,6 +103,16 @@ class Corpus:
         for name, value in settings.items():
             if known.get(name, value) != value:
                 raise CorpusError(f"{path}: it is of a campaign with {name} {known[name]!r}, not {value!r}")
+
+    def _require_readable(self, path: Path) -> None:
+        """Raises `CorpusError` if a scenario that is needed again is none."""
+        needed = "verdict IS NULL OR is_kept = 1"
+        rows = self._connection.execute(f"SELECT number, drawn FROM scenarios WHERE {needed}")
+        for number, drawn in chain(rows, self._connection.execute("SELECT number, drawn FROM failures")):
+            try:
+                drawn_from_json(json.loads(drawn))
+            except (ValueError, KeyError, TypeError, AttributeError):
+                raise CorpusError(f"{path}: what is kept of scenario {number} is no scenario") from None
 
     def close(self) -> None:
         """Nothing more is written."""
@@ -204,6 +224,24 @@ class Corpus:
             "SELECT verdict, why, count(*) FROM scenarios WHERE verdict IN ('inconclusive', 'not_applicable') "
             "GROUP BY verdict, why ORDER BY count(*) DESC"
         )
+
+    def over_time(self) -> Iterator[tuple[float, Count, Count, Count, Count]]:
+        """
+        How far the campaign was when: the time, and the scenarios, rules, paths and causes of failures by then.
+
+        The time is in seconds since the epoch; there is an entry for each scenario that found something first.
+        """
+        found: dict[Count, list[Count]] = {}
+        for place, table in enumerate(("rules", "paths", "failures")):
+            column = "number" if table == "failures" else "first"
+            for number, count in self._connection.execute(f"SELECT {column}, count(*) FROM {table} GROUP BY 1"):
+                found.setdefault(number, [0, 0, 0])[place] = count
+        sums = [0, 0, 0]
+        rows = self._connection.execute("SELECT number, ended FROM scenarios WHERE ended IS NOT NULL ORDER BY ended")
+        for scenarios, (number, ended) in enumerate(rows, 1):
+            if number in found:
+                sums = [before + more for before, more in zip(sums, found[number], strict=True)]
+                yield ended, scenarios, sums[0], sums[1], sums[2]
 
     def counts(self) -> Counts:
         """How far the campaign is."""

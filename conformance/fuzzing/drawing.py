@@ -11,6 +11,7 @@ from conformance.fuzzing.acts import PATHS
 from conformance.fuzzing.expressions import Call, Course, Value, call
 from conformance.fuzzing.managing import FOR_CANISTERS
 from conformance.fuzzing.programs import CANISTERS, NOTHING_TAKEN, Programs
+from conformance.fuzzing.stories import Stories
 from spec.machine import OUTSIDE
 from spec.transition import RULES
 from spec.values.identifiers import Text
@@ -18,7 +19,7 @@ from spec.values.quantities import Count
 
 SENDERS: Final = ("alice", "alice", "alice", "alice", "bob", "eve", "anonymous")
 SECONDS: Final = (0, 0, 0, 1, 60, 400, 10**6)
-MODULES: Final = ("scripted", "scripted", "scripted", "scripted_tasks", "scripted_low_memory", "scripted_keep")
+SCRIPTED: Final = ("scripted", "scripted", "scripted", "scripted_tasks", "scripted_low_memory", "scripted_keep")
 MODES: Final = (
     "install",
     "reinstall",
@@ -84,9 +85,11 @@ class Drawing:
         profile = self._chance.choice(self._vocabulary.profiles or (None,))
         black_box = self._is_black_box = not self._vocabulary.explains or self._chance.random() < 0.15
         begun = [self.creation(profile) for _ in range(self._chance.choice((1, 2, 2, 3)))]
-        acts = [self.act(profile) for _ in range(self._chance.choice((3, 6, 10, 15)))]
+        stories = [self.story(profile) for _ in range(self._chance.choice((2, 3, 5, 7)))]
+        acts = [act for story in stories for act in story]
         # Reason: orders of calls under way are tried one by one for a black box, so it gets fewer at a time.
-        return Drawn((*begun, *(resting(acts, 2) if black_box else acts)), profile, black_box)
+        under_way = self._chance.choice((1, 1, 2)) if black_box else LONGEST
+        return Drawn((*begun, *resting(acts, under_way))[:LONGEST], profile, black_box)
 
     def changed(self, drawn: Drawn, others: Sequence[Drawn]) -> Drawn:
         """A scenario that is known, with something changed."""
@@ -100,6 +103,10 @@ class Drawing:
             other = self._chance.choice(fitting).course
             course = course[: self._chance.randrange(1, len(course) + 1)] + other[self._chance.randrange(len(other)) :]
         return evolve(drawn, course=course[:LONGEST])
+
+    def story(self, profile: Text | None) -> list[Call]:
+        """Acts that build on one another, or one alone."""
+        return Stories(self._chance, self._programs(profile), lambda: self.act(profile), SCRIPTED).drawn()
 
     # Acts
 
@@ -122,8 +129,8 @@ class Drawing:
         """A canister is created."""
         if self._may_be_generated(profile) and self._chance.random() < 0.15:
             return call("create", self._generated(), b"")
-        cycles = self._chance.choice((10**14, 10**14, 10**14, 10**12, 10**10, 0))
-        module = self._chance.choice((*MODULES, None))
+        cycles = self._chance.choice((*(10**14,) * 6, 10**12, 10**12, 10**10, 0))
+        module = self._chance.choice((*SCRIPTED, *SCRIPTED, None))
         programs = self._programs(profile)
         begun = call("program", *(programs.effect() for _ in range(self._chance.randrange(3))))
         return call("create", module, begun, cycles)
@@ -177,7 +184,7 @@ class Drawing:
         return call("manage", method_name, self._number(), self._sender(), is_alone, **fields)
 
     def _installing(self, profile: Text | None) -> Call:
-        module: Value = self._chance.choice((*MODULES, *BROKEN))
+        module: Value = self._chance.choice((*SCRIPTED, *BROKEN))
         if self._may_be_generated(profile) and self._chance.random() < 0.2:
             module = self._generated()
         begun = self._programs(profile).program(0)
@@ -201,7 +208,7 @@ class Drawing:
 
     def _inserted(self, course: Course, profile: Text | None) -> Course:
         place = self._chance.randrange(len(course) + 1)
-        return (*course[:place], self.act(profile), *course[place:])
+        return (*course[:place], *self.story(profile), *course[place:])
 
     def _left_out(self, course: Course, profile: Text | None) -> Course:
         place = self._place(course)

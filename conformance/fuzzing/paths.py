@@ -1,79 +1,92 @@
-"""Which paths through the rules of the specification a run takes: the lines of a rule, and of what it calls."""
+"""Which paths through the rules of the specification a run takes: the branches of a rule, and of what it calls."""
 
 import hashlib
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, wraps
 from pathlib import Path
-from types import CodeType, FrameType
 from typing import Any, Final
 
-from attrs import define, field
-
 import spec.rules
+from conformance.fuzzing.marking import Marks
 from spec.transition import RULES, Step
 from spec.values.identifiers import Text
+from spec.values.quantities import Count
 
-RULES_FOLDER: Final = str(Path(spec.rules.__path__[0]))
+RULES_FOLDER: Final = Path(spec.rules.__path__[0])
 DIGITS: Final = 8
 """So many hexadecimal digits tell the paths of a rule apart."""
 
 
-@define
-class _Taken:
-    """A rule that is being tried."""
-
-    rule: Text
-    lines: set[tuple[CodeType, int]] = field(factory=set)
-
-
 class Paths:
-    """Sees each rule that is taken while it watches. Rules that cannot be taken are not counted."""
+    """The paths of the rules that are taken while it watches. Rules that cannot be taken are not counted."""
 
     def __init__(self) -> None:
         self.taken: set[Text] = set()
-        """Each path as the name of its rule, and a digest of the lines on it."""
-        self._bodies: Mapping[CodeType, Text] = {rule.body.__code__: name for name, rule in RULES.items()}
-        self._is_watched: dict[CodeType, bool] = {}
-        self._open: list[_Taken] = []
+        """Each path as the name of its rule, and a digest of the branches on it."""
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Inside, paths are noted."""
-        before = sys.gettrace()
-        sys.settrace(self._called)
+        """Inside, paths are noted. The rules of this process are marked for that, once and for all."""
+        watch = _watch()
+        watch.noted, before = self.taken, watch.noted
         try:
             yield
         finally:
-            sys.settrace(before)
-
-    def _called(self, frame: FrameType, event: str, argument: Any) -> Any:
-        code = frame.f_code
-        watched = self._is_watched.get(code)
-        if watched is None:
-            watched = self._is_watched[code] = code.co_filename.startswith(RULES_FOLDER)
-        if not watched:
-            return None
-        if code in self._bodies:
-            self._open.append(_Taken(self._bodies[code]))
-            return self._in_body
-        return self._in_helper if self._open else None
-
-    def _in_helper(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if event == "line" and self._open:
-            self._open[-1].lines.add((frame.f_code, frame.f_lineno))
-        return self._in_helper
-
-    def _in_body(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if event == "line":
-            self._open[-1].lines.add((frame.f_code, frame.f_lineno))
-        elif event == "return":
-            taken = self._open.pop()
-            if isinstance(argument, Step):
-                self.taken.add(f"{taken.rule} {_digest(taken)}")
-        return self._in_body
+            watch.noted = before
 
 
-def _digest(taken: _Taken) -> Text:
-    places = sorted(f"{Path(code.co_filename).name}:{code.co_name}:{line}" for code, line in taken.lines)
-    return hashlib.sha256("\n".join(places).encode()).hexdigest()[:DIGITS]
+class _Watch:
+    """The marked rules of this process, and who notes their paths."""
+
+    def __init__(self) -> None:
+        self.marks = Marks()
+        self.noted: set[Text] | None = None
+        self._digests: dict[tuple[Text, frozenset[Count]], Text] = {}
+        """By the rule and its branches. The same few are taken again and again."""
+        self._bodies = {name: rule.body for name, rule in RULES.items()}
+        self.marks.mark(RULES_FOLDER)
+        for name, body in self._bodies.items():
+            object.__setattr__(RULES[name], "body", self._watched(name, body))
+
+    def remove(self) -> None:
+        """The rules are as they were."""
+        self.marks.remove()
+        for name, body in self._bodies.items():
+            object.__setattr__(RULES[name], "body", body)
+
+    def _watched(self, name: Text, body: Callable[..., Step]) -> Callable[..., Step]:
+        taken = self.marks.taken
+
+        @wraps(body)
+        def watched(*arguments: Any, **named: Any) -> Step:
+            outer = set(taken)
+            taken.clear()
+            try:
+                step = body(*arguments, **named)
+                if self.noted is not None and isinstance(step, Step):
+                    self.noted.add(self._path(name))
+                return step
+            finally:
+                taken.clear()
+                taken.update(outer)
+
+        return watched
+
+    def _path(self, name: Text) -> Text:
+        key = (name, frozenset(self.marks.taken))
+        if key not in self._digests:
+            places = sorted(self.marks.places[number] for number in key[1])
+            self._digests[key] = hashlib.sha256("\n".join(places).encode()).hexdigest()[:DIGITS]
+        return f"{name} {self._digests[key]}"
+
+
+@cache
+def _watch() -> _Watch:
+    return _Watch()
+
+
+def without_marks() -> None:
+    """The rules of this process are as they were before anybody watched."""
+    _watch().remove()
+    _watch.cache_clear()

@@ -57,6 +57,9 @@ COUNTING_IN_SOME: Final = ("ic0.msg_deadline", "ic0.msg_reject_code", "ic0.data_
 
 NOTHING_TAKEN: Final[Mapping[Text, Count]] = MappingProxyType({})
 
+LETTERS: Final = b"abcdefgh"
+"""Notes are told apart by them."""
+
 OUTSIDE_FEE: Final = 10**11
 """More cycles than a call that leaves the subnet costs."""
 
@@ -101,14 +104,52 @@ class Programs:
         ending = self._chance.choice((*(self.answer,) * 8, *(self.nothing,) * 3, self.failure))
         return call("program", *pieces, ending())
 
+    def called(self, depth: Count) -> Call:
+        """A program for a canister that another calls: it often takes of the cycles, and notes that it was called."""
+        taking = [call("accept_cycles", self._chance.choice(CYCLES))] if self._chance.random() < 0.35 else []
+        noting = [self.note()] if self._chance.random() < 0.6 else []
+        return after(self.program(depth), *taking, *noting)
+
+    def noting(self, depth: Count) -> Call:
+        """A program that leaves a note first."""
+        return after(self.program(depth), self.note())
+
+    def failing(self, depth: Count) -> Call:
+        """A program that leaves something behind, and then fails."""
+        pieces = [self.action(depth) for _ in range(self._chance.choice((0, 1)))]
+        return call("program", self.note(), *pieces, self.failure())
+
+    def note(self) -> Call:
+        """
+        Remembers that it was done: in the heap, in the order in which such things happen, mostly.
+
+        What a canister remembers is told at the end of every scenario, and by `telling`.
+        """
+        pick = self._chance.choice
+        tag = bytes([pick(LETTERS)])
+        kinds = (
+            call("append_to_slot", pick((0, 1)), tag),
+            call("append_to_slot", 0, call("concat", tag, call(self._named(READINGS, READINGS_OF_SOME)))),
+            call("stable_append", tag),
+            call("set_global", call("counter", pick((0, 1)))),
+        )
+        (chosen,) = self._chance.choices(kinds, (6, 1, 2, 1))
+        return call("sequence", chosen, call("add_to_counter", pick((0, 1))))
+
+    def telling(self) -> Call:
+        """Answers with what notes remember."""
+        heap = (call("slot", 0), call("slot", 1), call("bytes_of_u64", call("counter", 0)))
+        others = (call("bytes_of_u64", call("global_value")), call("ic0.canister_cycle_balance128"))
+        return call("program", call("reply", call("concat", *heap, *others)))
+
     def action(self, depth: Count) -> Call:
         """Something that leaves something behind, or a call."""
-        kinds: list[Callable[[], Call]] = [self.effect] * 3 + [self.storing]
+        kinds: list[Callable[[], Call]] = [self.effect] * 2 + [self.note, self.storing]
         if self._chance.random() < RISK:
             kinds = [self.answer]
         if depth > 0:
             kinds += [lambda: self.calling(depth - 1)] * 3 + [lambda: self.managing(depth - 1)]
-            kinds += [self.calling_twice]
+            kinds += [lambda: self.calling_several(depth - 1)] * 2
             kinds += [lambda: call("when", self.integer(), self.action(depth - 1), self.action(depth - 1))]
         return self._chance.choice(kinds)()
 
@@ -214,15 +255,25 @@ class Programs:
 
     def calling(self, depth: Count) -> Call:
         """Calls a method, with cycles, callbacks and a deadline."""
-        callee = b"\x00\x01\x02" if self._chance.random() < 0.1 else self.callee()
-        return self._calling(callee, self._chance.choice(METHODS), self.program(depth), depth)
+        return self.calling_one(b"\x00\x01\x02" if self._chance.random() < 0.1 else self.callee(), depth)
 
-    def calling_twice(self) -> Call:
-        """Calls a canister two times, which have to happen in this order."""
+    def calling_one(self, callee: Value, depth: Count) -> Call:
+        """Calls a method of a canister."""
+        return self._calling(callee, self._chance.choice(METHODS), self.called(depth), depth)
+
+    def calling_several(self, depth: Count) -> Call:
+        """Calls several times in one execution, mostly the same canister; each call leaves a note there."""
         callee = self.callee()
-        programs = (call("program", call("append_to_slot", 0, each), self.answer()) for each in (b"first", b"then"))
-        relayed = {"on_reply": call("RELAY_REPLY"), "on_reject": call("RELAY_REJECT")}
-        return call("sequence", *(call("call", callee, "update", program, **relayed) for program in programs))
+        makes = [
+            self._calling(
+                callee if self._chance.random() < 0.8 else self.callee(),
+                self._chance.choice(("update", "update", "also_update")),
+                after(self.called(0) if self._chance.random() < 0.4 else call("program", self.answer()), self.note()),
+                depth,
+            )
+            for _ in range(self._chance.choice((2, 2, 3)))
+        ]
+        return call("sequence", *makes)
 
     def managing(self, depth: Count) -> Call:
         """Calls the management canister."""
@@ -250,3 +301,8 @@ class Programs:
             options["timeout_seconds"] = chance.choice((0, 1, 10, 300, 2**32 - 1))
         options["if_refused"] = call("append_to_slot", 1, b"refused")
         return call("call", callee, method_name, argument, **options)
+
+
+def after(program: Call, *actions: Call) -> Call:
+    """The program, after some actions."""
+    return call("program", *actions, *program.arguments)

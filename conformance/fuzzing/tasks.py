@@ -23,6 +23,9 @@ MOST_TRIED: Final[Count] = 300
 SECONDS_FOR_SHRINKING: Final = 60.0
 """So much of the judge's processor time may be spent on that."""
 
+SECONDS_AT_ALL: Final = 300.0
+"""So long may it take, also for an implementation that is waited for."""
+
 
 @frozen
 class Task:
@@ -101,13 +104,13 @@ def _shrunk(task: Task) -> Outcome:
     if not least.cause:
         return evolve(least, drawn=task.drawn, shrinks=True)
     tried = 0
-    deadline = time.process_time() + SECONDS_FOR_SHRINKING
+    deadline, end = time.process_time() + SECONDS_FOR_SHRINKING, time.monotonic() + SECONDS_AT_ALL
     is_smaller = True
     while is_smaller:
         is_smaller = False
         for drawn in smaller(least.drawn):
             tried += 1
-            if tried > MOST_TRIED or time.process_time() > deadline:
+            if tried > MOST_TRIED or time.process_time() > deadline or time.monotonic() > end:
                 break
             outcome = _run(task, drawn, is_watched=False)
             if outcome.cause == least.cause:

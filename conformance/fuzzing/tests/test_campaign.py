@@ -4,13 +4,15 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -21,7 +23,8 @@ from conformance.fuzzing.corpus import Corpus, CorpusError
 from conformance.fuzzing.drawing import SMALL, Drawing, Drawn, Vocabulary
 from conformance.fuzzing.expressions import call
 from conformance.fuzzing.managing import Managing
-from conformance.fuzzing.paths import Paths
+from conformance.fuzzing.marking import Marks
+from conformance.fuzzing.paths import Paths, without_marks
 from conformance.fuzzing.tasks import Outcome, Task
 from conformance.fuzzing.workers import Processes
 from conformance.running.processes import Target
@@ -136,18 +139,113 @@ def test_a_corpus_is_of_one_implementation(tmp_path: Path) -> None:
         corpus_at(tmp_path / "text")
 
 
-def test_paths_are_those_of_rules_that_are_taken() -> None:
+def damaged(path: Path, how: str) -> None:
+    """Harms a corpus in one of several ways."""
+    if how == "cut off":
+        raw = path.read_bytes()
+        path.write_bytes(raw[: len(raw) // 2])
+    elif how == "overwritten":
+        raw = path.read_bytes()
+        path.write_bytes(raw[:4096] + b"\xff" * (len(raw) - 4096))
+    else:
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(how)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "cut off",
+        "overwritten",
+        "UPDATE campaign SET value = 'icspec fuzz 1' WHERE name = 'format'",
+        "UPDATE scenarios SET drawn = 'nonsense'",
+        "UPDATE scenarios SET drawn = '[1]'",
+        "ALTER TABLE scenarios RENAME COLUMN drawn TO something",
+    ],
+)
+def test_a_damaged_corpus_or_an_older_one_is_told_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    """With the file's name, and before anything is run."""
+    path = tmp_path / "corpus.sqlite"
+    command = ["--implementation", PLANTED + "BlackBox", "--corpus", str(path), "--count", "1", "--workers", "1"]
+    assert main(command) == 0
+    damaged(path, how)
+    capsys.readouterr()
+    code = main(command)
+    captured = capsys.readouterr()
+    assert (code, captured.err.count("\n"), captured.out) == (2, 1, "")
+    assert captured.err.startswith(f"icspec fuzz: {path}: ")
+
+
+@pytest.fixture
+def paths() -> Iterator[Paths]:
+    """Paths of the rules of this process, which are then as they were."""
+    yield Paths()
+    without_marks()
+
+
+def test_paths_are_those_of_rules_that_are_taken(paths: Paths) -> None:
     """A rule that cannot be taken has no path."""
     subnet = Subnet(b"\x01" * 29, 13)
     state = initial_state(load_profile(SMALL), subnet, 10**18, b"key")
-    paths = Paths()
     with paths.watching():
         RULES["system_time_progress"](state, time=10**18 + 5)
         RULES["system_time_progress"](state, time=0)
         RULES["request_done"](state, request_id=b"none")
     assert len(paths.taken) == 1
     assert next(iter(paths.taken)).startswith("system_time_progress ")
-    assert sys.gettrace() is None or paths._called is not sys.gettrace()
+
+
+def test_marks_change_nothing_and_go_again(paths: Paths) -> None:
+    """What a rule makes of a state is the same with marks; afterwards its code is the one before."""
+    state = initial_state(load_profile(SMALL), Subnet(b"\x01" * 29, 13), 10**18, b"key")
+    body = RULES["provisional_create_canister_with_cycles"].body
+    before = (body, body.__code__)
+    known = RULES["system_time_progress"](state, time=10**18 + 5)
+    with paths.watching():
+        assert RULES["system_time_progress"](state, time=10**18 + 5) == known
+        assert RULES["provisional_create_canister_with_cycles"].body is not body
+        assert body.__code__ is not before[1]
+    without_marks()
+    assert (RULES["provisional_create_canister_with_cycles"].body, body.__code__) == before
+
+
+BRANCHES = """
+def chosen(number, others=()):
+    \"\"\"Has branches of all kinds.\"\"\"
+    if number > 3:
+        return "high" if number > 5 else "middle"
+    if number == 3 and others or number == 2:
+        return [each for each in others]
+    match number:
+        case 1:
+            return "one"
+        case _:
+            return "none"
+"""
+
+
+def test_each_branch_has_a_mark_of_its_own(tmp_path: Path) -> None:
+    """Also the arms of expressions; calls that go the same way take the same marks."""
+    (tmp_path / "branches.py").write_text(BRANCHES)
+    path = tmp_path / "branches.py"
+    space: dict[str, Any] = {}
+    exec(compile(path.read_text(), str(path), "exec"), space)
+    marks = Marks()
+    marks.mark(tmp_path)
+    ways: dict[frozenset[int], list[object]] = {}
+    cases = [(4,), (5,), (6,), (3,), (3, (7,)), (2,), (1,), (0,), (-1,)]
+    for case in cases:
+        marks.taken.clear()
+        space["chosen"](*case)
+        ways.setdefault(frozenset(marks.taken), []).append(case)
+    assert list(ways.values()) == [[(4,), (5,)], [(6,)], [(3,)], [(3, (7,))], [(2,)], [(1,)], [(0,), (-1,)]]
+    assert len(set(marks.places)) == len(marks.places)
+    marks.remove()
+    marks.taken.clear()
+    assert space["chosen"](3, (7,)) == [7]
+    assert not marks.taken
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_task_done_by_another() -> None:
@@ -204,8 +302,6 @@ def test_a_campaign_that_is_killed_goes_on(tmp_path: Path) -> None:
 
 def run_so_far(path: Path) -> int:
     """How many scenarios of a corpus were run."""
-    import sqlite3
-
     try:
         with closing(sqlite3.connect(path)) as connection:
             ((count,),) = connection.execute("SELECT count(*) FROM scenarios WHERE verdict IS NOT NULL")

@@ -31,6 +31,9 @@ from spec.transition import Step
 from spec.values.identifiers import RequestId
 from spec.values.rejects import RejectCode, RejectReason
 
+LONGEST_TEXT = 64
+"""So long are the texts with which programs trap, at most."""
+
 
 class BlackBox(SpecificationImplementation):
     """The specification, keeping its steps to itself."""
@@ -132,10 +135,17 @@ class RejectsEverything(BlackBox):
         return None
 
 
+def without_trap(code: bytes) -> bytes | None:
+    """A program without the trap with a short text in which it ends; None if it ends in none."""
+    for size in range(LONGEST_TEXT):
+        trapping = program(trap(code[-1 - size : -1]))
+        if code.endswith(trapping):
+            return code.removesuffix(trapping)
+    return None
+
+
 class ForgetsRollback(BlackBox):
     """What an execution did to the heap before it trapped on purpose is kept."""
-
-    trapping = program(trap(b"undo this"))
 
     def taken(self, label: Label, fired: Step) -> State:
         before, state = self.current, fired.state
@@ -145,21 +155,22 @@ class ForgetsRollback(BlackBox):
         assert isinstance(message, FuncMessage)
         if not isinstance(message.entry_point, PublicMethod):
             return state
-        argument = message.entry_point.argument
-        if not argument.endswith(self.trapping):
+        undone = without_trap(message.entry_point.argument)
+        if undone is None or not isinstance(fired.state.canisters[message.receiver].code, Code):
             return state
         canister = before.canisters[message.receiver]
         assert isinstance(canister.code, Code)
         outcome = module_of(before.profile, canister.code).update(
             message.entry_point.method_name,
             canister.code.wasm_state,
-            argument.removesuffix(self.trapping),
+            undone,
             message.caller,
             None,
             environment_of(before, canister, canister.code, before.profile.limits.message_instructions),
             0,
         )
-        assert isinstance(outcome, Returned)
+        if not isinstance(outcome, Returned):
+            return state
         after = state.canisters[message.receiver]
         assert isinstance(after.code, Code)
         kept = evolve(after, code=evolve(after.code, wasm_state=outcome.new_state))
