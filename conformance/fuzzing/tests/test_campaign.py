@@ -163,19 +163,18 @@ def damaged(path: Path, how: str) -> None:
         "ALTER TABLE scenarios RENAME COLUMN drawn TO something",
     ],
 )
-def test_a_damaged_corpus_or_an_older_one_is_told_in_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], how: str
-) -> None:
-    """With the file's name, and before anything is run."""
+def test_a_damaged_corpus_or_an_older_one_is_told_in_one_line(tmp_path: Path, how: str) -> None:
+    """With the file's name, before anything is run."""
     path = tmp_path / "corpus.sqlite"
-    command = ["--implementation", PLANTED + "BlackBox", "--corpus", str(path), "--count", "1", "--workers", "1"]
-    assert main(command) == 0
+    with closing(corpus_at(path)) as corpus:
+        corpus.hand_out(0, Drawn((call("settle", 0),) * 500, SMALL))
+        corpus.take_in(outcome_of(0, ("canister_status 1",)), 1.0)
+    corpus_at(path).close()
     damaged(path, how)
-    capsys.readouterr()
-    code = main(command)
-    captured = capsys.readouterr()
-    assert (code, captured.err.count("\n"), captured.out) == (2, 1, "")
-    assert captured.err.startswith(f"icspec fuzz: {path}: ")
+    with pytest.raises(CorpusError) as told:
+        corpus_at(path)
+    assert str(told.value).startswith(f"{path}: ")
+    assert "\n" not in str(told.value)
 
 
 @pytest.fixture
