@@ -189,9 +189,8 @@ class Foresight:
         worth = [one for one in turns if self._is_worth.get(one.canister_id, True) and _has_code(instance, one)]
         if len(worth) < 2:
             return
-        likenesses = [(one, _likeness(instance, one)) for one in worth]
-        for turn, likeness in likenesses:
-            self._under_way[turn.canister_id] = self._pool.submit(_go_ahead, turn, likeness)
+        for turn in worth:
+            self._under_way[turn.canister_id] = self._pool.submit(_go_ahead, turn, _likeness(instance, turn))
 
     def forget(self) -> None:
         """What was done ahead and not taken over is dropped. From now on nothing is done any more."""

@@ -105,6 +105,7 @@ def test_what_changes_without_an_execution_is_looked_at(working):
 
 def test_records_of_a_log_that_go_are_looked_at(working):
     engine, _, (first, _) = working
+    engine.advance(5)
     contents, record = Contents(), engine.instance.canisters[first]
     record.add_logs([b"a record of a log" * 20] * 20)
     contents.changes(engine)
@@ -128,6 +129,7 @@ def test_canisters_that_do_nothing_are_not_looked_at(working, monkeypatch):
 
 def test_a_canister_that_takes_the_id_of_another_one_comes_after_those_that_are_there(working):
     engine, _, (first, second) = working
+    engine.advance(5)
     contents = Contents()
     entries = whole(contents.changes(engine))
     instance = engine.instance

@@ -35,9 +35,10 @@ REFUSALS = {HOOK: tasks.hook_refusal, TIMER: tasks.timer_refusal, HEARTBEAT: tas
 class Trial:
     """The instance before something that may be taken back."""
 
-    def __init__(self, conductor: Conductor) -> None:
+    def __init__(self, conductor: Conductor, only: CanisterId | None = None) -> None:
+        """If one canister is named, no other one changes meanwhile."""
         self._conductor = conductor
-        self._instance = Savepoint(conductor.instance)
+        self._instance = Savepoint(conductor.instance, only)
         self._reached = Counter(conductor.reached)
         self._waiting = dict(conductor.waiting)
         self.executed_before = conductor.executed
@@ -209,7 +210,8 @@ class _Tried(Trial):
     """The trial of an execution of one canister."""
 
     def __init__(self, conductor: Conductor, canister_id: CanisterId) -> None:
-        super().__init__(conductor)
+        # Reason: an execution changes what others have only by messages.
+        super().__init__(conductor, canister_id)
         self._memories = Memories(conductor, canister_id)
 
     def changed_memory(self) -> ByteCount:
