@@ -6,6 +6,7 @@ change, and no frame can be missing, moved or doubled, without a checksum that i
 """
 
 import os
+import re
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -15,11 +16,14 @@ from typing import BinaryIO, Final
 from attrs import frozen
 
 from reference_impl.durability.faults import broken, naming
-from spec.values.identifiers import Blob
+from spec.values.identifiers import Blob, Text
 from spec.values.quantities import ByteCount
 
-MAGIC: Final[Blob] = b"icspec state 1\n"
-"""What every file begins with. The number is that of the format."""
+FORMAT: Final = 1
+"""The number of the format of the files."""
+MAGIC: Final[Blob] = b"icspec state %d\n" % FORMAT
+"""What every file begins with."""
+_ANY_FORMAT: Final = re.compile(rb"icspec state ([0-9]+)")
 _HEAD: Final = Struct("<II")
 """Length and checksum, before the content of a frame."""
 HEAD_SIZE: Final[ByteCount] = _HEAD.size
@@ -77,12 +81,22 @@ def frames_of(path: Path, after: Frame | None = None, checksum: int = FIRST) -> 
         size = os.fstat(file.fileno()).st_size
         begun = file.read(len(MAGIC))
         if begun != MAGIC:
-            raise broken(path, 0, "this is no file of a state directory of this version, or its beginning is damaged")
+            raise broken(path, 0, _why_not_ours(begun))
         place = file.seek(len(MAGIC) if after is None else after.end)
         while place < size:
             frame = _next_frame(file, place, size, checksum)
             yield frame
             place, checksum = frame.end, frame.checksum
+
+
+def _why_not_ours(begun: Blob) -> Text:
+    """What is wrong with the beginning of a file."""
+    found = _ANY_FORMAT.match(begun)
+    number = FORMAT if found is None else int(found[1])
+    if number == FORMAT:
+        return "this is no file of a state directory, or its beginning is damaged"
+    whose = "an earlier" if number < FORMAT else "a later"
+    return f"this is a file of format {number}, of {whose} version; this version reads format {FORMAT}"
 
 
 def _next_frame(file: BinaryIO, place: int, size: ByteCount, before: int) -> Frame:

@@ -16,6 +16,7 @@ from attrs import evolve
 from reference_impl.durability import files
 from reference_impl.durability.directory import StateDirectory
 from reference_impl.durability.faults import StateDirectoryFault
+from reference_impl.durability.frames import MAGIC
 from reference_impl.durability.inputs import RoundRun, TimePassed, input_of
 from reference_impl.durability.journal import read_journal
 from reference_impl.durability.tests.working import BEGINNING, START, WORKER, Work, argument, certified, offer
@@ -332,6 +333,17 @@ def test_a_directory_with_other_files_or_a_file_in_its_place_is_refused(tmp_path
     with pytest.raises(StateDirectoryFault, match=r"notes.txt: File exists"):
         opened(tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize(("number", "whose"), [(0, "an earlier"), (2, "a later"), (12, "a later")])
+def test_a_file_of_another_format_is_named_with_both_formats(tmp_path, number, whose):
+    opened(tmp_path).close()
+    for path in sorted(tmp_path.iterdir()):
+        if path.name != "lock":
+            path.write_bytes(path.read_bytes().replace(MAGIC, b"icspec state %d\n" % number, 1))
+    what = f"description: .*this is a file of format {number}, of {whose} version; this version reads format 1"
+    with pytest.raises(StateDirectoryFault, match=what):
+        opened(tmp_path)
 
 
 def test_a_state_of_another_subnet_or_profile_is_refused(tmp_path):
