@@ -8,7 +8,7 @@ Both take the same labels. After each one they must agree on whether it was enab
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import cycle
-from typing import Any
+from typing import Any, Self
 
 from attrs import evolve
 
@@ -98,10 +98,27 @@ class Lockstep:
         root_key: Blob = b"",
     ) -> None:
         """`canisters` are there at the beginning; they may live on other subnets. `root_key` is DER-encoded."""
-        self.profile = profile or load_profile()
-        there = Map.of((canisters or {}).items())
-        self.state: State = evolve(initial_state(self.profile, subnet, START, root_key), canisters=there)
-        self.engine = Engine(self.profile, subnet, START, root_key, canisters=canisters)
+        beginning = initial_state(profile or load_profile(), subnet, START, root_key)
+        self._begin(evolve(beginning, canisters=Map.of((canisters or {}).items())))
+
+    @classmethod
+    def beginning_with(cls, state: State) -> Self:
+        """One whose specification state is this, of an instance that has done nothing yet."""
+        made = cls.__new__(cls)
+        made._begin(state)
+        return made
+
+    def _begin(self, state: State) -> None:
+        self.profile = state.profile
+        self.state = state
+        self.engine = Engine(
+            state.profile,
+            state.subnet,
+            state.system_time,
+            state.root_key,
+            subnet_admins=dict(state.subnet_admins.items()),
+            canisters=dict(state.canisters.items()),
+        )
         self.schedule: list[Label] = []
         self.fired: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
