@@ -99,6 +99,7 @@ def test_pocket_ic_starts_creates_calls_upgrades_and_takes_snapshots_on_several_
         "missing": True,
         "missing_error": "CanisterMethodNotFound",
         "empty_error": "CanisterWasmModuleNotFound",
+        "in_chunks": 1,
         "before_rounds": 1,
         "awaited": 2,
         "kept": 2,

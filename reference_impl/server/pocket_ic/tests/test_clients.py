@@ -94,6 +94,7 @@ def test_pic_js_starts_creates_installs_calls_upgrades_and_goes_live_with_an_age
         "increased": 1,
         "missing": True,
         "readAfterUpgrade": 1,
+        "increasedInChunks": 1,
         "readBeforeRound": 1,
         "increasedLater": 2,
         "added": True,

@@ -31,6 +31,13 @@ outcome.missing = (await failure(actor.missing())).includes('CanisterMethodNotFo
 await pic.upgradeCanister({ canisterId, wasm, sender, upgradeModeOptions: { skip_pre_upgrade: [], wasm_memory_persistence: [{ keep: null }] } });
 outcome.readAfterUpgrade = Number(await actor.read());
 
+// A section that says nothing makes the module too large for a message.
+const length = (number) => (number < 128 ? [number] : [(number & 127) | 128, ...length(number >> 7)]);
+const size = 2_200_000;
+const large = Buffer.concat([wasm, Uint8Array.of(0, ...length(8 + size), 7), Buffer.from('padding'), new Uint8Array(size)]);
+const inChunks = await pic.setupCanister({ idlFactory, wasm: large, sender, targetSubnetId: first.id });
+outcome.increasedInChunks = Number(await inChunks.actor.inc());
+
 const deferred = pic.createDeferredActor(idlFactory, canisterId);
 const increase = await deferred.inc();
 outcome.readBeforeRound = Number(await actor.read());

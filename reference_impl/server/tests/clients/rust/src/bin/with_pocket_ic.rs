@@ -11,6 +11,20 @@ fn number(bytes: Vec<u8>) -> u64 {
     u64::try_from(told.0).expect("a small number")
 }
 
+/// The module with a section that says nothing, which makes it too large for a message.
+fn padded(module: &[u8], size: usize) -> Vec<u8> {
+    let mut left = size + 8;
+    let mut made = [module, &[0]].concat();
+    while left >= 128 {
+        made.push((left % 128) as u8 | 128);
+        left /= 128;
+    }
+    made.extend([left as u8, 7]);
+    made.extend(b"padding");
+    made.resize(made.len() + size, 0);
+    made
+}
+
 fn main() {
     let given: Vec<String> = std::env::args().collect();
     let module = std::fs::read(&given[2]).expect("the module");
@@ -36,6 +50,11 @@ fn main() {
     let read = number(pic.query_call(counter, nobody, "read", nothing.clone()).expect("read"));
     let missing = pic.update_call(counter, nobody, "missing", nothing.clone()).expect_err("no such method");
     let empty = pic.update_call(other, nobody, "inc", nothing.clone()).expect_err("no code");
+
+    let large = pic.create_canister_on_subnet(None, None, subnets[1]);
+    pic.add_cycles(large, 2_000_000_000_000);
+    pic.install_canister(large, padded(&module, 2_200_000), nothing.clone(), None);
+    let in_chunks = number(pic.update_call(large, nobody, "inc", nothing.clone()).expect("inc"));
 
     let submitted = pic.submit_call(counter, nobody, "inc", nothing.clone()).expect("taken");
     let before_rounds = number(pic.query_call(counter, nobody, "read", nothing.clone()).expect("read"));
@@ -86,6 +105,7 @@ fn main() {
             "missing": missing.reject_code == RejectCode::CanisterError,
             "missing_error": format!("{:?}", missing.error_code),
             "empty_error": format!("{:?}", empty.error_code),
+            "in_chunks": in_chunks,
             "before_rounds": before_rounds,
             "awaited": awaited,
             "kept": kept,
