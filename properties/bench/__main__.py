@@ -230,7 +230,8 @@ SYSTEM_CALLS: Final = (
     SystemCall("is_controller", "(param i32 i32) (result i32)", "0 10", ""),
     SystemCall("msg_cycles_accept128", "(param i64 i64 i32)", "0 5 0", ""),
     SystemCall("cycles_burn128", "(param i64 i64 i32)", "0 5 0", ""),
-    SystemCall("canister_liquid_cycle_balance128", "(param i32)", "0", "by the host", is_hosted=True),
+    SystemCall("canister_liquid_cycle_balance128", "(param i32)", "0", ""),
+    SystemCall("env_var_name_exists", "(param i32 i32) (result i32)", "0 5", "by the host", is_hosted=True),
 )
 CALLING: Final = (
     '(import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))'

@@ -106,7 +106,7 @@ def messages(callee: bytes) -> str:
     written = "".join(f"\\{byte:02x}" for byte in callee)
     return f"""(module
         (import "ic0" "msg_reply" (func $reply))
-        (import "ic0" "canister_liquid_cycle_balance128" (func $liquid (param i32)))
+        (import "ic0" "env_var_name_exists" (func $exists (param i32 i32) (result i32)))
         (import "ic0" "call_new" (func $new (param i32 i32 i32 i32 i32 i32 i32 i32)))
         (import "ic0" "call_perform" (func $perform (result i32)))
         (memory 2) (table 1 funcref) (elem (i32.const 0) $answered)
@@ -116,7 +116,7 @@ def messages(callee: bytes) -> str:
         (func (export "canister_query look") (call $reply))
         (func (export "canister_update page")
           (i32.store (i32.const 5000) (i32.add (i32.const 1) (i32.load (i32.const 5000)))) (call $reply))
-        (func (export "canister_update host") (call $liquid (i32.const 128)) (call $reply))
+        (func (export "canister_update host") (drop (call $exists (i32.const 64) (i32.const 5))) (call $reply))
         (func (export "canister_update call")
           (call $new (i32.const 0) (i32.const {len(callee)}) (i32.const 64) (i32.const 5)
             (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))

@@ -91,7 +91,14 @@ CALL = st.builds(
     st.lists(SETTINGS, max_size=3),
     st.integers(0, 4).map(bool),
 )
-STEPS = st.lists(st.one_of(CALL, CALL, CALL, BETWEEN.map(lambda step: [step])), max_size=6)
+PLAIN_CALL = st.builds(
+    lambda beginning, size: [beginning, call("call_data_append", 1, size), "perform"], BEGINNINGS, SIZES
+)
+MIXED = st.lists(st.one_of(CALL, CALL, CALL, BETWEEN.map(lambda step: [step])), max_size=5)
+ENDS = st.sampled_from([[], [["(unreachable)"]]])
+STEPS = st.builds(
+    lambda plain, mixed, end: [*plain, *mixed, *end], st.lists(PLAIN_CALL, max_size=4), st.just([]) | MIXED, ENDS
+)
 
 
 def module(steps: list[list[str]], is_64_bit: bool) -> bytes:

@@ -107,7 +107,9 @@ LONGEST_RESPONSE, REQUEST_RECORD = CALL_RESERVE + 1, CALL_RESERVE + 2
 NUMBER_OF_CONTROLLERS, ACCEPTED_MESSAGE, REJECT_SIZE = range(REQUEST_RECORD + 1, REQUEST_RECORD + 4)
 """The second says whether the message that is inspected was accepted, the third how long the message of a reject is."""
 COST_OF_CREATION: Final = REJECT_SIZE + 1
-NUMBER_OF_CELLS: Final = COST_OF_CREATION + 2
+KEPT_BACK: Final = COST_OF_CREATION + 2
+"""The balance below which the canister would be frozen without calls, for the sizes of memories above."""
+NUMBER_OF_CELLS: Final = KEPT_BACK + 2
 assert NUMBER_OF_CELLS <= MOST_CELLS
 
 # THE RECORD OF A CALL
@@ -263,15 +265,22 @@ class CostOfCall:
 
 
 Calling = BeginsCall | SetsCleanup | AppendsToCall | SetsTimeout | AttachesCycles | PerformsCall
+
+
+@frozen
+class LiquidAmount:
+    """Writes how much of the balance may be spent."""
+
+
 Moving = AcceptsCycles | BurnsCycles
-Other = LooksForController | AcceptsMessage | CostOfCall
+Other = LooksForController | AcceptsMessage | CostOfCall | LiquidAmount
 Stable = StableSize | StableGrow | StableRead | StableWrite
 Giving = Number | Copy | Counter | Amount | SmallAmount
 Kind = Giving | Append | Replies | SetsTimer | Certifies | Hosted | Stable | Calling | Moving | Other
 
 _HOSTED: Final = (
     "msg_caller_info_data_copy msg_caller_info_signer_copy msg_reject "
-    "canister_liquid_cycle_balance128 root_key_copy "
+    "root_key_copy "
     "data_certificate_size data_certificate_copy env_var_name_size env_var_name_copy env_var_name_exists "
     "env_var_value_size env_var_value_copy cost_http_request "
     "cost_sign_with_ecdsa cost_sign_with_schnorr cost_vetkd_derive_key debug_print trap"
@@ -304,6 +313,7 @@ FAST: Final[dict[str, Kind]] = {
     "msg_method_name_size": Number(METHOD_NAME_SIZE),
     "canister_cycle_balance": SmallAmount(BALANCE),
     "canister_cycle_balance128": Amount(BALANCE),
+    "canister_liquid_cycle_balance128": LiquidAmount(),
     "msg_cycles_available": SmallAmount(AVAILABLE),
     "msg_cycles_available128": Amount(AVAILABLE),
     "msg_cycles_refunded": SmallAmount(REFUNDED),
@@ -345,7 +355,9 @@ PLACES: Final = {name: place for place, name in enumerate(FAST)}
 NEED_CONTENTS: Final = tuple(name for name, kind in FAST.items() if isinstance(kind, StableRead | StableWrite))
 """The functions for which stable memory must have been loaded."""
 
-SPENDING: Final = frozenset(name for name, kind in FAST.items() if isinstance(kind, Calling | BurnsCycles | CostOfCall))
+SPENDING: Final = frozenset(
+    name for name, kind in FAST.items() if isinstance(kind, Calling | BurnsCycles | CostOfCall | LiquidAmount)
+)
 """The functions that must know what may be spent, and what calls take."""
 
 

@@ -44,6 +44,7 @@ from reference_impl.wasm.layout.fast_functions import (
     CostOfCall,
     Counter,
     Hosted,
+    LiquidAmount,
     LooksForController,
     Number,
     PerformsCall,
@@ -119,6 +120,8 @@ def _plain_way(name: str, text: FunctionText, imported: int) -> str:
             return _look_for_controller(text)
         case AcceptsMessage():
             return _accept_message(text)
+        case LiquidAmount():
+            return fast_cycles_code.tell_liquid(text)
         case CostOfCall():
             return fast_call_code.cost(text)
         case StableSize() | StableGrow() | StableRead() | StableWrite() as stable:

@@ -12,6 +12,7 @@ from reference_impl.wasm.layout.fast_functions import (
     BALANCE,
     BURNED,
     HEAP_SPENDING,
+    KEPT_BACK,
     SPENDABLE,
     STABLE_PAGES,
     STABLE_SPENDING,
@@ -99,6 +100,19 @@ def burn(text: FunctionText) -> str:
           {_give(text)}))"""
 
 
+def tell_liquid(text: FunctionText) -> str:
+    """Writes the balance less what may not be spent, or nothing."""
+    conditions = [text.is_plain, knows_spendable(text), text.in_heap(0, _SIZE), text.affordable(text.fixed_cost)]
+    borrow = f"(i64.extend_i32_u (i64.lt_u {cell(BALANCE)} {cell(KEPT_BACK)}))"
+    return f"""{AMOUNT}
+        (if {both(*conditions)} (then
+          {text.charge(text.fixed_cost)}
+          (if {at_most(cell(KEPT_BACK), cell(KEPT_BACK + 1), BALANCE)} (then
+            (local.set $low (i64.sub {cell(BALANCE)} {cell(KEPT_BACK)}))
+            (local.set $high (i64.sub (i64.sub {cell(BALANCE + 1)} {cell(KEPT_BACK + 1)}) {borrow}))))
+          {_write(text, 0)} (return)))"""
+
+
 def _has_place(text: FunctionText) -> list[str]:
     """Where the amount is to be written, the place lies inside the heap."""
     return [] if text.result else [text.in_heap(2, _SIZE)]
@@ -108,5 +122,10 @@ def _give(text: FunctionText) -> str:
     """Gives the amount back, or writes it."""
     if text.result:
         return f"(return {_LOW})"
-    return f"""(i64.store {HEAP} align=1 {text.address(2)} {_LOW})
-          (i64.store {HEAP} offset=8 align=1 {text.address(2)} {_HIGH}) (return)"""
+    return f"{_write(text, 2)} (return)"
+
+
+def _write(text: FunctionText, parameter: int) -> str:
+    """Writes the amount to where a parameter says."""
+    return f"""(i64.store {HEAP} align=1 {text.address(parameter)} {_LOW})
+          (i64.store {HEAP} offset=8 align=1 {text.address(parameter)} {_HIGH})"""

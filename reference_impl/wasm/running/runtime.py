@@ -181,10 +181,10 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
 
 def _calls_performed(begun: Begun) -> PerformedCalls | None:
     """The calls, if there may be any; one under construction is for an `Execution` to drop. Raises `CallNotTaken`."""
-    cells = begun.instance.system.cells
-    if begun.execution is None and cells[CALL_STATE] == NO_CALL:
-        if not cells[CALLS_MADE]:
-            return None
+    cells, execution = begun.instance.system.cells, begun.execution
+    if cells[CALL_STATE] == NO_CALL and not cells[CALLS_MADE]:
+        return None if execution is None else execution.performed_if_any
+    if execution is None and cells[CALL_STATE] == NO_CALL:
         calls = PerformedCalls()
         calls.take_over(begun.instance.system, begun.given.environment)
         return calls
@@ -289,19 +289,20 @@ def _returned(
     execution.drop_call()
     certified = system.new_certified_data()
     return Returned(
-        new_state=now,
-        instructions_used=used,
-        new_calls=new_calls,
-        new_certified_data=execution.new_certified_data if certified is None else certified,
-        new_global_timer=system.new_global_timer(),
-        response=execution.response,
-        cycles_accepted=system.amount(ACCEPTED),
-        cycles_burned=system.amount(BURNED),
-        cycles_lost=execution.overflow,
-        logs=tuple(execution.logs),
-        growths=execution.growths_tried,
-        tried_growths=execution.growths_told() if execution.growths_under_way else (),
-        calls_tried=execution.calls_tried,
+        now,
+        used,
+        new_calls,
+        execution.new_certified_data if certified is None else certified,
+        system.new_global_timer(),
+        execution.response,
+        system.amount(ACCEPTED),
+        system.amount(BURNED),
+        execution.overflow,
+        execution.logs,
+        None,
+        execution.growths_tried,
+        execution.growths_told() if execution.growths_under_way else (),
+        system.cells[CALLS_TRIED],
     )
 
 
@@ -316,7 +317,7 @@ def _trapped(begun: Begun, end: Ended, used: Instructions, calls: PerformedCalls
         instructions_used=used,
         reason=end.reason,
         message=end.message,
-        logs=tuple(execution.logs),
+        logs=execution.logs,
         growths=execution.growths_tried,
         tried_growths=execution.growths_told() if execution.growths_under_way else (),
         calls_tried=tried,

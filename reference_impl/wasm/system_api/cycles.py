@@ -87,6 +87,7 @@ def canister_cycle_balance128(execution: Execution, destination: int) -> None:
 @system_function("P", "", ALL_BUT_START)
 def canister_liquid_cycle_balance128(execution: Execution, destination: int) -> None:
     """Writes how much of the balance may be spent."""
+    execution.tell_spendable()
     execution.write_cycles(destination, execution.liquid_balance())
 
 

@@ -17,6 +17,7 @@ from reference_impl.wasm.layout.fast_functions import (
     CALLS_TRIED,
     HEAP_SIZE,
     HEAP_SPENDING,
+    KEPT_BACK,
     LOG_SPACE,
     NO_CALL,
     REPLIED,
@@ -42,6 +43,8 @@ from spec.values.rejects import Reply, Response
 LOWEST: Final = -(2**63)
 """Where the counter saturates."""
 HIGHEST: Final = 2**63 - 1
+NOTHING: Final = b""
+"""What stands for a reply to which the host has appended nothing."""
 CYCLES_SIZE: Final[ByteCount] = 16
 LOG_RECORD: Final[ByteCount] = 40
 """What a log record takes beside its text. Source: facts on System API costs, notes."""
@@ -76,29 +79,62 @@ class Execution:
     """What the host has set; what the module has set afterwards is in its memory."""
     log_size: ByteCount = 0
     """What the records that the log still holds take."""
+    reply_data: bytes | bytearray = NOTHING
+    """What has been appended to the reply, as far as the host has it."""
+    _performed: PerformedCalls | None = None
+    _logs: list[LogEntry] | None = None
+    _log_records: deque[ByteCount] | None = None
+    growths_under_way: tuple[tuple[ByteCount, Count, Cycles], ...] = ()
+    """Of each growth that is told: the size of memories before, the calls tried before, and the balance."""
 
     def __init__(self, instance: WasmtimeInstance, state: WasmState, given: Given) -> None:
         """The execution of a function that an instance has begun on a state."""
         self.given = given
-        self.self_id: CanisterId = state.self_id
+        self.state = state
+        """The state before it."""
         self.instance = instance
+        self.environment: Environment = given.environment
         self.cells = instance.system.cells
         """The cells of the system memory."""
-        self.stable_before = state.stable_memory
-        self.globals_size: ByteCount = costs.globals_size(state)
-        self.context: Context = given.context
-        self.environment: Environment = given.environment
-        self.limit: Instructions = given.limit
-        self.argument: Blob = given.argument
-        self.caller: Caller = given.caller
         self.growths_tried: Count = given.growths_before
         """How often a memory was to grow. Code that is not exact does not ask for the heap, and is not counted."""
-        self.reply_data = bytearray()
-        self.performed = PerformedCalls()
-        self.logs: list[LogEntry] = []
-        self.log_records: deque[ByteCount] = deque()
-        self.growths_under_way: list[tuple[ByteCount, Count, Cycles]] = []
-        """Of each growth that is told: the size of memories before, the calls tried before, and the balance."""
+
+    @property
+    def self_id(self) -> CanisterId:
+        """The canister."""
+        return self.state.self_id
+
+    @property
+    def context(self) -> Context:
+        """From where it was begun."""
+        return self.given.context
+
+    @property
+    def argument(self) -> Blob:
+        """What it was given."""
+        return self.given.argument
+
+    @property
+    def caller(self) -> Caller:
+        """Who called."""
+        return self.given.caller
+
+    @property
+    def performed(self) -> PerformedCalls:
+        """The calls that were performed, as far as the host knows them."""
+        if self._performed is None:
+            self._performed = PerformedCalls()
+        return self._performed
+
+    @property
+    def performed_if_any(self) -> PerformedCalls | None:
+        """The same, or None if the host has known of none."""
+        return self._performed
+
+    @property
+    def logs(self) -> tuple[LogEntry, ...]:
+        """What was written into the log."""
+        return () if self._logs is None else tuple(self._logs)
 
     @property
     def one_slice(self) -> Instructions:
@@ -143,7 +179,7 @@ class Execution:
         number = self.growths_tried
         self.growths_tried += 1
         if self.given.tells_growths:
-            self.growths_under_way.append((self.memory_size, self.calls_tried, self.balance()))
+            self.growths_under_way += ((self.memory_size, self.calls_tried, self.balance()),)
         self.trap_unless(number not in self.environment.trapping_growths)
         return number not in self.environment.refused_growths
 
@@ -175,7 +211,7 @@ class Execution:
     @property
     def stable_size(self) -> ByteCount:
         """The size of stable memory now."""
-        return self.stable_before.size if self.instance.stable is None else self.instance.stable.size
+        return self.state.stable_memory.size if self.instance.stable is None else self.instance.stable.size
 
     @property
     def stable_page_charge(self) -> Instructions:
@@ -205,12 +241,12 @@ class Execution:
 
     def _end_if_overrun(self, counter: int, amount: Instructions) -> None:
         """Ends the execution if an amount is too large for slices. Source: the same facts, rules T4 and T5."""
-        if is_overrun(self.limit - counter, amount, self.limit, self.one_slice):
+        if is_overrun(self.given.limit - counter, amount, self.given.limit, self.one_slice):
             raise Ended(TrapReason.SLICE_OVERRUN)
 
     def executed(self) -> Instructions:
         """The instructions used so far."""
-        return self.limit - self.instance.counter.get()
+        return self.given.limit - self.instance.counter.get()
 
     # MEMORY
 
@@ -249,6 +285,8 @@ class Execution:
 
     def gather_reply(self) -> None:
         """Takes over what has been appended to the reply inside the module."""
+        if self.reply_data is NOTHING:
+            self.reply_data = bytearray()
         self.reply_data += self.instance.system.take_reply()
 
     def take_over(self) -> None:
@@ -259,8 +297,7 @@ class Execution:
 
     def reply(self) -> None:
         """Replies with what was appended."""
-        self.gather_reply()
-        self.respond(Reply(bytes(self.reply_data)))
+        self.respond(Reply(bytes(self.reply_data) + self.instance.system.take_reply()))
 
     def append_to_reply(self, content: Blob) -> None:
         """Appends to the reply, whose length the caller has checked."""
@@ -284,10 +321,14 @@ class Execution:
         """What may still be accepted of the cycles of the call."""
         return self.instance.system.amount(AVAILABLE)
 
+    def _not_to_be_spent(self, messages_size: ByteCount) -> Cycles:
+        """The balance below which the canister would be frozen now, with messages of this size."""
+        environment, size = self.environment, self.cells[HEAP_SIZE] + self.stable_size + costs.globals_size(self.state)
+        return costs.not_to_be_spent(size, messages_size, environment)
+
     def liquid_balance(self, messages_size: ByteCount = 0) -> Cycles:
         """What may be spent now without freezing the canister, with messages of this size; 0 if it is frozen."""
-        environment, size = self.environment, self.cells[HEAP_SIZE] + self.stable_size + self.globals_size
-        return max(0, self.balance() - costs.not_to_be_spent(size, messages_size, environment))
+        return max(0, self.balance() - self._not_to_be_spent(messages_size))
 
     def call_price(self, payload: ByteCount) -> tuple[Cycles, Cycles]:
         """What calling with so many bytes of method name and argument takes: the fee, and what is set aside."""
@@ -312,12 +353,17 @@ class Execution:
         self.instance.system.set_amount(BALANCE, balance + gained)
 
     def spend(self, amount: Cycles) -> None:
-        """Takes from the balance what may be spent, and tells the module what may be spent from now on."""
+        """Takes from the balance what may be spent."""
+        self.instance.system.set_amount(BALANCE, self.balance() - amount)
+        self.tell_spendable()
+
+    def tell_spendable(self) -> None:
+        """Tells the module what may be spent from now on."""
         system, cells = self.instance.system, self.cells
-        system.set_amount(BALANCE, self.balance() - amount)
         cells[HEAP_SPENDING], cells[STABLE_SPENDING] = cells[HEAP_SIZE], cells[STABLE_PAGES]
         cells[ROOM_MOST] = cells[ROOM_TAKEN] + costs.room_for_some_calls(self.environment)
         system.set_amount(SPENDABLE, self.liquid_balance(cells[ROOM_MOST]))
+        system.set_amount(KEPT_BACK, min(self._not_to_be_spent(0), MAXIMUM_CYCLES))
 
     def burn_cycles(self, most: Cycles) -> Cycles:
         """Burns cycles, but no more than may be spent."""
@@ -348,23 +394,27 @@ class Execution:
 
     def log(self, text: Blob) -> None:
         """Adds to the log, which only replicated executions have."""
-        kept = self._stored(text)
-        if self.context.is_replicated:
-            self.logs.append(kept)
+        self._keep(self._stored(text))
 
     def log_of_system(self, otherwise: Blob | None, cause: TrapCause | None) -> None:
         """Leaves a place in the log where the system may write; without that, the text given stands there, if any."""
-        kept = None if otherwise is None else self._stored(otherwise)
+        self._keep(SystemRecord(None if otherwise is None else self._stored(otherwise), cause))
+
+    def _keep(self, entry: LogEntry) -> None:
         if self.context.is_replicated:
-            self.logs.append(SystemRecord(kept, cause))
+            if self._logs is None:
+                self._logs = []
+            self._logs.append(entry)
 
     def _stored(self, text: Blob) -> Blob:
         """What the log keeps of a text, for which the oldest records make room."""
         limits = self.environment.profile.limits
         kept = text[: min(limits.log_message, max(0, limits.log_capacity - LOG_RECORD))]
-        self.log_records.append(LOG_RECORD + len(kept))
+        if self._log_records is None:
+            self._log_records = deque()
+        self._log_records.append(LOG_RECORD + len(kept))
         self.log_size += LOG_RECORD + len(kept)
         while self.log_size > limits.log_capacity:
-            self.log_size -= self.log_records.popleft()
+            self.log_size -= self._log_records.popleft()
         self.cells[LOG_SPACE] = limits.log_capacity - self.log_size
         return kept

@@ -24,6 +24,7 @@ from reference_impl.wasm.layout.fast_functions import (
     FEE_PARTS,
     HAS_CERTIFICATE,
     HEAP_SPENDING,
+    KEPT_BACK,
     LOG_CAPACITY,
     LOG_SPACE,
     LONG_BLOB,
@@ -65,7 +66,6 @@ from reference_impl.wasm.layout.fast_functions import (
 from reference_impl.wasm.layout.system_functions import SYSTEM_API
 from reference_impl.wasm.system_api import costs
 from reference_impl.wasm.system_api.given import Given
-from spec.canister.environment import Environment
 from spec.canister.wasm_state import WasmState
 from spec.profile import Limits
 from spec.values.quantities import MAXIMUM_CYCLES, Cycles
@@ -85,6 +85,7 @@ def _flags(given: Given, spends: bool) -> bytes:
         "canister_version": notes,
         "canister_cycle_balance": notes,
         "canister_cycle_balance128": notes,
+        "canister_liquid_cycle_balance128": notes,
         "data_certificate_present": notes,
         "msg_reply_data_append": not given.needs_to_respond,
         "msg_reply": not given.needs_to_respond,
@@ -127,12 +128,6 @@ def _set_spending(cells: list[int], instance: WasmtimeInstance, state: WasmState
     )
 
 
-def _not_to_be_spent(state: WasmState, environment: Environment) -> Cycles:
-    """The balance below which the canister would be frozen, with room for some calls."""
-    size = state.wasm_memory.size + state.stable_memory.size + costs.globals_size(state)
-    return costs.not_to_be_spent(size, costs.room_for_some_calls(environment), environment)
-
-
 def _usual_start(instance: WasmtimeInstance, state: WasmState, given: Given) -> tuple[bytes, Cycles]:
     """
     What stays the same as long as environment, context and limit do, and the sizes of memories if the module may spend;
@@ -158,7 +153,9 @@ def _usual_start(instance: WasmtimeInstance, state: WasmState, given: Given) -> 
     spends, kept_back = instance.compiled.spends, 0
     if spends:
         spends = _set_spending(cells, instance, state, given)
-        kept_back = _not_to_be_spent(state, environment)
+        size = state.wasm_memory.size + state.stable_memory.size + costs.globals_size(state)
+        cells[KEPT_BACK], cells[KEPT_BACK + 1] = halves(costs.not_to_be_spent(size, 0, environment))
+        kept_back = costs.not_to_be_spent(size, costs.room_for_some_calls(environment), environment)
     start = (_flags(given, spends).ljust(CELLS, b"\0") + _CELLS.pack(*cells)).ljust(SHORT_BLOBS, b"\0")
     controllers = [one.ljust(SHORT_BLOB - 1, b"\0") + bytes([len(one)]) for one in environment.controllers.items]
     blobs = (b"", state.self_id, environment.subnet_id, b"", b"", *controllers[:MOST_CONTROLLERS])
