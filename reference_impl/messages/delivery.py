@@ -331,10 +331,15 @@ def callback_of_deleted_context(instance: SubnetInstance, message_id: int) -> No
     if found is None or not is_for_deleted_context(instance, message_id):
         return NotTaken("the message is not a response to a deleted call context")
     message, origin = found
-    canister = instance.canisters[instance.contexts[origin.calling_context].canister]
-    instance.credit(canister, message.refunded_cycles + origin.callback.reserved_cycles)
+    cycles = message.refunded_cycles + origin.callback.reserved_cycles
+    canister = instance.canisters.get(instance.contexts[origin.calling_context].canister)
+    if canister is None:
+        # Reason: it has gone with its whole subnet; otherwise canisters that wait for answers cannot be deleted.
+        instance.lose(cycles)
+    else:
+        instance.credit(canister, cycles)
+        canister.open_calls[origin.callee] -= 1
     instance.contexts.call_answered(origin.calling_context)
-    canister.open_calls[origin.callee] -= 1
     instance.messages.remove(message_id)
     return None
 

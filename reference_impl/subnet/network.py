@@ -84,7 +84,7 @@ class HostedSubnet:
 
 
 class Network:
-    """The subnets of an instance, in the order in which they were created. It may grow."""
+    """The subnets of an instance, in the order in which they were created. There may be others later."""
 
     def __init__(self, subnets: Iterable[HostedSubnet], root_key: Blob, root_secret: Blob | None = None) -> None:
         self._subnets = {one.subnet_id: one for one in subnets}
@@ -120,6 +120,10 @@ class Network:
         """One more subnet."""
         assert hosted.subnet_id not in self._subnets, "a subnet is added once"
         self._subnets[hosted.subnet_id] = hosted
+
+    def remove(self, subnet_id: SubnetId) -> None:
+        """A subnet is there no more."""
+        del self._subnets[subnet_id]
 
     def owner_of(self, canister_id: Principal) -> HostedSubnet | None:
         """The subnet that has this canister id, if any."""

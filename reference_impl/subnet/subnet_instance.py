@@ -141,6 +141,11 @@ class SubnetInstance:
         for canister_id, canister in (canisters or {}).items():
             self.add_canister(empty_canister(canister_id, canister))
 
+    def create_on(self, subnet: Subnet) -> None:
+        """Canisters for which nothing is said are created on this subnet from now on."""
+        self.subnet = subnet
+        self.ledger = Ledger(self.profile, subnet.subnet_size)
+
     def ledger_of(self, canister: CanisterRecord) -> Ledger:
         """The prices of the subnet on which a canister lives."""
         return self.standing(canister).ledger

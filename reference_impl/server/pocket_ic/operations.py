@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from reference_impl.certification.node_keys import node
-from reference_impl.server.pocket_ic import canisters, ingress, outside, snapshot_files
+from reference_impl.server.pocket_ic import canisters, ingress, outside, snapshot_files, subnet_deletion
 from reference_impl.server.pocket_ic.blobs import Blobs
 from reference_impl.server.pocket_ic.fields import (
     Fields,
@@ -96,6 +96,7 @@ POST: Final[Mapping[Text, Operation]] = {
     "update/set_time": _set_time,
     "update/set_certified_time": _set_certified_time,
     "update/tick": _tick,
+    "update/delete_subnet": lambda simulation, blobs, body: subnet_deletion.delete_subnet(simulation, body),
     "update/add_cycles": lambda simulation, blobs, body: canisters.add_cycles(simulation, body),
     "update/set_stable_memory": canisters.set_stable_memory,
     "update/mock_canister_http": _mock,

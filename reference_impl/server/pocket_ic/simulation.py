@@ -57,6 +57,7 @@ class Simulation:
         """An instance without canisters, at this time; the first of its subnets is the root subnet."""
         self.subnets = list(subnets)
         root = self.subnets[0].hosted
+        self.deleted_subnets: list[PocketSubnet] = []
         self.outside = OutcallsWait()
         self.engine = Engine(
             profile_for(profile, self.subnets),
@@ -127,6 +128,13 @@ class Simulation:
         self.instance.network.add(added.hosted)
         self.clock += 1
         return added
+
+    def remove(self, subnet: PocketSubnet) -> None:
+        """A subnet, which has no canisters and is not the only one, is there no more."""
+        self.subnets.remove(subnet)
+        self.deleted_subnets.append(subnet)
+        self.instance.network.remove(subnet.subnet_id)
+        self.instance.create_on(default_subnet(self.subnets).hosted.subnet)
 
     # Time and rounds
 

@@ -6,6 +6,7 @@ description of the subnets and what was under way. All is the owner's alone, and
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,6 +67,7 @@ def write(simulation: Simulation, directory: Path) -> None:
         make_directory(directory)
         for subnet in simulation.subnets:
             _write_subnet(simulation, subnet, directory / subnet.seed.hex())
+        _remove_deleted(simulation, directory)
         requests = tuple(simulation.instance.ingress.items())
         going_on = evolve(under_way(simulation.instance), requests=requests)
         _write_file(directory / UNDER_WAY, encoded(_fields_of(going_on)))
@@ -83,6 +85,17 @@ def _write_subnet(simulation: Simulation, subnet: PocketSubnet, directory: Path)
     ]
     told = {"subnet": _told(subnet), "time": simulation.instance.system_time, "canisters": canisters}
     _write_file(directory / CANISTERS, encoded(told))
+
+
+def _remove_deleted(simulation: Simulation, directory: Path) -> None:
+    """Subnets that were deleted have no directories any more."""
+    present = {one.seed for one in simulation.subnets}
+    for subnet in simulation.deleted_subnets:
+        place = directory / subnet.seed.hex()
+        if subnet.seed not in present and place.is_dir() and not place.is_symlink():
+            with suppress(OSError):
+                (place / CANISTERS).unlink(missing_ok=True)
+                place.rmdir()
 
 
 def _fields_of(value: KeptCanister | UnderWay) -> dict[Text, Any]:
