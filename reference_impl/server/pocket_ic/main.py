@@ -21,6 +21,8 @@ HOST: Final = "127.0.0.1"
 IDLE_SECONDS: Final = 60
 """So long after the last request the server ends, unless told otherwise."""
 VERSION_VARIABLE: Final = "POCKET_IC_SERVER_VERSION"
+OUTCALLS_VARIABLE: Final = "POCKET_IC_LIVE_OUTCALLS"
+"""Clients start the server with options of their own alone."""
 VERSION: Final = "16.1.0"
 """The newest version of the real server whose interface is served."""
 LEVELS: Final = ("critical", "error", "warning", "info", "debug", "trace")
@@ -46,6 +48,11 @@ def parser() -> VerbParser:
     made.add_argument("--hard-ttl", type=_natural, help="end after so many seconds in any case")
     made.add_argument("-l", "--log-levels", default="info", help=f"how much is logged: {', '.join(LEVELS)}")
     made.add_argument("--profile", default="production", help="a bundled profile, or a file NAME.toml")
+    made.add_argument(
+        "--live-outcalls",
+        action="store_true",
+        help=f"make HTTPS outcalls of instances in live mode for real; {OUTCALLS_VARIABLE}=1 says the same",
+    )
     made.add_argument("--version", action="store_true", help="tell the version and end")
     return made
 
@@ -112,7 +119,8 @@ def _serve(given: Namespace) -> int:
     port = opened.getsockname()[1]
     if given.port_file is not None:
         given.port_file.write_text(f"{port}\n", encoding="ascii")
-    Process(profile, given.ttl, given.hard_ttl, given.log_levels.lower()).run(opened)
+    makes_outcalls = given.live_outcalls or os.environ.get(OUTCALLS_VARIABLE) == "1"
+    Process(profile, given.ttl, given.hard_ttl, given.log_levels.lower(), makes_outcalls).run(opened)
     return 0
 
 

@@ -118,8 +118,11 @@ def mock(engine: Engine, body: Json) -> None:
     nodes = engine.instance.network[subnet_id].subnet.subnet_size
     if further and len(answers) + len(further) != nodes:
         raise Refused(f"InvalidMockCanisterHttpResponses(({len(answers) + len(further)}, {nodes}))")
-    answers += further
-    asked = arguments_of(message)
+    give(engine, request_id, arguments_of(message), answers + further)
+
+
+def give(engine: Engine, request_id: int, asked: HttpRequestArguments, answers: list[Told]) -> None:
+    """An outcall that waits is answered with what its nodes have of the server, as the canister transforms it."""
     made = [one if isinstance(one, Rejected) else transformed(engine.instance, asked, one) for one in answers]
     agreed = _agreed([Rejected(RejectCode.CANISTER_ERROR, one) if isinstance(one, str) else one for one in made])
     if isinstance(agreed, HttpResponse):

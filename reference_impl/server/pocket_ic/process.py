@@ -12,6 +12,7 @@ from attrs import define
 
 from reference_impl.server.listening import log_to_standard_error, server_of
 from reference_impl.server.pocket_ic.application import PocketApplication
+from reference_impl.server.pocket_ic.server import PocketServer
 from spec.profile import Profile
 from spec.values.identifiers import Text
 from spec.values.quantities import Seconds
@@ -37,11 +38,13 @@ class Process:
     idle_seconds: Seconds
     most_seconds: Seconds | None
     level: Text
+    makes_outcalls: bool = False
+    """Instances in live mode make outcalls for real."""
 
     def run(self, opened: socket.socket) -> None:
         """Serves until there is a reason to end."""
         log_to_standard_error(LEVELS[self.level])
-        application = PocketApplication(self.profile)
+        application = PocketApplication(self.profile, PocketServer(makes_outcalls=self.makes_outcalls))
         asyncio.run(self._serve(server_of(application), application, opened))
 
     async def _serve(self, server: uvicorn.Server, application: PocketApplication, opened: socket.socket) -> None:

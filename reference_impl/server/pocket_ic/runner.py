@@ -13,9 +13,12 @@ from typing import Final
 
 from reference_impl.engine import Engine
 from reference_impl.server.engine_owner import Answered, Clock, EngineOwner
+from reference_impl.server.pocket_ic import outside
 from reference_impl.server.pocket_ic.fields import Refused
+from reference_impl.server.pocket_ic.live_outcalls import answer_from_outside
 from reference_impl.server.pocket_ic.simulation import Simulation
 from spec.values.identifiers import RequestId, Text
+from spec.values.management import HttpRequestArguments
 from spec.values.quantities import Count, Nanoseconds
 
 LEAST_DELAY_SECONDS: Final = 0.1
@@ -36,8 +39,12 @@ class Deleted(Refused):
 class Runner(EngineOwner):
     """Owns a simulation from now on, until it is closed."""
 
-    def __init__(self, simulation: Simulation, clock: Clock = time.time_ns) -> None:
+    def __init__(self, simulation: Simulation, clock: Clock = time.time_ns, *, makes_outcalls: bool = False) -> None:
+        """In live mode it makes outcalls for real, if it is told so; otherwise they wait for clients to answer them."""
         super().__init__("instance")
+        self._makes_outcalls = makes_outcalls
+        self._asked_outside: dict[int, asyncio.Task[None]] = {}
+        """The outcalls that are being made, by the ids of their messages."""
         self._simulation = simulation
         self._clock = clock
         self._progress: asyncio.Task[None] | None = None
@@ -134,12 +141,40 @@ class Runner(EngineOwner):
             self._wake.clear()
             try:
                 await self._do(lambda simulation: _round_at(simulation, self._clock() + ahead))
+                if self._makes_outcalls:
+                    await self._ask_outside()
             except Deleted:
                 return
             except Exception:
                 log.exception("a round failed")
             if self._progress is own:
                 await self._pause(delay_seconds)
+
+    async def _ask_outside(self) -> None:
+        """Makes the outcalls that wait and are not being made yet."""
+        waiting = await self._do(lambda simulation: _outcalls_of(simulation))
+        for message_id, asked in waiting.items():
+            if message_id not in self._asked_outside:
+                making = asyncio.get_running_loop().create_task(self._make_outcall(message_id, asked))
+                self._asked_outside[message_id] = making
+
+    async def _make_outcall(self, message_id: int, asked: HttpRequestArguments) -> None:
+        answer = await asyncio.to_thread(answer_from_outside, asked)
+
+        def give(simulation: Simulation) -> None:
+            # Reason: a client may have answered it meanwhile, or its time may be over.
+            if message_id in _outcalls_of(simulation):
+                outside.give(simulation.engine, message_id, asked, [answer])
+
+        try:
+            await self._do(give)
+        except Deleted:
+            return
+        except Exception:
+            log.exception("an outcall could not be answered")
+        finally:
+            del self._asked_outside[message_id]
+        self.wake()
 
     async def _begin(self, begun: "asyncio.Future[None]") -> Nanoseconds:
         """The time becomes that of the clock, if it is not ahead of it; by how much it is ahead."""
@@ -158,6 +193,11 @@ class Runner(EngineOwner):
             raise
         begun.set_result(None)
         return ahead
+
+
+def _outcalls_of(simulation: Simulation) -> dict[int, HttpRequestArguments]:
+    waiting = outside.waiting_outcalls(simulation.instance)
+    return {message_id: outside.arguments_of(message) for message_id, message in waiting}
 
 
 def _round_at(simulation: Simulation, now: Nanoseconds) -> None:

@@ -75,8 +75,16 @@ class Hosted:
 class PocketServer:
     """All that there is between the start and the end of a server. It lives in one event loop."""
 
-    def __init__(self, clock: Clock = time.time_ns, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        clock: Clock = time.time_ns,
+        patience_seconds: float = PATIENCE_SECONDS,
+        *,
+        makes_outcalls: bool = False,
+    ) -> None:
+        """Instances in live mode make outcalls for real, if they are told so."""
         self._clock = clock
+        self._makes_outcalls = makes_outcalls
         self._patience_seconds = patience_seconds
         self.blobs = Blobs()
         self.instances: list[Hosted] = []
@@ -85,7 +93,9 @@ class PocketServer:
 
     def host(self, simulation: Simulation, at_end: Callable[[Simulation], None] = lambda _: None) -> Hosted:
         """A new instance."""
-        hosted = Hosted(Runner(simulation, self._clock), len(self.instances), at_end)
+        hosted = Hosted(
+            Runner(simulation, self._clock, makes_outcalls=self._makes_outcalls), len(self.instances), at_end
+        )
         self.instances.append(hosted)
         return hosted
 
