@@ -11,6 +11,7 @@ from typing import Final
 from attrs import evolve
 
 from conformance.protocol.interface import INTERFACE_SPECIFICATION, Description
+from spec.values.canister_terms import MAXIMUM_MEMORY_SETTING
 from spec.values.identifiers import Blob, MethodName, Text
 
 Version = tuple[int, int, int]
@@ -27,6 +28,11 @@ SETTINGS: Final[Mapping[Text, Text]] = {
 }
 """Fields of settings, as they are given and as `canister_status` tells them."""
 
+BOUNDS: Final[Mapping[Text, tuple[Text, int]]] = {
+    "wasm_memory_threshold": ("0.64.0", MAXIMUM_MEMORY_SETTING),
+}
+"""Settings that were bounded with a version, and the greatest value from then on; before, greater ones were taken."""
+
 PATHS: Final[Mapping[Blob, Text]] = {
     b"canister_creation_timestamp": "0.66.0",
     b"last_install_timestamp": "0.66.0",
@@ -39,7 +45,6 @@ ROWS: Final[Mapping[Text, Text]] = {
     "mgmt.canister-metrics": "0.61.0",
     "rule.mgmt.canister-metrics.query": "0.61.0",
     "rule.mgmt.canister-metrics.update": "0.61.0",
-    "http.sig.webauthn": "0.62.0",
     "http.delegation.permissions": "0.64.0",
     "rule.reject-call.insufficient-cycles": "0.64.0",
     "setting.minimum-incoming-canister-call-cycles": "0.64.0",

@@ -37,7 +37,7 @@ from conformance.protocol.interface import (
 from conformance.protocol.quoting import shown as shown_text
 from conformance.protocol.serving import respond
 from conformance.protocol.stdio import StdioImplementation
-from conformance.protocol.versions import PATHS, SETTINGS, has
+from conformance.protocol.versions import BOUNDS, PATHS, SETTINGS, has
 from conformance.suite.people import ALICE
 from conformance.suite.transcript import STEP, Event, Transcript
 from spec.machine import choices_of, submission_label
@@ -429,13 +429,17 @@ class Acting:
             self._need(method_name)
 
     def _need_settings(self, request: Request) -> None:
-        """Ends the scenario if a user gives settings that came later than what the implementation follows."""
-        if request.canister_id != MANAGEMENT_CANISTER or all(self._has(since) for since in SETTINGS.values()):
+        """Ends the scenario if a user gives settings that came, or were bounded, later than what is followed."""
+        sinces = [*SETTINGS.values(), *(since for since, _ in BOUNDS.values())]
+        if request.canister_id != MANAGEMENT_CANISTER or all(map(self._has, sinces)):
             return
         settings = getattr(management.decode_arguments(request.method_name, request.argument), "settings", None)
         for name, since in SETTINGS.items():
             if getattr(settings, name, None) is not None:
                 self._need_version(since, name)
+        for name, (since, greatest) in BOUNDS.items():
+            if (getattr(settings, name, None) or 0) > greatest:
+                self._need_version(since, f"the bound of {name}")
 
     def _has(self, since: Text) -> bool:
         return has(self._description.interface_specification, since)

@@ -20,7 +20,15 @@ from conformance.tests.planted.bugs import BlackBox
 from spec.state.request import Endpoint, Request
 from spec.values.candid import CandidError, Record, encode, field_id, read_as_sent, resolved
 from spec.values.identifiers import Principal, RequestId
-from spec.values.management import MANAGEMENT_METHODS, SettingsArguments, decode_canister_status, encode_canister_status
+from spec.values.management import (
+    MANAGEMENT_METHODS,
+    SettingsArguments,
+    UpdateSettingsArguments,
+    decode_arguments,
+    decode_canister_status,
+    encode_arguments,
+    encode_canister_status,
+)
 
 SCENARIOS = {chosen.id: chosen for chosen in all_scenarios()}
 
@@ -190,7 +198,12 @@ def test_a_status_need_not_tell_settings_that_came_later_and_must_tell_the_other
     assert isinstance(judged(TellsOtherSettings(), name).verdict, Fail)
 
 
-IN_PART = {"rule.submit-call.mgmt-canister-status", "rule.mgmt.canister-status.update", "mgmt-general.visibility"}
+IN_PART = {
+    "http.sig.webauthn",
+    "rule.submit-call.mgmt-canister-status",
+    "rule.mgmt.canister-status.update",
+    "mgmt-general.visibility",
+}
 """Rows of which only the latest part came with that version: scenarios that show them need no later one."""
 
 
@@ -226,6 +239,34 @@ def test_a_setting_that_came_later_ends_the_scenario_where_it_is_given() -> None
     verdict = judged(Earlier(), "who_may/by_viewer").verdict
     assert isinstance(verdict, NotApplicable), verdict
     assert "status_visibility" in verdict.why
+
+
+class BoundsNoThreshold(Earlier):
+    """It follows 0.63.0, in which the threshold for low memory had no bound of 2^48, and takes more."""
+
+    def submit(
+        self, request: Request, effective_id: Principal, endpoint: Endpoint = Endpoint.CANISTER
+    ) -> Accepted | Refused:
+        if request.method_name == "update_settings":
+            given = decode_arguments("update_settings", request.argument)
+            assert isinstance(given, UpdateSettingsArguments)
+            less = evolve(given, settings=evolve(given.settings, wasm_memory_threshold=2**48))
+            request = evolve(request, argument=encode_arguments(less))
+        return super().submit(request, effective_id, endpoint)
+
+
+class BoundsNoThresholdUnsaid(BoundsNoThreshold):
+    version = KNOWN[-1]
+
+
+def test_a_bound_that_came_later_does_not_apply() -> None:
+    """Whoever follows the version with which it came refuses what is greater."""
+    name = "settings/threshold_above_all_memory"
+    verdict = judged(BoundsNoThreshold(), name).verdict
+    assert isinstance(verdict, NotApplicable)
+    assert "the bound of wasm_memory_threshold came with version 0.64.0" in verdict.why
+    assert isinstance(judged(BoundsNoThresholdUnsaid(), name).verdict, Fail)
+    assert isinstance(judged(BlackBox(), name).verdict, Pass)
 
 
 def test_conform_says_by_which_version_it_judges(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

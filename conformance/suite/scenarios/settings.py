@@ -170,6 +170,12 @@ _refused(
     wasm_memory_threshold=2**64,
 )
 _refused(
+    "threshold_above_all_memory",
+    "The threshold for low memory is at most 2^48",
+    ("setting.wasm-memory-threshold",),
+    wasm_memory_threshold=2**48 + 1,
+)
+_refused(
     "eleven_controllers",
     "A canister has at most ten controllers",
     ("setting.controllers", "inv.controllers-bounded"),
