@@ -17,8 +17,8 @@ from conformance.stories.story import (
     StoryError,
     TakeSnapshot,
     TopUp,
-    Wait,
     number,
+    waited,
 )
 from spec.values.identifiers import Text
 
@@ -63,8 +63,10 @@ def _step(path: Path, table: dict[str, Any], place: Text) -> Step:
     if len(kinds) != 1:
         raise StoryError(f"{place}: it has one of {', '.join(KINDS)}")
     _require_known(table, OF_STEP | KINDS[kinds[0]] | {kinds[0]}, place)
-    sender = _text(table, "as", place) or CONTROLLER
-    return Step(place, _act(path, table, kinds[0], place), sender, _text(table, "expect", place))
+    sender = _text(table, "as", place)
+    if sender == "":
+        raise StoryError(f"{place}: as: a name is missing")
+    return Step(place, _act(path, table, kinds[0], place), sender or CONTROLLER, _text(table, "expect", place))
 
 
 def _act(path: Path, table: dict[str, Any], kind: Text, place: Text) -> Act:
@@ -76,7 +78,7 @@ def _act(path: Path, table: dict[str, Any], kind: Text, place: Text) -> Act:
         case "upgrade" | "reinstall":
             return Install(_beside(path, table, kind, place), _text(table, "init", place), kind, _did(path, table))
         case "wait":
-            return Wait(number(table[kind], f"{place}: wait"))
+            return waited(table[kind], f"{place}: wait")
         case "top_up":
             return TopUp(number(table[kind], f"{place}: top_up"))
     acts: dict[object, Act] = {"take": TakeSnapshot(), "load": LoadSnapshot()}

@@ -18,8 +18,8 @@ from conformance.stories.story import (
     StoryError,
     TakeSnapshot,
     TopUp,
-    Wait,
     number,
+    waited,
 )
 from spec.values.identifiers import MethodName, Text
 
@@ -73,7 +73,9 @@ def story_of_options(module: Path, given: Given) -> Story:
         place = name if value is None else f"{name} {value}"
         match name:
             case "--as":
-                sender = value or sender
+                if not value:
+                    raise StoryError("--as: a name is missing")
+                sender = value
             case "--expect":
                 steps[-1] = evolve(steps[-1], expected=value)
             case "--init" | "--did" | "--attach":
@@ -105,7 +107,7 @@ def act_of(name: Text, value: Text, place: Text) -> Act:
         case "--upgrade" | "--reinstall":
             return Install(Path(value), mode=name.removeprefix("--"))
         case "--wait":
-            return Wait(number(value, place))
+            return waited(value, place)
         case "--top-up":
             return TopUp(number(value, place))
         case "--take-snapshot":

@@ -109,13 +109,20 @@ def _ready(step: Step, told: Told) -> Ready:
         ready = Ready(step, sender_of(step), told)
         match step.act:
             case Install(argument=argument):
-                parameters = None if told.interface is None else told.interface.parameters
-                return evolve(ready, argument=_message(argument, parameters, told))
+                return evolve(ready, argument=_argument_of_installation(argument, told))
             case Invoke():
                 return evolve(ready, argument=_argument_of_call(step, step.act, told))
         return ready
     except CandidTextError as problem:
         raise StoryError(f"{step.place}: {problem}") from None
+
+
+def _argument_of_installation(text: Text | None, told: Told) -> Blob:
+    parameters = None if told.interface is None else told.interface.parameters
+    try:
+        return _message(text, parameters, told)
+    except CandidTextError as problem:
+        raise CandidTextError(f"{problem}" if text is None else f"init {text}: {problem}") from None
 
 
 def _argument_of_call(step: Step, act: Invoke, told: Told) -> Blob:

@@ -93,6 +93,18 @@ def _begins_with_code(steps: tuple[Step, ...]) -> None:
     assert isinstance(steps[0].act, Install), "the first step installs code"
 
 
+LONGEST_WAIT: Final[Seconds] = 10**10
+"""Three hundred years; clocks of 64 bits, in nanoseconds, do not go much further."""
+
+
+def waited(text: object, place: Text) -> Wait:
+    """Time that passes, in seconds. Raises `StoryError`."""
+    seconds = number(text, place)
+    if seconds > LONGEST_WAIT:
+        raise StoryError(f"{place}: a clock does not go so far; at most {LONGEST_WAIT:,} seconds")
+    return Wait(seconds)
+
+
 def number(text: object, place: Text) -> Count:
     """A number of zero or more, as people write it. Raises `StoryError`."""
     written = str(text).replace("_", "").replace(",", "")

@@ -118,7 +118,7 @@ def test_another_interface_can_be_given(tmp_path, capsys):
         (["FILE.wasm"], "FILE.wasm: "),
         ([COUNTER, COUNTER], f"{COUNTER}: one module or story at a time"),
         ([COUNTER, "--only", "x"], f"{COUNTER}: --only chooses scenarios of a Python file"),
-        ([COUNTER, "--init", "(5)"], f"{COUNTER}: there are 1 values, not 0"),
+        ([COUNTER, "--init", "(5)"], f"{COUNTER}: init (5): there are 1 values, not 0"),
         ([COUNTER, "--did", "nothing.did"], "nothing.did: No such file or directory"),
         (
             [COUNTER, "--call", "out()"],
