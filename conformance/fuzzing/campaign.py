@@ -19,6 +19,9 @@ from spec.values.quantities import Count
 NEW: Final = 0.35
 """How often a scenario has nothing of others, once there are others."""
 
+OTHERS: Final[Count] = 2
+"""A scenario may be continued with a part of one of so many others."""
+
 WEIGHED_EVERY: Final[Count] = 20
 """After so many scenarios it is found anew which paths are rare."""
 
@@ -33,7 +36,7 @@ class Steering:
     corpus: Corpus
     vocabulary: Vocabulary
     seed: Text
-    _known: list[Drawn] = field(factory=list)
+    _kept: list[Count] = field(factory=list)
     _weights: list[float] = field(factory=list)
     _times: Mapping[Text, Count] = field(factory=dict)
     """How often each rule was taken."""
@@ -44,10 +47,11 @@ class Steering:
         chance = random.Random(f"{self.seed} {number}")
         self._weigh()
         drawing = Drawing(chance, self.vocabulary, self._times)
-        if not self._known or chance.random() < NEW:
+        if not self._kept or chance.random() < NEW:
             return drawing.new()
-        (drawn,) = chance.choices(self._known, self._weights)
-        return drawing.changed(drawn, self._known)
+        (chosen,) = chance.choices(self._kept, self._weights)
+        others = chance.sample(self._kept, min(OTHERS, len(self._kept)))
+        return drawing.changed(self.corpus.drawn(chosen), [self.corpus.drawn(each) for each in others])
 
     def _weigh(self) -> None:
         self._drawn_since += 1
@@ -55,9 +59,8 @@ class Steering:
             return
         self._drawn_since = 0
         kept = list(self.corpus.kept())
-        self._known = [drawn for _, drawn, _ in kept]
-        # Reason: one of half the length takes half the time.
-        self._weights = [rarity / (1 + len(drawn.course)) for _, drawn, rarity in kept]
+        self._kept = [number for number, _ in kept]
+        self._weights = [worth for _, worth in kept]
         self._times = self.corpus.times_of_rules()
 
 

@@ -104,8 +104,20 @@ def test_scenarios_with_rare_paths_are_taken_up_more_often(tmp_path: Path) -> No
         for number in range(10):
             corpus.hand_out(number, Drawn((), SMALL))
             corpus.take_in(outcome_of(number, ("frequent", "rare") if number == 9 else ("frequent",)), 1.0)
-        weights = {number: rarity for number, _, rarity in corpus.kept()}
-        assert weights == {0: pytest.approx(1 / 10), 9: pytest.approx(1 + 1 / 10)}
+        weights = dict(corpus.kept())
+        assert weights.keys() == {0, 9}
+        assert weights[9] / weights[0] == pytest.approx((1 + 1 / 10) / (1 / 10))
+
+
+def test_short_scenarios_are_taken_up_more_often(tmp_path: Path) -> None:
+    """Of two with a path each that is as rare."""
+    with closing(corpus_at(tmp_path / "corpus")) as corpus:
+        for number, length in enumerate((1, 20)):
+            corpus.hand_out(number, Drawn((call("settle", 0),) * length, SMALL))
+            corpus.take_in(outcome_of(number, (f"path {number}",)), 1.0)
+        weights = dict(corpus.kept())
+        assert weights[0] > 5 * weights[1]
+        assert corpus.drawn(1).course == (call("settle", 0),) * 20
 
 
 def test_what_the_judge_gives_up_is_not_taken_up_again(tmp_path: Path) -> None:
@@ -114,7 +126,7 @@ def test_what_the_judge_gives_up_is_not_taken_up_again(tmp_path: Path) -> None:
         for number, verdict in enumerate(("inconclusive", "pass", "pass")):
             corpus.hand_out(number, Drawn((), SMALL))
             corpus.take_in(evolve(outcome_of(number, ("slow",)), verdict=verdict), 1.0)
-        assert [number for number, _, _ in corpus.kept()] == [1]
+        assert [number for number, _ in corpus.kept()] == [1]
         assert corpus.counts().paths == 1
 
 
