@@ -8,7 +8,7 @@ import sys
 from conformance.judging.environment import Environment, environment_named
 from conformance.protocol.versions import KNOWN
 from spec.profile import ProfileError, load_profile
-from spec.tooling.command_arguments import VerbParser
+from spec.tooling.command_arguments import VerbParser, quoted
 
 FAILED, USAGE_ERROR = 1, 2
 """Exit codes: the implementation did not pass; the command line makes no sense."""
@@ -33,7 +33,7 @@ def environment(text: str) -> Environment:
 def interface_version(text: str) -> str:
     """A version of the interface specification by which can be judged."""
     if text not in KNOWN:
-        raise argparse.ArgumentTypeError(f"{text!r} is no version that is known; these are {', '.join(KNOWN)}")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no version that is known; these are {', '.join(KNOWN)}")
     return text
 
 
@@ -41,8 +41,8 @@ def regular_expression(text: str) -> str:
     """A regular expression that makes sense."""
     try:
         re.compile(text)
-    except re.error as problem:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {problem}") from None
+    except (re.error, RecursionError) as problem:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a regular expression: {problem}") from None
     return text
 
 
@@ -60,7 +60,7 @@ def command_words(text: str) -> tuple[str, ...]:
     try:
         words = tuple(shlex.split(text))
     except ValueError as problem:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a command: {problem}") from None
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a command: {problem}") from None
     if not words:
         raise argparse.ArgumentTypeError("the command is empty")
     return words

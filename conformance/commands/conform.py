@@ -57,7 +57,7 @@ from conformance.running.workers import default_workers, ending_on_signals, work
 from conformance.suite.loading import all_scenarios, selected
 from conformance.suite.looking import Looking
 from conformance.suite.scenario import Scenario
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, quoted
 
 EXAMPLE = """examples:
   icspec conform                                        judge the bundled reference implementation
@@ -165,7 +165,7 @@ def main(arguments: list[str]) -> int:
         )
     scenarios = selected(all_scenarios(), given.only)
     if not scenarios:
-        return _complain(f"no scenario matches {given.only!r}")
+        return _complain(f"no scenario matches {quoted(given.only)}")
     if given.list:
         for chosen in scenarios:
             print(f"{chosen.id}: {chosen.title}")

@@ -18,7 +18,7 @@ from conformance.fixtures.reading import RELEASES
 from conformance.fixtures.writing import LARGEST_TOTAL, Writer, Written, as_bytes
 from conformance.running.workers import default_workers
 from conformance.suite.loading import all_scenarios, selected
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, quoted
 
 UNRELEASED: Final = "unreleased"
 
@@ -36,7 +36,7 @@ EXAMPLE = """examples:
 
 def _release(text: str) -> str:
     if not RELEASE.fullmatch(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no version of a release, as 1.0.0 is one")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no version of a release, as 1.0.0 is one")
     return text
 
 
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
     directory: Path = given.directory
     scenarios = selected(all_scenarios(), given.only)
     if not scenarios:
-        return _complain(f"no scenario matches {given.only!r}")
+        return _complain(f"no scenario matches {quoted(given.only)}")
     try:
         directory.mkdir(exist_ok=True)
         if any(directory.iterdir()):

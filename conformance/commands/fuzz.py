@@ -25,7 +25,7 @@ from conformance.running.case import Manner
 from conformance.running.processes import Runner, Target
 from conformance.running.workers import default_workers, ending_on_signals
 from spec.tooling.cluster import ClusterError
-from spec.tooling.command_arguments import VerbParser, complain, require_writable
+from spec.tooling.command_arguments import VerbParser, complain, quoted, require_writable
 from spec.transition import RULES
 
 EXAMPLE = """examples:
@@ -50,7 +50,7 @@ def duration(text: str) -> float:
     """A time such as 90, 90s, 10m, 8h, 2d, in seconds."""
     found = re.fullmatch(r"(\d{1,6})([smhd]?)", text, re.ASCII)
     if found is None or int(found[1]) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 10m, 8h or 2d")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is no time such as 90s, 10m, 8h or 2d")
     return float(int(found[1]) * UNITS[found[2]])
 
 

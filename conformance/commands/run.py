@@ -37,7 +37,7 @@ from conformance.suite.scenario import Scenario
 from conformance.suite.transcript import STEP
 from conformance.validating.recording import Recording
 from spec.profile import known_profiles, load_profile
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, quoted
 
 INSTRUCTIONS = re.compile(r"used (\d+) instructions")
 
@@ -184,7 +184,7 @@ def main(arguments: list[str]) -> int:
     except (ScenarioFileError, StoryError) as problem:
         return complain("icspec run", problem)
     if not scenarios:
-        return complain("icspec run", f"no scenario matches {given.only!r}")
+        return complain("icspec run", f"no scenario matches {quoted(given.only)}")
     manner = Manner(
         profile=given.profile,
         looking=Looking(given.look),

@@ -76,7 +76,7 @@ def _read_entry(place: Text, entry: Any, scenarios: Sequence[Scenario]) -> tuple
     wanted = entry[kind]
     try:
         pattern = re.compile(re.escape(wanted) if kind == "id" else wanted)
-    except re.error as problem:
+    except (re.error, RecursionError) as problem:
         raise ExpectedFailuresError(f"{place}: {wanted!r} is not a regular expression: {problem}") from None
     match = pattern.fullmatch if kind == "id" else pattern.search
     ids = [chosen.id for chosen in scenarios if match(chosen.id)]

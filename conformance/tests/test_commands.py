@@ -72,7 +72,8 @@ def test_conform_gives_the_same_with_several_workers(capsys: pytest.CaptureFixtu
     ("arguments", "complaint"),
     [
         (["--implementation", "no-such-command-here"], "cannot start no-such-command-here"),
-        (["--only", "nothing is called that"], "no scenario matches"),
+        (["--only", "nothing is called that"], "no scenario matches 'nothing is called that'\n"),
+        (["--only", "|".join(["^nothing$"] * 2_000)], "^nothing$|'… (19,999 characters)\n"),
         (
             ["--json", "/no/such/directory/report.json"],
             "--json: /no/such/directory/report.json: No such file",

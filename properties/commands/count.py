@@ -20,7 +20,7 @@ from spec.profile import Profile, ProfileError, load_profile
 from spec.rules.modules import module_or_defect
 from spec.system_api import count as specification
 from spec.tooling.candid_text import CandidTextError, Interface, message_of, told_interface
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, quoted
 from spec.values.candid import CandidType
 from spec.values.identifiers import ANONYMOUS, Blob, Principal, Text, principal_from_text
 from spec.values.quantities import Instructions
@@ -149,7 +149,7 @@ def _parser() -> VerbParser:
 def _natural(text: str) -> int:
     digits = text.replace("_", "")
     if not digits.isdecimal() or not digits.isascii() or int(digits) >= 2**63:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number below 2^63")
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a number below 2^63")
     return int(digits)
 
 

@@ -26,7 +26,7 @@ from properties.coverage.production import (
     read_answers,
     read_behaviours,
 )
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, quoted
 
 EXAMPLE: Final = """example:
   icspec coverage
@@ -51,7 +51,7 @@ def main(arguments: list[str]) -> int:
     lists = list(dict.fromkeys(row.list for row in rows))
     for name in options.list or ():
         if name not in lists:
-            return complain("icspec coverage", f"no list is named {name!r}; there are {', '.join(lists)}")
+            return complain("icspec coverage", f"no list is named {quoted(name)}; there are {', '.join(lists)}")
     chosen = [name for name in lists if not options.list or name in options.list]
     if options.json:
         print(json.dumps(_report(coverage, chosen) | {"production": _report_of_production(prediction)}, indent=2))

@@ -13,7 +13,7 @@ from properties.exploration.on_cluster import look_at_share, look_there
 from properties.exploration.worlds import WORLDS, NoSuchWorld
 from spec.profile import Profile, ProfileError, load_profile
 from spec.tooling.cluster import Cluster, ClusterError
-from spec.tooling.command_arguments import VerbParser, complain
+from spec.tooling.command_arguments import VerbParser, complain, quoted
 from spec.values.quantities import Count
 
 PROGRESS_EVERY = 500
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
             print(f"{world.name:26} {world.title}")
         return 0
     if options.world not in (None, *WORLDS):
-        return complain("icspec explore", f"no world is named {options.world!r}; there are {', '.join(WORLDS)}")
+        return complain("icspec explore", f"no world is named {quoted(options.world)}; there are {', '.join(WORLDS)}")
     worlds = list(WORLDS.values()) if options.world is None else [WORLDS[options.world]]
     try:
         profile = load_profile(options.profile)
@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
 def _at_least(least: Count) -> Callable[[str], Count]:
     def read(text: str) -> Count:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number of at least {least}")
+            raise argparse.ArgumentTypeError(f"{quoted(text)} is no number of at least {least}")
         return int(text)
 
     return read

@@ -35,7 +35,7 @@ from properties.mutation.results import (
     unanswered,
     write_results,
 )
-from spec.tooling.command_arguments import VerbParser, complain, require_writable
+from spec.tooling.command_arguments import VerbParser, complain, quoted, require_writable
 from spec.values.identifiers import Text
 
 COUNT: Final = 420
@@ -64,7 +64,7 @@ def main(arguments: list[str]) -> int:
     if given.mutant is not None:
         mutants = [each for each in mutants if each.identity == given.mutant]
         if not mutants:
-            return complain("icspec mutate", f"no mutant drawn is {given.mutant!r}")
+            return complain("icspec mutate", f"no mutant drawn is {quoted(given.mutant)}")
     try:
         known, answers = read_results(given.resume), read_answers()
         require_writable(given.resume)
@@ -108,8 +108,8 @@ def _parser() -> VerbParser:
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
-    except re.error as problem:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a regular expression: {problem}") from None
+    except (re.error, RecursionError) as problem:
+        raise argparse.ArgumentTypeError(f"{quoted(text)} is not a regular expression: {problem}") from None
     return text
 
 
@@ -129,7 +129,7 @@ def _results(mutants: Sequence[Mutant], known: dict[Text, Result], given: argpar
     prepare_to_compile()
     judge, scenarios = judge_digest(), selected(all_scenarios(), given.only)
     if not scenarios:
-        raise FileError(f"no scenario matches {given.only!r}")
+        raise FileError(f"no scenario matches {quoted(given.only)}")
     measured = measured_and_kept(scenarios, workers, lambda text: print(text, file=sys.stderr, flush=True))
     found: dict[Text, Result] = {}
     missing: list[Mutant] = []

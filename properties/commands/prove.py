@@ -20,7 +20,7 @@ from properties.proof.meaning.symbolic_meaning import new_session
 from properties.proof.terms.session import Session
 from spec.invariants import INVARIANTS, STEP_INVARIANTS
 from spec.tooling.cluster import Cluster, ClusterError
-from spec.tooling.command_arguments import VerbParser, complain, require_writable
+from spec.tooling.command_arguments import VerbParser, complain, quoted, require_writable
 from spec.transition import RULES
 
 EXAMPLE = """examples:
@@ -83,10 +83,10 @@ def main(arguments: list[str]) -> int:
     names = given.rule or list(RULES)
     for name in names:
         if name not in RULES:
-            return complain("icspec prove", f"there is no rule {name!r}")
+            return complain("icspec prove", f"there is no rule {quoted(name)}")
     for name in given.invariant or ():
         if name not in INVARIANTS and name not in STEP_INVARIANTS:
-            return complain("icspec prove", f"there is no invariant {name!r}")
+            return complain("icspec prove", f"there is no invariant {quoted(name)}")
     if given.list:
         _list(names)
         return 0

@@ -18,6 +18,16 @@ def in_one_line(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in kept)
 
 
+LONGEST_QUOTED: Final = 80
+"""So many characters of what somebody gave are repeated in a complaint: what is wrong with it is read behind it."""
+
+
+def quoted(given: str) -> str:
+    """What somebody gave, in quotation marks, escaped and cut."""
+    cut = repr(given[:LONGEST_QUOTED])
+    return cut if len(given) <= LONGEST_QUOTED else f"{cut}… ({len(given):,} characters)"
+
+
 def complain(verb: str, problem: object) -> int:
     """Says in one line of standard error what is wrong, and gives the exit code."""
     print(in_one_line(f"{verb}: {problem}"), file=sys.stderr)

@@ -12,7 +12,7 @@ from importlib.metadata import EntryPoint, entry_points, version
 from typing import Final
 
 from spec.system_api import accepted_modules
-from spec.tooling.command_arguments import USAGE_ERROR, complain
+from spec.tooling.command_arguments import USAGE_ERROR, complain, quoted
 from spec.tooling.kept_modules import OnDisk
 from spec.tooling.sources import SPECIFICATION_VERSION
 
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verb, *rest = given
     known = verbs()
     if verb not in known:
-        return complain("icspec", f"there is no verb {verb!r}; the verbs are {', '.join(known)}")
+        return complain("icspec", f"there is no verb {quoted(verb)}; the verbs are {', '.join(known)}")
     command: Command = known[verb].load()
     accepted_modules.use(OnDisk())
     try:

@@ -66,6 +66,8 @@ CASES: dict[str, list[tuple[list[str], str]]] = {
         (["--implementation", "true"], "true: describe: the process ended with code 0"),
         (["--implementation", "sh -c 'echo no >&2; exit 3'"], "the process ended with code 3: no"),
         (["--only", "("], "'(' is not a regular expression"),
+        (["--only", "x" * 2_000 + "("], "x'… (2,001 characters) is not a regular expression: missing )"),
+        (["--only", "(" * 2_000], "('… (2,000 characters) is not a regular expression: maximum recursion depth"),
         (["--only", "nothing is called that"], "no scenario matches 'nothing is called that'"),
         (["--workers", "0"], "--workers"),
         (["--workers", "-1"], "--workers"),
