@@ -14,7 +14,7 @@ import spec.rules  # registers the rules
 from spec.profile import Profile
 from spec.rules.management.answers import ANSWERS, free_snapshot_id
 from spec.rules.management.creation import provisional_create_arguments
-from spec.rules.management.rejection import METHODS, first_free_canister_id, first_reject
+from spec.rules.management.rejection import METHODS, FailedCall, first_failure, first_free_canister_id
 from spec.rules.spontaneous.trimming import CHANGES_KEPT
 from spec.state.canister import Canister, HookStatus, Stopped, Stopping, Subnet
 from spec.state.label import Label
@@ -35,9 +35,9 @@ from spec.values.identifiers import (
     SnapshotId,
     Text,
 )
-from spec.values.quantities import Nanoseconds, Natural
+from spec.values.quantities import Count, Nanoseconds, Natural
 from spec.values.rejects import RejectCode
-from spec.values.remembering import RememberingLast
+from spec.values.remembering import RememberingLast, remembering_recent
 
 OUTSIDE: Final[frozenset[str]] = frozenset({"submit_request", "submit_management_request", "submit_subnet_request"})
 """Rules whose labels come from users, not from the system. Checklist: `unspec.spont.request-loss`."""
@@ -306,12 +306,25 @@ def sort_out(messages: Queue[Message]) -> SortedMessages:
     return SortedMessages(by_kind, of_methods)
 
 
+@remembering_recent(4)
+def failure_of(
+    state: State,
+    message_id: MessageId,
+    method_name: MethodName,
+    refused_growths: tuple[Count, ...] = (),
+    trapping_growths: tuple[Count, ...] = (),
+) -> FailedCall | None:
+    """Why a call to the management canister cannot succeed, asked once for all codes with which it may be rejected."""
+    return first_failure(state, message_id, method_name, refused_growths, trapping_growths)
+
+
 def rejections(state: State, rule_name: Text, fixed: Mapping[str, Any]) -> Iterator[Label]:
     """The rejections of management calls that fail, with every code, production's first."""
     for message_id, message in state.messages.entries:
         if isinstance(message, CallMessage) and message.callee == MANAGEMENT_CANISTER:
-            reject = first_reject(state, MessageId(message_id), message.method_name)
-            codes = [] if reject is None else [reject.code, *(code for code in RejectCode if code != reject.code)]
+            failure = failure_of(state, MessageId(message_id), message.method_name)
+            first = None if failure is None else failure.reject.code
+            codes = [] if first is None else [first, *(code for code in RejectCode if code != first)]
             for code in codes:
                 choices = {"message_id": message_id, "code": code}
                 if fixed.items() <= choices.items():

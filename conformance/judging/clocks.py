@@ -55,9 +55,11 @@ def is_possible_time(path: Path, allowed: Blob | None, read: Blob | None, possib
 
 def with_time(state: State, now: Nanoseconds) -> State:
     """The state in which all clocks show this time, unless they show a later one."""
-    labels = [Label("system_time_progress", {"time": now})]
+    labels = [Label("system_time_progress", {"time": now})] if state.system_time < now else []
     labels += [
-        Label("canister_time_progress", {"canister_id": each, "time": now}) for each, _ in state.canisters.items()
+        Label("canister_time_progress", {"canister_id": each, "time": now})
+        for each, canister in state.canisters.items()
+        if canister.time < now
     ]
     for label in labels:
         fired = step(state, label)

@@ -116,8 +116,8 @@ def versions_told(replies: Iterable[Blob]) -> tuple[CanisterVersion, ...]:
 
 
 def _in_words(content: Blob) -> Iterator[CanisterVersion]:
-    words = (content[start : start + WORD] for start in range(len(content) - WORD + 1))
-    return (int.from_bytes(word, "little") for word in words if len(content) <= LONGEST)
+    places = range(len(content) - WORD + 1 if len(content) <= LONGEST else 0)
+    return (int.from_bytes(content[start : start + WORD], "little") for start in places)
 
 
 def _anywhere(value: CandidValue) -> Iterator[CanisterVersion]:

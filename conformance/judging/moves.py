@@ -16,22 +16,24 @@ from conformance.judging.wording import shown_blob, shown_code
 from conformance.judging.words import in_these_words
 from conformance.protocol.interface import Answer, Rejected, Replied
 from spec.commutation import EAGER, is_undisturbed
-from spec.machine import candidates, choices_of, free_variables, step
-from spec.production.choices import POLICIES, as_production, departure
+from spec.machine import candidates, choices_of, free_variables, handled_by, step
+from spec.production.choices import POLICIES, as_production
 from spec.reads.answers import Wording, as_usual
 from spec.rules.management.answers import ANSWERS
 from spec.rules.modules import code_of, module_of
 from spec.settling import ORDER
-from spec.state.canister import Code, StopCall, Stopping
+from spec.state.canister import Code, Empty, StopCall, Stopping
 from spec.state.label import Label
 from spec.state.message import CallMessage, FuncMessage, ResponseMessage
 from spec.state.origin import Deadline, Expired, FromCanister
-from spec.state.request import Received
+from spec.state.request import KnownRequest, Received
 from spec.state.state import State
 from spec.transition import RULES, Step, Unspecified
 from spec.values import management
-from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, Text
+from spec.values.containers import Map
+from spec.values.identifiers import MANAGEMENT_CANISTER, Blob, CanisterId, MessageId, RequestId, Text
 from spec.values.rejects import RejectCode
+from spec.values.remembering import RememberingLast
 
 Move = tuple[Label, Step]
 """A label and what it does."""
@@ -42,10 +44,10 @@ WAITING: Final = "reject_call_to_canister_out_of_cycles"
 WORK: Final = tuple(name for name in ORDER if name not in ("message_execution", WAITING, *EAGER))
 """Rules that process what waits. A system at rest can take none of them."""
 
-WORK_WITHOUT_MESSAGES: Final = tuple(
-    name for name in WORK if MessageId not in free_variables(RULES[name].body).values()
+WITHOUT_MESSAGES: Final = frozenset(
+    name for name, rule in RULES.items() if MessageId not in free_variables(rule.body).values()
 )
-"""Those of them that handle no message: where there is none, the others cannot be taken."""
+"""Rules that handle no message. Where there is none that they may handle, the others cannot be taken."""
 
 TROUBLE: Final = frozenset({"request_rejection", "spontaneous_call_rejection", "stop_call_rejection"})
 """Rules that the environment has to admit. It promises nothing about the world outside, where any call may fail."""
@@ -181,7 +183,37 @@ def choosing_labels(state: State, label: Label, fired: Step) -> list[Label]:
 def eager_moves(state: State) -> Iterator[Move]:
     """The eager transitions that are possible."""
     for name in EAGER:
-        yield from taken(state, candidates(state, RULES[name]))
+        if may_be_possible(state, name):
+            yield from taken(state, candidates(state, RULES[name]))
+
+
+def may_be_possible(state: State, rule: Text) -> bool:
+    """The state has what the rule works on; where that is rare and quickly seen, the rule need not be tried."""
+    if rule not in WITHOUT_MESSAGES and not handled_by(state, RULES[rule]):
+        return False
+    match rule:
+        case "initiate_call":
+            return has_received(state.requests)
+        case "stop_completion":
+            return any(isinstance(canister.status, Stopping) for _, canister in state.canisters.items())
+        case "reject_call_to_missing_canister":
+            return any(callee not in state.canisters for callee in callees(state))
+        case "reject_call_to_empty_canister":
+            known = (state.canisters[callee] for callee in callees(state) if callee in state.canisters)
+            return any(isinstance(canister.code, Empty) for canister in known)
+        case _:
+            return True
+
+
+@RememberingLast
+def has_received(requests: Map[RequestId, KnownRequest]) -> bool:
+    """A request waits for the system."""
+    return not requests.none(lambda _, known: isinstance(known.status, Received))
+
+
+def callees(state: State) -> Iterator[CanisterId]:
+    """Whom the calls that wait are made to."""
+    return (message.callee for _, message in state.messages.entries if isinstance(message, CallMessage))
 
 
 def _bound(labels: Iterable[Label], variable: Text, values: tuple[bytes, ...]) -> Iterator[Label]:
@@ -210,12 +242,13 @@ def _labels(state: State, rule: Text, bindings: Bindings) -> Iterable[Label]:
 
 
 def by_likelihood(state: State, labels: Iterable[Label], bindings: Bindings) -> list[Label]:
-    """Labels that choose a code: as production does first, then those with codes that were seen, then all others."""
+    """Labels that choose a code: with production's first, then those with codes that were seen, then all others."""
 
     def rank(label: Label) -> int:
-        if departure(state, label, LOGGED) is None:
+        choices = choices_of(label)
+        if POLICIES[label.rule]["code"].choose(state, choices) in (None, choices["code"]):
             return 0
-        return 1 if choices_of(label)["code"] in bindings.codes else 2
+        return 1 if choices["code"] in bindings.codes else 2
 
     return sorted(labels, key=rank)
 
@@ -296,8 +329,9 @@ def work(state: State, bindings: Bindings) -> Iterator[Move]:
         yield from executions
         return
     yield from eager_moves(state)
-    for name in WORK if len(state.messages) else WORK_WITHOUT_MESSAGES:
-        yield from taken(state, _labels(state, name, bindings))
+    for name in WORK:
+        if may_be_possible(state, name):
+            yield from taken(state, _labels(state, name, bindings))
 
 
 def trouble(state: State) -> Iterator[Move]:

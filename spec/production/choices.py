@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from spec.machine import canonical_label, choices_of, defaults_of
+from spec.machine import canonical_label, choices_of, defaults_of, failure_of
 from spec.production.executions import (
     calls_refused,
     growths_refused,
@@ -21,7 +21,7 @@ from spec.production.executions import (
 )
 from spec.rules.ingress.permission import managed_canister
 from spec.rules.ingress.submission import changes_settings
-from spec.rules.management.rejection import FailedCall, first_failure, first_reject
+from spec.rules.management.rejection import FailedCall
 from spec.rules.resources import liquid_balance
 from spec.state.label import Label
 from spec.state.message import CallMessage, ResponseMessage
@@ -55,8 +55,8 @@ def code_of_rejection(state: State, choices: Choices) -> RejectCode | None:
     message = state.messages[message_id]
     if not isinstance(message, CallMessage):
         return None
-    reject = first_reject(state, message_id, message.method_name)
-    return None if reject is None else reject.code
+    failure = failure_of(state, message_id, message.method_name)
+    return None if failure is None else failure.reject.code
 
 
 def failed_call(state: State, choices: Choices) -> FailedCall | None:
@@ -68,7 +68,7 @@ def failed_call(state: State, choices: Choices) -> FailedCall | None:
     if not isinstance(message, CallMessage):
         return None
     growths = (tuple(choices[name]) for name in ("refused_growths", "trapping_growths"))
-    return first_failure(state, message_id, message.method_name, *growths)
+    return failure_of(state, message_id, message.method_name, *growths)
 
 
 def keeps_logs_of_hooks(state: State, choices: Choices) -> bool | None:
