@@ -11,7 +11,16 @@ from conformance.validating.events import Event, Trace
 from spec.state.request import Request
 from spec.state.state import State
 from spec.values import management
-from spec.values.identifiers import ANONYMOUS, MANAGEMENT_CANISTER, CanisterId, Principal, Text
+from spec.values.identifiers import (
+    ANONYMOUS,
+    MANAGEMENT_CANISTER,
+    Blob,
+    CanisterId,
+    MethodName,
+    Principal,
+    SnapshotId,
+    Text,
+)
 from spec.values.quantities import NANOSECONDS_PER_SECOND, Count, Nanoseconds
 
 LIFETIME: Final[Nanoseconds] = 240 * NANOSECONDS_PER_SECOND
@@ -129,6 +138,31 @@ def bindings_of(trace: Trace) -> Bindings:
     return Bindings(
         canister_ids=tuple(dict.fromkeys((*found.canister_ids, *named))),
         randomness=found.randomness,
-        replies=found.replies,
+        replies=tuple(dict.fromkeys((*found.replies, *_replies_with_snapshots(trace)))),
         codes=found.codes,
     )
+
+
+def _replies_with_snapshots(trace: Trace) -> list[Blob]:
+    """Replies that would tell the ids of snapshots that lists of them show, or requests name."""
+    ids: dict[SnapshotId, None] = {}
+    for event in trace.events:
+        try:
+            if event.kind == "response" and event.has("data"):
+                listed = management.decode_result(MethodName("list_canister_snapshots"), event.get("data"))
+                ids |= dict.fromkeys(each.id for each in listed)
+            elif event.kind in ("request", "query") and event.has("method_name", "argument"):
+                named = management.decode_arguments(event.get("method_name"), event.get("argument"))
+                if isinstance(found := getattr(named, "snapshot_id", None), bytes):
+                    ids[SnapshotId(found)] = None
+        except (KeyError, ValueError):
+            continue
+    taken, uploaded = MethodName("take_canister_snapshot"), MethodName("upload_canister_snapshot_metadata")
+    return [
+        reply
+        for each in ids
+        for reply in (
+            management.encode_result(taken, management.SnapshotSummary(each, 0, 0)),
+            management.encode_result(uploaded, each),
+        )
+    ]

@@ -178,6 +178,15 @@ def test_an_argument_that_was_not_recorded_leaves_the_rest_open() -> None:
     assert outcome.doubts == (f"line {place + 1}: argument of a request was not recorded",)
 
 
+def test_the_id_of_a_snapshot_that_was_not_recorded_is_found_where_it_is_told_later() -> None:
+    """Here by a list of all snapshots."""
+    [lines] = recorded_of([each for each in told_by_events() if each.id == "kept_or_lost/chunks"]).values()
+    taking = next(place for place, line in enumerate(lines) if line.get("method_name") == "take_canister_snapshot")
+    told = next(place for place, line in enumerate(lines) if place > taking and line["event"] == "response")
+    partly = [{name: value for name, value in line.items() if name != "data"} for line in lines[told : told + 1]]
+    assert isinstance(explain(trace([*lines[:told], *partly, *lines[told + 1 :]])), Explained | Open)
+
+
 def test_a_budget_that_is_used_up_is_told_as_that() -> None:
     """It is no refusal."""
     assert isinstance(explain(trace(chain()), steps=3), Undecided)
