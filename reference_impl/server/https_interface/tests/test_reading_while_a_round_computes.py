@@ -13,6 +13,8 @@ from spec.values.identifiers import principal_to_text
 from spec.values.request_id import hash_of_map
 
 PARTIES = 3
+PATIENCE = 600.0
+"""Seconds that a call may take: a machine that is busy takes long to compute."""
 USER = User.of(1)
 LONG = 2_000_000_000
 """So often a loop goes round: some seconds. A query takes some milliseconds."""
@@ -38,7 +40,7 @@ COMPUTING = bytes(
 
 @pytest.fixture(params=[1, PARTIES], ids=["one thread", "several threads"])
 def instance(request):
-    made = Instance.of(threads=request.param)
+    made = Instance.of(threads=request.param, patience=PATIENCE)
     yield made
     made.close()
 
