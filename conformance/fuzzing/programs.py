@@ -279,9 +279,9 @@ class Programs:
         """Calls the management canister."""
         return self.managing_by(*self._managing.drawn(), depth)
 
-    def managing_by(self, method_name: Text, options: Options, depth: Count) -> Call:
-        """Calls a method of the management canister."""
-        argument = call("argument_of", method_name, self.callee(), **options)
+    def managing_by(self, method_name: Text, options: Options, depth: Count, about: Call | None = None) -> Call:
+        """Calls a method of the management canister, about a canister or any."""
+        argument = call("argument_of", method_name, about or self.callee(), **options)
         made = self._calling(call("MANAGEMENT_CANISTER"), method_name, argument, depth)
         return made.with_option("cycles", OUTSIDE_FEE) if method_name in FIXED else made
 

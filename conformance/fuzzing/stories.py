@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from conformance.fuzzing.expressions import Call, Value, call
+from conformance.fuzzing.managing import FOR_CANISTERS
 from conformance.fuzzing.programs import CANISTERS, Programs
 from spec.values.identifiers import Text
 from spec.values.quantities import Count
@@ -43,7 +44,8 @@ class Stories:
     def drawn(self) -> list[Call]:
         """The acts of a story, or one that stands alone."""
         kinds = {
-            self._alone: 6,
+            self._alone: 10,
+            self._managing: 5,
             self._failing: 2,
             self._replacing: 3,
             self._going_back: 1,
@@ -58,6 +60,25 @@ class Stories:
 
     def _alone(self) -> list[Call]:
         return [self._act()]
+
+    def _managing(self) -> list[Call]:
+        """Several methods of the management canister about one canister, after something that they may be about."""
+        number = self._number()
+        beginnings = (
+            self._manage("take_canister_snapshot", number, replaces=False, uninstalls=None),
+            self._manage("upload_canister_snapshot_metadata", number, size=8),
+            self._manage("upload_chunk", number, chunk=b"a chunk"),
+            self._manage("stop_canister", number),
+        )
+        (beginning,) = self._chance.choices(beginnings, (3, 1, 1, 1))
+        return [beginning, *(self._managing_once(number) for _ in range(self._chance.choice((1, 2, 3))))]
+
+    def _managing_once(self, number: Count) -> Call:
+        method_name, fields = self._programs.management_call()
+        if method_name not in FOR_CANISTERS:
+            return self._manage(method_name, number, **fields)
+        caller = call("program", self._programs.managing_by(method_name, fields, 0, call("canister", number)))
+        return self._send(self._number(), caller)
 
     def _failing(self) -> list[Call]:
         """Something is left behind, and more by what then fails."""

@@ -50,9 +50,26 @@ def test_what_is_closed_is_called() -> None:
         for act, following in zip(acts, acts[1:], strict=False):
             if act.name == "manage" and act.arguments[0] in CLOSING and following.name == "send":
                 (calling,) = following.arguments[2].arguments
+                if calling.arguments[0] == call("MANAGEMENT_CANISTER"):
+                    continue
                 assert (calling.name, calling.arguments[0]) == ("call", call("canister", act.arguments[1]))
                 called[act.arguments[0]] += 1
     assert called.keys() == set(CLOSING)
+
+
+def test_methods_of_the_management_canister_follow_what_they_may_be_about() -> None:
+    """A snapshot is there when what is done with snapshots is drawn, about the same canister."""
+    followed: set[str] = set()
+    for seed in range(2_000):
+        acts = story(seed)
+        if acts[0].name == "manage" and acts[0].arguments[0] == "take_canister_snapshot":
+            followed |= {
+                act.arguments[0]
+                for act in acts[1:]
+                if act.name == "manage" and act.arguments[1] == acts[0].arguments[1]
+            }
+    wanted = {"list_canister_snapshots", "delete_canister_snapshot", "read_canister_snapshot_metadata"}
+    assert wanted | {"read_canister_snapshot_data", "load_canister_snapshot"} <= followed
 
 
 def test_programs_fail_after_they_left_something_behind() -> None:
