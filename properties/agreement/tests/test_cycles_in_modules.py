@@ -1,6 +1,7 @@
 """What a canister sees of its cycles is right after everything that moves them."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import wasmtime
 from attrs import evolve
@@ -56,16 +57,20 @@ def moving() -> st.SearchStrategy[list[str]]:
     )
 
 
+def looks_at_128_bits(place: int) -> str:
+    """Writes what is to be seen of amounts of any size into the heap."""
+    amounts = ("canister_cycle_balance128", "canister_liquid_cycle_balance128", "msg_cycles_available128")
+    return "".join(call(name, place + 16 * index) for index, name in enumerate(amounts))
+
+
 def looks(place: int) -> str:
     """Writes all that is to be seen into the heap."""
-    amounts = ("canister_cycle_balance128", "canister_liquid_cycle_balance128", "msg_cycles_available128")
-    written = "".join(call(name, place + 16 * index) for index, name in enumerate(amounts))
-    return f"""{written}
+    return f"""{looks_at_128_bits(place)}
         (i64.store (i32.const {place + 48}) {call("canister_cycle_balance")})
         (i64.store (i32.const {place + 56}) {call("msg_cycles_available")})"""
 
 
-def module(steps: list[str]) -> bytes:
+def module(steps: list[str], looks: Callable[[int], str] = looks) -> bytes:
     """Looks after every step."""
     imports = " ".join(f'(import "ic0" "{name}" (func ${name} {types}))' for name, types in IMPORTS.items())
     body = "".join(step + looks(64 + 64 * index) for index, step in enumerate(["", *steps]))
@@ -94,6 +99,25 @@ def test_what_is_seen_is_right_after_every_step() -> None:
 
     check()
     assert min(seen["Returned"], seen["accepted"], seen["called"]) > 10, seen
+
+
+def test_amounts_are_right_where_their_lower_halves_borrow_and_carry() -> None:
+    start = call("call_new", *[0, 1, 0, 1, 0, 0, 0, 0])
+    returned = 0
+    for balance in (2**64 + 10**13, 2**65 - 1, 2**66 + 2**63, 2**127):
+        for high, low in ((0, 2**63), (0, 2**64 - 1), (1, 0), (1, 2**63)):
+            steps = [
+                call("msg_cycles_accept128", high, low, 0),
+                call("cycles_burn128", high, low, 0),
+                start + call("call_cycles_add128", 0, low // 2) * 2 + f"(drop {call('call_perform')})",
+                start + call("call_cycles_add128", high, low) * 2 + f"(drop {call('call_perform')})",
+            ]
+            for some in (steps[:2], steps[2:3], steps[3:], steps):
+                pair = load_pair(module(some, looks_at_128_bits), PROFILE)
+                assert pair is not None
+                outcome = pair.update("go", pair.initial_state(), evolve(ENVIRONMENT, balance=balance), b"", 2**66 - 1)
+                returned += isinstance(outcome, Returned)
+    assert returned > 40
 
 
 def test_amounts_that_64_bits_do_not_hold_trap_in_the_old_functions_only() -> None:
