@@ -98,15 +98,14 @@ class Engine:
         """Takes an update call in, without beginning to process it; a refused one leaves no trace."""
         if self.instance.messages.pending_function is not None:
             self._scheduler.finish_pending()
-        choices: dict[str, object] = {"request": request, "effective_id": effective_id}
-        if endpoint is Endpoint.SUBNET:
-            rule = "submit_subnet_request"
-        elif content_of(request).canister_id != MANAGEMENT_CANISTER:
+        if endpoint is not Endpoint.SUBNET and content_of(request).canister_id != MANAGEMENT_CANISTER:
             taken = requests.submit_request(self.instance, request, effective_id)
             if self.instance.recorder.explains and isinstance(taken, Accepted):
-                self.instance.recorder.close("submit_request", choices)
+                self.instance.recorder.close("submit_request", {"request": request, "effective_id": effective_id})
             return taken
-        else:
+        choices: dict[str, object] = {"request": request, "effective_id": effective_id}
+        rule = "submit_subnet_request"
+        if endpoint is not Endpoint.SUBNET:
             rule = "submit_management_request"
             if requests.changes_frozen_canister(self.instance, request):
                 choices["may_unfreeze"] = True
@@ -140,7 +139,7 @@ class Engine:
 
     def request_status(self, request_id: RequestId) -> RequestStatus | None:
         """How far a request is; None if it is not known."""
-        known = self.instance.ingress.get(request_id)
+        known = self.instance.ingress.by_id.get(request_id)
         return None if known is None else known.status
 
     def advance(self, nanoseconds: Nanoseconds) -> None:

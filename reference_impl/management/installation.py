@@ -299,7 +299,7 @@ def _application(deployment: _Deployment, result: _Result, bill: _Bill) -> Calla
         instance.burn(canister, bill.used, Purpose.EXECUTION)
         instance.burn(canister, result.burned, Purpose.REQUESTED)
         instructions = deployment.module.instructions_to_compile + result.hook_instructions
-        instance.recorder.execution(canister.canister_id, instructions, None)
+        instance.recorder.execution(canister.canister_id, instructions, None, bool(canister.logs))
         finish(instance, deployment.call)
 
     return apply

@@ -255,10 +255,12 @@ def begin_method(
     """Opens a context for a call that may be taken; the result is the method that handles it."""
     code = canister.code
     assert code is not None, "a canister without code takes no call"
-    set_aside = method_start(instance, canister, method.method_name).price
-    canister.balance -= set_aside
+    start = method_start(instance, canister, method.method_name)
+    canister.balance -= start.price
     instance.contexts.open(context_id, context)
-    return about_to_run(instance, canister, code, context_id, context, method, context.caller, queue, set_aside)
+    return about_to_run(
+        instance, canister, code, context_id, context, method, context.caller, queue, start.price, start
+    )
 
 
 def _response_to_canister(instance: SubnetInstance, message_id: int) -> tuple[ResponseMessage, FromCanister] | None:
@@ -304,7 +306,7 @@ def begin_callback(
     if message.refunded_cycles:
         instance.credit(canister, message.refunded_cycles)
     instance.contexts.call_answered(context_id)
-    canister.open_calls[origin.callee] -= 1
+    canister.call_answered(origin.callee)
     entry_point = CallbackInvocation(origin.callback, response, message.refunded_cycles)
     return about_to_run(
         instance,
@@ -338,7 +340,7 @@ def callback_of_deleted_context(instance: SubnetInstance, message_id: int) -> No
         instance.lose(cycles)
     else:
         instance.credit(canister, cycles)
-        canister.open_calls[origin.callee] -= 1
+        canister.call_answered(origin.callee)
     instance.contexts.call_answered(origin.calling_context)
     instance.messages.remove(message_id)
     return None

@@ -25,7 +25,7 @@ from spec.state.message import (
     CallMessage,
     ResponseMessage,
 )
-from spec.state.origin import CallDeadline, Deadline, FromCanister, NoDeadline
+from spec.state.origin import CallDeadline, Deadline, FromCanister, FromUser, NoDeadline
 from spec.values.containers import List
 from spec.values.identifiers import MANAGEMENT_CANISTER
 from spec.values.management import (
@@ -132,7 +132,7 @@ def execute(function: PendingFunction, given: Choices | None, left: Left | None 
         _respond(instance, context, outcome)
     if entries:
         canister.add_logs(entries, choices.system_records)
-    instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure)
+    instance.recorder.execution(canister.canister_id, outcome.instructions_used, failure, bool(canister.logs))
     return choices
 
 
@@ -179,7 +179,13 @@ def _check(function: PendingFunction, outcome: Outcome, used: Cycles) -> _Paymen
     reserved_balance = canister.reserved_balance + payments.reserved
     if reserved_balance > canister.settings.reserved_balance_limit:
         return _failed(RejectReason.RESERVATION_LIMIT_EXCEEDED)
-    frozen_below = 0 if function.is_callback else instance.freezing_limit(canister, payments.memory_usage)
+    frozen_below = 0
+    if not function.is_callback:
+        standing = canister.standing or instance.standing(canister)
+        takes_as_much = payments.memory_usage == standing.memory_usage
+        frozen_below = (
+            standing.freezing_limit if takes_as_much else instance.freezing_limit(canister, payments.memory_usage)
+        )
     if liquid_balance(payments.balance, reserved_balance, frozen_below) < 0:
         return _failed(RejectReason.CANISTER_OUT_OF_CYCLES)
     if function.wasm_memory_limit and heap_size(outcome.new_state) > function.wasm_memory_limit:
@@ -235,7 +241,8 @@ def _commit(function: PendingFunction, outcome: Returned, payments: _Payments) -
     instance, canister, code = function.instance, function.canister, function.code
     standing = canister.standing or instance.standing(canister)
     takes_as_much = payments.memory_usage == standing.memory_usage
-    if outcome.new_state is not code.wasm_state:
+    has_changed = outcome.new_state is not code.wasm_state
+    if has_changed:
         code.wasm_state = outcome.new_state
         instance.written[canister.canister_id] = None
     canister.balance = payments.balance
@@ -247,7 +254,8 @@ def _commit(function: PendingFunction, outcome: Returned, payments: _Payments) -
         canister.global_timer = outcome.new_global_timer
     if not takes_as_much:
         instance.recount_memory(canister)
-    if not has_enough_heap(instance, canister):
+    # Reason: while heap and settings stay, the status of the hook is what it was made when they last changed.
+    if has_changed and not has_enough_heap(instance, canister):
         look_at_hook(instance, canister)
     instance.burn(canister, payments.used, Purpose.EXECUTION)
     if payments.fees_of_calls:
@@ -263,7 +271,11 @@ def _respond(instance: SubnetInstance, context: OpenContext, outcome: Returned) 
     if outcome.response is None:
         context.available_cycles = left
         return
-    instance.messages.append(ResponseMessage(context.origin, outcome.response, left))
+    response = ResponseMessage(context.origin, outcome.response, left)
+    if isinstance(context.origin, FromUser):
+        instance.messages.append_for_user(response)
+    else:
+        instance.messages.append(response)
     instance.contexts.close(context)
 
 
@@ -274,7 +286,7 @@ def _send_calls(function: PendingFunction, calls: List[MethodCall], deadlines_in
         function.context,
         function.context_id,
     )
-    own, caller = canister.canister_id, Caller(canister.canister_id)
+    own, caller, open_calls = canister.canister_id, Caller(canister.canister_id), canister.open_calls
     now = canister.time
     if deadlines_in_seconds:
         now -= now % NANOSECONDS_PER_SECOND
@@ -282,7 +294,7 @@ def _send_calls(function: PendingFunction, calls: List[MethodCall], deadlines_in
         deadline = _deadline(now, call)
         origin = FromCanister(context_id, call.callback, deadline, context.caller, call.callee, own)
         instance.contexts.call_made(context_id)
-        canister.open_calls[call.callee] += 1
+        open_calls[call.callee] = open_calls.get(call.callee, 0) + 1
         instance.messages.append(
             CallMessage(
                 origin=origin,

@@ -54,7 +54,8 @@ def run_in_room(function: PendingFunction, left: Left, unreadable: Blob) -> tupl
     refused: tuple[Count, ...] = ()
     number = 0
     outcome, room, fits = _attempt(function, left, refused)
-    if fits and not (room.lacks or outcome.logs or _waits_with_bound(outcome)):
+    makes_calls = isinstance(outcome, Returned) and outcome.new_calls.items
+    if fits and not (room.lacks or outcome.logs or makes_calls and _waits_with_bound(outcome)):
         return outcome, NO_CHOICES
     while not fits:
         # Whether a growth has room is told by what is there in the end if all later ones are refused.
@@ -72,7 +73,10 @@ def _attempt(function: PendingFunction, left: Left, refused_growths: tuple[Count
     """What an execution gives where these growths are refused, and whether there is room for all others."""
     canister, state = function.canister, function.code.wasm_state
     room = Room(function.instance.profile.limits.open_calls, canister.open_calls, left)
-    environment = function.environment((), refused_growths)
+    if refused_growths:
+        environment = function.environment((), refused_growths)
+    else:
+        environment = function.instance.usual_environment(canister, function.limit, function.context.instructions_used)
     environment.room = room
     outcome = function.outcome(environment)
     grown = room.memory_at_end - WASM_PAGE * (state.wasm_memory.wasm_pages + state.stable_memory.wasm_pages)

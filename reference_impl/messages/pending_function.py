@@ -202,12 +202,26 @@ def about_to_run(
     caller: Caller,
     queue: QueueName,
     reserved_cycles: Cycles,
+    start: MethodStart | None = None,
 ) -> PendingFunction:
-    """The function by which a canister with code goes on, with its limits and fees."""
+    """
+    The function by which a canister with code goes on, with its limits and fees.
+
+    Of a method it may be known already how it starts.
+    """
     # Reason: its cycles and open calls may be others already.
     instance.to_keep[canister.canister_id] = None
-    limits = instance.profile.limits
-    function = PendingFunction(
+    is_callback = is_query = False
+    response_fee = wasm_memory_limit = 0
+    limit = instance.profile.limits.message_instructions
+    if isinstance(entry_point, PublicMethod):
+        is_query, limit, _ = start or method_start(instance, canister, entry_point.method_name)
+        if not is_query:
+            wasm_memory_limit = canister.settings.wasm_memory_limit
+    elif isinstance(entry_point, CallbackInvocation):
+        is_callback = True
+        response_fee = instance.ledger_of(canister).response(entry_point.response)
+    return PendingFunction(
         instance,
         canister,
         code,
@@ -217,13 +231,9 @@ def about_to_run(
         caller,
         queue,
         reserved_cycles,
-        limits.message_instructions,
+        limit,
+        wasm_memory_limit,
+        is_callback,
+        is_query,
+        response_fee,
     )
-    if isinstance(entry_point, PublicMethod):
-        function.is_query, function.limit, _ = method_start(instance, canister, entry_point.method_name)
-        if not function.is_query:
-            function.wasm_memory_limit = canister.settings.wasm_memory_limit
-    elif isinstance(entry_point, CallbackInvocation):
-        function.is_callback = True
-        function.response_fee = instance.ledger_of(canister).response(entry_point.response)
-    return function

@@ -83,8 +83,9 @@ def may_see_status(instance: SubnetInstance, canister: CanisterRecord, viewer: P
     return instance.administers(viewer, canister) or admits(canister.settings.status_visibility, canister, viewer)
 
 
-def _common_refusal(instance: SubnetInstance, submission: Submission, request_id: RequestId) -> NotTaken | None:
-    request = content_of(submission)
+def _common_refusal(
+    instance: SubnetInstance, submission: Submission, request: Request, request_id: RequestId
+) -> NotTaken | None:
     if request is not submission or request.sender_info is not None:
         # Reason: there is nothing to be looked at in others.
         fault = refusal_of(submission, request_id, instance.system_time, instance.root_key)
@@ -92,7 +93,7 @@ def _common_refusal(instance: SubnetInstance, submission: Submission, request_id
             return NotTaken(fault)
     if len(request.nonce) > instance.profile.limits.nonce:
         return NotTaken("the nonce is too long")
-    if request_id in instance.ingress:
+    if request_id in instance.ingress.by_id:
         return NotTaken("the request is known already")
     if instance.system_time > request.ingress_expiry:
         return refused(RejectCode.SYS_TRANSIENT, RejectReason.REQUEST_EXPIRED)
@@ -116,7 +117,7 @@ def submit_request(
     """Takes in an update call to a canister, if the canister is ready for it and its inspection accepts."""
     submission, request = request, content_of(request)
     request_id = request_id_of(request)
-    common = _common_refusal(instance, submission, request_id)
+    common = _common_refusal(instance, submission, request, request_id)
     if request.canister_id == MANAGEMENT_CANISTER:
         return NotTaken("the request is for the management canister")
     if common is not None:
@@ -186,7 +187,7 @@ def submit_management_request(
     """Takes in an update call to the management canister, if the sender may make it."""
     submission, request = request, content_of(request)
     request_id = request_id_of(request)
-    common = _common_refusal(instance, submission, request_id)
+    common = _common_refusal(instance, submission, request, request_id)
     if request.canister_id != MANAGEMENT_CANISTER:
         return NotTaken("the request is not for the management canister")
     refusal = common or _management_refusal(instance, request, effective_id, may_unfreeze)
@@ -213,7 +214,7 @@ def submit_subnet_request(
     """Takes in an update call at the subnet endpoint, where admins create canisters and do nothing else."""
     content = content_of(request)
     request_id = request_id_of(content)
-    common = _common_refusal(instance, request, request_id)
+    common = _common_refusal(instance, request, content, request_id)
     if common is not None:
         return common
     creates = content.method_name in ("create_canister", "provisional_create_canister_with_cycles")

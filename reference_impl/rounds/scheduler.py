@@ -140,12 +140,13 @@ class Scheduler:
     def round(self) -> None:
         """One round."""
         instance = self._instance
-        self.finish_pending()
+        if instance.messages.pending_function is not None:
+            self._execute()
         self._settle()
         received = instance.ingress.received()
         if not (len(received) == 1 and self._take_request_at_once(received[0])):
             self._take_all_that_waits(received)
-        self._settle()
+            self._settle()
         if self._residence is not None:
             self._make_room()
         self.rounds += 1
@@ -266,7 +267,8 @@ class Scheduler:
     def _execute_straight(self, function: PendingFunction) -> None:
         """Runs a function in hand, which stands at no place among the messages."""
         transitions.take_straight(function)
-        self._trim_logs()
+        if self._instance.recorder.ran:
+            self._trim_logs()
         self._settle()
 
     def _run_pending(self) -> None:
@@ -364,7 +366,7 @@ class Scheduler:
         instance, contexts, messages = self._instance, self._instance.contexts, self._instance.messages
         while contexts.unreferenced:
             context_id = next(iter(contexts.unreferenced))
-            if contexts[context_id].needs_to_respond:
+            if contexts.by_id[context_id].needs_to_respond:
                 self._take("call_context_starvation", context_id=context_id)
             contexts.remove(context_id)
             if instance.recorder.explains:

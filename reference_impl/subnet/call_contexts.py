@@ -74,7 +74,7 @@ class CallContexts:
     """All open call contexts."""
 
     def __init__(self) -> None:
-        self._contexts: dict[CallContextId, OpenContext] = {}
+        self.by_id: dict[CallContextId, OpenContext] = {}
         self._by_canister: dict[CanisterId, dict[CallContextId, None]] = {}
         self.unreferenced: dict[CallContextId, None] = {}
         """Those in which no unanswered call was made: they starve or go away."""
@@ -84,18 +84,18 @@ class CallContexts:
         """How many owe a response for which room is kept, as its caller waits without bound."""
 
     def __contains__(self, context_id: CallContextId) -> bool:
-        return context_id in self._contexts
+        return context_id in self.by_id
 
     def __getitem__(self, context_id: CallContextId) -> OpenContext:
-        return self._contexts[context_id]
+        return self.by_id[context_id]
 
     def __iter__(self) -> Iterator[CallContextId]:
-        return iter(self._contexts)
+        return iter(self.by_id)
 
     def open(self, context_id: CallContextId, context: OpenContext) -> None:
         """A context comes to be."""
-        assert context_id not in self._contexts
-        self._contexts[context_id] = context
+        assert context_id not in self.by_id
+        self.by_id[context_id] = context
         of_canister = self._by_canister.get(context.canister)
         if of_canister is None:
             self._by_canister[context.canister] = {context_id: None}
@@ -116,7 +116,7 @@ class CallContexts:
 
     def remove(self, context_id: CallContextId) -> None:
         """A context goes away that owes nothing any more."""
-        context = self._contexts.pop(context_id)
+        context = self.by_id.pop(context_id)
         if context.needs_to_respond:
             self.guaranteed -= _keeps_room(context)
         canister = context.canister
@@ -128,12 +128,12 @@ class CallContexts:
 
     def call_made(self, context_id: CallContextId) -> None:
         """A call was made in the context."""
-        self._contexts[context_id].unanswered_calls += 1
+        self.by_id[context_id].unanswered_calls += 1
         self.unreferenced.pop(context_id, None)
 
     def call_answered(self, context_id: CallContextId) -> None:
         """The response to a call made in the context was taken."""
-        context = self._contexts[context_id]
+        context = self.by_id[context_id]
         context.unanswered_calls -= 1
         assert context.unanswered_calls >= 0, "no more responses than calls"
         if not context.unanswered_calls:

@@ -201,7 +201,7 @@ class CanisterRecord:
     low_memory_hook: HookStatus = HookStatus.CONDITION_NOT_SATISFIED
     chunk_store: dict[Blob, Blob] = field(factory=dict)
     open_calls: Counter[CanisterId] = field(factory=Counter)
-    """How many calls it has made whose responses it has not begun to handle, by callee."""
+    """How many calls it has made whose responses it has not begun to handle, by callee; only callees with any."""
     logs: list[LogRecord] = field(factory=list)
     next_log_index: Count = 0
     """The number of the next log record, whatever becomes of those before."""
@@ -237,6 +237,14 @@ class CanisterRecord:
     def follow(self, clock: SharedClock) -> None:
         """From now on it is as late for the canister as the shared clock says."""
         self._time, self._clock = None, clock
+
+    def call_answered(self, callee: CanisterId) -> None:
+        """The canister begins to handle the response to a call."""
+        left = self.open_calls[callee] - 1
+        if left:
+            self.open_calls[callee] = left
+        else:
+            del self.open_calls[callee]
 
     def is_controlled_by(self, principal: Principal) -> bool:
         """The principal is a controller."""

@@ -93,28 +93,28 @@ class IngressHistory:
     """All requests that are known, and those that are not started yet in the order of their arrival."""
 
     def __init__(self) -> None:
-        self._calls: dict[RequestId, KnownRequest] = {}
+        self.by_id: dict[RequestId, KnownRequest] = {}
         self._received: OrderedDict[RequestId, None] = OrderedDict()
         self._changed: dict[RequestId, None] | None = None
         self._not_told: dict[Asker, dict[RequestId, None] | None] = {}
         """By who asks: what was noted before another one asked; None if that is too much to be noted."""
 
     def __contains__(self, request_id: RequestId) -> bool:
-        return request_id in self._calls
+        return request_id in self.by_id
 
     def __getitem__(self, request_id: RequestId) -> KnownRequest:
-        return self._calls[request_id]
+        return self.by_id[request_id]
 
     def get(self, request_id: RequestId) -> KnownRequest | None:
         """The request with this id, if it is known."""
-        return self._calls.get(request_id)
+        return self.by_id.get(request_id)
 
     def items(self) -> Iterator[tuple[RequestId, KnownRequest]]:
         """Pairs of request id and request."""
-        return iter(self._calls.items())
+        return iter(self.by_id.items())
 
     def __len__(self) -> int:
-        return len(self._calls)
+        return len(self.by_id)
 
     def changed(self, asker: Asker) -> Iterable[RequestId] | None:
         """
@@ -139,7 +139,7 @@ class IngressHistory:
         return None if self._is_too_much(noted) else noted
 
     def _is_too_much(self, noted: dict[RequestId, None]) -> bool:
-        return len(noted) > MOST_NOTED + 2 * len(self._calls)
+        return len(noted) > MOST_NOTED + 2 * len(self.by_id)
 
     def _has_changed(self, request_id: RequestId) -> None:
         if self._changed is not None:
@@ -147,22 +147,22 @@ class IngressHistory:
 
     def receive(self, request_id: RequestId, request: Request, effective_id: Principal) -> None:
         """A request comes in."""
-        self._calls[request_id] = KnownRequest(request, RECEIVED, effective_id)
+        self.by_id[request_id] = KnownRequest(request, RECEIVED, effective_id)
         self._received[request_id] = None
         if self._changed is not None:
             self._changed[request_id] = None
 
     def remember(self, request_id: RequestId, known: KnownRequest) -> None:
         """A request that came in before, as it was kept."""
-        self._calls[request_id] = known
+        self.by_id[request_id] = known
         self._has_changed(request_id)
         if isinstance(known.status, Received):
             self._received[request_id] = None
 
     def change(self, request_id: RequestId, status: RequestStatus) -> KnownRequest:
         """A request, which is the result, gets another status."""
-        known = self._calls[request_id]
-        changed = self._calls[request_id] = KnownRequest(known.request, status, known.effective_id)
+        known = self.by_id[request_id]
+        changed = self.by_id[request_id] = KnownRequest(known.request, status, known.effective_id)
         if isinstance(known.status, Received):
             del self._received[request_id]
         if self._changed is not None:
@@ -171,7 +171,7 @@ class IngressHistory:
 
     def forget(self, request_id: RequestId) -> None:
         """A request is no longer known."""
-        del self._calls[request_id]
+        del self.by_id[request_id]
         self._has_changed(request_id)
         if self._changed is not None and self._is_too_much(self._changed):
             self._changed = None

@@ -57,8 +57,10 @@ class Ledger:
         fees, nodes = self._fees, self._nodes
         ten = fees.ten_instructions_wasm64 if is_64_bit else fees.ten_instructions_wasm32
         set_aside = (fees.update_message_execution + ten * limit // 10) * nodes // fees.reference_subnet_size
-        left = max(limit - used, 0)
-        return set_aside - min(ten * left // 10 * nodes // fees.reference_subnet_size, set_aside)
+        if used >= limit:
+            return set_aside
+        refund = ten * (limit - used) // 10 * nodes // fees.reference_subnet_size
+        return set_aside - refund if refund < set_aside else 0
 
     def callback_charge(self, set_aside: Cycles, used: Instructions, is_64_bit: bool) -> Cycles:
         """
@@ -150,4 +152,5 @@ def ingress_fee(profile: Profile, size: ByteCount, nodes: Count) -> Cycles:
 
 def liquid_balance(balance: Cycles, reserved_balance: Cycles, freezing_limit: Cycles) -> Cycles:
     """What may be spent; below zero for a frozen canister."""
-    return balance - max(freezing_limit - reserved_balance, 0)
+    needed = freezing_limit - reserved_balance
+    return balance - needed if needed > 0 else balance

@@ -110,17 +110,20 @@ class Recorder:
         self.cycles_burned: Cycles = 0
         """What left the system since the beginning."""
         self.ran: dict[CanisterId, None] = {}
-        """The canisters whose code ran, by the engine's own choice, since their logs were looked at."""
+        """The canisters with logs whose code ran, by the engine's own choice, since these were looked at."""
 
     def status(self, request_id: RequestId, status: RequestStatus | None) -> None:
         """Notes a change of a request's status."""
         if self.explains:
             self._outputs.append(StatusChange(request_id, status))
 
-    def execution(self, canister_id: CanisterId, instructions: Instructions, failure: FailedExecution | None) -> None:
-        """Notes that code ran."""
+    def execution(
+        self, canister_id: CanisterId, instructions: Instructions, failure: FailedExecution | None, has_logs: bool
+    ) -> None:
+        """Notes that code of a canister, with or without logs, ran."""
         self.executions += 1
-        self.ran[canister_id] = None
+        if has_logs:
+            self.ran[canister_id] = None
         if self.explains:
             self._outputs.append(ExecutionShown(canister_id, instructions, failure))
 
@@ -132,7 +135,12 @@ class Recorder:
     def burned(self, cycles: Cycles, purpose: Purpose) -> None:
         """Notes cycles that left the system."""
         self.cycles_burned += cycles
-        if cycles and self.explains:
+        if self.explains:
+            self.tell_burned(cycles, purpose)
+
+    def tell_burned(self, cycles: Cycles, purpose: Purpose) -> None:
+        """The current step shows that cycles left the system."""
+        if cycles:
             self._burned.append((purpose, cycles))
 
     def close(self, rule: Text, choices: Mapping[str, object]) -> None:

@@ -83,6 +83,15 @@ class MessageQueues:
         self._place(message_id, message, self._next_position)
         return message_id
 
+    def append_for_user(self, message: ResponseMessage) -> None:
+        """A response to a user enters as the youngest message."""
+        message_id = self.next_id
+        self.next_id = message_id + 1
+        self._next_position += 1
+        self._positions[message_id] = self._next_position
+        self._messages[message_id] = message
+        self.user_responses[message_id] = None
+
     def append_as(self, message_id: int, message: CallMessage | ResponseMessage) -> None:
         """The message enters as the youngest one, with an id that is not one of those given in order."""
         assert message_id not in self._messages and message_id < 0, "ids in order begin at zero"
@@ -226,8 +235,9 @@ class MessageQueues:
 
     def take_user_response(self, message_id: int) -> tuple[RequestId, ResponseMessage]:
         """Takes out a response to a user; it comes with the id of the request."""
-        message = self.remove(message_id)
+        message = self._messages.pop(message_id)
         assert isinstance(message, ResponseMessage) and isinstance(message.origin, FromUser)
+        del self.user_responses[message_id], self._positions[message_id]
         return message.origin.request_id, message
 
     def start(self, message_id: int, function: FuncMessage | None = None) -> None:

@@ -296,7 +296,10 @@ class SubnetInstance:
 
     def burn(self, canister: CanisterRecord, cycles: Cycles, purpose: Purpose, use: Text | None = None) -> None:
         """Notes cycles that a canister was charged and that left the system. The balance is left to the caller."""
-        self.recorder.burned(cycles, purpose)
+        recorder = self.recorder
+        recorder.cycles_burned += cycles
+        if recorder.explains:
+            recorder.tell_burned(cycles, purpose)
         self.to_keep[canister.canister_id] = None
         counted = purpose.use if use is None else use
         if counted is not None:

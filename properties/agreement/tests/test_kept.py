@@ -110,7 +110,7 @@ def a_canister_less(instance, canister_id):
 
 def another_status(instance, canister_id):
     request_id, known = next(iter(instance.ingress.items()))
-    instance.ingress._calls[request_id] = evolve(known, status=Done())
+    instance.ingress.by_id[request_id] = evolve(known, status=Done())
 
 
 @pytest.mark.parametrize("change", [other_certified_data, a_canister_less, another_status])

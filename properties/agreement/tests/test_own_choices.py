@@ -49,7 +49,7 @@ def run_alone(stage, canister, *arguments, method_name="update"):
     stage.lockstep.state = state
     stage.lockstep.compare_states()
     for canister_id, record in engine.instance.canisters.items():
-        assert {callee: count for callee, count in record.open_calls.items() if count} == open_calls(state, canister_id)
+        assert dict(record.open_calls) == open_calls(state, canister_id)
     return executions
 
 

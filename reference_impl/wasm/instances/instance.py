@@ -405,7 +405,7 @@ class WasmtimeInstance:
         stable = self.stable
         return (
             self.heap is heap
-            and self._pages.is_usable()
+            and self._pages.is_usable
             and (stable is None or stable.holds(stable_memory) and stable.is_usable())
         )
 
@@ -415,7 +415,7 @@ class WasmtimeInstance:
 
     def is_usable(self) -> bool:
         """The instance can serve another execution."""
-        return self._pages.is_usable() and (self.stable is None or self.stable.is_usable())
+        return self._pages.is_usable and (self.stable is None or self.stable.is_usable())
 
     def counter_left(self) -> int:
         """How many instructions were left when the function returned; below 0 where it was charged more than it had."""

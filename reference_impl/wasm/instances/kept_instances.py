@@ -25,8 +25,8 @@ class KeptInstances:
         self._lock = Lock()
         self._sizes: OrderedDict[WasmtimeInstance, ByteCount] = OrderedDict()
         self._bytes: ByteCount = 0
-        self._latest: tuple[WasmtimeInstance, ByteCount] | None = None
-        """What was put last and has not been taken or gone since, with its size then."""
+        self._latest: tuple[WasmtimeInstance, LinearMemory, ByteCount] | None = None
+        """What was put last and has not been taken or gone since, with its heap and its size then."""
 
     def __len__(self) -> int:
         return len(self._sizes)
@@ -40,7 +40,7 @@ class KeptInstances:
         """An instance is idle from now on; those that are not kept for its sake."""
         size = OS_PAGE * instance.pages
         with self._lock:
-            self._latest = instance, size
+            self._latest = instance, instance.heap, size
             self._bytes += size - self._sizes.pop(instance, 0)
             self._sizes[instance] = size
             gone = []
@@ -53,7 +53,10 @@ class KeptInstances:
     def is_latest(self, instance: "WasmtimeInstance") -> bool:
         """The instance was put last and not taken since, and it is as large: putting it again changes nothing."""
         latest = self._latest
-        return latest is not None and latest[0] is instance and latest[1] == OS_PAGE * instance.pages
+        if latest is None or latest[0] is not instance:
+            return False
+        is_unchanged = latest[1] is instance.heap and instance.stable is None
+        return is_unchanged or latest[2] == OS_PAGE * instance.pages
 
     def exchange(self, before: LinearMemory, now: LinearMemory) -> None:
         """Instances that hold a memory hold an equal one from now on."""

@@ -13,6 +13,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import weakref
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cache
@@ -41,10 +42,10 @@ Changed = dict[int, bytes]
 class PageTracking(Protocol):
     """Follows what one memory holds. Addresses are of this process."""
 
-    @property
-    def has_copies(self) -> bool:
-        """Something was set aside that `keep` or `undo` has to let go."""
-        ...
+    has_copies: bool
+    """Something was set aside that `keep` or `undo` has to let go."""
+    is_usable: bool
+    """The memory holds what it should, also if this process is the copy of another one."""
 
     def load(self, base: int, before: LinearMemory, heap: LinearMemory) -> None:
         """Replaces what the memory held by another heap, for which it is large enough."""
@@ -57,9 +58,6 @@ class PageTracking(Protocol):
 
     def undo(self, base: int, changed: Changed, heap: LinearMemory) -> None:
         """Takes the changes back."""
-
-    def is_usable(self) -> bool:
-        """The memory holds what it should, also if this process is the copy of another one."""
 
 
 def page_tracking() -> PageTracking:
@@ -77,6 +75,8 @@ class Comparison:
     """Compares all pages."""
 
     has_copies = False
+    is_usable = True
+    """Nothing is shared with other processes."""
 
     def __init__(self) -> None:
         self._order: list[int] = []
@@ -108,10 +108,6 @@ class Comparison:
         """Writes the pages as they were."""
         for number in changed:
             ctypes.memmove(base + number * OS_PAGE, heap.page(number), OS_PAGE)
-
-    def is_usable(self) -> bool:
-        """Nothing is shared with other processes."""
-        return True
 
 
 def differences(before: LinearMemory, heap: LinearMemory) -> Iterator[tuple[int, bytes]]:
@@ -280,15 +276,17 @@ class PrivateCopies:
     """
 
     def __init__(self) -> None:
-        self._process = _process[0]
+        self.has_copies = False
+        """There are more private copies of pages than may stay."""
+        self.is_usable = True
+        """No: a copy of the process shares the file with the original, or another memory has taken the place."""
+        _of_this_process.add(self)
         self._scanner = _Scanner()
         self._base = 0
         self._mapped: ByteCount = 0
         """How much of the memory is a mapping of the file. Behind it nothing but zeroes were loaded."""
         self._copies: list[tuple[int, int]] = []
         """The ranges of pages that may be private copies."""
-        self._number_of_copies: Count = 0
-        """How many pages are in these."""
         self._behind: Changed = {}
         """What counts as loaded and is not in the file yet; all of it is in private copies."""
         self._file = os.memfd_create("heap", os.MFD_CLOEXEC)
@@ -296,11 +294,6 @@ class PrivateCopies:
         """The heap of which parts are mapped from the file in which it is stored."""
         self._of_stored: list[tuple[int, int]] = []
         """These parts: ranges of pages, in order."""
-
-    @property
-    def has_copies(self) -> bool:
-        """There are more private copies of pages than may stay."""
-        return self._number_of_copies > MOST_COPIES
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
@@ -369,26 +362,27 @@ class PrivateCopies:
         has_moved = base != self._base and bool(self._mapped)
         self._copies = [(0, size // OS_PAGE)] if has_moved else self._scanner.private_ranges(base, size)
         changed: Changed = {}
-        self._number_of_copies = 0
         if not self._copies:
+            self.has_copies = False
             return changed
-        contents = heap.contents
+        contents, copies = heap.contents, 0
         for first, last in self._copies:
-            self._number_of_copies += last - first
+            copies += last - first
             for number in range(first, last):
                 address = base + number * OS_PAGE
                 if _compare(contents.get(number, ZERO_PAGE), address, OS_PAGE):
                     changed[number] = ctypes.string_at(address, OS_PAGE)
+        self.has_copies = copies > MOST_COPIES
         return changed
 
     def keep(self, base: int, size: ByteCount, changed: Changed) -> None:
         """Few copies stay; otherwise the changes are written into the file, so that the private copies can go."""
         if self._mapped and base != self._base:
             # Another memory has taken the place of the mapping, so everything is new.
-            self._process = 0
+            self.is_usable = False
             return
         self._behind.update(changed)
-        if self._number_of_copies > MOST_COPIES or size > self._mapped:
+        if self.has_copies or size > self._mapped:
             self._catch_up(base)
             self._extend(base, size)
 
@@ -401,7 +395,7 @@ class PrivateCopies:
         for first, last in self._copies:
             if advise(base + first * OS_PAGE, (last - first) * OS_PAGE, mmap.MADV_DONTNEED):
                 raise OSError(ctypes.get_errno(), "private copies of pages cannot be dropped")
-        self._copies, self._number_of_copies = [], 0
+        self._copies, self.has_copies = [], False
         # Reason: taking a page over brings those about it into the file as they are, so copies have to be gone.
         for number, page in self._behind.items():
             if self._of_stored:
@@ -409,6 +403,14 @@ class PrivateCopies:
             os.pwrite(self._file, page, number * OS_PAGE)
         self._behind = {}
 
-    def is_usable(self) -> bool:
-        """A copy of the process shares the file with the original."""
-        return self._process == _process[0]
+
+_of_this_process: Final[weakref.WeakSet[PrivateCopies]] = weakref.WeakSet()
+
+
+def _leave_files_to_original() -> None:
+    """In a copy of a process: none of its files is for the copy to write to."""
+    for copies in _of_this_process:
+        copies.is_usable = False
+
+
+os.register_at_fork(after_in_child=_leave_files_to_original)

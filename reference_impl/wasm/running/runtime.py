@@ -1,12 +1,11 @@
 """Runs one function of a module on a canister's state."""
 
 import contextlib
-from typing import Final, NamedTuple
+from typing import Final
 
-from attrs import evolve
+from attrs import define, evolve
 
 from reference_impl.environments.kept_environment import KeptEnvironment
-from reference_impl.environments.room import Room
 from reference_impl.wasm.instances import wasmtime_engine
 from reference_impl.wasm.instances.instance import CompiledModule, Entry, WasmtimeInstance
 from reference_impl.wasm.instances.kept_instances import KEPT
@@ -18,8 +17,12 @@ from reference_impl.wasm.layout.fast_functions import (
     CALL_STATE,
     CALLS_MADE,
     CALLS_TRIED,
+    CERTIFIED_SIZE,
     NO_CALL,
     REPLIED,
+    REPLY_LENGTH,
+    TIMER,
+    TIMER_SET,
 )
 from reference_impl.wasm.rewriting.added_memories import MOST_STABLE_PAGES
 from reference_impl.wasm.rewriting.counting_code import OVERRUN, RUN_OUT, TOO_DEEP
@@ -57,7 +60,8 @@ CAUSES: Final = {
 """What a trap of the engine is called in the log; a wrong signature is a mistake of the module's maker."""
 
 
-class Finished(NamedTuple):
+@define(eq=False)
+class Finished:
     """What came of an execution, and how its instructions divide up."""
 
     outcome: Returned | Trapped
@@ -91,6 +95,12 @@ def _in_some_code(compiled: CompiledModule, state: WasmState, entry: Entry, give
     """Tries quick code first, if that will do."""
     if given.limit <= LARGEST_QUICK_LIMIT and not given.asks_for_growths:
         try:
+            if not compiled.with_large_stack and state.stable_memory.wasm_pages <= compiled.room_for_stable_memory:
+                try:
+                    # Reason: for nearly all there is nothing else to be tried.
+                    return _attempt(compiled, state, entry, given)
+                except (_StackOverflow, StableMemoryOutgrown):
+                    pass
             return _in_some_room(compiled, state, entry, given)
         except _CountUnknown:
             pass
@@ -165,7 +175,9 @@ def _attempt(compiled: CompiledModule, state: WasmState, entry: Entry, given: Gi
             in_progress().log_of_system(None, end.cause)
         if compiled.is_old_motoko:
             end = _end_of_old_motoko(begun, end, size)
-        calls = _calls_performed(begun)
+        cells = instance.system.cells
+        has_called = begun.execution is not None or cells[CALLS_MADE] or cells[CALL_STATE] != NO_CALL
+        calls = _calls_performed(begun) if has_called else None
     except _CountUnknown:
         raise
     except CallNotTaken:
@@ -244,25 +256,24 @@ def _finished(
     if used > given.limit:
         used = given.limit
     environment = given.environment
+    cells = instance.system.cells
     if isinstance(environment, KeptEnvironment):
-        if environment.room is not None:
-            _tell_room(environment.room, begun, size, calls)
-        if environment.asked is not None and instance.system.cells[CALLS_TRIED] > len(calls.calls if calls else ()):
+        room = environment.room
+        if room is not None:
+            if calls is not None and calls.without_slot:
+                room.refused = tuple(calls.without_slot)
+            memory = size + (begun.state.stable_memory.wasm_pages if stable is None else stable.wasm_pages) * WASM_PAGE
+            if memory > room.memory_at_end:
+                room.memory_at_end = memory
+        if environment.asked is not None and cells[CALLS_TRIED] > len(calls.calls if calls else ()):
             environment.asked.add("call_perform")
     outcome = _returned(begun, changed, size, used, calls) if end is None else _trapped(begun, end, used, calls)
-    has_accepted = end is None and instance.system.cells[ACCEPTED_MESSAGE] == 1
-    _put_back(instance, changed, end is None and keeps_changes)
+    has_accepted = end is None and cells[ACCEPTED_MESSAGE] == 1
+    if end is None and keeps_changes and not compiled.instrumented.drops_data:
+        compiled.give_back(instance)
+    else:
+        _put_back(instance, changed, end is None and keeps_changes)
     return Finished(outcome, executed, page_charge, has_accepted)
-
-
-def _tell_room(room: Room, begun: Begun, size: ByteCount, calls: PerformedCalls | None) -> None:
-    """What came of the room for what an execution asked for."""
-    stable = begun.instance.stable
-    if calls is not None and calls.without_slot:
-        room.refused = tuple(calls.without_slot)
-    memory = size + (begun.state.stable_memory.wasm_pages if stable is None else stable.wasm_pages) * WASM_PAGE
-    if memory > room.memory_at_end:
-        room.memory_at_end = memory
 
 
 def _returned(
@@ -270,6 +281,7 @@ def _returned(
 ) -> Returned:
     instance, state, execution = begun.instance, begun.state, begun.execution
     system = instance.system
+    cells = system.cells
     now = _state_after(instance, state, changed, size) if begun.given.context.keeps_changes else state
     new_calls = List(tuple(calls.calls)) if calls is not None and calls.calls else NO_CALLS
     if execution is None:
@@ -278,11 +290,11 @@ def _returned(
             now,
             used,
             new_calls,
-            system.new_certified_data(),
-            system.new_global_timer(),
-            Reply(system.take_reply()) if system.cells[REPLIED] else None,
-            system.amount(ACCEPTED),
-            system.amount(BURNED),
+            system.new_certified_data() if cells[CERTIFIED_SIZE] else None,
+            cells[TIMER] if cells[TIMER_SET] else None,
+            Reply(system.take_reply() if cells[REPLY_LENGTH] else b"") if cells[REPLIED] else None,
+            cells[ACCEPTED] | cells[ACCEPTED + 1] << 64,
+            cells[BURNED] | cells[BURNED + 1] << 64,
             growths=begun.given.growths_before,
             calls_tried=system.cells[CALLS_TRIED],
         )
@@ -329,7 +341,7 @@ def _state_after(instance: WasmtimeInstance, state: WasmState, changed: dict[int
     """The state with the changes, which count as loaded from now on; the same object if there are none."""
     stable_memory = state.stable_memory if instance.stable is None else instance.stable.keep()
     heap = instance.keep(changed, size)
-    globals_now = instance.keep_globals()
+    globals_now = instance.keep_globals() if state.globals else ()
     if heap is state.wasm_memory and stable_memory is state.stable_memory and globals_now == state.globals:
         return state
     return WasmState(state.self_id, heap, stable_memory, globals_now)

@@ -118,10 +118,10 @@ def test_a_page_that_is_written_again_and_again_goes_to_the_file_once(monkeypatc
 @needs_kernel
 def test_a_copy_of_the_process_does_not_touch_the_heaps_of_the_original() -> None:
     tracking = PrivateCopies()
-    assert tracking.is_usable()
+    assert tracking.is_usable
     reader, writer = os.pipe()
     if os.fork() == 0:
-        os.write(writer, b"yes" if tracking.is_usable() else b"no")
+        os.write(writer, b"yes" if tracking.is_usable else b"no")
         os._exit(0)
     os.wait()
     assert os.read(reader, 3) == b"no"
