@@ -120,8 +120,12 @@ def copy_of(repository, variable):
 
 
 def start_by(file):
-    """Makes the file that clients start: they find the server in that place alone."""
-    file.write_text(f'#!/bin/sh\nexec "{EXECUTABLE}" "$@"\n')
+    """
+    Makes the file that clients start: they find the server in that place alone.
+
+    It stays for an hour where clients do not say how long, since compiling may take longer than a minute.
+    """
+    file.write_text(f'#!/bin/sh\nexec "{EXECUTABLE}" --ttl 3600 "$@"\n')
     file.chmod(0o700)
 
 
