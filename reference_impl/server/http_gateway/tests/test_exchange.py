@@ -1,6 +1,7 @@
 """What canisters reply is read as a response, with a token of whatever type, or refused."""
 
 import asyncio
+from types import MappingProxyType
 
 import pytest
 
@@ -90,7 +91,7 @@ class Replying:
     def __init__(self, *replies):
         self.replies = list(replies)
 
-    async def ask(self, act):
+    async def read(self, act):
         return act(self)
 
     async def end_of(self, request_id, take, seconds):
@@ -100,15 +101,13 @@ class Replying:
     def instance(self):
         return self
 
-    system_time = 0
+    now = 0
+    ingress = MappingProxyType({})
 
     def query(self, query, effective_id):
         return Reply(self.replies.pop(0))
 
     def submit(self, request, effective_id):
-        return None
-
-    def request_status(self, request_id):
         return None
 
 

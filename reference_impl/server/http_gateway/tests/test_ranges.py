@@ -32,13 +32,13 @@ def part(start, *, content=CONTENT, said=None, status=206):
 class Answering:
     """In place of the owner of an engine: a canister that answers requests as a function says."""
 
-    system_time = NOW
+    now = NOW
 
     def __init__(self, answer):
         self.answer = answer
         self.ranges = []
 
-    async def ask(self, act):
+    async def read(self, act):
         return act(self)
 
     @property
