@@ -1,6 +1,8 @@
 """An instance that is asked for comes to be, from nothing or from what others left."""
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import evolve
@@ -12,6 +14,7 @@ from reference_impl.server.pocket_ic.state_directory import (
     KeptInstance,
     KeptSubnet,
     bring_back,
+    hold,
     read_instance,
     read_subnet,
     write,
@@ -26,23 +29,43 @@ AtEnd = Callable[[Simulation], None]
 def created(profile: Profile, configuration: Configuration) -> tuple[Simulation, AtEnd]:
     """The instance, and what is done at its end. Raises `Refused`."""
     directory = configuration.state_directory
-    kept = None
-    if directory is not None:
-        kept = read_instance(directory, may_be_incomplete=configuration.may_be_incomplete)
-    if kept is not None:
-        simulation = _resumed(profile, kept)
-    elif configuration.subnets:
-        simulation = _begun(profile, configuration)
-    else:
-        raise Refused(f"Provided an empty state directory at path {directory}")
     if directory is None:
-        return simulation, lambda _: None
-    write(simulation, directory)
-    return simulation, _writing(directory)
+        return _begun(profile, configuration), lambda _: None
+    if not configuration.subnets and not directory.exists():
+        raise _is_empty(directory)
+    was_there = directory.exists()
+    lock = hold(directory)
+    try:
+        simulation = _in_directory(profile, configuration, directory)
+        write(simulation, directory)
+    except BaseException:
+        if not was_there:
+            with suppress(OSError):
+                directory.rmdir()
+        os.close(lock)
+        raise
+
+    def end(ended: Simulation) -> None:
+        try:
+            write(ended, directory)
+        finally:
+            os.close(lock)
+
+    return simulation, end
 
 
-def _writing(directory: Path) -> AtEnd:
-    return lambda simulation: write(simulation, directory)
+def _in_directory(profile: Profile, configuration: Configuration, directory: Path) -> Simulation:
+    """What was left in the directory, or a new instance."""
+    kept = read_instance(directory, may_be_incomplete=configuration.may_be_incomplete)
+    if kept is not None:
+        return _resumed(profile, kept)
+    if not configuration.subnets:
+        raise _is_empty(directory)
+    return _begun(profile, configuration)
+
+
+def _is_empty(directory: Path) -> Refused:
+    return Refused(f"Provided an empty state directory at path {directory}")
 
 
 def _resumed(profile: Profile, kept: KeptInstance) -> Simulation:

@@ -5,7 +5,9 @@ A directory has one directory for each subnet, named by its seed, with the subne
 description of the subnets and what was under way. All is the owner's alone, and a file is there as a whole or not.
 """
 
+import fcntl
 import json
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -56,6 +58,25 @@ class KeptInstance:
     time: Nanoseconds
     messages_sent: Count
     under_way: UnderWay
+
+
+def hold(directory: Path) -> int:
+    """
+    The lock of a directory, which is made if it is not there: one instance at a time goes on in it.
+
+    It is the open directory, which is closed when the instance has ended. Raises `Refused`.
+    """
+    try:
+        make_directory(directory)
+        held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (OSError, StateDirectoryFault) as problem:
+        raise Refused(f"The state directory {directory} cannot be used: {problem}") from None
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(held)
+        raise Refused(f"Another instance uses the state directory {directory}.") from None
+    return held
 
 
 # Writing

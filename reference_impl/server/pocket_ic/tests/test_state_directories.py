@@ -191,3 +191,18 @@ def test_what_is_no_value_of_a_state_is_not_read(content):
     with pytest.raises(NoValue):
         decoded(content)
     assert "Path" not in CLASSES
+
+
+def test_one_instance_at_a_time_goes_on_in_a_directory(client, tmp_path):
+    first = kept_at(client, tmp_path, application=1)
+    asked = {**configuration(application=1), "state_dir": str(tmp_path)}
+    assert client.refusal(asked) == f"Another instance uses the state directory {tmp_path}."
+    ended(first)
+    ended(resumed(client, tmp_path))
+
+
+def test_a_directory_that_was_refused_may_be_used_later(client, tmp_path):
+    (tmp_path / "topology.json").write_text("{}")
+    assert "is not a state directory" in client.refusal({**configuration(application=1), "state_dir": str(tmp_path)})
+    (tmp_path / "topology.json").unlink()
+    ended(kept_at(client, tmp_path, application=1))
