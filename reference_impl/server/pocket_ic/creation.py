@@ -15,6 +15,7 @@ from reference_impl.server.pocket_ic.state_directory import (
     KeptSubnet,
     bring_back,
     hold,
+    is_there,
     read_instance,
     read_subnet,
     write,
@@ -31,9 +32,9 @@ def created(profile: Profile, configuration: Configuration) -> tuple[Simulation,
     directory = configuration.state_directory
     if directory is None:
         return _begun(profile, configuration), lambda _: None
-    if not configuration.subnets and not directory.exists():
+    was_there = is_there(directory)
+    if not configuration.subnets and not was_there:
         raise _is_empty(directory)
-    was_there = directory.exists()
     lock = hold(directory)
     try:
         simulation = _in_directory(profile, configuration, directory)

@@ -60,6 +60,14 @@ class KeptInstance:
     under_way: UnderWay
 
 
+def is_there(directory: Path) -> bool:
+    """Something is at that path. Raises `Refused` if nothing can be."""
+    try:
+        return directory.exists()
+    except (OSError, ValueError) as problem:
+        raise Refused(f"{directory} is not a state directory of this server: {problem}") from None
+
+
 def hold(directory: Path) -> int:
     """
     The lock of a directory, which is made if it is not there: one instance at a time goes on in it.
@@ -69,7 +77,7 @@ def hold(directory: Path) -> int:
     try:
         make_directory(directory)
         held = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except (OSError, StateDirectoryFault) as problem:
+    except (OSError, ValueError, StateDirectoryFault) as problem:
         raise Refused(f"The state directory {directory} cannot be used: {problem}") from None
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
